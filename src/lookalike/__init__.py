@@ -1,0 +1,65 @@
+"""Turn any pile of images into a visual search engine.
+
+Sources yield Samples. A Model turns Samples into vectors. A Collection stores them. Everything else reads
+a Collection.
+
+    collection = lookalike.build("photos/", "photos.lookalike", label="folder")
+    collection.search("query.jpg", k=10)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> module and name there; imported at first use, so that `import lookalike` costs nothing.
+_PUBLIC = {
+    "build": "builder.build",
+    "open": "collection.open_collection",
+    "load_model": "models.load_model",
+    "Collection": "collection.Collection",
+    "Model": "models.Model",
+    "Id": "query.Id",
+    "Results": "results.Results",
+    "Hit": "results.Hit",
+    "Report": "builder.Report",
+    "LookalikeError": "errors.LookalikeError",
+}
+
+__all__ = [
+    "Collection",
+    "Hit",
+    "Id",
+    "LookalikeError",
+    "Model",
+    "Report",
+    "Results",
+    "build",
+    "load_model",
+    "open",
+]
+
+if TYPE_CHECKING:
+    from lookalike.builder import Report as Report
+    from lookalike.builder import build as build
+    from lookalike.collection import Collection as Collection
+    from lookalike.collection import open_collection as open
+    from lookalike.errors import LookalikeError as LookalikeError
+    from lookalike.models import Model as Model
+    from lookalike.models import load_model as load_model
+    from lookalike.query import Id as Id
+    from lookalike.results import Hit as Hit
+    from lookalike.results import Results as Results
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'lookalike' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(".")
+    return getattr(import_module(f"lookalike.{module}"), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,145 @@
+"""Every command, its arguments and an example; imports nothing heavy, so that help is instant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from lookalike import __version__
+
+_INTRODUCTION = """Turn any pile of images into a visual search engine.
+
+  lookalike photos/                     build what is new, then open the page
+  lookalike demo                        the same with drawn flowers, to see what it does
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line; `options.command` names a function of `commands`."""
+    parser = argparse.ArgumentParser(
+        prog="lookalike", description=_INTRODUCTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"lookalike {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (summary, example, add_arguments) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_arguments(command)
+        command.set_defaults(command=name)
+    return parser
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="FOLDER", help="a folder of images")
+    parser.add_argument(
+        "-c", "--collection", metavar="C", help="where the collection is kept (default: FOLDER.lookalike)"
+    )
+    parser.add_argument(
+        "--label",
+        metavar="RULE",
+        help="'folder' (the parent folder's name), 'regex:PATTERN' (its first group, on the file name) "
+        "or 'none'",
+    )
+    parser.add_argument(
+        "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by relative path"
+    )
+    parser.add_argument("--model", help="efficientnet-lite0 (default), pixels or colors")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="(default: one a core)")
+    parser.add_argument(
+        "--max-megapixels", type=float, default=200.0, metavar="MP", help="skip larger images (default: 200)"
+    )
+    parser.add_argument("--rebuild", action="store_true", help="forget what is there and start from nothing")
+
+
+def _build(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument(
+        "--part-size", type=_positive, default=1024, metavar="N", help="images a part (default: 1024)"
+    )
+    _json(parser)
+
+
+def _open(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    _page(parser)
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    _collection(parser)
+    parser.add_argument("query", metavar="QUERY", help="an image file, or id:… for an item of the collection")
+    parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
+    _json(parser)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    _collection(parser)
+    _page(parser)
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        choices=["flowers", "digits"],
+        default="flowers",
+        help="drawn flowers, or scikit-learn's digits",
+    )
+    parser.add_argument(
+        "--count", type=_positive, default=300, metavar="N", help="images to make (default: 300)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="keep the images and the collection here")
+    parser.add_argument("--no-serve", action="store_true", help="print one search and exit")
+    _page(parser)
+
+
+def _read(parser: argparse.ArgumentParser) -> None:
+    _collection(parser)
+    _json(parser)
+
+
+def _collection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("collection", metavar="C", help="the folder of a collection")
+
+
+def _page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
+    "build": (
+        "embed what is new in a folder and drop what is gone",
+        "lookalike build photos/ -c photos.lookalike --label folder",
+        _build,
+    ),
+    "search": (
+        "find the images most like a picture",
+        "lookalike search photos.lookalike query.jpg -k 10",
+        _search,
+    ),
+    "serve": ("open the page of a collection", "lookalike serve photos.lookalike", _serve),
+    "open": ("build what is new, then serve; the same as: lookalike FOLDER", "lookalike open photos/", _open),
+    "demo": ("see what it does on images it draws itself", "lookalike demo", _demo),
+    "info": ("what a collection holds", "lookalike info photos.lookalike", _read),
+    "failures": ("the images that could not be read, and why", "lookalike failures photos.lookalike", _read),
+    "verify": ("read every byte of a collection and find damage", "lookalike verify photos.lookalike", _read),
+}

@@ -1,0 +1,46 @@
+"""Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+_LINE_EVERY_S = 5.0
+
+
+class Progress:
+    """Called with the numbers of images done and to do; shows both, the rate and the time left."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._bar: tqdm[None] | None = None
+        self._started_s = self._said_s = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            if self._bar is None:
+                self._bar = tqdm(total=total, desc=self._what, unit=" images", dynamic_ncols=True)
+            self._bar.update(done - self._bar.n)
+            return
+        now_s = time.monotonic()
+        if now_s - self._said_s > _LINE_EVERY_S or done == total:
+            self._said_s = now_s
+            rate = done / max(now_s - self._started_s, 1e-9)
+            left_s = (total - done) / max(rate, 1e-9)
+            print(
+                f"{self._what}: {done:,} of {total:,}, {rate:.0f} images/s, {left_s:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,279 @@
+"""THE format: a collection is a folder that holds the embeddings of images and where they came from.
+
+    flowers.lookalike/
+      collection.json               format version, model, sources
+      items/part-000000.parquet     one row an embedded image
+      failures/part-000000.parquet  one row an image that could not be read
+      thumbnails/part-000000.tar    JPEGs; a row of items knows its byte range
+      derived/                      what can be rebuilt
+
+Only `items/` and `collection.json` are truth. docs/format.md specifies every field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lookalike.errors import CollectionError, LockedError, ModelError
+from lookalike.files import TEMPORARY_SUFFIX, storage_error, write_bytes
+from lookalike.models import Model, ModelSpec, load_model
+from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts, read_parquet
+
+if TYPE_CHECKING:
+    from lookalike.query import Query
+    from lookalike.results import Results
+
+FORMAT, FORMAT_VERSION = "lookalike-collection", 1
+MANIFEST_NAME, LOCK_NAME = "collection.json", ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `collection.json` says: which model made the vectors, and from which sources.
+
+    `sources` maps the address of each source to the options that its rows were labelled with.
+    """
+
+    model: ModelSpec
+    dtype: str = "float32"
+    sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The text of the file: sorted and indented, to be read by people too."""
+        fields = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "model": asdict(self.model),
+            "dtype": self.dtype,
+            "sources": dict(self.sources),
+        }
+        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
+
+    @staticmethod
+    def read(path: Path) -> Manifest:
+        """Read and check a manifest; raises `CollectionError` for anything that is not one."""
+        try:
+            fields = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise CollectionError(f"{path} cannot be read: {error}") from None
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+            raise CollectionError(f"{path} is not the manifest of a Lookalike collection")
+        version = fields.get("version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise CollectionError(
+                f"{path.parent} has format version {version}, this Lookalike reads up to {FORMAT_VERSION}",
+                "upgrade with: pip install --upgrade lookalike",
+            )
+        try:
+            spec = ModelSpec(**fields["model"])
+            return Manifest(spec, fields["dtype"], fields["sources"])
+        except (KeyError, TypeError) as error:
+            raise CollectionError(f"{path} is incomplete: {error}") from None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An open collection; its methods read what is committed at the time of the call."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The folder's name without its ending."""
+        return self.path.name.removesuffix(".lookalike")
+
+    def parts(self) -> list[Part]:
+        """The parts with committed rows, in order."""
+        return list_parts(self.path, "items")
+
+    def __len__(self) -> int:
+        return sum(part.num_rows() for part in self.parts())
+
+    def items(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows without the embedding, part after part."""
+        tables = []
+        for part in self.parts():
+            wanted = columns or [name for name in part.column_names() if name != "embedding"]
+            tables.append(part.items(wanted))
+        if tables:
+            return pa.concat_tables(tables, promote_options="permissive")
+        schema = pa.schema(ITEM_FIELDS)
+        return schema.empty_table().select(columns or schema.names)
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """(N, D) float32, C-contiguous, unit length; rows in the order of `items()`."""
+        vectors = np.empty((len(self), self.manifest.model.dim), np.float32)
+        start = 0
+        for part in self.parts():
+            rows = part.embeddings()
+            vectors[start : start + len(rows)] = rows
+            start += len(rows)
+        return vectors
+
+    def failures(self) -> pa.Table:
+        """One row an image that could not be read: id, uri, stage, error."""
+        tables = [read_parquet(part.failures_path) for part in list_parts(self.path, "failures")]
+        return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
+
+    def fingerprint(self) -> str:
+        """Names this state of the collection: the same rows of the same model give the same text."""
+        state = hashlib.sha256(json.dumps(asdict(self.manifest.model)).encode())
+        for part in self.parts():
+            state.update(f"{part.number} {part.checksum()}\n".encode())
+        return state.hexdigest()
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that made the vectors; raises `ModelError` where another has its name here."""
+        return self.load_model("cpu")
+
+    def load_model(self, device: str) -> Model:
+        """The model that made the vectors, on the device; `ModelError` where it is another one."""
+        pinned = self.manifest.model
+        model = load_model(pinned.name, device=device)
+        if model.spec != pinned:
+            raise ModelError(
+                f"{self.path} was embedded with another version of {pinned.name}, whose vectors "
+                "cannot be compared with this one's",
+                f"embed it again with: lookalike build SOURCE -c {self.path} --rebuild",
+            )
+        return model
+
+    def search(self, query: Query, k: int = 10) -> Results:
+        """The k nearest items of a picture (path, bytes, Pillow image, array) or an `Id`."""
+        # The one import that points up: a method is where a reader looks for search.
+        from lookalike.search import search
+
+        return search(self, query, k)
+
+    def verify(self) -> Iterator[str]:
+        """Read every byte and say what is wrong, a line each; nothing where all is well."""
+        seen: set[str] = set()
+        for part in sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number):
+            problems = part.problems()
+            yield from problems
+            if not problems and part.items_path.exists():
+                yield from _row_problems(part, self.manifest.model.dim, seen)
+
+    def with_source(self, uri: str, options: Mapping[str, str | None]) -> Collection:
+        """Record a source and the options of its last build in the manifest."""
+        sources = {**self.manifest.sources, uri: dict(options)}
+        manifest = replace(self.manifest, sources=sources)
+        if manifest != self.manifest:
+            write_bytes(self.path / MANIFEST_NAME, manifest.to_json())
+        return replace(self, manifest=manifest)
+
+
+def open_collection(path: str | os.PathLike[str]) -> Collection:
+    """Open the collection in a folder; raises `CollectionError` where there is none."""
+    root = Path(path)
+    if not root.is_dir():
+        hint = f"make one with: lookalike build FOLDER -c {root}"
+        raise CollectionError(f"there is no collection at {root}", hint)
+    if not (root / MANIFEST_NAME).is_file():
+        raise CollectionError(
+            f"{root} is not a collection: it holds no {MANIFEST_NAME}",
+            f"make one with: lookalike build {root}",
+        )
+    return Collection(root, Manifest.read(root / MANIFEST_NAME))
+
+
+def check_target(root: Path) -> None:
+    """Raise `CollectionError` where a collection cannot be made or updated: other files are there."""
+    if root.exists() and not root.is_dir():
+        raise CollectionError(f"{root} is a file", "give another path with -c")
+    strange = root.is_dir() and not is_collection(root)
+    if strange and any(entry.name != LOCK_NAME for entry in root.iterdir()):
+        raise CollectionError(f"{root} holds other files and is no collection", "give another path with -c")
+
+
+def create_collection(root: Path, manifest: Manifest) -> Collection:
+    """Make an empty collection, in place of the one that is there; call with the lock held."""
+    check_target(root)
+    try:
+        for name in ("items", "failures", "thumbnails", "derived"):
+            if (root / name).exists():
+                shutil.rmtree(root / name)
+    except OSError as error:
+        raise storage_error(root, error) from error
+    write_bytes(root / MANIFEST_NAME, manifest.to_json())
+    return Collection(root, manifest)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Hold the lock that one writer of the folder `root` has; `LockedError` where another holds it.
+
+    The operating system frees the lock when its holder dies. What a killed writer left half
+    written is removed.
+    """
+    path = root / LOCK_NAME
+    lock = filelock.FileLock(path, blocking=False)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise LockedError(
+            f"{root} is being written by another process, which holds {path}",
+            "wait until it has finished",
+        ) from None
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        _remove_leftovers(root)
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Files that a killed writer left: temporary ones, and tars that no committed part names."""
+    if not is_collection(root):
+        return
+    for leftover in root.rglob(f"*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
+    named = {part.thumbnails_path() for part in list_parts(root)}
+    for tar in (root / "thumbnails").glob("*.tar"):
+        if tar not in named:
+            tar.unlink()
+
+
+def is_collection(path: Path) -> bool:
+    """Whether a folder is a collection, by its manifest."""
+    return (path / MANIFEST_NAME).is_file()
+
+
+def _row_problems(part: Part, dim: int, seen: set[str]) -> Iterator[str]:
+    """What is wrong with rows that were written as they are: ids twice, vectors that are none."""
+    rows = part.items(["id", "thumb_offset", "thumb_size"])
+    ids = rows["id"].to_pylist()
+    for id_ in ids:
+        if id_ in seen:
+            yield f"{part.items_path}: the id {id_} is there twice"
+        seen.add(id_)
+    vectors = part.embeddings()
+    if vectors.shape[1] != dim:
+        yield f"{part.items_path}: {vectors.shape[1]} dimensions, the model has {dim}"
+    norms = np.linalg.norm(vectors, axis=1)
+    for row in np.flatnonzero(~(np.abs(norms - 1) < 0.01)):
+        yield f"{part.items_path}: the embedding of {ids[row]} is not of unit length"
+    tar_size = part.thumbnails_path().stat().st_size
+    ends = pc.add(rows["thumb_offset"], rows["thumb_size"])
+    if (pc.max(ends).as_py() or 0) > tar_size:
+        yield f"{part.items_path}: a thumbnail lies beyond the end of its tar"

@@ -1,0 +1,43 @@
+"""One tree of errors. Each says what happened, and its hint says what to do next."""
+
+from __future__ import annotations
+
+
+class LookalikeError(Exception):
+    """Anything that Lookalike reports on purpose: one line of message, and a hint with the next step."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class ImageError(LookalikeError):
+    """A picture cannot be read, or is larger than the limit."""
+
+
+class SourceError(LookalikeError):
+    """A source of images is missing, empty or of a kind that is not known."""
+
+
+class ModelError(LookalikeError):
+    """A model is unknown, cannot run here, or is not the one a collection was built with."""
+
+
+class CollectionError(LookalikeError):
+    """A folder is not a collection, is damaged, or has a format that this version does not read."""
+
+
+class LockedError(CollectionError):
+    """Another process is writing the collection."""
+
+
+class StorageError(CollectionError):
+    """The disk refused a write: full, read-only or without permission."""
+
+
+class QueryError(LookalikeError):
+    """A query is no picture, names an unknown id, or asks for an impossible number of results."""

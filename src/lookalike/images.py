@@ -1,0 +1,273 @@
+"""Encoded bytes to RGB pixels of the wanted size, and to thumbnails.
+
+JPEG takes the fast path: libjpeg-turbo can decode straight to a fraction of the size by dropping high
+frequencies (DCT scaling), so a 12-megapixel photograph that a network sees at 224 pixels is never
+unpacked whole. Everything else goes through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from lookalike.errors import ImageError
+
+Pixels = NDArray[np.uint8]
+ImageLike = str | Path | bytes | Image.Image | Pixels
+
+MAX_MEGAPIXELS = 200.0
+THUMBNAIL_PX = 256
+
+# A small JPEG without metadata blocks (EXIF, XMP) serves as its own thumbnail up to this size.
+_PASS_THROUGH_BYTES = 32 * 1024
+_EXIF_MARK, _XMP_MARK = b"Exif\x00\x00", b"http://ns.adobe.com/"
+
+# How each EXIF orientation is undone on (H, W, 3) pixels: flip the columns, flip the rows, transpose,
+# in this order (EXIF 2.32, table 6).
+_UNDO_ORIENTATION = {
+    2: (True, False, False),
+    3: (True, True, False),
+    4: (False, True, False),
+    5: (False, False, True),
+    6: (False, True, True),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, perhaps reduced while decoding.
+
+    `width` and `height` are those of the original, upright, in pixels.
+    `as_thumbnail` holds the original bytes where they can serve as the thumbnail unchanged.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    as_thumbnail: bytes | None = None
+
+
+def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+    """Decode a path, encoded bytes, a Pillow image or a uint8 array (H, W), (H, W, 3) or (H, W, 4).
+
+    Raises `ImageError` for anything that is no readable picture.
+    """
+    if isinstance(image, str | Path):
+        try:
+            data = Path(image).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ImageError(f"cannot read {image}: {reason}") from None
+        try:
+            return decode(data, cover_px, max_megapixels)
+        except ImageError as error:
+            raise ImageError(f"{image}: {error.message}", error.hint) from None
+    if isinstance(image, bytes):
+        return decode(image, cover_px, max_megapixels)
+    pixels = _pillow_pixels(image) if isinstance(image, Image.Image) else _array_pixels(np.asarray(image))
+    height, width = pixels.shape[:2]
+    return Picture(pixels, width, height)
+
+
+def decode(data: bytes, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+    """Decode an encoded image; its shorter side is at least `cover_px` where the original's is.
+
+    The limit in megapixels is checked on the header, before any pixel is decoded.
+    Raises `ImageError` when the bytes are no image, truncated or above the limit.
+    """
+    if not data:
+        raise ImageError("the file is empty")
+    if data[:2] == b"\xff\xd8":
+        picture = _decode_jpeg(data, cover_px, max_megapixels)
+        if picture is not None:
+            return picture
+    return _decode_with_pillow(data, max_megapixels)
+
+
+def fit(pixels: Pixels, size_px: int, crop: float) -> Pixels:
+    """Resize the central square to uint8 (S, S, 3), bicubic with antialiasing.
+
+    `crop` in (0, 1] is the square's side as a fraction of the shorter side of the picture.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width) * crop
+    left, top = (width - side) / 2, (height - side) / 2
+    if (height, width) == (size_px, size_px) and crop == 1:
+        return pixels
+    resized = Image.fromarray(pixels).resize(
+        (size_px, size_px), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
+    )
+    return np.asarray(resized)
+
+
+def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
+    """A JPEG of at most `longest_px` a side; a small JPEG is passed through as it is."""
+    if picture.as_thumbnail is not None and max(picture.width, picture.height) <= longest_px:
+        return picture.as_thumbnail
+    pixels = picture.pixels
+    height, width = pixels.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale < 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=85, colorsubsampling="420", fastdct=True
+    )
+    return encoded
+
+
+def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float) -> Picture | None:
+    """The fast path; None sends a JPEG that it does not handle to Pillow, which is more forgiving."""
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    _check_limit(width, height, max_megapixels)
+    if colorspace not in ("YCbCr", "RGB", "Gray"):
+        return None
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, "RGB", fastdct=True, fastupsample=True, min_height=cover_px, min_width=cover_px
+        )
+    except ValueError:
+        return None
+    # EXIF stands in one of the first segments, each of which is at most 64 KiB.
+    if data.find(_EXIF_MARK, 0, 1 << 18) < 0:
+        bare = len(data) <= _PASS_THROUGH_BYTES and _XMP_MARK not in data
+        return Picture(pixels, width, height, as_thumbnail=data if bare else None)
+    with _opened(data) as image:
+        orientation = _orientation(image)
+    if orientation >= 5:
+        width, height = height, width
+    return Picture(_upright(pixels, orientation), width, height)
+
+
+def _decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
+    with _opened(data) as image:
+        _check_limit(*image.size, max_megapixels)
+        try:
+            image.load()
+            pixels = _upright(_pillow_pixels(image), _orientation(image))
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+            raise ImageError(_one_line(f"damaged {image.format}: {error}")) from None
+    height, width = pixels.shape[:2]
+    return Picture(pixels, width, height)
+
+
+# Pillow refuses large pictures by a limit that is global to the process. The limit here is an argument
+# and is checked before decoding, so Pillow's is lifted, for the microseconds that reading a header takes.
+_open_lock = threading.Lock()
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    _register_heic()
+    with _open_lock:
+        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(io.BytesIO(data))
+        except UnidentifiedImageError:
+            raise ImageError(f"not an image that can be read ({_sniff(data)})") from None
+        except Exception as error:
+            raise ImageError(_one_line(f"damaged image: {error}")) from None
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow_limit
+    with image:
+        yield image
+
+
+def _register_heic() -> None:
+    """HEIC comes with the extra: `pip install 'lookalike[heic]'`."""
+    if "HEIF" not in Image.OPEN:
+        try:
+            import pillow_heif
+        except ImportError:
+            return
+        pillow_heif.register_heif_opener()
+
+
+def _sniff(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
+        return "HEIC: pip install 'lookalike[heic]'"
+    start = data[:64].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is an HTML page"
+    return f"it starts with {data[:8]!r}"
+
+
+def _check_limit(width: int, height: int, max_megapixels: float) -> None:
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            f"{megapixels:.0f} megapixels, the limit is {max_megapixels:g}",
+            "raise it with --max-megapixels",
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged EXIF block must not cost the picture
+        return 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
+    if flip_columns:
+        pixels = pixels[:, ::-1]
+    if flip_rows:
+        pixels = pixels[::-1]
+    if transpose:
+        pixels = pixels.transpose(1, 0, 2)
+    return np.ascontiguousarray(pixels)
+
+
+def _pillow_pixels(image: Image.Image) -> Pixels:
+    """RGB uint8 (H, W, 3) of any Pillow mode: transparency on white, deep grey scaled to 8 bits."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_eight_bits(image))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGBA", rgba.size, "white")
+        image.alpha_composite(rgba)
+    return np.asarray(image.convert("RGB"))
+
+
+def _eight_bits(image: Image.Image) -> Pixels:
+    """16-bit grey keeps its absolute scale; other ranges (32-bit, float) are stretched to 0..255."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high < 65536):
+        low, high = 0.0, 65535.0
+    elif low >= 0 and high <= 255 and high > 1:
+        low, high = 0.0, 255.0
+    scaled = (np.nan_to_num(values) - low) / max(high - low, 1e-12) * 255
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _array_pixels(array: NDArray[Any]) -> Pixels:
+    shape_is_right = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if array.dtype != np.uint8 or not shape_is_right or 0 in array.shape:
+        raise ImageError(
+            f"an image array is uint8 of shape (H, W), (H, W, 3) or (H, W, 4), "
+            f"not {array.dtype} {array.shape}"
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return _pillow_pixels(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,108 @@
+"""Models turn pictures into unit vectors; one table names those that are built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import ModelError
+from lookalike.images import ImageLike, Pixels, fit, load
+
+DEFAULT_MODEL = "efficientnet-lite0"
+
+# name -> the module whose load(device) makes the model; imported when the model is asked for.
+_BUILT_IN = {
+    "efficientnet-lite0": "lookalike.models.efficientnet",
+    "pixels": "lookalike.models.pixels",
+    "colors": "lookalike.models.colors",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What has to be equal for two vectors to be comparable; a collection's manifest keeps it.
+
+    `sha256` is that of the weights (of the recipe, for models without weights). A picture is cut to
+    its central square of `crop` times its shorter side and resized, bicubic, to `size_px`.
+    """
+
+    name: str
+    sha256: str
+    dim: int
+    size_px: int
+    crop: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run; safe to call from several threads.
+
+    `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length.
+    """
+
+    spec: ModelSpec
+    features: Callable[[Pixels], NDArray[np.float32]]
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def sha256(self) -> str:
+        return self.spec.sha256
+
+    @property
+    def dim(self) -> int:
+        return self.spec.dim
+
+    @property
+    def size_px(self) -> int:
+        return self.spec.size_px
+
+    @property
+    def crop(self) -> float:
+        return self.spec.crop
+
+    @property
+    def cover_px(self) -> int:
+        """The shorter side that a decoded picture needs, so that the crop is never enlarged."""
+        return int(np.ceil(self.size_px / self.crop))
+
+    def embed_pixels(self, pixels: Pixels) -> NDArray[np.float32]:
+        """uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
+        vectors = self.features(pixels)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+
+    def embed(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
+        """Paths, encoded bytes, Pillow images or uint8 arrays to float32 (B, D) of unit length.
+
+        Raises `ImageError` for one that is no picture.
+        """
+        vectors = np.empty((len(images), self.dim), np.float32)
+        for row, image in enumerate(images):  # one at a time, so that memory stays flat
+            pixels = fit(load(image, self.cover_px).pixels, self.size_px, self.crop)
+            vectors[row] = self.embed_pixels(pixels[None])[0]
+        return vectors
+
+
+def model_names() -> list[str]:
+    """The names that `load_model` takes."""
+    return list(_BUILT_IN)
+
+
+@lru_cache(maxsize=4)
+def load_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
+    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` where it cannot run."""
+    if name not in _BUILT_IN:
+        raise ModelError(f"unknown model {name!r}", f"known are: {', '.join(_BUILT_IN)}")
+    if device not in ("cpu", "cuda"):
+        raise ModelError(f"unknown device {device!r}", "known are: cpu, cuda")
+    model: Model = import_module(_BUILT_IN[name]).load(device)
+    return model

@@ -1,0 +1,48 @@
+"""What a user asks with, a picture or an item, turned into one query vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection
+from lookalike.errors import QueryError
+from lookalike.images import ImageLike
+
+_ID_PREFIX = "id:"
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """An item of the collection, by its id."""
+
+    id: str
+
+
+Query = ImageLike | Id
+
+
+def parse_query(text: str) -> Query:
+    """The query that a word of the command line means: `id:…` is an item, else a picture's path."""
+    return Id(text.removeprefix(_ID_PREFIX)) if text.startswith(_ID_PREFIX) else text
+
+
+def query_vector(collection: Collection, query: Query) -> NDArray[np.float32]:
+    """The unit vector float32 (D,) of a query; raises `QueryError` or `ImageError`."""
+    if isinstance(query, Id):
+        return _stored_vector(collection, query.id)
+    return np.asarray(collection.model.embed([query])[0])
+
+
+def _stored_vector(collection: Collection, id_: str) -> NDArray[np.float32]:
+    for part in collection.parts():
+        row = pc.index(part.items(["id"])["id"], id_).as_py()
+        if row >= 0:
+            return np.asarray(part.embeddings()[row])
+    nearest = get_close_matches(id_, collection.items(["id"])["id"].to_pylist(), n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else ""
+    raise QueryError(f"{collection.path} has no item {id_!r}", hint)

@@ -1,0 +1,92 @@
+"""What a search found: a sequence of hits, which is also a table, JSON, or pictures in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import pyarrow as pa
+
+from lookalike.parts import Part
+from lookalike.samples import Hits
+
+# What the terminal, JSON and notebooks have no use for: how the collection finds the thumbnail.
+_HIDDEN = ("thumb_offset", "thumb_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One item that was found: its `id`, its cosine `score` in [-1, 1], and the columns of its row."""
+
+    id: str
+    score: float
+    item: Mapping[str, Any]
+    part: Part
+
+    @property
+    def label(self) -> str | None:
+        return self.item.get("label")
+
+    @property
+    def uri(self) -> str:
+        return str(self.item["uri"])
+
+    def thumbnail(self) -> bytes:
+        """The JPEG of at most 256 px that the collection keeps."""
+        place = {name: [self.item[name]] for name in _HIDDEN}
+        return self.part.thumbnails(pa.table(place))[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Id, score and the other columns, ready for JSON."""
+        shown = {name: value for name, value in self.item.items() if name not in _HIDDEN}
+        return {"id": self.id, "score": self.score, **shown}
+
+    def __repr__(self) -> str:
+        return f"Hit(id={self.id!r}, score={self.score:.3f}, label={self.label!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Results(Sequence[Hit]):
+    """The hits of one query, the best first."""
+
+    hits: tuple[Hit, ...]
+
+    @staticmethod
+    def of(hits: Hits, rows: Mapping[str, tuple[Mapping[str, Any], Part]]) -> Results:
+        """Join hits with their rows by id; one whose row has vanished meanwhile is left out."""
+        pairs = zip(hits.ids, hits.scores.tolist(), strict=True)
+        return Results(tuple(Hit(id_, score, *rows[id_]) for id_, score in pairs if id_ in rows))
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def to_table(self) -> pa.Table:
+        """Id, score and the other columns as a pyarrow table."""
+        return pa.Table.from_pylist([hit.as_dict() for hit in self.hits])
+
+    def _repr_html_(self) -> str:
+        figures = "".join(_figure(hit) for hit in self.hits)
+        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
+
+
+def _figure(hit: Hit) -> str:
+    data = base64.b64encode(hit.thumbnail()).decode()
+    caption = html.escape(f"{hit.score:.3f} {hit.label or hit.id}")
+    return (
+        f'<figure style="margin:0"><img src="data:image/jpeg;base64,{data}" height="128" '
+        f'title="{html.escape(hit.id, quote=True)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

@@ -1,0 +1,55 @@
+"""The values that cross module borders: what a source yields, what failed, what a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One image that did not make it, and why.
+
+    `stage` is where it stopped: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
+    """
+
+    id: str
+    uri: str
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image before anything has read it.
+
+    `id` names it in the collection and is unique there; for a folder it is the relative path.
+    `uri`, `size_bytes` and `mtime_ns` together tell a later build whether it has changed.
+    `read` returns the encoded bytes and may raise `OSError`. `metadata` becomes columns.
+    """
+
+    id: str
+    uri: str
+    size_bytes: int
+    mtime_ns: int
+    read: Callable[[], bytes]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def refused(self, reason: str) -> Failure:
+        """The failure of a sample that is listed but cannot be taken."""
+        return Failure(self.id, self.uri, "list", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The nearest items of one query, the best first.
+
+    `ids` has k strings; `scores` is float32 (k,), cosine similarities in [-1, 1].
+    """
+
+    ids: tuple[str, ...]
+    scores: NDArray[np.float32]

@@ -1,0 +1,100 @@
+"""A folder of image files, with everything below it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from lookalike.samples import Failure, Sample
+
+# What counts as an image by name; the bytes decide when it is read.
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .heic .heif .ppm .pgm .jp2".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Every image below `path`, sorted by name; hidden files and collections are passed over.
+
+    Links are followed; a link that leads back to a folder above it is a failure.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def uri(self) -> str:
+        return _uri(os.fsencode(self.path.resolve())) + "/"
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        root = os.fsencode(self.path.resolve())
+        yield from _walk(root, b"", ())
+
+
+def _walk(root: bytes, below: bytes, above: tuple[tuple[int, int], ...]) -> Iterator[Sample | Failure]:
+    """The images of one folder; `above` holds (device, inode) of the folders that contain it."""
+    folder = os.path.join(root, below)
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        yield _failure(root, below + b"/", error.strerror)
+        return
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        yield _failure(root, below + b"/", "a link that leads back to a folder above it")
+        return
+    if any(entry.name == b"collection.json" for entry in entries) and below:
+        return
+    for entry in entries:
+        if not entry.name.startswith(b"."):
+            yield from _entry(root, os.path.join(below, entry.name), entry, (*above, here))
+
+
+def _entry(
+    root: bytes, below: bytes, entry: os.DirEntry[bytes], above: tuple[tuple[int, int], ...]
+) -> Iterator[Sample | Failure]:
+    if entry.is_dir():
+        yield from _walk(root, below, above)
+        return
+    suffix = os.path.splitext(os.fsdecode(entry.name))[1].lower()
+    if suffix not in SUFFIXES:
+        return
+    try:
+        status = entry.stat()
+    except OSError as error:
+        broken = entry.is_symlink() and isinstance(error, FileNotFoundError)
+        yield _failure(root, below, "a broken link" if broken else error.strerror)
+        return
+    if not stat.S_ISREG(status.st_mode):
+        yield _failure(root, below, "not a regular file")
+        return
+    path = os.path.join(root, below)
+    yield Sample(_id(below), _uri(path), status.st_size, status.st_mtime_ns, partial(_read, path))
+
+
+def _read(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _failure(root: bytes, below: bytes, reason: str | None) -> Failure:
+    return Failure(_id(below), _uri(os.path.join(root, below)), "list", reason or "cannot be listed")
+
+
+def _id(below: bytes) -> str:
+    """The relative path as text; bytes that are not UTF-8 are shown as \\xe9."""
+    return below.replace(os.fsencode(os.sep), b"/").decode("utf-8", "backslashreplace")
+
+
+def _uri(path: bytes) -> str:
+    return "file://" + quote_from_bytes(path)
