@@ -1,0 +1,51 @@
+"""The built-in network: EfficientNet-Lite0, 8-bit, run by onnxruntime.
+
+Tan and Le, EfficientNet, 2019 (arXiv:1905.11946). docs/model.md tells how the file is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from lookalike.errors import ModelError
+from lookalike.images import Pixels
+from lookalike.models import Model, ModelSpec
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def load(device: str) -> Model:
+    """Read the file that the package ships; raises `ModelError` where the device is missing."""
+    data = (files("lookalike.models") / "efficientnet_lite0.onnx").read_bytes()
+    session = _session(data, device)
+
+    def features(pixels: Pixels) -> NDArray[np.float32]:
+        (pooled,) = session.run(None, {"pixels": pixels})
+        return np.asarray(pooled, dtype=np.float32)
+
+    checksum = hashlib.sha256(data).hexdigest()
+    spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
+    return Model(spec, features, device)
+
+
+def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:
+    """One thread a call: the build runs as many calls at once as there are cores, which is faster."""
+    provider = _PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise ModelError(
+            f"this onnxruntime has no {provider}, so the device {device} cannot be used",
+            "for a GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=[provider])
+    if provider not in session.get_providers():
+        raise ModelError(f"the device {device} did not start", "see that its driver and libraries work")
+    return session
