@@ -1,0 +1,37 @@
+"""What the documents show is executed as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lookalike.drawing import write_flowers
+
+ROOT = Path(__file__).parents[1]
+
+
+def python_blocks(document: str) -> str:
+    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S))
+
+
+def test_the_python_of_the_tour_runs_and_the_network_beats_the_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(python_blocks("docs/tour.md"), names)
+    precision_at_5 = names["precision_at_5"]
+    assert precision_at_5(names["collection"]) > precision_at_5(names["by_pixels"]) + 0.2  # type: ignore[operator]
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = write_flowers(tmp_path / "photos", count=24)[:2]
+    (tmp_path / "photos" / "2021").mkdir()
+    first.rename(tmp_path / "photos" / "2021" / "beach.jpg")
+    for name in ("query.jpg", "a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(second.read_bytes())
+    names: dict[str, object] = {}
+    exec(python_blocks("README.md"), names)
+    assert len(names["results"]) == 10  # type: ignore[arg-type]
+    assert names["results"][0].id == "2021/beach.jpg"  # type: ignore[index]
