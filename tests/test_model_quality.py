@@ -7,9 +7,11 @@ Needs tools/requirements.txt, for some tests qemu-x86_64 (Debian: qemu-user) and
 from __future__ import annotations
 
 import importlib.util
+import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import lookalike
+from lookalike.images import decode, fit
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("default")]
 
@@ -73,10 +76,18 @@ def shipped(flowers: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def float32(build_model: ModuleType, flowers: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Vectors:
+def float32_network(build_model: ModuleType) -> Callable[[NDArray[np.uint8]], Vectors]:
     network = build_model.float32_model(build_model.read_network()).SerializeToString()
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    return unit(in_batches(lambda pixels: session.run(None, {"pixels": pixels})[0], flowers[0]))
+    return lambda pixels: unit(session.run(None, {"pixels": pixels})[0])
+
+
+@pytest.fixture(scope="module")
+def float32(
+    float32_network: Callable[[NDArray[np.uint8]], Vectors],
+    flowers: tuple[NDArray[np.uint8], NDArray[np.str_]],
+) -> Vectors:
+    return in_batches(float32_network, flowers[0])
 
 
 def in_batches(embed, pixels) -> Vectors:  # type: ignore[no-untyped-def]
@@ -169,3 +180,18 @@ def test_an_older_cpu_computes_the_same_vectors(
     subprocess.run([emulator, "-cpu", cpu, sys.executable, "-c", EMBED, *arguments], check=True)
     emulated = unit(np.load(tmp_path / "features.npy"))
     assert (emulated * shipped[chosen]).sum(axis=1).min() >= 0.999
+
+
+@pytest.mark.parametrize("size", [(500, 375), (1200, 900), (4000, 3000)])
+def test_the_fast_decoder_gives_the_vectors_of_a_full_size_decode_with_pillow(
+    size: tuple[int, int], float32_network: Callable[[NDArray[np.uint8]], Vectors]
+) -> None:
+    if not FLOWERS.is_dir():
+        pytest.skip(f"there are no photographs in {FLOWERS}")
+    for path in sorted(FLOWERS.iterdir())[::60]:
+        buffer = io.BytesIO()
+        Image.open(path).resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+        full = np.asarray(Image.open(buffer).convert("RGB"))
+        fast = decode(buffer.getvalue(), cover_px=224).pixels
+        one, other = float32_network(np.stack([fit(pixels, 224, crop=1.0) for pixels in (full, fast)]))
+        assert float(one @ other) >= 0.98, path.name

@@ -122,9 +122,7 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    encoded: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels), quality=85, colorsubsampling="420", fastdct=True
-    )
+    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=85, colorsubsampling="420")
     return encoded
 
 
@@ -138,9 +136,7 @@ def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float) -> Picture |
     if colorspace not in ("YCbCr", "RGB", "Gray"):
         return None
     try:
-        pixels = simplejpeg.decode_jpeg(
-            data, "RGB", fastdct=True, fastupsample=True, min_height=cover_px, min_width=cover_px
-        )
+        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=cover_px, min_width=cover_px)
     except ValueError:
         return None
     # EXIF stands in one of the first segments, each of which is at most 64 KiB.
