@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from lookalike.collection import (
     Collection,
     Manifest,
+    check_dtype,
     check_target,
     create_collection,
     is_collection,
     open_collection,
     writing,
 )
-from lookalike.errors import ImageError, ModelError
+from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
 from lookalike.images import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
 from lookalike.listing import Options, list_source
 from lookalike.models import DEFAULT_MODEL, Model, load_model
@@ -92,17 +93,21 @@ def build(
     `on_done` with the report.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
+    _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
     root, images = Path(collection), open_source(source)
     check_target(root)
     before = open_collection(root).manifest if is_collection(root) else None
     if before and not rebuild:
-        _check_same(root, before, model, dtype)
+        _check_goes_on(root, before, images.uri, model, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
-    name = model or (before.model.name if before else DEFAULT_MODEL)
-    wanted = Manifest(load_model(name, device=device).spec, dtype or "float32")
+    fresh = Manifest(
+        load_model(model or (before.model.name if before else DEFAULT_MODEL), device=device).spec,
+        check_dtype(dtype or (before.dtype if before else "float32")),
+        {listing.source_uri: listing.options},
+    )
     with writing(root):
         go_on = is_collection(root) and not rebuild
-        target = open_collection(root) if go_on else create_collection(root, wanted)
+        target = open_collection(root) if go_on else create_collection(root, fresh)
         embed = _Embedding(target.load_model(device), max_megapixels)
         target = target.with_source(listing.source_uri, listing.options)
         plan = reconcile(target, listing)
@@ -138,7 +143,7 @@ class _Embedding:
             return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
         try:
             picture = decode(data, self.model.cover_px, self.max_megapixels)
-            pixels = fit(picture.pixels, self.model.size_px, self.model.crop)
+            pixels = fit(picture.pixels, self.model.size_px, self.model.crop, picture.box)
             small = thumbnail(picture)
         except ImageError as error:
             return Failure(sample.id, sample.uri, "decode", str(error))
@@ -231,14 +236,22 @@ def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: 
     return {name: None if value == "none" else value for name, value in chosen.items()}
 
 
-def _check_same(root: Path, before: Manifest, model: str | None, dtype: str | None) -> None:
-    """A collection has one model and one dtype; raises `ModelError` for a wish of others."""
-    for wish, present, what in (
-        (model, before.model.name, "model"),
-        (dtype, before.dtype, "dtype"),
-    ):
+def _check_goes_on(
+    root: Path, before: Manifest, source_uri: str, model: str | None, dtype: str | None
+) -> None:
+    """Raise `ModelError` or `CollectionError` where the collection cannot take this source in."""
+    hint = "give another path with -c, or start again from nothing with --rebuild"
+    for wish, present, what in ((model, before.model.name, "model"), (dtype, before.dtype, "dtype")):
         if wish not in (None, present):
-            raise ModelError(
-                f"{root} was built with the {what} {present}, not {wish}",
-                "give another path with -c, or start again from nothing with --rebuild",
+            raise ModelError(f"{root} was built with the {what} {present}, not {wish}", hint)
+    for other in before.sources:
+        if other != source_uri and (other.startswith(source_uri) or source_uri.startswith(other)):
+            raise CollectionError(
+                f"{root} has the source {other}, which shares images with {source_uri}", hint
             )
+
+
+def _check_numbers(**numbers: float | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and not number > 0:
+            raise LookalikeError(f"{name} is {number}, it has to be above 0")

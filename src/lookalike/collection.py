@@ -17,8 +17,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,16 +74,24 @@ class Manifest:
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise CollectionError(f"{path} is not the manifest of a Lookalike collection")
         version = fields.get("version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if type(version) is not int or version < 1:
+            raise CollectionError(f"{path} states no version that could be: {version}")
+        if version > FORMAT_VERSION:
             raise CollectionError(
                 f"{path.parent} has format version {version}, this Lookalike reads up to {FORMAT_VERSION}",
                 "upgrade with: pip install --upgrade lookalike",
             )
         try:
             spec = ModelSpec(**fields["model"])
-            return Manifest(spec, fields["dtype"], fields["sources"])
-        except (KeyError, TypeError) as error:
-            raise CollectionError(f"{path} is incomplete: {error}") from None
+            manifest = Manifest(spec, check_dtype(fields["dtype"]), fields["sources"])
+            if not all(map(isinstance, astuple(spec), (str, str, int, int, float))):
+                raise TypeError(f"model {fields['model']}")
+            sources = manifest.sources
+            if not isinstance(sources, dict) or not all(isinstance(one, dict) for one in sources.values()):
+                raise TypeError(f"sources {sources}")
+        except (KeyError, TypeError, CollectionError) as error:
+            raise CollectionError(f"{path} lacks a field or has one that makes no sense: {error}") from None
+        return manifest
 
 
 @dataclass(frozen=True)
@@ -194,12 +202,20 @@ def open_collection(path: str | os.PathLike[str]) -> Collection:
     return Collection(root, Manifest.read(root / MANIFEST_NAME))
 
 
+def check_dtype(dtype: str) -> str:
+    """The dtype of stored vectors; raises `CollectionError` for one that cannot be."""
+    if dtype not in ("float32", "float16"):
+        raise CollectionError(f"unknown dtype {dtype!r}", "known are: float32, float16")
+    return dtype
+
+
 def check_target(root: Path) -> None:
     """Raise `CollectionError` where a collection cannot be made or updated: other files are there."""
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path with -c")
     strange = root.is_dir() and not is_collection(root)
-    if strange and any(entry.name != LOCK_NAME for entry in root.iterdir()):
+    own = {LOCK_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
+    if strange and any(entry.name not in own for entry in root.iterdir()):
         raise CollectionError(f"{root} holds other files and is no collection", "give another path with -c")
 
 
@@ -238,6 +254,10 @@ def writing(root: Path) -> Iterator[None]:
     try:
         _remove_leftovers(root)
         yield
+    except BaseException:
+        with suppress(CollectionError, OSError):  # a full disk needs the room of what is half done
+            _remove_leftovers(root)
+        raise
     finally:
         lock.release()
 
@@ -275,5 +295,6 @@ def _row_problems(part: Part, dim: int, seen: set[str]) -> Iterator[str]:
         yield f"{part.items_path}: the embedding of {ids[row]} is not of unit length"
     tar_size = part.thumbnails_path().stat().st_size
     ends = pc.add(rows["thumb_offset"], rows["thumb_size"])
-    if (pc.max(ends).as_py() or 0) > tar_size:
-        yield f"{part.items_path}: a thumbnail lies beyond the end of its tar"
+    starts = [pc.min(rows[name]).as_py() or 0 for name in ("thumb_offset", "thumb_size")]
+    if min(starts) < 0 or (pc.max(ends).as_py() or 0) > tar_size:
+        yield f"{part.items_path}: a thumbnail lies outside its tar"

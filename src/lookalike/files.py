@@ -42,6 +42,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; raises `StorageError` when the disk refuses."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The clear form of a refused write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

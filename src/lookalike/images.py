@@ -8,10 +8,13 @@ unpacked whole. Everything else goes through Pillow.
 from __future__ import annotations
 
 import io
+import math
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +26,21 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from lookalike.errors import ImageError
 
 Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 ImageLike = str | Path | bytes | Image.Image | Pixels
 
 MAX_MEGAPIXELS = 200.0
 THUMBNAIL_PX = 256
 
-# A small JPEG without metadata blocks (EXIF, XMP) serves as its own thumbnail up to this size.
+# A small JPEG serves as its own thumbnail up to this size, if it has no segments but these: the picture
+# itself (ITU-T T.81, table B.1), JFIF and Adobe's color transform. So no EXIF, XMP, IPTC or comment.
 _PASS_THROUGH_BYTES = 32 * 1024
-_EXIF_MARK, _XMP_MARK = b"Exif\x00\x00", b"http://ns.adobe.com/"
+_START_OF_SCAN = 0xDA
+_PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _START_OF_SCAN})
+
+# What may be opened: Pillow knows more, some of it dangerous (EPS starts Ghostscript).
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "PPM")
+_HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 
 # How each EXIF orientation is undone on (H, W, 3) pixels: flip the columns, flip the rows, transpose,
 # in this order (EXIF 2.32, table 6).
@@ -50,6 +60,8 @@ class Picture:
     """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, perhaps reduced while decoding.
 
     `width` and `height` are those of the original, upright, in pixels.
+    `box` is where the original lies in `pixels` (left, top, right, bottom), if not all over them: DCT scaling
+    rounds the size up, and the last row and column then hold only a part of the original's.
     `as_thumbnail` holds the original bytes where they can serve as the thumbnail unchanged.
     """
 
@@ -57,6 +69,7 @@ class Picture:
     width: int
     height: int
     as_thumbnail: bytes | None = None
+    box: Box | None = None
 
 
 def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
@@ -76,7 +89,9 @@ def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS
             raise ImageError(f"{image}: {error.message}", error.hint) from None
     if isinstance(image, bytes):
         return decode(image, cover_px, max_megapixels)
-    pixels = _pillow_pixels(image) if isinstance(image, Image.Image) else _array_pixels(np.asarray(image))
+    if isinstance(image, Image.Image):
+        return _picture(image, max_megapixels)
+    pixels = _array_pixels(np.asarray(image))
     height, width = pixels.shape[:2]
     return Picture(pixels, width, height)
 
@@ -96,15 +111,16 @@ def decode(data: bytes, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -
     return _decode_with_pillow(data, max_megapixels)
 
 
-def fit(pixels: Pixels, size_px: int, crop: float) -> Pixels:
-    """Resize the central square to uint8 (S, S, 3), bicubic with antialiasing.
+def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pixels:
+    """Resize the central square of `box` (of all by default) to uint8 (S, S, 3), bicubic with antialiasing.
 
     `crop` in (0, 1] is the square's side as a fraction of the shorter side of the picture.
     """
     height, width = pixels.shape[:2]
-    side = min(height, width) * crop
-    left, top = (width - side) / 2, (height - side) / 2
-    if (height, width) == (size_px, size_px) and crop == 1:
+    left, top, right, bottom = box or (0, 0, width, height)
+    side = min(bottom - top, right - left) * crop
+    left, top = (left + right - side) / 2, (top + bottom - side) / 2
+    if (height, width) == (size_px, size_px) and side == size_px:
         return pixels
     resized = Image.fromarray(pixels).resize(
         (size_px, size_px), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
@@ -133,71 +149,135 @@ def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float) -> Picture |
     except ValueError:
         return None
     _check_limit(width, height, max_megapixels)
-    if colorspace not in ("YCbCr", "RGB", "Gray"):
-        return None
+    target = "RGB" if colorspace in ("YCbCr", "RGB", "Gray") else "CMYK"
     try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=cover_px, min_width=cover_px)
-    except ValueError:
+        pixels = simplejpeg.decode_jpeg(data, target, min_height=cover_px, min_width=cover_px)
+    except ValueError as error:
+        if "premature end" in str(error).lower():  # Pillow would leave the rest of the picture grey
+            raise ImageError(f"damaged JPEG: {error}") from None
         return None
-    # EXIF stands in one of the first segments, each of which is at most 64 KiB.
-    if data.find(_EXIF_MARK, 0, 1 << 18) < 0:
-        bare = len(data) <= _PASS_THROUGH_BYTES and _XMP_MARK not in data
-        return Picture(pixels, width, height, as_thumbnail=data if bare else None)
-    with _opened(data) as image:
-        orientation = _orientation(image)
-    if orientation >= 5:
+    if target == "CMYK":  # whole, but its colours are Pillow's to convert
+        return None
+    segments = list(_segments(data))
+    markers = {marker for marker, _ in segments}
+    plain = _START_OF_SCAN in markers and markers <= _PLAIN_SEGMENTS and len(data) <= _PASS_THROUGH_BYTES
+    exif = next((load[6:] for marker, load in segments if marker == 0xE1 and load[:6] == b"Exif\0\0"), b"")
+    orientation = _exif_orientation(exif)
+    box = _box(pixels, width, height, orientation)
+    if 5 <= orientation <= 8:
         width, height = height, width
-    return Picture(_upright(pixels, orientation), width, height)
+    return Picture(_upright(pixels, orientation), width, height, data if plain else None, box)
+
+
+def _box(pixels: Pixels, width: int, height: int, orientation: int) -> Box:
+    """Where the original lies in the upright pixels, for `pixels` as they were decoded, in eighths."""
+    eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
+    right, bottom = width * eighths / 8, height * eighths / 8
+    left, top = 0.0, 0.0
+    flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
+    if flip_columns:
+        left, right = pixels.shape[1] - right, float(pixels.shape[1])
+    if flip_rows:
+        top, bottom = pixels.shape[0] - bottom, float(pixels.shape[0])
+    return (top, left, bottom, right) if transpose else (left, top, right, bottom)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The marker and the payload of each segment of a JPEG, up to the first scan (ITU-T T.81, B.1.1)."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # any number of these may stand before a marker
+            at += 1
+            continue
+        yield marker, data[at + 4 : at + 2 + size]
+        if marker == _START_OF_SCAN:
+            return
+        at += 2 + size
+
+
+def _exif_orientation(exif: bytes) -> int:
+    """The orientation in an EXIF block, 1 where there is none; damage costs no picture (EXIF 2.32, 4.5.4)."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for at in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, at)
+            if (tag, kind) == (ExifTags.Base.Orientation, 3):
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def _decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
     with _opened(data) as image:
-        _check_limit(*image.size, max_megapixels)
-        try:
+        return _picture(image, max_megapixels)
+
+
+def _picture(image: Image.Image, max_megapixels: float) -> Picture:
+    _check_limit(*image.size, max_megapixels)
+    if 0 in image.size:
+        raise ImageError("a picture without pixels")
+    try:
+        with _pillow_limit_lifted():
             image.load()
-            pixels = _upright(_pillow_pixels(image), _orientation(image))
-        except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-            raise ImageError(_one_line(f"damaged {image.format}: {error}")) from None
+        pixels = _upright(_pillow_pixels(image), _orientation(image))
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+        raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
     height, width = pixels.shape[:2]
     return Picture(pixels, width, height)
 
 
 # Pillow refuses large pictures by a limit that is global to the process. The limit here is an argument
-# and is checked before decoding, so Pillow's is lifted, for the microseconds that reading a header takes.
-_open_lock = threading.Lock()
+# and is checked before decoding, so Pillow's is lifted while any thread opens or decodes a picture.
+_lift_lock = threading.Lock()
+_lifted: list[int | None] = []  # Pillow's limit, once for each thread that has lifted it
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    _register_heic()
-    with _open_lock:
-        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(io.BytesIO(data))
-        except UnidentifiedImageError:
-            raise ImageError(f"not an image that can be read ({_sniff(data)})") from None
-        except Exception as error:
-            raise ImageError(_one_line(f"damaged image: {error}")) from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
-    with image:
-        yield image
+def _pillow_limit_lifted() -> Iterator[None]:
+    with _lift_lock:
+        _lifted.append(_lifted[0] if _lifted else Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _lift_lock:
+            limit = _lifted.pop()
+            if not _lifted:
+                Image.MAX_IMAGE_PIXELS = limit
 
 
-def _register_heic() -> None:
+def _opened(data: bytes) -> Image.Image:
+    _register_formats()
+    try:
+        with _pillow_limit_lifted():
+            return Image.open(io.BytesIO(data), formats=[one for one in _FORMATS if one in Image.OPEN])
+    except UnidentifiedImageError:
+        raise ImageError(f"not an image that can be read ({_sniff(data)})") from None
+    except Exception as error:
+        raise ImageError(_one_line(f"damaged image: {error}")) from None
+
+
+@lru_cache(maxsize=1)
+def _register_formats() -> None:
     """HEIC comes with the extra: `pip install 'lookalike[heic]'`."""
-    if "HEIF" not in Image.OPEN:
-        try:
-            import pillow_heif
-        except ImportError:
-            return
-        pillow_heif.register_heif_opener()
+    Image.init()
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
 
 
 def _sniff(data: bytes) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
         return "HEIC: pip install 'lookalike[heic]'"
-    start = data[:64].lstrip().lower()
+    start = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "it is an HTML page"
     return f"it starts with {data[:8]!r}"
@@ -207,7 +287,7 @@ def _check_limit(width: int, height: int, max_megapixels: float) -> None:
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise ImageError(
-            f"{megapixels:.0f} megapixels, the limit is {max_megapixels:g}",
+            f"{math.ceil(megapixels)} megapixels, the limit is {max_megapixels:g}",
             "raise it with --max-megapixels",
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv
@@ -49,7 +51,7 @@ def label_rule(rule: str) -> Callable[[str], str | None]:
 
     def first_group(id_: str) -> str | None:
         match = pattern.search(PurePosixPath(id_).name)
-        return match[1] if match else None
+        return (match[1] or None) if match else None
 
     return first_group
 
@@ -57,14 +59,12 @@ def label_rule(rule: str) -> Callable[[str], str | None]:
 def read_metadata(path: Path) -> Metadata:
     """Read a CSV or Parquet file of columns by relative path; raises `SourceError` naming what is wrong."""
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            with path.open("rb") as file:
-                table = pq.read_table(file)
-        else:
-            table = pyarrow.csv.read_csv(path)
-    except (OSError, pa.ArrowException) as error:
+        with path.open("rb") as file:
+            table = pq.read_table(file) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(file)
+        names = table.column_names
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SourceError(f"cannot read the metadata {path}: {' '.join(str(error).split())}") from None
-    key = next((name for name in PATH_COLUMNS if name in table.column_names), None)
+    key = next((name for name in PATH_COLUMNS if name in names), None)
     if key is None:
         raise SourceError(
             f"{path} has no column of relative paths, only: {', '.join(table.column_names)}",
@@ -72,17 +72,39 @@ def read_metadata(path: Path) -> Metadata:
         )
     columns = [name for name in table.column_names if name != key]
     taken = sorted(RESERVED_COLUMNS.intersection(columns))
-    if taken or len(set(columns)) < len(columns):
+    if taken or len(set(names)) < len(names):
         raise SourceError(
             f"{path} has columns that the collection needs itself or that are there twice: "
-            f"{', '.join(taken or columns)}",
+            f"{', '.join(taken or names)}",
             "rename them",
         )
-    paths = table[key].cast(pa.string()).to_pylist()
-    rows = table.select(columns).to_pylist()
+    try:
+        paths = table[key].cast(pa.string()).to_pylist()
+    except pa.ArrowException as error:
+        raise SourceError(f"the column {key} of {path} is no text: {' '.join(str(error).split())}") from None
+    twice = [one for one, number in Counter(paths).items() if number > 1]
+    if twice:
+        raise SourceError(f"{path} has more than one row for {twice[0]}")
+    rows = [_without_nan(row) for row in table.select(columns).to_pylist()]
     types = {name: table.schema.field(name).type for name in columns}
     if "label" in types:
         types["label"] = pa.string()
         for row in rows:
-            row["label"] = None if row["label"] is None else str(row["label"])
+            row["label"] = None if row["label"] in (None, "") else str(row["label"])
     return Metadata(types, dict(zip(paths, rows, strict=True)))
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """Not a number is no value: it equals nothing, not even itself, and JSON cannot say it."""
+    is_nan = {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
+    return {name: None if name in is_nan else value for name, value in row.items()}
+
+
+def _read_csv(file: BinaryIO) -> pa.Table:
+    """Paths and labels as the text that stands there; the types of other columns follow from their values."""
+    as_text = dict.fromkeys((*PATH_COLUMNS, "label"), pa.string())
+    table = pyarrow.csv.read_csv(file, convert_options=pyarrow.csv.ConvertOptions(column_types=as_text))
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise ValueError(f"the column {field.name} is not UTF-8")
+    return table

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lookalike.errors import CollectionError
-from lookalike.files import write_bytes
+from lookalike.files import remove, write_bytes
 from lookalike.samples import Failure
 
 # The columns that every row of items has, before those that the source brought and the embedding.
@@ -43,6 +41,7 @@ RESERVED_COLUMNS = frozenset(field.name for field in ITEM_FIELDS) - {"label"} | 
 FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage", "error")])
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
+_TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
 _CHECKSUM_KEY, _THUMBNAILS_KEY = "lookalike.sha256", "lookalike.thumbnails"
 _NO_CHECKSUM = b"0" * 64
 
@@ -66,15 +65,17 @@ class Part:
         """The committed rows, all columns by default."""
         return read_parquet(self.items_path, columns)
 
+    def described(self) -> pa.Table:
+        """The committed rows without the embedding."""
+        return self.items([name for name in self.column_names() if name != "embedding"])
+
     def column_names(self) -> list[str]:
         """The columns of the items file, the embedding last."""
-        with self.items_path.open("rb") as file:
-            return list(pq.read_schema(file).names)
+        return list(_metadata(self.items_path).schema.to_arrow_schema().names)
 
     def num_rows(self) -> int:
         """The number of rows, from the footer."""
-        with self.items_path.open("rb") as file:
-            return int(pq.read_metadata(file).num_rows)
+        return int(_metadata(self.items_path).num_rows)
 
     def embeddings(self) -> NDArray[np.float32]:
         """(n, D) float32, C-contiguous, in the order of the rows."""
@@ -82,96 +83,91 @@ class Part:
 
     def thumbnails_path(self) -> Path:
         """The tar that the rows' byte ranges refer to."""
-        return self.root / "thumbnails" / self._thumbnails_entry()[0]
+        return self._tar_path(_notes(_metadata(self.items_path)))
 
-    def thumbnails(self, rows: pa.Table) -> list[bytes]:
-        """The JPEGs of these rows of the part."""
-        columns = (rows["thumb_offset"].to_pylist(), rows["thumb_size"].to_pylist())
-        with self.thumbnails_path().open("rb") as file:
-            return [_read_range(file, offset, size) for offset, size in zip(*columns, strict=True)]
+    def thumbnails(self, ids: Sequence[str]) -> list[bytes]:
+        """The JPEGs of these items; raises `CollectionError` where one is gone."""
+        # Rows and the name of their tar from one reading, between which no build can come.
+        rows, notes = _read(self.items_path, ["id", "thumb_offset", "thumb_size"])
+        offsets, sizes = rows["thumb_offset"].to_pylist(), rows["thumb_size"].to_pylist()
+        ranges = dict(zip(rows["id"].to_pylist(), zip(offsets, sizes, strict=True), strict=True))
+        gone = [id_ for id_ in ids if id_ not in ranges]
+        if gone:
+            raise CollectionError(f"{gone[0]} is no longer in {self.items_path}", "search again")
+        return _read_ranges(self._tar_path(notes), [ranges[id_] for id_ in ids])
 
     def checksum(self) -> str:
         """The checksum of the items file as its footer states it: what tells two states apart."""
-        return _footer(self.items_path).get(_CHECKSUM_KEY.encode(), b"").decode()
+        return _notes(_metadata(self.items_path)).get(_CHECKSUM_KEY, "")
 
     def problems(self) -> list[str]:
         """What is wrong with the files of this part, a line each; reads every byte of them."""
-        found = [
-            problem
-            for path in (self.items_path, self.failures_path)
-            if path.exists()
-            for problem in _parquet_problems(path)
-        ]
+        present = [path for path in (self.items_path, self.failures_path) if path.exists()]
+        found = [problem for path in present for problem in _parquet_problems(path)]
         if not found and self.items_path.exists():
-            name, checksum = self._thumbnails_entry()
-            path = self.root / "thumbnails" / name
-            if not path.exists():
-                found.append(f"{path}: missing")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
-                found.append(f"{path}: the checksum does not match, the file is damaged")
+            found += _tar_problems(self.thumbnails_path())
         return found
 
-    def write(self, rows: pa.Table, thumbnails: Sequence[bytes]) -> None:
-        """Commit a new part; `rows` lacks the thumbnail columns, which follow from `thumbnails`."""
-        self._write_items(*self._pack(rows, thumbnails, f"part-{self.number:06d}.tar"))
+    def write(self, rows: pa.Table, thumbnails: Sequence[bytes] | None = None) -> None:
+        """Commit the rows of this part in one step, in place of those that are there.
 
-    def rewrite(self, rows: pa.Table, thumbnails: Sequence[bytes] | None = None) -> None:
-        """Replace the rows of a committed part in one step, or remove the part when none are left.
-
-        With `thumbnails`, a new tar with just these is written under a new name before, and the old one
-        removed after; without, the rows keep their byte ranges in the tar that is there.
+        `thumbnails` has a JPEG for each row; without them the rows keep their byte ranges in the tar that
+        is there. Without rows the part is removed. A tar that no row needs any more is removed last.
+        Raises `CollectionError` rather than give damaged thumbnails a new checksum.
         """
-        old_name, old_checksum = self._thumbnails_entry()
-        old_tar = self.root / "thumbnails" / old_name
+        old = self.thumbnails_path() if self.items_path.exists() else None
         if not rows.num_rows:
-            self.items_path.unlink()
-            old_tar.unlink(missing_ok=True)
+            remove(self.items_path)
+            new = None
         elif thumbnails is None:
-            self._write_items(rows, old_name, old_checksum)
+            new = self.thumbnails_path()
+            self._write_items(rows, new.name)
         else:
-            generation = re.fullmatch(r"part-\d+(?:-(\d+))?\.tar", old_name)
-            following = int(generation[1] or 1) + 1 if generation else 2
-            name = f"part-{self.number:06d}-{following}.tar"
-            self._write_items(*self._pack(rows, thumbnails, name))
-            old_tar.unlink(missing_ok=True)
+            for problem in _tar_problems(old) if old else ():
+                raise CollectionError(problem)
+            rows, new = self._with_thumbnails(rows, thumbnails)
+            self._write_items(rows, new.name)
+        if old is not None and old != new:
+            remove(old)
 
     def write_failures(self, table: pa.Table) -> None:
         """Replace the failures of this part in one step; an empty table removes the file."""
         if table.num_rows:
             _write_parquet(self.failures_path, table, {})
         else:
-            self.failures_path.unlink(missing_ok=True)
+            remove(self.failures_path)
 
-    def _pack(self, rows: pa.Table, thumbnails: Sequence[bytes], name: str) -> tuple[pa.Table, str, str]:
-        names = [f"{id_}.jpg" for id_ in rows["id"].to_pylist()]
-        data, offsets = _tar(names, thumbnails)
-        write_bytes(self.root / "thumbnails" / name, data)
-        ranges = {"thumb_offset": offsets, "thumb_size": [len(jpeg) for jpeg in thumbnails]}
-        for column, values in ranges.items():
-            array = pa.array(values, pa.int64())
-            field = pa.field(column, pa.int64(), nullable=False)
-            if column in rows.column_names:
-                rows = rows.set_column(rows.column_names.index(column), field, array)
-            else:
-                rows = rows.append_column(field, array)
-        return rows, name, hashlib.sha256(data).hexdigest()
+    def _with_thumbnails(self, rows: pa.Table, thumbnails: Sequence[bytes]) -> tuple[pa.Table, Path]:
+        """Write a tar; returns the rows with its byte ranges, and its path.
 
-    def _write_items(self, rows: pa.Table, thumbnails_name: str, thumbnails_sha256: str) -> None:
+        The name holds the start of the checksum, so that other rows never point into it.
+        """
+        data, offsets = _tar([f"{id_}.jpg" for id_ in rows["id"].to_pylist()], thumbnails)
+        path = self._tar_path({_THUMBNAILS_KEY: f"part-{self.number:06d}-{_start_of_sha256(data)}.tar"})
+        write_bytes(path, data)
+        rows = set_column(rows, "thumb_offset", pa.array(offsets, pa.int64()), nullable=False)
+        sizes = pa.array([len(jpeg) for jpeg in thumbnails], pa.int64())
+        return set_column(rows, "thumb_size", sizes, nullable=False), path
+
+    def _write_items(self, rows: pa.Table, thumbnails_name: str) -> None:
         first = [field.name for field in ITEM_FIELDS]
         brought = [name for name in rows.column_names if name not in (*first, "embedding")]
-        entry = {"file": thumbnails_name, "sha256": thumbnails_sha256}
         ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
-        _write_parquet(self.items_path, ordered, {_THUMBNAILS_KEY: json.dumps(entry)})
+        _write_parquet(self.items_path, ordered, {_THUMBNAILS_KEY: thumbnails_name})
 
-    def _thumbnails_entry(self) -> tuple[str, str]:
-        try:
-            entry = json.loads(_footer(self.items_path)[_THUMBNAILS_KEY.encode()])
-            name, checksum = str(entry["file"]), str(entry["sha256"])
-        except (KeyError, TypeError, ValueError):
-            raise _damaged(self.items_path, "its footer names no thumbnails") from None
-        if Path(name).name != name:
-            raise _damaged(self.items_path, f"its thumbnails lie outside the collection: {name}")
-        return name, checksum
+    def _tar_path(self, notes: Mapping[str, str]) -> Path:
+        name = notes.get(_THUMBNAILS_KEY, "")
+        if not _TAR_NAME.fullmatch(name):
+            raise _damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
+        return self.root / "thumbnails" / name
+
+
+def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = True) -> pa.Table:
+    """The table with a column replaced in its place, or added at the end."""
+    field = pa.field(name, values.type, nullable)
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), field, values)
+    return table.append_column(field, values)
 
 
 def list_parts(root: Path, kind: str = "items") -> list[Part]:
@@ -213,14 +209,16 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     Raises `CollectionError` where the file is damaged.
     """
+    return _read(path, columns)[0]
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> tuple[pa.Table, dict[str, str]]:
+    """The rows and the notes of the footer, from one opening of the file."""
     try:
         # Opened here, so that no path is taken for an address of another file system.
-        with (
-            path.open("rb") as file,
-            pq.ParquetFile(file, page_checksum_verification=True) as parquet,
-        ):
-            # Without the notes of the footer, which belong to the file and not to its rows.
-            return parquet.read(columns=columns).replace_schema_metadata(None)
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+            rows = parquet.read(columns=columns).replace_schema_metadata(None)
+            return rows, _notes(parquet.metadata)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, " ".join(str(error).split())) from None
 
@@ -265,21 +263,50 @@ def _parquet_problems(path: Path) -> list[str]:
     return []
 
 
-def _footer(path: Path) -> dict[bytes, bytes]:
+def _tar_problems(path: Path) -> list[str]:
+    match = _TAR_NAME.fullmatch(path.name)
+    if not path.exists():
+        return [f"{path}: missing"]
+    if match is None or _start_of_sha256(path.read_bytes()) != match[1]:
+        return [f"{path}: the checksum does not match, the file is damaged"]
+    return []
+
+
+def _start_of_sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _metadata(path: Path) -> pq.FileMetaData:
     try:
         with path.open("rb") as file:
-            return pq.read_metadata(file).metadata or {}
+            return pq.read_metadata(file)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, " ".join(str(error).split())) from None
 
 
+def _notes(metadata: pq.FileMetaData) -> dict[str, str]:
+    """The key-value pairs of a footer."""
+    pairs = (metadata.metadata or {}).items()
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in pairs}
+
+
 def _damaged(path: Path, reason: str) -> CollectionError:
-    return CollectionError(f"{path} is damaged: {reason}", "see: lookalike verify COLLECTION")
+    return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
 
 
-def _read_range(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
+def _read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    """The bytes at each (offset, size) of a file."""
+    found = []
+    try:
+        with path.open("rb") as file:
+            for offset, size in ranges:
+                file.seek(offset)
+                found.append(file.read(size))
+                if len(found[-1]) < size:
+                    raise _damaged(path, f"it ends before byte {offset + size}")
+    except (OSError, ValueError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+    return found
 
 
 def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[int]]:

@@ -1,4 +1,7 @@
-"""What a build has to do: compares a listing with what is committed, and removes what no longer holds."""
+"""What a build has to do: compares a listing with what is committed, and removes what no longer holds.
+
+The rows of a part all come from one source, since a build writes parts of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookalike.collection import Collection
+from lookalike.errors import CollectionError, SourceError
 from lookalike.listing import Listing
-from lookalike.parts import ITEM_FIELDS, Part, list_parts, read_parquet
+from lookalike.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, read_parquet, set_column
 from lookalike.samples import Failure, Sample
-
-_OWN_COLUMNS = frozenset(field.name for field in ITEM_FIELDS) - {"label"} | {"embedding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +33,65 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
     A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
     sources stay, and so do those below a folder that could not be listed. Failures of this source are
     forgotten, since each build tries them again.
+    Raises `SourceError` where the images cannot join those of another source.
     """
+    parts = [(part, part.described()) for part in collection.parts()]
+    ours = [(part, rows) for part, rows in parts if _source_is(listing, rows)]
+    others = [rows for _, rows in parts if not _source_is(listing, rows)]
+    _check_types(listing, others)
+    pending = dict(listing.samples)
+    failures = [*listing.failures, *_refuse_taken_ids(pending, others)]
     unlisted = tuple(one.uri for one in listing.failures if one.uri.endswith("/"))
-    pending, failures = dict(listing.samples), list(listing.failures)
     unchanged = removed = 0
-    for part in collection.parts():
-        rows = part.items([name for name in part.column_names() if name != "embedding"])
+    for part, rows in ours:
         keep: list[bool] = []
         columns = ("id", "uri", "size_bytes", "mtime_ns")
-        for id_, uri, *state in zip(*(rows[name].to_pylist() for name in columns), strict=True):
+        for id_, *state in zip(*(rows[name].to_pylist() for name in columns), strict=True):
             sample = listing.samples.get(id_)
-            if not uri.startswith(listing.source_uri):
+            if sample and [sample.uri, sample.size_bytes, sample.mtime_ns] == state:
                 keep.append(True)
-                if pending.pop(id_, None) is not None and sample is not None:
-                    failures.append(sample.refused(f"the id is taken by {uri}"))
-            elif sample and (sample.uri, [sample.size_bytes, sample.mtime_ns]) == (uri, state):
-                keep.append(True)
-                pending.pop(id_, None)
+                del pending[id_]
                 unchanged += 1
             else:
-                keep.append(bool(unlisted) and uri.startswith(unlisted))
+                keep.append(bool(unlisted) and state[0].startswith(unlisted))
                 removed += sample is None and not keep[-1]
         _refresh(part, rows, keep, listing)
     _forget_failures(collection, listing.source_uri)
     return Plan(list(pending.values()), failures, unchanged, removed)
+
+
+def _source_is(listing: Listing, rows: pa.Table) -> bool:
+    return bool(rows["uri"][0].as_py().startswith(listing.source_uri))
+
+
+def _check_types(listing: Listing, others: list[pa.Table]) -> None:
+    """Raise `SourceError` where a column has a type that does not go with another source's."""
+    wanted = pa.schema(list(listing.types.items()))
+    for rows in others:
+        try:
+            pa.unify_schemas([rows.schema, wanted], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise SourceError(
+                f"a column has another type than in the images of another source: {error}",
+                "rename it in the metadata",
+            ) from None
+
+
+def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> list[Failure]:
+    """Take the samples whose ids another source's images have out of `pending`."""
+    failures = []
+    total = len(pending)
+    for rows in others:
+        for id_, uri in zip(rows["id"].to_pylist(), rows["uri"].to_pylist(), strict=True):
+            if sample := pending.pop(id_, None):
+                failures.append(sample.refused(f"the id is taken by {uri}"))
+    if failures and len(failures) == total:
+        raise SourceError(
+            f"the collection has the ids of all {total:,} images already, from another source: "
+            f"{failures[0].id} is {failures[0].error.removeprefix('the id is taken by ')}",
+            "if the folder was moved, start again with --rebuild; else give another path with -c",
+        )
+    return failures
 
 
 def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> None:
@@ -65,40 +102,32 @@ def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> 
     embedding = part.items(["embedding"])
     described = described.append_column(embedding.schema.field(0), embedding["embedding"])
     if all(keep):
-        part.rewrite(described)
-        return
-    described = described.filter(pa.array(keep))
-    part.rewrite(described, part.thumbnails(described))
+        part.write(described)
+    else:
+        kept = described.filter(pa.array(keep))
+        part.write(kept, part.thumbnails(kept["id"].to_pylist()))
 
 
 def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
     """The rows with the metadata of their samples; the same object where nothing changes."""
-    samples = [
-        listing.samples.get(id_) if uri.startswith(listing.source_uri) else None
-        for id_, uri in zip(rows["id"].to_pylist(), rows["uri"].to_pylist(), strict=True)
-    ]
-    present = {field.name: field.type for field in rows.schema if field.name not in _OWN_COLUMNS}
-    for name, type_ in {**present, **listing.types}.items():
-        old = rows[name].to_pylist() if name in present else [None] * len(samples)
-        new = [
-            sample.metadata.get(name) if sample else value for sample, value in zip(samples, old, strict=True)
-        ]
-        if name in present and name != "label" and all(value is None for value in new):
+    samples = [listing.samples.get(id_) for id_ in rows["id"].to_pylist()]
+    types = {"label": pa.string(), **listing.types}
+    for name in rows.column_names:
+        if name not in types and name not in RESERVED_COLUMNS:
             rows = rows.drop_columns([name])
-        elif name not in present or new != old:
-            rows = _with_column(rows, pa.field(name, type_), pa.array(new, type_))
+    for name, type_ in types.items():
+        values = pa.array([sample.metadata.get(name) if sample else None for sample in samples], type_)
+        if name not in rows.column_names or not rows[name].combine_chunks().equals(values):
+            rows = set_column(rows, name, values)
     return rows
-
-
-def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
-    if field.name in table.column_names:
-        return table.set_column(table.column_names.index(field.name), field, values)
-    return table.append_column(field, values)
 
 
 def _forget_failures(collection: Collection, source_uri: str) -> None:
     for part in list_parts(collection.path, "failures"):
-        table = read_parquet(part.failures_path)
+        try:
+            table = read_parquet(part.failures_path)
+        except CollectionError:  # nothing that this build does not find out again
+            table = FAILURE_SCHEMA.empty_table()
         others = table.filter(pc.invert(pc.starts_with(table["uri"], source_uri)))
-        if others.num_rows < table.num_rows:
+        if others.num_rows < table.num_rows or not table.num_rows:
             part.write_failures(others)

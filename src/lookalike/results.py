@@ -36,8 +36,7 @@ class Hit:
 
     def thumbnail(self) -> bytes:
         """The JPEG of at most 256 px that the collection keeps."""
-        place = {name: [self.item[name]] for name in _HIDDEN}
-        return self.part.thumbnails(pa.table(place))[0]
+        return self.part.thumbnails([self.id])[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Id, score and the other columns, ready for JSON."""
@@ -75,7 +74,9 @@ class Results(Sequence[Hit]):
 
     def to_table(self) -> pa.Table:
         """Id, score and the other columns as a pyarrow table."""
-        return pa.Table.from_pylist([hit.as_dict() for hit in self.hits])
+        rows = [hit.as_dict() for hit in self.hits]
+        names = dict.fromkeys(["id", "score", *(name for row in rows for name in row)])
+        return pa.table({name: [row.get(name) for row in rows] for name in names})
 
     def _repr_html_(self) -> str:
         figures = "".join(_figure(hit) for hit in self.hits)

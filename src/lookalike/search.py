@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.parts import Part, matrix
-from lookalike.query import Query, query_vector
+from lookalike.query import Id, Query, query_vector, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
 
@@ -38,11 +38,12 @@ def search(collection: Collection, query: Query, k: int = 10) -> Results:
     parts = collection.parts()
     hits, places = nearest(vector, (_block(part) for part in parts), k)
     rows: dict[str, tuple[Mapping[str, Any], Part]] = {}
+    nothing = dict.fromkeys(name for part in parts for name in part.column_names() if name != "embedding")
     for place in set(places):
         part = parts[place]
-        table = part.items([name for name in part.column_names() if name != "embedding"])
+        table = part.described()
         found = table.filter(pc.is_in(table["id"], pa.array(hits.ids, pa.string())))
-        rows |= {row["id"]: (row, part) for row in found.to_pylist()}
+        rows |= {row["id"]: ({**nothing, **row}, part) for row in found.to_pylist()}
     return Results.of(hits, rows)
 
 
@@ -93,10 +94,17 @@ class Snapshot:
     def search(self, query: Query, k: int = 10) -> Results:
         """As `search`, from memory."""
         check_k(k)
-        vector = query_vector(self.collection, query)
+        vector = self._vector_of(query)
         hits, _ = nearest(vector, [(self.items["id"], self.vectors)], k)
         rows = self.rows(self.row_of[id_] for id_ in hits.ids)
         return Results.of(hits, dict(zip(hits.ids, rows, strict=True)))
+
+    def _vector_of(self, query: Query) -> Vectors:
+        if not isinstance(query, Id):
+            return query_vector(self.collection, query)
+        if query.id not in self.row_of:
+            raise unknown_id(self.collection, query.id, list(self.row_of))
+        return np.asarray(self.vectors[self.row_of[query.id]])
 
 
 def check_k(k: int) -> None:
@@ -113,7 +121,8 @@ def nearest(query: Vectors, blocks: Iterable[Block], k: int) -> tuple[Hits, list
     """
     scores, ids, places = np.empty(0, np.float32), list[str](), list[int]()
     for number, (block_ids, vectors) in enumerate(blocks):
-        block_scores = vectors @ query
+        # Row by row: a matrix product rounds a row by its place, and equal vectors need equal scores.
+        block_scores = np.vecdot(vectors, query)
         best = _largest(block_scores, k)
         scores = np.concatenate([scores, block_scores[best]])
         ids += block_ids.take(pa.array(best)).to_pylist()

@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not done,
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         make_parser().print_help()
         return 0
-    from lookalike.cli import commands
-
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(getattr(commands, options.command)(options) or 0)
+        from lookalike.cli import commands
+
+        code = int(getattr(commands, options.command)(options) or 0)
+        sys.stdout.flush()
+        return code
     except LookalikeError as error:
         print(f"lookalike: {error.message}", file=sys.stderr)
         if error.hint:

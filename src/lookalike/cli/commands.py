@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import shlex
 import sys
 import tempfile
 from contextlib import nullcontext
@@ -14,6 +16,7 @@ from lookalike.builder import Report
 from lookalike.builder import build as build_collection
 from lookalike.cli.progress import Progress
 from lookalike.collection import Collection, is_collection, open_collection
+from lookalike.errors import SourceError
 from lookalike.query import Id, parse_query
 from lookalike.results import Results
 
@@ -52,8 +55,11 @@ def serve(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     from lookalike.demo import write_images
 
-    temporary = tempfile.TemporaryDirectory(prefix="lookalike-demo-")
-    with nullcontext(options.out) if options.out else temporary as folder:
+    with (
+        nullcontext(options.out)
+        if options.out
+        else tempfile.TemporaryDirectory(prefix="lookalike-demo-") as folder
+    ):
         images = Path(folder) / options.dataset
         with Progress("drawing") as progress:
             write_images(options.dataset, images, options.count, progress)
@@ -128,9 +134,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace, part_size: int = 1024) -> tuple[Collection, Report]:
     """Build, then say what was done."""
-    source = Path(options.source)
-    beside = source if source.name not in ("", "..") else source.resolve()
-    path = options.collection or beside.with_name(beside.name + ".lookalike")
+    path = options.collection or _beside(Path(options.source))
     reports: list[Report] = []
     with Progress("embedding") as progress:
         collection = build_collection(
@@ -156,8 +160,16 @@ def _build(options: argparse.Namespace, part_size: int = 1024) -> tuple[Collecti
         "failed": report.failed,
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
-    _say(f"{said} (see: lookalike failures {path})" if report.failed else said)
+    _say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
     return collection, report
+
+
+def _beside(source: Path) -> Path:
+    """Where the collection of a source is kept by default."""
+    folder = source if source.name not in ("", "..") else source.resolve()
+    if not folder.name:
+        raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
+    return folder.with_name(folder.name + ".lookalike")
 
 
 def _serve(collection: Collection, options: argparse.Namespace) -> int:
@@ -183,7 +195,16 @@ def _print_results(results: Results) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for the numbers that JSON has not: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _say(message: str) -> None:

@@ -50,7 +50,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by relative path"
     )
     parser.add_argument("--model", help="efficientnet-lite0 (default), pixels or colors")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument("--threads", type=_positive, metavar="N", help="(default: one a core)")
     parser.add_argument(

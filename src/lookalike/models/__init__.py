@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
-from lookalike.images import ImageLike, Pixels, fit, load
+from lookalike.images import THUMBNAIL_PX, ImageLike, Pixels, fit, load
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -71,14 +71,15 @@ class Model:
 
     @property
     def cover_px(self) -> int:
-        """The shorter side that a decoded picture needs, so that the crop is never enlarged."""
-        return int(np.ceil(self.size_px / self.crop))
+        """The shorter side that a decoded picture needs: the crop is not enlarged, nor the thumbnail."""
+        return max(int(np.ceil(self.size_px / self.crop)), THUMBNAIL_PX * 3 // 4)
 
     def embed_pixels(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
         vectors = self.features(pixels)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+        # A picture without any feature has no direction; it gets the one in which all are equal.
+        vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     def embed(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         """Paths, encoded bytes, Pillow images or uint8 arrays to float32 (B, D) of unit length.
@@ -87,7 +88,8 @@ class Model:
         """
         vectors = np.empty((len(images), self.dim), np.float32)
         for row, image in enumerate(images):  # one at a time, so that memory stays flat
-            pixels = fit(load(image, self.cover_px).pixels, self.size_px, self.crop)
+            picture = load(image, self.cover_px)
+            pixels = fit(picture.pixels, self.size_px, self.crop, picture.box)
             vectors[row] = self.embed_pixels(pixels[None])[0]
         return vectors
 

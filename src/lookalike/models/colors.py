@@ -35,4 +35,4 @@ def features(pixels: Pixels) -> NDArray[np.float32]:
     step = _SIZE_PX // _CELLS
     cells = pixels.reshape(-1, _CELLS, step, _CELLS, step, 3).mean(axis=(2, 4), dtype=np.float32)
     layout = (cells - np.float32(127.5)) @ _YCBCR.T
-    return np.ascontiguousarray(layout.reshape(len(pixels), -1), dtype=np.float32)
+    return np.ascontiguousarray(layout.reshape(len(pixels), _CELLS * _CELLS * 3), dtype=np.float32)

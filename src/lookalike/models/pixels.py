@@ -26,4 +26,4 @@ def features(pixels: Pixels) -> NDArray[np.float32]:
 
     Between vectors of one length the cosine orders pairs as the squared difference of pixels does.
     """
-    return pixels.reshape(len(pixels), -1).astype(np.float32) - np.float32(127.5)
+    return pixels.reshape(len(pixels), _SIZE_PX * _SIZE_PX * 3).astype(np.float32) - np.float32(127.5)

@@ -14,7 +14,7 @@ from lookalike.samples import Failure, Sample
 
 # What counts as an image by name; the bytes decide when it is read.
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .heic .heif .ppm .pgm .jp2".split()
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .heic .heif .ppm .pgm".split()
 )
 
 
@@ -32,40 +32,60 @@ class Folder:
 
     @property
     def uri(self) -> str:
-        return _uri(os.fsencode(self.path.resolve())) + "/"
+        return _uri(os.path.join(os.fsencode(self.path.resolve()), b""))
 
     def samples(self) -> Iterator[Sample | Failure]:
         root = os.fsencode(self.path.resolve())
-        yield from _walk(root, b"", ())
+        yield from _walk(root)
 
 
-def _walk(root: bytes, below: bytes, above: tuple[tuple[int, int], ...]) -> Iterator[Sample | Failure]:
-    """The images of one folder; `above` holds (device, inode) of the folders that contain it."""
-    folder = os.path.join(root, below)
+def _walk(root: bytes) -> Iterator[Sample | Failure]:
+    """Depth first with a stack of its own, since folders can nest deeper than Python recurses.
+
+    `above` holds (device, inode) of the folders that contain an entry.
+    """
+    above: tuple[tuple[int, int], ...] = ()
+    waiting: list[tuple[bytes, os.DirEntry[bytes] | None, tuple[tuple[int, int], ...]]] = [(b"", None, above)]
+    while waiting:
+        below, entry, above = waiting.pop()
+        if entry is not None and not _is_folder(entry):
+            yield from _file(root, below, entry)
+            continue
+        folder = os.path.join(root, below)
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            yield _failure(root, os.path.join(below, b""), error.strerror)
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            yield _failure(root, os.path.join(below, b""), "a link that leads back to a folder above it")
+        elif not below or not _is_collection(folder):
+            above = (*above, here)
+            waiting += [
+                (os.path.join(below, entry.name), entry, above)
+                for entry in entries
+                if not entry.name.startswith(b".")
+            ]
+
+
+def _is_collection(folder: bytes) -> bool:
     try:
-        status = os.stat(folder)
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        yield _failure(root, below + b"/", error.strerror)
-        return
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        yield _failure(root, below + b"/", "a link that leads back to a folder above it")
-        return
-    if any(entry.name == b"collection.json" for entry in entries) and below:
-        return
-    for entry in entries:
-        if not entry.name.startswith(b"."):
-            yield from _entry(root, os.path.join(below, entry.name), entry, (*above, here))
+        return b'"lookalike-collection"' in _read(os.path.join(folder, b"collection.json"))
+    except OSError:
+        return False
 
 
-def _entry(
-    root: bytes, below: bytes, entry: os.DirEntry[bytes], above: tuple[tuple[int, int], ...]
-) -> Iterator[Sample | Failure]:
-    if entry.is_dir():
-        yield from _walk(root, below, above)
-        return
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where we may not look; `stat` tells which
+        return False
+
+
+def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Sample | Failure]:
     suffix = os.path.splitext(os.fsdecode(entry.name))[1].lower()
     if suffix not in SUFFIXES:
         return

@@ -1,0 +1,100 @@
+"""Pictures and a collection for every test. The session's are shared: read them, never change them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lookalike
+
+# Mean colours, far enough apart that the model `colors` tells the classes from each other.
+CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
+
+
+def picture(seed: int, color: tuple[int, int, int] = (128, 128, 128), size: tuple[int, int] = (64, 48)):
+    """A smooth pattern around a mean colour as a Pillow image; another seed gives another picture."""
+    waves = np.random.default_rng(seed).normal(0, 40, (6, 8, 3))
+    grid = np.clip(waves + np.array(color), 0, 255).astype(np.uint8)
+    return Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
+
+
+def write_picture(
+    path: Path, seed: int, color: tuple[int, int, int] = (128, 128, 128), size: tuple[int, int] = (64, 48)
+) -> Path:
+    """Write `picture` in the format of the name, with the folders it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed, color, size).save(path)
+    return path
+
+
+def write_pictures(folder: Path, count: int, size: tuple[int, int] = (64, 48)) -> Path:
+    """Write `count` pictures, class by class in turn: brick and meadow are JPEG, sea is PNG."""
+    for number in range(count):
+        label = list(CLASSES)[number % 3]
+        suffix = "png" if label == "sea" else "jpg"
+        write_picture(folder / label / f"{label}-{number:03d}.{suffix}", number, CLASSES[label], size)
+    return folder
+
+
+def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collection, lookalike.Report]:
+    """`lookalike.build` with the model `colors` unless another is asked for, and its report."""
+    reports: list[lookalike.Report] = []
+    collection = lookalike.build(source, target, **{"model": "colors", **options}, on_done=reports.append)
+    return collection, reports[0]
+
+
+def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `lookalike WORDS` in a process of its own."""
+    words = (sys.executable, "-m", "lookalike", *map(str, words))
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 42 small pictures, 14 in each of brick/, meadow/ and sea/."""
+    return write_pictures(tmp_path_factory.mktemp("session") / "photos", 42)
+
+
+@pytest.fixture(scope="session")
+def collection(photos: Path) -> lookalike.Collection:
+    """The collection of `photos`, labelled by folder, in parts of 16 rows."""
+    return build(photos, photos.with_name("photos.lookalike"), label="folder", part_size=16)[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of 12 pictures that the test may change: brick-000.jpg, meadow-001.jpg, sea-002.png and on."""
+    return write_pictures(tmp_path / "pictures", 12)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where a test may build a collection."""
+    return tmp_path / "target.lookalike"
+
+
+@pytest.fixture
+def copied(collection: lookalike.Collection, tmp_path: Path) -> lookalike.Collection:
+    """A copy of `collection` that the test may damage."""
+    shutil.copytree(collection.path, tmp_path / "copied.lookalike")
+    return lookalike.open(tmp_path / "copied.lookalike")
+
+
+@pytest.fixture
+def damage() -> Callable[[Path], None]:
+    """Flips the bits of the byte in the middle of a file, or of the one at `position`."""
+
+    def flip(path: Path, position: int | None = None) -> None:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2 if position is None else position] ^= 0xFF
+        path.write_bytes(data)
+
+    return flip
