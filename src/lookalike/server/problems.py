@@ -1,0 +1,100 @@
+"""What goes wrong, as problem details (RFC 9457): one table of kinds, one answer for each error."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError, QueryError
+
+# kind -> status, title; the kind ends the URI by which a program tells one problem from another.
+KINDS = {
+    "unknown-path": (404, "There is nothing at this address"),
+    "unknown-collection": (404, "There is no such collection"),
+    "unknown-item": (404, "There is no such item"),
+    "wrong-method": (405, "This address does not take this method"),
+    "foreign-host": (403, "This server does not answer to that name"),
+    "empty-body": (400, "The request has no body"),
+    "bad-json": (400, "The body is not the JSON that was expected"),
+    "bad-parameter": (400, "A parameter is out of range"),
+    "too-large": (413, "The picture is too large"),
+    "unsupported-type": (415, "The body is of a type that is not taken"),
+    "not-a-picture": (422, "The body is not a picture that can be read"),
+    "other-model": (409, "The model is not the one that made this collection"),
+    "unreadable-collection": (503, "The collection cannot be read at the moment"),
+    "failure": (500, "The server failed"),
+}
+
+
+class Problem(Exception):
+    """A request that cannot be answered; `extra` are further members of the answer."""
+
+    def __init__(self, kind: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.kind, self.detail, self.extra = kind, detail, extra
+
+    def response(self, headers: dict[str, str] | None = None) -> Response:
+        """The answer: `type`, `title`, `status`, `detail`, and perhaps `hint` and `nearest`."""
+        status, title = KINDS[self.kind]
+        members = {"type": f"urn:lookalike:{self.kind}", "title": title, "status": status}
+        body = json.dumps({**members, "detail": self.detail, **self.extra}, ensure_ascii=False)
+        return Response(body, status, headers, media_type="application/problem+json")
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """The answer to a problem that a route raised."""
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def on_lookalike_error(request: Request, error: Exception) -> Response:
+    """The answer to what the rest of Lookalike reports."""
+    assert isinstance(error, LookalikeError)
+    extra = {"hint": error.hint} if error.hint else {}
+    match error:
+        case ImageError():  # its hints are about flags of the command line
+            problem = Problem("not-a-picture", error.message)
+        case QueryError():
+            problem = Problem("unknown-item", error.message, **extra)
+        case ModelError():
+            problem = Problem("other-model", error.message, **extra)
+        case CollectionError():
+            problem = Problem("unreadable-collection", error.message, **extra)
+        case _:
+            problem = Problem("failure", error.message, **extra)
+    return problem.response()
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """The answer where no route fits: an unknown path, a wrong method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = dict(error.headers or {})
+        detail = f"{request.method} {request.url.path}: allowed is {allowed.get('Allow', 'GET')}"
+        return Problem("wrong-method", detail).response(allowed)
+    return Problem("unknown-path", f"{request.url.path} is not known").response()
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """A client that went away gets no answer; this one is dropped by the server below."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=400)
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """The answer to an error nobody foresaw; the traceback goes to the log, not to the client."""
+    return Problem("failure", "an error inside the server; its log has the details").response()
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: on_problem,
+    LookalikeError: on_lookalike_error,
+    HTTPException: on_http_error,
+    ClientDisconnect: on_disconnect,
+    Exception: on_failure,
+}

@@ -1,0 +1,130 @@
+"""Runs the server: takes a port, opens the browser, and stops at Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import uvicorn
+from starlette.applications import Starlette
+
+from lookalike.collection import Collection
+from lookalike.errors import LookalikeError
+from lookalike.server.app import create_app
+from lookalike.server.security import ANY_ADDRESS, LOOPBACK
+
+DEFAULT_PORT = 7171
+_PORTS_TRIED = 20
+# How long what is under way when Ctrl-C comes may still take.
+_GRACE_S = 2
+
+
+class ServerError(LookalikeError):
+    """The server cannot listen at the address that was asked for."""
+
+
+def serve(
+    collection: Collection,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    open_browser: bool = True,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a collection and the page until Ctrl-C; calls `on_ready` with the page's address.
+
+    `port` None takes 7171 or the next that is free, 0 any that is free.
+    Raises `ServerError` where it cannot listen there, `CollectionError` where it cannot be read.
+    """
+    listener = listen(host, port)
+    with listener:
+        app = create_app(collection, allowed_hosts(host))
+        url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
+
+        def ready() -> None:
+            if on_ready:
+                on_ready(url)
+            if open_browser and _has_screen():
+                # In a thread, as some browsers return only when they are closed.
+                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+        with suppress(KeyboardInterrupt):
+            _Server(app, ready).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers; Ctrl-C stops it, then raises `KeyboardInterrupt`."""
+
+    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens at just this address; raises `ServerError` where that cannot be."""
+    if port is not None and not 0 <= port <= 65535:
+        raise ServerError(f"{port} is not a port", "give one from 1 to 65535 with --port")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ServerError(f"the host {host!r} is not known: {error}", "give another with --host") from None
+    family, address = found[0][0], found[0][4][0]
+    ports = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
+    for candidate in ports:
+        try:
+            return socket.create_server((str(address), candidate), family=family, backlog=256)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                reason = error.strerror or str(error)
+                raise ServerError(
+                    f"cannot listen at {host} port {candidate}: {reason}",
+                    "give another with --host or --port",
+                ) from None
+    if port is None:
+        raise ServerError(f"the ports {ports[0]} to {ports[-1]} are all taken", "give one with --port")
+    raise ServerError(
+        f"port {port} is taken by another program", "give another with --port, or none for the next free"
+    )
+
+
+def allowed_hosts(host: str) -> Sequence[str]:
+    """The names that a server listening at `host` answers to."""
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return LOOPBACK
+    name = socket.gethostname()
+    asked = f"[{host}]" if ":" in host else host
+    return (*LOOPBACK, ANY_ADDRESS, asked, name, f"{name}.local")
+
+
+def _shown(host: str) -> str:
+    """The host as a browser here reaches it: where all addresses are listened at, that of loopback."""
+    if host in ("0.0.0.0", "::", ""):
+        return "[::1]" if host == "::" else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_screen() -> bool:
+    """Whether there is a screen for a browser: without one, Python would start it in the terminal."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    return sys.platform != "linux" or any(name in os.environ for name in screens)

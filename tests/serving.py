@@ -1,0 +1,50 @@
+"""A real server on a free port for a with block, and how to read its answers."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from PIL import Image
+
+import lookalike
+from lookalike.server import create_app
+from lookalike.server.run import listen
+
+
+@contextmanager
+def running(collection: lookalike.Collection, port: int = 0) -> Iterator[str]:
+    """Serve a collection; gives the address of the page, like `http://127.0.0.1:40123/`."""
+    with listen("127.0.0.1", port) as listener:
+        app = create_app(collection)
+        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def problem(response: httpx.Response) -> tuple[int, str, str]:
+    """Status, end of the type, and detail of an answer that says what went wrong."""
+    assert response.headers["content-type"] == "application/problem+json"
+    fields = response.json()
+    assert fields["status"] == response.status_code
+    assert fields["title"]
+    return response.status_code, fields["type"].removeprefix("urn:lookalike:"), fields["detail"]

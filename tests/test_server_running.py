@@ -1,0 +1,211 @@
+"""Who the server answers to, how it follows its collection, and how it starts and stops."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import build, picture, write_picture
+from serving import encoded, problem, running
+
+import lookalike
+from lookalike.server import ServerError, live
+from lookalike.server.run import allowed_hosts, listen
+from lookalike.server.security import Guard
+
+
+@pytest.fixture(scope="module")
+def client(collection: lookalike.Collection) -> Iterator[httpx.Client]:
+    with running(collection) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+# Who may ask.
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:7171", "[::1]:80"])
+def test_names_of_this_machine_are_answered(client: httpx.Client, host: str) -> None:
+    assert client.get("/api/collections", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost:x", "", "192.168.1.2"])
+def test_other_names_are_refused(client: httpx.Client, host: str) -> None:
+    for path in ("/", "/web/main.js", "/api/collections"):
+        assert problem(client.get(path, headers={"Host": host}))[:2] == (403, "foreign-host")
+
+
+def test_a_server_for_the_network_answers_to_addresses_but_not_to_any_name() -> None:
+    async def nothing(*_: Any) -> None: ...
+
+    guard = Guard(nothing, allowed_hosts("0.0.0.0"))
+    assert guard.admits("192.168.1.2:7171")
+    assert guard.admits("[fe80::1]:7171")
+    assert guard.admits(socket.gethostname())
+    assert not guard.admits("evil.example:7171")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+def test_what_a_foreign_page_may_send_unasked_is_not_taken(client: httpx.Client, kind: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = client.post("/api/photos/search", content=b'{"id": "sea/sea-002.png"}', headers=headers)
+    assert problem(answer)[:2] == (415, "unsupported-type")
+
+
+def test_a_foreign_page_that_asks_first_gets_no_permission(client: httpx.Client) -> None:
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = client.options("/api/photos/search", headers=headers)
+    assert answer.status_code == 405
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("path", ["/", "/web/main.js", "/api/collections", "/nothing"])
+def test_every_answer_carries_the_headers_that_protect_the_page(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+# The page's files.
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/web/main.js", "text/javascript; charset=utf-8"),
+        ("/web/style.css", "text/css; charset=utf-8"),
+        ("/web/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_the_files_of_the_page_have_their_types_and_are_checked_each_time(
+    client: httpx.Client, path: str, kind: str
+) -> None:
+    answer = client.get(path)
+    assert answer.headers["content-type"] == kind
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+
+
+def test_the_scripts_of_the_page_are_small_and_name_no_other_host() -> None:
+    web = Path(live.__file__).parent / "web"
+    scripts = [path.read_text() for path in web.glob("*.js")]
+    assert sum(len(script.encode()) for script in scripts) < 30_000
+    assert not [script for script in scripts if "://" in script]
+
+
+# A collection that changes.
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_CHECK_EVERY_S", 0.0)
+    monkeypatch.setattr(live, "_REST_FACTOR", 0)
+
+
+def test_a_build_shows_in_the_running_server(impatient: None, folder: Path, target: Path) -> None:
+    before, _ = build(folder, target)
+    with running(before) as url:
+        assert httpx.get(f"{url}api/target/items").json()["total"] == 12
+        write_picture(folder / "new.png", 99)
+        build(folder, target)
+        assert httpx.get(f"{url}api/target/items").json()["total"] == 13
+        answer = httpx.post(f"{url}api/target/search", json={"id": "new.png"}).json()
+    assert answer["hits"][0]["id"] == "new.png"
+
+
+def test_a_collection_rebuilt_with_another_model_is_searched_with_that_one(
+    impatient: None, folder: Path, target: Path
+) -> None:
+    before, _ = build(folder, target)
+    body = (folder / "brick" / "brick-000.jpg").read_bytes()
+    with running(before) as url:
+        build(folder, target, model="pixels", rebuild=True)
+        assert httpx.get(f"{url}api/collections").json()[0]["model"] == "pixels"
+        headers = {"Content-Type": "image/jpeg"}
+        hits = httpx.post(f"{url}api/target/search", content=body, headers=headers).json()["hits"]
+    assert hits[0]["id"] == "brick/brick-000.jpg"
+
+
+def test_a_thumbnail_is_the_right_one_while_its_tar_is_replaced(folder: Path, target: Path) -> None:
+    before, _ = build(folder, target)
+    stale = live.LiveCollection(before)
+    kept = "sea/sea-011.png"
+    expected = stale.thumbnail(kept)
+    stale._next_check = float("inf")
+    (folder / "brick" / "brick-000.jpg").unlink()
+    build(folder, target)
+    assert stale.thumbnail(kept) == expected
+
+
+def test_a_collection_that_is_gone_is_answered_from_memory(
+    impatient: None, copied: lookalike.Collection
+) -> None:
+    with running(copied) as url:
+        copied.path.rename(copied.path.with_name("elsewhere"))
+        assert httpx.get(f"{url}api/copied/items").json()["total"] == 42
+        answer = httpx.get(f"{url}api/copied/thumbnails/sea/sea-002.png")
+    assert problem(answer)[:2] == (503, "unreadable-collection")
+
+
+def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    write_picture(folder / "only.png", 1)
+    collection, _ = build(folder, tmp_path / "one.lookalike")
+    for part in collection.parts():
+        part.items_path.unlink()
+    with running(collection) as url:
+        assert httpx.get(f"{url}api/one/items").json() == {"total": 0, "offset": 0, "items": []}
+        body, headers = encoded(picture(1)), {"Content-Type": "image/png"}
+        assert httpx.post(f"{url}api/one/search", content=body, headers=headers).json()["hits"] == []
+
+
+# The port.
+
+
+def test_a_port_that_is_taken_is_refused_where_it_was_asked_for() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError, match=f"port {port} is taken by another program; give another"):
+            listen("127.0.0.1", port)
+
+
+def test_without_a_port_the_next_free_one_is_taken() -> None:
+    with listen("127.0.0.1", None) as first, listen("127.0.0.1", None) as second:
+        ports = first.getsockname()[1], second.getsockname()[1]
+    assert 7171 <= ports[0] < ports[1] <= 7190
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("no.such.host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70000)]
+)
+def test_an_address_that_is_not_here_is_refused(host: str, port: int) -> None:
+    with pytest.raises(ServerError) as refused:
+        listen(host, port)
+    assert "--port" in refused.value.hint or "--host" in refused.value.hint
+
+
+def test_serve_says_where_it_is_and_ends_quietly_at_ctrl_c(collection: lookalike.Collection) -> None:
+    script = (
+        "import sys, lookalike, lookalike.server as s; s.serve(lookalike.open(sys.argv[1]), port=0,"
+        " open_browser=False, on_ready=lambda url: print(url, flush=True))"
+    )
+    words = [sys.executable, "-c", script, str(collection.path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        assert httpx.get(f"{url}api/collections").json()[0]["count"] == 42
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest, errors) == (0, "", "")
