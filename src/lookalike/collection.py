@@ -4,7 +4,7 @@
       collection.json               format version, model, sources
       items/part-000000.parquet     one row an embedded image
       failures/part-000000.parquet  one row an image that could not be read
-      thumbnails/part-000000.tar    JPEGs; a row of items knows its byte range
+      thumbnails/part-000000-….tar  JPEGs; a row of items knows its byte range
       derived/                      what can be rebuilt
 
 Only `items/` and `collection.json` are truth. docs/format.md specifies every field.

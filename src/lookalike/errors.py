@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LookalikeError(Exception):
     """Anything that Lookalike reports on purpose: one line of message, and a hint with the next step."""
@@ -41,3 +43,11 @@ class StorageError(CollectionError):
 
 class QueryError(LookalikeError):
     """A query is no picture, names an unknown id, or asks for an impossible number of results."""
+
+
+class UnknownIdError(QueryError):
+    """A collection has no item of that id; `nearest` are the ids that are spelled most like it."""
+
+    def __init__(self, message: str, nearest: Sequence[str]) -> None:
+        super().__init__(message, f"did you mean {' or '.join(nearest)}?" if nearest else "")
+        self.nearest = list(nearest)

@@ -94,7 +94,7 @@ class Part:
         gone = [id_ for id_ in ids if id_ not in ranges]
         if gone:
             raise CollectionError(f"{gone[0]} is no longer in {self.items_path}", "search again")
-        return _read_ranges(self._tar_path(notes), [ranges[id_] for id_ in ids])
+        return read_ranges(self._tar_path(notes), [ranges[id_] for id_ in ids])
 
     def checksum(self) -> str:
         """The checksum of the items file as its footer states it: what tells two states apart."""
@@ -294,8 +294,8 @@ def _damaged(path: Path, reason: str) -> CollectionError:
     return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
 
 
-def _read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-    """The bytes at each (offset, size) of a file."""
+def read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    """The bytes at each (offset, size) of a file; `CollectionError` where it is missing or too short."""
     found = []
     try:
         with path.open("rb") as file:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection
-from lookalike.errors import QueryError
+from lookalike.errors import UnknownIdError
 from lookalike.images import ImageLike
 from lookalike.parts import matrix
 
@@ -43,11 +43,10 @@ def query_vector(collection: Collection, query: Query) -> NDArray[np.float32]:
     return np.asarray(collection.model.embed([query])[0])
 
 
-def unknown_id(collection: Collection, id_: str, known: Sequence[str]) -> QueryError:
+def unknown_id(collection: Collection, id_: str, known: Sequence[str]) -> UnknownIdError:
     """The error for an id that is not there, with the nearest of those that are."""
     nearest = get_close_matches(id_, known[:_COMPARED_IDS], n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(nearest)}?" if nearest else ""
-    return QueryError(f"{collection.path} has no item {id_!r}", hint)
+    return UnknownIdError(f"{collection.name} has no item {id_!r}", nearest)
 
 
 def _stored_vector(collection: Collection, id_: str) -> NDArray[np.float32]:

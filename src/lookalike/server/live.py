@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lookalike.collection import Collection, open_collection
 from lookalike.errors import CollectionError
-from lookalike.parts import Part
+from lookalike.parts import Part, read_ranges
+from lookalike.query import unknown_id
 from lookalike.search import Snapshot
-from lookalike.server.problems import Problem
 
 _CHECK_EVERY_S = 1.0
 # While a build runs, reading its progress may take at most one part in this many of the time.
 _REST_FACTOR = 10
 _ATTEMPTS = 3
-# Comparing spellings is slow: a hundred thousand ids would take seconds.
-_MAX_SPELLINGS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tar:
-    """A file of thumbnails as it was when its rows were read."""
-
-    path: Path
-    identity: tuple[int, int, int]  # inode, time and size: a new file of the same name has another
-
-    @staticmethod
-    def of(part: Part) -> Tar:
-        path = part.thumbnails_path()
-        return Tar(path, _identity(path))
-
-    def read(self, offset: int, size: int) -> bytes | None:
-        """The bytes of one thumbnail; None where the file is no longer the one that rows refer to."""
-        try:
-            with self.path.open("rb") as file:
-                if _identity(file.fileno()) != self.identity:
-                    return None
-                file.seek(offset)
-                return file.read(size)
-        except OSError:
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +26,22 @@ class State:
     """Rows and vectors in memory, and the files that their thumbnails are in."""
 
     snapshot: Snapshot
-    tars: Mapping[Part, Tar]
+    tars: Mapping[Part, Path]
 
     def row(self, id_: str) -> dict[str, Any]:
-        """The columns of an item; a `Problem` with the ids spelled most like it if there is none."""
+        """The columns of an item; `UnknownIdError` if there is none."""
         return self._row_and_part(id_)[0]
 
-    def thumbnail(self, id_: str) -> tuple[str, bytes | None]:
-        """The sha256 of the item's picture, and its JPEG as `Tar.read` has it."""
+    def thumbnail(self, id_: str) -> tuple[str, bytes]:
+        """The sha256 of the item's picture, and its JPEG; `CollectionError` where the tar is replaced."""
         row, part = self._row_and_part(id_)
-        return row["sha256"], self.tars[part].read(row["thumb_offset"], row["thumb_size"])
+        (jpeg,) = read_ranges(self.tars[part], [(row["thumb_offset"], row["thumb_size"])])
+        return row["sha256"], jpeg
 
     def _row_and_part(self, id_: str) -> tuple[dict[str, Any], Part]:
         place = self.snapshot.row_of.get(id_)
         if place is None:
-            spellings = list(islice(self.snapshot.row_of, _MAX_SPELLINGS))
-            nearest = get_close_matches(id_, spellings, n=3, cutoff=0.4)
-            hint = {"hint": f"did you mean {' or '.join(nearest)}?"} if nearest else {}
-            detail = f"{self.snapshot.collection.name} has no item {id_!r}"
-            raise Problem("unknown-item", detail, **hint, nearest=nearest)
+            raise unknown_id(self.snapshot.collection, id_, list(self.snapshot.row_of))
         return self.snapshot.rows([place])[0]
 
 
@@ -98,12 +66,12 @@ class LiveCollection:
     def thumbnail(self, id_: str) -> tuple[str, bytes]:
         """The sha256 of the item's picture, and its JPEG; also while a build replaces files."""
         for _ in range(_ATTEMPTS):
-            sha256, jpeg = self.state().thumbnail(id_)
-            if jpeg is not None:
-                return sha256, jpeg
-            with self._reading:
-                self._refresh()
-        raise CollectionError(f"{self.path}: the thumbnail of {id_} is missing", "verify the collection")
+            try:
+                return self.state().thumbnail(id_)
+            except CollectionError:
+                with self._reading:
+                    self._refresh()
+        return self.state().thumbnail(id_)
 
     def _refresh(self) -> None:
         started = time.monotonic()
@@ -126,7 +94,7 @@ def _read(path: Path) -> State:
     for _ in range(_ATTEMPTS):
         try:
             snapshot = Snapshot.of(open_collection(path))
-            tars = {part: Tar.of(part) for part in set(snapshot.parts)}
+            tars = {part: part.thumbnails_path() for part in set(snapshot.parts)}
             if _fingerprint(path) == snapshot.fingerprint:
                 return State(snapshot, tars)
         except (CollectionError, OSError) as error:
@@ -134,8 +102,3 @@ def _read(path: Path) -> State:
         else:
             failure = CollectionError(f"{path} changes faster than it can be read")
     raise CollectionError(str(failure)) from failure
-
-
-def _identity(file: Path | int) -> tuple[int, int, int]:
-    status = os.stat(file)
-    return status.st_ino, status.st_mtime_ns, status.st_size

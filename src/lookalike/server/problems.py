@@ -10,7 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError, QueryError
+from lookalike.errors import (
+    CollectionError,
+    ImageError,
+    LookalikeError,
+    ModelError,
+    QueryError,
+    UnknownIdError,
+)
 
 # kind -> status, title; the kind ends the URI by which a program tells one problem from another.
 KINDS = {
@@ -59,8 +66,10 @@ async def on_lookalike_error(request: Request, error: Exception) -> Response:
     match error:
         case ImageError():  # its hints are about flags of the command line
             problem = Problem("not-a-picture", error.message)
+        case UnknownIdError():
+            problem = Problem("unknown-item", error.message, **extra, nearest=error.nearest)
         case QueryError():
-            problem = Problem("unknown-item", error.message, **extra)
+            problem = Problem("bad-parameter", error.message, **extra)
         case ModelError():
             problem = Problem("other-model", error.message, **extra)
         case CollectionError():
