@@ -35,7 +35,7 @@ import lookalike
 from lookalike.drawing import write_flowers
 from lookalike.images import decode, fit
 
-BATCH = 8
+BATCH = 4
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _image_sets(root: Path, images: Path | None) -> dict[str, list[Path]]:
     originals = sorted(images.rglob("*.jp*g"))
     _copy(originals, root / "as is", None)
     _copy(originals, root / "500x375", (500, 375))
-    _copy(originals[:60], root / "12 MP", (4000, 3000))
+    _copy(originals[:120], root / "12 MP", (4000, 3000))
     return {name: sorted((root / name).iterdir()) for name in ("as is", "500x375", "12 MP")}
 
 

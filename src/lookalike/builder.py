@@ -42,7 +42,7 @@ from lookalike.sources import open_source
 PART_SIZE = 1024
 
 # A thread embeds this many images a call: on a CPU the calls run side by side, a GPU wants them together.
-_BATCH_SIZE = {"cpu": 8, "cuda": 64}
+_BATCH_SIZE = {"cpu": 4, "cuda": 64}
 
 Progress = Callable[[int, int], None]
 
