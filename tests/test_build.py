@@ -19,6 +19,7 @@ from conftest import CLASSES, build, command, write_picture, write_pictures
 from PIL import Image
 
 import lookalike
+from lookalike.drawing import write_flowers
 from lookalike.errors import CollectionError, LockedError, LookalikeError, ModelError, SourceError
 
 NOTHING = {"embedded": 0, "failed": 0, "unchanged": 0, "removed": 0}
@@ -397,7 +398,7 @@ def test_metadata_of_any_type_is_kept(folder, target, tmp_path, column):
     rows = {row["id"]: row.get("extra") for row in collection.items().to_pylist()}
     assert [rows[name] for name in names] == column.to_pylist()
     assert files(target) == before
-    assert len(collection.search(lookalike.Id(names[0]), k=12)) == 12
+    assert len(collection.search(lookalike.Id(names[0]), k=12, include_query=True)) == 12
 
 
 def test_changed_metadata_is_refreshed_without_embedding(folder, target, tmp_path):
@@ -507,7 +508,9 @@ def test_columns_of_one_name_and_two_types_are_refused_and_not_written(folder, t
 
     collection = lookalike.open(target)
     assert collection.items().num_rows == len(collection)
-    assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=20)) == len(collection)
+    assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=20, include_query=True)) == len(
+        collection
+    )
 
 
 def test_a_source_inside_another_does_not_take_its_rows(folder, target):
@@ -831,7 +834,7 @@ def test_odd_names_are_ids_as_they_are(folder, target):
     assert set(names) < set(ids(collection))
     assert list(collection.verify()) == []
     for name in names:
-        assert collection.search(lookalike.Id(name), k=1)[0].id == name
+        assert collection.search(lookalike.Id(name), k=1, include_query=True)[0].id == name
 
 
 def test_an_image_that_vanishes_after_it_was_listed_is_a_failure(folder, target):
@@ -958,3 +961,34 @@ def test_a_collection_that_lost_a_tar_is_refused_with_what_to_do(folder, target)
 def test_labels_of_classes_are_the_folders(collection):
     assert {id_.split("/")[0] for id_ in labels(collection)} == set(CLASSES)
     assert all(id_.startswith(f"{label}/") for id_, label in labels(collection).items())
+
+
+def test_the_network_tags_each_image_with_what_it_sees(tmp_path):
+    write_flowers(tmp_path / "flowers", count=12)
+
+    collection = lookalike.build(tmp_path / "flowers", tmp_path / "c.lookalike", label="folder")
+
+    table = collection.items(["label", "tags", "tag_probabilities"])
+    tags = dict(zip(table["label"].to_pylist(), table["tags"].to_pylist(), strict=True))
+    assert "daisy" in tags["daisy"]
+    for names, chances in zip(table["tags"].to_pylist(), table["tag_probabilities"].to_pylist(), strict=True):
+        assert len(names) == len(chances) <= 5
+        assert chances == sorted(chances, reverse=True)
+        assert all(0.2 <= chance <= 1 for chance in chances)
+
+
+def test_tags_stay_when_labels_change(tmp_path):
+    write_flowers(tmp_path / "flowers", count=4)
+    tagged = lookalike.build(tmp_path / "flowers", tmp_path / "c.lookalike").items(["tags"])
+
+    labelled = lookalike.build(tmp_path / "flowers", tmp_path / "c.lookalike", label="folder")
+
+    assert labelled.items(["tags"]).equals(tagged)
+    assert labelled.items(["label"])["label"].null_count == 0
+
+
+def test_words_find_pictures(tmp_path):
+    write_flowers(tmp_path / "flowers", count=60)
+    collection = lookalike.build(tmp_path / "flowers", tmp_path / "c.lookalike", label="folder")
+
+    assert collection.search(lookalike.Text("daisy"), k=1)[0].label == "daisy"

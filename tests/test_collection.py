@@ -134,7 +134,10 @@ def test_a_collection_can_be_moved(copied, tmp_path):
     moved = lookalike.open(tmp_path / "elsewhere")
 
     assert list(moved.verify()) == []
-    assert moved.search(lookalike.Id("sea/sea-002.png"), k=1)[0].thumbnail()[:2] == b"\xff\xd8"
+    assert (
+        moved.search(lookalike.Id("sea/sea-002.png"), k=1, include_query=True)[0].thumbnail()[:2]
+        == b"\xff\xd8"
+    )
 
 
 def test_the_manifest_names_the_format_the_model_and_the_sources(collection, photos):
@@ -414,6 +417,8 @@ def test_damaged_failures_do_not_keep_a_build_from_going_on(folder, target):
 def test_the_collection_does_not_hold_the_folder_it_came_from(collection, tmp_path: Path):
     shutil.copytree(collection.path, tmp_path / "alone")
 
-    results = lookalike.open(tmp_path / "alone").search(lookalike.Id("sea/sea-002.png"), k=3)
+    results = lookalike.open(tmp_path / "alone").search(
+        lookalike.Id("sea/sea-002.png"), k=3, include_query=True
+    )
 
     assert {hit.label for hit in results} == {"sea"}

@@ -34,4 +34,4 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     names: dict[str, object] = {}
     exec(python_blocks("README.md"), names)
     assert len(names["results"]) == 10  # type: ignore[arg-type]
-    assert names["results"][0].id == "2021/beach.jpg"  # type: ignore[index]
+    assert "2021/beach.jpg" not in [hit.id for hit in names["results"]]  # type: ignore[attr-defined]

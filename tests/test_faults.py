@@ -288,7 +288,7 @@ def test_a_disk_that_is_read_only_is_an_error_and_still_searched(small_disk, tmp
         build(folder, place / "target")
 
     assert list(collection.verify()) == []
-    assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=3)) == 3
+    assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=3, include_query=True)) == 3
 
 
 def test_ctrl_c_stops_a_build_soon_and_keeps_what_is_committed(tmp_path):
@@ -330,7 +330,7 @@ def test_readers_see_whole_parts_while_a_build_rewrites_them(tmp_path):
     process = subprocess.Popen([sys.executable, "-m", "lookalike", *words], stderr=subprocess.DEVNULL)
     searches = 0
     while process.poll() is None:
-        for hit in reader.search(lookalike.Id("meadow/meadow-010.jpg"), k=100):
+        for hit in reader.search(lookalike.Id("meadow/meadow-010.jpg"), k=100, include_query=True):
             searches += 1
             assert hit.item["sha256"] in {
                 whole[hit.id][0]["sha256"] for whole in (old, new) if hit.id in whole

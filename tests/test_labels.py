@@ -112,14 +112,14 @@ def test_a_parquet_file_gives_columns_by_relative_path_with_their_types(suffix: 
     columns = {
         "caption": pa.array(["one", None]).dictionary_encode(),
         "path": pa.array(["a/b.jpg", "c.png"], pa.large_string()),
-        "tags": pa.array([["x", "y"], []]),
+        "words": pa.array([["x", "y"], []]),
     }
     pq.write_table(pa.table(columns), tmp_path / f"table{suffix}")
     metadata = read_metadata(tmp_path / f"table{suffix}")
-    assert metadata.types["tags"] == pa.list_(pa.string())
+    assert metadata.types["words"] == pa.list_(pa.string())
     assert metadata.rows == {
-        "a/b.jpg": {"caption": "one", "tags": ["x", "y"]},
-        "c.png": {"caption": None, "tags": []},
+        "a/b.jpg": {"caption": "one", "words": ["x", "y"]},
+        "c.png": {"caption": None, "words": []},
     }
 
 

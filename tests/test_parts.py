@@ -444,7 +444,11 @@ def test_a_path_that_looks_like_an_address_is_a_path(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "read",
-    [len, lambda collection: collection.items(), lambda collection: collection.search(lookalike.Id("x"))],
+    [
+        len,
+        lambda collection: collection.items(),
+        lambda collection: collection.search(lookalike.Id("x"), include_query=True),
+    ],
     ids=["len", "items", "search"],
 )
 def test_a_collection_with_a_damaged_part_says_which(copied, read: Callable[[lookalike.Collection], object]):

@@ -17,7 +17,6 @@ from PIL import Image
 import lookalike
 from lookalike import Id
 from lookalike.errors import ImageError, QueryError
-from lookalike.query import parse_query
 from lookalike.search import Snapshot, nearest
 
 
@@ -48,8 +47,8 @@ def test_nearest_equals_a_slow_loop_for_any_split_into_blocks(data, dim, count, 
     ids = pa.chunked_array([pa.array([id_ for id_, _ in rows], pa.string())])
     bounds = list(zip([0, *cuts], [*cuts, count], strict=True))
 
-    hits, blocks = nearest(
-        np.array(query, np.float32), ((ids[start:end], matrix[start:end]) for start, end in bounds), k
+    ((hits, blocks),) = nearest(
+        [np.array(query, np.float32)], ((ids[start:end], matrix[start:end]) for start, end in bounds), k
     )
 
     # Clipping may make scores equal that were not: the order is that of the products.
@@ -76,7 +75,7 @@ def test_search_equals_a_slow_loop(collection, photos, k):
 def test_every_image_is_its_own_nearest_neighbour_with_a_score_of_one(collection, photos):
     for id_ in collection.items(["id"])["id"].to_pylist():
         for query in (Id(id_), photos / id_):
-            (best,) = collection.search(query, k=1)
+            (best,) = collection.search(query, k=1, include_query=True)
             assert (best.id, best.score) == (id_, pytest.approx(1, abs=1e-6))
 
 
@@ -98,7 +97,7 @@ def test_a_query_may_be_a_path_bytes_a_pillow_image_an_array_or_an_id(collection
     path = photos / "sea" / "sea-002.png"
     with Image.open(path) as image:
         queries = [path, str(path), path.read_bytes(), image, np.asarray(image), Id("sea/sea-002.png")]
-        found = [collection.search(query, k=7) for query in queries]
+        found = [collection.search(query, k=7, include_query=True) for query in queries]
 
     assert found[0][0].id == "sea/sea-002.png"
     for results in found[1:]:
@@ -106,27 +105,21 @@ def test_a_query_may_be_a_path_bytes_a_pillow_image_an_array_or_an_id(collection
         assert [hit.score for hit in results] == pytest.approx([hit.score for hit in found[0]], abs=1e-6)
 
 
-def test_a_text_that_begins_with_id_is_an_item_and_any_other_a_path():
-    assert parse_query("id:sea/sea-002.png") == Id("sea/sea-002.png")
-    assert parse_query("id:id:x") == Id("id:x")
-    assert parse_query("sea/id:002.png") == "sea/id:002.png"
-
-
 @pytest.mark.parametrize("k", [0, -1, -10])
 def test_a_k_below_one_is_refused(collection, k):
     with pytest.raises(QueryError, match=f"k is the number of results, at least 1, not {k}"):
-        collection.search(Id("sea/sea-002.png"), k=k)
+        collection.search(Id("sea/sea-002.png"), k=k, include_query=True)
 
 
 def test_a_k_above_the_number_of_items_gives_all_of_them(collection):
-    results = collection.search(Id("sea/sea-002.png"), k=1000)
+    results = collection.search(Id("sea/sea-002.png"), k=1000, include_query=True)
 
     assert len(results) == len({hit.id for hit in results}) == 42
 
 
 def test_an_unknown_id_is_refused_with_the_nearest_that_there_are(collection):
     with pytest.raises(QueryError, match=r"has no item 'sea/sea-02\.png'") as caught:
-        collection.search(Id("sea/sea-02.png"))
+        collection.search(Id("sea/sea-02.png"), include_query=True)
     assert re.fullmatch(r"did you mean sea/sea-\d+\.png or .*\?", caught.value.hint)
 
 
@@ -150,7 +143,7 @@ def test_a_query_that_is_no_picture_is_refused(collection, query, message):
 
 
 def test_the_best_is_the_first_and_scores_are_cosines(collection):
-    scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42)]
+    scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42, include_query=True)]
 
     assert scores == sorted(scores, reverse=True)
     assert all(-1 <= score <= 1 for score in scores)
@@ -165,11 +158,11 @@ def test_equal_pictures_keep_the_order_of_their_rows(folder, target):
     for part_size in (1000, 7, 1):
         collection, _ = build(folder, target, part_size=part_size, rebuild=True)
 
-        results = collection.search(Id("sea/sea-002.png"), k=31)
+        results = collection.search(Id("sea/sea-002.png"), k=31, include_query=True)
 
         assert {hit.score for hit in results} == {results[0].score}
         assert [hit.id for hit in results] == [*names, "sea/sea-002.png"]
-        assert [hit.id for hit in collection.search(Id("copy-20.png"), k=5)] == names[:5]
+        assert [hit.id for hit in collection.search(Id("copy-20.png"), k=5, include_query=True)] == names[:5]
 
 
 def test_scores_do_not_depend_on_the_split_into_parts(photos, collection, tmp_path):
@@ -182,7 +175,7 @@ def test_scores_do_not_depend_on_the_split_into_parts(photos, collection, tmp_pa
 
 
 def test_results_are_a_sequence_of_hits(collection):
-    results = collection.search(Id("sea/sea-002.png"), k=5)
+    results = collection.search(Id("sea/sea-002.png"), k=5, include_query=True)
 
     assert len(results) == 5
     assert [hit.id for hit in results] == [results[place].id for place in range(5)]
@@ -193,11 +186,11 @@ def test_results_are_a_sequence_of_hits(collection):
     assert list(reversed(results)) == list(results)[::-1]
     with pytest.raises(IndexError):
         results[5]
-    assert not collection.search(Id("sea/sea-002.png"), k=1)[1:]
+    assert not collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[1:]
 
 
 def test_a_hit_has_the_columns_of_its_row(collection, photos):
-    hit = collection.search(Id("sea/sea-002.png"), k=1)[0]
+    hit = collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[0]
     path = photos / "sea" / "sea-002.png"
 
     assert (hit.id, hit.label, hit.uri) == ("sea/sea-002.png", "sea", path.as_uri())
@@ -218,14 +211,14 @@ def test_a_hit_has_the_columns_of_its_row(collection, photos):
 
 
 def test_the_thumbnail_of_a_hit_is_that_of_its_item(collection):
-    for hit in collection.search(Id("sea/sea-002.png"), k=42):
+    for hit in collection.search(Id("sea/sea-002.png"), k=42, include_query=True):
         (best,) = collection.search(hit.thumbnail(), k=1)
         assert (best.id, best.score > 0.98) == (hit.id, True)
 
 
 def test_the_thumbnail_of_a_hit_is_never_that_of_another_item(folder, target):
     collection, _ = build(folder, target)
-    hit = collection.search(Id("sea/sea-002.png"), k=1)[0]
+    hit = collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[0]
     before = hit.thumbnail()
     (folder / "brick" / "brick-000.jpg").unlink()
     build(folder, target)
@@ -238,7 +231,7 @@ def test_the_thumbnail_of_a_hit_is_never_that_of_another_item(folder, target):
 
 
 def test_results_as_a_table_have_a_row_for_each_hit(collection):
-    table = collection.search(Id("sea/sea-002.png"), k=3).to_table()
+    table = collection.search(Id("sea/sea-002.png"), k=3, include_query=True).to_table()
 
     assert table.num_rows == 3
     assert table.column_names[:3] == ["id", "score", "uri"]
@@ -256,7 +249,7 @@ def two_sources(folder: Path, target: Path) -> lookalike.Collection:
 def test_results_as_a_table_have_the_columns_of_every_source(folder, target):
     collection = two_sources(folder, target)
 
-    table = collection.search(Id("sea/sea-002.png"), k=13).to_table()
+    table = collection.search(Id("sea/sea-002.png"), k=13, include_query=True).to_table()
 
     assert dict(zip(table["id"].to_pylist(), table["price"].to_pylist(), strict=True))["one.png"] == 3
 
@@ -272,7 +265,7 @@ def test_no_results_are_a_table_with_columns(tmp_path, target):
 
 
 def test_results_in_a_notebook_are_pictures(collection):
-    results = collection.search(Id("sea/sea-002.png"), k=3)
+    results = collection.search(Id("sea/sea-002.png"), k=3, include_query=True)
 
     shown = re.findall(r'<img src="data:image/jpeg;base64,([^"]*)"', results._repr_html_())
 
@@ -284,7 +277,7 @@ def test_results_in_a_notebook_are_escaped(folder, target):
     write_picture(folder / evil / "one.png", 100)
     collection, _ = build(folder, target, label="folder")
 
-    shown = collection.search(Id(f"{evil}/one.png"), k=1)._repr_html_()
+    shown = collection.search(Id(f"{evil}/one.png"), k=1, include_query=True)._repr_html_()
 
     assert "<script" not in shown
     assert "&quot;&gt;&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/one.png" in shown
@@ -306,7 +299,10 @@ def test_a_snapshot_finds_the_same_as_search(collection, photos):
 def test_a_snapshot_of_two_sources_finds_the_same_as_search(folder, target):
     collection = two_sources(folder, target)
 
-    here, there = (one.search(Id("sea/sea-002.png"), 13) for one in (Snapshot.of(collection), collection))
+    here, there = (
+        one.search(Id("sea/sea-002.png"), 13, include_query=True)
+        for one in (Snapshot.of(collection), collection)
+    )
 
     assert [hit.as_dict() for hit in here] == [hit.as_dict() for hit in there]
 

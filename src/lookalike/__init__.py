@@ -22,6 +22,10 @@ _PUBLIC = {
     "Collection": "collection.Collection",
     "Model": "models.Model",
     "Id": "query.Id",
+    "Image": "query.Image",
+    "Text": "query.Text",
+    "Vector": "query.Vector",
+    "Query": "query.Query",
     "Results": "results.Results",
     "Hit": "results.Hit",
     "Report": "builder.Report",
@@ -32,10 +36,14 @@ __all__ = [
     "Collection",
     "Hit",
     "Id",
+    "Image",
     "LookalikeError",
     "Model",
+    "Query",
     "Report",
     "Results",
+    "Text",
+    "Vector",
     "build",
     "load_model",
     "open",
@@ -50,6 +58,10 @@ if TYPE_CHECKING:
     from lookalike.models import Model as Model
     from lookalike.models import load_model as load_model
     from lookalike.query import Id as Id
+    from lookalike.query import Image as Image
+    from lookalike.query import Query as Query
+    from lookalike.query import Text as Text
+    from lookalike.query import Vector as Vector
     from lookalike.results import Hit as Hit
     from lookalike.results import Results as Results
 

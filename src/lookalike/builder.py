@@ -33,8 +33,8 @@ from lookalike.collection import (
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
 from lookalike.images import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
 from lookalike.listing import Options, list_source
-from lookalike.models import DEFAULT_MODEL, Model, load_model
-from lookalike.parts import ITEM_FIELDS, Part, embedding_column, failure_table, list_parts
+from lookalike.models import DEFAULT_MODEL, Model, load_model, unit
+from lookalike.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
 from lookalike.reconcile import reconcile
 from lookalike.samples import Failure, Sample
 from lookalike.sources import open_source
@@ -130,10 +130,26 @@ class _Embedding:
     def __call__(self, batch: Sequence[Sample]) -> list[Outcome]:
         prepared = [self._prepare(sample) for sample in batch]
         pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
-        vectors = iter(self.model.embed_pixels(np.stack(pixels)) if pixels else ())
-        return [
-            one if isinstance(one, Failure) else Embedded(one[0], one[1], next(vectors)) for one in prepared
-        ]
+        described = iter(self._describe(np.stack(pixels)) if pixels else ())
+        outcomes: list[Outcome] = []
+        for one in prepared:
+            if isinstance(one, Failure):
+                outcomes.append(one)
+            else:
+                vector, tags = next(described)
+                outcomes.append(Embedded({**one[0], **tags}, one[1], vector))
+        return outcomes
+
+    def _describe(self, pixels: Pixels) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
+        """The vector of each picture, and its tags where the model knows words."""
+        features = self.model.features(pixels)
+        vectors = unit(features)
+        if self.model.tags is None:
+            yield from ((vector, {}) for vector in vectors)
+            return
+        for vector, found in zip(vectors, self.model.tags(features), strict=True):
+            names, probabilities = [name for name, _ in found], [chance for _, chance in found]
+            yield vector, {"tags": names, "tag_probabilities": probabilities}
 
     def _prepare(self, sample: Sample) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
         """Read, hash and decode one image: its row, its thumbnail and the pixels the model sees."""
@@ -218,6 +234,7 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
 def _table(embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], dtype: str) -> pa.Table:
     """The rows of a part, without the thumbnails' byte ranges."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
+    fields += [field for field in TAG_FIELDS if field.name in embedded[0].row]
     known = {field.name for field in fields}
     fields += [pa.field(name, type_) for name, type_ in types.items() if name not in known]
     columns = [pa.array([one.row.get(field.name) for one in embedded], field.type) for field in fields]

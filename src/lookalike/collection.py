@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import filelock
 import numpy as np
@@ -35,7 +35,7 @@ from lookalike.models import Model, ModelSpec, load_model
 from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts, read_parquet
 
 if TYPE_CHECKING:
-    from lookalike.query import Query
+    from lookalike.query import Asked
     from lookalike.results import Results
 
 FORMAT, FORMAT_VERSION = "lookalike-collection", 1
@@ -163,12 +163,32 @@ class Collection:
             )
         return model
 
-    def search(self, query: Query, k: int = 10) -> Results:
-        """The k nearest items of a picture (path, bytes, Pillow image, array) or an `Id`."""
-        # The one import that points up: a method is where a reader looks for search.
-        from lookalike.search import search
+    # The imports that point up: a method is where a reader looks for search.
+    @overload
+    def search(self, query: Asked, k: int = 10, *, include_query: bool = False) -> Results: ...
+    @overload
+    def search(self, query: list[Asked], k: int = 10, *, include_query: bool = False) -> list[Results]: ...
+    def search(
+        self, query: Asked | list[Asked], k: int = 10, *, include_query: bool = False
+    ) -> Results | list[Results]:
+        """The k nearest items of a query, or of each in a list of queries.
 
-        return search(self, query, k)
+        A query is a picture (a path, encoded bytes, a Pillow image, an array), an `Id`, a `Text`, a
+        `Vector`, or a sum of them. Items that stand in it are left out, unless `include_query`.
+        """
+        from lookalike.search import search, search_many
+
+        if isinstance(query, list):
+            return search_many(self, query, k, include_query=include_query)
+        return search(self, query, k, include_query=include_query)
+
+    def recommend(
+        self, liked: Sequence[Asked], disliked: Sequence[Asked] = (), k: int = 10, *, diverse: float = 0.0
+    ) -> Results:
+        """The k items most like the average of what is liked, and unlike what is disliked."""
+        from lookalike.recommend import recommend
+
+        return recommend(self, liked, disliked, k, diverse=diverse)
 
     def verify(self) -> Iterator[str]:
         """Read every byte and say what is wrong, a line each; nothing where all is well."""

@@ -37,7 +37,14 @@ ITEM_FIELDS = (
     pa.field("thumb_offset", pa.int64(), nullable=False),
     pa.field("thumb_size", pa.int64(), nullable=False),
 )
-RESERVED_COLUMNS = frozenset(field.name for field in ITEM_FIELDS) - {"label"} | {"embedding"}
+# What a model that knows words says of each image; the columns are there when the model has tags.
+TAG_FIELDS = (
+    pa.field("tags", pa.list_(pa.string())),
+    pa.field("tag_probabilities", pa.list_(pa.float32())),
+)
+RESERVED_COLUMNS = frozenset(field.name for field in (*ITEM_FIELDS, *TAG_FIELDS) if field.name != "label") | {
+    "embedding"
+}
 FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage", "error")])
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")

@@ -31,6 +31,11 @@ class Hit:
         return self.item.get("label")
 
     @property
+    def tags(self) -> list[str]:
+        """What the model says is in the picture, the most likely first; empty for models without words."""
+        return self.item.get("tags") or []
+
+    @property
     def uri(self) -> str:
         return str(self.item["uri"])
 

@@ -6,7 +6,7 @@ with every vector; an index would take the place of `nearest`, and of nothing el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.parts import Part, matrix
-from lookalike.query import Id, Query, query_vector, unknown_id
+from lookalike.query import Asked, as_query, query_vector, stored_vectors, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
 
@@ -27,24 +27,55 @@ Vectors = NDArray[np.float32]
 Block = tuple[pa.ChunkedArray, Vectors]
 
 
-def search(collection: Collection, query: Query, k: int = 10) -> Results:
+def search(collection: Collection, asked: Asked, k: int = 10, *, include_query: bool = False) -> Results:
     """The k items most like the query, or all where there are fewer, the best first.
 
+    Items that stand in the query are left out, unless `include_query`. Raises `QueryError` for a k below 1
+    or a query that cannot be, `ImageError` for one that is no picture.
+    """
+    return search_many(collection, [asked], k, include_query=include_query)[0]
+
+
+def search_many(
+    collection: Collection, asked: Sequence[Asked], k: int = 10, *, include_query: bool = False
+) -> list[Results]:
+    """As `search`, for several queries in one reading of the collection.
+
     Reads one part after the other, so that memory does not grow with the collection.
-    Raises `QueryError` for a k below 1 or an unknown id, `ImageError` for a query that is no picture.
     """
     check_k(k)
-    vector = query_vector(collection, query)
+    queries = [as_query(one) for one in asked]
+    vectors = [query_vector(collection, query, stored_vectors) for query in queries]
+    hidden = [set() if include_query else query.ids for query in queries]
+    most = k + max((len(ids) for ids in hidden), default=0)
     parts = collection.parts()
-    hits, places = nearest(vector, (_block(part) for part in parts), k)
-    rows: dict[str, tuple[Mapping[str, Any], Part]] = {}
+    found = nearest(vectors, (_block(part) for part in parts), most)
+    found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
+    rows = _rows(parts, found)
+    return [Results.of(hits, rows) for hits, _ in found]
+
+
+def _without(hits: Hits, places: list[int], hidden: set[str], k: int) -> tuple[Hits, list[int]]:
+    """The first k hits whose id is not among the hidden."""
+    kept = [place for place, id_ in enumerate(hits.ids) if id_ not in hidden][:k]
+    return Hits(tuple(hits.ids[i] for i in kept), hits.scores[kept]), [places[i] for i in kept]
+
+
+def _rows(
+    parts: Sequence[Part], found: Iterable[tuple[Hits, list[int]]]
+) -> dict[str, tuple[Mapping[str, Any], Part]]:
+    """The columns and the part of each hit, by id; reads each part that has hits once."""
+    wanted: dict[int, set[str]] = {}
+    for hits, places in found:
+        for id_, place in zip(hits.ids, places, strict=True):
+            wanted.setdefault(place, set()).add(id_)
     nothing = dict.fromkeys(name for part in parts for name in part.column_names() if name != "embedding")
-    for place in set(places):
-        part = parts[place]
-        table = part.described()
-        found = table.filter(pc.is_in(table["id"], pa.array(hits.ids, pa.string())))
-        rows |= {row["id"]: ({**nothing, **row}, part) for row in found.to_pylist()}
-    return Results.of(hits, rows)
+    rows: dict[str, tuple[Mapping[str, Any], Part]] = {}
+    for place, ids in wanted.items():
+        table = parts[place].described()
+        hit = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
+        rows |= {row["id"]: ({**nothing, **row}, parts[place]) for row in hit.to_pylist()}
+    return rows
 
 
 @dataclass(frozen=True)
@@ -91,20 +122,21 @@ class Snapshot:
         found = self.items.take(pa.array(wanted, pa.int64())).to_pylist()
         return [(row, self.parts[place]) for row, place in zip(found, wanted, strict=True)]
 
-    def search(self, query: Query, k: int = 10) -> Results:
+    def search(self, asked: Asked, k: int = 10, *, include_query: bool = False) -> Results:
         """As `search`, from memory."""
         check_k(k)
-        vector = self._vector_of(query)
-        hits, _ = nearest(vector, [(self.items["id"], self.vectors)], k)
+        query = as_query(asked)
+        hidden = set() if include_query else query.ids
+        vector = query_vector(self.collection, query, self._stored)
+        ((hits, places),) = nearest([vector], [(self.items["id"], self.vectors)], k + len(hidden))
+        hits, _ = _without(hits, places, hidden, k)
         rows = self.rows(self.row_of[id_] for id_ in hits.ids)
         return Results.of(hits, dict(zip(hits.ids, rows, strict=True)))
 
-    def _vector_of(self, query: Query) -> Vectors:
-        if not isinstance(query, Id):
-            return query_vector(self.collection, query)
-        if query.id not in self.row_of:
-            raise unknown_id(self.collection, query.id, list(self.row_of))
-        return np.asarray(self.vectors[self.row_of[query.id]])
+    def _stored(self, collection: Collection, ids: set[str]) -> dict[str, Vectors]:
+        for id_ in sorted(ids - self.row_of.keys()):
+            raise unknown_id(collection, id_, list(self.row_of))
+        return {id_: self.vectors[self.row_of[id_]] for id_ in ids}
 
 
 def check_k(k: int) -> None:
@@ -113,23 +145,38 @@ def check_k(k: int) -> None:
         raise QueryError(f"k is the number of results, at least 1, not {k}")
 
 
-def nearest(query: Vectors, blocks: Iterable[Block], k: int) -> tuple[Hits, list[int]]:
-    """The k items whose vectors have the largest dot product with `query` (D,).
+def nearest(queries: Sequence[Vectors], blocks: Iterable[Block], k: int) -> list[tuple[Hits, list[int]]]:
+    """For each query (D,) the k items whose vectors have the largest dot product with it.
 
-    A block is ids (n,) and vectors (n, D). Also returns the number of the block of each hit. Equal
-    scores keep the order of rows. Holds k candidates and one block at a time.
+    A block is ids (n,) and vectors (n, D). With the hits comes the number of the block of each. Equal
+    scores keep the order of rows. Holds k candidates a query and one block at a time.
     """
-    scores, ids, places = np.empty(0, np.float32), list[str](), list[int]()
-    for number, (block_ids, vectors) in enumerate(blocks):
+    best = [_Best(np.empty(0, np.float32), [], []) for _ in queries]
+    for number, (ids, vectors) in enumerate(blocks):
         # Row by row: a matrix product rounds a row by its place, and equal vectors need equal scores.
-        block_scores = np.vecdot(vectors, query)
-        best = _largest(block_scores, k)
-        scores = np.concatenate([scores, block_scores[best]])
-        ids += block_ids.take(pa.array(best)).to_pylist()
-        places += [number] * len(best)
-        kept = _largest(scores, k)
-        scores, ids, places = scores[kept], [ids[i] for i in kept], [places[i] for i in kept]
-    return Hits(tuple(ids), np.clip(scores, -1, 1)), places
+        best = [
+            one.merged(np.vecdot(vectors, query), ids, number, k)
+            for one, query in zip(best, queries, strict=True)
+        ]
+    return [(Hits(tuple(one.ids), np.clip(one.scores, -1, 1)), one.places) for one in best]
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best so far of one query: falling scores, ids, and the numbers of their blocks."""
+
+    scores: Vectors
+    ids: list[str]
+    places: list[int]
+
+    def merged(self, scores: Vectors, ids: pa.ChunkedArray, number: int, k: int) -> _Best:
+        """The best of these and of a block."""
+        best = _largest(scores, k)
+        all_scores = np.concatenate([self.scores, scores[best]])
+        all_ids = self.ids + ids.take(pa.array(best)).to_pylist()
+        all_places = self.places + [number] * len(best)
+        kept = _largest(all_scores, k)
+        return _Best(all_scores[kept], [all_ids[i] for i in kept], [all_places[i] for i in kept])
 
 
 def _largest(scores: Vectors, k: int) -> NDArray[np.int64]:

@@ -38,13 +38,20 @@ def open(options: argparse.Namespace) -> int:
 
 def search(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
-    results = collection.search(parse_query(options.query), k=options.k)
-    if options.json:
-        _print_json({"query": options.query, "hits": [hit.as_dict() for hit in results]})
-    else:
-        _print_results(results)
+    query = parse_query(options.query, options.unlike)
+    results = collection.search(query, k=options.k, include_query=options.include_query)
+    asked = {"query": options.query, "not": options.unlike}
+    _print_found({name: words for name, words in asked.items() if words}, results, options.json)
     if len(results) < options.k:
-        _say(f"the collection has {len(results):,} images; that is all of them")
+        _say(f"the collection has {len(collection):,} images; that is all of them")
+    return 0 if results else 1
+
+
+def recommend(options: argparse.Namespace) -> int:
+    collection = open_collection(options.collection)
+    liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))
+    results = collection.recommend(liked, disliked, options.k, diverse=options.diverse)
+    _print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)
     return 0 if results else 1
 
 
@@ -71,7 +78,7 @@ def demo(options: argparse.Namespace) -> int:
             return _serve(collection, options)
         query = collection.items(["id"])["id"][0].as_py()
         _say(f"lookalike search {collection.path.name} id:{query}")
-        _print_results(collection.search(Id(query)))
+        _print_results(collection.search(Id(query), include_query=True))
     return 0
 
 
@@ -188,10 +195,18 @@ def _serve(collection: Collection, options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
+    if as_json:
+        _print_json({**asked, "hits": [hit.as_dict() for hit in results]})
+    else:
+        _print_results(results)
+
+
 def _print_results(results: Results) -> None:
     width = max((len(hit.label or "") for hit in results), default=0)
     for rank, hit in enumerate(results, 1):
-        print(f"{rank:4}  {hit.score:6.3f}  {hit.label or '':{width}}  {hit.id}")
+        tags = f"  ({', '.join(hit.tags)})" if hit.tags else ""
+        print(f"{rank:4}  {hit.score:6.3f}  {hit.label or '':{width}}  {hit.id}{tags}")
 
 
 def _print_json(value: Any) -> None:

@@ -74,8 +74,41 @@ def _open(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     _collection(parser)
-    parser.add_argument("query", metavar="QUERY", help="an image file, or id:… for an item of the collection")
+    parser.add_argument(
+        "query",
+        metavar="QUERY",
+        nargs="+",
+        help="an image file, id:… for an item of the collection, or text:… for words; several are added up, "
+        "and ^2 at the end is a weight",
+    )
+    parser.add_argument(
+        "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="subtract this one"
+    )
+    parser.add_argument("--include-query", action="store_true", help="show items of the query too")
     parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
+    _json(parser)
+
+
+def _recommend(parser: argparse.ArgumentParser) -> None:
+    _collection(parser)
+    for name, what in (("liked", "like"), ("disliked", "unlike")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="QUERY",
+            action="append",
+            default=[],
+            help=f"an item (id:…), image file or text:… that results should be {what}; can be given again",
+        )
+    parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
+    parser.add_argument(
+        "--diverse",
+        type=float,
+        nargs="?",
+        const=0.3,
+        default=0.0,
+        metavar="D",
+        help="0 to 1: avoid results that are like each other (0.3 where no number is given)",
+    )
     _json(parser)
 
 
@@ -133,8 +166,13 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     ),
     "search": (
         "find the images most like a picture",
-        "lookalike search photos.lookalike query.jpg -k 10",
+        "lookalike search photos.lookalike rose.jpg^2 id:img_7.jpg --not thorn.jpg -k 10",
         _search,
+    ),
+    "recommend": (
+        "find images like those you like",
+        "lookalike recommend photos.lookalike --liked id:a.jpg --liked id:b.jpg --disliked id:c.jpg",
+        _recommend,
     ),
     "serve": ("open the page of a collection", "lookalike serve photos.lookalike", _serve),
     "open": ("build what is new, then serve; the same as: lookalike FOLDER", "lookalike open photos/", _open),

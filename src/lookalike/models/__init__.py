@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, QueryError
 from lookalike.images import THUMBNAIL_PX, ImageLike, Pixels, fit, load
 
 DEFAULT_MODEL = "efficientnet-lite0"
@@ -42,12 +42,16 @@ class ModelSpec:
 class Model:
     """A model ready to run; safe to call from several threads.
 
-    `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length.
+    `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
+    knows words has `text_vector`, from words to a unit vector float32 (D,), and `tags`, from features to
+    the names and probabilities of what is in each picture.
     """
 
     spec: ModelSpec
     features: Callable[[Pixels], NDArray[np.float32]]
     device: str = "cpu"
+    text_vector: Callable[[str], NDArray[np.float32]] | None = None
+    tags: Callable[[NDArray[np.float32]], list[list[tuple[str, float]]]] | None = None
 
     @property
     def name(self) -> str:
@@ -76,10 +80,13 @@ class Model:
 
     def embed_pixels(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
-        vectors = self.features(pixels)
-        # A picture without any feature has no direction; it gets the one in which all are equal.
-        vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+        return unit(self.features(pixels))
+
+    def embed_text(self, text: str) -> NDArray[np.float32]:
+        """Words to float32 (D,) of unit length; raises `QueryError` for words it does not know."""
+        if self.text_vector is None:
+            raise QueryError(f"the model {self.name} knows no words", "ask with a picture or id:…")
+        return self.text_vector(text)
 
     def embed(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         """Paths, encoded bytes, Pillow images or uint8 arrays to float32 (B, D) of unit length.
@@ -92,6 +99,13 @@ class Model:
             pixels = fit(picture.pixels, self.size_px, self.crop, picture.box)
             vectors[row] = self.embed_pixels(pixels[None])[0]
         return vectors
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, D) vectors to float32 of unit length."""
+    # A picture without any feature has no direction; it gets the one in which all are equal.
+    vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 def model_names() -> list[str]:

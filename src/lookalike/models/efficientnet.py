@@ -30,7 +30,19 @@ def load(device: str) -> Model:
 
     checksum = hashlib.sha256(data).hexdigest()
     spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
-    return Model(spec, features, device)
+    return Model(spec, features, device, _text_vector, _tags)
+
+
+def _text_vector(text: str) -> NDArray[np.float32]:
+    from lookalike.models.words import text_vector  # half a megabyte that few searches need
+
+    return text_vector(text)
+
+
+def _tags(features: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
+    from lookalike.models.words import tags
+
+    return tags(features)
 
 
 def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:

@@ -154,7 +154,7 @@ def _search(live: LiveCollection, query: Id | bytes, k: int) -> Response:
     else:
         described = {"bytes": len(query), "sha256": hashlib.sha256(query).hexdigest()}
     started = time.perf_counter()
-    results = state.snapshot.search(query, k)
+    results = state.snapshot.search(query, k, include_query=True)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
     hits = [{**_card(hit.item), "score": round(hit.score, 6)} for hit in results]
     total = len(state.snapshot.items)

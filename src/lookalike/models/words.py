@@ -1,0 +1,194 @@
+"""Words for the built-in network: what its classifier can name, as vectors to search with and as tags.
+
+The last layer holds a vector for each of the thousand classes, in the space of the embeddings. The names and
+what they are kinds of come from WordNet (Miller, 1995). docs/words.md tells how the vectors were chosen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import QueryError
+
+Floats = NDArray[np.float32]
+
+_RIDGE = np.float32(2)  # 1 to 2 is best for wider terms, with no loss for classes (docs/words.md)
+_MOST_WORDS = 50
+_STOP_WORDS = frozenset(
+    "a an and any at by each for from in into its near of on or our over photo photograph picture image "
+    "show some the their this that these those to two three under with".split()
+)
+# Suffix and what stands there in the singular: the rules of WordNet's own lemmatiser, morphy(7WN).
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
+# Wider terms that people file pictures under. WordNet has 800 more, from Eskimo dog to instrumentality.
+_EVERYDAY = (
+    "animal bird fish insect dog cat bear fox wolf monkey ape rabbit elephant antelope duck parrot snake "
+    "lizard turtle frog salamander shark spider crab beetle butterfly flower fruit vegetable fungus food "
+    "bread dessert beverage person clothing shoe hat bag vehicle car truck bus train boat ship aircraft "
+    "bicycle furniture chair lamp clock bottle box ball toy tool weapon computer camera telephone guitar "
+    "piano musical-instrument building house shop bridge fence mountain shore"
+).split()
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One meaning of a name: the numbers of the classes below it, and how often the name means it."""
+
+    classes: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the network has words for.
+
+    `classes` are 1,000 names, no two the same, in the order of the classifier. `terms` has every name of
+    a class or a wider term, as `_spelling` writes it. `vectors` is float32 (1000, 1280), `biases` (1000,).
+    """
+
+    classes: tuple[str, ...]
+    terms: dict[str, tuple[Meaning, ...]]
+    plurals: dict[str, str]
+    vectors: Floats
+    biases: Floats
+
+    def find(self, phrase: str) -> tuple[Meaning, ...]:
+        """The meanings of a name in any case, hyphened or not, singular or plural; empty where unknown."""
+        return next((self.terms[form] for form in self._forms(_spelling(phrase)) if form in self.terms), ())
+
+    def _forms(self, phrase: str) -> Iterator[str]:
+        yield phrase
+        for ending, singular in _PLURALS:
+            if phrase.endswith(ending):
+                yield phrase[: len(phrase) - len(ending)] + singular
+        *before, last = phrase.split(" ")
+        yield " ".join([*before, self.plurals.get(last, last)])
+
+
+@lru_cache(maxsize=1)
+def vocabulary() -> Vocabulary:
+    """The words of the built-in network, read once from the two files that the package ships."""
+    folder = files("lookalike.models")
+    words = json.loads((folder / "efficientnet_lite0_words.json").read_bytes())
+    with (folder / "efficientnet_lite0_classes.npy").open("rb") as file:
+        rows = np.load(file, allow_pickle=False)
+    assert [row.decode() for row in rows["synset"]] == [entry["id"] for entry in words["classes"]]
+    terms: dict[str, tuple[Meaning, ...]] = {}
+    for number, entry in enumerate(words["classes"] + words["wider"]):
+        classes = tuple(entry.get("classes", (number,)))
+        for name, count in entry["names"].items():
+            terms[_spelling(name)] = (*terms.get(_spelling(name), ()), Meaning(classes, count))
+    vectors = rows["vector"] * rows["scale"][:, None]
+    names = tuple(entry["name"] for entry in words["classes"])
+    return Vocabulary(names, terms, words["plurals"], vectors, rows["bias"].copy())
+
+
+def text_vector(text: str) -> Floats:
+    """The unit vector float32 (1280,) of words that the network knows; several are averaged.
+
+    The longest names are found first, and words like "of" or "picture" are passed over. Raises `QueryError`
+    with the nearest known words where one is unknown.
+    """
+    found = list(_names_in(text))
+    if not found:
+        raise QueryError(f"there is no word to search with in {text!r}", "name a thing, such as daisy or dog")
+    return _unit(np.mean([_meanings_vector(meanings) for meanings in found], axis=0))
+
+
+def logits(features: Floats) -> Floats:
+    """float32 (B, 1280) features, not normalised, to (B, 1000): how much speaks for each class."""
+    known = vocabulary()
+    return np.asarray(features @ known.vectors.T + known.biases, np.float32)
+
+
+def probabilities(features: Floats) -> Floats:
+    """float32 (B, 1280) features, not normalised, to (B, 1000) from 0 to 1 that sum to 1."""
+    scores = logits(features)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
+def tags(features: Floats, least: float = 0.2, most: int = 5) -> list[list[tuple[str, float]]]:
+    """What is in each picture, with probabilities, the most likely first: float32 (B, 1280), not normalised.
+
+    Classes of at least `least`, and everyday wider terms to which the classes below them give at least one
+    half (and `least`): a picture may be surely a dog and perhaps a collie. `most` is how many at most.
+    """
+    known, membership = vocabulary(), _everyday_classes()
+    names = (*known.classes, *(word.replace("-", " ") for word in _EVERYDAY))
+    needed = np.repeat([least, max(least, 0.5)], [len(known.classes), len(_EVERYDAY)])
+    found = []
+    for row in probabilities(features):
+        chances = np.concatenate([row, np.minimum(membership @ row, 1)])
+        likely = [(names[i], float(chances[i])) for i in np.flatnonzero(chances >= needed)]
+        found.append(sorted(likely, key=lambda tag: -tag[1])[:most])
+    return found
+
+
+@lru_cache(maxsize=1)
+def _everyday_classes() -> Floats:
+    """(T, 1000) of 0 and 1: which classes are below each everyday term, in its commonest meaning."""
+    known = vocabulary()
+    membership = np.zeros((len(_EVERYDAY), len(known.classes)), np.float32)
+    for row, word in enumerate(_EVERYDAY):
+        commonest = max(known.find(word), key=lambda meaning: meaning.count)  # a toy, though also a dog
+        membership[row, list(commonest.classes)] = 1
+    return membership
+
+
+@lru_cache(maxsize=1)
+def _directions() -> Floats:
+    """(1000, 1280): a sum of rows is the direction that tells their classes from all others.
+
+    Ridge regression on the class vectors: v = X' (X X' + ridge)^-1 y, for y of 1 in the classes and else 0.
+    """
+    units = _unit(vocabulary().vectors)
+    return np.asarray(np.linalg.solve(units @ units.T + _RIDGE * np.eye(len(units), dtype=np.float32), units))
+
+
+def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
+    """The unit vectors of the meanings, averaged as often as each is meant, so that a cat is no lion."""
+    vectors = _unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))
+    return _unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
+
+
+def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
+    """The meanings of each name in a text, the longest names first taken from the left."""
+    words, at = _spelling(text).split(), 0
+    if len(words) > _MOST_WORDS:
+        message = f"the text has {len(words):,} words, the limit is {_MOST_WORDS}"
+        raise QueryError(message, "name what matters")
+    while at < len(words):
+        ends = range(len(words), at, -1)
+        found = ((end, meanings) for end in ends if (meanings := vocabulary().find(" ".join(words[at:end]))))
+        end, meanings = next(found, (at + 1, ()))
+        if meanings:
+            yield meanings
+        elif words[at] not in _STOP_WORDS:
+            raise _unknown(words[at])
+        at = end
+
+
+def _unknown(word: str) -> QueryError:
+    near = get_close_matches(word, vocabulary().terms, n=3, cutoff=0.6)
+    hint = f"near it are: {', '.join(near)}" if near else "it knows a thousand kinds of things: docs/words.md"
+    return QueryError(f"the model has no word {word!r}", hint)
+
+
+def _spelling(name: str) -> str:
+    """Lower case, 's as s, and one space for anything else that is no letter or digit."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"['\u2019]s\b", "s", name.lower())).strip()
+
+
+def _unit(vectors: Floats) -> Floats:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
