@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -86,6 +87,15 @@ class Results(Sequence[Hit]):
     def _repr_html_(self) -> str:
         figures = "".join(_figure(hit) for hit in self.hits)
         return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
+
+
+def jsonable(value: Any) -> Any:
+    """The same with None for the numbers that JSON has not: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {name: jsonable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [jsonable(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _figure(hit: Hit) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shlex
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection, is_collection, open_collection
 from lookalike.errors import SourceError
 from lookalike.query import Id, parse_query
-from lookalike.results import Results
+from lookalike.results import Results, jsonable
 
 
 def build(options: argparse.Namespace) -> int:
@@ -210,16 +209,7 @@ def _print_results(results: Results) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for the numbers that JSON has not: NaN and the infinities."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, default=str))
 
 
 def _say(message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from lookalike.collection import Collection
 from lookalike.query import Id
+from lookalike.results import jsonable
 from lookalike.server.live import LiveCollection, State
 from lookalike.server.problems import HANDLERS, Problem
 from lookalike.server.security import LOOPBACK, Guard
@@ -109,7 +109,7 @@ def item(request: Request) -> Response:
     """One row with all its columns, but for where its thumbnail lies."""
     row = _live(request).state().row(request.path_params["id"])
     hidden = ("thumb_offset", "thumb_size")
-    return _json({name: value for name, value in _plain(row).items() if name not in hidden})
+    return _json({name: value for name, value in jsonable(row).items() if name not in hidden})
 
 
 def thumbnail(request: Request) -> Response:
@@ -232,12 +232,3 @@ async def _body(request: Request) -> bytes:
 def _json(content: Any) -> Response:
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str)
     return Response(body, media_type="application/json")
-
-
-def _plain(value: Any) -> Any:
-    """A value of any column as JSON has it, which knows neither NaN nor infinity."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
