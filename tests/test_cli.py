@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -513,3 +514,30 @@ def test_ctrl_c_while_it_starts_is_no_traceback(collection):
     stderr = process.communicate()[1]
 
     assert (process.returncode, stderr) == (130, "\nlookalike: stopped; what was committed is kept\n")
+
+
+def test_import_makes_a_collection_of_vectors(run, tmp_path, target):
+    np.save(tmp_path / "v.npy", np.eye(3, 8, dtype=np.float32))
+
+    code, stdout, stderr = run("import", tmp_path / "v.npy", "-c", target)
+
+    assert (code, stdout) == (0, "")
+    assert stderr == f"3 vectors of 8 dimensions in {target}\n"
+    assert run("search", target, "id:1", "-k", 1)[0] == 0
+    assert run("search", target, tmp_path / "v.npy")[2].startswith("lookalike: the vectors of")
+
+
+def test_search_takes_a_condition(run, collection):
+    code, stdout, _ = run(
+        "search", collection.path, "id:sea/sea-002.png", "--where", "label = 'brick'", "-k", 3
+    )
+
+    assert code == 0
+    assert [line.split()[2] for line in stdout.splitlines()] == ["brick"] * 3
+
+
+def test_a_condition_with_an_unknown_column_is_an_error_that_lists_them(run, collection):
+    code, _, stderr = run("search", collection.path, "id:sea/sea-002.png", "--where", "colour = 1")
+
+    assert code == 1
+    assert "width" in stderr

@@ -35,7 +35,7 @@ from lookalike.samples import Failure
 # Any text that UTF-8 can hold; NUL is in no file name.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 IDS = st.lists(TEXT, min_size=1, max_size=6, unique=True)
-JPEGS = [b"one", b"", b"x" * 512, b"y" * 513, b"\xff\xd8" * 700, b"six"]
+JPEGS = [b"one", b"2", b"x" * 512, b"y" * 513, b"\xff\xd8" * 700, b"six"]
 
 
 def rows_of(
@@ -457,3 +457,12 @@ def test_a_collection_with_a_damaged_part_says_which(copied, read: Callable[[loo
 
     with pytest.raises(CollectionError, match=r"part-000001\.parquet is damaged"):
         read(copied)
+
+
+def test_an_item_without_a_picture_has_no_member_in_the_tar(tmp_path):
+    part = Part(tmp_path, 0)
+    part.write(rows_of(["a", "b"]), [b"", b"jpeg"])
+
+    assert members(part.thumbnails_path()) == {"b.jpg": b"jpeg"}
+    assert part.thumbnails(["a", "b"]) == [b"", b"jpeg"]
+    assert part.problems() == []

@@ -327,3 +327,38 @@ def test_a_snapshot_of_an_empty_collection_finds_nothing(tmp_path, target):
     (tmp_path / "bad" / "bad.jpg").touch()
 
     assert len(Snapshot.of(build(tmp_path / "bad", target)[0]).search(picture(1))) == 0
+
+
+def test_only_rows_for_which_the_condition_holds_are_found(collection, photos):
+    results = collection.search(photos / "sea" / "sea-002.png", k=50, where="label = 'brick'")
+
+    assert {hit.label for hit in results} == {"brick"}
+    assert len(results) == collection.items(["label"])["label"].to_pylist().count("brick")
+
+
+def test_a_filtered_search_has_k_results_whenever_k_rows_match(collection):
+    results = collection.search(Id("sea/sea-002.png"), k=5, where="label = 'brick' OR label = 'meadow'")
+
+    assert len(results) == 5
+    scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42) if hit.label != "sea"]
+    assert [hit.score for hit in results] == scores[:5]
+
+
+def test_a_filtered_search_from_memory_is_the_same(collection):
+    query, where = Id("sea/sea-002.png"), "width > 60 AND label LIKE '%e%'"
+    here, there = (one.search(query, 9, where=where) for one in (Snapshot.of(collection), collection))
+
+    assert pairs(here) == pairs(there)
+
+
+def test_a_condition_that_names_no_column_is_an_error_with_the_columns(collection):
+    with pytest.raises(QueryError, match="colour") as error:
+        collection.search(Id("sea/sea-002.png"), where="colour = 'red'")
+
+    assert "label" in str(error.value)
+
+
+def test_recommendations_can_be_filtered(collection):
+    results = collection.recommend([Id("sea/sea-002.png")], k=4, where="label = 'meadow'", diverse=0.2)
+
+    assert [hit.label for hit in results] == ["meadow"] * 4

@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "build": "builder.build",
     "open": "collection.open_collection",
+    "from_vectors": "vectors.from_vectors",
+    "import_vectors": "vector_files.import_vectors",
     "load_model": "models.load_model",
     "Collection": "collection.Collection",
     "Model": "models.Model",
@@ -45,6 +47,8 @@ __all__ = [
     "Text",
     "Vector",
     "build",
+    "from_vectors",
+    "import_vectors",
     "load_model",
     "open",
 ]
@@ -64,6 +68,8 @@ if TYPE_CHECKING:
     from lookalike.query import Vector as Vector
     from lookalike.results import Hit as Hit
     from lookalike.results import Results as Results
+    from lookalike.vector_files import import_vectors as import_vectors
+    from lookalike.vectors import from_vectors as from_vectors
 
 
 def __getattr__(name: str) -> Any:

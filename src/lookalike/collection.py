@@ -154,6 +154,11 @@ class Collection:
     def load_model(self, device: str) -> Model:
         """The model that made the vectors, on the device; `ModelError` where it is another one."""
         pinned = self.manifest.model
+        if not pinned.sha256:
+            raise ModelError(
+                f"the vectors of {self.path} were made elsewhere, by {pinned.name}, which is not here",
+                "search by id:… or by a vector",
+            )
         model = load_model(pinned.name, device=device)
         if model.spec != pinned:
             raise ModelError(
@@ -165,30 +170,46 @@ class Collection:
 
     # The imports that point up: a method is where a reader looks for search.
     @overload
-    def search(self, query: Asked, k: int = 10, *, include_query: bool = False) -> Results: ...
-    @overload
-    def search(self, query: list[Asked], k: int = 10, *, include_query: bool = False) -> list[Results]: ...
     def search(
-        self, query: Asked | list[Asked], k: int = 10, *, include_query: bool = False
+        self, query: Asked, k: int = 10, *, where: str | None = None, include_query: bool = False
+    ) -> Results: ...
+    @overload
+    def search(
+        self, query: list[Asked], k: int = 10, *, where: str | None = None, include_query: bool = False
+    ) -> list[Results]: ...
+    def search(
+        self,
+        query: Asked | list[Asked],
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
     ) -> Results | list[Results]:
         """The k nearest items of a query, or of each in a list of queries.
 
         A query is a picture (a path, encoded bytes, a Pillow image, an array), an `Id`, a `Text`, a
-        `Vector`, or a sum of them. Items that stand in it are left out, unless `include_query`.
+        `Vector`, or a sum of them. `where` is an SQL condition over the columns: only rows for which it
+        holds are found. Items that stand in the query are left out, unless `include_query`.
         """
-        from lookalike.search import search, search_many
+        from lookalike.search import search_many
 
-        if isinstance(query, list):
-            return search_many(self, query, k, include_query=include_query)
-        return search(self, query, k, include_query=include_query)
+        queries = query if isinstance(query, list) else [query]
+        found = search_many(self, queries, k, where=where, include_query=include_query)
+        return found if isinstance(query, list) else found[0]
 
     def recommend(
-        self, liked: Sequence[Asked], disliked: Sequence[Asked] = (), k: int = 10, *, diverse: float = 0.0
+        self,
+        liked: Sequence[Asked],
+        disliked: Sequence[Asked] = (),
+        k: int = 10,
+        *,
+        where: str | None = None,
+        diverse: float = 0.0,
     ) -> Results:
         """The k items most like the average of what is liked, and unlike what is disliked."""
         from lookalike.recommend import recommend
 
-        return recommend(self, liked, disliked, k, diverse=diverse)
+        return recommend(self, liked, disliked, k, where=where, diverse=diverse)
 
     def verify(self) -> Iterator[str]:
         """Read every byte and say what is wrong, a line each; nothing where all is well."""

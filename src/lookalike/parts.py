@@ -78,7 +78,11 @@ class Part:
 
     def column_names(self) -> list[str]:
         """The columns of the items file, the embedding last."""
-        return list(_metadata(self.items_path).schema.to_arrow_schema().names)
+        return list(self.schema().names)
+
+    def schema(self) -> pa.Schema:
+        """The columns of the items file and their types, from the footer."""
+        return _metadata(self.items_path).schema.to_arrow_schema().remove_metadata()
 
     def num_rows(self) -> int:
         """The number of rows, from the footer."""
@@ -320,6 +324,9 @@ def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[in
     """A tar in memory with no clock or user in it, and the offset of each member's first byte."""
     buffer, offsets = io.BytesIO(), []
     for name, data in zip(names, members, strict=True):
+        if not data:  # an item without a picture has no member
+            offsets.append(0)
+            continue
         header = tarfile.TarInfo(name)
         header.size = len(data)
         buffer.write(header.tobuf(tarfile.PAX_FORMAT))

@@ -27,6 +27,7 @@ def recommend(
     disliked: Sequence[Asked] = (),
     k: int = 10,
     *,
+    where: str | None = None,
     diverse: float = 0.0,
 ) -> Results:
     """The k items most like the average of `liked` and unlike that of `disliked`.
@@ -41,8 +42,8 @@ def recommend(
         raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
     query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)
     if diverse == 0:
-        return search(collection, query, k)
-    found = search(collection, query, k * _CANDIDATES)
+        return search(collection, query, k, where=where)
+    found = search(collection, query, k * _CANDIDATES, where=where)
     vectors = stored_vectors(collection, {hit.id for hit in found})
     matrix = np.stack([vectors[hit.id] for hit in found]) if found else np.empty((0, 1), np.float32)
     scores = np.array([hit.score for hit in found])

@@ -99,10 +99,8 @@ def jsonable(value: Any) -> Any:
 
 
 def _figure(hit: Hit) -> str:
-    data = base64.b64encode(hit.thumbnail()).decode()
+    jpeg, name = hit.thumbnail(), html.escape(hit.id, quote=True)
+    data = base64.b64encode(jpeg).decode()
+    image = f'<img src="data:image/jpeg;base64,{data}" height="128" title="{name}">' if jpeg else ""
     caption = html.escape(f"{hit.score:.3f} {hit.label or hit.id}")
-    return (
-        f'<figure style="margin:0"><img src="data:image/jpeg;base64,{data}" height="128" '
-        f'title="{html.escape(hit.id, quote=True)}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return f'<figure style="margin:0">{image}<figcaption>{caption}</figcaption></figure>'

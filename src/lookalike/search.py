@@ -22,37 +22,56 @@ from lookalike.parts import Part, matrix
 from lookalike.query import Asked, as_query, query_vector, stored_vectors, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
+from lookalike.where import Condition, items_schema, parse_condition
 
 Vectors = NDArray[np.float32]
 Block = tuple[pa.ChunkedArray, Vectors]
 
 
-def search(collection: Collection, asked: Asked, k: int = 10, *, include_query: bool = False) -> Results:
+def search(
+    collection: Collection,
+    asked: Asked,
+    k: int = 10,
+    *,
+    where: str | None = None,
+    include_query: bool = False,
+) -> Results:
     """The k items most like the query, or all where there are fewer, the best first.
 
-    Items that stand in the query are left out, unless `include_query`. Raises `QueryError` for a k below 1
-    or a query that cannot be, `ImageError` for one that is no picture.
+    `where` is an SQL condition over the columns of items; the k are taken among the rows for which it
+    holds. Items that stand in the query are left out, unless `include_query`. Raises `QueryError` for a k
+    below 1, a condition or a query that cannot be, `ImageError` for one that is no picture.
     """
-    return search_many(collection, [asked], k, include_query=include_query)[0]
+    return search_many(collection, [asked], k, where=where, include_query=include_query)[0]
 
 
 def search_many(
-    collection: Collection, asked: Sequence[Asked], k: int = 10, *, include_query: bool = False
+    collection: Collection,
+    asked: Sequence[Asked],
+    k: int = 10,
+    *,
+    where: str | None = None,
+    include_query: bool = False,
 ) -> list[Results]:
     """As `search`, for several queries in one reading of the collection.
 
     Reads one part after the other, so that memory does not grow with the collection.
     """
     check_k(k)
+    condition = _condition(collection, where)
     queries = [as_query(one) for one in asked]
     vectors = [query_vector(collection, query, stored_vectors) for query in queries]
     hidden = [set() if include_query else query.ids for query in queries]
     most = k + max((len(ids) for ids in hidden), default=0)
     parts = collection.parts()
-    found = nearest(vectors, (_block(part) for part in parts), most)
+    found = nearest(vectors, (_block(part, condition) for part in parts), most)
     found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
     rows = _rows(parts, found)
     return [Results.of(hits, rows) for hits, _ in found]
+
+
+def _condition(collection: Collection, where: str | None) -> Condition | None:
+    return None if where is None else parse_condition(where, items_schema(collection))
 
 
 def _without(hits: Hits, places: list[int], hidden: set[str], k: int) -> tuple[Hits, list[int]]:
@@ -122,13 +141,19 @@ class Snapshot:
         found = self.items.take(pa.array(wanted, pa.int64())).to_pylist()
         return [(row, self.parts[place]) for row, place in zip(found, wanted, strict=True)]
 
-    def search(self, asked: Asked, k: int = 10, *, include_query: bool = False) -> Results:
+    def search(
+        self, asked: Asked, k: int = 10, *, where: str | None = None, include_query: bool = False
+    ) -> Results:
         """As `search`, from memory."""
         check_k(k)
         query = as_query(asked)
         hidden = set() if include_query else query.ids
         vector = query_vector(self.collection, query, self._stored)
-        ((hits, places),) = nearest([vector], [(self.items["id"], self.vectors)], k + len(hidden))
+        ids, vectors = self.items["id"], self.vectors
+        if where is not None:
+            matching = parse_condition(where, self.items.schema).mask(self.items)
+            ids, vectors = ids.filter(pa.array(matching)), vectors[matching]
+        ((hits, places),) = nearest([vector], [(ids, vectors)], k + len(hidden))
         hits, _ = _without(hits, places, hidden, k)
         rows = self.rows(self.row_of[id_] for id_ in hits.ids)
         return Results.of(hits, dict(zip(hits.ids, rows, strict=True)))
@@ -189,7 +214,12 @@ def _largest(scores: Vectors, k: int) -> NDArray[np.int64]:
     return candidates[order[:k]]
 
 
-def _block(part: Part) -> Block:
-    """Ids and vectors from one reading of the file: a part replaced meanwhile cannot mix them up."""
-    table = part.items(["id", "embedding"])
+def _block(part: Part, condition: Condition | None) -> Block:
+    """Ids and vectors of the rows that match, from one reading: a build meanwhile cannot mix them up."""
+    if condition is None:
+        table = part.items(["id", "embedding"])
+    else:
+        wanted = {"id", "embedding", *condition.columns}
+        table = part.items([name for name in part.column_names() if name in wanted])
+        table = table.filter(pa.array(condition.mask(table)))
     return table["id"], matrix(table["embedding"])

@@ -7,6 +7,7 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not done,
 from __future__ import annotations
 
 import io
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from lookalike.cli import commands
 
-        code = int(getattr(commands, options.command)(options) or 0)
+        name = options.command + "_" * keyword.iskeyword(options.command)
+        code = int(getattr(commands, name)(options) or 0)
         sys.stdout.flush()
         return code
     except LookalikeError as error:

@@ -38,20 +38,34 @@ def open(options: argparse.Namespace) -> int:
 def search(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     query = parse_query(options.query, options.unlike)
-    results = collection.search(query, k=options.k, include_query=options.include_query)
+    results = collection.search(query, k=options.k, where=options.where, include_query=options.include_query)
     asked = {"query": options.query, "not": options.unlike}
     _print_found({name: words for name, words in asked.items() if words}, results, options.json)
     if len(results) < options.k:
-        _say(f"the collection has {len(collection):,} images; that is all of them")
+        matching = f"no more than {len(results):,} match" if options.where else "that is all of them"
+        _say(f"the collection has {len(collection):,} images; {matching}")
     return 0 if results else 1
 
 
 def recommend(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))
-    results = collection.recommend(liked, disliked, options.k, diverse=options.diverse)
+    results = collection.recommend(liked, disliked, options.k, where=options.where, diverse=options.diverse)
     _print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)
     return 0 if results else 1
+
+
+def import_(options: argparse.Namespace) -> int:
+    from lookalike.vector_files import import_vectors
+
+    collection = import_vectors(
+        options.source, options.collection, metadata=options.metadata, model=options.model
+    )
+    dim = collection.manifest.model.dim
+    if options.json:
+        _print_json({"collection": str(collection.path), "vectors": len(collection), "dimensions": dim})
+    _say(f"{len(collection):,} vectors of {dim:,} dimensions in {collection.path}")
+    return 0
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -84,6 +84,7 @@ def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="subtract this one"
     )
+    _where(parser)
     parser.add_argument("--include-query", action="store_true", help="show items of the query too")
     parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
     _json(parser)
@@ -100,6 +101,7 @@ def _recommend(parser: argparse.ArgumentParser) -> None:
             help=f"an item (id:…), image file or text:… that results should be {what}; can be given again",
         )
     parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
+    _where(parser)
     parser.add_argument(
         "--diverse",
         type=float,
@@ -135,6 +137,26 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _read(parser: argparse.ArgumentParser) -> None:
     _collection(parser)
     _json(parser)
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a .npy file, Parquet with a column `embedding`, or a folder as clip-retrieval writes it",
+    )
+    parser.add_argument("-c", "--collection", metavar="C", required=True, help="the collection to make")
+    parser.add_argument("--metadata", metavar="FILE", help="Parquet or CSV, a row for each vector of a .npy")
+    parser.add_argument("--model", default="imported", help="the name of what made the vectors")
+    _json(parser)
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--where",
+        metavar="SQL",
+        help="a condition over the columns, such as: label = 'roses' AND width > 300",
+    )
 
 
 def _collection(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +199,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "serve": ("open the page of a collection", "lookalike serve photos.lookalike", _serve),
     "open": ("build what is new, then serve; the same as: lookalike FOLDER", "lookalike open photos/", _open),
     "demo": ("see what it does on images it draws itself", "lookalike demo", _demo),
+    "import": (
+        "make a collection of vectors that were made elsewhere",
+        "lookalike import vectors.npy -c mine.lookalike --metadata rows.parquet",
+        _import,
+    ),
     "info": ("what a collection holds", "lookalike info photos.lookalike", _read),
     "failures": ("the images that could not be read, and why", "lookalike failures photos.lookalike", _read),
     "verify": ("read every byte of a collection and find damage", "lookalike verify photos.lookalike", _read),

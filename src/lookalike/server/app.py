@@ -115,6 +115,8 @@ def item(request: Request) -> Response:
 def thumbnail(request: Request) -> Response:
     """The JPEG of an item; with `v`, the beginning of its sha256, it is kept for a year."""
     sha256, jpeg = _live(request).thumbnail(request.path_params["id"])
+    if not jpeg:
+        raise Problem("unknown-path", "this item has no picture")
     version = request.query_params.get("v", "")
     lasting = len(version) >= 8 and sha256.startswith(version)
     etag = f'"{sha256[:32]}"'

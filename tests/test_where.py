@@ -1,0 +1,438 @@
+"""Conditions: SQL over a row's columns and nothing else; what holds equals a slow loop in Python."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lookalike
+from lookalike.errors import QueryError
+from lookalike.parts import Part, embedding_column
+from lookalike.where import items_schema, matching_rows, parse_condition, part_mask
+
+ROWS = pa.table(
+    {
+        "id": ["a", "b", "c", "d"],
+        "width": pa.array([200, 400, None, 301], pa.int32()),
+        "label": ["roses", None, "daisy", "roses"],
+        "tags": pa.array([["daisy", "vase"], [], None, ["rose"]], pa.list_(pa.string())),
+        "score": [0.5, 1.5, None, -2.0],
+        "place": [{"city": "Rome"}, {"city": "Oslo"}, None, {"city": None}],
+    }
+)
+
+
+def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
+    """The ids of the rows for which a condition holds."""
+    return rows["id"].filter(pa.array(part_mask(rows, condition))).to_pylist()
+
+
+def write_part(root: Path, number: int, ids: list[str], **columns: pa.Array) -> None:
+    """A part of rows that have these columns besides the usual ones."""
+    count = len(ids)
+    texts, zeros = pa.array([""] * count), pa.array([0] * count)
+    rows = {"id": pa.array(ids), "uri": texts, "size_bytes": zeros, "mtime_ns": zeros, "sha256": texts}
+    rows |= {name: pa.array([1] * count, pa.int32()) for name in ("width", "height")}
+    rows |= {"label": pa.nulls(count, pa.string()), **columns}
+    rows["embedding"] = embedding_column(np.ones((count, 1), np.float32), "float32")
+    Part(root, number).write(pa.table(rows), [b"x"] * count)
+
+
+@pytest.fixture
+def uneven(copied: lookalike.Collection) -> lookalike.Collection:
+    """Part 0 has `caption` and a small `stars`; part 2 a large `stars`; part 1 neither."""
+    for name in ("items", "thumbnails"):
+        shutil.rmtree(copied.path / name)
+    write_part(copied.path, 0, ["a", "b"], caption=pa.array(["x", None]), stars=pa.array([7, 8], pa.int8()))
+    write_part(copied.path, 1, ["c"])
+    write_part(copied.path, 2, ["d"], stars=pa.array([7_000_000_000]))
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("label = 'roses' AND width > 300", "d"),
+        ("label = 'roses' OR width > 300", "abd"),
+        ("list_contains(tags, 'daisy')", "a"),
+        ("'rose' IN tags", "d"),
+        ("tags[1] = 'daisy'", "a"),
+        ("len(tags) = 0", "b"),
+        ("label LIKE 'ro%'", "ad"),
+        ("label ILIKE 'RO%'", "ad"),
+        ("label NOT LIKE 'ro%'", "c"),
+        ("regexp_matches(label, '^d.*y$')", "c"),
+        ("label ~ 'd.*y'", "c"),
+        ("label SIMILAR TO 'd.*'", "c"),
+        ("id IN ('a', 'c')", "ac"),
+        ("id NOT IN ('a', 'c')", "bd"),
+        ("width BETWEEN 200 AND 301", "ad"),
+        ("width IS NULL", "c"),
+        ("label IS NOT NULL AND NOT (label = 'daisy')", "ad"),
+        ("CASE WHEN width > 300 THEN label = 'roses' ELSE true END", "acd"),
+        ("coalesce(width, 0) = 0", "c"),
+        ("TRY_CAST(id AS INTEGER) IS NULL", "abcd"),
+        ("width::DOUBLE / 2 > 150", "bd"),
+        ("width % 2 = 1 AND -width < 0 AND width * 2 + 1 = 603", "d"),
+        ("abs(score) >= 1.5", "bd"),
+        ("upper(label) || '!' = 'ROSES!'", "ad"),
+        ("place.city = 'Rome'", "a"),
+        ("items.width = 400", "b"),
+        ("WIDTH = 400", "b"),
+        ('"width" = 400', "b"),
+        ("width IS DISTINCT FROM 400", "acd"),
+        ("DATE '2024-02-28' + INTERVAL 1 DAY = DATE '2024-02-29'", "abcd"),
+        ("true -- and no more", "abcd"),
+        ("width > 300 /* large */", "bd"),
+        ("id = 'a; DROP TABLE items'", ""),
+        ("false", ""),
+    ],
+)
+def test_a_condition_holds_for_these_rows(condition, expected):
+    assert "".join(held(condition)) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "slow"),
+    [
+        ("label = 'sea'", lambda row: row["label"] == "sea"),
+        (
+            "label <> 'sea' AND size_bytes > 900",
+            lambda row: row["label"] != "sea" and row["size_bytes"] > 900,
+        ),
+        ("id LIKE '%.jpg' OR width = 64", lambda row: row["id"].endswith(".jpg") or row["width"] == 64),
+        ("id LIKE '%-01_.%'", lambda row: re.search(r"-01.\.", row["id"]) is not None),
+        ("length(id) + width > 84", lambda row: len(row["id"]) + row["width"] > 84),
+        ("regexp_matches(id, '[0-4][13579]\\.')", lambda row: re.search(r"[0-4][13579]\.", row["id"])),
+        ("NOT starts_with(sha256, 'a')", lambda row: not row["sha256"].startswith("a")),
+    ],
+)
+def test_the_rows_of_a_collection_equal_a_slow_loop(collection, condition, slow):
+    expected = [bool(slow(row)) for row in collection.items().to_pylist()]
+
+    mask = matching_rows(collection, condition)
+
+    assert mask.dtype == np.bool_
+    assert mask.tolist() == expected
+
+
+COMPARISONS = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    "=": lambda a, b: a == b,
+    "<>": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    values=st.lists(st.none() | st.integers(-3, 3), min_size=1, max_size=20),
+    operator=st.sampled_from(sorted(COMPARISONS)),
+    limit=st.integers(-3, 3),
+)
+def test_any_comparison_equals_a_slow_loop(values, operator, limit):
+    rows = pa.table({"n": pa.array(values, pa.int64())})
+    expected = [value is not None and COMPARISONS[operator](value, limit) for value in values]
+
+    assert part_mask(rows, f"n {operator} {limit}").tolist() == expected
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=st.lists(st.none() | st.text(max_size=5), max_size=9), wanted=st.text(max_size=5))
+def test_any_text_equals_itself_alone(values, wanted):
+    values, wanted = (
+        [None if one is None else one.replace("\0", "") for one in values],
+        wanted.replace("\0", ""),
+    )
+    rows = pa.table({"t": pa.array([*values, wanted], pa.string())})
+    literal = "'" + wanted.replace("'", "''") + "'"
+
+    assert part_mask(rows, f"t = {literal}").tolist() == [one == wanted for one in [*values, wanted]]
+
+
+# CANARY stands for a file that holds `true`; OUT for one that must not come to be.
+ATTACKS = [
+    "1=1; DROP TABLE items",
+    "1=1; SELECT 1",
+    "1=1); DROP TABLE items; --",
+    "1=1); COPY (SELECT 1) TO 'OUT'; SELECT (1=1",
+    "true) FROM items; COPY items TO 'OUT'; --",
+    "true) UNION ALL SELECT (true",
+    "true), (true",
+    "true) AS holds, (SELECT true",
+    "true) FROM items WHERE (true",
+    "true) FROM (SELECT (true",
+    "COPY items TO 'OUT'",
+    "ATTACH 'OUT'",
+    "ATTACH 'CANARY' AS other",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "PRAGMA database_list",
+    "SET enable_external_access = true",
+    "EXPORT DATABASE 'OUT'",
+    "EXISTS (SELECT 1)",
+    "(SELECT true)",
+    "true) UNION SELECT (getenv('HOME') = ''",
+    "width IN (SELECT 200)",
+    "width = ANY (SELECT 200)",
+    "EXISTS (FROM read_csv('CANARY'))",
+    "EXISTS (FROM 'CANARY')",
+    "EXISTS (WITH t AS (SELECT 1) FROM t)",
+    "read_csv('CANARY') IS NULL",
+    "read_text('CANARY') IS NULL",
+    "read_blob('CANARY') IS NULL",
+    "read_parquet('CANARY') IS NULL",
+    "glob('CANARY') IS NULL",
+    "(SELECT content = 'true' FROM read_text('CANARY'))",
+    "getenv('HOME') = ''",
+    "current_setting('memory_limit') = ''",
+    "set_config('threads', '2') = ''",
+    "getvariable('x') IS NULL",
+    "nextval('s') > 0",
+    "write_log('x') IS NULL",
+    "sleep_ms(1000) IS NULL",
+    "pg_sleep(1) IS NULL",
+    "current_query() = ''",
+    "current_user = ''",
+    "version() = ''",
+    "query('SELECT 1') IS NULL",
+    "json_execute_serialized_sql('{}') IS NULL",
+    "system.main.getenv('HOME') = ''",
+    "pg_catalog.current_setting('threads') = ''",
+    "GetEnv('HOME') = ''",
+    "\"getenv\"('HOME') = ''",
+    "abs(length(getenv('HOME'))) > 0",
+    "CASE WHEN getenv('HOME') = '' THEN true END",
+    "[getenv('HOME')] = []",
+    "{'a': getenv('HOME')}.a = ''",
+    "CAST(getenv('HOME') AS INTEGER) = 1",
+    "'HOME'.getenv() = ''",
+    "list_transform(tags, x -> getenv(x)) = []",
+    "list_aggregate(tags, 'count') > 0",
+    "count(*) > 0",
+    "sum(width) OVER () > 0",
+    "COLUMNS(*) IS NULL",
+    "#1 > 0",
+    "width > ?",
+    "width > $1",
+    "rowid > 0",
+    "length(repeat('a', 1000000000)) > 0",
+    "length(range(1000000000)) > 0",
+    "random() < 0.5",
+    "unnest(tags) = 'daisy'",
+    "width > (VALUES (1))",
+    "width > 1 LIMIT 1",
+    "width > 1 GROUP BY width",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
+    canary, out = tmp_path / "canary.csv", tmp_path / "out"
+    canary.write_text("true\n")
+    canary.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    before = canary.stat()
+
+    with pytest.raises(QueryError) as error:
+        part_mask(ROWS, attack.replace("CANARY", str(canary)).replace("OUT", str(out)))
+
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.iterdir()) == [canary]
+    assert canary.read_text() == "true\n"
+    assert canary.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "FROM read_text('CANARY')",
+        "COPY (SELECT 1) TO 'CANARY'",
+        "ATTACH 'CANARY'",
+        "SET threads = 4",
+        "FROM local",
+    ],
+)
+def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp_path):
+    import duckdb
+
+    (tmp_path / "canary").write_text("true")
+    local = ROWS  # a table that DuckDB would find by the name of the variable
+    connection = parse_condition("true", local.schema).connection
+
+    with pytest.raises(duckdb.Error):
+        connection.execute(statement.replace("CANARY", str(tmp_path / "canary")))
+
+    assert (tmp_path / "canary").read_text() == "true"
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
+        ("  \n", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
+        (
+            "widht > 3",
+            "the condition 'widht > 3' names 'widht', which is no column; did you mean width? "
+            "the columns are: id, width, label, tags, score, place (text stands in single quotes)",
+        ),
+        (
+            "width + 1",
+            "the condition 'width + 1' is no truth but a value (INTEGER); compare it with something, "
+            "as in: width > 300",
+        ),
+        (
+            "true) UNION SELECT (true",
+            "'true) UNION SELECT (true' is not one SQL condition; give what stands after WHERE, such as: "
+            "width > 300",
+        ),
+        (
+            "getenv('HOME') = ''",
+            "the condition \"getenv('HOME') = ''\" has the function getenv, which is not allowed there; "
+            "use comparisons, arithmetic, and functions of the row's values",
+        ),
+    ],
+)
+def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, message):
+    with pytest.raises(QueryError) as error:
+        part_mask(ROWS, condition)
+
+    assert "\n" not in str(error.value)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "width = 'x'",
+        "CAST(label AS INTEGER) > 1",
+        "list_contains(width, 1)",
+        "lower(tags, 1) = 'a'",
+        "width >",
+    ],
+)
+def test_a_condition_that_does_not_fit_the_types_is_an_error_that_quotes_it(condition):
+    with pytest.raises(QueryError, match=r"^the condition .* cannot be applied: ") as error:
+        part_mask(ROWS, condition)
+
+    assert condition in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_value_that_cannot_be_converted_hints_at_try_cast():
+    with pytest.raises(QueryError, match="TRY_CAST gives NULL"):
+        part_mask(ROWS, "CAST(label AS INTEGER) > 1")
+
+
+@pytest.mark.parametrize(
+    "condition", ["NULL::BOOLEAN", "width > NULL", "TRY(width % 0) = 0", "NULL AND true"]
+)
+def test_null_counts_as_false(condition):
+    assert held(condition) == []
+
+
+def test_the_embedding_is_no_column():
+    rows = pa.table({"id": ["a"], "embedding": embedding_column(np.ones((1, 2), np.float32), "float32")})
+
+    with pytest.raises(QueryError, match=r"'embedding', which is no column; the columns are: id \("):
+        part_mask(rows, "embedding IS NULL")
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", 'a "quote"', "semi;colon", "select", "é", "100%", "a.b", "items"]
+)
+def test_a_column_with_an_odd_name_is_named_in_double_quotes(name):
+    rows = pa.table({"id": ["a", "b"], name: [1, 2]})
+    quoted = '"' + name.replace('"', '""') + '"'
+
+    assert held(f"{quoted} = 2", rows) == ["b"]
+
+
+def test_columns_that_differ_in_case_only_are_told_apart_by_their_exact_names():
+    rows = pa.table({"id": ["a", "b"], "Size": [1, 2], "size": [2, 1]})
+
+    assert held("Size = 2", rows) == ["b"]
+    assert held("size = 2", rows) == ["a"]
+    with pytest.raises(QueryError, match="upper and lower case only"):
+        held("Size = size", rows)
+
+
+@pytest.mark.parametrize("depth", [9, 2_000])
+def test_a_condition_that_is_nested_too_deeply_is_an_error(depth):
+    with pytest.raises(QueryError):
+        part_mask(ROWS, "abs(" * depth + "width" + ")" * depth + " > 1")
+
+
+def test_a_condition_that_is_too_long_is_an_error():
+    with pytest.raises(QueryError, match="the limit is 100,000"):
+        part_mask(ROWS, "width > 1 OR " * 10_000 + "true")
+
+
+def test_a_condition_may_list_thousands_of_ids():
+    ids = ", ".join(f"'id-{number}'" for number in range(5_000))
+
+    assert held(f"id IN ({ids}, 'c')") == ["c"]
+
+
+def test_a_column_that_some_parts_lack_is_null_there(uneven):
+    assert matching_rows(uneven, "caption = 'x'").tolist() == [True, False, False, False]
+    assert matching_rows(uneven, "caption IS NULL").tolist() == [False, True, True, True]
+
+
+def test_a_column_has_one_type_in_all_parts(uneven):
+    assert items_schema(uneven).field("stars").type == pa.int64()
+    assert matching_rows(uneven, "stars * 1000 >= 7000").tolist() == [True, True, False, True]
+
+
+def test_a_condition_checked_once_serves_the_table_of_each_part(uneven):
+    condition = parse_condition("stars = 7 AND id <> 'z'", items_schema(uneven))
+
+    assert condition.columns == ["stars", "id"]
+    assert [part_mask(part.items(), condition).tolist() for part in uneven.parts()] == [
+        [True, False],
+        [False],
+        [False],
+    ]
+
+
+def test_a_condition_without_columns_is_about_every_row(uneven):
+    assert matching_rows(uneven, "true").tolist() == [True] * 4
+    assert matching_rows(uneven, "1 > 2").tolist() == [False] * 4
+
+
+def test_an_empty_collection_has_no_rows_but_its_columns_are_known(copied):
+    shutil.rmtree(copied.path / "items")
+
+    assert matching_rows(copied, "width > 1").tolist() == []
+    with pytest.raises(QueryError, match="did you mean width"):
+        matching_rows(copied, "widht > 1")
+
+
+def test_only_the_named_columns_are_read(collection, monkeypatch):
+    read = []
+    items = Part.items
+    monkeypatch.setattr(
+        Part, "items", lambda part, columns=None: read.append(columns) or items(part, columns)
+    )
+
+    matching_rows(collection, "label = 'sea' AND height > 1")
+
+    assert read == [["id", "height", "label"]] * 3
+
+
+def test_a_condition_may_be_used_from_several_threads():
+    condition = parse_condition("width > 300", ROWS.schema)
+    with ThreadPoolExecutor(4) as pool:
+        masks = list(pool.map(lambda count: condition.mask(ROWS.slice(0, count)).tolist(), [1, 2, 3, 4] * 10))
+
+    assert masks == [[False], [False, True], [False, True, False], [False, True, False, True]] * 10
