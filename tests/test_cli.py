@@ -541,3 +541,47 @@ def test_a_condition_with_an_unknown_column_is_an_error_that_lists_them(run, col
 
     assert code == 1
     assert "width" in stderr
+
+
+def test_index_says_what_it_built_and_why(run, folder, target):
+    build(folder, target)
+
+    code, stdout, _ = run("index", target)
+
+    assert code == 0
+    assert stdout.startswith("flat: ")
+    assert "recall@10 1.000" in stdout
+
+
+def test_a_build_brings_the_index_up_to_date(run, folder, target):
+    build(folder, target)
+    run("index", target, "--type", "flat")
+    write_picture(folder / "new.png", 100)
+
+    assert run("build", folder, "-c", target, "--model", "colors")[0] == 0
+    code, stdout, stderr = run("search", target, folder / "new.png", "-k", 1)
+
+    assert (code, stderr) == (0, "")
+    assert stdout.endswith("new.png\n")
+
+
+def test_a_search_says_that_the_index_is_older_than_the_collection(run, folder, target):
+    build(folder, target)
+    run("index", target, "--type", "flat")
+    write_picture(folder / "new.png", 100)
+    build(folder, target)
+
+    code, _, stderr = run("search", target, "id:new.png", "-k", 1)
+
+    assert code == 0
+    assert stderr.startswith("the index is older than the collection, so the search was exact")
+
+
+@pytest.mark.parametrize("words", [["--type", "nosuch"], ["--max-memory", "1kB"], ["--min-recall", "1.5"]])
+def test_an_index_that_cannot_be_is_an_error(run, folder, target, words):
+    build(folder, target)
+
+    code, stdout, stderr = run("index", target, *words)
+
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith("lookalike: ")

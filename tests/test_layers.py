@@ -24,6 +24,8 @@ ORDER = [
     "collection",
     "reconcile",
     "builder",
+    "indexing",
+    "index",
     "vectors",
     "vector_files",
     "query",

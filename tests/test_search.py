@@ -362,3 +362,49 @@ def test_recommendations_can_be_filtered(collection):
     results = collection.recommend([Id("sea/sea-002.png")], k=4, where="label = 'meadow'", diverse=0.2)
 
     assert [hit.label for hit in results] == ["meadow"] * 4
+
+
+@pytest.fixture
+def indexed(folder, target):
+    from lookalike.index import build_index
+
+    collection, _ = build(folder, target, part_size=5)
+    build_index(collection, "flat")
+    return collection
+
+
+def test_a_search_through_an_index_finds_what_an_exact_one_finds(indexed, folder):
+    snapshot = Snapshot.of(indexed)
+    for query in (Id("sea/sea-002.png"), folder / "brick" / "brick-000.jpg"):
+        for where in (None, "label <> 'sea'"):
+            here, there = (one.search(query, 7, where=where) for one in (indexed, snapshot))
+            assert [hit.id for hit in here] == [hit.id for hit in there]
+            assert [hit.score for hit in here] == pytest.approx([hit.score for hit in there], abs=1e-6)
+
+
+def test_an_index_is_what_answers(indexed, folder, monkeypatch):
+    monkeypatch.setattr("lookalike.search.nearest", None)
+
+    assert indexed.search(folder / "sea" / "sea-002.png", k=1)[0].id == "sea/sea-002.png"
+
+
+def test_a_removed_image_never_comes_back_from_an_index_of_before(indexed, folder, target):
+    (folder / "sea" / "sea-002.png").unlink()
+    collection, _ = build(folder, target)
+
+    assert "sea/sea-002.png" not in [hit.id for hit in collection.search(Id("sea/sea-005.png"), k=50)]
+
+
+def test_a_part_that_is_replaced_during_a_search_is_not_taken_for_the_old_one(
+    indexed, folder, target, monkeypatch
+):
+    from lookalike import search
+
+    opened = search.open_index(indexed)
+    (folder / "brick" / "brick-000.jpg").unlink()
+    collection, _ = build(folder, target)
+    monkeypatch.setattr("lookalike.search.open_index", lambda _: opened)
+
+    results = collection.search(folder / "sea" / "sea-002.png", k=3)
+
+    assert (results[0].id, results[0].score) == ("sea/sea-002.png", pytest.approx(1, abs=1e-6))

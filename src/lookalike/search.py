@@ -1,7 +1,7 @@
 """A query and k in, the nearest items out.
 
-Scores are cosines: vectors have unit length, so the dot product is the cosine. Search is exact, a product
-with every vector; an index would take the place of `nearest`, and of nothing else.
+Scores are cosines: vectors have unit length, so the dot product is the cosine. Without an index search is
+exact, a product with every vector; an index that is up to date takes the place of `nearest`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import QueryError
+from lookalike.index import open_index
 from lookalike.parts import Part, matrix
 from lookalike.query import Asked, as_query, query_vector, stored_vectors, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
-from lookalike.where import Condition, items_schema, parse_condition
+from lookalike.where import Condition, items_schema, matching_rows, parse_condition
 
 Vectors = NDArray[np.float32]
 Block = tuple[pa.ChunkedArray, Vectors]
@@ -55,7 +56,7 @@ def search_many(
 ) -> list[Results]:
     """As `search`, for several queries in one reading of the collection.
 
-    Reads one part after the other, so that memory does not grow with the collection.
+    Without an index it reads one part after the other, so that memory does not grow with the collection.
     """
     check_k(k)
     condition = _condition(collection, where)
@@ -64,10 +65,38 @@ def search_many(
     hidden = [set() if include_query else query.ids for query in queries]
     most = k + max((len(ids) for ids in hidden), default=0)
     parts = collection.parts()
-    found = nearest(vectors, (_block(part, condition) for part in parts), most)
+    found = _through_index(collection, vectors, most, where)
+    if found is None:
+        found = nearest(vectors, (_block(part, condition) for part in parts), most)
     found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
     rows = _rows(parts, found)
     return [Results.of(hits, rows) for hits, _ in found]
+
+
+def _through_index(
+    collection: Collection, queries: Sequence[Vectors], k: int, where: str | None
+) -> list[tuple[Hits, list[int]]] | None:
+    """As `nearest`, by the index; None where there is none, or none of this state of the collection."""
+    index = open_index(collection)
+    if index is None or not queries:
+        return None
+    mask = None if where is None else matching_rows(collection, where)
+    scores, rows = index.search(np.stack(queries), min(k, index.info.count), mask)
+    starts = np.cumsum([0, *(size for _, _, size in index.info.parts)])
+    places = np.searchsorted(starts, rows, side="right") - 1
+    ids = {}
+    for place in np.unique(places[rows >= 0]).tolist():
+        number, checksum, _ = index.info.parts[place]
+        part = Part(collection.path, number)
+        ids[place] = part.items(["id"])["id"].to_pylist()
+        if part.checksum() != checksum:  # a build has replaced it meanwhile
+            return None
+    found = []
+    for its_scores, its_rows, its_places in zip(scores, rows, places, strict=True):
+        there = np.flatnonzero(its_rows >= 0)
+        names = [ids[its_places[i]][its_rows[i] - starts[its_places[i]]] for i in there]
+        found.append((Hits(tuple(names), its_scores[there]), its_places[there].tolist()))
+    return found
 
 
 def _condition(collection: Collection, where: str | None) -> Condition | None:

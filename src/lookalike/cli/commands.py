@@ -8,6 +8,7 @@ import shlex
 import sys
 import tempfile
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lookalike.builder import build as build_collection
 from lookalike.cli.progress import Progress
 from lookalike.collection import Collection, is_collection, open_collection
 from lookalike.errors import SourceError
+from lookalike.index import build_index, index_state, refresh
 from lookalike.query import Id, parse_query
 from lookalike.results import Results, jsonable
 
@@ -39,6 +41,7 @@ def search(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     query = parse_query(options.query, options.unlike)
     results = collection.search(query, k=options.k, where=options.where, include_query=options.include_query)
+    _say_if_stale(collection)
     asked = {"query": options.query, "not": options.unlike}
     _print_found({name: words for name, words in asked.items() if words}, results, options.json)
     if len(results) < options.k:
@@ -51,8 +54,30 @@ def recommend(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))
     results = collection.recommend(liked, disliked, options.k, where=options.where, diverse=options.diverse)
+    _say_if_stale(collection)
     _print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)
     return 0 if results else 1
+
+
+def index(options: argparse.Namespace) -> int:
+    collection = open_collection(options.collection)
+    with Progress("indexing") as progress:
+        built = build_index(
+            collection,
+            options.type,
+            max_memory_bytes=options.max_memory,
+            min_recall=options.min_recall,
+            on_progress=progress,
+        )
+    if options.json:
+        _print_json(asdict(built))
+        return 0
+    print(f"{built.kind}: {built.reason}")
+    print(
+        f"recall@10 {built.recall:.3f}, {built.latency_ms:.2f} ms a query, "
+        f"{built.bytes / 1e6:.1f} MB, built in {built.build_s:.1f} s"
+    )
+    return 0
 
 
 def import_(options: argparse.Namespace) -> int:
@@ -173,6 +198,9 @@ def _build(options: argparse.Namespace, part_size: int = 1024) -> tuple[Collecti
             on_done=reports.append,
         )
     (report,) = reports
+    if index_state(collection) == "stale":
+        with Progress("indexing") as progress:
+            refresh(collection, on_progress=progress)
     counts = {
         "embedded": report.embedded,
         "unchanged": report.unchanged,
@@ -206,6 +234,12 @@ def _serve(collection: Collection, options: argparse.Namespace) -> int:
         on_ready=ready,
     )
     return 0
+
+
+def _say_if_stale(collection: Collection) -> None:
+    if index_state(collection) == "stale":
+        path = shlex.quote(str(collection.path))
+        _say(f"the index is older than the collection, so the search was exact; lookalike index {path}")
 
 
 def _print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 
 from lookalike import __version__
@@ -151,6 +152,27 @@ def _import(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _index(parser: argparse.ArgumentParser) -> None:
+    _collection(parser)
+    parser.add_argument(
+        "--type",
+        default="auto",
+        metavar="TYPE",
+        help="auto (default: by count, dimension and memory), flat, hnsw, ivf, ivf-pq, rabitq or ivf-rabitq",
+    )
+    parser.add_argument(
+        "--max-memory", type=_bytes, metavar="SIZE", help="the most that the index may take, such as 1GB"
+    )
+    parser.add_argument(
+        "--min-recall",
+        type=float,
+        default=0.95,
+        metavar="R",
+        help="the share of the 10 nearest that has to be found (default: 0.95)",
+    )
+    _json(parser)
+
+
 def _where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--where",
@@ -171,6 +193,14 @@ def _page(parser: argparse.ArgumentParser) -> None:
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _bytes(text: str) -> int:
+    """A size such as 512MB, 1.5GB or 300000, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512MB or 1.5GB")
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 
 def _positive(text: str) -> int:
@@ -199,6 +229,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "serve": ("open the page of a collection", "lookalike serve photos.lookalike", _serve),
     "open": ("build what is new, then serve; the same as: lookalike FOLDER", "lookalike open photos/", _open),
     "demo": ("see what it does on images it draws itself", "lookalike demo", _demo),
+    "index": (
+        "make search fast: pick, build and measure an index",
+        "lookalike index photos.lookalike --max-memory 1GB --min-recall 0.95",
+        _index,
+    ),
     "import": (
         "make a collection of vectors that were made elsewhere",
         "lookalike import vectors.npy -c mine.lookalike --metadata rows.parquet",

@@ -1,0 +1,430 @@
+"""Indexes: every kind finds what exact search finds, says how well, and never answers for another state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import lookalike
+from lookalike.collection import Collection, Manifest, create_collection
+from lookalike.errors import CollectionError, LookalikeError, QueryError
+from lookalike.index import KINDS, build_index, index_state, open_index, refresh
+from lookalike.indexing import Truth, choose, draw_sample
+from lookalike.models import ModelSpec
+from lookalike.parts import Part, embedding_column
+
+DIM, COUNT, PART_SIZE = 64, 3000, 500
+SPEC = ModelSpec("clouds", "0" * 64, DIM, 8, 1.0)
+
+
+def clouds(count: int, seed: int = 0) -> np.ndarray:
+    """Unit vectors (count, 64) float32 around 40 centres that are the same for every seed."""
+    centres = np.random.default_rng(99).normal(size=(40, DIM))
+    rng = np.random.default_rng(seed)
+    vectors = centres[rng.integers(0, 40, count)] + rng.normal(0, 0.6, (count, DIM))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_part(collection: Collection, number: int, vectors: np.ndarray) -> None:
+    """Commit vectors as the rows of a part, with nothing but names beside them."""
+    count = len(vectors)
+    names = pa.array([f"{number}-{row}" for row in range(count)], pa.string())
+    zeros = [0] * count
+    columns = {
+        "id": names,
+        "uri": names,
+        "size_bytes": pa.array(zeros, pa.int64()),
+        "mtime_ns": pa.array(zeros, pa.int64()),
+        "sha256": pa.array(["0" * 64] * count, pa.string()),
+        "width": pa.array(zeros, pa.int32()),
+        "height": pa.array(zeros, pa.int32()),
+        "label": pa.array([None] * count, pa.string()),
+        "embedding": embedding_column(vectors, "float32"),
+    }
+    Part(collection.path, number).write(pa.table(columns), [b""] * count)
+
+
+def write_collection(root: Path, vectors: np.ndarray) -> Collection:
+    root.mkdir(parents=True)
+    collection = create_collection(root, Manifest(SPEC))
+    for number, start in enumerate(range(0, len(vectors), PART_SIZE)):
+        write_part(collection, number, vectors[start : start + PART_SIZE])
+    return collection
+
+
+def exact(vectors: np.ndarray, query: np.ndarray, k: int) -> list[int]:
+    """The k nearest rows, by one product after the other."""
+    return sorted(range(len(vectors)), key=lambda row: -float(np.dot(vectors[row], query)))[:k]
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return clouds(COUNT)
+
+
+@pytest.fixture(scope="module")
+def plain(vectors, tmp_path_factory) -> Collection:
+    """3,000 vectors in 6 parts, without an index."""
+    return write_collection(tmp_path_factory.mktemp("index") / "plain.lookalike", vectors)
+
+
+@pytest.fixture(scope="module")
+def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
+    """A copy of the collection for each kind, with its index."""
+    found = {}
+    for kind in KINDS:
+        shutil.copytree(plain.path, root := tmp_path_factory.mktemp(kind) / "c.lookalike")
+        found[kind] = lookalike.open(root)
+        build_index(found[kind], kind)
+    return found
+
+
+@pytest.fixture
+def changing(indexed, tmp_path) -> Collection:
+    """A copy with an ivf-rabitq index that the test may change."""
+    shutil.copytree(indexed["ivf-rabitq"].path, tmp_path / "changing.lookalike")
+    return lookalike.open(tmp_path / "changing.lookalike")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_is_its_own_nearest_neighbour_with_a_score_of_about_1(kind, indexed, vectors):
+    scores, rows = open_index(indexed[kind]).search(vectors[::100], 5)
+
+    assert rows[:, 0].tolist() == list(range(0, COUNT, 100))
+    assert scores[:, 0] == pytest.approx(1, abs=0.005)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    assert (scores.dtype, rows.dtype, scores.shape) == (np.float32, np.int64, (30, 5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_cosines(kind, indexed, vectors):
+    scores, rows = open_index(indexed[kind]).search(vectors[:20], 10)
+
+    true = np.einsum("qd,qkd->qk", vectors[:20], vectors[rows])
+    assert np.abs(scores - true).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stated_recall_is_that_of_a_slow_recount_and_at_least_the_wanted(kind, indexed, vectors):
+    index = open_index(indexed[kind])
+    plan = choose(COUNT, DIM, kind, None)
+    asked = draw_sample(indexed[kind].parts(), [PART_SIZE] * 6, plan, None).rows.tolist()
+
+    found = 0
+    for row in asked:
+        answer = index.search(vectors[[row]], 11)[1][0].tolist()
+        true = [one for one in exact(vectors, vectors[row], 11) if one != row]
+        found += len(set(true[:10]) & set([one for one in answer if one != row][:10]))
+
+    assert len(asked) == 200
+    assert index.info.recall == pytest.approx(found / 2000, abs=1e-9)
+    assert index.info.recall >= 0.95
+
+
+def test_flat_equals_exact_search(indexed, vectors):
+    queries = clouds(20, seed=5)
+
+    rows = open_index(indexed["flat"]).search(queries, 15)[1]
+
+    assert rows.tolist() == [exact(vectors, query, 15) for query in queries]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.02, 0.005])
+def test_a_filter_gives_k_rows_that_all_match_and_the_nearest_of_them(kind, share, indexed, vectors):
+    mask = np.random.default_rng(1).random(COUNT) < share
+    queries = clouds(30, seed=2)
+
+    rows = open_index(indexed[kind]).search(queries, 10, mask)[1]
+
+    allowed = np.flatnonzero(mask)
+    true = [{int(allowed[one]) for one in exact(vectors[allowed], query, 10)} for query in queries]
+    assert (rows >= 0).all() and mask[rows].all()
+    assert all(len(set(row)) == 10 for row in rows.tolist())
+    recall = np.mean([len(set(row) & best) / 10 for row, best in zip(rows.tolist(), true, strict=True)])
+    assert recall >= 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_for_what_is_far_from_the_query_is_met_too(kind, indexed, vectors):
+    far = exact(vectors, -vectors[0], 100)
+    mask = np.isin(np.arange(COUNT), far)
+
+    rows = open_index(indexed[kind]).search(vectors[:1], 100, mask)[1]
+
+    assert sorted(rows[0].tolist()) == sorted(far)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_results_than_rows_end_in_minus_one(kind, indexed, vectors):
+    mask = np.arange(COUNT) < 3
+    index = open_index(indexed[kind])
+
+    scores, rows = index.search(vectors[:2], 5, mask)
+    assert sorted(rows[0][:3].tolist()) == [0, 1, 2]
+    assert rows[:, 3:].tolist() == [[-1, -1]] * 2 and scores[:, 3:].tolist() == [[-1, -1]] * 2
+
+    rows = index.search(vectors[:1], 10_000)[1][0]
+    assert sorted(rows[:COUNT].tolist()) == list(range(COUNT))
+    assert set(rows[COUNT:].tolist()) == {-1}
+
+    assert set(index.search(vectors[:1], 4, np.zeros(COUNT, bool))[1][0].tolist()) == {-1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_estimated_size_is_within_a_tenth_of_the_file(kind, indexed):
+    info = open_index(indexed[kind]).info
+
+    assert info.bytes == (indexed[kind].path / "derived" / "index.faiss").stat().st_size
+    assert choose(COUNT, DIM, kind, None).bytes == pytest.approx(info.bytes, rel=0.1)
+
+
+def test_less_memory_gives_coarser_codes_and_the_reason_says_what_that_costs(changing):
+    limit = COUNT * 40
+
+    info = build_index(changing, "ivf-rabitq", max_memory_bytes=limit, min_recall=0.99)
+
+    assert info.refine_bits == 0
+    assert info.bytes <= limit * 1.1
+    assert info.recall < 0.99
+    assert f"is the best it gives within {limit:,} bytes, 0.99 was wanted" in info.reason
+
+
+def test_auto_says_what_it_takes_and_why(changing):
+    info = build_index(changing)
+
+    assert (info.kind, info.recall) == ("flat", 1)
+    assert info.reason.startswith("3,000 vectors of 64: exact search takes ")
+    assert info.reason.endswith(" ms, nothing faster is needed")
+
+
+def test_auto_depends_on_number_dimension_and_memory():
+    assert choose(20_000, 1280, "auto", None).kind == "flat"
+    assert choose(20_001, 1280, "auto", None).factory == "IVF141,RaBitQ,Refine(SQ8)"
+    assert choose(1_000_000, 1280, "auto", None).factory == "IVF1000,RaBitQ,Refine(SQ8)"
+    assert choose(1_000_000, 1280, "auto", 10**9).factory == "IVF1000,RaBitQ,Refine(SQ4)"
+    assert choose(1_000_000, 1280, "auto", 200_000_000).factory == "IVF1000,RaBitQ"
+    assert choose(1_000_000, 64, "auto", None).factory == "IVF1000,SQ8"
+    assert choose(10_000, 1280, "auto", 20_000_000).factory == "IVF100,RaBitQ,Refine(SQ8)"
+
+
+def test_too_little_memory_is_refused_with_the_least_that_would_do(plain):
+    message = (
+        "an index over 3,000 vectors of 64 needs at least 48,256 bytes, the limit is 1,000; "
+        "raise it with --max-memory 1MB"
+    )
+    with pytest.raises(LookalikeError, match=f"^{message}$"):
+        build_index(plain, max_memory_bytes=1000)
+    with pytest.raises(
+        LookalikeError, match=r"an index of kind flat over .* 768,000 bytes, .*leave the kind"
+    ):
+        build_index(plain, "flat", max_memory_bytes=1000)
+    assert index_state(plain) == "none"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"kind": "tree"}, "unknown kind of index 'tree'; known are: auto, flat, hnsw, ivf, ivf-pq, rabitq,"),
+        ({"min_recall": 0}, "the wanted recall is 0, it has to be above 0 and at most 1"),
+        ({"min_recall": 1.1}, "the wanted recall is 1.1"),
+        ({"min_recall": float("nan")}, "the wanted recall is nan"),
+        ({"max_memory_bytes": 0}, "the memory limit is 0 bytes"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_named(wishes, message, plain):
+    with pytest.raises(LookalikeError, match=message):
+        build_index(plain, **wishes)
+
+
+def test_an_empty_collection_has_nothing_to_index(tmp_path):
+    with pytest.raises(LookalikeError, match="has no images to index"):
+        build_index(write_collection(tmp_path / "empty.lookalike", clouds(0)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_tiny_collections_are_indexed_too(kind, count, tmp_path):
+    collection = write_collection(tmp_path / "tiny.lookalike", clouds(count))
+    if kind == "ivf-pq" and count < 16:
+        with pytest.raises(LookalikeError, match=f"needs at least 16 vectors to learn from, .* {count}"):
+            build_index(collection, kind)
+        return
+
+    build_index(collection, kind)
+
+    assert open_index(collection).search(clouds(count), 1)[1][:, 0].tolist() == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (np.zeros((1, 32), np.float32), r"queries have the shape \(1, 32\), the index takes \(Q, 64\)"),
+        (np.zeros(64, np.float32), r"queries have the shape \(64,\)"),
+        (np.full((1, 64), np.nan, np.float32), "a query has a number that is not finite"),
+        (np.full((1, 64), np.inf, np.float32), "a query has a number that is not finite"),
+    ],
+)
+def test_queries_that_are_none_are_refused(queries, message, indexed):
+    with pytest.raises(QueryError, match=message):
+        open_index(indexed["ivf"]).search(queries, 3)
+
+
+def test_a_k_or_a_mask_that_cannot_be_is_refused(indexed, vectors):
+    index = open_index(indexed["ivf"])
+    with pytest.raises(QueryError, match="at least 1, not 0"):
+        index.search(vectors[:1], 0)
+    with pytest.raises(QueryError, match=r"the mask is bool \(5,\), the index takes bool \(3000,\)"):
+        index.search(vectors[:1], 1, np.ones(5, bool))
+    assert index.search(vectors[:0], 3)[1].shape == (0, 3)
+
+
+def test_an_index_is_none_then_fresh_then_stale_then_fresh(plain, tmp_path):
+    shutil.copytree(plain.path, tmp_path / "c.lookalike")
+    collection = lookalike.open(tmp_path / "c.lookalike")
+    assert (index_state(collection), open_index(collection), refresh(collection)) == ("none", None, None)
+
+    build_index(collection, "ivf")
+    assert index_state(collection) == "fresh"
+    assert refresh(collection) == open_index(collection).info
+
+    write_part(collection, 6, clouds(100, seed=3))
+    assert (index_state(collection), open_index(collection)) == ("stale", None)
+
+    refresh(collection)
+    assert index_state(collection) == "fresh"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_part_is_found_after_a_refresh_without_training_again(kind, indexed, tmp_path, monkeypatch):
+    shutil.copytree(indexed[kind].path, tmp_path / "c.lookalike")
+    collection = lookalike.open(tmp_path / "c.lookalike")
+    new = clouds(100, seed=3)
+    write_part(collection, 9, new)
+    monkeypatch.setattr("lookalike.index._trained", lambda *_: pytest.fail("trained again"))
+
+    info = refresh(collection)
+
+    assert info.parts[-1][0] == 9 and info.count == COUNT + 100
+    scores, rows = open_index(collection).search(new, 1)
+    assert rows[:, 0].tolist() == list(range(COUNT, COUNT + 100))
+    assert scores[:, 0] == pytest.approx(1, abs=0.02)
+
+
+def test_removed_images_never_come_back(changing, vectors):
+    part = changing.parts()[2]
+    rows = part.items()
+    part.write(rows.slice(10), [b""] * (PART_SIZE - 10))
+    removed, start = vectors[1000:1010], 1000
+    kept = np.delete(vectors, np.s_[start : start + 10], axis=0)
+    assert open_index(changing) is None
+
+    refresh(changing)
+
+    index = open_index(changing)
+    assert index.info.count == COUNT - 10
+    assert (index.search(removed, 1)[0] < 0.99).all()
+    assert index.search(kept[::50], 1)[1][:, 0].tolist() == list(range(0, COUNT - 10, 50))
+
+
+def test_a_part_that_is_gone_is_gone_from_the_index(changing, vectors):
+    changing.parts()[0].write(changing.parts()[0].items().slice(0, 0))
+
+    assert index_state(changing) == "stale"
+    assert refresh(changing).kind == "ivf-rabitq"
+    assert open_index(changing).search(vectors[PART_SIZE : PART_SIZE + 1], 1)[1].tolist() == [[0]]
+
+
+def test_an_index_of_twice_the_rows_is_trained_again(changing):
+    for number in range(6, 12):
+        write_part(changing, number, clouds(PART_SIZE, seed=number))
+
+    assert refresh(changing).trained_rows == 2 * COUNT
+
+
+@pytest.mark.parametrize("kept", [0, 1000, 0.5, 0.999])
+def test_a_truncated_index_is_refused_with_the_command_that_builds_it(kept, changing):
+    path = changing.path / "derived" / "index.faiss"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept) if isinstance(kept, float) else kept])
+
+    with pytest.raises(CollectionError, match=r"truncated, or not the file .*; build .*: lookalike index .*"):
+        open_index(changing)
+    assert build_index(changing, "flat").kind == "flat"
+    assert len(changing) == COUNT
+
+
+def test_an_index_file_that_is_gone_is_refused(changing):
+    (changing.path / "derived" / "index.faiss").unlink()
+
+    with pytest.raises(CollectionError, match=r"cannot be used: .*No such file"):
+        open_index(changing)
+
+
+def test_the_file_of_another_collection_is_refused(changing, indexed):
+    shutil.copy(indexed["ivf"].path / "derived" / "index.faiss", changing.path / "derived")
+
+    with pytest.raises(CollectionError, match=r"not the file that index\.json describes"):
+        open_index(changing)
+
+
+def test_the_whole_index_of_another_collection_is_stale(changing, tmp_path):
+    other = write_collection(tmp_path / "other.lookalike", clouds(COUNT, seed=8))
+    shutil.copytree(changing.path / "derived", other.path / "derived")
+
+    assert (index_state(other), open_index(other)) == ("stale", None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format": "else"}', '{"format": "lookalike-index", "version": 2}']
+)
+def test_a_json_that_is_none_is_refused(text, changing):
+    (changing.path / "derived" / "index.json").write_text(text)
+
+    for ask in (open_index, index_state, refresh):
+        with pytest.raises(CollectionError, match=r"index\.json cannot be used"):
+            ask(changing)
+
+
+def test_the_json_says_everything_of_the_index(changing):
+    fields = json.loads((changing.path / "derived" / "index.json").read_text())
+
+    assert (fields["format"], fields["version"]) == ("lookalike-index", 1)
+    info = fields["info"]
+    assert info["kind"] == info["wanted"] == "ivf-rabitq"
+    assert info["fingerprint"] == changing.fingerprint()
+    assert [rows for _, _, rows in info["parts"]] == [PART_SIZE] * 6
+    assert set(info["parameters"]) == {"nprobe", "refine"}
+    assert info["latency_ms"] > 0 and info["build_s"] > 0
+
+
+def test_an_open_index_goes_on_when_it_is_built_again(changing, vectors):
+    index = open_index(changing)
+    before = index.search(vectors[:50], 10)[1].tolist()
+
+    build_index(changing, "flat")
+
+    assert index.search(vectors[:50], 10)[1].tolist() == before
+
+
+def test_equal_vectors_do_not_count_as_missed():
+    one = np.eye(DIM, dtype=np.float32)[:1]
+    truth = Truth(type("S", (), {"queries": one, "rows": np.array([0])})())
+    truth.add(0, np.repeat(one, 30, axis=0))
+
+    assert truth.recall(np.arange(11, 22)[None]) == 1
+    assert truth.recall(np.array([[0, 40, *range(20, 29)]])) == 0.9
+
+
+def test_importing_the_module_does_not_load_faiss():
+    code = "import lookalike.index, sys; print('faiss' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout == "False\n"
