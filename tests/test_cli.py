@@ -585,3 +585,17 @@ def test_an_index_that_cannot_be_is_an_error(run, folder, target, words):
 
     assert (code, stdout) == (1, "")
     assert stderr.startswith("lookalike: ")
+
+
+@pytest.mark.parametrize(
+    "library, words",
+    [("faiss", ["index"]), ("duckdb", ["search", "--where", "width > 3", "id:sea/sea-002.png"])],
+)
+def test_a_missing_library_is_named_with_its_extra(run, folder, target, monkeypatch, library, words):
+    build(folder, target)
+    monkeypatch.setitem(sys.modules, library, None)
+
+    code, _, stderr = run(words[0], target, *words[1:])
+
+    assert code == 1
+    assert stderr.endswith("  pip install 'lookalike[search]'\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from lookalike.errors import SourceError
+from lookalike.errors import ExtraError
 
 
 def write_images(
@@ -26,9 +26,7 @@ def _write_digits(folder: Path, count: int) -> None:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise SourceError(
-            "the dataset digits needs scikit-learn", "pip install 'lookalike[digits]'"
-        ) from None
+        raise ExtraError("the dataset digits needs scikit-learn", "digits") from None
     import numpy as np
     from PIL import Image
 

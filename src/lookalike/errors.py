@@ -17,6 +17,13 @@ class LookalikeError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+class ExtraError(LookalikeError):
+    """A library that an optional part needs is not installed."""
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(need, f"pip install 'lookalike[{extra}]'")
+
+
 class ImageError(LookalikeError):
     """A picture cannot be read, or is larger than the limit."""
 

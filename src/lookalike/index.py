@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection, writing
-from lookalike.errors import LookalikeError, QueryError
+from lookalike.errors import ExtraError, LookalikeError, QueryError
 from lookalike.files import replacing, write_bytes
 from lookalike.indexing import (
     FORMAT,
@@ -310,8 +310,10 @@ def _search_parameters(info: IndexInfo, parameters: Mapping[str, int], selector:
 
 def _faiss() -> Any:
     """The library, loaded when it is first needed; its own type hints do not know its Python additions."""
-    import faiss
-
+    try:
+        import faiss
+    except ImportError:
+        raise ExtraError("an index needs faiss", "search") from None
     return faiss
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection
-from lookalike.errors import QueryError
+from lookalike.errors import ExtraError, QueryError
 from lookalike.parts import ITEM_FIELDS, Part
 
 if TYPE_CHECKING:
@@ -186,8 +186,10 @@ def parse_condition(condition: str, schema: pa.Schema) -> Condition:
 
 def _sealed_database() -> duckdb.DuckDBPyConnection:
     """A database in memory that opens no file, loads no extension and keeps these settings."""
-    import duckdb
-
+    try:
+        import duckdb
+    except ImportError:
+        raise ExtraError("conditions need DuckDB", "search") from None
     settings: dict[str, str | bool | int | float | list[str]] = {
         "enable_external_access": "false",
         "autoinstall_known_extensions": "false",
