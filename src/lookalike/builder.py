@@ -59,11 +59,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image on its way into a part: its row, its thumbnail, and its vector float32 (D,)."""
+    """One image on its way into a part: its row, its thumbnail, and the model's features float32 (D,)."""
 
     row: Mapping[str, Any]
     thumbnail: bytes
-    vector: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 Outcome = Embedded | Failure
@@ -113,7 +113,7 @@ def build(
         plan = reconcile(target, listing)
         outcomes = _in_order(embed, plan.pending, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
-        embedded = _commit(target, chain(plan.failures, counted), listing.types, part_size)
+        embedded = _commit(target, chain(plan.failures, counted), listing.types, embed.model, part_size)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
         on_done(Report(embedded, failed, plan.unchanged, plan.removed))
@@ -130,26 +130,10 @@ class _Embedding:
     def __call__(self, batch: Sequence[Sample]) -> list[Outcome]:
         prepared = [self._prepare(sample) for sample in batch]
         pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
-        described = iter(self._describe(np.stack(pixels)) if pixels else ())
-        outcomes: list[Outcome] = []
-        for one in prepared:
-            if isinstance(one, Failure):
-                outcomes.append(one)
-            else:
-                vector, tags = next(described)
-                outcomes.append(Embedded({**one[0], **tags}, one[1], vector))
-        return outcomes
-
-    def _describe(self, pixels: Pixels) -> Iterator[tuple[NDArray[np.float32], dict[str, Any]]]:
-        """The vector of each picture, and its tags where the model knows words."""
-        features = self.model.features(pixels)
-        vectors = unit(features)
-        if self.model.tags is None:
-            yield from ((vector, {}) for vector in vectors)
-            return
-        for vector, found in zip(vectors, self.model.tags(features), strict=True):
-            names, probabilities = [name for name, _ in found], [chance for _, chance in found]
-            yield vector, {"tags": names, "tag_probabilities": probabilities}
+        features = iter(self.model.features(np.stack(pixels)) if pixels else ())
+        return [
+            one if isinstance(one, Failure) else Embedded(one[0], one[1], next(features)) for one in prepared
+        ]
 
     def _prepare(self, sample: Sample) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
         """Read, hash and decode one image: its row, its thumbnail and the pixels the model sees."""
@@ -193,7 +177,7 @@ def _in_order(
     try:
         for start in range(0, len(samples), batch_size):
             waiting.append(pool.submit(work, samples[start : start + batch_size]))
-            if len(waiting) > 4 * threads:
+            if len(waiting) > 8 * threads:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
@@ -205,6 +189,7 @@ def _commit(
     target: Collection,
     outcomes: Iterator[Outcome],
     types: Mapping[str, pa.DataType],
+    model: Model,
     part_size: int,
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded."""
@@ -218,7 +203,7 @@ def _commit(
         part = Part(target.path, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))
         if embedded:
-            rows = _table(embedded, types, target.manifest.dtype)
+            rows = _table(embedded, types, model, target.manifest.dtype)
             part.write(rows, [one.thumbnail for one in embedded])
         total += len(embedded)
     return total
@@ -231,14 +216,25 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
         yield outcome
 
 
-def _table(embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], dtype: str) -> pa.Table:
+def _table(
+    embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], model: Model, dtype: str
+) -> pa.Table:
     """The rows of a part, without the thumbnails' byte ranges."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
-    fields += [field for field in TAG_FIELDS if field.name in embedded[0].row]
     known = {field.name for field in fields}
     fields += [pa.field(name, type_) for name, type_ in types.items() if name not in known]
     columns = [pa.array([one.row.get(field.name) for one in embedded], field.type) for field in fields]
-    vectors = embedding_column(np.stack([one.vector for one in embedded]), dtype)
+    features = np.stack([one.features for one in embedded])
+    if model.tags is not None:
+        # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
+        found = model.tags(features)
+        names = [[name for name, _ in tags] for tags in found]
+        chances = [[chance for _, chance in tags] for tags in found]
+        columns += [
+            pa.array(values, one.type) for values, one in zip((names, chances), TAG_FIELDS, strict=True)
+        ]
+        fields += TAG_FIELDS
+    vectors = embedding_column(unit(features), dtype)
     fields.append(pa.field("embedding", vectors.type, nullable=False))
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
 
