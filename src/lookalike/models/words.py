@@ -126,12 +126,12 @@ def tags(features: Floats, least: float = 0.2, most: int = 5) -> list[list[tuple
     known, membership = vocabulary(), _everyday_classes()
     names = (*known.classes, *(word.replace("-", " ") for word in _EVERYDAY))
     needed = np.repeat([least, max(least, 0.5)], [len(known.classes), len(_EVERYDAY)])
-    found = []
-    for row in probabilities(features):
-        chances = np.concatenate([row, np.minimum(membership @ row, 1)])
-        likely = [(names[i], float(chances[i])) for i in np.flatnonzero(chances >= needed)]
-        found.append(sorted(likely, key=lambda tag: -tag[1])[:most])
-    return found
+    likely = probabilities(features)
+    chances = np.concatenate([likely, np.minimum(likely @ membership.T, 1)], axis=1)
+    found: list[list[tuple[str, float]]] = [[] for _ in chances]
+    for row, name in np.argwhere(chances >= needed):
+        found[row].append((names[name], float(chances[row, name])))
+    return [sorted(tags, key=lambda tag: -tag[1])[:most] for tags in found]
 
 
 @lru_cache(maxsize=1)
