@@ -349,7 +349,8 @@ def test_the_help_of_a_command_shows_an_example_that_can_be_parsed(run, name):
 
     assert code == 0
     example = re.search(r"example:\n  lookalike (.+)\n", stdout)[1]
-    assert make_parser().parse_args(shlex.split(example)).command == name
+    assert shlex.split(example)[0] == name
+    make_parser().parse_args(shlex.split(example))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
