@@ -152,7 +152,7 @@ class _Embedding:
         row = {
             "id": sample.id,
             "uri": sample.uri,
-            "size_bytes": sample.size_bytes,
+            "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
             "mtime_ns": sample.mtime_ns,
             "sha256": hashlib.sha256(data).hexdigest(),
             "width": picture.width,
