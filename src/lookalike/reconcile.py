@@ -31,8 +31,8 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
     """Drop the rows of images that are gone or changed, refresh the metadata of those that stay.
 
     A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
-    sources stay, and so do those of which the listing cannot tell that they are gone. Failures of this source are
-    forgotten, since each build tries them again.
+    sources stay, and so do those of which the listing cannot tell that they are gone. Failures of this
+    source are forgotten, since each build tries them again.
     Raises `SourceError` where the images cannot join those of another source.
     """
     parts = [(part, part.described()) for part in collection.parts()]

@@ -22,12 +22,12 @@ from lookalike.errors import LookalikeError, SourceError
 from lookalike.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.listing import list_source
 from lookalike.samples import Failure, Sample
-from lookalike.sources import Source, open_source
+from lookalike.sources import open_source
 
 IMAGES_PER_SHARD = 10_000
 
 _NOTES_NAME = "_pack.json"
-# Columns that hold the relative path that an image had before it was packed, and what shards store themselves.
+# Columns that hold the relative path that an image had before it was packed; what shards store themselves.
 _PATH_COLUMNS = ("path", "image_name")
 _TAKEN_COLUMNS = frozenset({*_PATH_COLUMNS, "image"})
 _READERS = 8
@@ -111,7 +111,10 @@ def pack(
 
 
 def _write(
-    path: Path, format_: str, types: Mapping[str, pa.DataType], entries: Iterator[tuple[Entry, bytes | Failure]]
+    path: Path,
+    format_: str,
+    types: Mapping[str, pa.DataType],
+    entries: Iterator[tuple[Entry, bytes | Failure]],
 ) -> dict[str, Any]:
     """Write one shard; returns what `_pack.json` says of it."""
     images = size = 0

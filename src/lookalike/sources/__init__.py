@@ -43,9 +43,9 @@ def open_source(
 ) -> Source:
     """The source at an address; raises `SourceError` where there is none.
 
-    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several with
-    brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`.
-    The columns are those of shards that hold an image and its name, where these cannot be told.
+    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
+    with brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or
+    `tfds:NAME`. The columns are those of shards that hold an image and its name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -62,7 +62,11 @@ def open_source(
         return described(Folder(path))
     if path.exists():
         if kind_of(path) is None:
-            raise SourceError(f"{path} is a file, and no shard of images", _KINDS)
+            raise SourceError(
+                f"{path} is a file, and no shard of images",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, - for a list of paths, "
+                "hf:NAME or tfds:NAME",
+            )
         return Shards(text, path.parent, (path,), columns)
     return _pattern(text, columns)
 
@@ -72,11 +76,10 @@ def _pattern(address: str, columns: Columns) -> Shards:
     paths = expand(address) if is_pattern(address) else []
     shards = tuple(path for path in paths if kind_of(path))
     if not any(path.exists() for path in shards):
-        raise SourceError(f"there is no folder {address}" if not is_pattern(address) else f"no shards {address}")
+        raise SourceError(
+            f"there is no folder {address}" if not is_pattern(address) else f"no shards {address}"
+        )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):
         root = root.parent
     return Shards(address, root, shards, columns)
-
-
-_KINDS = "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of paths (-), hf:NAME or tfds:NAME"

@@ -49,7 +49,7 @@ class Paths:
 
 
 def read_paths(stream: BinaryIO) -> Paths:
-    """The paths of a stream; relative ones start at the working folder, which is the base if all are in it."""
+    """The paths of a stream; relative ones start at the working folder, the base if all are in it."""
     data = stream.read()
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
     here = Path.cwd()

@@ -134,7 +134,11 @@ def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in fields.items():
-        if not name or not isinstance(value, _SCALARS) or (isinstance(value, float) and not math.isfinite(value)):
+        if (
+            not name
+            or not isinstance(value, _SCALARS)
+            or (isinstance(value, float) and not math.isfinite(value))
+        ):
             continue
         free = sys.intern(name + "_" if name in RESERVED_COLUMNS else name)
         is_text = name == "label" or isinstance(value, date)

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files with a column of encoded images: bytes, or Hugging Face's struct of bytes and path."""
+"""Parquet and Arrow files with a column of encoded images: bytes, or Hugging Face's struct with a path."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from lookalike.samples import Failure, Sample
 from lookalike.sources.shards import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
 
-# Images are read a group of rows at a time. The last groups are kept while they have no more than this, two in
-# any case, since the threads of a build work on neighbouring rows.
+# Images are read a group of rows at a time. The last groups are kept while they have no more than this, two
+# in any case, since the threads of a build work on neighbouring rows.
 _KEPT_BYTES = 64 << 20
 
 
@@ -35,8 +35,8 @@ class _Group:
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
     """The images of a table in its order; of Parquet, the other columns alone are read.
 
-    Raises `SourceError` where the table has no column of images. Where the table breaks off or is damaged, what
-    precedes is there, and the rest is one failure.
+    Raises `SourceError` where the table has no column of images. Where the table breaks off or is damaged,
+    what precedes is there, and the rest is one failure.
     """
     number = 0
     taken: set[str] = set()
@@ -103,7 +103,7 @@ def _name_labels(row: dict[str, Any], classes: dict[str, list[str]]) -> None:
 
 
 def _groups(file: BinaryIO, image: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """The place of each group, and its rows without the images; of a struct, its path is the column `path`."""
+    """The place of each group, and its rows without the images."""
     kind = _format(file)
     if kind == "parquet":
         table = pq.ParquetFile(file, page_checksum_verification=True)
@@ -136,7 +136,7 @@ def _stream(file: BinaryIO) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def _described(rows: pa.Table, image: str) -> list[dict[str, Any]]:
-    """The rows without their images; the path in an image's struct is their column `path`, unless they have one."""
+    """The rows without their images; the path in an image's struct is `path`, unless there is that column."""
     paths: list[str | None] = [None] * rows.num_rows
     if image in rows.column_names:
         type_ = rows.schema.field(image).type

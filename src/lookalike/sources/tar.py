@@ -1,7 +1,7 @@
 """Tars as WebDataset writes them, or any other: every image in them, with what stands beside it.
 
-Members that have one name up to the first dot belong together. Fields of a `.json` become columns, a `.txt` is
-the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset.
+Members that have one name up to the first dot belong together. Fields of a `.json` become columns, a `.txt`
+is the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset.
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
         yield shard.failure("", f"{problem}; {number + 1:,} records precede it")
 
 
-def _sample(
-    shard: Shard, file: BinaryIO, number: int, record: slice, taken: set[str]
-) -> Sample | Failure:
+def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set[str]) -> Sample | Failure:
     """One record; `taken` are the names of those before it."""
     try:
         features = decode_example(file, record)

@@ -38,7 +38,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     with _lock:
-        unpacked = open(_unpack(path).file.name, "rb")
+        unpacked = Path(_unpack(path).file.name).open("rb")
     with unpacked:
         yield unpacked
 
@@ -69,7 +69,7 @@ def _unpack(path: Path) -> _Unpacked:
     if path in _unpacked:
         _unpacked.move_to_end(path)
         return _unpacked[path]
-    file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115: it lives until it is not used
+    file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
     problem = None
     with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
         try:
