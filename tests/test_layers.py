@@ -14,7 +14,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "lookalike"
 ORDER = [
     "errors",
     "samples",
+    "stores",
     "files",
+    "leases",
     "images",
     "models",
     "parts",
@@ -123,6 +125,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("onnxruntime", {"models"}),
         ("simplejpeg", {"images"}),
         ("filelock", {"collection"}),
+        ("fsspec", {"stores"}),
         ("tqdm", {"cli"}),
         ("starlette", {"server"}),
         ("uvicorn", {"server"}),

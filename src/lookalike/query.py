@@ -21,6 +21,7 @@ from lookalike.collection import Collection
 from lookalike.errors import QueryError, UnknownIdError
 from lookalike.images import ImageLike
 from lookalike.parts import matrix
+from lookalike.stores import is_remote
 
 Floats = NDArray[np.float32]
 
@@ -199,6 +200,8 @@ def stored_vectors(collection: Collection, ids: set[str]) -> dict[str, Floats]:
     for part in collection.parts():
         if ids <= found.keys():
             return found
+        if is_remote(part.root) and ids.isdisjoint(part.items(["id"])["id"].to_pylist()):
+            continue  # a few kB instead of all vectors of the part
         rows = part.items(["id", "embedding"])  # at once: a build may replace the file meanwhile
         here = {id_: row for row, id_ in enumerate(rows["id"].to_pylist()) if id_ in ids}
         if here:

@@ -13,11 +13,12 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
+from lookalike.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
     """Build, bring an index up to date, and say what was done."""
-    path = options.collection or _beside(Path(options.source))
+    path = options.collection or _beside(options.source)
     reports: list[Report] = []
     with Progress("embedding") as progress:
         collection = builder.build(
@@ -50,8 +51,11 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     return collection, report
 
 
-def _beside(source: Path) -> Path:
-    """Where the collection of a source is kept by default."""
+def _beside(address: str) -> Path:
+    """Where the collection of a source is kept by default; nothing is put into a store unasked."""
+    source = place(address)
+    if is_remote(source):
+        raise SourceError(f"{source} is in an object store", "say where to keep its collection with -c")
     folder = source if source.name not in ("", "..") else source.resolve()
     if not folder.name:
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")

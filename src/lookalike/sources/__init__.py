@@ -9,6 +9,8 @@ from typing import Protocol
 from lookalike.errors import SourceError
 from lookalike.samples import Failure, Sample
 from lookalike.sources.folder import Folder
+from lookalike.sources.store import StoreFolder
+from lookalike.stores import is_remote, place
 
 
 class Source(Protocol):
@@ -31,9 +33,9 @@ class Source(Protocol):
 
 def open_source(address: str | Path) -> Source:
     """The source at an address; raises `SourceError` where there is none."""
-    path = Path(address)
+    path = place(address)
     if path.is_dir():
-        return Folder(path)
+        return StoreFolder(path) if is_remote(path) else Folder(path)
     if path.exists():
         raise SourceError(f"{path} is a file; a source is a folder of images")
     raise SourceError(f"there is no folder {path}")
