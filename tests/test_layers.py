@@ -24,6 +24,7 @@ ORDER = [
     "sources",
     "listing",
     "collection",
+    "background",
     "reconcile",
     "builder",
     "indexing",

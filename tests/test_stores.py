@@ -212,7 +212,7 @@ def test_a_collection_in_a_store_is_the_same_as_one_on_disk(server, bucket, coll
     assert stored.items().equals(collection.items())
     assert np.array_equal(stored.embeddings(), collection.embeddings())
     assert list(stored.verify()) == []
-    assert objects(address) == sorted(
+    assert [name for name in objects(address) if not name.startswith("derived/")] == sorted(
         path.relative_to(collection.path).as_posix()
         for path in collection.path.rglob("*")
         if path.is_file() and path.name != ".lock" and "derived" not in path.parts
@@ -631,9 +631,10 @@ def killed(source: str, address: str, parts: int) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def test_a_killed_build_goes_on_from_what_is_committed(bucket, photos, collection):
+@pytest.mark.parametrize("kills", [[4], pytest.param([1, 5, 9], marks=pytest.mark.slow)])
+def test_a_killed_build_goes_on_from_what_is_committed(bucket, photos, collection, kills):
     source, address = upload(photos, f"s3://{bucket}/photos"), f"s3://{bucket}/c"
-    for parts in (1, 6):
+    for parts in kills:
         assert killed(source, address, parts)
         stored = open_collection(address)
         assert list(stored.verify()) == []

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     Collection,
     Manifest,
@@ -122,6 +123,7 @@ def build(
             part_size=part_size,
             still_ours=still_ours,
         )
+        write_background(target)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
         on_done(Report(embedded, failed, plan.unchanged, plan.removed))

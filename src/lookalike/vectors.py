@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     MANIFEST_NAME,
     Collection,
@@ -90,12 +91,13 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
         unfinished = root.with_name(root.name + ".unfinished")
     with writing(unfinished):
         try:
-            for name in ("items", "thumbnails"):  # of a writer that was killed
+            for name in ("items", "thumbnails", "derived"):  # of a writer that was killed
                 remove_tree(unfinished / name)
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
             )
             write_bytes(unfinished / MANIFEST_NAME, Manifest(spec).to_json())
+            write_background(open_collection(unfinished))
         except BaseException:
             with suppress(CollectionError):
                 remove_tree(unfinished)
