@@ -692,22 +692,41 @@ def test_nothing_is_put_into_a_store_unasked(server, capsys):
     assert requests == []
 
 
-def test_an_index_is_copied_here_once(server, bucket, photos, tmp_path, monkeypatch):
+def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    stored, _ = build(photos, f"s3://{bucket}/c")
+    stored, _ = build(folder, f"s3://{bucket}/c")
     exact = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
     build_index(stored, "flat")
     whole = f"GET /{bucket}/c/derived/index.faiss"
 
     with asked(server) as first:
         assert index_state(stored) == "fresh"
-        assert open_index(stored).info.count == 42
+        assert open_index(stored).info.count == 12
     with asked(server) as second:
         found = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
 
     assert names(found) == names(exact)
-    assert (first.count(whole), second.count(whole)) == (3, 2)  # two of them are the check of its ends
-    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == ["index.faiss"]
+    assert (first.count(whole), second.count(whole)) == (1, 0)
+    (copy,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    (folder / "new.jpg").write_bytes(jpeg(5))
+    build(folder, f"s3://{bucket}/c")
+    build_index(stored, "flat")
+    assert open_index(stored).info.count == 13
+    assert [path for path in copy.parent.iterdir() if path != copy] == list(copy.parent.iterdir())
+
+
+def test_a_damaged_index_is_not_kept(bucket, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    stored, _ = build(folder, f"s3://{bucket}/c")
+    build_index(stored, "flat")
+    path = stored.path / "derived" / "index.faiss"
+    data = path.read_bytes()
+    path.put(data[:-9])
+
+    with pytest.raises(CollectionError, match="truncated"):
+        open_index(stored)
+    path.put(data)
+    assert open_index(stored).info.count == 12
 
 
 def test_a_collection_in_a_store_is_served(bucket, photos):

@@ -10,8 +10,9 @@ import hashlib
 import io
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from lookalike.errors import LookalikeError, StorageError
 from lookalike.stores import ATOMIC, StorePath, is_remote
 
 TEMPORARY_SUFFIX = ".tmp"
+_COPIED_BYTES = 1 << 25
 
 
 @contextmanager
@@ -84,17 +86,30 @@ def remove_temporary(root: Path) -> None:
 
 
 def local_copy(path: Path, check: str) -> Path:
-    """A file on this machine with the content of `path`: itself, or a copy in the user's cache folder.
+    """A file on this machine for `path`: itself, or for one in a store a copy in the user's cache folder.
 
-    `check` names the content: a copy under another is never taken for it.
-    Raises `OSError` where it cannot be read, `StorageError` where there is no room.
+    `check` names the content: the copy of another one is replaced. The caller has to see that it fits.
+    Raises `OSError` where it cannot be read, or there is no room.
     """
     if not is_remote(path):
         return path
-    name = hashlib.sha256(f"{path} {check}".encode()).hexdigest()
-    copy = _cache_folder() / name[:32] / path.name
-    if not copy.exists():
-        write_bytes(copy, path.read_bytes())
+    names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(path), check)]
+    copy = _cache_folder() / names[0] / f"{names[1]}-{path.name}"
+    if copy.exists():
+        return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    old = list(copy.parent.glob(f"*-{path.name}"))
+    # A temporary name of its own, since another process may be making the same copy.
+    descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, dir=copy.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as target, path.open() as source:
+            shutil.copyfileobj(source, target, _COPIED_BYTES)
+        Path(temporary).replace(copy)
+        for one in old:
+            with suppress(OSError):  # in use by another process, on a system that minds
+                one.unlink()
+    finally:
+        Path(temporary).unlink(missing_ok=True)
     return copy
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection, writing
 from lookalike.errors import ExtraError, LookalikeError, QueryError
-from lookalike.files import local_copy, replacing, write_bytes
+from lookalike.files import local_copy, remove, replacing, write_bytes
 from lookalike.indexing import (
     FORMAT,
     FORMAT_VERSION,
@@ -362,8 +362,11 @@ def _read(collection: Collection, check: str, *, mapped: bool) -> Any:
     faiss = _faiss()
     path, _ = paths(collection)
     try:
-        if file_check(path) != check:
+        here = local_copy(path, check)
+        if file_check(here) != check:
+            if here != path:
+                remove(here)
             raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
-        return faiss.read_index(str(local_copy(path, check)), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        return faiss.read_index(str(here), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except (OSError, RuntimeError) as error:
         raise unusable(collection, path, str(error).splitlines()[0]) from None
