@@ -138,7 +138,10 @@ def test_at_every_cut_what_precedes_it_is_there_and_the_rest_is_one_failure(tmp_
     first_end, second_end, complete = 512 + 600, 512 + 1024 + 1024 + 512 + 10, len(whole) - 1024 + 512
     tar = tmp_path / "000.tar"
 
-    for cut in range(len(whole)):
+    edges = {
+        edge + step for edge in (first_end, second_end, *range(0, len(whole), 512)) for step in (-1, 0, 1)
+    }
+    for cut in sorted({*edges, *range(0, len(whole), 7)}.intersection(range(len(whole)))):
         tar.write_bytes(whole[:cut])
         samples, failed = listed(tar)
         assert [one.read() for one in samples.values()] == [b"A" * 600, b"B" * 10][
