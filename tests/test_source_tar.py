@@ -202,6 +202,15 @@ def test_a_compressed_tar_is_read_in_any_order(tmp_path):
         assert sample.read() == members[id_.partition("/")[2]]
 
 
+def test_a_compressed_tar_that_was_written_anew_is_read_anew(tmp_path):
+    tar = written(tmp_path / "000.tar.gz", gzip.compress(tar_of({"a.jpg": jpeg(0)})))
+    assert images(tar) == {"000/a.jpg": jpeg(0)}
+
+    written(tar, gzip.compress(tar_of({"a.jpg": jpeg(1)})))
+
+    assert images(tar) == {"000/a.jpg": jpeg(1)}
+
+
 def test_of_a_damaged_compressed_tar_what_precedes_is_there(tmp_path):
     packed = gzip.compress(tar_of({f"{number}.jpg": jpeg(number) for number in range(9)}))
     tar = written(tmp_path / "000.tar.gz", packed[: len(packed) // 2])
