@@ -14,7 +14,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "lookalike"
 ORDER = [
     "errors",
     "samples",
+    "stores",
     "files",
+    "leases",
     "tfrecords",
     "images",
     "models",
@@ -127,6 +129,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("simplejpeg", {"images"}),
         ("filelock", {"collection"}),
         ("google_crc32c", {"tfrecords"}),
+        ("fsspec", {"stores"}),
         ("tqdm", {"cli"}),
         ("starlette", {"server"}),
         ("uvicorn", {"server"}),

@@ -14,6 +14,8 @@ from lookalike.sources.described import described
 from lookalike.sources.folder import Folder
 from lookalike.sources.paths import read_paths
 from lookalike.sources.shards import Columns, Shards
+from lookalike.sources.store import StoreFolder
+from lookalike.stores import is_remote, place
 
 
 class Source(Protocol):
@@ -43,9 +45,10 @@ def open_source(
 ) -> Source:
     """The source at an address; raises `SourceError` where there is none.
 
-    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
-    with brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or
-    `tfds:NAME`. The columns are those of shards that hold an image and its name, where these cannot be told.
+    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), or
+    several with brace ranges (`{000..099}`) or wildcards, each also in a store (`s3://…`); `-` for paths on
+    the standard input, `hf:NAME` or `tfds:NAME`. The columns are those of shards that hold an image and its
+    name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -54,12 +57,12 @@ def open_source(
         from lookalike.sources import datasets
 
         return datasets.open_dataset(text)
-    path = Path(address)
+    path = place(address)
     if path.is_dir():
-        shards = shards_below(path)
+        shards = tuple(shards_below(path))
         if shards:
-            return Shards(text, path, tuple(shards), columns, whole=True)
-        return described(Folder(path))
+            return Shards(text, path, shards, columns, whole=True)
+        return StoreFolder(path) if is_remote(path) else described(Folder(path))
     if path.exists():
         if kind_of(path) is None:
             raise SourceError(
@@ -77,7 +80,9 @@ def _pattern(address: str, columns: Columns) -> Shards:
     shards = tuple(path for path in paths if kind_of(path))
     if not any(path.exists() for path in shards):
         raise SourceError(
-            f"there are no shards {address}" if is_pattern(address) else f"there is no folder {Path(address)}"
+            f"there are no shards {address}"
+            if is_pattern(address)
+            else f"there is no folder {place(address)}"
         )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):
