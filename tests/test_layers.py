@@ -33,6 +33,7 @@ ORDER = [
     "where",
     "search",
     "recommend",
+    "evaluation",
     "petals",
     "drawing",
     "demo",

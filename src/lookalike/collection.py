@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
@@ -138,6 +138,15 @@ class Collection:
         """One row an image that could not be read: id, uri, stage, error."""
         tables = [read_parquet(part.failures_path) for part in list_parts(self.path, "failures")]
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
+
+    def thumbnails(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The JPEGs of these items by id, those that have none left out; reads each part once."""
+        wanted, found = set(ids), dict[str, bytes]()
+        for part in self.parts():
+            here = [id_ for id_ in part.items(["id"])["id"].to_pylist() if id_ in wanted]
+            if here:
+                found |= {id_: jpeg for id_, jpeg in zip(here, part.thumbnails(here), strict=True) if jpeg}
+        return found
 
     def fingerprint(self) -> str:
         """Names this state of the collection: the same rows of the same model give the same text."""

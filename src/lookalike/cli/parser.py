@@ -22,6 +22,7 @@ COMMANDS = {
     "open": "open",
     "demo": "demo",
     "index": "index",
+    "evaluate": "evaluate",
     "import": "import_",
     "info": "info",
     "failures": "failures",
