@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "demo",
     "index": "index",
     "evaluate": "evaluate",
+    "cluster": "cluster",
     "import": "import_",
     "info": "info",
     "failures": "failures",
