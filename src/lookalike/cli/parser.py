@@ -24,6 +24,7 @@ COMMANDS = {
     "index": "index",
     "evaluate": "evaluate",
     "cluster": "cluster",
+    "duplicates": "duplicates",
     "import": "import_",
     "info": "info",
     "failures": "failures",
