@@ -25,6 +25,8 @@ COMMANDS = {
     "evaluate": "evaluate",
     "cluster": "cluster",
     "duplicates": "duplicates",
+    "outliers": "outliers",
+    "map": "map",
     "import": "import_",
     "info": "info",
     "failures": "failures",
