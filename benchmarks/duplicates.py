@@ -71,12 +71,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=Path, required=True, help="a folder of photographs")
+    parser.add_argument("--count", type=int, help="take so many, spread over the folder (default: all)")
+    parser.add_argument("--edits", nargs="+", choices=EDITS, default=list(EDITS))
     parser.add_argument("--imagededup", help="the Python of an environment with imagededup")
     options = parser.parse_args()
     originals = sorted(path for path in options.images.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
+    originals = originals[:: max(1, len(originals) // (options.count or len(originals)))]
     print(f"{len(originals):,} pictures")
     print(f"{'':24}{'':12}{'precision':>10}{'recall':>8}{'s':>7}  tiers, or the distance", flush=True)
-    for name, (edit, quality) in EDITS.items():
+    for name in options.edits:
+        edit, quality = EDITS[name]
         with tempfile.TemporaryDirectory() as folder:
             images = written(originals, edit, quality, Path(folder) / "images")
             collection = lookalike.build(images, Path(folder) / "c.lookalike")
