@@ -319,6 +319,21 @@ def test_a_part_that_is_replaced_while_it_is_read_is_read_again(bucket, folder, 
     assert len(reads) >= 2
 
 
+def test_vectors_do_not_replace_a_collection_that_is_made_meanwhile(bucket, folder, monkeypatch):
+    address = f"s3://{bucket}/v"
+
+    @contextmanager
+    def late(root):
+        build(folder, address)
+        with writing(root) as check:
+            yield check
+
+    monkeypatch.setattr("lookalike.vectors.writing", late)
+    with pytest.raises(CollectionError, match="holds a collection already"):
+        lookalike.from_vectors(address, np.eye(1), ["a"])
+    assert (len(open_collection(address)), list(open_collection(address).verify())) == (12, [])
+
+
 # How much is asked of a store.
 
 
@@ -340,6 +355,21 @@ def test_a_footer_is_one_request_and_columns_a_few(server, bucket, photos):
     assert all_columns == [f"GET {name}"]
     assert len(without_embedding) <= 5
     assert len(thumbnails) <= 5 + 20
+
+
+def test_a_file_is_read_by_ranges_or_in_large_pieces(server, bucket):
+    path, data = place(f"s3://{bucket}/x"), os.urandom(100_000)
+    path.put(data)
+    get = f"GET /{bucket}/x"
+    with asked(server) as ranges, path.open(buffering=0) as file:
+        assert file.seek(-8, os.SEEK_END) == 99_992
+        assert (file.read(4), file.read(), file.read(4), file.tell()) == (
+            data[-8:-4], data[-4:], b"", 100_000,
+        )  # fmt: skip
+    with asked(server) as pieces, path.open() as file:
+        assert b"".join(iter(lambda: file.read(1000), b"")) == data
+
+    assert (ranges.count(get), pieces.count(get)) == (2, 1)
 
 
 def test_the_embeddings_are_not_read_for_other_columns(bucket, photos, monkeypatch):

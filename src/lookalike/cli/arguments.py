@@ -8,7 +8,7 @@ import re
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """What is built, where it is kept, and how."""
-    parser.add_argument("source", metavar="FOLDER", help="a folder of images")
+    parser.add_argument("source", metavar="FOLDER", help="a folder of images, also at s3://bucket/photos")
     parser.add_argument(
         "-c", "--collection", metavar="C", help="where the collection is kept (default: FOLDER.lookalike)"
     )
