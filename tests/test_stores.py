@@ -723,7 +723,7 @@ def test_nothing_is_put_into_a_store_unasked(server, capsys):
     with asked(server) as requests:
         assert main(["build", "s3://bucket/photos"]) == 1
     assert capsys.readouterr().err == (
-        "lookalike: s3://bucket/photos is in an object store\n  say where to keep its collection with -c\n"
+        "lookalike: s3://bucket/photos has no name for its collection\n  say where to keep it with -c\n"
     )
     assert requests == []
 

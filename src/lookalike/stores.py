@@ -20,6 +20,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard, TypeVar, cast
+from urllib.parse import quote
 
 from lookalike.errors import ExtraError, LookalikeError, StoreError, one_line
 
@@ -148,6 +149,18 @@ class StorePath:
     def resolve(self) -> StorePath:
         return self
 
+    def relative_to(self, other: StorePath) -> PurePosixPath:
+        return self._inside.relative_to(other._inside)
+
+    def is_relative_to(self, other: StorePath) -> bool:
+        return self.scheme == other.scheme and self._inside.is_relative_to(other._inside)
+
+    def as_uri(self) -> str:
+        return f"{self.scheme}://{quote(str(self._inside), safe='/@')}"
+
+    def is_symlink(self) -> bool:
+        return False
+
     def exists(self) -> bool:
         return bool(self._kind())
 
@@ -162,8 +175,9 @@ class StorePath:
         """Kind, size in bytes and time of modification, 0 where it is not known."""
         found = self._info()
         mode = stat.S_IFDIR if found["type"] == "directory" else stat.S_IFREG
-        modified = modified_ns(found) / 1e9
-        return os.stat_result((mode, 0, 0, 0, 0, 0, int(found.get("size") or 0), 0, modified, 0))
+        modified = modified_ns(found)
+        size = int(found.get("size") or 0)
+        return os.stat_result((mode, 0, 0, 0, 0, 0, size, 0, modified / 1e9, 0), {"st_mtime_ns": modified})
 
     def iterdir(self) -> Iterator[StorePath]:
         with _clear_errors(self):
@@ -174,12 +188,17 @@ class StorePath:
                 yield StorePath(self._system, f"{self._text}/{name}", info)
 
     def glob(self, pattern: str) -> Iterator[StorePath]:
-        """The entries of this folder whose names match; none where there is no folder."""
+        """What matches a pattern of names with `/` between them; none where there is no folder."""
+        name, _, below = pattern.partition("/")
         try:
-            entries = list(self.iterdir())
+            entries = [entry for entry in self.iterdir() if fnmatchcase(entry.name, name)]
         except FileNotFoundError:
             return
-        yield from (entry for entry in entries if fnmatchcase(entry.name, pattern))
+        for entry in entries:
+            if not below:
+                yield entry
+            elif entry.is_dir():
+                yield from entry.glob(below)
 
     def rglob(self, pattern: str) -> Iterator[StorePath]:
         """The objects below, at any depth, whose names match."""

@@ -13,6 +13,7 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
+from lookalike.sources.addresses import bare_name, is_pattern
 from lookalike.stores import is_remote, place
 
 
@@ -27,6 +28,8 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             model=options.model,
             label=options.label,
             metadata=options.metadata,
+            image_column=options.image_column,
+            name_column=options.name_column,
             device=options.device,
             dtype=options.dtype,
             threads=options.threads,
@@ -51,12 +54,13 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     return collection, report
 
 
-def _beside(address: str) -> Path:
+def _beside(source: str) -> Path:
     """Where the collection of a source is kept by default; nothing is put into a store unasked."""
-    source = place(address)
-    if is_remote(source):
-        raise SourceError(f"{source} is in an object store", "say where to keep its collection with -c")
-    folder = source if source.name not in ("", "..") else source.resolve()
-    if not folder.name:
+    path = place(source)
+    unnamed = path.name == "-" or ":" in source or is_pattern(source)
+    if is_remote(path) or (unnamed and not path.is_dir()):
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
-    return folder.with_name(folder.name + ".lookalike")
+    path = path if path.name not in ("", "..") else path.resolve()
+    if not path.name:
+        raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
+    return path.with_name(bare_name(path.name) + ".lookalike")

@@ -33,8 +33,11 @@ class StoreFolder:
 
     @property
     def uri(self) -> str:
-        scheme, _, inside = str(self.path).partition("://")
-        return f"{scheme}://{quote(inside, safe='/@')}/"
+        return self.path.as_uri() + "/"
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return (self.uri,)
 
     def samples(self) -> Iterator[Sample | Failure]:
         try:
