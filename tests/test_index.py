@@ -16,7 +16,8 @@ import lookalike
 from lookalike.collection import Collection, Manifest, create_collection
 from lookalike.errors import CollectionError, LookalikeError, QueryError
 from lookalike.index import KINDS, build_index, index_state, open_index, refresh
-from lookalike.indexing import Truth, choose, draw_sample
+from lookalike.index.plans import choose
+from lookalike.index.recall import Truth, draw_sample
 from lookalike.models import ModelSpec
 from lookalike.parts import Part, embedding_column
 
@@ -57,6 +58,10 @@ def write_collection(root: Path, vectors: np.ndarray) -> Collection:
     for number, start in enumerate(range(0, len(vectors), PART_SIZE)):
         write_part(collection, number, vectors[start : start + PART_SIZE])
     return collection
+
+
+def index_path(collection: Collection) -> Path:
+    return next((collection.path / "derived").glob("index-*.faiss"))
 
 
 def exact(vectors: np.ndarray, query: np.ndarray, k: int) -> list[int]:
@@ -114,8 +119,8 @@ def test_scores_are_cosines(kind, indexed, vectors):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_recall_is_that_of_a_slow_recount_and_at_least_the_wanted(kind, indexed, vectors):
     index = open_index(indexed[kind])
-    plan = choose(COUNT, DIM, kind, None)
-    asked = draw_sample(indexed[kind].parts(), [PART_SIZE] * 6, plan, None).rows.tolist()
+    lists = choose(COUNT, DIM, kind, None).lists
+    asked = draw_sample(indexed[kind].parts(), [PART_SIZE] * 6, DIM, lists, None)[1].rows.tolist()
 
     found = 0
     for row in asked:
@@ -182,7 +187,7 @@ def test_more_results_than_rows_end_in_minus_one(kind, indexed, vectors):
 def test_the_estimated_size_is_within_a_tenth_of_the_file(kind, indexed):
     info = open_index(indexed[kind]).info
 
-    assert info.bytes == (indexed[kind].path / "derived" / "index.faiss").stat().st_size
+    assert info.bytes == index_path(indexed[kind]).stat().st_size
     assert choose(COUNT, DIM, kind, None).bytes == pytest.approx(info.bytes, rel=0.1)
 
 
@@ -308,7 +313,7 @@ def test_a_new_part_is_found_after_a_refresh_without_training_again(kind, indexe
     collection = lookalike.open(tmp_path / "c.lookalike")
     new = clouds(100, seed=3)
     write_part(collection, 9, new)
-    monkeypatch.setattr("lookalike.index._trained", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("lookalike.index.building.trained", lambda *_: pytest.fail("trained again"))
 
     info = refresh(collection)
 
@@ -351,7 +356,7 @@ def test_an_index_of_twice_the_rows_is_trained_again(changing):
 
 @pytest.mark.parametrize("kept", [0, 1000, 0.5, 0.999])
 def test_a_truncated_index_is_refused_with_the_command_that_builds_it(kept, changing):
-    path = changing.path / "derived" / "index.faiss"
+    path = index_path(changing)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept) if isinstance(kept, float) else kept])
 
@@ -362,14 +367,14 @@ def test_a_truncated_index_is_refused_with_the_command_that_builds_it(kept, chan
 
 
 def test_an_index_file_that_is_gone_is_refused(changing):
-    (changing.path / "derived" / "index.faiss").unlink()
+    index_path(changing).unlink()
 
     with pytest.raises(CollectionError, match=r"cannot be used: .*No such file"):
         open_index(changing)
 
 
 def test_the_file_of_another_collection_is_refused(changing, indexed):
-    shutil.copy(indexed["ivf"].path / "derived" / "index.faiss", changing.path / "derived")
+    shutil.copy(index_path(indexed["ivf"]), index_path(changing))
 
     with pytest.raises(CollectionError, match=r"not the file that index\.json describes"):
         open_index(changing)
@@ -416,7 +421,7 @@ def test_an_open_index_goes_on_when_it_is_built_again(changing, vectors):
 
 def test_equal_vectors_do_not_count_as_missed():
     one = np.eye(DIM, dtype=np.float32)[:1]
-    truth = Truth(type("S", (), {"queries": one, "rows": np.array([0])})())
+    truth = Truth.of(one, np.array([0]))
     truth.add(0, np.repeat(one, 30, axis=0))
 
     assert truth.recall(np.arange(11, 22)[None]) == 1

@@ -24,7 +24,6 @@ ORDER = [
     "collection",
     "reconcile",
     "builder",
-    "indexing",
     "index",
     "vectors",
     "vector_files",
