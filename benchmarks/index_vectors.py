@@ -26,7 +26,9 @@ QUERIES, BLOCK = 200, 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--images", type=Path, help="a folder of JPEGs (default: 300 drawn flowers)")
-    parser.add_argument("--views", type=int, default=30_000, help="how many are really embedded, of all pictures")
+    parser.add_argument(
+        "--views", type=int, default=30_000, help="how many are really embedded, of all pictures"
+    )
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "lookalike-bench")
 
 
@@ -53,13 +55,17 @@ def embedded(images: Path | None, count: int) -> np.ndarray:
     with tempfile.TemporaryDirectory() as drawn:
         if images is None:
             write_flowers(Path(drawn), count=300)
-        paths = sorted(path for path in (images or Path(drawn)).rglob("*") if path.suffix in (".jpg", ".jpeg"))
+        paths = sorted(
+            path for path in (images or Path(drawn)).rglob("*") if path.suffix in (".jpg", ".jpeg")
+        )
         shares = np.full(len(paths), count // len(paths)) + (np.arange(len(paths)) < count % len(paths))
 
         def embed(path: Path, share: int, seed: int) -> np.ndarray:
             picture, own = Image.open(path).convert("RGB"), np.random.default_rng(seed)
             views = [view(picture, model.size_px, own) for _ in range(share)]
-            return np.concatenate([model.embed_pixels(np.stack(views[i : i + 8])) for i in range(0, share, 8)])
+            return np.concatenate(
+                [model.embed_pixels(np.stack(views[i : i + 8])) for i in range(0, share, 8)]
+            )
 
         with ThreadPoolExecutor(2) as pool:
             blocks = list(pool.map(embed, paths, shares, range(len(paths))))

@@ -6,89 +6,22 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from indexes import COUNT, DIM, PART_SIZE, clouds, index_path, write_collection, write_part
 
 import lookalike
-from lookalike.collection import Collection, Manifest, create_collection
+from lookalike.collection import Collection
 from lookalike.errors import CollectionError, LookalikeError, QueryError
 from lookalike.index import KINDS, build_index, index_state, open_index, refresh
 from lookalike.index.plans import choose
 from lookalike.index.recall import Truth, draw_sample
-from lookalike.models import ModelSpec
-from lookalike.parts import Part, embedding_column
-
-DIM, COUNT, PART_SIZE = 64, 3000, 500
-SPEC = ModelSpec("clouds", "0" * 64, DIM, 8, 1.0)
-
-
-def clouds(count: int, seed: int = 0) -> np.ndarray:
-    """Unit vectors (count, 64) float32 around 40 centres that are the same for every seed."""
-    centres = np.random.default_rng(99).normal(size=(40, DIM))
-    rng = np.random.default_rng(seed)
-    vectors = centres[rng.integers(0, 40, count)] + rng.normal(0, 0.6, (count, DIM))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def write_part(collection: Collection, number: int, vectors: np.ndarray) -> None:
-    """Commit vectors as the rows of a part, with nothing but names beside them."""
-    count = len(vectors)
-    names = pa.array([f"{number}-{row}" for row in range(count)], pa.string())
-    zeros = [0] * count
-    columns = {
-        "id": names,
-        "uri": names,
-        "size_bytes": pa.array(zeros, pa.int64()),
-        "mtime_ns": pa.array(zeros, pa.int64()),
-        "sha256": pa.array(["0" * 64] * count, pa.string()),
-        "width": pa.array(zeros, pa.int32()),
-        "height": pa.array(zeros, pa.int32()),
-        "label": pa.array([None] * count, pa.string()),
-        "embedding": embedding_column(vectors, "float32"),
-    }
-    Part(collection.path, number).write(pa.table(columns), [b""] * count)
-
-
-def write_collection(root: Path, vectors: np.ndarray) -> Collection:
-    root.mkdir(parents=True)
-    collection = create_collection(root, Manifest(SPEC))
-    for number, start in enumerate(range(0, len(vectors), PART_SIZE)):
-        write_part(collection, number, vectors[start : start + PART_SIZE])
-    return collection
-
-
-def index_path(collection: Collection) -> Path:
-    return next((collection.path / "derived").glob("index-*.faiss"))
 
 
 def exact(vectors: np.ndarray, query: np.ndarray, k: int) -> list[int]:
     """The k nearest rows, by one product after the other."""
     return sorted(range(len(vectors)), key=lambda row: -float(np.dot(vectors[row], query)))[:k]
-
-
-@pytest.fixture(scope="module")
-def vectors() -> np.ndarray:
-    return clouds(COUNT)
-
-
-@pytest.fixture(scope="module")
-def plain(vectors, tmp_path_factory) -> Collection:
-    """3,000 vectors in 6 parts, without an index."""
-    return write_collection(tmp_path_factory.mktemp("index") / "plain.lookalike", vectors)
-
-
-@pytest.fixture(scope="module")
-def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
-    """A copy of the collection for each kind, with its index."""
-    found = {}
-    for kind in KINDS:
-        shutil.copytree(plain.path, root := tmp_path_factory.mktemp(kind) / "c.lookalike")
-        found[kind] = lookalike.open(root)
-        build_index(found[kind], kind)
-    return found
 
 
 @pytest.fixture
@@ -212,8 +145,9 @@ def test_auto_says_what_it_takes_and_why(changing):
 
 def test_auto_depends_on_number_dimension_and_memory():
     assert choose(20_000, 1280, "auto", None).kind == "flat"
-    assert choose(20_001, 1280, "auto", None).factory == "IVF141,RaBitQ,Refine(SQ8)"
-    assert choose(1_000_000, 1280, "auto", None).factory == "IVF1000,RaBitQ,Refine(SQ8)"
+    assert choose(20_001, 1280, "auto", None).factory == "IVF141,RaBitQ,Refine(SQfp16)"
+    assert choose(1_000_000, 1280, "auto", None).factory == "IVF1000,RaBitQ,Refine(SQfp16)"
+    assert choose(1_000_000, 1280, "auto", 2 * 10**9).factory == "IVF1000,RaBitQ,Refine(SQ8)"
     assert choose(1_000_000, 1280, "auto", 10**9).factory == "IVF1000,RaBitQ,Refine(SQ4)"
     assert choose(1_000_000, 1280, "auto", 200_000_000).factory == "IVF1000,RaBitQ"
     assert choose(1_000_000, 64, "auto", None).factory == "IVF1000,SQ8"

@@ -68,9 +68,7 @@ class Index:
     ) -> tuple[Vectors, Rows]:
         """One search with given parameters; rows that are missing have the number -1."""
         wishes = parameters_for(self.info.kind, parameters, bits)
-        scores, rows = on_few_threads(
-            lambda: self._opened.search(queries, k, params=wishes), len(queries)
-        )
+        scores, rows = on_few_threads(lambda: self._opened.search(queries, k, params=wishes), len(queries))
         return scores, rows
 
     def _among(self, queries: Vectors, k: int, among: Rows) -> tuple[Vectors, Rows]:
@@ -79,17 +77,13 @@ class Index:
         scores, found = on_few_threads(lambda: few.search(queries, k), len(queries))
         return scores, among[found]
 
-    def _exhaustive(
-        self, queries: Vectors, k: int, bits: NDArray[np.uint8] | None
-    ) -> tuple[Vectors, Rows]:
+    def _exhaustive(self, queries: Vectors, k: int, bits: NDArray[np.uint8] | None) -> tuple[Vectors, Rows]:
         """Compare every row that matches, by the finest codes there are."""
         if self._finest is None:
             every = {"nprobe": self.info.lists} if self.info.lists else {}
             return self.ask(queries, k, every, bits)
         wishes = parameters_for("flat", {}, bits)
-        scores, rows = on_few_threads(
-            lambda: self._finest.search(queries, k, params=wishes), len(queries)
-        )
+        scores, rows = on_few_threads(lambda: self._finest.search(queries, k, params=wishes), len(queries))
         return scores, rows
 
     def _checked(self, queries: Vectors, k: int, mask: Mask | None) -> Vectors:
@@ -121,7 +115,10 @@ def open_index(collection: Collection) -> Index | None:
     if not path.exists() and read_info(collection) != stored:
         return open_index(collection)  # another has taken its place meanwhile
     try:
-        if path.stat().st_size != files.size or fixed_sha256(path, files.slots, info.count) != files.fixed_sha256:
+        if (
+            path.stat().st_size != files.size
+            or fixed_sha256(path, files.slots, info.count) != files.fixed_sha256
+        ):
             raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
         index = mapped(path)
     except (OSError, RuntimeError) as error:

@@ -22,7 +22,7 @@ from lookalike.index.library import emptied, faiss, levels, numbered
 from lookalike.index.state import ROW_NUMBER_BYTES, Slot
 
 Vectors = NDArray[np.float32]
-_COPIED_ROWS = 65_536
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,15 @@ class Old:
 
     path: Path
     slots: list[Slot]
-    moved: NDArray[np.int64]
+    moved: Rows
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Codes of some rows, uint8 (n, B), and the lists (n,) that they belong in, or None."""
+
+    codes: NDArray[np.uint8]
+    lists: Rows | None = None
 
 
 class Filling:
@@ -57,14 +65,18 @@ class Filling:
         self._file.close()
         self._added.close()
 
-    def add(self, vectors: Vectors) -> None:
-        """The next rows, (n, D)."""
-        for slot, level in zip(self.slots, _slotted(self._empty), strict=True):
-            if slot.lists:
-                self._added.add(self._done, level, vectors)
+    def encode(self, vectors: Vectors) -> list[Encoded]:
+        """What `add` takes of these rows (n, D), by slot; may be asked from several threads."""
+        return [_encoded(level, vectors) for level in _slotted(self._empty)]
+
+    def add(self, encoded: list[Encoded]) -> None:
+        """The next rows."""
+        for slot, one in zip(self.slots, encoded, strict=True):
+            if one.lists is None:
+                self._write(slot, one.codes)
             else:
-                self._write(slot, level.sa_encode(vectors))
-        self._done += len(vectors)
+                self._added.add(self._done, one.lists, one.codes)
+        self._done += len(encoded[0].codes)
 
     def keep(self, old_start: int, count: int) -> None:
         """The next rows, which are `count` rows of the old file."""
@@ -114,32 +126,28 @@ class _Added:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._lists: list[NDArray[np.int64]] = []
-        self._rows: list[NDArray[np.int64]] = []
+        self._lists: list[Rows] = []
+        self._rows: list[Rows] = []
 
     @staticmethod
     def beside(path: Path) -> _Added:
-        return _Added(path.with_name(path.name.removesuffix(TEMPORARY_SUFFIX) + ".codes" + TEMPORARY_SUFFIX).open("w+b"))
+        return _Added(
+            path.with_name(path.name.removesuffix(TEMPORARY_SUFFIX) + ".codes" + TEMPORARY_SUFFIX).open("w+b")
+        )
 
     def close(self) -> None:
         self._file.close()
         Path(self._file.name).unlink(missing_ok=True)
 
-    def add(self, start: int, level: Any, vectors: Vectors) -> None:
-        vectors = np.ascontiguousarray(vectors)
-        lists = np.ascontiguousarray(level.quantizer.search(vectors, 1)[1][:, 0])
-        codes = np.empty((len(vectors), level.code_size), np.uint8)
-        level.encode_vectors(len(vectors), *map(faiss().swig_ptr, (vectors, lists, codes)))
+    def add(self, start: int, lists: Rows, codes: NDArray[np.uint8]) -> None:
         self._file.write(codes.tobytes())
         self._lists.append(lists)
-        self._rows.append(np.arange(start, start + len(vectors)))
+        self._rows.append(np.arange(start, start + len(lists)))
 
-    def sizes(self, lists: int) -> NDArray[np.int64]:
+    def sizes(self, lists: int) -> Rows:
         return sum((np.bincount(some, minlength=lists) for some in self._lists), np.zeros(lists, np.int64))
 
-    def put(
-        self, first: int, places: NDArray[np.int64], codes: NDArray[np.uint8], rows: NDArray[np.int64]
-    ) -> None:
+    def put(self, first: int, places: Rows, codes: NDArray[np.uint8], rows: Rows) -> None:
         """Put the rows of the lists from `first` on to their places, and move those on."""
         self._file.seek(0)
         for lists, numbers in zip(self._lists, self._rows, strict=True):
@@ -164,14 +172,12 @@ class _Kept:
         row_bytes = self._slot.code_bytes + ROW_NUMBER_BYTES
         self._offsets = self._slot.offset + row_bytes * (np.cumsum(self._sizes) - self._sizes)
 
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> Rows:
         """How many rows of each list stay."""
         with self._old.path.open("rb") as file:
             return np.array([(self._rows(file, one) >= 0).sum() for one in range(len(self._sizes))], np.int64)
 
-    def put(
-        self, first: int, places: NDArray[np.int64], codes: NDArray[np.uint8], rows: NDArray[np.int64]
-    ) -> None:
+    def put(self, first: int, places: Rows, codes: NDArray[np.uint8], rows: Rows) -> None:
         """Put the rows of the lists from `first` on to their places, and move those on."""
         with self._old.path.open("rb") as file:
             for place in range(len(places)):
@@ -184,10 +190,19 @@ class _Kept:
                 codes[target], rows[target] = block[stays], numbers[stays]
                 places[place] = target.stop
 
-    def _rows(self, file: BinaryIO, one: int) -> NDArray[np.int64]:
+    def _rows(self, file: BinaryIO, one: int) -> Rows:
         """The new numbers of the rows of a list, -1 where one is gone."""
         file.seek(self._offsets[one] + self._sizes[one] * self._slot.code_bytes)
         return self._old.moved[np.fromfile(file, np.int64, self._sizes[one])]
+
+
+def _encoded(level: Any, vectors: Vectors) -> Encoded:
+    if not hasattr(level, "invlists"):
+        return Encoded(level.sa_encode(vectors))
+    lists = np.ascontiguousarray(level.quantizer.search(vectors, 1)[1][:, 0])
+    codes = np.empty((len(vectors), level.code_size), np.uint8)
+    level.encode_vectors(len(vectors), *map(faiss().swig_ptr, (vectors, lists, codes)))
+    return Encoded(codes, lists)
 
 
 def _slotted(index: Any) -> list[Any]:
@@ -195,7 +210,7 @@ def _slotted(index: Any) -> list[Any]:
     return [level for level in levels(index) if level is not None]
 
 
-def _groups(sizes: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
+def _groups(sizes: Rows, limit: int) -> list[tuple[int, int]]:
     """Ranges of neighbouring lists, of at most `limit` bytes together unless one alone has more."""
     groups, first, total = [], 0, 0
     for one, size in enumerate(sizes.tolist()):
@@ -220,7 +235,7 @@ def _layout(empty: Any, count: int) -> tuple[list[Slot], list[tuple[int, bytes]]
 
 
 def _cut(data: bytes, level: Any, count: int) -> tuple[bytes, Slot, bytes]:
-    """Serialised data before the slot of a level, with the sizes of `count` rows; the slot; the data after it."""
+    """The data before the slot of a level, with the sizes of `count` rows; the slot; the data after it."""
     if hasattr(level, "invlists"):
         mark = b"ilar" + struct.pack("<QQ", level.nlist, level.code_size)
         head, rest = data.split(mark + b"sprs" + struct.pack("<Q", 0), 1)

@@ -26,6 +26,10 @@ class Graph:
     def __exit__(self, *_: object) -> None:
         self._index = None
 
+    def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What `add` takes: the rows as they are."""
+        return vectors
+
     def add(self, vectors: NDArray[np.float32]) -> None:
         """The next rows, (n, D)."""
         self._index.add(vectors)

@@ -13,7 +13,7 @@ from lookalike.errors import ExtraError
 
 # Rotated queries are rounded to this many bits a number; 0 would mean floats, many times slower.
 _QUERY_BITS = 8
-_POINTS_PER_CENTRE = 64
+_POINTS_PER_CENTRE = 32
 
 
 def faiss() -> Any:
@@ -132,7 +132,7 @@ def with_rows(codes: Any, rows: NDArray[np.int64]) -> Any:
 
 
 def rows_within(index: Any, count: int) -> bool:
-    """Whether all row numbers in the lists of an index are below `count`; others would be read out of bounds."""
+    """Whether all row numbers in the lists are below `count`; others would be read out of bounds."""
     candidates, _ = levels(index)
     lists = getattr(candidates, "invlists", None)
     for one in range(candidates.nlist if lists else 0):
@@ -141,3 +141,8 @@ def rows_within(index: Any, count: int) -> bool:
             if rows.max() >= count:
                 return False
     return True
+
+
+def on_one_thread() -> None:
+    """Have faiss use one thread only for what this thread asks of it."""
+    faiss().omp_set_num_threads(1)

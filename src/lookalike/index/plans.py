@@ -139,12 +139,13 @@ _PLANS: Mapping[str, Callable[[int, int], Iterator[Plan]]] = {
 
 
 def _refined(plain: Plan, count: int, dim: int) -> Iterator[Plan]:
-    """A coarse index with 8-bit codes that rank its candidates again, with 4-bit ones, and alone."""
-    for bits in (8, 4):
+    """A coarse index with 16-bit codes that rank its candidates again, with 8 or 4 bits, and alone."""
+    # Rounded to 8 bits, near duplicates change places (recall 0.93 instead of 0.98 of a million).
+    for bits, codes in ((16, "SQfp16"), (8, "SQ8"), (4, "SQ4")):
         yield replace(
             plain,
-            factory=f"{plain.factory},Refine(SQ{bits})",
-            bytes=plain.bytes + count * _code_bytes(dim, bits) + 8 * dim,
+            factory=f"{plain.factory},Refine({codes})",
+            bytes=plain.bytes + count * _code_bytes(dim, bits) + 8 * dim * (bits < 16),
             why=f"{plain.why}, {bits} bits a number rank them",
             refine_bits=bits,
         )

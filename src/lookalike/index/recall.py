@@ -18,7 +18,7 @@ NEIGHBOURS = 10  # recall is that of the ten nearest
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-_SAMPLE_PER_LIST, _SAMPLE_LEAST, _SAMPLE_MOST, _SAMPLE_PARTS = 64, 20_000, 100_000, 128
+_SAMPLE_PER_LIST, _SAMPLE_LEAST, _SAMPLE_MOST, _SAMPLE_PARTS = 32, 20_000, 100_000, 128
 _QUERIES = 200
 _KEPT = 64  # true neighbours of each query: more than ten, for ties and for those that are removed later
 
@@ -43,13 +43,11 @@ class Truth:
         scores = self.queries @ vectors.T
         numbers = np.arange(start, start + len(vectors))
         scores[self.rows[:, None] == numbers] = -np.inf
-        if self.scores.shape[1] == _KEPT and len(vectors) > _KEPT:  # only the best of them can be better
-            some = np.argpartition(-scores, _KEPT, axis=1)[:, :_KEPT]
-            numbers, scores = numbers[some], np.take_along_axis(scores, some, axis=1)
-        else:
-            numbers = np.broadcast_to(numbers, scores.shape)
+        if self.scores.shape[1] == _KEPT:  # soon hardly any row is nearer than those that are known
+            nearer = np.flatnonzero((scores > self.scores[:, -1:]).any(axis=0))
+            scores, numbers = scores[:, nearer], numbers[nearer]
         scores = np.concatenate([self.scores, scores], axis=1)
-        near = np.concatenate([self.near, numbers], axis=1)
+        near = np.concatenate([self.near, np.broadcast_to(numbers, (len(scores), len(numbers)))], axis=1)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :_KEPT]
         self.scores = np.take_along_axis(scores, best, axis=1)
         self.near = np.take_along_axis(near, best, axis=1)
@@ -64,13 +62,25 @@ class Truth:
 
     def recall(self, found: Rows) -> float:
         """The share of the ten nearest that are in `found` (Q, 11), which may hold the query itself."""
+        return float(self._shares(found).mean())
+
+    def reaches(self, found: Rows, wanted: float) -> bool:
+        """Whether the recall would very likely be as wanted for other queries too.
+
+        The mean less two standard errors has to be: pictures that are not in the collection are harder.
+        """
+        shares = self._shares(found)
+        return bool(shares.mean() - 2 * shares.std() / len(shares) ** 0.5 >= wanted)
+
+    def _shares(self, found: Rows) -> NDArray[np.float64]:
+        """The recall of each query that has neighbours."""
         shares = []
         for own, answer, near, scores in zip(self.rows, found, self.near, self.scores, strict=True):
             depth = min(NEIGHBOURS, int(np.isfinite(scores).sum()))
             if depth:
                 true = near[scores >= scores[depth - 1] - 1e-6]
                 shares.append(np.isin(answer[answer != own][:depth], true).sum() / depth)
-        return float(np.mean(shares)) if shares else 1.0
+        return np.array(shares or [1.0])
 
     def write(self, path: Path) -> None:
         buffer = io.BytesIO()
@@ -86,7 +96,7 @@ class Truth:
 def draw_sample(
     parts: Sequence[Part], sizes: Sequence[int], dim: int, lists: int, max_bytes: int | None
 ) -> tuple[Vectors, Truth]:
-    """Rows to train on (n, D), at most 64 a list, and others that are held back from that, as queries.
+    """Rows to train on (n, D), at most 32 a list, and others that are held back from that, as queries.
 
     Reads at most 128 parts, evenly spaced: neighbours in a folder look alike. `max_bytes` limits the rows.
     """

@@ -22,9 +22,10 @@ _EDGE_BYTES, _READ_BYTES = 1 << 20, 1 << 20
 class IndexInfo:
     """What `derived/index.json` says of an index.
 
-    `why` is what the kind does, `reason` a sentence with the figures; `recall` is the share of the true ten nearest that it finds, measured on held-back rows when it was
-    built or refreshed; `latency_ms` the median of one query at a time on one core; `bytes` the size of the
-    file; `parts` the number, checksum and rows of each part in it. `wanted`, `min_recall` and
+    `why` is what the kind does, `reason` a sentence with the figures; `recall` is the share of the true ten
+    nearest that it finds, measured on held-back rows when it was built or refreshed; `latency_ms` the median
+    of one query at a time on one core; `bytes` the size of the file; `parts` the number, checksum and rows of
+    each part in it. `wanted`, `min_recall` and
     `max_memory_bytes` are what was asked for, `trained_rows` how many rows there were then.
     """
 
