@@ -3,10 +3,10 @@
     python benchmarks/index.py [--count 1000000] [--images FOLDER] [--systems numpy autofaiss auto hnsw]
 
 The vectors are embeddings of cropped, mirrored and recoloured pictures (see index_vectors.py). Queries are
-200 more views that are not in the collection; a time is the median of one query at a time; memory is the largest
-resident set. `auto`, `ivf`, ... are ours, with filters that leave 50, 10, 1 and 0.2 % of the rows, the first
-query from a process just started (the file may be in the disk's cache), and 10,000 results. autofaiss needs
-numpy below 2 and gets a virtual environment of its own, or `--autofaiss-python`.
+200 more views that are not in the collection; a time is the median of one query at a time; memory is the
+largest resident set. `auto`, `ivf`, ... are ours, with filters that leave 50, 10, 1 and 0.2 % of the rows,
+the first query from a process just started (the file may be in the disk's cache), and 10,000 results.
+autofaiss needs numpy below 2 and gets a virtual environment of its own, or `--autofaiss-python`.
 """
 
 from __future__ import annotations

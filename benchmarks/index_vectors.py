@@ -84,7 +84,7 @@ def view(picture: Image.Image, size_px: int, rng: np.random.Generator) -> np.nda
 
 
 def grow(seeds: np.ndarray, count: int, path: Path) -> None:
-    """Write (count, D): each up to half the way from a seed to one of its ten nearest, and a little beside it."""
+    """Write (count, D): each up to half the way from a seed to one of its ten nearest, a bit beside it."""
     rng, dim = np.random.default_rng(0), seeds.shape[1]
     blocks = (seeds[start : start + 1000] @ seeds.T for start in range(0, len(seeds), 1000))
     near = np.concatenate([largest(block, 11)[:, 1:] for block in blocks])

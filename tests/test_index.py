@@ -254,7 +254,7 @@ def test_a_new_part_is_found_after_a_refresh_without_training_again(kind, indexe
     assert info.parts[-1][0] == 9 and info.count == COUNT + 100
     scores, rows = open_index(collection).search(new, 1)
     assert rows[:, 0].tolist() == list(range(COUNT, COUNT + 100))
-    assert scores[:, 0] == pytest.approx(1, abs=0.02)
+    assert scores[:, 0] == pytest.approx(1, abs=0.03)
 
 
 def test_removed_images_never_come_back(changing, vectors):

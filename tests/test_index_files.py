@@ -196,7 +196,7 @@ path = next(Path(sys.argv[1], "derived").glob("index-*.faiss"))
 data, chance, refused = path.read_bytes(), random.Random(0), 0
 queries = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
 mask = np.arange(3000) % 3 == 0
-for _ in range(150):
+for _ in range(40):
     place = chance.randrange(len(data))
     damaged = bytearray(data)
     damaged[place] ^= 1 << chance.randrange(8)
@@ -236,7 +236,7 @@ def test_row_numbers_that_do_not_exist_are_refused(indexed, tmp_path):
     assert index_state(collection) == "fresh"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["flat", "ivf", "ivf-rabitq"])
 def test_ten_thousand_results_of_more_rows_are_nearly_the_true_ones(kind, big, tmp_path):
     collection, vectors = big
     collection = copy_of(collection, tmp_path)

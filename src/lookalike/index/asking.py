@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import QueryError
+from lookalike.files import local_copy, remove
 from lookalike.index.library import (
     finest_codes,
     mapped,
@@ -115,12 +116,13 @@ def open_index(collection: Collection) -> Index | None:
     if not path.exists() and read_info(collection) != stored:
         return open_index(collection)  # another has taken its place meanwhile
     try:
-        if (
-            path.stat().st_size != files.size
-            or fixed_sha256(path, files.slots, info.count) != files.fixed_sha256
-        ):
+        here = local_copy(path, files.sha256)
+        whole = here.stat().st_size == files.size
+        if not whole or fixed_sha256(here, files.slots, info.count) != files.fixed_sha256:
+            if here != path:
+                remove(here)
             raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
-        index = mapped(path)
+        index = mapped(here)
     except (OSError, RuntimeError) as error:
         raise unusable(collection, path, str(error).splitlines()[0]) from None
     if not rows_within(index, info.count):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import statistics
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection, writing
 from lookalike.errors import LookalikeError
-from lookalike.files import TEMPORARY_SUFFIX
+from lookalike.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
 from lookalike.index.asking import Index
 from lookalike.index.filling import Filling, Old
 from lookalike.index.graph import Graph
@@ -36,6 +40,7 @@ from lookalike.index.state import (
     read_info,
 )
 from lookalike.parts import Part
+from lookalike.stores import each, is_remote
 
 Progress = Callable[[int, int], None]
 Vectors = NDArray[np.float32]
@@ -117,14 +122,14 @@ def _built(
         refine_bits=plan.refine_bits, wanted=kind, min_recall=min_recall,
         max_memory_bytes=max_memory_bytes, trained_rows=sum(sizes),
     )  # fmt: skip
-    path = _temporary(collection)
-    filling = (
-        Graph(path, empty) if plan.kind == "hnsw" else Filling(path, empty, sum(sizes), _work_bytes(info))
-    )
-    slots = _fill(filling, parts, [None] * len(parts), truth, on_progress)
-    info = _tuned(Index(info, mapped(path)), truth)
-    info = replace(info, build_s=time.perf_counter() - started)
-    return _committed(collection, info, slots, truth)
+    with _work_file(collection) as path:
+        filling: Filling | Graph = Graph(path, empty)
+        if plan.kind != "hnsw":
+            filling = Filling(path, empty, sum(sizes), _work_bytes(info))
+        slots = _fill(filling, parts, [None] * len(parts), truth, on_progress)
+        info = _tuned(Index(info, mapped(path)), truth)
+        info = replace(info, build_s=time.perf_counter() - started)
+        return _committed(collection, info, path, slots, truth)
 
 
 def _renewed(
@@ -146,20 +151,21 @@ def _renewed(
     moved = _moved(old, kept, states)
     truth = Truth.read(folder / files.truth).moved(moved)
     info = replace(old, parts=states, fingerprint=collection.fingerprint())
-    path = _temporary(collection)
-    if old.kind == "hnsw":
-        filling: Filling | Graph = Graph(path, in_memory(folder / files.name))
-    else:
-        source = Old(folder / files.name, files.slots, moved)
-        filling = Filling(path, emptied(mapped(source.path)), total, _work_bytes(info), source)
-    slots = _fill(filling, parts, kept, truth, on_progress)
-    index = Index(info, mapped(path))
-    info = _measured(index, truth, info.parameters)
-    if info.recall < info.min_recall:
-        info = _tuned(index, truth)
-        if info.recall < info.min_recall <= old.recall:
-            return None
-    return _committed(collection, info, slots, truth)
+    source = Old(local_copy(folder / files.name, files.sha256), files.slots, moved)
+    with _work_file(collection) as path:
+        filling: Filling | Graph
+        if old.kind == "hnsw":
+            filling = Graph(path, in_memory(source.path))
+        else:
+            filling = Filling(path, emptied(mapped(source.path)), total, _work_bytes(info), source)
+        slots = _fill(filling, parts, kept, truth, on_progress)
+        index = Index(info, mapped(path))
+        info = _measured(index, truth, info.parameters)
+        if info.recall < info.min_recall:
+            info = _tuned(index, truth)
+            if info.recall < info.min_recall <= old.recall:
+                return None
+        return _committed(collection, info, path, slots, truth)
 
 
 def _fill(
@@ -308,27 +314,45 @@ def _work_bytes(info: IndexInfo) -> int:
 
 def _part_states(collection: Collection) -> list[list[Any]]:
     """Number, checksum and rows of each part, from the footers."""
-    return [[part.number, part.checksum(), part.num_rows()] for part in collection.parts()]
+
+    def state(part: Part) -> list[Any]:
+        return [part.number, part.checksum(), part.num_rows()]
+
+    return list(each(collection.parts(), state, collection.path))
 
 
-def _temporary(collection: Collection) -> Path:
-    path = json_path(collection).with_name("index.faiss" + TEMPORARY_SUFFIX)
-    path.parent.mkdir(exist_ok=True)
-    return path
+@contextmanager
+def _work_file(collection: Collection) -> Iterator[Path]:
+    """A path on this machine for an index in the making."""
+    folder = json_path(collection).parent
+    if is_remote(folder):
+        with tempfile.TemporaryDirectory() as work:
+            yield Path(work) / f"index.faiss{TEMPORARY_SUFFIX}"
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        yield folder / f"index.faiss{TEMPORARY_SUFFIX}"
+    except OSError as error:
+        raise storage_error(folder, error) from error
 
 
-def _committed(collection: Collection, info: IndexInfo, slots: list[Slot], truth: Truth) -> IndexInfo:
+def _committed(
+    collection: Collection, info: IndexInfo, written: Path, slots: list[Slot], truth: Truth
+) -> IndexInfo:
     """Give the file its name, and name it in the JSON; returns the info with its size."""
-    written = _temporary(collection)
-    sha256 = file_sha256(written)
-    path = written.with_name(f"index-{sha256[:12]}.faiss")
-    truth_path = path.with_suffix(".npz")
-    truth.write(truth_path)
+    sha256, truth_bytes = file_sha256(written), truth.to_bytes()
     info = replace(info, bytes=written.stat().st_size)
+    path = json_path(collection).with_name(f"index-{sha256[:12]}.faiss")
+    truth_path = path.with_name(f"index-{sha256[:12]}.npz")
     files = IndexFiles(
         path.name, info.bytes, slots, fixed_sha256(written, slots, info.count), sha256,
-        truth_path.name, file_sha256(truth_path),
+        truth_path.name, hashlib.sha256(truth_bytes).hexdigest(),
     )  # fmt: skip
-    written.replace(path)
+    write_bytes(truth_path, truth_bytes)
+    if is_remote(path):
+        with replacing(path) as target, written.open("rb") as source:
+            shutil.copyfileobj(source, target)
+    else:
+        written.replace(path)
     commit(collection, info, files)
     return info

@@ -134,7 +134,7 @@ def with_rows(codes: Any, rows: NDArray[np.int64]) -> Any:
 def rows_within(index: Any, count: int) -> bool:
     """Whether all row numbers in the lists are below `count`; others would be read out of bounds."""
     candidates, _ = levels(index)
-    lists = getattr(candidates, "invlists", None)
+    lists: Any = getattr(candidates, "invlists", None)
     for one in range(candidates.nlist if lists else 0):
         if size := lists.list_size(one):
             rows = faiss().rev_swig_ptr(lists.get_ids(one), size).view(np.uint64)

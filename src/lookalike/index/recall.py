@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.files import write_bytes
 from lookalike.parts import Part
 
 NEIGHBOURS = 10  # recall is that of the ten nearest
@@ -82,14 +81,14 @@ class Truth:
                 shares.append(np.isin(answer[answer != own][:depth], true).sum() / depth)
         return np.array(shares or [1.0])
 
-    def write(self, path: Path) -> None:
+    def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
         np.savez(buffer, queries=self.queries, rows=self.rows, near=self.near, scores=self.scores)
-        write_bytes(path, buffer.getvalue())
+        return buffer.getvalue()
 
     @staticmethod
     def read(path: Path) -> Truth:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return Truth(**arrays)
 
 
