@@ -29,7 +29,6 @@ ORDER = [
     "background",
     "reconcile",
     "builder",
-    "indexing",
     "index",
     "vectors",
     "vector_files",
