@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ from lookalike.acquire.status import (
     write_status,
 )
 from lookalike.errors import ImageError
-from lookalike.fetch import FetchError, FetchOptions
+from lookalike.fetch import Fetched, FetchError, FetchOptions
 from lookalike.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
 
@@ -46,8 +46,12 @@ SHARD_SIZE = 1000
 _OPEN_SHARDS = 4
 _REPORT_EVERY_S = 0.5
 
-# What is written beside each image, of its row in the status table.
-_BESIDE = ("url", "width", "height", "original_width", "original_height", "sha256")
+# So many tasks for each connection: URLs whose host is busy wait without keeping others from their turn.
+_WINDOW = 16
+
+# What is known of an image; it is written beside it, with its URL.
+_OF_IMAGE = ("width", "height", "original_width", "original_height", "sha256")
+_BESIDE = ("url", *_OF_IMAGE)
 
 OnProgress = Callable[[DownloadReport], None]
 Chunks = Iterator[tuple[Chunk, Sequence[bool]]]
@@ -91,10 +95,6 @@ def download(
     return run.report()
 
 
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
 class _Shard:
     """A shard that is being filled: images go to its file as they come, rows wait for the commit."""
 
@@ -128,11 +128,10 @@ class _Shard:
         self._stack.close()
         write_status(self._output.status(self.chunk.number), self.chunk, self._rows, self._columns)
 
-    def abandon(self) -> None:
-        """Remove what is written; does nothing after a commit."""
-        error = InterruptedError("abandoned")
-        with self._stack:  # the file removes itself when it sees an error
-            raise error
+    def abandon(self, error: BaseException) -> None:
+        """Remove what is written."""
+        with suppress(BaseException):  # the file sees the error, removes itself and hands the error on
+            self._stack.__exit__(type(error), error, error.__traceback__)
 
 
 class _Run:
@@ -145,5 +144,89 @@ class _Run:
         self._decoders = ThreadPoolExecutor(threads, "decode")
         self._tally = Tally()
         self._fetcher = Fetcher(options)
-        self._window = asyncio.Semaphore(16 * options.concurrency)
-        self._open_shards = asyncio.Semaphore(_OPEN_SHARDS)
+        self._window = asyncio.Semaphore(_WINDOW * options.concurrency)
+        self._may_open = asyncio.Semaphore(_OPEN_SHARDS)
+        self._open: set[_Shard] = set()
+
+    def report(self) -> DownloadReport:
+        return self._tally.report(self._fetcher.slowest_hosts())
+
+    async def all(self, chunks: Chunks, on_progress: OnProgress | None) -> None:
+        """Every chunk; an exception of any task stops all of them."""
+        try:
+            async with self._fetcher, asyncio.TaskGroup() as tasks:
+                reporting = tasks.create_task(self._report_now_and_then(on_progress))
+                async with asyncio.TaskGroup() as fetches:
+                    while following := await asyncio.to_thread(next, chunks, None):
+                        await self._begin(*following, fetches)
+                reporting.cancel()
+        except BaseException as error:
+            for shard in self._open:
+                shard.abandon(error)
+            raise
+        finally:
+            self._decoders.shutdown(cancel_futures=True)
+
+    async def _begin(self, chunk: Chunk, duplicate: Sequence[bool], tasks: asyncio.TaskGroup) -> None:
+        """Start a task for each URL of a chunk, as the window has room."""
+        await self._may_open.acquire()
+        shard = _Shard(self._output, chunk, self._columns)
+        self._open.add(shard)
+        for index, (url, _) in enumerate(chunk.rows):
+            if duplicate[index]:
+                await self._finish(shard, index, {"status": DUPLICATE})
+            else:
+                await self._window.acquire()
+                tasks.create_task(self._one(shard, index, url))
+
+    async def _one(self, shard: _Shard, index: int, url: str) -> None:
+        """A URL from the network to its row."""
+        try:
+            async with self._fetcher.fetching(url) as fetched:  # its slot is held: bodies are bounded
+                outcome, data = await self._decoded(fetched)
+            received = len(fetched.data)
+        except FetchError as error:
+            outcome, data, received = _failed(error.kind, error, error.http_status), None, 0
+        finally:
+            self._window.release()
+        await self._finish(shard, index, outcome, data, received)
+
+    async def _decoded(self, fetched: Fetched) -> tuple[dict[str, Any], bytes | None]:
+        loop = asyncio.get_running_loop()
+        try:
+            image = await loop.run_in_executor(self._decoders, self._resize, fetched.data)
+        except (ImageError, MemoryError) as error:
+            return _failed("image", error, fetched.http_status), None
+        facts = {name: getattr(image, name) for name in _OF_IMAGE}
+        return {**facts, "status": SUCCESS, "http_status": 200, "bytes": len(image.data)}, image.data
+
+    async def _finish(
+        self,
+        shard: _Shard,
+        index: int,
+        outcome: dict[str, Any],
+        data: bytes | None = None,
+        received: int = 0,
+    ) -> None:
+        """Record a row; the last one commits the shard."""
+        self._tally.add(outcome, received)
+        shard.add(index, outcome, data)
+        if not shard.left:
+            self._open.remove(shard)
+            await asyncio.to_thread(shard.commit)
+            self._may_open.release()
+
+    async def _report_now_and_then(self, on_progress: OnProgress | None) -> None:
+        while on_progress:
+            await asyncio.sleep(_REPORT_EVERY_S)
+            on_progress(self.report())
+
+
+def _failed(kind: str, error: BaseException, http_status: int | None) -> dict[str, Any]:
+    message = str(error) or "too large for the memory of this machine"
+    return {"status": FAILED, "error": kind, "error_message": message, "http_status": http_status}
+
+
+def _first(error: BaseException) -> BaseException:
+    """An error of a task without the groups around it."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

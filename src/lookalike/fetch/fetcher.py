@@ -93,6 +93,10 @@ class Fetcher:
         finally:
             self._slots.release()
 
+    def slowest_hosts(self, count: int = 5) -> list[tuple[str, float]]:
+        """Hosts with the mean seconds that their requests took, the slowest first."""
+        return self._hosts.slowest(count)
+
     async def _robots_txt(self, url: URL) -> Fetched:
         fetched = await self._with_retries(url, _ROBOTS_BYTES, is_robots=True)
         self._slots.release()
@@ -127,7 +131,10 @@ class Fetcher:
                 except BaseException:
                     self._slots.release()
                     raise
-            left_s -= time.monotonic() - started_s
+                finally:
+                    took_s = time.monotonic() - started_s
+                    self._hosts.took(host, took_s)
+            left_s -= took_s
         raise FetchError("redirect", f"more than {self.options.max_redirects} redirects")
 
     async def _get(self, url: URL, timeout_s: float, max_bytes: int) -> Fetched:

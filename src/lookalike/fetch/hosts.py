@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from heapq import nlargest
 
 from lookalike.fetch.outcomes import FetchError
 
@@ -23,6 +24,8 @@ class _Host:
     interval_s: float
     free_at_s: float = 0.0
     users: int = 0
+    requests: int = 0
+    busy_s: float = 0.0
 
 
 class Hosts:
@@ -48,6 +51,17 @@ class Hosts:
                 yield
         finally:
             host.users -= 1
+
+    def took(self, name: str, seconds: float) -> None:
+        """Note how long a request has taken."""
+        host = self._host(name)
+        host.requests += 1
+        host.busy_s += seconds
+
+    def slowest(self, count: int) -> list[tuple[str, float]]:
+        """Hosts with the mean seconds that their requests took, the slowest first."""
+        means = ((name, one.busy_s / one.requests) for name, one in self._hosts.items() if one.requests)
+        return nlargest(count, means, key=lambda mean: mean[1])
 
     def pause(self, name: str, seconds: float) -> None:
         """No request to the host for so long."""
