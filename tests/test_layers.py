@@ -24,6 +24,7 @@ ORDER = [
     "listing",
     "acquire",
     "collection",
+    "background",
     "reconcile",
     "builder",
     "indexing",

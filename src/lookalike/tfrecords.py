@@ -67,7 +67,7 @@ def read_record(file: BinaryIO, place: slice) -> bytes:
     return data
 
 
-def encode_example(features: Mapping[str, Sequence[bytes] | Sequence[int] | Sequence[float]]) -> bytes:
+def encode_example(features: Mapping[str, Sequence[bytes | int | float]]) -> bytes:
     """A `tf.train.Example`; floats are stored in 32 bits, whole numbers in 64."""
     entries = b"".join(
         _field(1, _field(1, name.encode()) + _field(2, _feature(values))) for name, values in features.items()
@@ -134,7 +134,7 @@ def _fields(file: BinaryIO, message: slice) -> Iterator[tuple[int, slice | int]]
 
 
 def _masked(data: bytes) -> int:
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
@@ -153,11 +153,13 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
-def _feature(values: Sequence[bytes] | Sequence[int] | Sequence[float]) -> bytes:
-    if all(isinstance(value, bytes) for value in values):
-        return _field(_BYTES_LIST, b"".join(_field(1, value) for value in values))
-    if all(isinstance(value, int) for value in values):
-        return _field(_INT64_LIST, _field(1, b"".join(_varint(int(value)) for value in values)))
+def _feature(values: Sequence[bytes | int | float]) -> bytes:
+    strings = [value for value in values if isinstance(value, bytes)]
+    if len(strings) == len(values):
+        return _field(_BYTES_LIST, b"".join(_field(1, value) for value in strings))
+    numbers = [value for value in values if isinstance(value, int)]
+    if len(numbers) == len(values):
+        return _field(_INT64_LIST, _field(1, b"".join(map(_varint, numbers))))
     return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(values)}f", *values)))
 
 

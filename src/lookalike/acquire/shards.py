@@ -10,8 +10,8 @@
 | `parquet` | a row an image: `path`, the metadata, and `image` as Hugging Face's struct of bytes and path |
 | `folder` | the same rows without the image, which is a file of its own at `out/PATH` |
 
-A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have to be
-unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types that `types` declares.
+A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have to
+be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -99,7 +99,7 @@ def _tfrecord(path: Path, types: Types) -> Iterator[Add]:
     """The features of the original image_embeddings library, then the metadata."""
 
     def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
-        described = {
+        described: dict[str, Sequence[bytes | int | float]] = {
             name: [value if isinstance(value, int | float) else str(value).encode()]
             for name, value in _present(metadata).items()
         }

@@ -24,6 +24,7 @@ COMMANDS = {
     "download": "download",
     "index": "index",
     "import": "import_",
+    "pack": "pack",
     "info": "info",
     "failures": "failures",
     "verify": "verify",
