@@ -1,10 +1,10 @@
 """The folder that a download writes: whose it is, how its shards are called, and what a kill left there.
 
-    shards/
-      download.json     how the images are made; a later run has to make them the same way
-      00000.tar         images
-      00000.parquet     one row for every URL of the shard; it is what commits the shard
-      report.json       of the last run
+shards/
+  download.json     how the images are made; a later run has to make them the same way
+  00000.tar         images
+  00000.parquet     one row for every URL of the shard; it is what commits the shard
+  report.json       of the last run
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
     another = "give another folder"
     if path.exists() and not path.is_dir():
         raise LookalikeError(f"{path} is a file", another)
-    if not path.is_dir() or all(entry.name in (LOCK, MANIFEST + TEMPORARY_SUFFIX) for entry in path.iterdir()):
+    if not path.is_dir() or all(
+        entry.name in (LOCK, MANIFEST + TEMPORARY_SUFFIX) for entry in path.iterdir()
+    ):
         return
     try:
         found = json.loads((path / MANIFEST).read_bytes())

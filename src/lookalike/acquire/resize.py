@@ -14,6 +14,7 @@ from lookalike.images import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpe
 MODES = ("keep", "border", "crop", "none")
 JPEG_QUALITY = 90
 
+
 @dataclass(frozen=True, slots=True)
 class Resized:
     """An encoded image, its size and the original's in pixels, upright."""

@@ -65,8 +65,8 @@ class Finished:
 
 
 def column_name(name: str) -> str:
-    """What a column of the list is called in the table: those of the status itself go before."""
-    return f"list_{name}" if name in _NAMES else name
+    """What a column of the list is called in the table: the names of the status are taken."""
+    return f"{name}_" if name in _NAMES else name
 
 
 def write_status(
@@ -84,7 +84,9 @@ def write_status(
 
 def status_files(folder: Path) -> dict[int, Path]:
     """The status table of each committed shard, by number."""
-    found = {int(match[1]): path for path in folder.glob("*.parquet") if (match := _NAME.fullmatch(path.name))}
+    found = {
+        int(match[1]): path for path in folder.glob("*.parquet") if (match := _NAME.fullmatch(path.name))
+    }
     return dict(sorted(found.items()))
 
 
@@ -102,7 +104,9 @@ def chunks_left(
     while True:
         known = finished.get(first_row)
         at = bisect(starts, first_row)
-        size = known.rows if known else min([shard_size, *(start - first_row for start in starts[at : at + 1])])
+        size = (
+            known.rows if known else min([shard_size, *(start - first_row for start in starts[at : at + 1])])
+        )
         chunk = Chunk(number, _take(rows, size), first_row)
         if known and _checksum(chunk.rows) != known.urls_sha256:
             raise LookalikeError(

@@ -28,7 +28,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
-        "as 's/{000..099}.tar'; - for paths on the standard input; hf:OWNER/NAME or tfds:NAME",
+        "as 's/{000..099}.tar'; a list of URLs (.txt, .csv, .jsonl, ...); - for paths on the standard input; hf:OWNER/NAME or tfds:NAME",
     )
     parser.add_argument(
         "--label",
@@ -40,7 +40,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, if not found"
+        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, or the URLs"
     )
     parser.add_argument("--name-column", metavar="NAME", help="and what holds their names")
 

@@ -11,16 +11,17 @@ from lookalike.fetch.outcomes import Fetched, FetchError, FetchOptions
 
 
 class BlockingFetcher:
-    """Fetches for any number of threads, from an event loop in a thread of its own, until it is closed."""
+    """Fetches for any number of threads, from an event loop in a thread of its own, until it is closed.
+
+    The thread starts with the first fetch.
+    """
 
     def __init__(self, options: FetchOptions = FetchOptions()) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, args=(options,), name="fetcher", daemon=True)
-        self._ready = threading.Event()
-        self._closed = False
+        self.options = options
         self._lock = threading.Lock()
-        self._thread.start()
-        self._ready.wait()
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
 
     def fetch(self, url: str) -> Fetched:
         """The body behind a URL; raises `FetchError`, of the kind `stopped` when it is closed meanwhile."""
@@ -28,6 +29,8 @@ class BlockingFetcher:
         with self._lock:  # what is handed over before the stop is cancelled by it, nothing comes after
             if self._closed:
                 raise stopped
+            if self._thread is None:
+                self._start()
             future = asyncio.run_coroutine_threadsafe(self._fetcher.fetch(url), self._loop)
         try:
             return future.result()
@@ -40,16 +43,19 @@ class BlockingFetcher:
             if self._closed:
                 return
             self._closed = True
+            if self._thread is None:
+                return
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
-    def _run(self, options: FetchOptions) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve(options))
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fetch", daemon=True)
+        self._thread.start()
+        self._ready.wait()
 
-    async def _serve(self, options: FetchOptions) -> None:
-        """Until `close`; the runner then cancels the fetches that are left."""
-        self._stop = asyncio.Event()
-        async with Fetcher(options) as self._fetcher:
+    async def _serve(self) -> None:
+        """Until `close`; the fetches that are left are cancelled then."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with Fetcher(self.options) as self._fetcher:
             self._ready.set()
             await self._stop.wait()

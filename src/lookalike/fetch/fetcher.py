@@ -1,7 +1,7 @@
 """Fetches URLs over HTTP, many at once: guarded, polite and bounded in bytes and time.
 
-    async with Fetcher(FetchOptions()) as fetcher:
-        fetched = await fetcher.fetch("https://example.org/a.jpg")
+async with Fetcher(FetchOptions()) as fetcher:
+    fetched = await fetcher.fetch("https://example.org/a.jpg")
 """
 
 from __future__ import annotations
@@ -218,7 +218,9 @@ def _as_fetch_error(error: Any) -> FetchError:
     """The kind of a client's error; a connection that broke is worth another try."""
     text = str(error) or type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return FetchError("dns", f"{error.host} cannot be resolved: {error.os_error.strerror or error.os_error}")
+        return FetchError(
+            "dns", f"{error.host} cannot be resolved: {error.os_error.strerror or error.os_error}"
+        )
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return FetchError("invalid-url", text)
     if isinstance(error, aiohttp.ClientConnectorError):

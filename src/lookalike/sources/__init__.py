@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lookalike.errors import SourceError
+from lookalike.fetch import FetchOptions
 from lookalike.samples import Failure, Sample
 from lookalike.sources.addresses import expand, is_pattern, kind_of, shards_below
 from lookalike.sources.described import described
 from lookalike.sources.folder import Folder
 from lookalike.sources.paths import read_paths
 from lookalike.sources.shards import Columns, Shards
+from lookalike.sources.url_lists import is_url_list, open_url_list
 
 
 class Source(Protocol):
@@ -38,14 +40,30 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SlowSource(Source, Protocol):
+    """A source whose samples wait for the network: `read_ahead` of them are worth reading at once."""
+
+    @property
+    def read_ahead(self) -> int: ...
+
+    def close(self) -> None:
+        """End the readings that are under way; they raise."""
+        ...
+
+
 def open_source(
-    address: str | Path, image_column: str | None = None, name_column: str | None = None
+    address: str | Path,
+    image_column: str | None = None,
+    name_column: str | None = None,
+    fetch: FetchOptions = FetchOptions(),
 ) -> Source:
     """The source at an address; raises `SourceError` where there is none.
 
     An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
     with brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or
-    `tfds:NAME`. The columns are those of shards that hold an image and its name, where these cannot be told.
+    `tfds:NAME`, or a list of URLs, which are fetched as `fetch` says. The columns are those that hold an image
+    (or its URL) and its name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -61,11 +79,16 @@ def open_source(
             return Shards(text, path, tuple(shards), columns, whole=True)
         return described(Folder(path))
     if path.exists():
+        if is_url_list(path, image_column):
+            from lookalike.fetch.blocking import BlockingFetcher
+            from lookalike.sources.urls import Urls
+
+            return Urls(open_url_list(path, image_column), BlockingFetcher(fetch))
         if kind_of(path) is None:
             raise SourceError(
                 f"{path} is a file, and no shard of images",
-                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, - for a list of paths, "
-                "hf:NAME or tfds:NAME",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv, "
+                ".jsonl, …), - for a list of paths, hf:NAME or tfds:NAME",
             )
         return Shards(text, path.parent, (path,), columns)
     return _pattern(text, columns)

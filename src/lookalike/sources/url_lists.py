@@ -63,9 +63,15 @@ class UrlList:
                 yield _clean(str(url or "").strip()), metadata
 
 
-def is_url_list(name: str) -> bool:
-    """Whether a file's name is that of a list; a Parquet file may be one, or hold images."""
-    return _format(name)[0] in ("txt", "csv", "tsv", "json", "jsonl")
+def is_url_list(path: Path, url_column: str | None = None) -> bool:
+    """Whether a file is a list by its name; a Parquet file is one where it has URLs and no bytes."""
+    kind = _format(path.name)[0]
+    if kind != "parquet":
+        return kind is not None
+    types = _column_types(str(path))
+    if any(pa.types.is_nested(type_) or "binary" in str(type_) for type_ in types.values()):
+        return False
+    return (url_column or _guessed(list(types))) in types
 
 
 def open_url_list(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_json, positive, size
+from lookalike.cli.arguments import add_json, positive
+from lookalike.cli.network import add_network, fetch_options
 
 SUMMARY = "download images from a list of URLs into shards; goes on where it stopped"
 EXAMPLE = "lookalike download urls.csv shards/ --url-column url --metadata-columns caption,license --size 256"
@@ -29,13 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--shard-size", type=positive, default=1000, metavar="N", help="URLs a shard (1000)")
     _add_images(parser)
-    _add_network(parser)
+    add_network(parser)
     add_json(parser)
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("images")
-    group.add_argument("--size", type=positive, metavar="PX", help="resize to this (default: kept as they are)")
+    group.add_argument(
+        "--size", type=positive, metavar="PX", help="resize to this (default: kept as they are)"
+    )
     group.add_argument(
         "--resize",
         choices=["keep", "border", "crop", "none"],
@@ -46,25 +49,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
     group.add_argument("--max-megapixels", type=float, default=200.0, metavar="MP", help="(default: 200)")
     group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("network")
-    group.add_argument("--concurrency", type=positive, default=64, metavar="N", help="requests at once (64)")
-    group.add_argument("--per-host", type=positive, default=4, metavar="N", help="of them to one host (4)")
-    group.add_argument(
-        "--rate", type=float, default=10.0, metavar="R", help="requests a second to one host (10; 0: no limit)"
-    )
-    group.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds for a URL (30)")
-    group.add_argument("--max-bytes", type=size, default=32_000_000, metavar="B", help="of an image (32MB)")
-    group.add_argument("--max-redirects", type=int, default=5, metavar="N", help="(default: 5)")
-    group.add_argument(
-        "--allow-private", action="store_true", help="fetch from private and loopback addresses too"
-    )
-    group.add_argument(
-        "--ignore-robots", action="store_true", help="do not ask robots.txt, nor heed X-Robots-Tag"
-    )
-    group.add_argument("--user-agent", metavar="TEXT", help="say who you are (default: lookalike/VERSION)")
 
 
 def _names(text: str) -> list[str]:
@@ -78,19 +62,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.acquire.resize import Resize
     from lookalike.cli.live import DownloadTable, summary
     from lookalike.cli.output import print_json, say
-    from lookalike.fetch import USER_AGENT, FetchOptions
 
-    fetch = FetchOptions(
-        concurrency=options.concurrency,
-        per_host=options.per_host,
-        rate=options.rate,
-        timeout_s=options.timeout,
-        max_bytes=options.max_bytes,
-        max_redirects=options.max_redirects,
-        allow_private=options.allow_private,
-        ignore_robots=options.ignore_robots,
-        user_agent=options.user_agent or USER_AGENT,
-    )
     with DownloadTable() as table:
         report = download(
             options.source,
@@ -99,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             metadata_columns=options.metadata_columns,
             format=options.format,
             resize=Resize(options.size, options.resize, options.enlarge, options.max_megapixels),
-            fetch=fetch,
+            fetch=fetch_options(options),
             shard_size=options.shard_size,
             count=options.count,
             retry_failed=options.retry_failed,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lookalike.cli.arguments import add_page, add_source
+from lookalike.cli.network import add_network
 
 SUMMARY = "build what is new, then serve; the same as: lookalike FOLDER"
 EXAMPLE = "lookalike open photos/"
@@ -13,6 +14,7 @@ EXAMPLE = "lookalike open photos/"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_network(parser)
     add_page(parser)
 
 
