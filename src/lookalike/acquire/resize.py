@@ -31,7 +31,7 @@ class Resized:
 class Resize:
     """How images are resized.
 
-    `keep`: the shorter side becomes `size_px`, which is what a network that sees a square needs. `border`: the
+    `keep`: the shorter side becomes `size_px`, which is what a network sees. `border`: the
     longer side does, and white makes it a square. `crop`: the central square, of `size_px`. `none`, and
     whatever `size_px` is None: as they are. Nothing is enlarged unless `enlarge`.
     """

@@ -39,7 +39,7 @@ def check_url(url: str | URL) -> URL:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's: not private, loopback, link-local, multicast or reserved."""
+    """Whether an IP address is one of the internet's: not private, loopback, link-local or reserved."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

@@ -29,7 +29,7 @@ class _Host:
 
 
 class Hosts:
-    """At most `per_host` requests at once and `rate` a second to each host, none while it asks for a pause."""
+    """At most `per_host` requests at once and `rate` a second to each host, none while it wants a pause."""
 
     def __init__(self, per_host: int, rate: float) -> None:
         self._per_host = per_host

@@ -46,7 +46,8 @@ class FetchError(LookalikeError):
     """A URL that could not be fetched.
 
     `kind` is one of: `invalid-url`, `private-address`, `dns`, `connect`, `disconnected`, `timeout`,
-    `redirect`, `http-404` (with the status), `busy` (429 or 503), `robots`, `too-large`, `encoding`, `stopped`.
+    `redirect`, `http-404` (with the status), `busy` (429 or 503), `robots`, `too-large`, `encoding`,
+    `stopped`.
     `retry_after_s` is what the host asked for, 0 where it left that open; None where trying again is no use.
     """
 

@@ -15,7 +15,7 @@ from lookalike.fetch.outcomes import Fetched, FetchError
 # The name in a robots.txt that speaks to this program.
 TOKEN = "lookalike"
 
-# What an answer may say of itself that an image collection has to respect; `none` is short for noindex, nofollow.
+# What an answer may say of itself that a collection of images has to respect; `none` includes noindex.
 _REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 
 _MAX_ORIGINS = 2_000
@@ -64,7 +64,8 @@ class Robots:
             rules = Protego.parse(fetched.data.decode("utf-8", "replace"))
         except FetchError as error:
             rules = error
-            if error.kind == "redirect" or 400 <= (error.http_status or 0) < 500 and error.kind != "busy":
+            missing = 400 <= (error.http_status or 0) < 500 and error.kind != "busy"
+            if missing or error.kind == "redirect":
                 rules = None
             elif error.http_status:
                 text = f"robots.txt of {origin.host} cannot be read: {error.message}"
@@ -78,8 +79,9 @@ def check_tags(values: Iterable[str]) -> None:
     for value in values:
         agent = TOKEN
         for part in value.lower().split(","):
-            name, colon, rest = part.partition(":")
-            if colon and name.strip() != "unavailable_after":
-                agent, part = name.strip(), rest
-            if agent == TOKEN and part.strip() in _REFUSALS:
-                raise FetchError("robots", f"the answer's X-Robots-Tag says {part.strip()}")
+            before, colon, after = (text.strip() for text in part.partition(":"))
+            directive = after if colon else before
+            if colon and before != "unavailable_after":
+                agent = before
+            if agent == TOKEN and directive in _REFUSALS:
+                raise FetchError("robots", f"the answer's X-Robots-Tag says {directive}")

@@ -80,18 +80,22 @@ def open_source(
         return described(Folder(path))
     if path.exists():
         if is_url_list(path, image_column):
-            from lookalike.fetch.blocking import BlockingFetcher
-            from lookalike.sources.urls import Urls
-
-            return Urls(open_url_list(path, image_column), BlockingFetcher(fetch))
+            return _urls(path, image_column, fetch)
         if kind_of(path) is None:
             raise SourceError(
                 f"{path} is a file, and no shard of images",
-                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv, "
-                ".jsonl, …), - for a list of paths, hf:NAME or tfds:NAME",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
+                "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
             )
         return Shards(text, path.parent, (path,), columns)
     return _pattern(text, columns)
+
+
+def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
+    from lookalike.fetch.blocking import BlockingFetcher
+    from lookalike.sources.urls import Urls
+
+    return Urls(open_url_list(path, url_column), BlockingFetcher(fetch))
 
 
 def _pattern(address: str, columns: Columns) -> Shards:

@@ -1,4 +1,4 @@
-"""Lists of URLs with columns of metadata, read a row at a time: ten million rows take no more memory than ten.
+"""Lists of URLs with columns of metadata, read a row at a time: ten million take no more memory than ten.
 
 The name tells the format: txt, csv, tsv, json (an array), jsonl or parquet; all but Parquet, which is
 compressed inside, may end in .gz, .bz2, .xz or .zst too. `-` is the standard input, a URL a line.
@@ -48,7 +48,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class UrlList:
-    """A list at `address`; `columns` are those of its metadata, as they are called there, with their types."""
+    """A list at `address`; `columns` are those of its metadata with their types."""
 
     address: str
     url_column: str

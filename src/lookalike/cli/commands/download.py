@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a list of URLs: txt, csv, tsv, json, jsonl (each also .gz, .bz2, .xz, .zst) or parquet; - for a "
-        "URL a line on the standard input; tfds:NAME or hf:OWNER/NAME for a data set",
+        help="a list of URLs: txt, csv, tsv, json, jsonl (each also .gz, .bz2, .xz, .zst) or parquet; - for "
+        "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set",
     )
     parser.add_argument("out", metavar="OUT", help="the folder of the shards")
     parser.add_argument("--url-column", metavar="NAME", help="(default: url, or the like)")
