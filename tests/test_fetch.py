@@ -145,7 +145,9 @@ class Rebinding(aiohttp.abc.AbstractResolver):
 
     asked = 0
 
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[dict[str, object]]:
+    async def resolve(
+        self, host: str, port: int = 0, family: int = socket.AF_INET
+    ) -> list[dict[str, object]]:
         self.asked += 1
         found = {"hostname": host, "host": "127.0.0.1", "port": port}
         return [{**found, "family": socket.AF_INET, "proto": 0, "flags": 0}]

@@ -25,7 +25,7 @@ def jpeg(seed: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:
 
 @dataclass
 class Web:
-    """A running server. `asked` counts paths; `most_at_once` is the largest number of requests in progress."""
+    """A running server. `asked` counts paths; `most_at_once` the most requests in progress."""
 
     url: str = ""
     asked: Counter[str] = field(default_factory=Counter)
@@ -37,36 +37,27 @@ class Web:
     closed: asyncio.Event | None = None
 
     async def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the plain answers."""
+        """Status, headers and body of the plain answers: /NAME/REST."""
         name, _, rest = path.lstrip("/").partition("/")
-        if name == "robots.txt":
-            return (200, {}, self.robots) if self.robots is not None else (404, {}, b"")
+        if name == "robots.txt" and self.robots is not None:
+            return 200, {}, self.robots
         if name == "ok":  # /ok/SEED.jpg
             await asyncio.sleep(self.delay_s)
             return 200, {"Content-Type": "image/jpeg"}, jpeg(int(rest.partition(".")[0]))
-        if name == "large":
-            return 200, {}, jpeg(1, (400, 300))
-        if name == "html.jpg":
-            return 200, {"Content-Type": "image/jpeg"}, HTML
-        if name == "loop":
-            return 302, {"Location": f"/loop/{int(rest or 0) + 1}"}, b""
-        if name == "to":  # /to/TARGET, the colon of the scheme as it is
-            return 302, {"Location": rest}, b""
-        if name == "status":
-            return int(rest), {}, b"no"
-        if name in ("busy", "unavailable"):  # once, then fine
-            if self.asked[path] == 1:
-                return (429, {"Retry-After": "1"}, b"") if name == "busy" else (503, {}, b"")
-            return 200, {}, jpeg(2)
-        if name == "tagged":
-            return 200, {"X-Robots-Tag": rest.replace("_", " ")}, jpeg(3)
-        if name == "bomb":
-            return 200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))
-        if name == "packed":
-            return 200, {"Content-Encoding": "gzip"}, gzip.compress(jpeg(4))
-        if name == "half.jpg":
-            return 200, {}, jpeg(5, (400, 300))[:3000]
-        return 404, {}, b"nothing here"
+        first = self.asked[path] == 1
+        made = {
+            "html.jpg": lambda: (200, {"Content-Type": "image/jpeg"}, HTML),
+            "half.jpg": lambda: (200, {}, jpeg(5, (400, 300))[:3000]),
+            "loop": lambda: (302, {"Location": f"/loop/{int(rest) + 1}"}, b""),
+            "to": lambda: (302, {"Location": rest}, b""),
+            "status": lambda: (int(rest), {}, b"no"),
+            "busy": lambda: (429, {"Retry-After": "1"}, b"") if first else (200, {}, jpeg(2)),
+            "unavailable": lambda: (503, {}, b"") if first else (200, {}, jpeg(2)),
+            "tagged": lambda: (200, {"X-Robots-Tag": rest.replace("_", " ")}, jpeg(3)),
+            "bomb": lambda: (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))),
+            "packed": lambda: (200, {"Content-Encoding": "gzip"}, gzip.compress(jpeg(4))),
+        }
+        return made.get(name, lambda: (404, {}, b"nothing here"))()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError), closing(writer):

@@ -94,9 +94,9 @@ def build(
 
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
-    and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how URLs
-    are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is called with
-    the numbers of images done and to do, `on_done` with the report.
+    and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
+    URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is
+    called with the numbers of images done and to do, `on_done` with the report.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
@@ -206,8 +206,8 @@ def _read_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, 
             reading.append(replace(sample, read=pool.submit(sample.read).result))
             if len(reading) > source.read_ahead:
                 yield reading.popleft()
-        while reading:
-            yield reading.popleft()
+        yield from reading
+        pool.shutdown()  # the last ones are being read still
     finally:
         source.close()
         pool.shutdown(cancel_futures=True)

@@ -38,8 +38,8 @@ class Output:
 
     @property
     def status_folder(self) -> Path:
-        """Beside the shards, unless these are Parquet files themselves or have one beside them."""
-        return self.path / "status" if self.format in ("parquet", "folder") else self.path
+        """Beside the shards, unless Parquet files are there already; readers pass over names with `_`."""
+        return self.path / "_status" if self.format in ("parquet", "folder") else self.path
 
     def shard(self, number: int) -> Path:
         return shard_path(self.path, number, self.format)

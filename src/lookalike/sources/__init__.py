@@ -62,8 +62,8 @@ def open_source(
 
     An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
     with brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or
-    `tfds:NAME`, or a list of URLs, which are fetched as `fetch` says. The columns are those that hold an image
-    (or its URL) and its name, where these cannot be told.
+    `tfds:NAME`, or a list of URLs, which are fetched as `fetch` says. The columns are those that hold an
+    image (or its URL) and its name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -74,13 +74,11 @@ def open_source(
         return datasets.open_dataset(text)
     path = Path(address)
     if path.is_dir():
-        shards = shards_below(path)
-        if shards:
-            return Shards(text, path, tuple(shards), columns, whole=True)
-        return described(Folder(path))
+        shards = tuple(shards_below(path))
+        return Shards(text, path, shards, columns, whole=True) if shards else described(Folder(path))
+    if path.exists() and is_url_list(path, image_column):
+        return _urls(path, image_column, fetch)
     if path.exists():
-        if is_url_list(path, image_column):
-            return _urls(path, image_column, fetch)
         if kind_of(path) is None:
             raise SourceError(
                 f"{path} is a file, and no shard of images",

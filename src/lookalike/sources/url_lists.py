@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -187,7 +187,7 @@ def _table(rows: Iterator[list[str]]) -> Iterator[Record]:
     names = [name.strip() for name in next(rows, [])]
     if names and "://" in names[0]:
         raise SourceError("the first line of the list is a URL, not the names of columns", "call it .txt")
-    return (dict(zip(names, row, strict=False)) for row in rows if row)
+    return (dict(zip(names, chain(row, repeat(None)), strict=False)) for row in rows if row)
 
 
 def _json_lines(text: TextIO) -> Iterator[Record]:

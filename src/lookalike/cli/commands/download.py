@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metadata-columns", metavar="A,B", type=_names, help="columns to keep (default: all; '' for none)"
     )
-    parser.add_argument("--format", choices=["tar", "parquet", "tfrecord", "folder"], default="tar")
+    parser.add_argument(
+        "--format", choices=["tar", "parquet", "tfrecord", "folder"], default="tar", help="(default: tar)"
+    )
     parser.add_argument("--count", type=positive, metavar="N", help="take the first N rows only")
     parser.add_argument(
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
