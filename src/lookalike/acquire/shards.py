@@ -10,8 +10,8 @@
 | `parquet` | a row an image: `path`, the metadata, and `image` as Hugging Face's struct of bytes and path |
 | `folder` | the same rows without the image, which is a file of its own at `out/PATH` |
 
-A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have to
-be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`.
+A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have
+to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _pattern(address: str, columns: Columns) -> Shards:
     shards = tuple(path for path in paths if kind_of(path))
     if not any(path.exists() for path in shards):
         raise SourceError(
-            f"there is no folder {address}" if not is_pattern(address) else f"no shards {address}"
+            f"there are no shards {address}" if is_pattern(address) else f"there is no folder {Path(address)}"
         )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):

@@ -15,8 +15,7 @@ _KINDS = {
     "tfrecord": re.compile(r"\.(tfrecords?|tfrec)(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
     "table": re.compile(r"\.(parquet|pq|arrow|feather)$", re.IGNORECASE),
 }
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 _WILDCARD = re.compile(r"[*?\[]")
 _MOST_NAMES = 1_000_000
 
@@ -37,7 +36,7 @@ def bare_name(name: str) -> str:
 
 def is_pattern(address: str) -> bool:
     """Whether an address has brace ranges or wildcards in it."""
-    return any(one.search(address) for one in (_RANGE, _CHOICE, _WILDCARD))
+    return bool(_BRACES.search(address) or _WILDCARD.search(address))
 
 
 def expand(pattern: str) -> list[Path]:
@@ -47,17 +46,18 @@ def expand(pattern: str) -> list[Path]:
 
 def expand_braces(text: str) -> list[str]:
     """`{000..099}` counts with leading zeros, `{a,b}` chooses; the first brace varies slowest."""
-    if match := _RANGE.search(text):
-        first, last = match[1], match[2]
+    match = _BRACES.search(text)
+    if match is None:
+        return [text]
+    first, last, choice = match.groups()
+    if choice is not None:
+        values = choice.split(",")
+    else:
         if abs(int(last) - int(first)) >= _MOST_NAMES:
             raise SourceError(f"{match[0]} stands for more than {_MOST_NAMES:,} shards")
         step = 1 if int(first) <= int(last) else -1
         numbers = range(int(first), int(last) + step, step)
         values = [f"{number:0{len(first) if first[0] == '0' else 0}d}" for number in numbers]
-    elif match := _CHOICE.search(text):
-        values = match[1].split(",")
-    else:
-        return [text]
     before, after = text[: match.start()], text[match.end() :]
     return [name for value in values for name in expand_braces(f"{before}{value}{after}")]
 

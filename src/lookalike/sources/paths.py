@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lookalike.samples import Failure, Sample
-from lookalike.sources.shards import shown
+from lookalike.sources.shards import folder_uri, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Paths:
 
     @property
     def uri(self) -> str:
-        return self.base.as_uri().rstrip("/") + "/"
+        return folder_uri(self.base)
 
     @property
     def scope(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class Shards:
     def uri(self) -> str:
         if len(self.paths) == 1 and not self.whole and not is_pattern(self.address):
             return shard_uri(self.paths[0])
-        return self.root.resolve().as_uri().rstrip("/") + "/"
+        return folder_uri(self.root)
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -115,6 +115,11 @@ def _reader(kind: str | None) -> Callable[[Shard], Iterator[Sample | Failure]]:
 
     readers = {"tar": tar.samples, "tfrecord": tfrecord.samples, "table": table.samples}
     return readers[kind or ""]
+
+
+def folder_uri(folder: Path) -> str:
+    """What the URIs of all files below a folder start with."""
+    return folder.resolve().as_uri().removesuffix("/") + "/"
 
 
 def shard_uri(path: Path) -> str:

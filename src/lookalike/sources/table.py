@@ -171,10 +171,14 @@ class _Recent:
             key = (group, image)
             if key not in self._groups:
                 self._groups[key] = _load(group, image)
+                self._drop_the_oldest()
             self._groups.move_to_end(key)
-            while len(self._groups) > 2 and sum(one.nbytes for one in self._groups.values()) > _KEPT_BYTES:
-                self._groups.popitem(last=False)
             return self._groups[key]
+
+    def _drop_the_oldest(self) -> None:
+        size = sum(one.nbytes for one in self._groups.values())
+        while len(self._groups) > 2 and size > _KEPT_BYTES:
+            size -= self._groups.popitem(last=False)[1].nbytes
 
 
 _recent = _Recent()

@@ -38,7 +38,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     with _lock:
-        unpacked = Path(_unpack(path).file.name).open("rb")
+        unpacked = open(_unpack(path).file.name, "rb")  # noqa: SIM115
     with unpacked:
         yield unpacked
 

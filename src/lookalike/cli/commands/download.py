@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
 from lookalike.cli.arguments import add_json, positive
 from lookalike.cli.network import add_network, fetch_options
@@ -88,7 +89,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _dataset(options: argparse.Namespace) -> int:
-    from lookalike.acquire.datasets import write_dataset
+    """A data set by name has no URLs to fetch one by one: its library gets it, and it is packed."""
+    from lookalike.acquire.pack import pack
+    from lookalike.cli.output import print_json, say
+    from lookalike.cli.progress import Progress
 
-    write_dataset(options.source, options.out, options.count, options.format)
-    return 0
+    with Progress("packing") as progress:
+        report = pack(
+            options.source,
+            options.out,
+            format=options.format,
+            images_per_shard=options.shard_size,
+            count=options.count,
+            on_progress=progress,
+        )
+    if options.json:
+        print_json({"out": options.out, **asdict(report)})
+    say(f"{report.images:,} images in {report.shards:,} shards, {report.bytes / 1e6:.1f} MB")
+    return 0 if report.images else 1
