@@ -249,6 +249,21 @@ def test_a_killed_download_goes_on_and_fetches_no_finished_shard_again(tmp_path,
         assert not list(out.glob("*.tmp"))
 
 
+def test_an_interrupted_download_leaves_finished_shards_and_its_report(tmp_path):
+    with web(delay_s=0.05) as site:
+        source, out = listed(tmp_path, *ok(site, *range(60)), f"{site.url}/never"), tmp_path / "out"
+        words = [sys.executable, "-m", "lookalike", "download", source, out, "--allow-private", "--rate", "0"]
+        process = subprocess.Popen([*map(str, words), "--shard-size", "6"], stderr=subprocess.DEVNULL)
+        while len(list(out.glob("*.parquet"))) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(20) == 130
+        assert not list(out.glob("*.tmp"))
+        assert {path.stem for path in out.glob("*.tar")} == {path.stem for path in out.glob("*.parquet")}
+        assert json.loads((out / "report.json").read_text())["succeeded"] >= 12
+
+
 def test_urls_come_from_the_standard_input_too(site, tmp_path):
     words = ("download", "-", tmp_path / "out", "--allow-private", "--rate", "0", "--json")
 

@@ -50,7 +50,7 @@ class Web:
             "half.jpg": lambda: (200, {}, jpeg(5, (400, 300))[:3000]),
             "loop": lambda: (302, {"Location": f"/loop/{int(rest) + 1}"}, b""),
             "to": lambda: (302, {"Location": rest}, b""),
-            "status": lambda: (int(rest), {}, b"no"),
+            "status": lambda: (int(rest[:3]), {}, b"no"),
             "busy": lambda: (429, {"Retry-After": "1"}, b"") if first else (200, {}, jpeg(2)),
             "unavailable": lambda: (503, {}, b"") if first else (200, {}, jpeg(2)),
             "tagged": lambda: (200, {"X-Robots-Tag": rest.replace("_", " ")}, jpeg(3)),
