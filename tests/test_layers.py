@@ -14,7 +14,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "lookalike"
 ORDER = [
     "errors",
     "samples",
+    "stores",
     "files",
+    "leases",
     "tfrecords",
     "images",
     "models",
@@ -129,6 +131,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("aiohttp", {"fetch"}),
         ("filelock", {"collection", "acquire"}),
         ("google_crc32c", {"tfrecords"}),
+        ("fsspec", {"stores"}),
         ("tqdm", {"cli"}),
         ("starlette", {"server"}),
         ("uvicorn", {"server"}),

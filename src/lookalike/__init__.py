@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lookalike' has no attribute {name!r}")
-    module, _, attribute = _PUBLIC[name].partition(".")
+    module, _, attribute = _PUBLIC[name].rpartition(".")
     return getattr(import_module(f"lookalike.{module}"), attribute)
 
 

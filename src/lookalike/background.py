@@ -19,6 +19,7 @@ from lookalike.collection import Collection
 from lookalike.errors import ModelError
 from lookalike.files import write_bytes
 from lookalike.parts import Part
+from lookalike.stores import each
 
 Floats = NDArray[np.float32]
 
@@ -111,7 +112,7 @@ def _sampled(collection: Collection) -> Background | None:
     count = len(collection)
     if count < 2:
         return None
-    vectors = np.concatenate(list(_some_rows(collection.parts(), count)))
+    vectors = np.concatenate(list(_some_rows(collection, count)))
     pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
     words = _word_vectors(collection)
     return Background(
@@ -121,13 +122,14 @@ def _sampled(collection: Collection) -> Background | None:
     )
 
 
-def _some_rows(parts: Sequence[Part], count: int) -> Iterator[Floats]:
+def _some_rows(collection: Collection, count: int) -> Iterator[Floats]:
     """Rows from the parts at evenly spaced places: neighbours in a folder are alike."""
-    ends = np.cumsum([part.num_rows() for part in parts])
+    parts = collection.parts()
+    ends = np.cumsum(list(each(parts, Part.num_rows, collection.path)))
     places = np.linspace(0, count - 1, min(count, _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
-    for number, share in zip(numbers, shares, strict=True):
-        vectors = parts[number].embeddings()
+    of_parts = each([parts[number] for number in numbers], Part.embeddings, collection.path)
+    for vectors, share in zip(of_parts, shares, strict=True):
         wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
         yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
 

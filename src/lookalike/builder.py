@@ -40,6 +40,7 @@ from lookalike.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, fai
 from lookalike.reconcile import reconcile
 from lookalike.samples import Failure, Sample
 from lookalike.sources import SlowSource, Source, open_source
+from lookalike.stores import place
 
 PART_SIZE = 1024
 
@@ -100,7 +101,7 @@ def build(
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
-    root, images = Path(collection), open_source(source, image_column, name_column, fetch)
+    root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = open_collection(root).manifest if is_collection(root) else None
     if before and not rebuild:
@@ -111,7 +112,7 @@ def build(
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
     )
-    with writing(root):
+    with writing(root) as still_ours:
         go_on = is_collection(root) and not rebuild
         target = open_collection(root) if go_on else create_collection(root, fresh)
         embed = _Embedding(target.load_model(device), max_megapixels)
@@ -120,7 +121,14 @@ def build(
         samples = _read_ahead(plan.pending, images)
         outcomes = _in_order(embed, samples, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
-        embedded = _commit(target, chain(plan.failures, counted), listing.types, embed.model, part_size)
+        embedded = _commit(
+            target,
+            chain(plan.failures, counted),
+            listing.types,
+            embed.model,
+            part_size=part_size,
+            still_ours=still_ours,
+        )
         write_background(target)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
@@ -218,7 +226,9 @@ def _commit(
     outcomes: Iterator[Outcome],
     types: Mapping[str, pa.DataType],
     model: Model,
+    *,
     part_size: int,
+    still_ours: Callable[[], None],
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded."""
     numbers = [part.number for kind in ("items", "failures") for part in list_parts(target.path, kind)]
@@ -227,6 +237,7 @@ def _commit(
         chunk = list(islice(outcomes, part_size))
         if not chunk:
             return total
+        still_ours()
         embedded = [one for one in chunk if isinstance(one, Embedded)]
         part = Part(target.path, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from lookalike.collection import Collection
 from lookalike.errors import QueryError, UnknownIdError
 from lookalike.images import ImageLike
-from lookalike.parts import matrix
+from lookalike.parts import Part, matrix
+from lookalike.stores import each
 
 Floats = NDArray[np.float32]
 
@@ -199,14 +200,18 @@ def stored_vectors(collection: Collection, ids: set[str]) -> dict[str, Floats]:
     """The vectors of items, read from the parts; raises `UnknownIdError` for one that is not there."""
     found: dict[str, Floats] = {}
     wanted = pa.array(sorted(ids), pa.string())
-    for part in collection.parts():
+
+    def rows_of(part: Part) -> pa.Table | None:
+        if not pc.any(pc.is_in(part.items(["id"])["id"], wanted)).as_py():
+            return None  # ids are a hundredth of the bytes
+        rows = part.items(["id", "embedding"])  # both at once: a build may have replaced the file meanwhile
+        return rows.filter(pc.is_in(rows["id"], wanted))
+
+    for rows in each(collection.parts(), rows_of, collection.path):
+        if rows is not None:
+            found |= dict(zip(rows["id"].to_pylist(), matrix(rows["embedding"]), strict=True))
         if ids <= found.keys():
             return found
-        if not pc.any(pc.is_in(part.items(["id"])["id"], wanted)).as_py():
-            continue  # ids are a hundredth of the bytes
-        rows = part.items(["id", "embedding"])  # both at once: a build may have replaced the file meanwhile
-        rows = rows.filter(pc.is_in(rows["id"], wanted))
-        found |= dict(zip(rows["id"].to_pylist(), matrix(rows["embedding"]), strict=True))
     for id_ in sorted(ids - found.keys()):
         raise unknown_id(collection, id_, collection.items(["id"])["id"].to_pylist())
     return found

@@ -15,6 +15,7 @@ from lookalike.errors import CollectionError, SourceError
 from lookalike.listing import Listing
 from lookalike.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, read_parquet, set_column
 from lookalike.samples import Failure, Sample
+from lookalike.stores import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
     source are forgotten, since each build tries them again.
     Raises `SourceError` where the images cannot join those of another source.
     """
-    parts = [(part, part.described()) for part in collection.parts()]
+    committed = collection.parts()
+    parts = list(zip(committed, each(committed, Part.described, collection.path), strict=True))
     ours = [(part, rows) for part, rows in parts if _source_is(listing, rows)]
     others = [rows for _, rows in parts if not _source_is(listing, rows)]
     _check_types(listing, others)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from lookalike.parts import Part, matrix
 from lookalike.query import Asked, Query, Text, as_query, query_vector, stored_vectors, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
+from lookalike.stores import each
 from lookalike.where import Condition, items_schema, matching_rows, parse_condition
 
 Vectors = NDArray[np.float32]
@@ -73,9 +76,9 @@ def search_many(
     parts = collection.parts()
     found = _through_index(collection, vectors, most, condition)
     if found is None:
-        found = nearest(vectors, (_block(part, condition) for part in parts), most)
+        found = nearest(vectors, each(parts, lambda part: _block(part, condition), collection.path), most)
     found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
-    rows, background = _rows(parts, found), background_of(collection)
+    rows, background = _rows(parts, found, collection.path), background_of(collection)
     return [
         results(query, hits, rows, background, min_confidence)
         for query, (hits, _) in zip(queries, found, strict=True)
@@ -131,17 +134,18 @@ def _without(hits: Hits, places: list[int], hidden: set[str], k: int) -> tuple[H
 
 
 def _rows(
-    parts: Sequence[Part], found: Iterable[tuple[Hits, list[int]]]
+    parts: Sequence[Part], found: Iterable[tuple[Hits, list[int]]], root: Path
 ) -> dict[str, tuple[Mapping[str, Any], Part]]:
     """The columns and the part of each hit, by id; reads each part that has hits once."""
     wanted: dict[int, set[str]] = {}
     for hits, places in found:
         for id_, place in zip(hits.ids, places, strict=True):
             wanted.setdefault(place, set()).add(id_)
-    nothing = dict.fromkeys(name for part in parts for name in part.column_names() if name != "embedding")
+    names = chain.from_iterable(each(parts, Part.column_names, root))
+    nothing = dict.fromkeys(name for name in names if name != "embedding")
     rows: dict[str, tuple[Mapping[str, Any], Part]] = {}
-    for place, ids in wanted.items():
-        table = parts[place].described()
+    tables = each([parts[place] for place in wanted], Part.described, root)
+    for (place, ids), table in zip(wanted.items(), tables, strict=True):
         hit = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
         rows |= {row["id"]: ({**nothing, **row}, parts[place]) for row in hit.to_pylist()}
     return rows
@@ -166,7 +170,7 @@ class Snapshot:
         """Read the whole collection; each part once, so that its rows and vectors belong together."""
         fingerprint = collection.fingerprint()
         parts = collection.parts()
-        tables = [part.items() for part in parts]
+        tables = list(each(parts, Part.items, collection.path))
         dim = collection.manifest.model.dim
         vectors = [matrix(table["embedding"]) for table in tables]
         items = [table.drop_columns(["embedding"]) for table in tables]

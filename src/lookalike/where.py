@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, QueryError
 from lookalike.parts import ITEM_FIELDS, Part
+from lookalike.stores import each
 
 if TYPE_CHECKING:
     import duckdb
@@ -289,7 +290,8 @@ def _find(name: str, known: Sequence[str]) -> str | None:
 
 def _schema_of_parts(parts: Sequence[Part]) -> pa.Schema:
     """The fields of all parts, in the types that hold the values of all; without the embedding."""
-    schemas = [pa.schema([one for one in part.schema() if one.name != "embedding"]) for part in parts]
+    whole = each(parts, Part.schema, parts[0].root) if parts else ()
+    schemas = [pa.schema([one for one in schema if one.name != "embedding"]) for schema in whole]
     return pa.unify_schemas([pa.schema(ITEM_FIELDS), *dict.fromkeys(schemas)], promote_options="permissive")
 
 
@@ -298,8 +300,12 @@ def _batches(parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pa.Table
     # The id is read too, since a table without columns would forget how many rows it has.
     wanted = {"id", *columns}
     batch: list[pa.Table] = []
-    for part in parts:
-        batch.append(part.items([name for name in part.column_names() if name in wanted]))
+
+    def rows(part: Part) -> pa.Table:
+        return part.items([name for name in part.column_names() if name in wanted])
+
+    for table in each(parts, rows, parts[0].root) if parts else ():
+        batch.append(table)
         if sum(table.num_rows for table in batch) >= _BATCH_ROWS:
             yield pa.concat_tables(batch, promote_options="permissive")
             batch = []

@@ -15,6 +15,7 @@ from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
 from lookalike.sources.addresses import bare_name, is_pattern
+from lookalike.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
@@ -56,9 +57,10 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
 
 
 def _beside(source: str) -> Path:
-    """Where the collection of a source is kept by default."""
-    path = Path(source)
-    if not path.is_dir() and (path.name == "-" or ":" in source or is_pattern(source)):
+    """Where the collection of a source is kept by default; nothing is put into a store unasked."""
+    path = place(source)
+    unnamed = path.name == "-" or ":" in source or is_pattern(source)
+    if is_remote(path) or (unnamed and not path.is_dir()):
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
     path = path if path.name not in ("", "..") else path.resolve()
     if not path.name:

@@ -15,7 +15,9 @@ from lookalike.sources.described import described
 from lookalike.sources.folder import Folder
 from lookalike.sources.paths import read_paths
 from lookalike.sources.shards import Columns, Shards
+from lookalike.sources.store import StoreFolder
 from lookalike.sources.url_lists import is_url_list, open_url_list
+from lookalike.stores import is_remote, place
 
 
 class Source(Protocol):
@@ -61,9 +63,9 @@ def open_source(
     """The source at an address; raises `SourceError` where there is none.
 
     An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
-    with brace ranges (`{000..099}`) or wildcards, `-` for paths on the standard input, `hf:NAME` or
-    `tfds:NAME`, or a list of URLs, which are fetched as `fetch` says. The columns are those that hold an
-    image (or its URL) and its name, where these cannot be told.
+    with brace ranges (`{000..099}`) or wildcards, or a list of URLs, which are fetched as `fetch` says, each
+    also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
+    those that hold an image (or its URL) and its name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -72,10 +74,9 @@ def open_source(
         from lookalike.sources import datasets
 
         return datasets.open_dataset(text)
-    path = Path(address)
+    path = place(address)
     if path.is_dir():
-        shards = tuple(shards_below(path))
-        return Shards(text, path, shards, columns, whole=True) if shards else described(Folder(path))
+        return _folder(text, path, columns)
     if path.exists() and is_url_list(path, image_column):
         return _urls(path, image_column, fetch)
     if path.exists():
@@ -87,6 +88,14 @@ def open_source(
             )
         return Shards(text, path.parent, (path,), columns)
     return _pattern(text, columns)
+
+
+def _folder(text: str, path: Path, columns: Columns) -> Source:
+    """A folder of shards where it has some, else of images."""
+    shards = tuple(shards_below(path))
+    if shards:
+        return Shards(text, path, shards, columns, whole=True)
+    return StoreFolder(path) if is_remote(path) else described(Folder(path))
 
 
 def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
@@ -102,7 +111,9 @@ def _pattern(address: str, columns: Columns) -> Shards:
     shards = tuple(path for path in paths if kind_of(path))
     if not any(path.exists() for path in shards):
         raise SourceError(
-            f"there are no shards {address}" if is_pattern(address) else f"there is no folder {Path(address)}"
+            f"there are no shards {address}"
+            if is_pattern(address)
+            else f"there is no folder {place(address)}"
         )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):

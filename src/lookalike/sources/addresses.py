@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lookalike.errors import SourceError
 from lookalike.sources.folder import SUFFIXES
+from lookalike.stores import place
 
 # The kinds of shards by the end of their names; `-00000-of-00002` is how TensorFlow numbers them.
 _KINDS = {
@@ -64,10 +65,10 @@ def expand_braces(text: str) -> list[str]:
 
 def _matches(pattern: str) -> list[Path]:
     if not _WILDCARD.search(pattern):
-        return [Path(pattern)]
+        return [place(pattern)]
     parts = pattern.split("/")
     fixed = next(number for number, part in enumerate(parts) if _WILDCARD.search(part))
-    base = Path("/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "."))
+    base = place("/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "."))
     return sorted(base.glob("/".join(parts[fixed:])))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gzip
+import io
 import tempfile
 import threading
 import zlib
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
+
+from lookalike.stores import is_remote
 
 # A gzip file can only be read from its start, so each is unpacked to a temporary file, the last two are
 # kept, and older ones go: samples are read in their order.
@@ -35,7 +38,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """The file for reading at any place; of a damaged gzip file, what precedes the damage."""
     if not _is_gzip(path):
         with path.open("rb") as file:
-            yield file
+            # A header of a tar is not worth a request of its own.
+            yield io.BufferedReader(file, _CHUNK_BYTES) if is_remote(path) else file
         return
     with _lock:
         unpacked = open(_unpack(path).file.name, "rb")  # noqa: SIM115
@@ -53,9 +57,12 @@ def problem_of(path: Path) -> str | None:
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
     """Bytes of a file; raises `OSError` where it ends before."""
-    with opened(path) as file:
-        file.seek(offset)
-        data = file.read(size)
+    if not _is_gzip(path) and is_remote(path):
+        (data,) = path.read_ranges([(offset, size)])
+    else:
+        with opened(path) as file:
+            file.seek(offset)
+            data = file.read(size)
     if len(data) < size:
         raise OSError(f"{path.name} ends before byte {offset + size:,}")
     return data

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError
+from lookalike.stores import place
 
 STANDARD_INPUT = "-"
 
@@ -155,7 +156,7 @@ def _reading(address: str) -> Iterator[None]:
 
 
 def _open(address: str) -> BinaryIO:
-    return Path(address).open("rb")
+    return place(address).open("rb")
 
 
 @contextmanager
