@@ -39,6 +39,9 @@ ORDER = [
     "where",
     "search",
     "recommend",
+    "evaluation",
+    "derived",
+    "analysis",
     "petals",
     "drawing",
     "demo",
@@ -124,7 +127,8 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
 @pytest.mark.parametrize(
     ("library", "only"),
     [
-        ("faiss", {"index"}),
+        ("faiss", {"analysis", "index"}),
+        ("cv2", {"analysis"}),
         ("duckdb", {"where"}),
         ("onnxruntime", {"models"}),
         ("simplejpeg", {"images"}),

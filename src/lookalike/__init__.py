@@ -24,6 +24,7 @@ _PUBLIC = {
     "from_vectors": "vectors.from_vectors",
     "import_vectors": "vector_files.import_vectors",
     "load_model": "models.load_model",
+    "evaluate": "evaluation.evaluate",
     "Collection": "collection.Collection",
     "Model": "models.Model",
     "Id": "query.Id",
@@ -53,6 +54,7 @@ __all__ = [
     "Vector",
     "build",
     "download",
+    "evaluate",
     "from_vectors",
     "import_vectors",
     "load_model",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection as Collection
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
+    from lookalike.evaluation import evaluate as evaluate
     from lookalike.fetch import FetchOptions as FetchOptions
     from lookalike.models import Model as Model
     from lookalike.models import load_model as load_model

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
@@ -147,6 +147,15 @@ class Collection:
         paths = [part.failures_path for part in list_parts(self.path, "failures")]
         tables = list(each(paths, read_parquet, self.path))
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
+
+    def thumbnails(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The JPEGs of these items by id, those that have none left out; reads each part once."""
+        wanted, found = set(ids), dict[str, bytes]()
+        for part in self.parts():
+            here = [id_ for id_ in part.items(["id"])["id"].to_pylist() if id_ in wanted]
+            if here:
+                found |= {id_: jpeg for id_, jpeg in zip(here, part.thumbnails(here), strict=True) if jpeg}
+        return found
 
     def fingerprint(self) -> str:
         """Names this state of the collection: the same rows of the same model give the same text."""

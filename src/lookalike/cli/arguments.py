@@ -28,8 +28,8 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
-        "as 's/{000..099}.tar'; a list of URLs (.txt, .csv, .jsonl); - for paths on the standard "
-        "input; hf:OWNER/NAME or tfds:NAME",
+        "as 's/{000..099}.tar'; a list of URLs (.txt, .csv, .jsonl); each also in a store (s3://...); - for "
+        "paths on the standard input; hf:OWNER/NAME or tfds:NAME",
     )
     parser.add_argument(
         "--label",

@@ -1,0 +1,209 @@
+"""Groups of items that are alike: how many, which, what to call them, and how tight they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookalike.analysis.kmeans import SAMPLE_PER_CENTRE, KMeans, Labels, Vectors, spherical_kmeans, train
+from lookalike.analysis.naming import telling_tags, unique_names
+from lookalike.analysis.projection import project
+from lookalike.analysis.reading import Pile
+from lookalike.collection import Collection
+from lookalike.derived import Derived, write_derived
+from lookalike.errors import ExtraError, LookalikeError
+
+NAME = "clusters"
+Method = Literal["kmeans", "hdbscan"]
+
+# `auto` tries these, as far as there are ten items a group, then some between the neighbours of the best.
+_CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 90)
+_TRAINED, _JUDGED, _BETWEEN = 5000, 2000, 6
+# Density means little among 1,280 numbers; in the first components of them it does (docs/analysis.md).
+_HDBSCAN_COMPONENTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One group: its number (0 is the largest), a name, the tags that tell it from the others, the item
+    nearest to its centre, its size, and its cohesion, the mean cosine of its items to the centre.
+    """
+
+    cluster: int
+    name: str
+    tags: tuple[str, ...]
+    medoid: str
+    size: int
+    cohesion: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The groups of a collection, the largest first; `noise` items are in none. `reason` says why so many."""
+
+    method: Method
+    seed: int
+    reason: str
+    noise: int
+    clusters: tuple[Cluster, ...]
+
+
+def cluster(
+    collection: Collection,
+    k: int | Literal["auto"] = "auto",
+    *,
+    method: Method = "kmeans",
+    min_size: int | None = None,
+    seed: int = 0,
+) -> Clusters:
+    """Group a collection, name the groups, and write `derived/clusters.parquet` and `.json`.
+
+    `kmeans` makes `k` groups of all items, or as many as the silhouette finds best; `hdbscan` finds groups
+    of at least `min_size` in which items lie close, and leaves the rest out as noise. The same seed gives
+    the same groups. k-means reads the vectors part by part; HDBSCAN holds 16 numbers an item.
+    Raises `LookalikeError` for a k that cannot be, and where all images are equal.
+    """
+    pile = Pile.of(collection, ("id", "tags"))
+    if method == "hdbscan":
+        found, reason = _dense(pile, min_size or max(5, round(len(pile) ** 0.5 / 3)), seed)
+    else:
+        count, reason = _number(pile, k, seed)
+        found = _grouped(pile, count, seed)
+    result = _described(pile, found, method, seed, reason)
+    command = f"lookalike cluster {collection.path} --method {method} --k {k} --seed {seed}"
+    write_derived(
+        collection, NAME, _derived(pile, found, result), fingerprint=pile.fingerprint, command=command
+    )
+    return result
+
+
+def _number(pile: Pile, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
+    """How many groups, and why."""
+    if k == "auto":
+        return _best_number(pile, seed)
+    if not 1 <= k <= len(pile):
+        raise LookalikeError(
+            f"k is {k}, but {pile.collection.path} has {len(pile):,} images", "give a smaller --k, or auto"
+        )
+    return k, "k was given"
+
+
+def _best_number(pile: Pile, seed: int) -> tuple[int, str]:
+    """The k of the highest mean silhouette (Rousseeuw 1987), in cosine distance, on a sample."""
+    sample = pile.sample(_TRAINED, seed)
+    if np.ptp(sample, axis=0).max() < 1e-5:
+        raise LookalikeError(
+            "all images have the same vector, so there are no groups", "give --k 1 to have one"
+        )
+    values: dict[int, float] = {}
+    grid = [k for k in _CANDIDATES if k == 2 or k * 10 <= len(sample)]
+    for k in grid:
+        values[k] = _silhouette(sample, k, seed)
+    at = grid.index(max(values, key=values.__getitem__))
+    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+    for k in np.unique(np.linspace(low, high, _BETWEEN + 2).round().astype(int)).tolist():
+        values.setdefault(k, _silhouette(sample, k, seed))
+    best = max(values, key=values.__getitem__)
+    return best, f"of {len(values)} numbers tried, {best} has the highest silhouette, {values[best]:.2f}"
+
+
+def _silhouette(sample: Vectors, k: int, seed: int) -> float:
+    """How much nearer items are to their own group than to the next, -1 to 1."""
+    labels = (sample @ train(sample, k, seed).T).argmax(axis=1)
+    if len(np.unique(labels)) < 2 or len(np.unique(labels)) >= len(sample):
+        return -1.0
+    try:
+        from sklearn.metrics import silhouette_score
+    except ImportError:
+        raise ExtraError("choosing k needs scikit-learn", "analysis") from None
+    size = min(_JUDGED, len(sample))
+    return float(silhouette_score(sample, labels, metric="cosine", sample_size=size, random_state=seed))
+
+
+def _grouped(pile: Pile, k: int, seed: int) -> KMeans:
+    """k-means with the groups in the order of size, and none empty."""
+    sample = pile.sample(max(k * SAMPLE_PER_CENTRE, _TRAINED), seed)
+    return _in_order_of_size(spherical_kmeans(pile.blocks, sample, k, seed))
+
+
+def _in_order_of_size(found: KMeans) -> KMeans:
+    sizes = np.bincount(found.labels[found.labels >= 0], minlength=len(found.centres))
+    order = np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]
+    new = np.full(len(found.centres) + 1, -1, np.int32)  # the last for noise, -1
+    new[order] = np.arange(len(order))
+    return KMeans(found.centres[order], new[found.labels], found.scores)
+
+
+def _dense(pile: Pile, min_size: int, seed: int) -> tuple[KMeans, str]:
+    """HDBSCAN (Campello, Moulavi & Sander 2013) on the first principal components."""
+    try:
+        from sklearn.cluster import HDBSCAN
+    except ImportError:
+        raise ExtraError("HDBSCAN needs scikit-learn", "analysis") from None
+    if not 2 <= min_size <= len(pile) // 2:
+        raise LookalikeError(
+            f"a group of at least {min_size} cannot be told apart among {len(pile):,} images",
+            "give a smaller --min-size",
+        )
+    components = min(_HDBSCAN_COMPONENTS, pile.collection.manifest.model.dim)
+    labels = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(project(pile, components))
+    count = int(labels.max()) + 1
+    reason = f"{count} groups of at least {min_size} are denser than what is around them"
+    return _in_order_of_size(_centred(pile, labels.astype(np.int32), count)), reason
+
+
+def _centred(pile: Pile, labels: Labels, count: int) -> KMeans:
+    """The mean direction of each group, and the cosines to it; 0 for what is in no group."""
+    sums, start = np.zeros((count, pile.collection.manifest.model.dim)), 0
+    for block in pile.blocks():
+        mine = labels[start : start + len(block)]
+        np.add.at(sums, mine[mine >= 0], block[mine >= 0])
+        start += len(block)
+    centres = (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    scores, start = np.zeros(len(pile), np.float32), 0
+    for block in pile.blocks():
+        mine = labels[start : start + len(block)]
+        if count:
+            scores[start : start + len(block)] = np.where(
+                mine >= 0, np.einsum("nd,nd->n", block, centres[mine]), 0
+            )
+        start += len(block)
+    return KMeans(centres, labels, scores)
+
+
+def _described(pile: Pile, found: KMeans, method: Method, seed: int, reason: str) -> Clusters:
+    """Names, medoids, sizes and cohesions."""
+    ids, count = pile.ids, len(found.centres)
+    tags = telling_tags(pile.column("tags"), found.labels, count)
+    clusters = []
+    for number, name in enumerate(unique_names(tags)):
+        members = np.flatnonzero(found.labels == number)
+        medoid = ids[int(members[found.scores[members].argmax()])]
+        cohesion = float(found.scores[members].mean())
+        clusters.append(Cluster(number, name, tuple(tags[number]), medoid, len(members), cohesion))
+    return Clusters(method, seed, reason, int((found.labels < 0).sum()), tuple(clusters))
+
+
+def _derived(pile: Pile, found: KMeans, result: Clusters) -> Derived:
+    names = [one.name for one in result.clusters]
+    rows = pa.table(
+        {
+            "id": pa.array(pile.ids, pa.string()),
+            "cluster": pa.array(found.labels, pa.int32()),
+            "cluster_name": pa.array([names[i] if i >= 0 else None for i in found.labels], pa.string()),
+            "cluster_score": pa.array(found.scores, pa.float32()),
+        }
+    )
+    return Derived(rows, asdict(result))
+
+
+def members(made: Derived, number: int, most: int) -> Sequence[str]:
+    """The ids of the items of a group that are nearest to its centre, the nearest first."""
+    rows = made.rows.filter(pc.equal(made.rows["cluster"], number))
+    ordered: list[str] = rows.sort_by([("cluster_score", "descending")])["id"].to_pylist()[:most]
+    return ordered

@@ -1,0 +1,235 @@
+"""What is there twice, in tiers, each with what it was checked by.
+
+Only pairs that are near in vectors or in perceptual hash are looked at, so the work grows with the number of
+images and not with its square. docs/analysis.md says what each tier means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.analysis.geometry import match
+from lookalike.analysis.hashing import perceptual_hash
+from lookalike.analysis.neighbours import nearest_others
+from lookalike.analysis.pictures import COLUMNS, Pictures
+from lookalike.analysis.reading import Pile
+from lookalike.collection import Collection
+from lookalike.errors import ExtraError, LookalikeError
+
+Progress = Callable[[int, int], None]
+
+# From the surest to the loosest. The last is no duplicate, but one picture of a burst.
+TIERS = {
+    "bytes": "identical bytes",
+    "pixels": "identical pixels",
+    "copy": "re-encoded or resized",
+    "edit": "cropped, mirrored or rotated",
+    "moment": "the same moment",
+}
+DUPLICATES = ("bytes", "pixels", "copy", "edit")
+
+_NEIGHBOURS = 10
+# A hash of 64 bits: unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4, and 8 is the
+# most that the tables of `_near_hashes` find for sure. A hash says little of pictures without contrast, so
+# the vectors have to agree; those of a picture enlarged from half its size may be no nearer than this.
+_MOST_BITS, _LEAST_COSINE_COPY, _MOST_STRETCH = 8, 0.6, 0.05
+# Of pictures cropped to 80% of their sides, 95% have a cosine of at least 0.8 to the original
+# (docs/analysis.md).
+_LEAST_COSINE_EDIT, _LEAST_CORRELATION = 0.75, 0.8
+_LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rows that show the same: the `tier`, what it was checked by (`reason`), and their cosine."""
+
+    rows: tuple[int, int]
+    tier: str
+    reason: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """All pairs that were found among the `items`, dictionaries of id, uri, sha256, size_bytes, width and so
+    on.
+
+    `compared` is how many pairs were looked at. `fingerprint` names the state of the collection.
+    """
+
+    fingerprint: str
+    items: Sequence[dict[str, Any]]
+    pairs: tuple[Pair, ...]
+    compared: int
+
+
+def find_duplicates(
+    collection: Collection, *, edits: bool = True, on_progress: Progress | None = None
+) -> Duplicates:
+    """Find the pairs of images that show the same.
+
+    Thumbnails are compared; originals are read only for identical pixels and the time when they were taken,
+    where they are local files. Without `edits` no details are compared, which is much faster where many
+    images are alike.
+    """
+    pile = Pile.of(collection, COLUMNS)
+    pictures = Pictures(pile)
+    if not any(pictures.has_thumbnail(row) for row in range(len(pile))):
+        raise LookalikeError(
+            f"{collection.path} has vectors without pictures, which cannot be compared",
+            "build a collection of the images: lookalike build",
+        )
+    first_of, pairs = _identical_bytes(pictures)
+    different = sorted(set(first_of))
+    candidates = nearest_others(pile, _NEIGHBOURS + _most_copies(first_of)).pairs(_LEAST_COSINE_COPY)
+    hashes = _hashes(pictures, different)
+    candidates |= _with_cosines(pile, _near_hashes(hashes) - candidates.keys())
+    # Of identical files one stands for all.
+    wanted = [(rows, s) for rows, s in candidates.items() if all(first_of[row] == row for row in rows)]
+    wanted.sort()
+
+    def compare(one: tuple[tuple[int, int], float]) -> Pair | None:
+        return _compared(pictures, hashes, *one, edits)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, found in enumerate(_ahead(pool, compare, wanted), 1):
+            if found is not None:
+                pairs.append(found)
+            if on_progress:
+                on_progress(done, len(wanted))
+    return Duplicates(
+        pile.fingerprint, pictures.rows, tuple(sorted(pairs, key=lambda p: p.rows)), len(wanted)
+    )
+
+
+def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
+    """The first row with the bytes of each row, and a pair of each other with it."""
+    first, first_of, pairs = dict[str, int](), [], []
+    for row, item in enumerate(pictures.rows):
+        own = first.setdefault(item["sha256"] or f"row {row}", row)
+        first_of.append(own)
+        if own != row:
+            pairs.append(Pair((own, row), "bytes", "the files have the same SHA-256", 1.0))
+    return first_of, pairs
+
+
+def _most_copies(first_of: Sequence[int]) -> int:
+    """How many of the nearest an item's identical files may take, up to a limit."""
+    return min(int(np.bincount(first_of).max()) - 1, 50)
+
+
+def _hashes(pictures: Pictures, rows: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
+    """The perceptual hash of each of these rows that has a thumbnail."""
+    shown = [row for row in rows if pictures.has_thumbnail(row)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(shown, pool.map(lambda row: perceptual_hash(pictures.grey(row)), shown), strict=True))
+
+
+def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> set[tuple[int, int]]:
+    """All pairs of rows whose hashes differ in at most 8 bits, the lower row first.
+
+    Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
+    is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
+    """
+    try:
+        import faiss
+    except ImportError:
+        raise ExtraError("finding duplicates needs faiss", "analysis") from None
+    rows = np.array(list(hashes))
+    codes = np.packbits(np.stack(list(hashes.values())), axis=1)
+    index = faiss.IndexBinaryMultiHash(64, 4, 16)
+    index.nflip = 2
+    index.add(codes)
+    limits, _, found = index.range_search(codes, _MOST_BITS + 1)
+    first = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
+    later = first < found
+    return set(zip(rows[first[later]].tolist(), rows[found[later]].tolist(), strict=True))
+
+
+def _with_cosines(pile: Pile, pairs: set[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """The cosine of each pair."""
+    if not pairs:
+        return {}
+    ends = np.array(sorted(pairs))
+    rows, places = np.unique(ends, return_inverse=True)
+    vectors = pile.take(rows)
+    places = places.reshape(ends.shape)
+    cosines = np.einsum("nd,nd->n", vectors[places[:, 0]], vectors[places[:, 1]])
+    return dict(zip(map(tuple, ends.tolist()), cosines.tolist(), strict=True))
+
+
+def _compared(
+    pictures: Pictures,
+    hashes: dict[int, NDArray[np.bool_]],
+    rows: tuple[int, int],
+    score: float,
+    edits: bool,
+) -> Pair | None:
+    """The tier of two pictures that may show the same; None where they do not."""
+    one, other = rows
+    if one not in hashes or other not in hashes:
+        return None
+    bits = int((hashes[one] != hashes[other]).sum())
+    if bits <= _MOST_BITS and score >= _LEAST_COSINE_COPY and _same_shape(pictures, rows):
+        if _same_pixels(pictures, rows):
+            return Pair(rows, "pixels", "all pixels are equal", score)
+        return Pair(rows, "copy", f"the hashes differ in {bits} of 64 bits, the cosine is {score:.2f}", score)
+    if edits and score >= _LEAST_COSINE_EDIT:
+        found = _edited(pictures, rows, score)
+        if found is not None:
+            return found
+    return _burst(pictures, rows, score)
+
+
+def _same_shape(pictures: Pictures, rows: tuple[int, int]) -> bool:
+    one, other = (pictures.rows[row]["width"] / max(1, pictures.rows[row]["height"]) for row in rows)
+    return bool(abs(np.log(one / other)) < _MOST_STRETCH)
+
+
+def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
+    sizes = {(pictures.rows[row]["width"], pictures.rows[row]["height"]) for row in rows}
+    if len(sizes) > 1:
+        return False
+    checksum = pictures.pixels_checksum(rows[0])
+    return checksum is not None and checksum == pictures.pixels_checksum(rows[1])
+
+
+def _edited(pictures: Pictures, rows: tuple[int, int], score: float) -> Pair | None:
+    """A pair whose details lie in the same arrangement, as they are or mirrored, and whose pixels agree."""
+    one, other = rows
+    for mirrored in (False, True):
+        found = match(pictures.points(one, mirrored), pictures.points(other, False))
+        if found is not None and found.correlation >= _LEAST_CORRELATION:
+            what = "mirrored, " if mirrored else ""
+            return Pair(
+                rows,
+                "edit",
+                f"{what}{found.inliers} details agree, the pixels that are in both correlate with "
+                f"{found.correlation:.2f}",
+                score,
+            )
+    return None
+
+
+def _burst(pictures: Pictures, rows: tuple[int, int], score: float) -> Pair | None:
+    if score < _LEAST_COSINE_MOMENT:
+        return None
+    one, other = pictures.taken_at(rows[0]), pictures.taken_at(rows[1])
+    if one is None or other is None or abs(one - other) > _MOMENT_S:
+        return None
+    return Pair(rows, "moment", f"taken {abs(one - other):.1f} s apart, the cosine is {score:.2f}", score)
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterable[Any]:
+    """As `pool.map`, with no more than some hundred results waiting."""
+    source = iter(tasks)
+    while chunk := list(islice(source, 256)):
+        yield from pool.map(work, chunk)

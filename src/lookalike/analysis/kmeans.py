@@ -1,0 +1,92 @@
+"""Spherical k-means over more vectors than fit in memory: groups of directions, by cosine.
+
+Trained on a sample by faiss, then improved by passes over everything, a block at a time (Dhillon & Modha,
+Concept Decompositions for Large Sparse Text Data Using Clustering, 2001; Lloyd, 1982).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import ExtraError
+
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int32]
+Blocks = Callable[[], Iterable[Vectors]]
+
+# faiss takes at most so many a centre as well: more change the centres of a sample hardly at all.
+SAMPLE_PER_CENTRE = 256
+_ITERATIONS, _STARTS = 20, 2
+# Passes go on while they gain more than this share of the inertia.
+_LEAST_GAIN, _MOST_PASSES = 1e-3, 10
+
+
+@dataclass(frozen=True, slots=True)
+class KMeans:
+    """Unit `centres` float32 (k, D); each item's centre `labels` (N,) and its cosine to it `scores` (N,)."""
+
+    centres: Vectors
+    labels: Labels
+    scores: Vectors
+
+
+def spherical_kmeans(blocks: Blocks, sample: Vectors, k: int, seed: int) -> KMeans:
+    """k groups of the vectors that `blocks()` gives each time anew; `sample` (n, D) is where to start.
+
+    The same seed gives the same groups. Holds one block and its (n, k) scores beside the sample. A group may
+    come out empty.
+    """
+    centres, before = train(sample, k, seed), np.inf
+    for _ in range(_MOST_PASSES):
+        found, sums = _assigned(blocks, centres)
+        inertia = float(2 * (1 - found.scores.astype(np.float64)).sum())
+        if inertia >= before * (1 - _LEAST_GAIN):
+            break
+        before = inertia
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres).astype(np.float32)
+    return found
+
+
+def train(sample: Vectors, k: int, seed: int) -> Vectors:
+    """Centres float32 (k, D) of unit length of (n, D) vectors in memory, n at least k."""
+    kmeans = _faiss().Kmeans(
+        sample.shape[1],
+        k,
+        niter=_ITERATIONS,
+        nredo=_STARTS,
+        seed=seed,
+        spherical=True,
+        min_points_per_centroid=1,  # else it warns on the standard output
+        max_points_per_centroid=SAMPLE_PER_CENTRE,
+    )
+    kmeans.train(np.ascontiguousarray(sample))
+    return np.asarray(kmeans.centroids, np.float32)
+
+
+def _assigned(blocks: Blocks, centres: Vectors) -> tuple[KMeans, NDArray[np.float64]]:
+    """Each vector's nearest centre, and the sum float64 (k, D) of the vectors of each centre."""
+    labels, scores = [], []
+    sums = np.zeros(centres.shape)
+    for block in blocks():
+        cosines = block @ centres.T
+        nearest = cosines.argmax(axis=1)
+        labels.append(nearest.astype(np.int32))
+        scores.append(np.take_along_axis(cosines, nearest[:, None], axis=1)[:, 0])
+        members = np.zeros(cosines.shape, np.float32)
+        members[np.arange(len(block)), nearest] = 1
+        sums += members.T @ block  # a product with zeros and ones is faster than adding row by row
+    return KMeans(centres, np.concatenate(labels), np.concatenate(scores)), sums
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise ExtraError("k-means needs faiss", "analysis") from None
+    return faiss

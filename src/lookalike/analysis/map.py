@@ -1,0 +1,81 @@
+"""A map: every item at a place in the plane, so that what is alike lies together."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.analysis.projection import project
+from lookalike.analysis.reading import Pile, Vectors
+from lookalike.collection import Collection
+from lookalike.derived import Derived, write_derived
+from lookalike.errors import ExtraError, LookalikeError
+
+NAME = "map"
+Method = Literal["pca", "umap"]
+
+# UMAP of the first components takes less time and memory, and looks the same.
+_UMAP_COMPONENTS, _UMAP_NEIGHBOURS = 50, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """The places of all items: `ids`, and `places` float32 (N, 2) from -1 to 1, y upwards, aspect kept."""
+
+    method: Method
+    seed: int
+    ids: list[str]
+    places: Vectors
+
+
+def make_map(collection: Collection, method: Method = "pca", *, seed: int = 0) -> Map:
+    """Place every item; writes `derived/map.parquet` and `.json`.
+
+    `pca` shows the two directions in which the items differ most: fast, always the same, and distances far
+    apart can be trusted. `umap` (McInnes, Healy & Melville 2018) keeps neighbours together and shows groups;
+    sizes of gaps mean little. Raises `LookalikeError` where all images are equal.
+    """
+    pile = Pile.of(collection, least=3)
+    if method == "umap":
+        places = _umap(project(pile, min(_UMAP_COMPONENTS, collection.manifest.model.dim)), seed)
+    else:
+        places = project(pile, 2)
+    places = places - (places.max(axis=0) + places.min(axis=0)) / 2
+    extent = float(np.abs(places).max())
+    if extent < 1e-6:
+        raise LookalikeError("all images have the same vector, so there is nothing to map")
+    placed = Map(method, seed, pile.ids, (places / extent).astype(np.float32))
+    rows = pa.table(
+        {
+            "id": pa.array(placed.ids, pa.string()),
+            "x": pa.array(placed.places[:, 0], pa.float32()),
+            "y": pa.array(placed.places[:, 1], pa.float32()),
+        }
+    )
+    facts = {"method": method, "seed": seed}
+    command = f"lookalike map {collection.path} --method {method} --seed {seed}"
+    write_derived(collection, NAME, Derived(rows, facts), fingerprint=pile.fingerprint, command=command)
+    return placed
+
+
+def _umap(vectors: Vectors, seed: int) -> NDArray[np.float32]:
+    if np.ptp(vectors, axis=0).max() < 1e-6:
+        return vectors[:, :2]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numba and of TensorFlow, which is not needed
+            import umap
+    except ImportError:
+        raise ExtraError("a map by UMAP needs umap-learn", "umap") from None
+    neighbours = min(_UMAP_NEIGHBOURS, len(vectors) - 1)
+    # Few points have no spectral layout to start from.
+    start = "spectral" if len(vectors) > 2 * neighbours else "random"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a seed means one thread, as it says each time
+        found = umap.UMAP(n_neighbors=neighbours, random_state=seed, init=start).fit_transform(vectors)
+    return np.asarray(found, np.float32)

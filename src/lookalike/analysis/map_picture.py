@@ -1,0 +1,115 @@
+"""The map as a picture: thumbnails where there is room, dots below them, colours by a column."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from lookalike.analysis.map import Map
+from lookalike.collection import Collection
+from lookalike.errors import LookalikeError
+
+_MARGIN_PX, _THUMBNAIL_PX, _DOT_PX = 60, 56, 2
+# The commonest values have colours of their own; what else there is, is grey.
+_MOST_COLOURS = 12
+_GREY = (150, 150, 150)
+Colour = tuple[int, int, int]
+
+
+def draw_map(
+    placed: Map,
+    collection: Collection,
+    *,
+    color: str | None = None,
+    size_px: int = 1600,
+    thumbnails: bool = True,
+) -> bytes:
+    """A PNG of `size_px` a side.
+
+    Each item is a dot, coloured by the column `color`. On a grid of cells, the item nearest to the middle of
+    each cell is shown by its thumbnail, framed in its colour. Raises `LookalikeError` for a column that is
+    not there.
+    """
+    if size_px < 4 * _MARGIN_PX:
+        raise LookalikeError(f"a map of {size_px} pixels is too small", f"give at least {4 * _MARGIN_PX}")
+    values = _values(placed, collection, color)
+    colours = _colours(values)
+    sheet = Image.new("RGB", (size_px, size_px), "white")
+    pen = ImageDraw.Draw(sheet)
+    places = _pixels(placed, size_px)
+    for (x, y), value in zip(places.tolist(), values, strict=True):
+        box = (x - _DOT_PX, y - _DOT_PX, x + _DOT_PX, y + _DOT_PX)
+        pen.ellipse(box, fill=colours.get(value, _GREY))
+    if thumbnails:
+        rows = _shown(places)
+        jpegs = collection.thumbnails(placed.ids[row] for row in rows)
+        for row in rows:
+            if placed.ids[row] in jpegs:
+                _paste(sheet, jpegs[placed.ids[row]], places[row].tolist(), colours.get(values[row], _GREY))
+    _legend(pen, colours)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _values(placed: Map, collection: Collection, color: str | None) -> list[str | None]:
+    """The value of the column for each item, as text."""
+    if color is None:
+        return [None] * len(placed.ids)
+    items = collection.items()
+    if color not in items.column_names:
+        raise LookalikeError(
+            f"{collection.path} has no column {color}", f"it has: {', '.join(items.column_names)}"
+        )
+    pairs = zip(items["id"].to_pylist(), items[color].to_pylist(), strict=True)
+    known = {id_: None if value is None else str(value) for id_, value in pairs}
+    return [known.get(id_) for id_ in placed.ids]
+
+
+def _colours(values: Sequence[str | None]) -> dict[str | None, Colour]:
+    """A colour for each of the commonest values, spread over the hues."""
+    common = [value for value, _ in Counter(values).most_common() if value is not None][:_MOST_COLOURS]
+    colours: dict[str | None, Colour] = {}
+    for place, value in enumerate(sorted(common)):
+        red, green, blue = colorsys.hls_to_rgb(place / len(common), 0.45, 0.75)
+        colours[value] = (round(red * 255), round(green * 255), round(blue * 255))
+    return colours
+
+
+def _pixels(placed: Map, size_px: int) -> NDArray[np.int64]:
+    """(N, 2) places in pixels, x to the right and y downwards."""
+    half = size_px / 2 - _MARGIN_PX
+    return np.asarray(np.rint(placed.places * (half, -half) + size_px / 2), np.int64)
+
+
+def _shown(places: NDArray[np.int64]) -> list[int]:
+    """The row nearest to the middle of each cell of a grid that holds any."""
+    cells = places // _THUMBNAIL_PX
+    offsets = ((places % _THUMBNAIL_PX - _THUMBNAIL_PX // 2) ** 2).sum(axis=1)
+    best: dict[tuple[int, int], int] = {}
+    for row in np.argsort(offsets, kind="stable").tolist():
+        best.setdefault((int(cells[row, 0]), int(cells[row, 1])), row)
+    return sorted(best.values())
+
+
+def _paste(sheet: Image.Image, jpeg: bytes, place: Sequence[int], colour: Colour) -> None:
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+        small = image.convert("RGB")
+    small.thumbnail((_THUMBNAIL_PX - 6, _THUMBNAIL_PX - 6))
+    left, top = place[0] - small.width // 2, place[1] - small.height // 2
+    frame = (left - 2, top - 2, left + small.width + 1, top + small.height + 1)
+    ImageDraw.Draw(sheet).rectangle(frame, fill=colour)
+    sheet.paste(small, (left, top))
+
+
+def _legend(pen: ImageDraw.ImageDraw, colours: dict[str | None, Colour]) -> None:
+    for line, (value, colour) in enumerate(colours.items()):
+        y = 8 + 20 * line
+        pen.rectangle((8, y + 2, 20, y + 14), fill=colour)
+        pen.text((26, y), str(value)[:40], fill="black", font=ImageFont.load_default(14))

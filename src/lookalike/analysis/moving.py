@@ -1,0 +1,143 @@
+"""Applying a plan: files are moved, never deleted, and can all be moved back.
+
+Before the first file moves everything is checked, and a journal is written into the target folder. It lists
+all moves, so that what a kill leaves half done can be undone or gone on with.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from lookalike.analysis.plan import File, Plan
+from lookalike.errors import LookalikeError
+from lookalike.files import TEMPORARY_SUFFIX, remove, storage_error, write_bytes
+
+JOURNAL = "moved-duplicates.json"
+Moves = Sequence[tuple[Path, Path]]
+
+
+def apply_plan(plan: Plan, target: str | Path) -> int:
+    """Move the files of a plan into the folder `target`, under their ids; returns how many.
+
+    Raises `LookalikeError` before anything is moved where a file is gone or has changed, one that is to stay
+    as well, where a name is taken in the target, or where it holds the files of another plan.
+    """
+    root = Path(target).absolute()
+    if (root / JOURNAL).exists():
+        raise LookalikeError(
+            f"{root} holds the files of another plan",
+            f"give another folder, or: lookalike duplicates --undo {root}",
+        )
+    moves = [(Path(move.file.path), _inside(root, move.file.id)) for move in plan.moves()]
+    sources, targets = {source for source, _ in moves}, {to for _, to in moves}
+    if len(sources) < len(moves) or len(targets) < len(moves):
+        raise LookalikeError("the plan would move a file twice, or two to one name", "make it again")
+    for group in plan.groups:
+        if Path(group.keep.path) in sources:
+            raise LookalikeError(f"the plan would both keep and move {group.keep.path}", "make it again")
+        for file in (group.keep, *(move.file for move in group.move)):
+            _check_unchanged(file)
+    for _, to in moves:
+        if to.exists() or to.is_symlink():
+            raise LookalikeError(f"{to} is there already, nothing was moved", "give another folder with --to")
+    journal = [[str(source), str(to)] for source, to in moves]
+    write_bytes(root / JOURNAL, json.dumps(journal, indent=2).encode("ascii"))
+    for source, to in moves:
+        _move(source, to)
+    return len(moves)
+
+
+def undo_moves(target: str | Path) -> int:
+    """Move back what `apply_plan` has moved into the folder; returns how many files.
+
+    Raises `LookalikeError` before anything is moved where a name has been taken meanwhile, or a file is gone.
+    """
+    root = Path(target).absolute()
+    moves = _journal(root)
+    # What a kill left where it was needs no moving back.
+    moved = [(source, to) for source, to in moves if to.exists() or not source.exists()]
+    for source, to in moved:
+        if not to.exists():
+            raise LookalikeError(f"{to} is gone, nothing was moved", f"it belongs at {source}")
+        if source.exists() or source.is_symlink():
+            raise LookalikeError(f"{source} is there again, nothing was moved", f"move it away, or keep {to}")
+    for source, to in moved:
+        _move(to, source)
+        _remove_empty(to.parent, root)
+    remove(root / JOURNAL)
+    return len(moved)
+
+
+def _journal(root: Path) -> Moves:
+    try:
+        rows = json.loads((root / JOURNAL).read_bytes())
+        moves = [(Path(source), Path(to)) for source, to in rows]
+    except FileNotFoundError:
+        raise LookalikeError(f"{root} holds no files of a plan: there is no {JOURNAL}") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise LookalikeError(f"{root / JOURNAL} cannot be read: {error}") from None
+    for _, to in moves:
+        if ".." in to.parts or not to.is_relative_to(root):
+            raise LookalikeError(f"{root / JOURNAL} names {to}, which is not in the folder", "was it moved?")
+    return moves
+
+
+def _inside(root: Path, id_: str) -> Path:
+    """The path of an id in the target; raises where it would lie outside."""
+    parts = PurePosixPath(id_).parts
+    if not parts or ".." in parts or PurePosixPath(id_).is_absolute() or parts == (JOURNAL,):
+        raise LookalikeError(f"the plan has the id {id_!r}, which cannot name a file in {root}")
+    return root.joinpath(*parts)
+
+
+def _check_unchanged(file: File) -> None:
+    path = Path(file.path)
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise LookalikeError(
+                f"{path} is gone, or no file any more; nothing was moved", "make the plan again"
+            )
+        with path.open("rb") as opened:
+            checksum = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise LookalikeError(
+            f"{path} cannot be read, nothing was moved: {error.strerror}", "make the plan again"
+        ) from None
+    if checksum != file.sha256:
+        raise LookalikeError(
+            f"{path} has changed since the plan was made, nothing was moved",
+            "build the collection again, then make the plan again",
+        )
+
+
+def _move(source: Path, to: Path) -> None:
+    """Move one file, never over another; across devices by a copy that is complete before it has its name."""
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if to.exists():
+            raise FileExistsError(errno.EEXIST, "there is a file of this name", str(to))
+        try:
+            source.rename(to)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copy = to.with_name(to.name + TEMPORARY_SUFFIX)
+            shutil.copy2(source, copy)
+            os.sync()
+            copy.rename(to)
+            source.unlink()
+    except OSError as error:
+        raise storage_error(to, error) from error
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder of the target that holds nothing any more, and those above it."""
+    while folder != root and folder.is_relative_to(root) and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,144 @@
+"""Items that don't belong: far from everything, or among items of another label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.analysis.neighbours import Neighbours, nearest_others
+from lookalike.analysis.reading import Pile
+from lookalike.collection import Collection
+from lookalike.derived import Derived, write_derived
+from lookalike.errors import LookalikeError
+
+NAME = "outliers"
+Progress = Callable[[int, int], None]
+
+# An item is likely mislabelled where most neighbours share another label and hardly any its own.
+_LEAST_OTHER, _MOST_OWN = 0.6, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """An item and the mean of 1 - cosine to its k nearest others, 0 to 2."""
+
+    id: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mislabelled:
+    """An item whose neighbours say another label: `share` of them have `suggested`, `own` of them its own."""
+
+    id: str
+    label: str
+    suggested: str
+    share: float
+    own: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """The farthest items, the farthest first; those likely mislabelled, the surest first; the `k` they come
+    from.
+
+    `labelled` items have a label in the column `label`; 0 where there is none.
+    """
+
+    k: int
+    label: str
+    labelled: int
+    farthest: tuple[Outlier, ...]
+    mislabelled: tuple[Mislabelled, ...]
+
+
+def find_outliers(
+    collection: Collection,
+    label: str = "label",
+    *,
+    k: int = 10,
+    most: int = 50,
+    on_progress: Progress | None = None,
+) -> Outliers:
+    """Judge every item by its k nearest others; writes `derived/outliers.parquet` and `.json`.
+
+    Labels are compared where the collection has the column `label`. Raises `LookalikeError` for a k that
+    cannot be.
+    """
+    pile = Pile.of(collection, ("id", label))
+    if not 1 <= k < len(pile):
+        raise LookalikeError(
+            f"k is {k}, but each of {len(pile):,} images has {len(pile) - 1:,} others", "give a smaller -k"
+        )
+    near = nearest_others(pile, k, on_progress=on_progress)
+    # Rows that an index did not find count as the farthest that it did.
+    distances = 1 - np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores).mean(axis=1)
+    labels = [None if value in (None, "") else str(value) for value in pile.column(label)]
+    suggested, share, own = _votes(near, labels)
+    ids = pile.ids
+    rows = pa.table(
+        {
+            "id": pa.array(ids, pa.string()),
+            "outlier_distance": pa.array(distances, pa.float32()),
+            "suggested_label": pa.array(suggested, pa.string()),
+            "suggested_share": pa.array(share, pa.float32()),
+            "own_share": pa.array(own, pa.float32()),
+        }
+    )
+    result = Outliers(
+        k=k,
+        label=label,
+        labelled=sum(one is not None for one in labels),
+        farthest=tuple(
+            Outlier(ids[row], float(distances[row])) for row in np.argsort(-distances, kind="stable")[:most]
+        ),
+        mislabelled=_mislabelled(ids, labels, suggested, share, own)[:most],
+    )
+    command = f"lookalike outliers {collection.path} --label {label} -k {k}"
+    write_derived(
+        collection, NAME, Derived(rows, asdict(result)), fingerprint=pile.fingerprint, command=command
+    )
+    return result
+
+
+def _votes(
+    near: Neighbours, labels: list[str | None]
+) -> tuple[list[str | None], NDArray[np.float32], NDArray[np.float32]]:
+    """The label that most labelled neighbours have, its share of them, and that of the item's own label.
+
+    Of equally common labels the nearer one counts. Without a labelled neighbour: None, 0 and 0.
+    """
+    names = sorted({one for one in labels if one is not None})
+    number = {name: place for place, name in enumerate(names)}
+    codes = np.array([-1 if one is None else number[one] for one in labels])
+    around = np.where(near.rows < 0, -1, codes[near.rows])
+    known = (around >= 0).sum(axis=1)
+    counts = ((around[:, :, None] == around[:, None, :]) & (around[:, None, :] >= 0)).sum(axis=2)
+    best = counts.argmax(axis=1)
+    each = np.arange(len(labels))
+    chosen = around[each, best]
+    share = counts[each, best] / np.maximum(known, 1)
+    own = ((around == codes[:, None]) & (around >= 0)).sum(axis=1) / np.maximum(known, 1)
+    suggested: list[Any] = [names[code] if code >= 0 else None for code in chosen.tolist()]
+    return suggested, share.astype(np.float32), own.astype(np.float32)
+
+
+def _mislabelled(
+    ids: list[str],
+    labels: list[str | None],
+    suggested: list[str | None],
+    share: NDArray[np.float32],
+    own: NDArray[np.float32],
+) -> tuple[Mislabelled, ...]:
+    found = [
+        Mislabelled(id_, label, other, float(share[row]), float(own[row]))
+        for row, (id_, label, other) in enumerate(zip(ids, labels, suggested, strict=True))
+        if label is not None and other is not None and other != label
+    ]
+    sure = [one for one in found if one.share >= _LEAST_OTHER and one.own <= _MOST_OWN]
+    return tuple(sorted(sure, key=lambda one: (one.own - one.share, one.id)))

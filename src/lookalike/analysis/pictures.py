@@ -1,0 +1,93 @@
+"""The pictures of a collection by row: thumbnails, and what is needed of originals that can be read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from lookalike.analysis.geometry import Grey, Points, points_of
+from lookalike.analysis.reading import Pile
+from lookalike.errors import ImageError
+from lookalike.images import load
+from lookalike.parts import read_ranges
+
+COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
+_KEPT_POINTS = 4096  # pictures whose details are kept in memory, 0.3 MB each at most
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Access to the pictures of a `Pile` that was read with `COLUMNS`; safe to use from several threads."""
+
+    pile: Pile
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The columns of each row, with `tar`, where its thumbnail lies."""
+        rows: list[dict[str, Any]] = self.pile.items.to_pylist()
+        start = 0
+        for part in self.pile.parts:
+            tar, end = part.thumbnails_path(), start + part.num_rows()
+            for row in rows[start:end]:
+                row["tar"] = tar
+            start = end
+        return rows
+
+    def has_thumbnail(self, row: int) -> bool:
+        return bool(self.rows[row]["thumb_size"])
+
+    def grey(self, row: int) -> Grey:
+        """The thumbnail, uint8 (H, W)."""
+        item = self.rows[row]
+        (jpeg,) = read_ranges(item["tar"], [(item["thumb_offset"], item["thumb_size"])])
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+            return np.asarray(image.convert("L"))
+
+    @cached_property
+    def points(self) -> Any:
+        """From a row, and whether to mirror it, to the details of the thumbnail."""
+
+        @lru_cache(maxsize=_KEPT_POINTS)
+        def found(row: int, mirrored: bool) -> Points:
+            grey = self.grey(row)
+            return points_of(np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey)
+
+        return found
+
+    def pixels_checksum(self, row: int) -> str | None:
+        """The SHA-256 of the decoded original, upright; None where it cannot be read here."""
+        path = local_path(self.rows[row]["uri"])
+        if path is None:
+            return None
+        try:
+            picture = load(path, cover_px=2**20)  # in full
+        except ImageError:
+            return None
+        return hashlib.sha256(repr(picture.pixels.shape).encode() + picture.pixels.tobytes()).hexdigest()
+
+    def taken_at(self, row: int) -> float | None:
+        """When the picture was taken, by its EXIF, in seconds since 1970; None where that is not known."""
+        path = local_path(self.rows[row]["uri"])
+        try:
+            with Image.open(path or "", formats=["JPEG"]) as image:
+                exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
+            moment = datetime.strptime(str(exif[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")
+            fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, 0)).strip() or "0"
+            return moment.timestamp() + float(f"0.{fraction}")
+        except Exception:  # no original, no EXIF, or one that is damaged: the time is not known
+            return None
+
+
+def local_path(uri: str) -> Path | None:
+    """The file of a `file://` address; None for any other."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "file" else None

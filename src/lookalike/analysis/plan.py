@@ -1,0 +1,197 @@
+"""What to do about duplicates: a file that can be read, changed and applied.
+
+A plan moves nothing. Each file that it would move was itself compared with the file that stays for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lookalike.analysis.duplicates import DUPLICATES, TIERS, Duplicates, Pair
+from lookalike.analysis.pictures import local_path
+from lookalike.errors import LookalikeError
+from lookalike.files import write_bytes
+
+FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1
+Keep = Literal["largest", "oldest"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as it was when the plan was made; another one in its place will not be moved."""
+
+    id: str
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file that is to go, the tier by which it is the same as the one that stays, and what was checked."""
+
+    file: File
+    tier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One file that stays, why it and not another, and those that are to go."""
+
+    keep: File
+    why: str
+    move: tuple[Move, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to move from the collection at `collection`, of the state `fingerprint`.
+
+    `left_out` images have duplicates, but lie where no file can be moved: in an archive, or on the web.
+    """
+
+    collection: str
+    fingerprint: str
+    keep: Keep
+    groups: tuple[Group, ...]
+    left_out: int
+
+    def moves(self) -> list[Move]:
+        return [move for group in self.groups for move in group.move]
+
+
+def make_plan(
+    found: Duplicates, collection: Path, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
+) -> Plan:
+    """Which files stay and which could go, by the pairs of these tiers.
+
+    `largest` keeps the most pixels, then the most bytes; `oldest` the earliest time of modification. Raises
+    `LookalikeError` for a tier that is not known.
+    """
+    unknown = [tier for tier in tiers if tier not in TIERS]
+    if unknown or not tiers:
+        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
+    pairs = [pair for pair in found.pairs if pair.tier in tiers]
+    movable = [local_path(item["uri"]) is not None for item in found.items]
+    doubled = {row for pair in pairs for row in pair.rows}
+    groups = tuple(_groups(found, [pair for pair in pairs if all(movable[row] for row in pair.rows)], keep))
+    left_out = sum(not movable[row] for row in doubled)
+    return Plan(str(collection.resolve()), found.fingerprint, keep, groups, left_out)
+
+
+def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Group]:
+    """The best file first takes all that were compared with it, then the best of the rest, and so on.
+
+    So A like B and B like C does not move C for A, which may be unlike it.
+    """
+    near: dict[int, dict[int, Pair]] = defaultdict(dict)
+    for pair in _with_copies(pairs):
+        one, other = pair.rows
+        near[one][other] = near[other][one] = pair
+    free = set(near)
+    for row in sorted(near, key=lambda row: _merit(found.items[row], keep)):
+        if row not in free:
+            continue
+        taken = [other for other in sorted(near[row]) if other in free]
+        free -= {row, *taken}
+        if taken:
+            moves = tuple(
+                Move(_file(found.items[other]), near[row][other].tier, near[row][other].reason)
+                for other in taken
+            )
+            yield Group(_file(found.items[row]), _why(found.items[row], keep), moves)
+
+
+def _with_copies(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, and what holds for a file also for all that have its bytes."""
+    copies: dict[int, list[int]] = defaultdict(list)
+    for pair in pairs:
+        if pair.tier == "bytes":
+            copies[pair.rows[0]].append(pair.rows[1])
+    spread = {}
+    for pair in pairs:
+        first, second = ([row, *copies[row]] for row in pair.rows)
+        for one in first:
+            for other in second:
+                if one != other:
+                    spread[one, other] = Pair((one, other), pair.tier, pair.reason, pair.score)
+    for group in list(copies.values()):
+        for one in group:
+            for other in group:
+                if one < other:
+                    spread[one, other] = Pair((one, other), "bytes", "the files have the same SHA-256", 1.0)
+    return list(spread.values())
+
+
+def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:
+    """The order in which files are kept, the first the surest."""
+    largest = (-item["width"] * item["height"], -item["size_bytes"])
+    oldest = (item["mtime_ns"],)
+    return (*(largest + oldest if keep == "largest" else oldest + largest), item["id"])
+
+
+def _why(item: dict[str, Any], keep: Keep) -> str:
+    if keep == "oldest":
+        return "the oldest of them"
+    return f"the largest of them: {item['width']} x {item['height']}, {item['size_bytes']:,} bytes"
+
+
+def _file(item: dict[str, Any]) -> File:
+    return File(item["id"], str(local_path(item["uri"])), item["size_bytes"], item["sha256"])
+
+
+def write_plan(plan: Plan, path: str | Path) -> None:
+    """Write a plan as JSON, to be read and changed by people."""
+    fields = {"format": FORMAT, "version": FORMAT_VERSION, **asdict(plan)}
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
+    # A name of a file that is no text keeps its bytes as surrogates, which UTF-8 cannot write.
+    write_bytes(Path(path), text.encode("ascii", "backslashreplace") + b"\n" if _odd(text) else text.encode())
+
+
+def _odd(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan; raises `LookalikeError` for anything that is not one."""
+    try:
+        fields = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise LookalikeError(f"{path} cannot be read: {error}") from None
+    if not isinstance(fields, dict) or (fields.get("format"), fields.get("version")) != (
+        FORMAT,
+        FORMAT_VERSION,
+    ):
+        raise LookalikeError(
+            f"{path} is no plan of duplicates", "make one with: lookalike duplicates C --plan plan.json"
+        )
+    try:
+        groups = tuple(
+            Group(
+                _checked(group["keep"]),
+                str(group["why"]),
+                tuple(
+                    Move(_checked(move["file"]), str(move["tier"]), str(move["reason"]))
+                    for move in group["move"]
+                ),
+            )
+            for group in fields["groups"]
+        )
+        return Plan(
+            str(fields["collection"]), str(fields["fingerprint"]), fields["keep"], groups, fields["left_out"]
+        )
+    except (KeyError, TypeError) as error:
+        raise LookalikeError(f"{path} lacks a field or has one that makes no sense: {error}") from None
+
+
+def _checked(fields: dict[str, Any]) -> File:
+    file = File(**fields)
+    if not all(isinstance(text, str) for text in (file.id, file.path, file.sha256)):
+        raise TypeError(f"file {fields}")
+    return file

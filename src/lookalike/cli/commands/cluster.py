@@ -1,0 +1,55 @@
+"""lookalike cluster: groups that can be named."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json, positive
+
+SUMMARY = "find groups of images that are alike, and name them"
+EXAMPLE = "lookalike cluster photos.lookalike --k auto --sheets sheets/"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument("--k", type=_number, default="auto", metavar="K", help="how many (default: auto)")
+    parser.add_argument(
+        "--method",
+        choices=["kmeans", "hdbscan"],
+        default="kmeans",
+        help="kmeans puts every image into a group (default); hdbscan leaves out what is in none",
+    )
+    parser.add_argument(
+        "--min-size", type=positive, metavar="N", help="of a group, for hdbscan (default: a third of √N)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another one gives other groups (default: 0)")
+    parser.add_argument("--sheets", metavar="DIR", help="write a picture of each group into this folder")
+    add_json(parser)
+
+
+def _number(text: str) -> int | str:
+    return text if text == "auto" else int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from lookalike.analysis.clusters import cluster
+    from lookalike.analysis.sheets import draw_sheets
+    from lookalike.cli.output import print_json, say
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    found = cluster(
+        collection, options.k, method=options.method, min_size=options.min_size, seed=options.seed
+    )
+    if options.json:
+        print_json(asdict(found))
+    else:
+        for one in found.clusters:
+            print(f"{one.cluster:4} {one.size:7,}  {one.cohesion:.2f}  {one.name}  (such as {one.medoid})")
+    say(found.reason + (f"; {found.noise:,} images are in no group" if found.noise else ""))
+    if options.sheets:
+        sheets = draw_sheets(collection, options.sheets)
+        say(f"{len(sheets)} contact sheets are in {options.sheets}")
+    return 0

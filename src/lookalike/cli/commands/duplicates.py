@@ -1,0 +1,118 @@
+"""lookalike duplicates: what is there twice, and moving it away."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lookalike.cli.arguments import add_json
+
+if TYPE_CHECKING:
+    from lookalike.analysis.plan import Plan
+
+SUMMARY = "find images that are there twice, and move them away so that they can come back"
+EXAMPLE = (
+    "lookalike duplicates photos.lookalike --plan plan.json\n"
+    "  lookalike duplicates --apply plan.json --to trash/\n"
+    "  lookalike duplicates --undo trash/"
+)
+_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("collection", metavar="C", nargs="?", help="the folder of a collection")
+    parser.add_argument(
+        "--tiers",
+        metavar="A,B",
+        default="bytes,pixels,copy,edit",
+        help=f"what counts as twice, of {', '.join(_TIERS)} (default: all but moment)",
+    )
+    parser.add_argument(
+        "--keep", choices=["largest", "oldest"], default="largest", help="which file stays (default: largest)"
+    )
+    parser.add_argument("--plan", metavar="FILE", help="write what could be moved, to be reviewed")
+    parser.add_argument("--apply", metavar="FILE", help="move the files of a plan, all or none")
+    parser.add_argument("--to", metavar="DIR", help="where --apply moves them")
+    parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to where they were")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.errors import LookalikeError
+
+    if options.apply:
+        if not options.to:
+            raise LookalikeError(
+                "--apply needs the folder to move to", f"--apply {options.apply} --to trash/"
+            )
+        return _apply(options)
+    if options.undo:
+        return _undo(options)
+    if not options.collection:
+        raise LookalikeError("give a collection, or --apply FILE, or --undo DIR", f"such as: {EXAMPLE}")
+    return _find(options)
+
+
+def _find(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from lookalike.analysis.duplicates import find_duplicates
+    from lookalike.analysis.plan import make_plan, write_plan
+    from lookalike.cli.output import print_json, say
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    tiers = [tier.strip() for tier in options.tiers.split(",")]
+    with Progress("comparing") as progress:
+        found = find_duplicates(collection, edits="edit" in tiers, on_progress=progress)
+    plan = make_plan(found, Path(options.collection), keep=options.keep, tiers=tiers)
+    if options.plan:
+        write_plan(plan, options.plan)
+    if options.json:
+        print_json(asdict(plan))
+    else:
+        _print(plan)
+    moves = plan.moves()
+    size = sum(move.file.size_bytes for move in moves)
+    say(f"{len(moves):,} of {len(found.items):,} images could go, {size / 1e6:,.1f} MB")
+    if plan.left_out:
+        say(f"{plan.left_out:,} more have duplicates, but lie where no file can be moved")
+    if options.plan and moves:
+        say(f"review {options.plan}, then: lookalike duplicates --apply {options.plan} --to trash/")
+    return 0
+
+
+def _print(plan: Plan) -> None:
+    from lookalike.analysis.duplicates import TIERS
+
+    for group in plan.groups:
+        print(f"{group.keep.id}  ({group.why})")
+        for move in group.move:
+            print(f"    {move.file.id}  {TIERS[move.tier]}: {move.reason}")
+
+
+def _apply(options: argparse.Namespace) -> int:
+    from lookalike.analysis.moving import apply_plan
+    from lookalike.analysis.plan import read_plan
+    from lookalike.cli.output import print_json, say
+
+    plan = read_plan(options.apply)
+    count = apply_plan(plan, options.to)
+    if options.json:
+        print_json({"moved": count, "to": options.to})
+    say(f"{count:,} files are in {options.to}; back with: lookalike duplicates --undo {options.to}")
+    say(f"the collection follows with: lookalike build SOURCE -c {plan.collection}")
+    return 0
+
+
+def _undo(options: argparse.Namespace) -> int:
+    from lookalike.analysis.moving import undo_moves
+    from lookalike.cli.output import print_json, say
+
+    count = undo_moves(options.undo)
+    if options.json:
+        print_json({"moved": count, "from": options.undo})
+    say(f"{count:,} files are back where they were")
+    return 0

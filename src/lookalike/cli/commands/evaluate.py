@@ -1,0 +1,137 @@
+"""lookalike evaluate: are the nearest items of the same class?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from lookalike.cli.arguments import add_json, positive
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.evaluation import Comparison, Evaluation
+
+SUMMARY = "measure how good the vectors are, by labels: are the nearest items of the same class?"
+EXAMPLE = (
+    "lookalike evaluate photos.lookalike --label label\n"
+    "  lookalike evaluate photos/ --label folder --models pixels,efficientnet-lite0 --report report.html"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="C", help="a collection; or a folder of images, for --models")
+    parser.add_argument(
+        "--label", default="label", help="the column of labels; for a folder the rule, as in: lookalike build"
+    )
+    parser.add_argument("--models", metavar="A,B", help="compare these models on a folder of images")
+    parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, to use again")
+    parser.add_argument(
+        "-k", type=positive, nargs="+", default=[1, 5, 10], metavar="K", help="results (default: 1 5 10)"
+    )
+    parser.add_argument(
+        "--voters", type=positive, default=5, metavar="N", help="nearest that vote for a class (default: 5)"
+    )
+    parser.add_argument(
+        "--without-duplicates", action="store_true", help="do not rank copies of the query, byte for byte"
+    )
+    parser.add_argument("--queries", type=positive, metavar="N", help="ask only so many, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of what is random (default: 0)")
+    parser.add_argument("--report", metavar="FILE", help="write a page with tables and the worst queries")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    import tempfile
+    from contextlib import nullcontext
+    from pathlib import Path
+
+    from lookalike.collection import is_collection, open_collection
+
+    if is_collection(Path(options.target)):
+        _show(_evaluated(options), open_collection(options.target), options)
+        return 0
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
+        compared = _compared(options, folder)
+        best = Path(folder) / f"{compared.contenders[0].model}.lookalike"
+        _show(compared, open_collection(best), options)
+    return 0
+
+
+def _evaluated(options: argparse.Namespace) -> Evaluation:
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
+    from lookalike.errors import LookalikeError
+    from lookalike.evaluation import evaluate
+
+    if options.models:
+        raise LookalikeError(
+            f"{options.target} is a collection, of one model", "give the folder of images to compare models"
+        )
+    with Progress("evaluating") as progress:
+        return evaluate(
+            open_collection(options.target), options.label, on_progress=progress, **_wishes(options)
+        )
+
+
+def _compared(options: argparse.Namespace, folder: str) -> Comparison:
+    from lookalike.cli.progress import Progress
+    from lookalike.evaluation import compare
+    from lookalike.models import DEFAULT_MODEL
+
+    models = [name.strip() for name in (options.models or DEFAULT_MODEL).split(",")]
+    return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))
+
+
+def _wishes(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "ks": options.k,
+        "voters": options.voters,
+        "without_duplicates": options.without_duplicates,
+        "max_queries": options.queries,
+        "seed": options.seed,
+    }
+
+
+def _show(judged: Evaluation | Comparison, collection: Collection, options: argparse.Namespace) -> None:
+    """Print what was found, and write the report while the pictures are there."""
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from lookalike.cli.output import print_json, say
+    from lookalike.evaluation import Comparison, report_html
+    from lookalike.files import write_bytes
+
+    if options.report:
+        write_bytes(Path(options.report), report_html(judged, collection).encode())
+        say(f"the report is in {options.report}")
+    if options.json:
+        print_json(asdict(judged))
+    elif isinstance(judged, Comparison):
+        _print_comparison(judged)
+    else:
+        _print_evaluation(judged)
+
+
+def _print_comparison(compared: Comparison) -> None:
+    names = list(compared.contenders[0].evaluation.overall)
+    print(f"{'':20}" + "".join(f"{name:>14}" for name in names) + f"{'images/s':>10}{'bytes':>8}  front")
+    for one in compared.contenders:
+        values = "".join(f"{measure.value:14.3f}" for measure in one.evaluation.overall.values())
+        speed = "-" if one.images_per_s is None else f"{one.images_per_s:,.0f}"
+        print(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
+
+
+def _print_evaluation(judged: Evaluation) -> None:
+    from lookalike.cli.output import say
+
+    for name, one in judged.overall.items():
+        print(f"{name:14} {one.value:.3f}   {one.low:.3f} to {one.high:.3f}")
+    weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
+    print("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
+    wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
+    if wrong:
+        print("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
+    say(
+        f"{judged.queries:,} queries among {judged.items:,} items of {len(judged.classes):,} classes; "
+        f"{judged.unlabelled:,} without a label left out, {judged.alone:,} alone in their class not asked"
+    )

@@ -1,0 +1,51 @@
+"""lookalike map: all images on a plane."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json, positive
+
+SUMMARY = "place all images on a plane, so that what is alike lies together"
+EXAMPLE = "lookalike map photos.lookalike --method umap --color label --out map.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument(
+        "--method", choices=["pca", "umap"], default="pca", help="pca is fast (default), umap shows groups"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of umap (default: 0)")
+    parser.add_argument("--color", metavar="COLUMN", help="colours by the values of this column")
+    parser.add_argument("--out", metavar="FILE", help="draw the map as a PNG")
+    parser.add_argument("--size", type=positive, default=1600, metavar="PX", help="of it (default: 1600)")
+    parser.add_argument("--no-thumbnails", action="store_true", help="draw dots only")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from lookalike.analysis.map import make_map
+    from lookalike.analysis.map_picture import draw_map
+    from lookalike.cli.output import print_json, say
+    from lookalike.collection import open_collection
+    from lookalike.files import write_bytes
+
+    collection = open_collection(options.collection)
+    placed = make_map(collection, options.method, seed=options.seed)
+    if options.out:
+        picture = draw_map(
+            placed,
+            collection,
+            color=options.color,
+            size_px=options.size,
+            thumbnails=not options.no_thumbnails,
+        )
+        write_bytes(Path(options.out), picture)
+        say(f"the map is drawn in {options.out}")
+    if options.json:
+        places = zip(placed.ids, placed.places.tolist(), strict=True)
+        print_json([{"id": id_, "x": x, "y": y} for id_, (x, y) in places])
+    say(f"{len(placed.ids):,} places are in {collection.path / 'derived' / 'map.parquet'}")
+    return 0

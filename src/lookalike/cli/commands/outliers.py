@@ -1,0 +1,48 @@
+"""lookalike outliers: what doesn't belong."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json, positive
+
+SUMMARY = "find images that are unlike all others, and labels that are likely wrong"
+EXAMPLE = "lookalike outliers photos.lookalike --label label"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument("--label", default="label", metavar="COLUMN", help="of labels (default: label)")
+    parser.add_argument("-k", type=positive, default=10, metavar="K", help="neighbours (default: 10)")
+    parser.add_argument(
+        "--most", type=positive, default=20, metavar="N", help="how many are shown (default: 20)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from lookalike.analysis.outliers import find_outliers
+    from lookalike.cli.output import print_json, say
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
+
+    with Progress("comparing") as progress:
+        found = find_outliers(
+            open_collection(options.collection),
+            options.label,
+            k=options.k,
+            most=options.most,
+            on_progress=progress,
+        )
+    if options.json:
+        print_json(asdict(found))
+        return 0
+    for one in found.farthest:
+        print(f"far     {one.distance:.3f}  {one.id}")
+    for wrong in found.mislabelled:
+        print(f"label   {wrong.share:.0%} {wrong.suggested}, not {wrong.label}  {wrong.id}")
+    if not found.labelled:
+        say(f"no item has a value in the column {options.label}, so no labels were judged")
+    return 0
