@@ -138,7 +138,14 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=85, colorsubsampling="420")
+    return encode_jpeg(pixels, 85)
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """Encode uint8 (H, W, 3) RGB pixels, with the colours at half the resolution."""
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420"
+    )
     return encoded
 
 

@@ -27,9 +27,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a folder of images, also at s3://bucket/photos; shards (.tar, .tfrecord, .parquet, .arrow) in "
-        "a folder or by a name such as 's/{000..099}.tar'; - for paths on the standard input; "
-        "hf:OWNER/NAME or tfds:NAME",
+        help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
+        "as 's/{000..099}.tar'; a list of URLs (.txt, .csv, .jsonl); each also in a store (s3://...); - for "
+        "paths on the standard input; hf:OWNER/NAME or tfds:NAME",
     )
     parser.add_argument(
         "--label",
@@ -41,7 +41,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, if not found"
+        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, or the URLs"
     )
     parser.add_argument("--name-column", metavar="NAME", help="and what holds their names")
 

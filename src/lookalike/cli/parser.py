@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "serve",
     "open": "open",
     "demo": "demo",
+    "download": "download",
     "index": "index",
     "evaluate": "evaluate",
     "cluster": "cluster",
