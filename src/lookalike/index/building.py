@@ -350,7 +350,7 @@ def _committed(
     )  # fmt: skip
     write_bytes(truth_path, truth_bytes)
     if is_remote(path):
-        with replacing(path) as target, written.open("rb") as source:
+        with replacing(path) as target, written.open("rb") as source:  # type: ignore[arg-type]
             shutil.copyfileobj(source, target)
     else:
         written.replace(path)
