@@ -37,6 +37,7 @@ ORDER = [
     "drawing",
     "demo",
     "server",
+    "export",
     "cli",
     "__main__",
 ]

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "demo",
     "index": "index",
     "import": "import_",
+    "export": "export",
     "info": "info",
     "failures": "failures",
     "verify": "verify",
