@@ -51,7 +51,7 @@ _NAME_DIGITS = 16
 _CENTER_SAMPLE = 8192
 
 _MODEL_FILE = "efficientnet_lite0.onnx"
-_OWN_WEB_FOLDER = Path(__file__).parent / "web"
+_HOST = b'export { default } from "./static/host.js";\n'
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -206,14 +206,13 @@ def _model_files(collection: Collection, onnxruntime_web: str | Path | None) -> 
 
 
 def _write_page(site: Path) -> None:
-    """The page of the server, with the host that reads files, and a policy that lets it ask nobody else."""
+    """The page of the server with the host that reads files, and a policy that lets it ask nobody else."""
     shutil.copytree(WEB_FOLDER, site / "web", ignore=shutil.ignore_patterns("index.html", "__pycache__"))
-    for script in sorted(_OWN_WEB_FOLDER.iterdir()):
-        _copy(script, site / "web" / script.name)
+    _write(site / "web" / "host.js", _HOST)
     page = (WEB_FOLDER / "index.html").read_text(encoding="utf-8")
     assert _CHARSET in page
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    as_file = '<script src="web/opened-as-file.js" defer></script>'
+    as_file = '<script src="web/static/opened-as-file.js" defer></script>'
     page = page.replace(_CHARSET, f"{_CHARSET}\n  {policy}\n  {as_file}", 1)
     _write(site / "index.html", page.encode())
 

@@ -1,8 +1,7 @@
 """Vectors as a browser loads them: a header of 32 bytes, and numbers that a typed array can be laid over.
 
-A vector in 8 bits is 1,280 bytes instead of 5,120. Of vectors whose direction is all that counts, each can be
-scaled so that its largest number is 127; the scale that belongs to it makes its length 1 again. Everything is
-little-endian. docs/site.md has the layout.
+A vector in 8 bits is 1,280 bytes instead of 5,120. Each is scaled so that its largest number is 127, and
+comes with the scale that undoes it. Everything is little-endian. docs/site.md has the layout.
 """
 
 from __future__ import annotations
@@ -22,10 +21,14 @@ _HEADER = struct.Struct("<4sHHIIQ8x")  # magic, version, dtype, N, D, number of 
 
 
 def quantised(vectors: Floats) -> tuple[Floats, NDArray[np.int8]]:
-    """float32 (n, D), none of them zero, as scales (n,) and int8 (n, D); scale * row has length 1."""
+    """float32 (n, D), none of them zero, as scales (n,) and int8 (n, D): scale * row is nearly the vector.
+
+    Its length is exactly the vector's, so that of a unit vector the product with itself is 1.
+    """
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     rows = np.rint(vectors * (127 / largest)).astype(np.int8)
-    return (1 / np.linalg.norm(rows.astype(np.float32), axis=1)).astype(np.float32), rows
+    lengths = np.linalg.norm(vectors, axis=1) / np.linalg.norm(rows.astype(np.float32), axis=1)
+    return lengths.astype(np.float32), rows
 
 
 def int8_file(vectors: Floats, first_row: int = 0) -> bytes:
