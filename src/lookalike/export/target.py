@@ -59,8 +59,8 @@ def _move(unfinished: Path, target: Path) -> None:
     replaced = target.with_name(target.name + ".replaced")
     if replaced.exists():
         shutil.rmtree(replaced)
+    (unfinished / LOCK_NAME).unlink()
     if target.exists():
         target.rename(replaced)
     unfinished.rename(target)
-    (target / LOCK_NAME).unlink()
     shutil.rmtree(replaced, ignore_errors=True)
