@@ -3,6 +3,8 @@
 
 const SUPPORT = 2;
 const A = -0.5;
+// A clamped array rounds halves to even, Pillow up.
+const HALF_UP = 1e-6;
 
 /**
  * The central square of a picture, `crop` times its shorter side, as RGB of size x size x 3 bytes.
@@ -19,7 +21,7 @@ export function centralSquare(rgba, width, height, size, crop) {
   const narrow = new Uint8ClampedArray((bottom - top) * size * 3);
   for (let y = top, out = 0; y < bottom; y++) {
     for (const { first, weights } of across) {
-      let [r, g, b] = [0, 0, 0];
+      let [r, g, b] = [HALF_UP, HALF_UP, HALF_UP];
       for (let i = 0, at = (y * width + first) * 4; i < weights.length; i++, at += 4) {
         r += weights[i] * rgba[at];
         g += weights[i] * rgba[at + 1];
@@ -35,7 +37,7 @@ export function centralSquare(rgba, width, height, size, crop) {
   for (let y = 0, out = 0; y < size; y++) {
     const { first, weights } = down[y];
     for (let x = 0; x < stride; x++) {
-      let sum = 0;
+      let sum = HALF_UP;
       for (let i = 0, at = (first - top) * stride + x; i < weights.length; i++, at += stride) {
         sum += weights[i] * narrow[at];
       }

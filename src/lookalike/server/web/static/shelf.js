@@ -100,7 +100,7 @@ export class Shelf {
     const query = await this.query(terms, vectors);
     const among = await this.matching(filters);
     const started = performance.now();
-    const found = vectors.nearest(query, k, among);
+    const found = vectors.nearest(query, k, among ?? undefined);
     const took_ms = performance.now() - started;
     const hits = await Promise.all(
       found.map(async ({ row, score }) => ({ ...(await this.card(row)), score, confidence: null })),

@@ -49,6 +49,7 @@ export class VectorSet {
     this.rows = new Int8Array(count * this.dim);
     this.scales = new Float32Array(count);
     this.bits = new Uint32Array(count * this.words);
+    this.everyRow = Uint32Array.from({ length: count }, (_, row) => row);
   }
 
   /** Take the vectors of a file. @param {ReturnType<typeof parseVectors>} file */
@@ -80,21 +81,20 @@ export class VectorSet {
   /**
    * The k rows most like a query of length 1, and their cosines, falling; equal ones in their order.
    * @param {Float32Array} query @param {number} k
-   * @param {Uint32Array | null} among the rows that may be found; null for all
+   * @param {Uint32Array} among the rows that may be found
    * @returns {{row: number, score: number}[]}
    */
-  nearest(query, k, among = null) {
-    const size = among ? among.length : this.count;
-    const wanted = Math.max(CANDIDATES, 4 * k, Math.ceil(size * CANDIDATE_SHARE));
-    const candidates = wanted < size ? this.alike(query, wanted, among) : (among ?? everyRow(this.count));
+  nearest(query, k, among = this.everyRow) {
+    const wanted = Math.max(CANDIDATES, 4 * k, Math.ceil(among.length * CANDIDATE_SHARE));
+    const candidates = wanted < among.length ? this.alike(query, wanted, among) : among;
     const scored = Array.from(candidates, (row) => ({ row, score: this.cosine(query, row) }));
     return scored.sort((a, b) => b.score - a.score || a.row - b.row).slice(0, k);
   }
 
   /** At least `wanted` rows, those with the fewest bits other than the query's.
-   * @param {Float32Array} query @param {number} wanted @param {Uint32Array | null} among */
+   * @param {Float32Array} query @param {number} wanted @param {Uint32Array} among */
   alike(query, wanted, among) {
-    const distances = hamming(this.bits, this.bitsOf(query, 1), this.words, among ?? everyRow(this.count));
+    const distances = hamming(this.bits, this.bitsOf(query, 1), this.words, among);
     // Counting how often each distance occurs finds the limit in one pass, without sorting.
     const counts = new Uint32Array(this.words * 32 + 1);
     for (const distance of distances) counts[distance]++;
@@ -102,7 +102,7 @@ export class VectorSet {
     for (let found = counts[0]; found < wanted; found += counts[limit]) limit++;
     const rows = [];
     for (let place = 0; place < distances.length; place++) {
-      if (distances[place] <= limit) rows.push(among ? among[place] : place);
+      if (distances[place] <= limit) rows.push(among[place]);
     }
     return rows;
   }
@@ -154,9 +154,4 @@ export function toInt8Text(vector) {
 export function fromInt8Text(text) {
   const bytes = Int8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
   return Float32Array.from(bytes);
-}
-
-/** @param {number} count */
-function everyRow(count) {
-  return Uint32Array.from({ length: count }, (_, row) => row);
 }
