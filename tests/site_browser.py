@@ -1,0 +1,88 @@
+"""A static site in a real browser: a plain file server, and a tab that asks no other host for anything."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
+
+
+class FileServer(http.server.ThreadingHTTPServer):
+    """What any web host does; `asked` has the paths, `broken` those it does not answer."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
+        super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if any(part in self.path for part in self.server.broken):
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[FileServer]:
+    with FileServer(folder) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser window, or a skip with the reason."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
+        context = browser.new_context(viewport={"width": 1200, "height": 800}, reduced_motion="reduce")
+        context.set_default_timeout(15_000)
+        yield context
+        context.close()
+        browser.close()
+
+
+@contextmanager
+def tab(context: Any, address: str) -> Iterator[Any]:
+    """A tab; at its end it has asked no other host, and logged no error but those taken out of `errors`."""
+    page = context.new_page()
+    page.errors, asked = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(address)
+    yield page
+    page.close()
+    assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
+    assert page.errors == []
