@@ -227,7 +227,7 @@ def _serve(collection: Collection, options: argparse.Namespace) -> int:
         _say(f"{len(collection):,} images at {url} (Ctrl-C stops)")
 
     serve_collection(
-        collection,
+        [collection],
         host=options.host,
         port=options.port,
         open_browser=not options.no_browser,

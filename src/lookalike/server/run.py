@@ -30,21 +30,21 @@ class ServerError(LookalikeError):
 
 
 def serve(
-    collection: Collection,
+    collections: Sequence[Collection],
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a collection and the page until Ctrl-C; calls `on_ready` with the page's address.
+    """Serve collections and the page until Ctrl-C; calls `on_ready` with the page's address.
 
     `port` None takes 7171 or the next that is free, 0 any that is free.
-    Raises `ServerError` where it cannot listen there, `CollectionError` where it cannot be read.
+    Raises `ServerError` where it cannot listen there, `CollectionError` where one cannot be read.
     """
     listener = listen(host, port)
     with listener:
-        app = create_app(collection, allowed_hosts(host))
+        app = create_app(collections, allowed_hosts(host))
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
