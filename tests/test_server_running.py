@@ -18,7 +18,7 @@ from serving import encoded, problem, running
 import lookalike
 from lookalike.server import ServerError, live
 from lookalike.server.run import allowed_hosts, listen
-from lookalike.server.security import Guard
+from lookalike.server.security import Access, Guard
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_other_names_are_refused(client: httpx.Client, host: str) -> None:
 def test_a_server_for_the_network_answers_to_addresses_but_not_to_any_name() -> None:
     async def nothing(*_: Any) -> None: ...
 
-    guard = Guard(nothing, allowed_hosts("0.0.0.0"))
+    guard = Guard(nothing, Access(allowed_hosts("0.0.0.0")))
     assert guard.admits("192.168.1.2:7171")
     assert guard.admits("[fe80::1]:7171")
     assert guard.admits(socket.gethostname())

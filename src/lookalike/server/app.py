@@ -16,13 +16,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.collection import Collection
-from lookalike.server import browsing, searching
+from lookalike.server import browsing, clip_retrieval, searching
 from lookalike.server.bodies import Bodies
+from lookalike.server.docs import docs, docs_style
 from lookalike.server.facets import facets
 from lookalike.server.live import live_collections
 from lookalike.server.metrics import Measured, Metrics, metrics
+from lookalike.server.openapi import openapi
 from lookalike.server.problems import HANDLERS
-from lookalike.server.security import LOOPBACK, Guard
+from lookalike.server.security import Access, Guard
 
 WEB_FOLDER = Path(__file__).parent / "web"
 
@@ -35,10 +37,10 @@ _WEB_TYPES = {
 }
 
 
-def create_app(collections: Sequence[Collection], allowed_hosts: Sequence[str] = LOOPBACK) -> Starlette:
+def create_app(collections: Sequence[Collection], access: Access | None = None) -> Starlette:
     """The ASGI application that serves collections and the page, and follows their changes.
 
-    Requests whose Host header names none of `allowed_hosts` are refused.
+    Without `access` only this machine may ask.
     Raises `CollectionError` where a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
@@ -53,6 +55,9 @@ def create_app(collections: Sequence[Collection], allowed_hosts: Sequence[str] =
             Mount("/web", page),
             Route("/healthz", health),
             Route("/metrics", metrics),
+            Route("/docs", docs),
+            Route("/docs/style.css", docs_style),
+            Route("/openapi.json", openapi),
             Route("/api/collections", browsing.collections),
             Route("/api/{c}/items", browsing.items),
             Route("/api/{c}/items/{id:path}", browsing.item),
@@ -61,8 +66,11 @@ def create_app(collections: Sequence[Collection], allowed_hosts: Sequence[str] =
             Route("/api/{c}/facets", facets),
             Route("/api/{c}/search", searching.search, methods=["POST"]),
             Route("/api/{c}/embed", searching.embed, methods=["POST"]),
+            Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),
+            Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
+            Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
         ],
-        middleware=[Middleware(Measured, figures), Middleware(Guard, allowed_hosts=allowed_hosts)],
+        middleware=[Middleware(Measured, figures), Middleware(Guard, access=access or Access())],
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pyarrow as pa
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -57,9 +58,14 @@ def item(request: Request) -> Response:
     return as_json(details(row))
 
 
-def thumbnail(request: Request) -> Response:
-    """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is kept for a year."""
-    sha256, jpeg = live_of(request).thumbnail(request.path_params["id"])
+async def thumbnail(request: Request) -> Response:
+    """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is kept for a year.
+
+    A page asks for dozens at once, and a thread for each costs more than to read what is in memory.
+    """
+    live, id_ = live_of(request), request.path_params["id"]
+    found = live.cached_thumbnail(id_)
+    sha256, jpeg = found if found else await run_in_threadpool(live.thumbnail, id_)
     if not jpeg:
         raise Problem("unknown-path", "this item has no picture")
     return _picture(request, sha256, jpeg, "image/jpeg")

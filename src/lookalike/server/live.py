@@ -58,6 +58,12 @@ class LiveCollection:
                     self._refresh()
         return self.state().thumbnail(id_)
 
+    def cached_thumbnail(self, id_: str) -> tuple[str, bytes] | None:
+        """The same where it takes no waiting for a disk or a look at it; None where it might."""
+        if self._gone or time.monotonic() >= self._next_check:
+            return None
+        return self._state.cached_thumbnail(id_)
+
     def _refresh(self) -> None:
         started = time.monotonic()
         if (self.path / MANIFEST_NAME).is_file():

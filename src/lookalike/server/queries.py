@@ -28,15 +28,7 @@ class Region:
     box: Box
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
-    """A picture at an address, which the server fetches where that is allowed."""
-
-    url: str
-    box: Box | None = None
-
-
-Term = Id | Image | Text | Vector | Region | Url
+Term = Id | Image | Text | Vector | Region
 Sum = tuple[tuple[Term, float], ...]
 
 
@@ -188,10 +180,14 @@ _TERMS: Mapping[str, Callable[[Any, Box | None, str], Term]] = {
     ),
     "text": lambda value, box, name: Text(_text(value, name, MAX_TEXT_LENGTH)),
     "image": lambda value, box, name: Image(picture_bytes(value, name), box),
-    "url": lambda value, box, name: Url(_text(value, name, MAX_CONDITION_LENGTH), box),
+    "url": lambda value, box, name: _refused_url(name),
     "vector": lambda value, box, name: _float_vector(value, name),
     "vector_int8": lambda value, box, name: _int8_vector(value, name),
 }
+
+
+def _refused_url(name: str) -> Term:
+    raise _bad(name, "this server fetches no pictures; send them as image")
 
 
 def _box(value: Any, name: str) -> Box | None:

@@ -25,7 +25,6 @@ from lookalike.server.queries import (
     Region,
     Sum,
     Term,
-    Url,
     condition,
     int8_text,
     parse_json,
@@ -135,8 +134,6 @@ def _as_term(state: State, term: Term, metrics: Metrics) -> Id | Text | Vector:
             return Vector(unit(picture_features(state.collection.model, term, metrics))[0])
         case Region():
             return _as_term(state, Image(_picture_of(state, term.id), term.box), metrics)
-        case Url():
-            raise Problem("bad-parameter", "this server fetches no pictures", field="url")
         case Id() | Text() | Vector():
             return term
 
@@ -174,8 +171,6 @@ def _term(state: State, term: Term) -> dict[str, Any]:
             return {**about, "box": box} if box else about
         case Text():
             return {"text": term.text}
-        case Url():
-            return {"url": term.url}
         case Vector():
             return {"dim": len(term.values)}
 
