@@ -101,13 +101,26 @@ class Index:
         wishes = _search_parameters(self.info, parameters, _selector(bits))
         return _on_few_threads(lambda: self._opened.search(queries, k, params=wishes), len(queries))
 
+    def vectors(self, rows: Rows) -> Vectors | None:
+        """Unit vectors float32 (n, D) of these rows, from codes of 8 bits or more; None where there are none.
+
+        Their cosine to the stored ones is 0.999 and more.
+        """
+        finest = self._opened if self.info.kind == "flat" else self._finest()
+        if finest is None or self.info.refine_bits not in (0, 8):
+            return None
+        found = finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
+    def _finest(self) -> Any:
+        """What holds the finest codes of all rows; None where that is the index itself."""
+        if self.info.refine_bits:
+            return _faiss().downcast_index(self._opened.refine_index)
+        return _faiss().downcast_index(self._opened.storage) if self.info.kind == "hnsw" else None
+
     def _exhaustive(self, queries: Vectors, k: int, bits: NDArray[np.uint8] | None) -> tuple[Vectors, Rows]:
         """Compare every row that matches, by the finest codes there are."""
-        finest = None
-        if self.info.refine_bits:
-            finest = _faiss().downcast_index(self._opened.refine_index)
-        elif self.info.kind == "hnsw":
-            finest = _faiss().downcast_index(self._opened.storage)
+        finest = self._finest()
         if finest is None:
             every = {name: self.info.lists for name in self.info.parameters if name == "nprobe"}
             return self._ask(queries, k, every, bits)

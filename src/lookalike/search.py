@@ -225,16 +225,16 @@ class _Best:
 
     def merged(self, scores: Vectors, ids: pa.ChunkedArray, number: int, k: int) -> _Best:
         """The best of these and of a block."""
-        best = _largest(scores, k)
+        best = largest(scores, k)
         all_scores = np.concatenate([self.scores, scores[best]])
         all_ids = self.ids + ids.take(pa.array(best)).to_pylist()
         all_places = self.places + [number] * len(best)
-        kept = _largest(all_scores, k)
+        kept = largest(all_scores, k)
         return _Best(all_scores[kept], [all_ids[i] for i in kept], [all_places[i] for i in kept])
 
 
-def _largest(scores: Vectors, k: int) -> NDArray[np.int64]:
-    """The places of the k largest scores, falling; equal ones in their order."""
+def largest(scores: Vectors, k: int) -> NDArray[np.int64]:
+    """The places of the k largest scores (n,), falling; equal ones in their order."""
     candidates = np.arange(len(scores))
     if k < len(scores):
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]

@@ -16,7 +16,7 @@ def serve(collection: Collection, options: argparse.Namespace) -> int:
         say(f"{len(collection):,} images at {url} (Ctrl-C stops)")
 
     serve_collection(
-        collection,
+        [collection],
         host=options.host,
         port=options.port,
         open_browser=not options.no_browser,

@@ -38,6 +38,7 @@ from lookalike.models import DEFAULT_MODEL
 from lookalike.parts import matrix
 from lookalike.results import jsonable
 from lookalike.server.app import WEB_FOLDER
+from lookalike.server.browsing import column_type
 from lookalike.where import items_schema
 
 FORMAT, VERSION = "lookalike-site", 1
@@ -165,18 +166,7 @@ def _catalogue(
 
 def _column_types(collection: Collection) -> list[dict[str, str]]:
     fields = {field.name: field.type for field in items_schema(collection) if field.name not in _LEFT_OUT}
-    return [{"name": name, "type": _column_type(kind)} for name, kind in fields.items()]
-
-
-def _column_type(kind: pa.DataType) -> str:
-    """`text`, `list` (of texts), `number` or `other`: how the page shows a column's values."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return "text"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return "number"
-    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _column_type(kind.value_type) == "text":
-        return "list"
-    return "other"
+    return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
 def _write_words(collection: Collection, data: Path) -> bool:

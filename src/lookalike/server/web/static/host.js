@@ -68,6 +68,7 @@ const host = {
     throw new HostError("other-model", "Own pictures cannot be searched for here", host.capabilities(c).reason ?? "");
   },
   thumbnailUrl(c, { v }) {
+    if (!v) return "data:,"; // an item without a picture, or one of which no card has come yet
     const folder = known.get(c)?.files.folder;
     return new URL(`${folder}thumbnails/${v.slice(0, 2)}/${v}.jpg`, SITE).href;
   },
