@@ -7,7 +7,6 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not done,
 from __future__ import annotations
 
 import io
-import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -20,17 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = make_parser().parse_args(_expanded(words))
-    if options.command is None:
+    if options.run is None:
         make_parser().print_help()
         return 0
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        from lookalike.cli import commands
-
-        name = options.command + "_" * keyword.iskeyword(options.command)
-        code = int(getattr(commands, name)(options) or 0)
+        code = int(options.run(options))
         sys.stdout.flush()
         return code
     except LookalikeError as error:

@@ -1,0 +1,82 @@
+"""Arguments that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """What is built, where it is kept, and how."""
+    parser.add_argument("source", metavar="FOLDER", help="a folder of images")
+    parser.add_argument(
+        "-c", "--collection", metavar="C", help="where the collection is kept (default: FOLDER.lookalike)"
+    )
+    parser.add_argument(
+        "--label",
+        metavar="RULE",
+        help="'folder' (the parent folder's name), 'regex:PATTERN' (its first group, on the file name) "
+        "or 'none'",
+    )
+    parser.add_argument(
+        "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by relative path"
+    )
+    parser.add_argument("--model", help="efficientnet-lite0 (default), pixels or colors")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
+    parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
+    parser.add_argument("--threads", type=positive, metavar="N", help="(default: one a core)")
+    parser.add_argument(
+        "--max-megapixels", type=float, default=200.0, metavar="MP", help="skip larger images (default: 200)"
+    )
+    parser.add_argument("--rebuild", action="store_true", help="forget what is there and start from nothing")
+
+
+def add_collection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("collection", metavar="C", help="the folder of a collection")
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Where the server listens, and whom it answers."""
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
+    parser.add_argument(
+        "--token", metavar="SECRET", help="what clients must send; other machines are let in with it alone"
+    )
+    parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name the server is reached by"
+    )
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """How many results, and which."""
+    parser.add_argument("-k", type=int, default=10, metavar="K", help="how many results (default: 10)")
+    parser.add_argument(
+        "--where",
+        metavar="SQL",
+        help="a condition over the columns, such as: label = 'roses' AND width > 300",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def size(text: str) -> int:
+    """A size such as 512MB, 1.5GB or 300000, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512MB or 1.5GB")
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number

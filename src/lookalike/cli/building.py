@@ -1,0 +1,58 @@
+"""Building with progress, as several commands do."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from lookalike import builder
+from lookalike.builder import Report
+from lookalike.cli.output import say
+from lookalike.cli.progress import Progress
+from lookalike.collection import Collection
+from lookalike.errors import SourceError
+from lookalike.index import index_state, refresh
+
+
+def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
+    """Build, bring an index up to date, and say what was done."""
+    path = options.collection or _beside(Path(options.source))
+    reports: list[Report] = []
+    with Progress("embedding") as progress:
+        collection = builder.build(
+            options.source,
+            path,
+            model=options.model,
+            label=options.label,
+            metadata=options.metadata,
+            device=options.device,
+            dtype=options.dtype,
+            threads=options.threads,
+            part_size=part_size,
+            max_megapixels=options.max_megapixels,
+            rebuild=options.rebuild,
+            on_progress=progress,
+            on_done=reports.append,
+        )
+    (report,) = reports
+    if index_state(collection) == "stale":
+        with Progress("indexing") as progress:
+            refresh(collection, on_progress=progress)
+    counts = {
+        "embedded": report.embedded,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "failed": report.failed,
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
+    say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
+    return collection, report
+
+
+def _beside(source: Path) -> Path:
+    """Where the collection of a source is kept by default."""
+    folder = source if source.name not in ("", "..") else source.resolve()
+    if not folder.name:
+        raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
+    return folder.with_name(folder.name + ".lookalike")

@@ -1,0 +1,30 @@
+"""lookalike build: embeds what is new in a source."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_json, add_source, positive
+
+SUMMARY = "embed what is new in a folder and drop what is gone"
+EXAMPLE = "lookalike build photos/ -c photos.lookalike --label folder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    parser.add_argument(
+        "--part-size", type=positive, default=1024, metavar="N", help="images a part (default: 1024)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.builder import Report
+    from lookalike.cli.building import build
+    from lookalike.cli.output import print_json
+
+    collection, report = build(options, options.part_size)
+    if options.json:
+        counts = {name: getattr(report, name) for name in Report.__slots__}
+        print_json({"collection": str(collection.path), **counts})
+    return 0 if len(collection) else 1

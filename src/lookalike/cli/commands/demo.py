@@ -1,0 +1,54 @@
+"""lookalike demo: all of it, on images that it draws."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+
+from lookalike.cli.arguments import add_page, positive
+
+SUMMARY = "see what it does on images it draws itself"
+EXAMPLE = "lookalike demo"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        choices=["flowers", "digits"],
+        default="flowers",
+        help="drawn flowers, or scikit-learn's digits",
+    )
+    parser.add_argument(
+        "--count", type=positive, default=300, metavar="N", help="images to make (default: 300)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="keep the images and the collection here")
+    parser.add_argument("--no-serve", action="store_true", help="print one search and exit")
+    add_page(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.builder import build
+    from lookalike.cli.output import print_results, say
+    from lookalike.cli.progress import Progress
+    from lookalike.cli.serving import serve
+    from lookalike.demo import write_images
+    from lookalike.query import Id
+
+    with (
+        nullcontext(options.out)
+        if options.out
+        else tempfile.TemporaryDirectory(prefix="lookalike-demo-") as folder
+    ):
+        images = Path(folder) / options.dataset
+        with Progress("drawing") as progress:
+            write_images(options.dataset, images, options.count, progress)
+        with Progress("embedding") as progress:
+            collection = build(images, images.with_suffix(".lookalike"), label="folder", on_progress=progress)
+        if not options.no_serve:
+            return serve([collection], options)
+        query = collection.items(["id"])["id"][0].as_py()
+        say(f"lookalike search {collection.path.name} id:{query}")
+        print_results(collection.search(Id(query), include_query=True))
+    return 0

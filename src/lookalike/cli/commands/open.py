@@ -1,0 +1,27 @@
+"""lookalike open: builds, then serves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lookalike.cli.arguments import add_page, add_source
+
+SUMMARY = "build what is new, then serve; the same as: lookalike FOLDER"
+EXAMPLE = "lookalike open photos/"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_page(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.building import build
+    from lookalike.cli.serving import serve
+    from lookalike.collection import is_collection, open_collection
+
+    if is_collection(Path(options.source)):
+        return serve([open_collection(options.source)], options)
+    collection, _ = build(options)
+    return serve([collection], options) if len(collection) else 1

@@ -1,0 +1,46 @@
+"""lookalike recommend: items like those that are liked."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json, add_results
+
+SUMMARY = "find images like those you like"
+EXAMPLE = "lookalike recommend photos.lookalike --liked id:a.jpg --liked id:b.jpg --disliked id:c.jpg"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    for name, what in (("liked", "like"), ("disliked", "unlike")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="QUERY",
+            action="append",
+            default=[],
+            help=f"an item (id:…), image file or text:… that results should be {what}; can be given again",
+        )
+    add_results(parser)
+    parser.add_argument(
+        "--diverse",
+        type=float,
+        nargs="?",
+        const=0.3,
+        default=0.0,
+        metavar="D",
+        help="0 to 1: avoid results that are like each other (0.3 where no number is given)",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_found, say_if_stale
+    from lookalike.collection import open_collection
+    from lookalike.query import parse_query
+
+    collection = open_collection(options.collection)
+    liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))
+    results = collection.recommend(liked, disliked, options.k, where=options.where, diverse=options.diverse)
+    say_if_stale(collection)
+    print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)
+    return 0 if results else 1

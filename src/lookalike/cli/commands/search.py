@@ -1,0 +1,60 @@
+"""lookalike search: the nearest items of a query."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json, add_results
+
+SUMMARY = "find the images most like a picture"
+EXAMPLE = "lookalike search photos.lookalike rose.jpg^2 id:img_7.jpg --not thorn.jpg -k 10"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument(
+        "query",
+        metavar="QUERY",
+        nargs="+",
+        help="an image file, id:… for an item of the collection, or text:… for words; several are added up, "
+        "and ^2 at the end is a weight",
+    )
+    parser.add_argument(
+        "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="subtract this one"
+    )
+    add_results(parser)
+    parser.add_argument("--include-query", action="store_true", help="show items of the query too")
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="0 to 1: leave out what chance would give too (default: 0)",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_found, say, say_if_stale
+    from lookalike.collection import open_collection
+    from lookalike.query import parse_query
+
+    collection = open_collection(options.collection)
+    query = parse_query(options.query, options.unlike)
+    results = collection.search(
+        query,
+        k=options.k,
+        where=options.where,
+        include_query=options.include_query,
+        min_confidence=options.min_confidence,
+    )
+    say_if_stale(collection)
+    asked = {"query": options.query, "not": options.unlike}
+    print_found({name: words for name, words in asked.items() if words}, results, options.json)
+    if results.by_chance:
+        say(f"the best hit is no better than chance would give (confidence {results[0].confidence:.2f})")
+    if len(results) < options.k:
+        limited = options.where or options.min_confidence > 0
+        matching = f"no more than {len(results):,} match" if limited else "that is all of them"
+        say(f"the collection has {len(collection):,} images; {matching}")
+    return 0 if results else 1

@@ -1,0 +1,33 @@
+"""lookalike verify: reads every byte and finds damage."""
+
+from __future__ import annotations
+
+import argparse
+
+from lookalike.cli.arguments import add_collection, add_json
+
+SUMMARY = "read every byte of a collection and find damage"
+EXAMPLE = "lookalike verify photos.lookalike"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_json, say
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    problems = list(collection.verify())
+    if options.json:
+        print_json({"collection": str(collection.path), "problems": problems})
+    else:
+        for problem in problems:
+            print(problem)
+    if not problems:
+        say(f"{collection.path}: {len(collection):,} images, nothing wrong")
+        return 0
+    say(f"{len(problems):,} problems; remove a damaged part's items file and build again to mend it")
+    return 1

@@ -1,0 +1,46 @@
+"""What commands print: results on the standard output, everything else on the standard error."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Any
+
+from lookalike.collection import Collection
+from lookalike.results import Results, jsonable
+
+
+def say(message: str) -> None:
+    """One line beside the results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, default=str))
+
+
+def print_results(results: Results) -> None:
+    """A line a hit: rank, score, confidence, label, id and tags."""
+    width = max((len(hit.label or "") for hit in results), default=0)
+    for rank, hit in enumerate(results, 1):
+        tags = f"  ({', '.join(hit.tags)})" if hit.tags else ""
+        confidence = "" if hit.confidence is None else f"{hit.confidence:.0%}"
+        print(f"{rank:4}  {hit.score:6.3f}  {confidence:>4}  {hit.label or '':{width}}  {hit.id}{tags}")
+
+
+def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
+    """The results; as JSON, after what was asked."""
+    if as_json:
+        print_json({**asked, "hits": [hit.as_dict() for hit in results]})
+    else:
+        print_results(results)
+
+
+def say_if_stale(collection: Collection) -> None:
+    """Tell that an index was there and could not be used."""
+    from lookalike.index import index_state
+
+    if index_state(collection) == "stale":
+        path = shlex.quote(str(collection.path))
+        say(f"the index is older than the collection, so the search was exact; lookalike index {path}")
