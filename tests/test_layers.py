@@ -22,6 +22,7 @@ ORDER = [
     "sources",
     "listing",
     "collection",
+    "background",
     "reconcile",
     "builder",
     "indexing",

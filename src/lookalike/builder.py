@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     Collection,
     Manifest,
@@ -114,6 +115,7 @@ def build(
         outcomes = _in_order(embed, plan.pending, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
         embedded = _commit(target, chain(plan.failures, counted), listing.types, embed.model, part_size)
+        write_background(target)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
         on_done(Report(embedded, failed, plan.unchanged, plan.removed))

@@ -171,11 +171,23 @@ class Collection:
     # The imports that point up: a method is where a reader looks for search.
     @overload
     def search(
-        self, query: Asked, k: int = 10, *, where: str | None = None, include_query: bool = False
+        self,
+        query: Asked,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> Results: ...
     @overload
     def search(
-        self, query: list[Asked], k: int = 10, *, where: str | None = None, include_query: bool = False
+        self,
+        query: list[Asked],
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> list[Results]: ...
     def search(
         self,
@@ -184,17 +196,21 @@ class Collection:
         *,
         where: str | None = None,
         include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> Results | list[Results]:
         """The k nearest items of a query, or of each in a list of queries.
 
         A query is a picture (a path, encoded bytes, a Pillow image, an array), an `Id`, a `Text`, a
         `Vector`, or a sum of them. `where` is an SQL condition over the columns: only rows for which it
-        holds are found. Items that stand in the query are left out, unless `include_query`.
+        holds are found. Items that stand in the query are left out, unless `include_query`, and so are hits
+        whose confidence in [0, 1] is below `min_confidence`: those that chance would give too.
         """
         from lookalike.search import search_many
 
         queries = query if isinstance(query, list) else [query]
-        found = search_many(self, queries, k, where=where, include_query=include_query)
+        found = search_many(
+            self, queries, k, where=where, include_query=include_query, min_confidence=min_confidence
+        )
         return found if isinstance(query, list) else found[0]
 
     def recommend(

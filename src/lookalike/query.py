@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection
@@ -201,14 +203,15 @@ def _checked_vector(term: Vector, dim: int) -> Floats:
 def stored_vectors(collection: Collection, ids: set[str]) -> dict[str, Floats]:
     """The vectors of items, read from the parts; raises `UnknownIdError` for one that is not there."""
     found: dict[str, Floats] = {}
+    wanted = pa.array(sorted(ids), pa.string())
     for part in collection.parts():
         if ids <= found.keys():
             return found
-        rows = part.items(["id", "embedding"])  # at once: a build may replace the file meanwhile
-        here = {id_: row for row, id_ in enumerate(rows["id"].to_pylist()) if id_ in ids}
-        if here:
-            vectors = matrix(rows["embedding"].take(list(here.values())))
-            found |= dict(zip(here, vectors, strict=True))
+        if not pc.any(pc.is_in(part.items(["id"])["id"], wanted)).as_py():
+            continue  # ids are a hundredth of the bytes
+        rows = part.items(["id", "embedding"])  # both at once: a build may have replaced the file meanwhile
+        rows = rows.filter(pc.is_in(rows["id"], wanted))
+        found |= dict(zip(rows["id"].to_pylist(), matrix(rows["embedding"]), strict=True))
     for id_ in sorted(ids - found.keys()):
         raise unknown_id(collection, id_, collection.items(["id"])["id"].to_pylist())
     return found

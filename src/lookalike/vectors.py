@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     MANIFEST_NAME,
     Collection,
@@ -85,12 +86,13 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
     unfinished = root.with_name(root.name + ".unfinished")
     with writing(unfinished):
         try:
-            for name in ("items", "thumbnails"):  # of a writer that was killed
+            for name in ("items", "thumbnails", "derived"):  # of a writer that was killed
                 shutil.rmtree(unfinished / name, ignore_errors=True)
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
             )
             write_bytes(unfinished / MANIFEST_NAME, Manifest(spec).to_json())
+            write_background(open_collection(unfinished))
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise

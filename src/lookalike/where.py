@@ -126,25 +126,13 @@ class Condition:
         return holds
 
 
-def matching_rows(collection: Collection, condition: str) -> NDArray[np.bool_]:
+def matching_rows(collection: Collection, condition: Condition) -> NDArray[np.bool_]:
     """For which rows a condition holds: bool (N,), in the order of `collection.items()`.
 
-    Reads only the columns that it names, some parts at a time. Raises `QueryError` as `parse_condition`.
+    Reads only the columns that it names, some parts at a time.
     """
-    parts = collection.parts()
-    parsed = parse_condition(condition, _schema_of_parts(parts))
-    masks = [parsed.mask(rows) for rows in _batches(parts, parsed.columns)]
+    masks = [condition.mask(rows) for rows in _batches(collection.parts(), condition.columns)]
     return np.concatenate([np.zeros(0, np.bool_), *masks])
-
-
-def part_mask(rows: pa.Table, condition: str | Condition) -> NDArray[np.bool_]:
-    """For which rows of a table of items, as read by a caller, a condition holds: bool (n,).
-
-    Text is checked against the table's own columns; a `Condition` against those of all the collection.
-    """
-    return (condition if isinstance(condition, Condition) else parse_condition(condition, rows.schema)).mask(
-        rows
-    )
 
 
 def items_schema(collection: Collection) -> pa.Schema:

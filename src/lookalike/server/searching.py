@@ -33,7 +33,7 @@ from lookalike.server.queries import (
     whole,
 )
 from lookalike.server.queries import Request as Search
-from lookalike.server.state import State
+from lookalike.server.state import Rows, State
 
 _BODY_TYPES = ("application/json", "application/octet-stream")
 _TAKEN = "image/*, application/octet-stream or application/json"
@@ -100,18 +100,31 @@ def find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]
     matching(state, wanted.where)  # a condition that cannot be is a problem of its own
     with metrics.step("search"):
         nearest = state.nearest(vectors, most, wanted.where)
-    answers = []
     with metrics.step("metadata"):
-        for (rows, scores), own in zip(nearest, hidden, strict=True):
-            kept = [place for place, row in enumerate(rows.tolist()) if row not in own][: wanted.k]
-            shown = cards(state, rows[kept], ["tags"])
-            confidences = [None] * len(kept)
-            hits = [
-                {**one, "score": round(float(score), 6), "confidence": confidence}
-                for one, score, confidence in zip(shown, scores[kept], confidences, strict=True)
-            ]
-            answers.append({"hits": hits, "chance": False})
-    return answers
+        return [
+            _hits(state, query, found, own, wanted)
+            for query, found, own in zip(wanted.queries, nearest, hidden, strict=True)
+        ]
+
+
+def _hits(
+    state: State, query: Sum, found: tuple[Rows, Floats], hidden: set[int], wanted: Search
+) -> dict[str, Any]:
+    """What was found, without the hidden rows; `chance` says that the best is no better than chance."""
+    rows, scores = found
+    kept = [place for place, row in enumerate(rows.tolist()) if row not in hidden][: wanted.k]
+    shown = cards(state, rows[kept], ["tags"])
+    confidences: list[float | None] = [None] * len(kept)
+    if state.background:
+        of_words = all(isinstance(term, Text) for term, _ in query)
+        confidences = state.background.confidence(scores[kept], of_words).round(4).tolist()
+    hits = [
+        {**one, "score": round(score, 6), "confidence": confidence}
+        for one, score, confidence in zip(shown, scores[kept].tolist(), confidences, strict=True)
+        if confidence is None or confidence >= wanted.min_confidence
+    ]
+    best = hits[0]["confidence"] if hits else None
+    return {"hits": hits, "chance": best is not None and best < 0.5}
 
 
 def sum_vector(state: State, query: Sum, metrics: Metrics) -> Floats:

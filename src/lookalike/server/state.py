@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.background import Background, background_of
 from lookalike.collection import Collection, open_collection
 from lookalike.errors import CollectionError
 from lookalike.index import Index, open_index
@@ -50,6 +51,7 @@ class State:
     row_of: Mapping[str, int]
     index: Index | None
     vectors: Floats | None
+    background: Background | None
     _kept: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict)
     _keeping: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,8 +80,12 @@ class State:
             nothing = np.empty((0, collection.manifest.model.dim), np.float32)
             vectors = np.concatenate([nothing, *blocks])
         starts = np.cumsum([0, *(table.num_rows for table in tables)])
+        background = background_of(collection)
         row_of = {id_: row for row, id_ in enumerate(items["id"].to_pylist())}
-        return State(collection, fingerprint, items, parts, checksums, tars, starts, row_of, index, vectors)
+        return State(
+            collection=collection, fingerprint=fingerprint, items=items, parts=parts, checksums=checksums,
+            tars=tars, starts=starts, row_of=row_of, index=index, vectors=vectors, background=background,
+        )  # fmt: skip
 
     @cached_property
     def _sha256(self) -> pa.ChunkedArray:

@@ -22,6 +22,6 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.collection import is_collection, open_collection
 
     if is_collection(Path(options.source)):
-        return serve(open_collection(options.source), options)
+        return serve([open_collection(options.source)], options)
     collection, _ = build(options)
-    return serve(collection, options) if len(collection) else 1
+    return serve([collection], options) if len(collection) else 1
