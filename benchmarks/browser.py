@@ -70,7 +70,7 @@ def report_opening(page: Page, url: str, float32_bytes: int) -> None:
     page.on("response", lambda response: sizes.append(int(response.headers.get("content-length", 0))))
     started = time.perf_counter()
     page.goto(url)
-    page.wait_for_function("[...document.images].filter((one) => one.naturalWidth > 40).length >= 10")
+    page.locator(".tile.ready").nth(9).wait_for()
     print(
         f"1,000 drawn pictures of 224 px\n"
         f"  first pictures                {time.perf_counter() - started:8.2f} s"

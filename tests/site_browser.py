@@ -6,6 +6,7 @@ import functools
 import http.server
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,13 @@ QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-co
 
 
 class FileServer(http.server.ThreadingHTTPServer):
-    """What any web host does; `asked` has the paths, `broken` those it does not answer."""
+    """What any web host does. `asked` has the paths; one with a part in `held` waits until that is out."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[str] = []
-        self.broken: set[str] = set()
+        self.held: set[str] = set()
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
 
     @property
@@ -37,10 +38,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        if any(part in self.path for part in self.server.broken):
-            self.send_error(503)
-        else:
-            super().do_GET()
+        while any(part in self.path for part in self.server.held):
+            time.sleep(0.02)
+        super().do_GET()
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -54,6 +54,7 @@ def serving(folder: Path) -> Iterator[FileServer]:
         try:
             yield server
         finally:
+            server.held.clear()
             server.shutdown()
             thread.join()
 

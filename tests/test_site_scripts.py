@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import picture
 
+from lookalike.background import Background, Distribution
 from lookalike.export.vector_format import int8_file
 from lookalike.images import fit
 from lookalike.models import words
@@ -23,10 +25,10 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
 def node(script: str, *arguments: object) -> Any:
-    """What a module that may use `resize`, `lexicon` and `vectors` says, as JSON."""
+    """What a module that may use the scripts says, as JSON."""
     imports = "".join(
         f"import * as {name} from {json.dumps((SCRIPTS / f'{name}.js').as_uri())};"
-        for name in ("resize", "lexicon", "vectors")
+        for name in ("resize", "lexicon", "vectors", "confidence")
     )
     source = (
         f"import {{readFileSync, writeFileSync}} from 'node:fs';{imports}const argv = process.argv;{script}"
@@ -72,6 +74,25 @@ def test_pictures_are_resized_to_pythons_pixels(tmp_path, size, crop):
     difference = np.abs(found.astype(int) - fit(pixels, 224, crop))
     assert difference.max() <= 1  # Pillow's weights have 22 bits, these 53
     assert (difference > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("of_words", [False, True])
+def test_hits_have_pythons_confidence(of_words):
+    rng = np.random.default_rng(3)
+    clustered = np.concatenate([rng.normal(0.3, 0.1, 5000), np.zeros(500)])  # with percentiles that are equal
+    background = Background(400, Distribution.of(clustered), Distribution.of(clustered / 2))
+    scores = [-0.5, 0.0, 0.0001, 0.1, 0.25, 0.3, 0.5, *background.items.percentiles[::9], 0.7, 0.99, 1.0]
+
+    found = node(
+        "const [background, scores, ofWords] = argv.slice(1).map((text) => JSON.parse(text));"
+        "const all = scores.map((score) => confidence.confidenceOf(background, score, ofWords));"
+        "console.log(JSON.stringify(all));",
+        json.dumps(asdict(background)),
+        json.dumps(scores),
+        json.dumps(of_words),
+    )
+
+    assert found == pytest.approx(background.confidence(np.array(scores), of_words).tolist(), abs=1e-9)
 
 
 def test_words_have_pythons_vectors(tmp_path):

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lookalike.background import background_of
 from lookalike.collection import Collection
 from lookalike.errors import ModelError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
@@ -144,7 +145,7 @@ def _catalogue(
     collection: Collection, data: Path, count: int, labels: dict[str, int], with_model: bool
 ) -> dict[str, Any]:
     """What `collections.json` says: the answer of the server, and how the files are cut."""
-    model = collection.manifest.model
+    model, background = collection.manifest.model, background_of(collection)
     entry = {
         "name": collection.name,
         "count": count,
@@ -157,6 +158,7 @@ def _catalogue(
         "columns": _column_types(collection),
         "index": "none",
         "views": [],
+        "background": background and asdict(background),
         "files": {"folder": f"data/{data.name}/", "chunk_rows": CHUNK_ROWS},
     }
     if with_model:

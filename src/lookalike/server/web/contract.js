@@ -50,7 +50,9 @@
  *   embed: (c: string, options: {image: Blob, signal?: AbortSignal}) => Promise<Embedding>,
  *   thumbnailUrl: (c: string, card: {id: string, v: string}) => string,
  *   imageUrl: (c: string, card: {id: string, v: string}) => string | null,
+ *   onProgress?: (listener: (share: number) => void) => void,
  * }} Host
+ * A host that has to load before it can search tells which share is there, from 0 to 1.
  */
 
 /** What a host could not do. */

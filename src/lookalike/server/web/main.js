@@ -237,6 +237,12 @@ function setBusy(busy) {
   document.body.classList.toggle("busy", busy);
 }
 
+/** @param {number} share of what a search has to wait for */
+function showShare(share) {
+  find("progress").style.setProperty("--share", String(share));
+  find("progress").classList.toggle("measured", share < 1);
+}
+
 /** @param {string} id */
 function openDetails(id) {
   return shown.item === id ? closeDetails() : go({ ...shown, item: id });
@@ -268,5 +274,6 @@ createKeys({
 onPlainClick(/** @type {HTMLAnchorElement} */ (find("home")), () =>
   go({ ...START, collection: shown.collection }, { anew: !shown.terms.length }));
 onPlainClick(/** @type {HTMLAnchorElement} */ (find("skip")), () => grid.focus(grid.active()));
+host.onProgress?.(showShare);
 grid.blank();
 restore();

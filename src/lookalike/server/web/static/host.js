@@ -12,11 +12,11 @@ const FETCHED_AHEAD = 32e6;
 /** The collections of the site, by name. @type {Map<string, Entry>} */
 const known = new Map();
 
-/** Called with a collection's name and the bytes of its vectors, done and all. @type {Set<Function>} */
-const listeners = new Set();
+/** Is told how much of the vectors is there. @type {(share: number) => void} */
+let tell = () => {};
 
 const searcher = once(async () =>
-  startWorker("./search-worker.js", ({ c, done, total }) => listeners.forEach((one) => one(c, done, total))),
+  startWorker("./search-worker.js", ({ done, total }) => tell(done / total)),
 );
 const embedder = once(async () => startWorker("./model-worker.js", () => {}));
 
@@ -73,5 +73,6 @@ const host = {
     return new URL(`${folder}thumbnails/${v.slice(0, 2)}/${v}.jpg`, SITE).href;
   },
   imageUrl: () => null,
+  onProgress: (listener) => (tell = listener),
 };
 export default host;

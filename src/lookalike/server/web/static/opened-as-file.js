@@ -1,10 +1,13 @@
 // No module: browsers load none from a file:// address, nor anything else beside the page. So this says why
 // the page stays empty.
 if (location.protocol === "file:") {
-  const message = document.createElement("p");
-  message.id = "opened-as-file";
-  message.textContent =
-    "A browser reads no files beside a page that is opened as a file. In the folder of this page, run " +
+  const title = document.createElement("h1");
+  title.textContent = "This page needs a web server";
+  const text = document.createElement("p");
+  text.textContent =
+    "Opened as a file, it may not read the files beside it. Any server will do: in this folder, run " +
     "“python -m http.server”, and open http://localhost:8000/";
-  document.body.prepend(message);
+  const message = /** @type {HTMLElement} */ (document.getElementById("message"));
+  message.replaceChildren(title, text);
+  message.hidden = false;
 }

@@ -13,7 +13,7 @@ answerPage({
   async open(/** @type {import("./shelf.js").Entry[]} */ entries) {
     for (const entry of entries) {
       const news = (/** @type {number} */ done, /** @type {number} */ total) =>
-        postMessage({ news: { c: entry.name, done, total } });
+        postMessage({ news: { done, total } });
       if (!shelves.has(entry.name)) shelves.set(entry.name, new Shelf(entry, news));
     }
   },

@@ -2,6 +2,7 @@
 
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
+import { confidenceOf } from "./confidence.js";
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
 import { Lexicon, UnknownWord } from "./lexicon.js";
@@ -13,7 +14,8 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
  * @typedef {import("../contract.js").Collection & {words: boolean,
- *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number}}} Entry
+ *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
+ *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
  */
 
@@ -102,10 +104,16 @@ export class Shelf {
     const started = performance.now();
     const found = vectors.nearest(query, k, among ?? undefined);
     const took_ms = performance.now() - started;
+    const { background, count } = this.entry;
+    const ofWords = terms.every((term) => "text" in term);
     const hits = await Promise.all(
-      found.map(async ({ row, score }) => ({ ...(await this.card(row)), score, confidence: null })),
+      found.map(async ({ row, score }) => {
+        const confidence = background && confidenceOf(background, score, ofWords);
+        return { ...(await this.card(row)), score, confidence };
+      }),
     );
-    return { took_ms, total: among ? among.length : this.entry.count, hits, chance: null };
+    const best = hits[0]?.confidence ?? null;
+    return { took_ms, total: among ? among.length : count, hits, chance: best !== null && best < 0.5 };
   }
 
   /** The unit vector of a weighted sum. @param {Term[]} terms @param {VectorSet} vectors */
