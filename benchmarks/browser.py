@@ -51,23 +51,21 @@ def main() -> None:
         drawn = lookalike.build(root / "drawn", root / "drawn.lookalike", label="folder")
         site = export_site(drawn, root / "site", with_model=True, onnxruntime_web=options.onnxruntime_web)
         images = sorted((options.images or root / "drawn").rglob("*.jp*g"))
-        with served(site) as url:
-            report_opening(browser.new_page(), url, len(drawn) * 4 * drawn.manifest.model.dim)
+        with served(site) as (url, sizes):
+            report_opening(browser.new_page(), url, sizes, len(drawn) * 4 * drawn.manifest.model.dim)
             report_model(browser.new_page(), url, drawn, images[:: max(1, len(images) // 30)][:30])
         large = made_of(drawn, options.items, root / "large.lookalike")
         started = time.perf_counter()
         site = export_site(large, root / "large")
         print(f"\n{options.items:,} x {large.manifest.model.dim}")
         print(f"  export                        {time.perf_counter() - started:8.1f} s")
-        with served(site) as url:
+        with served(site) as (url, _):
             report_search(browser.new_page(), url, large)
         browser.close()
 
 
-def report_opening(page: Page, url: str, float32_bytes: int) -> None:
-    """Bytes and time until the first pictures are shown, and until the site can search."""
-    sizes: list[int] = []
-    page.on("response", lambda response: sizes.append(int(response.headers.get("content-length", 0))))
+def report_opening(page: Page, url: str, sizes: list[int], float32_bytes: int) -> None:
+    """Time until the first pictures are shown, and bytes until the site can search; `sizes` of the answers."""
     started = time.perf_counter()
     page.goto(url)
     page.locator(".tile.ready").nth(9).wait_for()
@@ -176,17 +174,23 @@ def made_of(drawn: lookalike.Collection, count: int, path: Path) -> lookalike.Co
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The folder on a plain file server, for a with block."""
+def served(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """The folder on a plain file server, for a with block: its address, and the bytes of each answer."""
+    sizes: list[int] = []
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
 
+        def send_header(self, keyword: str, value: str) -> None:
+            if keyword == "Content-Length":
+                sizes.append(int(value))
+            super().send_header(keyword, value)
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        yield f"http://127.0.0.1:{server.server_address[1]}/", sizes
     finally:
         server.shutdown()
         server.server_close()

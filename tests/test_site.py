@@ -220,6 +220,15 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(collection, tmp_pat
     assert files(tmp_path) == {f"site/{name}": b"mine"}
 
 
+def test_a_site_to_which_something_was_added_is_not_replaced(collection, tmp_path):
+    site = export_site(collection, tmp_path / "site", max_items=3)
+    (site / "CNAME").write_text("pictures.example.org")
+
+    with pytest.raises(StorageError, match="holds other files"):
+        export_site(collection, site)
+    assert (site / "CNAME").read_text() == "pictures.example.org"
+
+
 def test_a_file_in_the_place_is_refused(collection, tmp_path):
     (tmp_path / "site").write_text("mine")
 

@@ -52,6 +52,7 @@ _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embeddi
 _NAME_DIGITS = 16
 _CENTER_SAMPLE = 8192
 
+_TOP = frozenset(("index.html", "collections.json", "web", "data", "model"))
 _MODEL_FILE = "efficientnet_lite0.onnx"
 _HOST = b'export { default } from "./static/host.js";\n'
 _POLICY = (
@@ -215,6 +216,9 @@ def _key(collection: Collection, count: int) -> str:
 
 
 def _is_site(folder: Path) -> bool:
+    """Whether a folder holds a site and nothing else, such as a file that its web host wants there."""
+    if {path.name for path in folder.iterdir()} - _TOP:
+        return False
     try:
         fields = json.loads((folder / "collections.json").read_bytes())
     except (OSError, ValueError):
