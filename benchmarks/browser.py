@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def report_opening(page: Page, url: str, sizes: list[int], float32_bytes: int) -> None:
-    """Time until the first pictures are shown, and bytes until the site can search; `sizes` of the answers."""
+    """The time until the first pictures are shown, and the bytes of all answers until the site can search."""
     started = time.perf_counter()
     page.goto(url)
     page.locator(".tile.ready").nth(9).wait_for()
