@@ -57,7 +57,7 @@
 export class HostError extends Error {
   /**
    * @param {string} kind `unreachable`, or one of the server's problems: `unknown-item`,
-   *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-where`, `unknown-word`, …
+   *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-condition`, `unknown-word`, …
    * @param {string} title what went wrong, in a few words
    * @param {string} detail which, and what to do
    * @param {string[]} nearest ids or words that are spelled alike

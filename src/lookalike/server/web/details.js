@@ -31,6 +31,7 @@ export function createDetails(host, options) {
   const [panel, body] = [find("details"), find("details-body")];
   let turn = new AbortController();
   let shown = "";
+  let isOwn = false;
 
   find("details-close").addEventListener("click", options.onClose);
   find("details-previous").addEventListener("click", () => options.onStep(-1));
@@ -49,6 +50,7 @@ export function createDetails(host, options) {
     turn.abort();
     const { signal } = (turn = new AbortController());
     shown = key;
+    isOwn = subject.kind === "own";
     panel.hidden = false;
     body.scrollTop = 0;
     for (const id of ["details-previous", "details-next"]) find(id).hidden = subject.kind === "own";
@@ -163,7 +165,7 @@ export function createDetails(host, options) {
     body.querySelector(".detail-actions")?.after(section("Why this one", why));
   }
 
-  return { show, close, isOpen: () => !panel.hidden, focus: () => find("details-close").focus({ preventScroll: true }) };
+  return { show, close, isOpen: () => !panel.hidden, isOwn: () => !panel.hidden && isOwn };
 }
 
 /** @param {string} title @param {HTMLElement} content */

@@ -44,7 +44,7 @@ export function createHead({ onCollection, onView, onChange }) {
     });
     if (where) {
       const remove = iconButton("close", "Remove the condition", () => onChange({ where: "" }), "clear");
-      chips.push(element("li", { className: "filter sql" }, element("code", { textContent: where }), remove));
+      chips.push(element("li", { className: "filter condition" }, element("code", { textContent: where }), remove));
     }
     find("chosen").replaceChildren(...chips);
     find("chosen").hidden = !chips.length;
