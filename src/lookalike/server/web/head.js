@@ -74,7 +74,7 @@ export function statusOf(state, source, collection) {
   const hits = [...source.pages.values()].flat();
   const sure = hits.filter(({ confidence }) => confidence !== undefined && confidence !== null && strengthOf(confidence) !== "weak");
   const isKnown = hits.some(({ confidence }) => typeof confidence === "number");
-  const compared = `${isFiltered ? "filtered " : ""}${counted(source.compared, "picture")}`;
+  const compared = counted(source.compared, "picture");
   const time = `in ${milliseconds(source.tookMs)}`;
   if (isKnown && sure.length < hits.length && !source.chance) return `${number(sure.length)} look alike, of ${compared}, ${time}`;
   return `The most alike of ${compared}, ${time}`;

@@ -185,7 +185,7 @@ function showDetails({ collection, item }) {
   // An own picture has no address; it stays while parts of it are searched by.
   if (!item) return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture") ? undefined : details.close();
   const card = grid.cardAt(grid.indexOf(item)) ?? portraits.cardOf(item);
-  return details.show(collection, { kind: "item", id: item, card }, `${contentOf(shown)} ${item}`);
+  return details.show(collection, { kind: "item", id: item, card });
 }
 
 function closeDetails() {
@@ -208,7 +208,7 @@ function follow() {
 function openTerm(term) {
   if (term.kind === "id") return go({ ...shown, item: term.id });
   const own = term.kind === "picture" && ownOf(term.vector);
-  return own && details.show(shown.collection, { kind: "own", term, ...own }, own.url);
+  return own && details.show(shown.collection, { kind: "own", term, ...own });
 }
 
 /** What a hit is held against: the first thing that is searched for, unless that is the hit itself. */
