@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
 
 import lookalike

@@ -84,7 +84,7 @@ class Measured:
         finally:
             # The route's pattern, not the path: there are as many paths as items.
             route = scope.get("route")
-            name = getattr(route, "path", "other")
+            name = getattr(route, "path", "other").replace(":path", "")
             self.metrics.observe(name, status, time.perf_counter() - started)
 
 

@@ -59,7 +59,7 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
     const sign = (/** @type {string} */ text, /** @type {1 | -1} */ direction) => {
       const pressed = Math.sign(term.weight) === direction;
       const made = element("button", { type: "button", "aria-pressed": pressed, textContent: text });
-      made.addEventListener("click", () => (close(), set(direction * Math.abs(term.weight))));
+      made.addEventListener("click", () => (close(), set(direction * Math.abs(shown[n].weight))));
       return made;
     };
     const value = element("output", { textContent: `×${Math.abs(term.weight)}` });

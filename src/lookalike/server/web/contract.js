@@ -21,7 +21,6 @@
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
  * @typedef {{took_ms: number, total: number, hits: Card[], chance?: boolean | null}} Answer
- * `total` counts the items that the query was compared with.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values
@@ -59,7 +58,7 @@
 export class HostError extends Error {
   /**
    * @param {string} kind `unreachable`, or one of the server's problems: `unknown-item`,
-   *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-where`, `unknown-word`, …
+   *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-condition`, `unknown-word`, …
    * @param {string} title what went wrong, in a few words
    * @param {string} detail which, and what to do
    * @param {string[]} nearest ids or words that are spelled alike

@@ -30,7 +30,10 @@ const NEIGHBOURS = 12;
 export function createDetails(host, options) {
   const [panel, body] = [find("details"), find("details-body")];
   let turn = new AbortController();
+  /** What is shown: the address of an own picture, or an item. */
   let shown = "";
+  /** What was found of the item that is shown. @type {{collection: string, row: Record<string, any>} | null} */
+  let known = null;
 
   find("details-close").addEventListener("click", options.onClose);
   find("details-previous").addEventListener("click", () => options.onStep(-1));
@@ -39,16 +42,20 @@ export function createDetails(host, options) {
   function close() {
     turn.abort();
     shown = "";
+    known = null;
     panel.hidden = true;
     body.replaceChildren();
   }
 
-  /** @param {string} collection @param {Subject} subject @param {string} key tells when to show anew */
-  async function show(collection, subject, key) {
-    if (key === shown) return;
+  /** @param {string} collection @param {Subject} subject */
+  async function show(collection, subject) {
+    const key = subject.kind === "own" ? subject.url : `${collection} ${subject.id}`;
+    // The query may have changed, and with it the reason why this one was found.
+    if (key === shown) return void (subject.kind === "item" && addComparison(subject.card, turn.signal));
     turn.abort();
     const { signal } = (turn = new AbortController());
     shown = key;
+    known = null;
     panel.hidden = false;
     body.scrollTop = 0;
     for (const id of ["details-previous", "details-next"]) find(id).hidden = subject.kind === "own";
@@ -57,13 +64,14 @@ export function createDetails(host, options) {
     if (subject.card) body.replaceChildren(stageOf(collection, subject.card), element("div", { className: "waiting" }));
     try {
       const row = await host.item(collection, subject.id, { signal });
+      known = { collection, row };
       const card = { ...subject.card, ...cardOf(row) };
       find("details-title").textContent = nameOf(card);
       const stage = subject.card ? /** @type {HTMLElement} */ (body.firstElementChild) : stageOf(collection, card);
       const like = element("div", { className: "neighbours" });
       fill(stage, hint(collection), actionsOf(collection, card), tagList(tagsOf(row)),
         section("Similar pictures", like), section("Information", facts(row)));
-      await Promise.all([addNeighbours(collection, card.id, like, signal), addComparison(collection, card, row, signal)]);
+      await Promise.all([addNeighbours(collection, card.id, like, signal), addComparison(card, signal)]);
     } catch (error) {
       if (signal.aborted) return;
       shown = "";
@@ -152,18 +160,19 @@ export function createDetails(host, options) {
     }));
   }
 
-  /** @param {string} collection @param {Card} card @param {Record<string, any>} row @param {AbortSignal} signal */
-  async function addComparison(collection, card, row, signal) {
-    const query = options.queryOf();
-    if (!query || card.score === undefined) return;
-    const tags = await query.tags().catch(() => /** @type {string[]} */ ([]));
-    if (signal.aborted) return;
-    const shared = tagsOf(row).filter((tag) => tags.includes(tag));
-    const why = comparison({ query, card, url: host.thumbnailUrl(collection, card), shared });
+  /** Say why the item was found, if it was. @param {Card | undefined} card @param {AbortSignal} signal */
+  async function addComparison(card, signal) {
+    const [query, of] = [options.queryOf(), known];
+    const tags = of && query && card?.score !== undefined ? await query.tags().catch(() => []) : [];
+    if (signal.aborted || of !== known) return;
+    body.querySelector(".why")?.parentElement?.remove();
+    if (!query || !of || card?.score === undefined) return;
+    const shared = tagsOf(of.row).filter((tag) => tags.includes(tag));
+    const why = comparison({ query, card, url: host.thumbnailUrl(of.collection, card), shared });
     body.querySelector(".detail-actions")?.after(section("Why this one", why));
   }
 
-  return { show, close, isOpen: () => !panel.hidden, focus: () => find("details-close").focus({ preventScroll: true }) };
+  return { show, close, isOpen: () => !panel.hidden, isOwn: () => shown.startsWith("blob:") };
 }
 
 /** @param {string} title @param {HTMLElement} content */

@@ -2,6 +2,7 @@
 
 import { HostError } from "./contract.js";
 import { find } from "./dom.js";
+import { sentence } from "./format.js";
 import { addressOf, START } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -24,7 +25,8 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
    */
   return function fail(error, again, shown, next = shown) {
     const known = error instanceof HostError ? error : new HostError("failure", "That did not work", String(error));
-    const { kind, title, detail, nearest } = known;
+    const { kind, title, nearest } = known;
+    const detail = sentence(known.detail);
     if (!(error instanceof HostError)) console.error(error);
     const start = { ...START, collection: next.collection };
     const all = { text: "All pictures", href: addressOf(start), act: () => go(start) };
@@ -32,14 +34,14 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
 
     if (kind === "unreachable") {
       retry.later(again);
-      if (grid.isBlank()) showInstead(title, `${detail}. Trying again…`, [{ ...tryAgain, text: "Try now" }]);
+      if (grid.isBlank()) showInstead(title, `${detail} Trying again…`, [{ ...tryAgain, text: "Try now" }]);
       else messages.over(`${title}. Trying again…`, { ...tryAgain, text: "Try now" });
     } else if (UNREADABLE.includes(kind)) {
-      messages.over(kind === "too-large" ? `Too large: ${detail}` : `Not a picture that can be read: ${detail}`);
+      messages.over(kind === "too-large" ? `Too large. ${detail}` : `Not a picture that can be read. ${detail}`);
     } else if (kind === "unknown-word" || isWords(shown, next)) {
       words.refuse(detail || title, nearest);
       if (grid.isBlank()) showInstead("These words are not known", detail, [all]);
-    } else if (kind === "bad-where" || (next.where && next.where !== shown.where)) {
+    } else if (kind === "bad-condition" || (next.where && next.where !== shown.where)) {
       facets.refuse(next.where, detail || title);
       if (grid.isBlank()) showInstead("The condition cannot be read", detail, [all]);
     } else if (kind === "unknown-item" && next === shown) {
@@ -57,7 +59,7 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
     } else if (grid.isBlank()) {
       showInstead(title, detail, [tryAgain]);
     } else {
-      messages.over(`${title}${detail ? `: ${detail}` : ""}`, tryAgain);
+      messages.over(`${title}. ${detail}`.trim(), tryAgain);
     }
   };
 

@@ -10,6 +10,12 @@ export function fileOf(id) {
   return id.split("/").pop() || id;
 }
 
+/** A message of the server as a sentence. @param {string} text */
+export function sentence(text) {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
+}
+
 /** @param {number} value */
 export function number(value) {
   return value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 10 ? 3 : 1 });

@@ -44,7 +44,7 @@ export function createHead({ onCollection, onView, onChange }) {
     });
     if (where) {
       const remove = iconButton("close", "Remove the condition", () => onChange({ where: "" }), "clear");
-      chips.push(element("li", { className: "filter sql" }, element("code", { textContent: where }), remove));
+      chips.push(element("li", { className: "filter condition" }, element("code", { textContent: where }), remove));
     }
     find("chosen").replaceChildren(...chips);
     find("chosen").hidden = !chips.length;
@@ -74,7 +74,7 @@ export function statusOf(state, source, collection) {
   const hits = [...source.pages.values()].flat();
   const sure = hits.filter(({ confidence }) => confidence !== undefined && confidence !== null && strengthOf(confidence) !== "weak");
   const isKnown = hits.some(({ confidence }) => typeof confidence === "number");
-  const compared = `${isFiltered ? "filtered " : ""}${counted(source.compared, "picture")}`;
+  const compared = counted(source.compared, "picture");
   const time = `in ${milliseconds(source.tookMs)}`;
   if (isKnown && sure.length < hits.length && !source.chance) return `${number(sure.length)} look alike, of ${compared}, ${time}`;
   return `The most alike of ${compared}, ${time}`;

@@ -5,6 +5,9 @@ import { addressOf, stateOf } from "./state.js";
 /** @typedef {import("./state.js").State} State */
 /** What was at the top of the view. @typedef {{index: number, offset: number} | null} Place */
 
+/** Browsers allow some writing to the history, not one at each step of scrolling. */
+const WRITE_MS = 200;
+
 /** By the key of the entry. @type {Map<string, Place>} */
 const places = new Map();
 
@@ -28,22 +31,32 @@ export function placeOfEntry() {
 
 /**
  * Call back when the person goes back or forward, or changes the address by hand.
- * @param {() => void} callback @param {() => Place} place where the page is scrolled to now
+ * @param {() => void} callback
+ * @param {{scroller: HTMLElement, place: () => Place}} page what scrolls, and where it is now
  */
-export function onTravel(callback, place) {
+export function onTravel(callback, { scroller, place }) {
   history.scrollRestoration = "manual";
   if (!history.state?.key) history.replaceState({ key: newKey() }, "");
   let key = history.state.key;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   addEventListener("popstate", () => {
+    clearTimeout(timer);
     places.set(key, place());
     if (!history.state?.key) history.replaceState({ key: newKey() }, "");
     callback();
   });
   // A reload forgets everything but the history's own entries.
-  addEventListener("pagehide", () => history.replaceState({ ...history.state, place: place() }, ""));
+  scroller.addEventListener("scroll", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState({ key, place: place() }, ""), WRITE_MS);
+  }, { passive: true });
   return {
     /** The entry that is shown is the newest one now. */
-    arrived: () => (key = history.state.key),
+    arrived() {
+      clearTimeout(timer);
+      key = history.state.key;
+    },
   };
 }
 

@@ -69,5 +69,6 @@ async function request(url, init) {
   const problem = await response.json().catch(() => ({}));
   const kind = String(problem.type ?? "").split(":").pop() || "failure";
   const title = problem.title || response.statusText || "That did not work";
-  throw new HostError(kind, title, problem.detail ?? "", problem.nearest);
+  const { detail = "", hint, nearest = [] } = problem;
+  throw new HostError(kind, title, hint && !nearest.length ? `${detail}; ${hint}` : detail, nearest);
 }

@@ -85,7 +85,7 @@ const details = createDetails(host, {
   },
 });
 const fail = createFailures({ messages, words, facets, grid, retry, go });
-const travel = onTravel(restore, grid.anchor);
+const travel = onTravel(restore, { scroller: find("scroller"), place: grid.anchor });
 
 /** Show a state and, once what it needs is there, write it to the address.
  * @param {State} next @param {How} [how] @returns {Promise<void>} */
@@ -182,9 +182,10 @@ function sayEmpty(state) {
 
 /** @param {State} state */
 function showDetails({ collection, item }) {
-  if (!item) return details.close();
+  // An own picture has no address; it stays while parts of it are searched by.
+  if (!item) return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture") ? undefined : details.close();
   const card = grid.cardAt(grid.indexOf(item)) ?? portraits.cardOf(item);
-  return details.show(collection, { kind: "item", id: item, card }, `${contentOf(shown)} ${item}`);
+  return details.show(collection, { kind: "item", id: item, card });
 }
 
 function closeDetails() {
@@ -207,7 +208,7 @@ function follow() {
 function openTerm(term) {
   if (term.kind === "id") return go({ ...shown, item: term.id });
   const own = term.kind === "picture" && ownOf(term.vector);
-  return own && details.show(shown.collection, { kind: "own", term, ...own }, own.url);
+  return own && details.show(shown.collection, { kind: "own", term, ...own });
 }
 
 /** What a hit is held against: the first thing that is searched for, unless that is the hit itself. */

@@ -13,7 +13,7 @@ const MOST_HITS = 1000;
 const KEPT = 60;
 
 /**
- * `total` cards in pages of 100; `load` gives a page, from memory where it is there.
+ * `total` cards in pages of 100, of `compared` items that meet the filters.
  * @typedef {{total: number, compared: number, tookMs: number, chance: boolean,
  *   pages: Map<number, Card[]>, load: (page: number, signal?: AbortSignal) => Promise<void>}} Source
  */
@@ -67,9 +67,11 @@ function searchSource(host, { collection, terms, filters, where }) {
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
-      const { hits, total, took_ms, chance } = await ask(PAGE, signal);
-      const found = hits.length < PAGE ? hits.length : Math.min(total, MOST_HITS);
-      Object.assign(source, { total: found, compared: total, tookMs: took_ms, chance: chance === true });
+      const [{ hits, took_ms, chance }, { total: compared }] = await Promise.all([
+        ask(PAGE, signal), host.items(collection, { offset: 0, limit: 1, filters, where, signal }),
+      ]);
+      const total = hits.length < PAGE ? hits.length : Math.min(compared, MOST_HITS);
+      Object.assign(source, { total, compared, tookMs: took_ms, chance: chance === true });
       source.pages.set(0, hits);
     },
   };
