@@ -24,6 +24,7 @@ COMMANDS = {
     "index": "index",
     "import": "import_",
     "export": "export",
+    "pack": "pack",
     "info": "info",
     "failures": "failures",
     "verify": "verify",
