@@ -1,10 +1,9 @@
-"""A static site in a real browser: a plain file server, and a tab that asks no other host for anything."""
+"""A static site as a browser gets it: a plain file server, and a tab that asks no other host for anything."""
 
 from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
+from pages import watch
 
 
 class FileServer(http.server.ThreadingHTTPServer):
@@ -60,30 +56,13 @@ def serving(folder: Path) -> Iterator[FileServer]:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser window, or a skip with the reason."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
-        context = browser.new_context(viewport={"width": 1200, "height": 800}, reduced_motion="reduce")
-        context.set_default_timeout(15_000)
-        yield context
-        context.close()
-        browser.close()
-
-
-@contextmanager
-def tab(context: Any, address: str) -> Iterator[Any]:
+def tab(window: Any, address: str) -> Iterator[Any]:
     """A tab; at its end it has asked no other host, and logged no error but those taken out of `errors`."""
-    page = context.new_page()
-    page.errors, asked = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page = window.new_page()
+    page.errors = []
+    asked = watch(page, page.errors)
     page.goto(address)
     yield page
     page.close()
-    assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert page.errors == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import build, command, write_picture
 from hypothesis import given
@@ -22,6 +23,7 @@ from lookalike.errors import CollectionError, ModelError, SourceError, StorageEr
 from lookalike.export import export_site
 from lookalike.export.site import CHUNK_ROWS
 from lookalike.export.vector_format import float32_file, int8_file, quantised, read_vectors
+from lookalike.parts import set_column
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +253,18 @@ def test_a_collection_that_changes_meanwhile_is_no_site(copied, tmp_path):
 
     with pytest.raises(CollectionError, match="was changed while it was exported; export it again"):
         export_site(copied, tmp_path / "site", on_progress=change)
-    assert list(tmp_path.glob("site*")) == []
+    assert not list(tmp_path.glob("*site*"))
+
+
+def test_no_file_is_written_outside_of_the_site(copied, tmp_path):
+    part = copied.parts()[0]
+    rows = part.items()
+    paths = pa.array(["/../../../../escaped"] * len(rows))
+    part.write(set_column(rows, "sha256", paths, nullable=False))
+
+    with pytest.raises(CollectionError, match="in the place of its sha256"):
+        export_site(copied, tmp_path / "site")
+    assert not list(tmp_path.parent.rglob("escaped*"))
 
 
 def test_damaged_thumbnails_leave_no_site(copied, tmp_path):
@@ -259,7 +272,7 @@ def test_damaged_thumbnails_leave_no_site(copied, tmp_path):
 
     with pytest.raises(CollectionError, match="is damaged"):
         export_site(copied, tmp_path / "site")
-    assert list(tmp_path.glob("site*")) == []
+    assert not list(tmp_path.glob("*site*"))
 
 
 # Exports again and again; each child kills itself at one of its steps: a file opened for writing, renamed or

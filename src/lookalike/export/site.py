@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ import pyarrow as pa
 
 from lookalike.background import background_of
 from lookalike.collection import Collection
-from lookalike.errors import ModelError
+from lookalike.errors import CollectionError, ModelError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
@@ -50,6 +51,7 @@ _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embeddi
 
 # Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
 _NAME_DIGITS = 16
+_SHA256 = re.compile("[0-9a-f]{64}")
 _CENTER_SAMPLE = 8192
 
 _TOP = frozenset(("index.html", "collections.json", "web", "data", "model"))
@@ -133,6 +135,10 @@ def _columns(table: pa.Table) -> dict[str, list[Any]]:
 def _thumbnails(table: pa.Table) -> Iterator[tuple[str | None, bytes]]:
     """The name and the JPEG of each item; None where it has no picture."""
     for sha256, jpeg in zip(table["sha256"].to_pylist(), table[THUMBNAIL].to_pylist(), strict=True):
+        if jpeg and not _SHA256.fullmatch(sha256):  # it becomes a path
+            raise CollectionError(
+                f"an item has {sha256!r} in the place of its sha256, so it has no file name"
+            )
         yield (sha256[:_NAME_DIGITS] if jpeg else None), jpeg
 
 

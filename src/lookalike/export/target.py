@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lookalike.collection import LOCK_NAME, writing
+from lookalike.collection import writing
 from lookalike.errors import StorageError
 from lookalike.files import storage_error
 
@@ -20,20 +20,24 @@ def new_folder(target: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     that one, or for the moment between two renames none. Raises `StorageError` where other files are there
     or the disk refuses, and `LockedError` where another process writes there.
     """
-    _check(target, is_ours)
-    unfinished = target.with_name(target.name + ".unfinished")
-    with writing(unfinished):
+    work = target.with_name(f".{target.name}.lookalike-export")
+    new, old = work / "new", work / "old"
+    with writing(work):
         try:
-            _empty(unfinished)  # of an export that was killed
-            yield unfinished
+            if old.exists() and not target.exists():  # a kill came between the two renames
+                old.rename(target)
             _check(target, is_ours)
-            _move(unfinished, target)
+            for leftover in (new, old):
+                if leftover.exists():
+                    shutil.rmtree(leftover)
+            new.mkdir()
+            yield new
+            _check(target, is_ours)
+            _swap(target, new, old)
         except OSError as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
             raise storage_error(target, error) from error
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _check(target: Path, is_ours: Callable[[Path], bool]) -> None:
@@ -46,21 +50,13 @@ def _check(target: Path, is_ours: Callable[[Path], bool]) -> None:
         )
 
 
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != LOCK_NAME:
-            entry.unlink()
-
-
-def _move(unfinished: Path, target: Path) -> None:
-    """Rename, with what is at the target moved aside first and removed last."""
-    replaced = target.with_name(target.name + ".replaced")
-    if replaced.exists():
-        shutil.rmtree(replaced)
-    (unfinished / LOCK_NAME).unlink()
+def _swap(target: Path, new: Path, old: Path) -> None:
+    """Put the new folder in the place of the target, which becomes the old one."""
     if target.exists():
-        target.rename(replaced)
-    unfinished.rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise

@@ -57,7 +57,8 @@ export class Shelf {
 
   /** The values of all rows. @param {string} name @returns {Promise<any[]>} */
   async wholeColumn(name) {
-    const load = CARD_COLUMNS.includes(name) ? this.cards : this.others;
+    const isOnCards = CARD_COLUMNS.includes(name) && name !== "v"; // which a source may call a column, too
+    const load = isOnCards ? this.cards : this.others;
     const values = new Array(this.entry.count).fill(null);
     await forEach(this.chunks, async (chunk) => {
       const column = (await load(chunk))[name] ?? []; // a column that some parts lack
