@@ -231,7 +231,7 @@ def test_without_the_model_the_page_says_what_is_missing(page):
     expect(page.locator("#choose")).to_be_hidden()
     send_file(page, "drop", PHOTO)
 
-    see(page, "Own pictures cannot be searched by: this site was published without the model")
+    see(page, "Own pictures cannot be searched by. This site was published without the model")
 
 
 def test_a_file_that_is_missing_is_named_and_asked_for_again(window, site, tmp_path):
