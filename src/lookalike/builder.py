@@ -77,6 +77,8 @@ def build(
     model: str | None = None,
     label: str | None = None,
     metadata: str | Path | None = None,
+    image_column: str | None = None,
+    name_column: str | None = None,
     device: str = "cpu",
     dtype: str | None = None,
     threads: int | None = None,
@@ -89,13 +91,14 @@ def build(
     """Make the collection of a source, or bring it up to date.
 
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
-    relative path; both are remembered, and `none` forgets. `dtype` is `float32` or `float16`.
-    `rebuild` starts from nothing. `on_progress` is called with the numbers of images done and to do,
-    `on_done` with the report.
+    id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
+    and Parquet that hold an image and its name, where these cannot be told. `dtype` is `float32` or
+    `float16`. `rebuild` starts from nothing. `on_progress` is called with the numbers of images done and to
+    do, `on_done` with the report.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
-    root, images = Path(collection), open_source(source)
+    root, images = Path(collection), open_source(source, image_column, name_column)
     check_target(root)
     before = open_collection(root).manifest if is_collection(root) else None
     if before and not rebuild:
@@ -154,7 +157,7 @@ class _Embedding:
         row = {
             "id": sample.id,
             "uri": sample.uri,
-            "size_bytes": sample.size_bytes,
+            "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
             "mtime_ns": sample.mtime_ns,
             "sha256": hashlib.sha256(data).hexdigest(),
             "width": picture.width,

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "demo",
     "index": "index",
     "import": "import_",
+    "pack": "pack",
     "info": "info",
     "failures": "failures",
     "verify": "verify",
