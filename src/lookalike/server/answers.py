@@ -13,6 +13,7 @@ from lookalike.errors import QueryError
 from lookalike.results import jsonable
 from lookalike.server.live import LiveCollection
 from lookalike.server.problems import Problem
+from lookalike.server.queries import MAX_ADDRESS_CONDITION_LENGTH, condition
 from lookalike.server.state import Rows, State
 
 # What a grid needs to show an item.
@@ -40,6 +41,11 @@ def matching(state: State, where: str | None) -> Rows:
     except QueryError as error:
         extra = {"hint": error.hint} if error.hint else {}
         raise Problem("bad-condition", error.message, **extra, field="where") from None
+
+
+def asked_condition(request: Request) -> str | None:
+    """The condition in the query string, if there is one."""
+    return condition(request.query_params.get("where"), MAX_ADDRESS_CONDITION_LENGTH)
 
 
 def cards(state: State, rows: Sequence[int] | Rows, more: Iterable[str] = ()) -> list[dict[str, Any]]:

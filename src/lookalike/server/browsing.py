@@ -17,10 +17,18 @@ from starlette.responses import Response
 from lookalike.errors import CollectionError, ModelError
 from lookalike.images import media_type
 from lookalike.index import index_state
-from lookalike.server.answers import HIDDEN_COLUMNS, as_json, cards, details, live_of, matching
+from lookalike.server.answers import (
+    HIDDEN_COLUMNS,
+    as_json,
+    asked_condition,
+    cards,
+    details,
+    live_of,
+    matching,
+)
 from lookalike.server.live import LiveCollection
 from lookalike.server.problems import Problem
-from lookalike.server.queries import condition, whole
+from lookalike.server.queries import whole
 from lookalike.server.state import State
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
@@ -46,7 +54,7 @@ def items(request: Request) -> Response:
     state = live_of(request).state()
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
-    rows = matching(state, condition(request.query_params.get("where")))
+    rows = matching(state, asked_condition(request))
     shown = cards(state, rows[offset : offset + limit])
     return as_json({"total": len(rows), "offset": offset, "items": shown})
 

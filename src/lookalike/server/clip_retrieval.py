@@ -87,7 +87,11 @@ async def metadata(request: Request) -> Response:
 def _live(request: Request, fields: Mapping[str, Any]) -> LiveCollection:
     """The collection by its name; the first where none is given."""
     name = fields.get("indice_name")
-    return named(request, str(name or next(iter(request.app.state.collections))))
+    if name is None:
+        name = next(iter(request.app.state.collections))
+    if not isinstance(name, str):
+        raise Problem("bad-parameter", "indice_name is the name of a collection", field="indice_name")
+    return named(request, name)
 
 
 def _term(fields: Mapping[str, Any]) -> Term:

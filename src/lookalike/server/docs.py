@@ -23,7 +23,7 @@ dt { font-family: ui-monospace, monospace; } summary { cursor: pointer; }
 
 def docs(request: Request) -> Response:
     """The page."""
-    return HTMLResponse("".join(_page(description())))
+    return HTMLResponse("".join(_page(description(list(request.app.state.collections)))))
 
 
 def docs_style(request: Request) -> Response:

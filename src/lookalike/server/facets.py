@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.server.answers import as_json, live_of, matching
+from lookalike.server.answers import as_json, asked_condition, live_of, matching
 from lookalike.server.browsing import column_type
-from lookalike.server.queries import condition
 from lookalike.server.state import State
 
 # What tells items apart, and what says how sure a tag is, has no facet.
@@ -23,7 +22,7 @@ _MOST_VALUES, _BINS = 50, 20
 def facets(request: Request) -> Response:
     """`GET /api/{c}/facets`: counts of the columns' values, over the rows for which a condition holds."""
     state = live_of(request).state()
-    where = condition(request.query_params.get("where"))
+    where = asked_condition(request)
     return as_json(state.kept("facets", where or "", lambda: _facets(state, where)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
 from lookalike.server.problems import KINDS
 from lookalike.server.queries import (
     DEFAULT_K,
+    MAX_ADDRESS_CONDITION_LENGTH,
     MAX_CONDITION_LENGTH,
     MAX_K,
     MAX_QUERIES,
@@ -33,12 +33,11 @@ BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
 
 def openapi(request: Request) -> Response:
     """`GET /openapi.json`."""
-    return as_json(description())
+    return as_json(description(list(request.app.state.collections)))
 
 
-@lru_cache(maxsize=1)
-def description() -> Schema:
-    """The whole description."""
+def description(collections: Sequence[str]) -> Schema:
+    """The whole description, for a server of these collections."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,7 +45,7 @@ def description() -> Schema:
             "version": __version__,
             "description": "Visual search in collections. Errors are problem details (RFC 9457).",
         },
-        "paths": _paths(),
+        "paths": _paths(collections),
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -55,10 +54,10 @@ def description() -> Schema:
     }
 
 
-def _paths() -> Schema:
-    c = _parameter("c", "path", TEXT, "the name of a collection")
+def _paths(collections: Sequence[str]) -> Schema:
+    c = _parameter("c", "path", {"type": "string", "enum": collections}, "the name of a collection")
     id_ = _parameter("id", "path", TEXT, "an item's id, percent-encoded")
-    where = _parameter("where", "query", _WHERE, "an SQL condition over the columns, such as label = 'roses'")
+    where = _parameter("where", "query", _SHORT, "an SQL condition over the columns, such as label = 'roses'")
     v = _parameter("v", "query", TEXT, "the start of the item's sha256: the answer is kept for a year")
     offset = _parameter("offset", "query", COUNT, "how many to pass over")
     limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
@@ -96,7 +95,10 @@ def _paths() -> Schema:
                 {"application/json": _ref("Embed"), **_PICTURE},
             )
         },
-        "/indices-list": {"get": _operation("clip-retrieval: the collections", "indicesList", _list(TEXT))},
+        "/indices-list": {
+            "get": _operation("clip-retrieval: the collections", "indicesList", _list(TEXT)),
+            "post": _operation("clip-retrieval: the same", "indicesListPosted", _list(TEXT)),
+        },
         "/knn-service": {
             "post": _operation(
                 "clip-retrieval: the nearest rows", "knnService", _list(_ref("Neighbour")),
@@ -115,6 +117,7 @@ def _paths() -> Schema:
 
 
 _WHERE: Schema = {"type": "string", "maxLength": MAX_CONDITION_LENGTH}
+_SHORT: Schema = {"type": "string", "maxLength": MAX_ADDRESS_CONDITION_LENGTH}
 _PICTURE: Schema = {"application/octet-stream": {"type": "string", "format": "binary"}}
 
 

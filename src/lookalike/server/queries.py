@@ -18,6 +18,8 @@ from lookalike.server.problems import Problem
 MAX_K, DEFAULT_K = 10_000, 50
 MAX_QUERIES, MAX_TERMS, MAX_HITS = 100, 32, 100_000
 MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH = 10_000, 1_000
+# In an address; a server reads 64 KiB of one, and a character may take twelve.
+MAX_ADDRESS_CONDITION_LENGTH = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +108,14 @@ def parse_term(fields: Any, name: str) -> tuple[Term, float]:
     return _TERMS[kind](fields[kind], box, f"{name}.{kind}"), weight
 
 
-def condition(value: Any) -> str | None:
-    """An SQL condition from JSON or from a query string; None where there is none, or an empty one."""
+def condition(value: Any, most: int = MAX_CONDITION_LENGTH) -> str | None:
+    """An SQL condition of at most `most` characters; None where there is none, or an empty one."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise _bad("where", f"where is an SQL condition as text, not {_short(value)}")
-    if len(value) > MAX_CONDITION_LENGTH:
-        raise _bad(
-            "where", f"the condition has {len(value):,} characters, the limit is {MAX_CONDITION_LENGTH:,}"
-        )
+    if len(value) > most:
+        raise _bad("where", f"the condition has {len(value):,} characters, the limit is {most:,}")
     return value
 
 
@@ -125,6 +125,8 @@ def whole(value: Any, name: str, low: int, high: int | None) -> int:
     found = value
     if isinstance(value, str) and value.isascii() and len(value) < 18:
         found = int(value) if value.removeprefix("-").isdigit() else value
+    if isinstance(found, float) and found.is_integer():  # JSON has one kind of number
+        found = int(found)
     if type(found) is not int or found < low or (high is not None and found > high):
         raise _bad(name, f"{name} is a whole number {limits}, not {_short(value)}")
     return found

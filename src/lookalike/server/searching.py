@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from lookalike.models import Model, unit
 from lookalike.query import Floats, Id, Image, Query, Text, Vector, query_vector
-from lookalike.server.answers import as_json, cards, live_of, matching
+from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
 from lookalike.server.metrics import Metrics
@@ -25,7 +25,6 @@ from lookalike.server.queries import (
     Region,
     Sum,
     Term,
-    condition,
     int8_text,
     parse_json,
     parse_search,
@@ -42,12 +41,12 @@ _TAKEN = "image/*, application/octet-stream or application/json"
 async def search(request: Request) -> Response:
     """The items most like the picture in the body, or like the sums of terms in its JSON."""
     live, kind = live_of(request), _checked_type(request)
+    k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
+    where = asked_condition(request)
     async with request.app.state.bodies.read(request) as body:
         if kind == "application/json":
-            wanted = parse_search(parse_json(body))
+            wanted = parse_search({"k": k, "where": where, **parse_json(body)})
         else:
-            k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
-            where = condition(request.query_params.get("where"))
             wanted = Search((((Image(body), 1.0),),), k, where)
         return await in_turn(request, lambda: _search(live.state(), wanted, request.app.state.metrics))
 

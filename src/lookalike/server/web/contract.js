@@ -2,7 +2,8 @@
 // and nothing else of the page knows which it has.
 
 /**
- * A card is what a picture in the grid needs; of hits, it also has how alike it is.
+ * A card is what a picture in the grid needs; of hits, it also has how alike it is. One of width 0 has no
+ * picture, only a vector made elsewhere.
  * @typedef {{id: string, label: string | null, width: number, height: number, v: string,
  *   score?: number, confidence?: number | null, tags?: string[] | null}} Card
  *

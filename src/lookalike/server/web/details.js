@@ -61,15 +61,16 @@ export function createDetails(host, options) {
     for (const id of ["details-previous", "details-next"]) find(id).hidden = subject.kind === "own";
     if (subject.kind === "own") return showOwn(collection, subject);
     find("details-title").textContent = subject.card ? nameOf(subject.card) : fileOf(subject.id);
-    if (subject.card) body.replaceChildren(stageOf(collection, subject.card), element("div", { className: "waiting" }));
+    if (subject.card?.width) body.replaceChildren(stageOf(collection, subject.card), element("div", { className: "waiting" }));
     try {
       const row = await host.item(collection, subject.id, { signal });
       known = { collection, row };
       const card = { ...subject.card, ...cardOf(row) };
       find("details-title").textContent = nameOf(card);
-      const stage = subject.card ? /** @type {HTMLElement} */ (body.firstElementChild) : stageOf(collection, card);
+      const waiting = subject.card?.width ? /** @type {HTMLElement} */ (body.firstElementChild) : null;
       const like = element("div", { className: "neighbours" });
-      fill(stage, hint(collection), actionsOf(collection, card), tagList(tagsOf(row)),
+      const picture = card.width ? [waiting ?? stageOf(collection, card), hint(collection)] : [];
+      fill(...picture, actionsOf(collection, card), tagList(tagsOf(row)),
         section("Similar pictures", like), section("Information", facts(row)));
       await Promise.all([addNeighbours(collection, card.id, like, signal), addComparison(card, signal)]);
     } catch (error) {
@@ -130,7 +131,7 @@ export function createDetails(host, options) {
   function actionsOf(collection, card) {
     const search = element("button", { type: "button", className: "primary" }, icon("similar"), "Find similar");
     search.addEventListener("click", () => options.onSearch(card.id));
-    const original = host.imageUrl(collection, card);
+    const original = card.width ? host.imageUrl(collection, card) : null;
     const open = original && element("a", { className: "round", href: original, target: "_blank", rel: "noopener",
       title: "Open the original", "aria-label": "Open the original" }, icon("open"));
     return element("div", { className: "detail-actions" }, search,
@@ -154,8 +155,11 @@ export function createDetails(host, options) {
     const terms = [{ id, weight: 1 }];
     const { hits } = await host.search(collection, { terms, k: NEIGHBOURS + 1, filters: [], where: "", signal });
     place.replaceChildren(...hits.filter((hit) => hit.id !== id).slice(0, NEIGHBOURS).map((hit) => {
-      const image = element("img", { src: host.thumbnailUrl(collection, hit), alt: nameOf(hit), loading: "lazy" });
-      const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, image);
+      const src = host.thumbnailUrl(collection, hit);
+      const picture = hit.width
+        ? element("img", { src, alt: nameOf(hit), loading: "lazy" })
+        : element("span", { className: "instead", textContent: nameOf(hit) });
+      const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, picture);
       return onPlainClick(link, () => options.onOpen(hit.id));
     }));
   }
@@ -168,7 +172,7 @@ export function createDetails(host, options) {
     body.querySelector(".why")?.parentElement?.remove();
     if (!query || !of || card?.score === undefined) return;
     const shared = tagsOf(of.row).filter((tag) => tags.includes(tag));
-    const why = comparison({ query, card, url: host.thumbnailUrl(of.collection, card), shared });
+    const why = comparison({ query, card, url: card.width ? host.thumbnailUrl(of.collection, card) : "", shared });
     body.querySelector(".detail-actions")?.after(section("Why this one", why));
   }
 

@@ -22,6 +22,7 @@ export function createKeys(actions, grid) {
     const { key } = event;
     if (event.defaultPrevented || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping && key !== "Escape") return;
+    if (key === "Escape" && document.querySelector(":popover-open")) return; // which it closes
     if (key === "?") help.showModal();
     else if (isPlain(event) && mayMove(target, key) && grid.move(key)) event.preventDefault();
     else if (actions[key] && !(key === " " && target.matches("button, summary, input"))) actions[key]();

@@ -92,7 +92,7 @@ const travel = onTravel(restore, { scroller: find("scroller"), place: grid.ancho
 function go(next, how = {}) {
   return attempt(() => go(next, how), async (signal) => {
     await findCollection(next, how.anew === true, signal);
-    const known = how.anew ? undefined : left.get(contentOf(next));
+    const known = how.anew ? undefined : knownOf(contentOf(next));
     const found = known?.source ?? await sourceOf(host, next, signal);
     signal.throwIfAborted();
     const leaving = grid.anchor();
@@ -115,6 +115,11 @@ async function findCollection(next, anew, signal) {
   if (collections.some(({ name }) => name === next.collection)) return;
   const detail = collections.length ? `It was called ${next.collection}.` : "The server has none.";
   throw new HostError("unknown-collection", "This collection is not here", detail);
+}
+
+/** What is shown or was shown before. @param {string} content */
+function knownOf(content) {
+  return source && content === contentOf(shown) ? { source, place: null } : left.get(content);
 }
 
 /** @param {string} content @param {Source} what @param {Place} place */

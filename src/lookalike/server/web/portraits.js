@@ -14,7 +14,10 @@ export function createPortraits(host, collection) {
 
   /** @param {Term} term */
   function pictureOf(term) {
-    if (term.kind === "id") return host.thumbnailUrl(collection(), cards.get(term.id) ?? { id: term.id, v: "" });
+    if (term.kind === "id") {
+      const card = cards.get(term.id);
+      return card && !card.width ? "" : host.thumbnailUrl(collection(), card ?? { id: term.id, v: "" });
+    }
     return term.kind === "picture" && term.preview ? previewUrl(term.preview) : "";
   }
 

@@ -22,9 +22,10 @@ const TOOLS = [
 export function createTile(card, { url, href, index, total }) {
   const strength = strengthOf(card.confidence);
   const image = element("img", { alt: altOf(card, strength), decoding: "async", draggable: true });
-  const link = element("a", { className: "picture", href, tabIndex: -1 }, image);
+  const content = card.width ? image : element("span", { className: "instead", textContent: image.alt });
+  const link = element("a", { className: "picture", href, tabIndex: -1 }, content);
   const tile = element("div", {
-    className: strength ? `tile ${strength}` : "tile",
+    className: ["tile", strength, !card.width && "bare"].filter(Boolean).join(" "),
     role: "listitem",
     "aria-posinset": index + 1,
     "aria-setsize": total,
@@ -33,6 +34,7 @@ export function createTile(card, { url, href, index, total }) {
   tile.dataset.id = card.id;
   if (card.score !== undefined) tile.append(createScore(card.score, strength));
 
+  if (!card.width) return tile;
   image.onload = () => tile.classList.add("ready");
   image.onerror = () => tile.classList.add("broken");
   image.src = url;
