@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from indexes import COUNT, clouds, copy_of, write_collection
+from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
 
 import lookalike

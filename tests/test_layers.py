@@ -45,6 +45,7 @@ ORDER = [
     "drawing",
     "demo",
     "server",
+    "export",
     "cli",
     "__main__",
 ]

@@ -51,9 +51,19 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
-    """Where the server listens."""
+    """Where the server listens, and whom it answers."""
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
+    parser.add_argument(
+        "--token", metavar="SECRET", help="what clients must send; other machines are let in with it alone"
+    )
+    parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name the server is reached by"
+    )
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "outliers": "outliers",
     "map": "map",
     "import": "import_",
+    "export": "export",
     "pack": "pack",
     "info": "info",
     "failures": "failures",

@@ -72,6 +72,16 @@ class Index:
         scores, rows = on_few_threads(lambda: self._opened.search(queries, k, params=wishes), len(queries))
         return scores, rows
 
+    def vectors(self, rows: Rows) -> Vectors | None:
+        """Unit vectors float32 (n, D) of these rows, from codes of 8 bits or more; None where there are none.
+
+        Their cosine to the stored ones is 0.999 and more.
+        """
+        if self._finest is None or self.info.refine_bits == 4:
+            return None
+        found = self._finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
     def _among(self, queries: Vectors, k: int, among: Rows) -> tuple[Vectors, Rows]:
         """Compare these rows (n,) by the finest codes there are, copied out for it."""
         few = with_rows(self._finest, among)

@@ -24,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.stores import place
 
     if is_collection(place(options.source)):
-        return serve(open_collection(options.source), options)
+        return serve([open_collection(options.source)], options)
     collection, _ = build(options)
-    return serve(collection, options) if len(collection) else 1
+    return serve([collection], options) if len(collection) else 1
