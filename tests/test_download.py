@@ -138,6 +138,39 @@ def test_resizing_moves_nothing(mode):
     assert difference.mean() < 3
 
 
+def detailed(size: tuple[int, int], format: str) -> bytes:
+    """Grey noise of every scale, as much in each as in photographs, and stripes of seven pixels."""
+    width, height = size
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) + 1 / (width * height)
+    noise = np.fft.fft2(np.random.default_rng(0).normal(size=(height, width)))
+    noise[0, 0] = 0
+    pixels = np.fft.ifft2(noise / frequency).real
+    pixels = pixels / pixels.std() * 50 + 100 + 60 * (np.arange(width) // 7 % 9 == 0)
+    file = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("RGB").save(file, format, quality=90)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "format", "least_db"),
+    [
+        ((350, 280), "JPEG", 33),
+        ((500, 375), "JPEG", 31.5),
+        ((640, 480), "JPEG", 33),
+        ((500, 375), "PNG", 33),
+    ],
+)
+def test_a_resized_image_is_near_the_exact_one(size, format, least_db):
+    """The peak signal-to-noise ratio, the noise of the JPEG that is written included."""
+    data = detailed(size, format)
+
+    small = Image.open(io.BytesIO(Resize(256)(data).data))
+
+    exact = Image.open(io.BytesIO(data)).resize(small.size, Image.Resampling.BICUBIC)
+    noise = np.mean((np.asarray(small, float) - np.asarray(exact, float)) ** 2)
+    assert 10 * np.log10(255**2 / noise) > least_db
+
+
 def test_a_finished_download_asks_for_nothing_again(site, tmp_path):
     source = listed(tmp_path, *ok(site, *range(10)))
     run(source, tmp_path / "out")

@@ -96,16 +96,20 @@ def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS
     return Picture(pixels, width, height)
 
 
-def decode(data: bytes, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+def decode(
+    data: bytes, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS, least_reduction: float = 1
+) -> Picture:
     """Decode an encoded image; its shorter side is at least `cover_px` where the original's is.
 
+    A JPEG is reduced `least_reduction` times at least or not at all: the decoder has no vector instructions
+    for what lies between the half and the whole, and so takes longer for less.
     The limit in megapixels is checked on the header, before any pixel is decoded.
     Raises `ImageError` when the bytes are no image, truncated or above the limit.
     """
     if not data:
         raise ImageError("the file is empty")
     if data[:2] == b"\xff\xd8":
-        picture = _decode_jpeg(data, cover_px, max_megapixels)
+        picture = _decode_jpeg(data, cover_px, max_megapixels, least_reduction)
         if picture is not None:
             return picture
     return _decode_with_pillow(data, max_megapixels)
@@ -174,7 +178,7 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
     return encoded
 
 
-def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float) -> Picture | None:
+def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
     """The fast path; None sends a JPEG that it does not handle to Pillow, which is more forgiving."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -183,7 +187,9 @@ def _decode_jpeg(data: bytes, cover_px: int, max_megapixels: float) -> Picture |
     _check_limit(width, height, max_megapixels)
     target = "RGB" if colorspace in ("YCbCr", "RGB", "Gray") else "CMYK"
     try:
-        pixels = simplejpeg.decode_jpeg(data, target, min_height=cover_px, min_width=cover_px)
+        pixels = simplejpeg.decode_jpeg(
+            data, target, min_height=cover_px, min_width=cover_px, min_factor=least_reduction
+        )
     except ValueError as error:
         if "premature end" in str(error).lower():  # Pillow would leave the rest of the picture grey
             raise ImageError(f"damaged JPEG: {error}") from None

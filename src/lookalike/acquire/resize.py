@@ -8,11 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import ExtraError, LookalikeError
 from lookalike.images import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpeg
+
+try:
+    import cv2
+except ImportError:
+    raise ExtraError("resizing images quickly needs OpenCV", "download") from None
 
 MODES = ("keep", "border", "crop", "none")
 JPEG_QUALITY = 90
+
+# Bilinear looks at two pixels by two: where it shrinks an image by more than this, stripes turn into moiré.
+_BILINEAR_BELOW = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Resize:
         What needs no resizing keeps its bytes, but is decoded all the same: a damaged image is found out now.
         """
         wanted_px = None if self.mode == "none" else self.size_px
-        picture = decode(data, wanted_px or 1, self.max_megapixels)
+        picture = decode(data, wanted_px or 1, self.max_megapixels, least_reduction=2)
         width, height = picture.width, picture.height
         if wanted_px is not None:
             pixels = self._resized(picture, wanted_px)
@@ -92,7 +100,9 @@ def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, fl
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
     """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
 
-    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time.
+    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. A JPEG that was
+    decoded at full size and shrinks little is resized bilinearly, in an eighth of that time: fine patterns
+    suffer less than they would from decoding it at a few eighths of its size and resizing that.
     """
     rows, columns = picture.pixels.shape[:2]
     left, top, right, bottom = picture.box or (0, 0, columns, rows)
@@ -103,6 +113,9 @@ def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, fl
         min(left + box[2] * across, columns),
         min(top + box[3] * down, rows),
     )
+    whole_jpeg = picture.box is not None and part == (0, 0, picture.width, picture.height)
+    if whole_jpeg and columns < _BILINEAR_BELOW * size[0] and rows < _BILINEAR_BELOW * size[1]:
+        return np.asarray(cv2.resize(picture.pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING, box=part))
 
 
