@@ -151,9 +151,11 @@ def test_search_prints_rank_score_label_and_id(run, collection, photos):
 
     assert (code, stderr) == (0, "")
     lines = stdout.splitlines()
-    assert lines[0] == "   1   1.000  sea  sea/sea-002.png"
+    assert lines[0] == "   1   1.000  100%  sea  sea/sea-002.png"
     assert len(lines) == 3
-    assert all(re.fullmatch(r"   [1-3]   [01]\.\d{3}  sea  sea/sea-\d{3}\.png", line) for line in lines)
+    assert all(
+        re.fullmatch(r"   [1-3]   [01]\.\d{3}  [ \d]+%  sea  sea/sea-\d{3}\.png", line) for line in lines
+    )
 
 
 def test_search_takes_an_item_of_the_collection(run, collection):
@@ -534,7 +536,7 @@ def test_search_takes_a_condition(run, collection):
     )
 
     assert code == 0
-    assert [line.split()[2] for line in stdout.splitlines()] == ["brick"] * 3
+    assert [line.split()[3] for line in stdout.splitlines()] == ["brick"] * 3
 
 
 def test_a_condition_with_an_unknown_column_is_an_error_that_lists_them(run, collection):

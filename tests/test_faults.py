@@ -93,6 +93,7 @@ def strange_files(target: Path) -> list[str]:
     known = {target / "collection.json", target / ".lock"}
     known |= {path for part in collection.parts() for path in (part.items_path, part.thumbnails_path())}
     known |= set((target / "failures").glob("part-??????.parquet"))
+    known |= {target / "derived" / "background.json"}
     return [str(path) for path in target.rglob("*") if path.is_file() and path not in known]
 
 

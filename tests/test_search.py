@@ -199,6 +199,7 @@ def test_a_hit_has_the_columns_of_its_row(collection, photos):
     assert list(shown) == [
         "id",
         "score",
+        "confidence",
         "uri",
         "size_bytes",
         "mtime_ns",
@@ -234,7 +235,7 @@ def test_results_as_a_table_have_a_row_for_each_hit(collection):
     table = collection.search(Id("sea/sea-002.png"), k=3, include_query=True).to_table()
 
     assert table.num_rows == 3
-    assert table.column_names[:3] == ["id", "score", "uri"]
+    assert table.column_names[:3] == ["id", "score", "confidence"]
     assert table["id"][0].as_py() == "sea/sea-002.png"
 
 

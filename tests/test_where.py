@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lookalike
+from lookalike import where
 from lookalike.errors import QueryError
 from lookalike.parts import Part, embedding_column
-from lookalike.where import items_schema, matching_rows, parse_condition, part_mask
+from lookalike.where import items_schema, parse_condition
 
 ROWS = pa.table(
     {
@@ -30,9 +31,19 @@ ROWS = pa.table(
 )
 
 
+def mask_of(rows: pa.Table, condition: str) -> list[bool]:
+    """For which rows of a table a condition holds."""
+    return parse_condition(condition, rows.schema).mask(rows).tolist()
+
+
+def matching_rows(collection: lookalike.Collection, condition: str) -> np.ndarray:
+    """For which rows of a collection a condition holds."""
+    return where.matching_rows(collection, parse_condition(condition, items_schema(collection)))
+
+
 def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
     """The ids of the rows for which a condition holds."""
-    return rows["id"].filter(pa.array(part_mask(rows, condition))).to_pylist()
+    return rows["id"].filter(pa.array(mask_of(rows, condition))).to_pylist()
 
 
 def write_part(root: Path, number: int, ids: list[str], **columns: pa.Array) -> None:
@@ -144,7 +155,7 @@ def test_any_comparison_equals_a_slow_loop(values, operator, limit):
     rows = pa.table({"n": pa.array(values, pa.int64())})
     expected = [value is not None and COMPARISONS[operator](value, limit) for value in values]
 
-    assert part_mask(rows, f"n {operator} {limit}").tolist() == expected
+    assert mask_of(rows, f"n {operator} {limit}") == expected
 
 
 @settings(deadline=None, max_examples=25)
@@ -157,7 +168,7 @@ def test_any_text_equals_itself_alone(values, wanted):
     rows = pa.table({"t": pa.array([*values, wanted], pa.string())})
     literal = "'" + wanted.replace("'", "''") + "'"
 
-    assert part_mask(rows, f"t = {literal}").tolist() == [one == wanted for one in [*values, wanted]]
+    assert mask_of(rows, f"t = {literal}") == [one == wanted for one in [*values, wanted]]
 
 
 # CANARY stands for a file that holds `true`; OUT for one that must not come to be.
@@ -245,7 +256,7 @@ def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
     before = canary.stat()
 
     with pytest.raises(QueryError) as error:
-        part_mask(ROWS, attack.replace("CANARY", str(canary)).replace("OUT", str(out)))
+        mask_of(ROWS, attack.replace("CANARY", str(canary)).replace("OUT", str(out)))
 
     assert "\n" not in str(error.value)
     assert sorted(tmp_path.iterdir()) == [canary]
@@ -305,7 +316,7 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
 )
 def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, message):
     with pytest.raises(QueryError) as error:
-        part_mask(ROWS, condition)
+        mask_of(ROWS, condition)
 
     assert "\n" not in str(error.value)
     assert str(error.value) == message
@@ -323,7 +334,7 @@ def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, messa
 )
 def test_a_condition_that_does_not_fit_the_types_is_an_error_that_quotes_it(condition):
     with pytest.raises(QueryError, match=r"^the condition .* cannot be applied: ") as error:
-        part_mask(ROWS, condition)
+        mask_of(ROWS, condition)
 
     assert condition in str(error.value)
     assert "\n" not in str(error.value)
@@ -331,7 +342,7 @@ def test_a_condition_that_does_not_fit_the_types_is_an_error_that_quotes_it(cond
 
 def test_a_value_that_cannot_be_converted_hints_at_try_cast():
     with pytest.raises(QueryError, match="TRY_CAST gives NULL"):
-        part_mask(ROWS, "CAST(label AS INTEGER) > 1")
+        mask_of(ROWS, "CAST(label AS INTEGER) > 1")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +356,7 @@ def test_the_embedding_is_no_column():
     rows = pa.table({"id": ["a"], "embedding": embedding_column(np.ones((1, 2), np.float32), "float32")})
 
     with pytest.raises(QueryError, match=r"'embedding', which is no column; the columns are: id \("):
-        part_mask(rows, "embedding IS NULL")
+        mask_of(rows, "embedding IS NULL")
 
 
 @pytest.mark.parametrize(
@@ -370,12 +381,12 @@ def test_columns_that_differ_in_case_only_are_told_apart_by_their_exact_names():
 @pytest.mark.parametrize("depth", [9, 2_000])
 def test_a_condition_that_is_nested_too_deeply_is_an_error(depth):
     with pytest.raises(QueryError):
-        part_mask(ROWS, "abs(" * depth + "width" + ")" * depth + " > 1")
+        mask_of(ROWS, "abs(" * depth + "width" + ")" * depth + " > 1")
 
 
 def test_a_condition_that_is_too_long_is_an_error():
     with pytest.raises(QueryError, match="the limit is 100,000"):
-        part_mask(ROWS, "width > 1 OR " * 10_000 + "true")
+        mask_of(ROWS, "width > 1 OR " * 10_000 + "true")
 
 
 def test_a_condition_may_list_thousands_of_ids():
@@ -398,7 +409,7 @@ def test_a_condition_checked_once_serves_the_table_of_each_part(uneven):
     condition = parse_condition("stars = 7 AND id <> 'z'", items_schema(uneven))
 
     assert condition.columns == ["stars", "id"]
-    assert [part_mask(part.items(), condition).tolist() for part in uneven.parts()] == [
+    assert [condition.mask(part.items()).tolist() for part in uneven.parts()] == [
         [True, False],
         [False],
         [False],

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     Collection,
     Manifest,
@@ -38,6 +39,7 @@ from lookalike.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, fai
 from lookalike.reconcile import reconcile
 from lookalike.samples import Failure, Sample
 from lookalike.sources import open_source
+from lookalike.stores import place
 
 PART_SIZE = 1024
 
@@ -76,6 +78,8 @@ def build(
     model: str | None = None,
     label: str | None = None,
     metadata: str | Path | None = None,
+    image_column: str | None = None,
+    name_column: str | None = None,
     device: str = "cpu",
     dtype: str | None = None,
     threads: int | None = None,
@@ -88,13 +92,14 @@ def build(
     """Make the collection of a source, or bring it up to date.
 
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
-    relative path; both are remembered, and `none` forgets. `dtype` is `float32` or `float16`.
-    `rebuild` starts from nothing. `on_progress` is called with the numbers of images done and to do,
-    `on_done` with the report.
+    id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
+    and Parquet that hold an image and its name, where these cannot be told. `dtype` is `float32` or
+    `float16`. `rebuild` starts from nothing. `on_progress` is called with the numbers of images done and to
+    do, `on_done` with the report.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
-    root, images = Path(collection), open_source(source)
+    root, images = place(collection), open_source(source, image_column, name_column)
     check_target(root)
     before = open_collection(root).manifest if is_collection(root) else None
     if before and not rebuild:
@@ -105,7 +110,7 @@ def build(
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
     )
-    with writing(root):
+    with writing(root) as still_ours:
         go_on = is_collection(root) and not rebuild
         target = open_collection(root) if go_on else create_collection(root, fresh)
         embed = _Embedding(target.load_model(device), max_megapixels)
@@ -113,7 +118,15 @@ def build(
         plan = reconcile(target, listing)
         outcomes = _in_order(embed, plan.pending, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
-        embedded = _commit(target, chain(plan.failures, counted), listing.types, embed.model, part_size)
+        embedded = _commit(
+            target,
+            chain(plan.failures, counted),
+            listing.types,
+            embed.model,
+            part_size=part_size,
+            still_ours=still_ours,
+        )
+        write_background(target)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
         on_done(Report(embedded, failed, plan.unchanged, plan.removed))
@@ -152,7 +165,7 @@ class _Embedding:
         row = {
             "id": sample.id,
             "uri": sample.uri,
-            "size_bytes": sample.size_bytes,
+            "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
             "mtime_ns": sample.mtime_ns,
             "sha256": hashlib.sha256(data).hexdigest(),
             "width": picture.width,
@@ -190,7 +203,9 @@ def _commit(
     outcomes: Iterator[Outcome],
     types: Mapping[str, pa.DataType],
     model: Model,
+    *,
     part_size: int,
+    still_ours: Callable[[], None],
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded."""
     numbers = [part.number for kind in ("items", "failures") for part in list_parts(target.path, kind)]
@@ -199,6 +214,7 @@ def _commit(
         chunk = list(islice(outcomes, part_size))
         if not chunk:
             return total
+        still_ours()
         embedded = [one for one in chunk if isinstance(one, Embedded)]
         part = Part(target.path, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))

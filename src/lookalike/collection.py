@@ -15,8 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
@@ -30,9 +29,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.errors import CollectionError, LockedError, ModelError
-from lookalike.files import TEMPORARY_SUFFIX, storage_error, write_bytes
+from lookalike.files import (
+    TEMPORARY_SUFFIX,
+    check_writable,
+    remove_temporary,
+    remove_tree,
+    storage_error,
+    write_bytes,
+)
+from lookalike.leases import lease
 from lookalike.models import Model, ModelSpec, load_model
 from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts, read_parquet
+from lookalike.stores import each, is_remote, place
 
 if TYPE_CHECKING:
     from lookalike.query import Asked
@@ -111,14 +119,15 @@ class Collection:
         return list_parts(self.path, "items")
 
     def __len__(self) -> int:
-        return sum(part.num_rows() for part in self.parts())
+        return sum(each(self.parts(), Part.num_rows, self.path))
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows without the embedding, part after part."""
-        tables = []
-        for part in self.parts():
-            wanted = columns or [name for name in part.column_names() if name != "embedding"]
-            tables.append(part.items(wanted))
+
+        def rows(part: Part) -> pa.Table:
+            return part.items(columns) if columns else part.described()
+
+        tables = list(each(self.parts(), rows, self.path))
         if tables:
             return pa.concat_tables(tables, promote_options="permissive")
         schema = pa.schema(ITEM_FIELDS)
@@ -128,15 +137,15 @@ class Collection:
         """(N, D) float32, C-contiguous, unit length; rows in the order of `items()`."""
         vectors = np.empty((len(self), self.manifest.model.dim), np.float32)
         start = 0
-        for part in self.parts():
-            rows = part.embeddings()
+        for rows in each(self.parts(), Part.embeddings, self.path):
             vectors[start : start + len(rows)] = rows
             start += len(rows)
         return vectors
 
     def failures(self) -> pa.Table:
         """One row an image that could not be read: id, uri, stage, error."""
-        tables = [read_parquet(part.failures_path) for part in list_parts(self.path, "failures")]
+        paths = [part.failures_path for part in list_parts(self.path, "failures")]
+        tables = list(each(paths, read_parquet, self.path))
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
 
     def thumbnails(self, ids: Iterable[str]) -> dict[str, bytes]:
@@ -151,8 +160,9 @@ class Collection:
     def fingerprint(self) -> str:
         """Names this state of the collection: the same rows of the same model give the same text."""
         state = hashlib.sha256(json.dumps(asdict(self.manifest.model)).encode())
-        for part in self.parts():
-            state.update(f"{part.number} {part.checksum()}\n".encode())
+        parts = self.parts()
+        for part, checksum in zip(parts, each(parts, Part.checksum, self.path), strict=True):
+            state.update(f"{part.number} {checksum}\n".encode())
         return state.hexdigest()
 
     @cached_property
@@ -180,11 +190,23 @@ class Collection:
     # The imports that point up: a method is where a reader looks for search.
     @overload
     def search(
-        self, query: Asked, k: int = 10, *, where: str | None = None, include_query: bool = False
+        self,
+        query: Asked,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> Results: ...
     @overload
     def search(
-        self, query: list[Asked], k: int = 10, *, where: str | None = None, include_query: bool = False
+        self,
+        query: list[Asked],
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> list[Results]: ...
     def search(
         self,
@@ -193,17 +215,21 @@ class Collection:
         *,
         where: str | None = None,
         include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> Results | list[Results]:
         """The k nearest items of a query, or of each in a list of queries.
 
         A query is a picture (a path, encoded bytes, a Pillow image, an array), an `Id`, a `Text`, a
         `Vector`, or a sum of them. `where` is an SQL condition over the columns: only rows for which it
-        holds are found. Items that stand in the query are left out, unless `include_query`.
+        holds are found. Items that stand in the query are left out, unless `include_query`, and so are hits
+        whose confidence in [0, 1] is below `min_confidence`: those that chance would give too.
         """
         from lookalike.search import search_many
 
         queries = query if isinstance(query, list) else [query]
-        found = search_many(self, queries, k, where=where, include_query=include_query)
+        found = search_many(
+            self, queries, k, where=where, include_query=include_query, min_confidence=min_confidence
+        )
         return found if isinstance(query, list) else found[0]
 
     def recommend(
@@ -223,8 +249,8 @@ class Collection:
     def verify(self) -> Iterator[str]:
         """Read every byte and say what is wrong, a line each; nothing where all is well."""
         seen: set[str] = set()
-        for part in sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number):
-            problems = part.problems()
+        parts = sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number)
+        for part, problems in zip(parts, each(parts, Part.problems, self.path), strict=True):
             yield from problems
             if not problems and part.items_path.exists():
                 yield from _row_problems(part, self.manifest.model.dim, seen)
@@ -240,7 +266,7 @@ class Collection:
 
 def open_collection(path: str | os.PathLike[str]) -> Collection:
     """Open the collection in a folder; raises `CollectionError` where there is none."""
-    root = Path(path)
+    root = place(path)
     if not root.is_dir():
         hint = f"make one with: lookalike build FOLDER -c {root}"
         raise CollectionError(f"there is no collection at {root}", hint)
@@ -261,6 +287,7 @@ def check_dtype(dtype: str) -> str:
 
 def check_target(root: Path) -> None:
     """Raise `CollectionError` where a collection cannot be made or updated: other files are there."""
+    check_writable(root)
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path with -c")
     strange = root.is_dir() and not is_collection(root)
@@ -272,42 +299,48 @@ def check_target(root: Path) -> None:
 def create_collection(root: Path, manifest: Manifest) -> Collection:
     """Make an empty collection, in place of the one that is there; call with the lock held."""
     check_target(root)
-    try:
-        for name in ("items", "failures", "thumbnails", "derived"):
-            if (root / name).exists():
-                shutil.rmtree(root / name)
-    except OSError as error:
-        raise storage_error(root, error) from error
+    for name in ("items", "failures", "thumbnails", "derived"):
+        remove_tree(root / name)
     write_bytes(root / MANIFEST_NAME, manifest.to_json())
     return Collection(root, manifest)
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[None]:
+def writing(root: Path) -> Iterator[Callable[[], None]]:
     """Hold the lock that one writer of the folder `root` has; `LockedError` where another holds it.
 
-    The operating system frees the lock when its holder dies. What a killed writer left half
-    written is removed.
+    What a killed writer left half written is removed. Yields a function that raises `LockedError` once the
+    lock is lost, which only happens in an object store, to a writer that was stopped for long.
     """
     path = root / LOCK_NAME
+    with lease(path) if is_remote(path) else _file_lock(path) as check:
+        try:
+            _remove_leftovers(root)
+            yield check
+            check()
+        except BaseException:
+            with suppress(CollectionError, OSError):  # a full disk needs the room of what is half done
+                check()
+                _remove_leftovers(root)
+            raise
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[Callable[[], None]]:
+    """A lock on a local file, which the operating system frees when its holder dies: it is never lost."""
     lock = filelock.FileLock(path, blocking=False)
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout:
         raise LockedError(
-            f"{root} is being written by another process, which holds {path}",
+            f"{path.parent} is being written by another process, which holds {path}",
             "wait until it has finished",
         ) from None
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        _remove_leftovers(root)
-        yield
-    except BaseException:
-        with suppress(CollectionError, OSError):  # a full disk needs the room of what is half done
-            _remove_leftovers(root)
-        raise
+        yield lambda: None
     finally:
         lock.release()
 
@@ -316,9 +349,8 @@ def _remove_leftovers(root: Path) -> None:
     """Files that a killed writer left: temporary ones, and tars that no committed part names."""
     if not is_collection(root):
         return
-    for leftover in root.rglob(f"*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
-    named = {part.thumbnails_path() for part in list_parts(root)}
+    remove_temporary(root)
+    named = set(each(list_parts(root), Part.thumbnails_path, root))
     for tar in (root / "thumbnails").glob("*.tar"):
         if tar not in named:
             tar.unlink()

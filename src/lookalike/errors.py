@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, without line breaks; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class LookalikeError(Exception):
@@ -46,6 +52,18 @@ class LockedError(CollectionError):
 
 class StorageError(CollectionError):
     """The disk refused a write: full, read-only or without permission."""
+
+
+class StoreError(LookalikeError, OSError):
+    """An object store cannot be reached, or refuses; `strerror` is its reason."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        scheme = address.partition("://")[0]
+        super().__init__(
+            f"{address}: {reason}",
+            f"check the address, the network and the credentials that {scheme}:// takes from the environment",
+        )
+        self.errno, self.strerror = errno.EIO, reason
 
 
 class QueryError(LookalikeError):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection, writing
 from lookalike.errors import ExtraError, LookalikeError, QueryError
-from lookalike.files import replacing, write_bytes
+from lookalike.files import local_copy, remove, replacing, write_bytes
 from lookalike.indexing import (
     FORMAT,
     FORMAT_VERSION,
@@ -41,6 +41,8 @@ from lookalike.indexing import (
     unusable,
     widened,
 )
+from lookalike.parts import Part
+from lookalike.stores import each
 
 __all__ = ["KINDS", "Index", "IndexInfo", "build_index", "index_state", "open_index", "refresh"]
 
@@ -337,7 +339,11 @@ def _on_few_threads(ask: Callable[[], Any], query_count: int) -> tuple[Vectors, 
 
 def _part_states(collection: Collection) -> list[list[Any]]:
     """Number, checksum and rows of each part, from the footers."""
-    return [[part.number, part.checksum(), part.num_rows()] for part in collection.parts()]
+
+    def state(part: Part) -> list[Any]:
+        return [part.number, part.checksum(), part.num_rows()]
+
+    return list(each(collection.parts(), state, collection.path))
 
 
 def _write(collection: Collection, index: Any, info: IndexInfo) -> IndexInfo:
@@ -356,8 +362,11 @@ def _read(collection: Collection, check: str, *, mapped: bool) -> Any:
     faiss = _faiss()
     path, _ = paths(collection)
     try:
-        if file_check(path) != check:
+        here = local_copy(path, check)
+        if file_check(here) != check:
+            if here != path:
+                remove(here)
             raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        return faiss.read_index(str(here), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except (OSError, RuntimeError) as error:
         raise unusable(collection, path, str(error).splitlines()[0]) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,10 +23,16 @@ class Listing:
     """The samples of one source by id, what could not be listed, and the types of the metadata."""
 
     source_uri: str
+    scope: tuple[str, ...]
     options: Options
     samples: Mapping[str, Sample]
     failures: list[Failure]
     types: Mapping[str, pa.DataType]
+
+    def tells_gone(self, uri: str) -> bool:
+        """Whether an image that is not listed is gone: it may be outside of the scope, or unlistable."""
+        unlisted = tuple(one.uri for one in self.failures if one.uri.endswith(("/", "#")))
+        return uri.startswith(self.scope) and not uri.startswith(unlisted)
 
 
 def list_source(source: Source, options: Options) -> Listing:
@@ -36,7 +43,7 @@ def list_source(source: Source, options: Options) -> Listing:
     samples, failures = _by_id(source.samples())
     if not samples:
         raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
-    types: dict[str, pa.DataType] = {}
+    samples, types = _typed(samples)
     if table := options.get("metadata"):
         metadata = read_metadata(Path(table))
         samples = _joined(samples, metadata, table)
@@ -44,7 +51,7 @@ def list_source(source: Source, options: Options) -> Listing:
     if rule := options.get("label"):
         samples = _labelled(samples, rule)
         types["label"] = pa.string()
-    return Listing(source.uri, options, samples, failures, types)
+    return Listing(source.uri, source.scope, options, samples, failures, types)
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:
@@ -59,6 +66,37 @@ def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list
         else:
             samples[entry.id] = entry
     return samples, failures
+
+
+def _typed(samples: dict[str, Sample]) -> tuple[dict[str, Sample], dict[str, pa.DataType]]:
+    """The samples with columns of one type each, and these; a column of several kinds is text."""
+    kinds: dict[str, set[type]] = {}
+    for sample in samples.values():
+        for name, value in sample.metadata.items():
+            kinds.setdefault(name, set()).add(_kind(value))
+    types = {name: _COLUMN_TYPES.get(frozenset(found), pa.string()) for name, found in kinds.items()}
+    mixed = {name for name, found in kinds.items() if types[name] == pa.string() and found != {str}}
+    if not mixed:
+        return samples, types
+    return {id_: _as_text(sample, mixed) for id_, sample in samples.items()}, types
+
+
+def _kind(value: Any) -> type:
+    fits = not isinstance(value, int) or -(2**63) <= value < 2**63
+    return type(value) if fits else str
+
+
+_COLUMN_TYPES = {
+    frozenset({bool}): pa.bool_(),
+    frozenset({int}): pa.int64(),
+    frozenset({float}): pa.float64(),
+    frozenset({int, float}): pa.float64(),
+}
+
+
+def _as_text(sample: Sample, names: set[str]) -> Sample:
+    texts = {name: str(sample.metadata[name]) for name in names if name in sample.metadata}
+    return replace(sample, metadata={**sample.metadata, **texts}) if texts else sample
 
 
 def _joined(samples: dict[str, Sample], metadata: Metadata, name: str) -> dict[str, Sample]:

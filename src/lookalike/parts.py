@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lookalike.errors import CollectionError
+from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
 from lookalike.files import remove, write_bytes
 from lookalike.samples import Failure
+from lookalike.stores import StorePath, is_remote
 
 # The columns that every row of items has, before those that the source brought and the embedding.
 ITEM_FIELDS = (
@@ -51,6 +53,9 @@ _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 _TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
 _CHECKSUM_KEY, _THUMBNAILS_KEY = "lookalike.sha256", "lookalike.thumbnails"
 _NO_CHECKSUM = b"0" * 64
+# What is read of the end of a part in a store: a footer is some kB, more with hundreds of columns.
+_TAIL_BYTES = 1 << 16
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Part:
 
     def described(self) -> pa.Table:
         """The committed rows without the embedding."""
-        return self.items([name for name in self.column_names() if name != "embedding"])
+        return _read(self.items_path, None, embedding=False)[0]
 
     def column_names(self) -> list[str]:
         """The columns of the items file, the embedding last."""
@@ -184,7 +189,10 @@ def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = Tr
 def list_parts(root: Path, kind: str = "items") -> list[Part]:
     """The parts of the collection at `root` that have a file of this kind, in the order of number."""
     folder = root / kind
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
     matches = (_PART_NAME.fullmatch(name) for name in names)
     return [Part(root, number) for number in sorted(int(match[1]) for match in matches if match)]
 
@@ -223,15 +231,55 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     return _read(path, columns)[0]
 
 
-def _read(path: Path, columns: Sequence[str] | None) -> tuple[pa.Table, dict[str, str]]:
+def _read(
+    path: Path, columns: Sequence[str] | None, embedding: bool = True
+) -> tuple[pa.Table, dict[str, str]]:
     """The rows and the notes of the footer, from one opening of the file."""
+    if is_remote(path):
+        return _read_remote(path, columns, embedding)
     try:
         # Opened here, so that no path is taken for an address of another file system.
         with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
-            rows = parquet.read(columns=columns).replace_schema_metadata(None)
-            return rows, _notes(parquet.metadata)
+            return _rows(parquet, columns, embedding), _notes(parquet.metadata)
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, " ".join(str(error).split())) from None
+        raise _unreadable(path, error) from None
+
+
+def _rows(parquet: pq.ParquetFile, columns: Sequence[str] | None, embedding: bool) -> pa.Table:
+    """The wanted columns, all by default; with or without the embedding."""
+    if not embedding:
+        columns = [name for name in parquet.schema_arrow.names if name != "embedding"]
+    return parquet.read(columns=columns).replace_schema_metadata(None)
+
+
+def _read_remote(
+    path: StorePath, columns: Sequence[str] | None, embedding: bool
+) -> tuple[pa.Table, dict[str, str]]:
+    """As `_read`, from a store: the whole file in one request, or the footer and the wanted ranges.
+
+    The same checksum in the footer before and after says that all ranges are of one version of the file.
+    """
+    # Nearly all of a file is embeddings.
+    whole = embedding and (columns is None or "embedding" in columns)
+    try:
+        for _ in range(_ATTEMPTS):
+            file = io.BytesIO(path.read_bytes()) if whole else path.open()
+            with pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet:
+                rows, notes = _rows(parquet, columns, embedding), _notes(parquet.metadata)
+            if whole or _notes(_remote_metadata(path)) == notes:
+                return rows, notes
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+    raise CollectionError(f"{path} changes faster than it can be read", "wait until the build has finished")
+
+
+def _remote_metadata(path: StorePath) -> pq.FileMetaData:
+    """The footer, from one request for the end of the file; two where it is large."""
+    tail = path.read_tail(_TAIL_BYTES)
+    size = int.from_bytes(tail[-8:-4], "little") + 8  # the footer, its length, and the four letters PAR1
+    if size > len(tail) == _TAIL_BYTES:
+        tail = path.read_tail(size)
+    return pq.read_metadata(io.BytesIO(tail))
 
 
 def _write_parquet(path: Path, table: pa.Table, notes: dict[str, str]) -> None:
@@ -289,10 +337,19 @@ def _start_of_sha256(data: bytes) -> str:
 
 def _metadata(path: Path) -> pq.FileMetaData:
     try:
-        with path.open("rb") as file:
-            return pq.read_metadata(file)
+        if is_remote(path):
+            return _remote_metadata(path)
+        status = path.stat()
+        return _local_metadata(path, (status.st_ino, status.st_mtime_ns, status.st_size))
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, " ".join(str(error).split())) from None
+        raise _unreadable(path, error) from None
+
+
+@lru_cache(maxsize=4096)
+def _local_metadata(path: Path, state: tuple[int, int, int]) -> pq.FileMetaData:
+    """The footer of a file in this state: a search of a thousand parts asks for each several times."""
+    with path.open("rb") as file:
+        return pq.read_metadata(file)
 
 
 def _notes(metadata: pq.FileMetaData) -> dict[str, str]:
@@ -301,22 +358,36 @@ def _notes(metadata: pq.FileMetaData) -> dict[str, str]:
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in pairs}
 
 
-def _damaged(path: Path, reason: str) -> CollectionError:
+def _damaged(path: Path | StorePath, reason: str) -> CollectionError:
     return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
+
+
+def _unreadable(path: Path | StorePath, error: Exception) -> LookalikeError:
+    """The clear form of an error in reading; a store that cannot be reached is no damage."""
+    return error if isinstance(error, StoreError) else _damaged(path, one_line(error))
 
 
 def read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
     """The bytes at each (offset, size) of a file; `CollectionError` where it is missing or too short."""
-    found = []
+    ranges = list(ranges)
     try:
-        with path.open("rb") as file:
-            for offset, size in ranges:
-                file.seek(offset)
-                found.append(file.read(size))
-                if len(found[-1]) < size:
-                    raise _damaged(path, f"it ends before byte {offset + size}")
+        found = path.read_ranges(ranges) if is_remote(path) else _local_ranges(path, ranges)
+    except StoreError:
+        raise
     except (OSError, ValueError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+    for (offset, size), data in zip(ranges, found, strict=True):
+        if len(data) < size:
+            raise _damaged(path, f"it ends before byte {offset + size}")
+    return found
+
+
+def _local_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    found = []
+    with path.open("rb") as file:
+        for offset, size in ranges:
+            file.seek(offset)
+            found.append(file.read(size))
     return found
 
 

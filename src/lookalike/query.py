@@ -15,12 +15,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import QueryError, UnknownIdError
 from lookalike.images import ImageLike
-from lookalike.parts import matrix
+from lookalike.parts import Part, matrix
+from lookalike.stores import each
 
 Floats = NDArray[np.float32]
 
@@ -196,14 +199,19 @@ def _checked_vector(term: Vector, dim: int) -> Floats:
 def stored_vectors(collection: Collection, ids: set[str]) -> dict[str, Floats]:
     """The vectors of items, read from the parts; raises `UnknownIdError` for one that is not there."""
     found: dict[str, Floats] = {}
-    for part in collection.parts():
+    wanted = pa.array(sorted(ids), pa.string())
+
+    def rows_of(part: Part) -> pa.Table | None:
+        if not pc.any(pc.is_in(part.items(["id"])["id"], wanted)).as_py():
+            return None  # ids are a hundredth of the bytes
+        rows = part.items(["id", "embedding"])  # both at once: a build may have replaced the file meanwhile
+        return rows.filter(pc.is_in(rows["id"], wanted))
+
+    for rows in each(collection.parts(), rows_of, collection.path):
+        if rows is not None:
+            found |= dict(zip(rows["id"].to_pylist(), matrix(rows["embedding"]), strict=True))
         if ids <= found.keys():
             return found
-        rows = part.items(["id", "embedding"])  # at once: a build may replace the file meanwhile
-        here = {id_: row for row, id_ in enumerate(rows["id"].to_pylist()) if id_ in ids}
-        if here:
-            vectors = matrix(rows["embedding"].take(list(here.values())))
-            found |= dict(zip(here, vectors, strict=True))
     for id_ in sorted(ids - found.keys()):
         raise unknown_id(collection, id_, collection.items(["id"])["id"].to_pylist())
     return found

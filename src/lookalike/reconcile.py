@@ -15,6 +15,7 @@ from lookalike.errors import CollectionError, SourceError
 from lookalike.listing import Listing
 from lookalike.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, read_parquet, set_column
 from lookalike.samples import Failure, Sample
+from lookalike.stores import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +32,40 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
     """Drop the rows of images that are gone or changed, refresh the metadata of those that stay.
 
     A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
-    sources stay, and so do those below a folder that could not be listed. Failures of this source are
-    forgotten, since each build tries them again.
+    sources stay, and so do those of which the listing cannot tell that they are gone. Failures of this
+    source are forgotten, since each build tries them again.
     Raises `SourceError` where the images cannot join those of another source.
     """
-    parts = [(part, part.described()) for part in collection.parts()]
+    committed = collection.parts()
+    parts = list(zip(committed, each(committed, Part.described, collection.path), strict=True))
     ours = [(part, rows) for part, rows in parts if _source_is(listing, rows)]
     others = [rows for _, rows in parts if not _source_is(listing, rows)]
     _check_types(listing, others)
     pending = dict(listing.samples)
     failures = [*listing.failures, *_refuse_taken_ids(pending, others)]
-    unlisted = tuple(one.uri for one in listing.failures if one.uri.endswith("/"))
     unchanged = removed = 0
     for part, rows in ours:
         keep: list[bool] = []
         columns = ("id", "uri", "size_bytes", "mtime_ns")
         for id_, *state in zip(*(rows[name].to_pylist() for name in columns), strict=True):
             sample = listing.samples.get(id_)
-            if sample and [sample.uri, sample.size_bytes, sample.mtime_ns] == state:
+            if sample is None:
+                keep.append(not listing.tells_gone(state[0]))
+                removed += not keep[-1]
+            elif _is_unchanged(sample, *state):
                 keep.append(True)
                 del pending[id_]
                 unchanged += 1
             else:
-                keep.append(bool(unlisted) and state[0].startswith(unlisted))
-                removed += sample is None and not keep[-1]
+                keep.append(False)
         _refresh(part, rows, keep, listing)
     _forget_failures(collection, listing.source_uri)
     return Plan(list(pending.values()), failures, unchanged, removed)
+
+
+def _is_unchanged(sample: Sample, uri: str, size_bytes: int, mtime_ns: int) -> bool:
+    same_size = sample.size_bytes in (None, size_bytes)
+    return same_size and (sample.uri, sample.mtime_ns) == (uri, mtime_ns)
 
 
 def _source_is(listing: Listing, rows: pa.Table) -> bool:

@@ -20,10 +20,15 @@ _HIDDEN = ("thumb_offset", "thumb_size")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item that was found: its `id`, its cosine `score` in [-1, 1], and the columns of its row."""
+    """One item that was found: its `id`, its cosine `score` in [-1, 1], and the columns of its row.
+
+    `confidence` in [0, 1] says how hard it is to be that similar by chance (docs/confidence.md); it is None
+    in a collection of one item, which has nothing to compare with.
+    """
 
     id: str
     score: float
+    confidence: float | None
     item: Mapping[str, Any]
     part: Part
 
@@ -45,9 +50,9 @@ class Hit:
         return self.part.thumbnails([self.id])[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """Id, score and the other columns, ready for JSON."""
+        """Id, score, confidence and the other columns, ready for JSON."""
         shown = {name: value for name, value in self.item.items() if name not in _HIDDEN}
-        return {"id": self.id, "score": self.score, **shown}
+        return {"id": self.id, "score": self.score, "confidence": self.confidence, **shown}
 
     def __repr__(self) -> str:
         return f"Hit(id={self.id!r}, score={self.score:.3f}, label={self.label!r})"
@@ -60,10 +65,22 @@ class Results(Sequence[Hit]):
     hits: tuple[Hit, ...]
 
     @staticmethod
-    def of(hits: Hits, rows: Mapping[str, tuple[Mapping[str, Any], Part]]) -> Results:
+    def of(
+        hits: Hits,
+        confidences: Sequence[float | None],
+        rows: Mapping[str, tuple[Mapping[str, Any], Part]],
+    ) -> Results:
         """Join hits with their rows by id; one whose row has vanished meanwhile is left out."""
-        pairs = zip(hits.ids, hits.scores.tolist(), strict=True)
-        return Results(tuple(Hit(id_, score, *rows[id_]) for id_, score in pairs if id_ in rows))
+        found = zip(hits.ids, hits.scores.tolist(), confidences, strict=True)
+        return Results(
+            tuple(Hit(id_, score, confidence, *rows[id_]) for id_, score, confidence in found if id_ in rows)
+        )
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the best hit is no better than chance would give more often than not."""
+        best = self.hits[0].confidence if self.hits else None
+        return best is not None and best < 0.5
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -79,9 +96,9 @@ class Results(Sequence[Hit]):
         return iter(self.hits)
 
     def to_table(self) -> pa.Table:
-        """Id, score and the other columns as a pyarrow table."""
+        """Id, score, confidence and the other columns as a pyarrow table."""
         rows = [hit.as_dict() for hit in self.hits]
-        names = dict.fromkeys(["id", "score", *(name for row in rows for name in row)])
+        names = dict.fromkeys(["id", "score", "confidence", *(name for row in rows for name in row)])
         return pa.table({name: [row.get(name) for row in rows] for name in names})
 
     def _repr_html_(self) -> str:

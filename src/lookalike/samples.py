@@ -28,13 +28,14 @@ class Sample:
     """One image before anything has read it.
 
     `id` names it in the collection and is unique there; for a folder it is the relative path.
-    `uri`, `size_bytes` and `mtime_ns` together tell a later build whether it has changed.
+    `uri`, `size_bytes` and `mtime_ns` together tell a later build whether it has changed; the size is None
+    where only reading would tell it.
     `read` returns the encoded bytes and may raise `OSError`. `metadata` becomes columns.
     """
 
     id: str
     uri: str
-    size_bytes: int
+    size_bytes: int | None
     mtime_ns: int
     read: Callable[[], bytes]
     metadata: Mapping[str, Any] = field(default_factory=dict)

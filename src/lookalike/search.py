@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lookalike.background import Background, background_of
 from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.index import open_index
 from lookalike.parts import Part, matrix
-from lookalike.query import Asked, as_query, query_vector, stored_vectors, unknown_id
+from lookalike.query import Asked, Query, Text, as_query, query_vector, stored_vectors, unknown_id
 from lookalike.results import Results
 from lookalike.samples import Hits
+from lookalike.stores import each
 from lookalike.where import Condition, items_schema, matching_rows, parse_condition
 
 Vectors = NDArray[np.float32]
@@ -36,14 +40,18 @@ def search(
     *,
     where: str | None = None,
     include_query: bool = False,
+    min_confidence: float = 0.0,
 ) -> Results:
     """The k items most like the query, or all where there are fewer, the best first.
 
     `where` is an SQL condition over the columns of items; the k are taken among the rows for which it
-    holds. Items that stand in the query are left out, unless `include_query`. Raises `QueryError` for a k
-    below 1, a condition or a query that cannot be, `ImageError` for one that is no picture.
+    holds. Items that stand in the query are left out, unless `include_query`, and so are hits with less
+    than `min_confidence`, in [0, 1]. Raises `QueryError` for a number, a condition or a query that cannot
+    be, `ImageError` for one that is no picture.
     """
-    return search_many(collection, [asked], k, where=where, include_query=include_query)[0]
+    return search_many(
+        collection, [asked], k, where=where, include_query=include_query, min_confidence=min_confidence
+    )[0]
 
 
 def search_many(
@@ -53,34 +61,54 @@ def search_many(
     *,
     where: str | None = None,
     include_query: bool = False,
+    min_confidence: float = 0.0,
 ) -> list[Results]:
     """As `search`, for several queries in one reading of the collection.
 
     Without an index it reads one part after the other, so that memory does not grow with the collection.
     """
-    check_k(k)
-    condition = _condition(collection, where)
+    check_numbers(k, min_confidence)
+    condition = None if where is None else parse_condition(where, items_schema(collection))
     queries = [as_query(one) for one in asked]
     vectors = [query_vector(collection, query, stored_vectors) for query in queries]
     hidden = [set() if include_query else query.ids for query in queries]
     most = k + max((len(ids) for ids in hidden), default=0)
     parts = collection.parts()
-    found = _through_index(collection, vectors, most, where)
+    found = _through_index(collection, vectors, most, condition)
     if found is None:
-        found = nearest(vectors, (_block(part, condition) for part in parts), most)
+        found = nearest(vectors, each(parts, lambda part: _block(part, condition), collection.path), most)
     found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
-    rows = _rows(parts, found)
-    return [Results.of(hits, rows) for hits, _ in found]
+    rows, background = _rows(parts, found, collection.path), background_of(collection)
+    return [
+        results(query, hits, rows, background, min_confidence)
+        for query, (hits, _) in zip(queries, found, strict=True)
+    ]
+
+
+def results(
+    query: Query,
+    hits: Hits,
+    rows: Mapping[str, tuple[Mapping[str, Any], Part]],
+    background: Background | None,
+    min_confidence: float,
+) -> Results:
+    """Hits joined with their rows, as far as they have the confidence that is wanted."""
+    if background is None:
+        return Results.of(hits, [None] * len(hits.ids), rows)
+    of_words = all(isinstance(term, Text) for term, _ in query.terms)
+    confidences = background.confidence(hits.scores, of_words)
+    kept = int((confidences >= min_confidence).sum())  # it falls with the score
+    return Results.of(Hits(hits.ids[:kept], hits.scores[:kept]), confidences[:kept].tolist(), rows)
 
 
 def _through_index(
-    collection: Collection, queries: Sequence[Vectors], k: int, where: str | None
+    collection: Collection, queries: Sequence[Vectors], k: int, condition: Condition | None
 ) -> list[tuple[Hits, list[int]]] | None:
     """As `nearest`, by the index; None where there is none, or none of this state of the collection."""
     index = open_index(collection)
     if index is None or not queries:
         return None
-    mask = None if where is None else matching_rows(collection, where)
+    mask = None if condition is None else matching_rows(collection, condition)
     scores, rows = index.search(np.stack(queries), min(k, index.info.count), mask)
     starts = np.cumsum([0, *(size for _, _, size in index.info.parts)])
     places = np.searchsorted(starts, rows, side="right") - 1
@@ -99,10 +127,6 @@ def _through_index(
     return found
 
 
-def _condition(collection: Collection, where: str | None) -> Condition | None:
-    return None if where is None else parse_condition(where, items_schema(collection))
-
-
 def _without(hits: Hits, places: list[int], hidden: set[str], k: int) -> tuple[Hits, list[int]]:
     """The first k hits whose id is not among the hidden."""
     kept = [place for place, id_ in enumerate(hits.ids) if id_ not in hidden][:k]
@@ -110,17 +134,18 @@ def _without(hits: Hits, places: list[int], hidden: set[str], k: int) -> tuple[H
 
 
 def _rows(
-    parts: Sequence[Part], found: Iterable[tuple[Hits, list[int]]]
+    parts: Sequence[Part], found: Iterable[tuple[Hits, list[int]]], root: Path
 ) -> dict[str, tuple[Mapping[str, Any], Part]]:
     """The columns and the part of each hit, by id; reads each part that has hits once."""
     wanted: dict[int, set[str]] = {}
     for hits, places in found:
         for id_, place in zip(hits.ids, places, strict=True):
             wanted.setdefault(place, set()).add(id_)
-    nothing = dict.fromkeys(name for part in parts for name in part.column_names() if name != "embedding")
+    names = chain.from_iterable(each(parts, Part.column_names, root))
+    nothing = dict.fromkeys(name for name in names if name != "embedding")
     rows: dict[str, tuple[Mapping[str, Any], Part]] = {}
-    for place, ids in wanted.items():
-        table = parts[place].described()
+    tables = each([parts[place] for place in wanted], Part.described, root)
+    for (place, ids), table in zip(wanted.items(), tables, strict=True):
         hit = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
         rows |= {row["id"]: ({**nothing, **row}, parts[place]) for row in hit.to_pylist()}
     return rows
@@ -145,7 +170,7 @@ class Snapshot:
         """Read the whole collection; each part once, so that its rows and vectors belong together."""
         fingerprint = collection.fingerprint()
         parts = collection.parts()
-        tables = [part.items() for part in parts]
+        tables = list(each(parts, Part.items, collection.path))
         dim = collection.manifest.model.dim
         vectors = [matrix(table["embedding"]) for table in tables]
         items = [table.drop_columns(["embedding"]) for table in tables]
@@ -170,11 +195,22 @@ class Snapshot:
         found = self.items.take(pa.array(wanted, pa.int64())).to_pylist()
         return [(row, self.parts[place]) for row, place in zip(found, wanted, strict=True)]
 
+    @cached_property
+    def background(self) -> Background | None:
+        """How alike its items are by chance."""
+        return background_of(self.collection)
+
     def search(
-        self, asked: Asked, k: int = 10, *, where: str | None = None, include_query: bool = False
+        self,
+        asked: Asked,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
     ) -> Results:
         """As `search`, from memory."""
-        check_k(k)
+        check_numbers(k, min_confidence)
         query = as_query(asked)
         hidden = set() if include_query else query.ids
         vector = query_vector(self.collection, query, self._stored)
@@ -185,7 +221,8 @@ class Snapshot:
         ((hits, places),) = nearest([vector], [(ids, vectors)], k + len(hidden))
         hits, _ = _without(hits, places, hidden, k)
         rows = self.rows(self.row_of[id_] for id_ in hits.ids)
-        return Results.of(hits, dict(zip(hits.ids, rows, strict=True)))
+        joined = dict(zip(hits.ids, rows, strict=True))
+        return results(query, hits, joined, self.background, min_confidence)
 
     def _stored(self, collection: Collection, ids: set[str]) -> dict[str, Vectors]:
         for id_ in sorted(ids - self.row_of.keys()):
@@ -193,10 +230,12 @@ class Snapshot:
         return {id_: self.vectors[self.row_of[id_]] for id_ in ids}
 
 
-def check_k(k: int) -> None:
-    """Raise `QueryError` for a number of results that cannot be."""
+def check_numbers(k: int, min_confidence: float) -> None:
+    """Raise `QueryError` for a number of results or a confidence that cannot be."""
     if k < 1:
         raise QueryError(f"k is the number of results, at least 1, not {k}")
+    if not 0 <= min_confidence <= 1:
+        raise QueryError(f"the least confidence is {min_confidence}, it goes from 0 to 1")
 
 
 def nearest(queries: Sequence[Vectors], blocks: Iterable[Block], k: int) -> list[tuple[Hits, list[int]]]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from lookalike.collection import (
     Collection,
 )
-from lookalike.errors import SourceError
+from lookalike.errors import SourceError, one_line
 from lookalike.parts import RESERVED_COLUMNS
-from lookalike.vectors import READ_ROWS, Block, no_columns, one_line, slices, write_vectors
+from lookalike.stores import place
+from lookalike.vectors import READ_ROWS, Block, no_columns, slices, write_vectors
 
 # The first of these that a table has, as text or whole numbers, holds the ids.
 ID_COLUMNS = (
@@ -48,7 +49,7 @@ def import_vectors(
     Raises `SourceError` where a file is missing, damaged or does not fit, and `CollectionError` as
     `from_vectors`.
     """
-    return write_vectors(Path(path), _source_blocks(Path(source), metadata), model=model)
+    return write_vectors(place(path), _source_blocks(Path(source), metadata), model=model)
 
 
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from lookalike.background import write_background
 from lookalike.collection import (
     MANIFEST_NAME,
     Collection,
@@ -28,10 +30,11 @@ from lookalike.collection import (
     open_collection,
     writing,
 )
-from lookalike.errors import CollectionError, SourceError
-from lookalike.files import storage_error, write_bytes
+from lookalike.errors import CollectionError, SourceError, one_line
+from lookalike.files import remove_tree, storage_error, write_bytes
 from lookalike.models import ModelSpec
 from lookalike.parts import ITEM_FIELDS, RESERVED_COLUMNS, Part, embedding_column
+from lookalike.stores import is_remote, place
 
 READ_ROWS = 1024
 # Vectors of a part take about 16 MiB, but a part has no fewer and no more rows than these.
@@ -71,30 +74,36 @@ def from_vectors(
             raise SourceError(f"{len(texts):,} ids do not fit vectors of the shape {vectors.shape}")
         vectors, ids = slices(vectors), slices(texts)
     table = columns if isinstance(columns, pa.Table) else _table(columns or {})
-    return write_vectors(Path(path), _paired(vectors, ids, table), model=model, normalize=normalize)
+    return write_vectors(place(path), _paired(vectors, ids, table), model=model, normalize=normalize)
 
 
 def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize: bool = True) -> Collection:
     """Make a collection at `root` of blocks of rows; the checks and errors are those of `from_vectors`.
 
-    The files are written in a folder beside it, which takes its name when all of them are there.
+    The files are written in a folder beside it, which takes its name when all of them are there. In an
+    object store they are put in their places, and the manifest, without which there is no collection, last.
     """
     check_target(root)
     if is_collection(root):
         raise CollectionError(f"{root} holds a collection already", "give another path with -c")
-    unfinished = root.with_name(root.name + ".unfinished")
+    unfinished = root
+    if not is_remote(root):
+        unfinished = root.with_name(root.name + ".unfinished")
     with writing(unfinished):
         try:
-            for name in ("items", "thumbnails"):  # of a writer that was killed
-                shutil.rmtree(unfinished / name, ignore_errors=True)
+            for name in ("items", "thumbnails", "derived"):  # of a writer that was killed
+                remove_tree(unfinished / name)
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
             )
             write_bytes(unfinished / MANIFEST_NAME, Manifest(spec).to_json())
+            write_background(open_collection(unfinished))
         except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            with suppress(CollectionError):
+                remove_tree(unfinished)
             raise
-    _rename(unfinished, root)
+    if unfinished != root:
+        _rename(unfinished, root)
     return open_collection(root)
 
 
@@ -282,7 +291,3 @@ def _table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 def no_columns(count: int) -> pa.Table:
     """A table of `count` rows and no columns."""
     return pa.table({"": pa.nulls(count)}).select([])
-
-
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

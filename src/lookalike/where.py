@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, QueryError
 from lookalike.parts import ITEM_FIELDS, Part
+from lookalike.stores import each
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,25 +127,13 @@ class Condition:
         return holds
 
 
-def matching_rows(collection: Collection, condition: str) -> NDArray[np.bool_]:
+def matching_rows(collection: Collection, condition: Condition) -> NDArray[np.bool_]:
     """For which rows a condition holds: bool (N,), in the order of `collection.items()`.
 
-    Reads only the columns that it names, some parts at a time. Raises `QueryError` as `parse_condition`.
+    Reads only the columns that it names, some parts at a time.
     """
-    parts = collection.parts()
-    parsed = parse_condition(condition, _schema_of_parts(parts))
-    masks = [parsed.mask(rows) for rows in _batches(parts, parsed.columns)]
+    masks = [condition.mask(rows) for rows in _batches(collection.parts(), condition.columns)]
     return np.concatenate([np.zeros(0, np.bool_), *masks])
-
-
-def part_mask(rows: pa.Table, condition: str | Condition) -> NDArray[np.bool_]:
-    """For which rows of a table of items, as read by a caller, a condition holds: bool (n,).
-
-    Text is checked against the table's own columns; a `Condition` against those of all the collection.
-    """
-    return (condition if isinstance(condition, Condition) else parse_condition(condition, rows.schema)).mask(
-        rows
-    )
 
 
 def items_schema(collection: Collection) -> pa.Schema:
@@ -301,7 +290,8 @@ def _find(name: str, known: Sequence[str]) -> str | None:
 
 def _schema_of_parts(parts: Sequence[Part]) -> pa.Schema:
     """The fields of all parts, in the types that hold the values of all; without the embedding."""
-    schemas = [pa.schema([one for one in part.schema() if one.name != "embedding"]) for part in parts]
+    whole = each(parts, Part.schema, parts[0].root) if parts else ()
+    schemas = [pa.schema([one for one in schema if one.name != "embedding"]) for schema in whole]
     return pa.unify_schemas([pa.schema(ITEM_FIELDS), *dict.fromkeys(schemas)], promote_options="permissive")
 
 
@@ -310,8 +300,12 @@ def _batches(parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pa.Table
     # The id is read too, since a table without columns would forget how many rows it has.
     wanted = {"id", *columns}
     batch: list[pa.Table] = []
-    for part in parts:
-        batch.append(part.items([name for name in part.column_names() if name in wanted]))
+
+    def rows(part: Part) -> pa.Table:
+        return part.items([name for name in part.column_names() if name in wanted])
+
+    for table in each(parts, rows, parts[0].root) if parts else ():
+        batch.append(table)
         if sum(table.num_rows for table in batch) >= _BATCH_ROWS:
             yield pa.concat_tables(batch, promote_options="permissive")
             batch = []

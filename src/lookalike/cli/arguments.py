@@ -8,18 +8,9 @@ import re
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """What is built, where it is kept, and how."""
-    parser.add_argument("source", metavar="FOLDER", help="a folder of images")
+    add_images(parser)
     parser.add_argument(
-        "-c", "--collection", metavar="C", help="where the collection is kept (default: FOLDER.lookalike)"
-    )
-    parser.add_argument(
-        "--label",
-        metavar="RULE",
-        help="'folder' (the parent folder's name), 'regex:PATTERN' (its first group, on the file name) "
-        "or 'none'",
-    )
-    parser.add_argument(
-        "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by relative path"
+        "-c", "--collection", metavar="C", help="where the collection is kept (default: SOURCE.lookalike)"
     )
     parser.add_argument("--model", help="efficientnet-lite0 (default), pixels or colors")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
@@ -29,6 +20,29 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--max-megapixels", type=float, default=200.0, metavar="MP", help="skip larger images (default: 200)"
     )
     parser.add_argument("--rebuild", action="store_true", help="forget what is there and start from nothing")
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Where images come from, and what is said of them."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
+        "as 's/{000..099}.tar'; - for paths on the standard input; hf:OWNER/NAME or tfds:NAME",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="RULE",
+        help="'folder' (the parent folder's name), 'regex:PATTERN' (its first group, on the file name) "
+        "or 'none'",
+    )
+    parser.add_argument(
+        "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
+    )
+    parser.add_argument(
+        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, if not found"
+    )
+    parser.add_argument("--name-column", metavar="NAME", help="and what holds their names")
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:

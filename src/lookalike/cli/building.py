@@ -13,11 +13,13 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
+from lookalike.sources.addresses import bare_name, is_pattern
+from lookalike.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
     """Build, bring an index up to date, and say what was done."""
-    path = options.collection or _beside(Path(options.source))
+    path = options.collection or _beside(options.source)
     reports: list[Report] = []
     with Progress("embedding") as progress:
         collection = builder.build(
@@ -26,6 +28,8 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             model=options.model,
             label=options.label,
             metadata=options.metadata,
+            image_column=options.image_column,
+            name_column=options.name_column,
             device=options.device,
             dtype=options.dtype,
             threads=options.threads,
@@ -50,9 +54,13 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     return collection, report
 
 
-def _beside(source: Path) -> Path:
-    """Where the collection of a source is kept by default."""
-    folder = source if source.name not in ("", "..") else source.resolve()
-    if not folder.name:
+def _beside(source: str) -> Path:
+    """Where the collection of a source is kept by default; nothing is put into a store unasked."""
+    path = place(source)
+    unnamed = path.name == "-" or ":" in source or is_pattern(source)
+    if is_remote(path) or (unnamed and not path.is_dir()):
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
-    return folder.with_name(folder.name + ".lookalike")
+    path = path if path.name not in ("", "..") else path.resolve()
+    if not path.name:
+        raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
+    return path.with_name(bare_name(path.name) + ".lookalike")

@@ -21,11 +21,12 @@ def print_json(value: Any) -> None:
 
 
 def print_results(results: Results) -> None:
-    """A line a hit: rank, score, label, id and tags."""
+    """A line a hit: rank, score, confidence, label, id and tags."""
     width = max((len(hit.label or "") for hit in results), default=0)
     for rank, hit in enumerate(results, 1):
         tags = f"  ({', '.join(hit.tags)})" if hit.tags else ""
-        print(f"{rank:4}  {hit.score:6.3f}  {hit.label or '':{width}}  {hit.id}{tags}")
+        confidence = "" if hit.confidence is None else f"{hit.confidence:.0%}"
+        print(f"{rank:4}  {hit.score:6.3f}  {confidence:>4}  {hit.label or '':{width}}  {hit.id}{tags}")
 
 
 def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "outliers": "outliers",
     "map": "map",
     "import": "import_",
+    "pack": "pack",
     "info": "info",
     "failures": "failures",
     "verify": "verify",

@@ -43,8 +43,8 @@ class Model:
     """A model ready to run; safe to call from several threads.
 
     `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
-    knows words has `text_vector`, from words to a unit vector float32 (D,), and `tags`, from features to
-    the names and probabilities of what is in each picture.
+    knows words has `text_vector`, from words to a unit vector float32 (D,), `tags`, from features to the
+    names and probabilities of what is in each picture, and `word_vectors`, those of many words (W, D).
     """
 
     spec: ModelSpec
@@ -52,6 +52,7 @@ class Model:
     device: str = "cpu"
     text_vector: Callable[[str], NDArray[np.float32]] | None = None
     tags: Callable[[NDArray[np.float32]], list[list[tuple[str, float]]]] | None = None
+    word_vectors: Callable[[], NDArray[np.float32]] | None = None
 
     @property
     def name(self) -> str:

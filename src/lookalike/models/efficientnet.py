@@ -30,7 +30,7 @@ def load(device: str) -> Model:
 
     checksum = hashlib.sha256(data).hexdigest()
     spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
-    return Model(spec, features, device, _text_vector, _tags)
+    return Model(spec, features, device, _text_vector, _tags, _word_vectors)
 
 
 def _text_vector(text: str) -> NDArray[np.float32]:
@@ -43,6 +43,12 @@ def _tags(features: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
     from lookalike.models.words import tags
 
     return tags(features)
+
+
+def _word_vectors() -> NDArray[np.float32]:
+    from lookalike.models.words import class_vectors
+
+    return class_vectors()
 
 
 def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:

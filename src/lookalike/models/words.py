@@ -104,6 +104,11 @@ def text_vector(text: str) -> Floats:
     return _unit(np.mean([_meanings_vector(meanings) for meanings in found], axis=0))
 
 
+def class_vectors() -> Floats:
+    """The unit vectors of the names of the classes, (1000, 1280): what `text_vector` gives for each."""
+    return _unit(_directions())
+
+
 def logits(features: Floats) -> Floats:
     """float32 (B, 1280) features, not normalised, to (B, 1000): how much speaks for each class."""
     known = vocabulary()

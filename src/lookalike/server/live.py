@@ -14,10 +14,13 @@ from lookalike.errors import CollectionError
 from lookalike.parts import Part, read_ranges
 from lookalike.query import unknown_id
 from lookalike.search import Snapshot
+from lookalike.stores import each, is_remote
 
 _CHECK_EVERY_S = 1.0
 # While a build runs, reading its progress may take at most one part in this many of the time.
 _REST_FACTOR = 10
+# In a store, looking is a request a part, and may be charged for.
+_CHECK_STORE_EVERY_S = 30.0
 _ATTEMPTS = 3
 
 
@@ -52,7 +55,8 @@ class LiveCollection:
         self.path, self.name = collection.path, collection.name
         self._state = _read(self.path)
         self._reading = threading.Lock()
-        self._next_check = time.monotonic() + _CHECK_EVERY_S
+        self._every_s = _CHECK_STORE_EVERY_S if is_remote(self.path) else _CHECK_EVERY_S
+        self._next_check = time.monotonic() + self._every_s
 
     def state(self) -> State:
         """The state in memory; now and then one caller is held up by looking for a newer one."""
@@ -81,7 +85,7 @@ class LiveCollection:
         except (CollectionError, OSError):
             pass  # it is being replaced: what is in memory answers until it can be read again
         finished = time.monotonic()
-        rest = max(_CHECK_EVERY_S, _REST_FACTOR * (finished - started))
+        rest = max(self._every_s, _REST_FACTOR * (finished - started))
         self._next_check = finished + rest
 
 
@@ -94,7 +98,8 @@ def _read(path: Path) -> State:
     for _ in range(_ATTEMPTS):
         try:
             snapshot = Snapshot.of(open_collection(path))
-            tars = {part: part.thumbnails_path() for part in set(snapshot.parts)}
+            parts = list(dict.fromkeys(snapshot.parts))
+            tars = dict(zip(parts, each(parts, Part.thumbnails_path, path), strict=True))
             if _fingerprint(path) == snapshot.fingerprint:
                 return State(snapshot, tars)
         except (CollectionError, OSError) as error:

@@ -2,38 +2,89 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from lookalike.errors import SourceError
 from lookalike.samples import Failure, Sample
+from lookalike.sources.addresses import expand, is_pattern, kind_of, shards_below
+from lookalike.sources.described import described
 from lookalike.sources.folder import Folder
+from lookalike.sources.paths import read_paths
+from lookalike.sources.shards import Columns, Shards
+from lookalike.sources.store import StoreFolder
+from lookalike.stores import is_remote, place
 
 
 class Source(Protocol):
     """Where images come from.
 
     `uri` is the prefix that the URIs of all its samples share: what tells them from another source's.
+    `scope` are the prefixes for which its listing is complete: an image there that is not listed is gone.
     Its `str` is the address as a person gave it.
     """
 
     @property
     def uri(self) -> str: ...
 
+    @property
+    def scope(self) -> tuple[str, ...]: ...
+
     def samples(self) -> Iterator[Sample | Failure]:
         """Every image in a fixed order, without reading it, and what could not be listed.
 
-        A failure whose URI ends in `/` stands for all that lies below it.
+        A failure whose URI ends in `/` or `#` stands for all that lies below it.
         """
         ...
 
 
-def open_source(address: str | Path) -> Source:
-    """The source at an address; raises `SourceError` where there is none."""
-    path = Path(address)
+def open_source(
+    address: str | Path, image_column: str | None = None, name_column: str | None = None
+) -> Source:
+    """The source at an address; raises `SourceError` where there is none.
+
+    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), or
+    several with brace ranges (`{000..099}`) or wildcards, each also in a store (`s3://…`); `-` for paths on
+    the standard input, `hf:NAME` or `tfds:NAME`. The columns are those of shards that hold an image and its
+    name, where these cannot be told.
+    """
+    text, columns = str(address), Columns(image_column, name_column)
+    if text == "-":
+        return read_paths(sys.stdin.buffer)
+    if text.startswith(("hf:", "tfds:")):
+        from lookalike.sources import datasets
+
+        return datasets.open_dataset(text)
+    path = place(address)
     if path.is_dir():
-        return Folder(path)
+        shards = tuple(shards_below(path))
+        if shards:
+            return Shards(text, path, shards, columns, whole=True)
+        return StoreFolder(path) if is_remote(path) else described(Folder(path))
     if path.exists():
-        raise SourceError(f"{path} is a file; a source is a folder of images")
-    raise SourceError(f"there is no folder {path}")
+        if kind_of(path) is None:
+            raise SourceError(
+                f"{path} is a file, and no shard of images",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, - for a list of paths, "
+                "hf:NAME or tfds:NAME",
+            )
+        return Shards(text, path.parent, (path,), columns)
+    return _pattern(text, columns)
+
+
+def _pattern(address: str, columns: Columns) -> Shards:
+    """The shards that brace ranges and wildcards stand for; one that is missing becomes a failure."""
+    paths = expand(address) if is_pattern(address) else []
+    shards = tuple(path for path in paths if kind_of(path))
+    if not any(path.exists() for path in shards):
+        raise SourceError(
+            f"there are no shards {address}"
+            if is_pattern(address)
+            else f"there is no folder {place(address)}"
+        )
+    root = shards[0].parent
+    while not all(path.is_relative_to(root) for path in shards):
+        root = root.parent
+    return Shards(address, root, shards, columns)

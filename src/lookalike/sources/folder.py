@@ -34,6 +34,10 @@ class Folder:
     def uri(self) -> str:
         return _uri(os.path.join(os.fsencode(self.path.resolve()), b""))
 
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return (self.uri,)
+
     def samples(self) -> Iterator[Sample | Failure]:
         root = os.fsencode(self.path.resolve())
         yield from _walk(root)

@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_json, add_source, positive
 
-SUMMARY = "embed what is new in a folder and drop what is gone"
+SUMMARY = "embed what is new in a source and drop what is gone"
 EXAMPLE = "lookalike build photos/ -c photos.lookalike --label folder"
 
 

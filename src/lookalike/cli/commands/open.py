@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from lookalike.cli.arguments import add_page, add_source
 
@@ -20,8 +19,9 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.building import build
     from lookalike.cli.serving import serve
     from lookalike.collection import is_collection, open_collection
+    from lookalike.stores import place
 
-    if is_collection(Path(options.source)):
+    if is_collection(place(options.source)):
         return serve(open_collection(options.source), options)
     collection, _ = build(options)
     return serve(collection, options) if len(collection) else 1

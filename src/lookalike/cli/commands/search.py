@@ -24,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_results(parser)
     parser.add_argument("--include-query", action="store_true", help="show items of the query too")
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="0 to 1: leave out what chance would give too (default: 0)",
+    )
     add_json(parser)
 
 
@@ -34,11 +41,20 @@ def run(options: argparse.Namespace) -> int:
 
     collection = open_collection(options.collection)
     query = parse_query(options.query, options.unlike)
-    results = collection.search(query, k=options.k, where=options.where, include_query=options.include_query)
+    results = collection.search(
+        query,
+        k=options.k,
+        where=options.where,
+        include_query=options.include_query,
+        min_confidence=options.min_confidence,
+    )
     say_if_stale(collection)
     asked = {"query": options.query, "not": options.unlike}
     print_found({name: words for name, words in asked.items() if words}, results, options.json)
+    if results.by_chance:
+        say(f"the best hit is no better than chance would give (confidence {results[0].confidence:.2f})")
     if len(results) < options.k:
-        matching = f"no more than {len(results):,} match" if options.where else "that is all of them"
+        limited = options.where or options.min_confidence > 0
+        matching = f"no more than {len(results):,} match" if limited else "that is all of them"
         say(f"the collection has {len(collection):,} images; {matching}")
     return 0 if results else 1

@@ -1,0 +1,101 @@
+"""What an address stands for: shards by brace ranges and wildcards, or those in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lookalike.errors import SourceError
+from lookalike.sources.folder import SUFFIXES
+from lookalike.stores import place
+
+# The kinds of shards by the end of their names; `-00000-of-00002` is how TensorFlow numbers them.
+_KINDS = {
+    "tar": re.compile(r"\.(tar|tar\.gz|tgz)$", re.IGNORECASE),
+    "tfrecord": re.compile(r"\.(tfrecords?|tfrec)(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
+    "table": re.compile(r"\.(parquet|pq|arrow|feather)$", re.IGNORECASE),
+}
+_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
+_WILDCARD = re.compile(r"[*?\[]")
+_MOST_NAMES = 1_000_000
+
+
+def kind_of(path: Path) -> str | None:
+    """`tar`, `tfrecord` or `table` by the name; None for any other file."""
+    return next((kind for kind, ending in _KINDS.items() if ending.search(path.name)), None)
+
+
+def bare_name(name: str) -> str:
+    """The name of a shard without what tells its kind; TensorFlow's number stays."""
+    for ending in _KINDS.values():
+        if match := ending.search(name):
+            number = match[2] if ending.groups > 1 and match[2] else ""
+            return name[: match.start()] + number
+    return name
+
+
+def is_pattern(address: str) -> bool:
+    """Whether an address has brace ranges or wildcards in it."""
+    return bool(_BRACES.search(address) or _WILDCARD.search(address))
+
+
+def expand(pattern: str) -> list[Path]:
+    """The files that a pattern stands for, in order; those of a brace range need not be there."""
+    return [path for name in expand_braces(pattern) for path in _matches(name)]
+
+
+def expand_braces(text: str) -> list[str]:
+    """`{000..099}` counts with leading zeros, `{a,b}` chooses; the first brace varies slowest."""
+    match = _BRACES.search(text)
+    if match is None:
+        return [text]
+    first, last, choice = match.groups()
+    if choice is not None:
+        values = choice.split(",")
+    else:
+        if abs(int(last) - int(first)) >= _MOST_NAMES:
+            raise SourceError(f"{match[0]} stands for more than {_MOST_NAMES:,} shards")
+        step = 1 if int(first) <= int(last) else -1
+        numbers = range(int(first), int(last) + step, step)
+        values = [f"{number:0{len(first) if first[0] == '0' else 0}d}" for number in numbers]
+    before, after = text[: match.start()], text[match.end() :]
+    return [name for value in values for name in expand_braces(f"{before}{value}{after}")]
+
+
+def _matches(pattern: str) -> list[Path]:
+    if not _WILDCARD.search(pattern):
+        return [place(pattern)]
+    parts = pattern.split("/")
+    fixed = next(number for number, part in enumerate(parts) if _WILDCARD.search(part))
+    base = place("/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "."))
+    return sorted(base.glob("/".join(parts[fixed:])))
+
+
+def shards_below(folder: Path) -> list[Path]:
+    """The shards of a folder and all below it, sorted; none where it has images of its own.
+
+    Beside tars and TFRecords tables are passed over: they describe what is in the others.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in _files(folder):
+        if path.suffix.lower() in SUFFIXES:
+            return []
+        if kind := kind_of(path):
+            found.setdefault(kind, []).append(path)
+    return next((sorted(found[kind]) for kind in _KINDS if kind in found), [])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files of a folder, then those below it, but hidden ones and collections."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            entries = [(one, one.is_dir()) for one in sorted(here.iterdir()) if one.name[0] not in "._"]
+        except OSError:  # the walk that reads the images tells of it
+            continue
+        if any(entry.name == "collection.json" for entry, _ in entries):
+            continue
+        yield from (entry for entry, is_folder in entries if not is_folder)
+        waiting += [entry for entry, is_folder in entries if is_folder and not entry.is_symlink()]

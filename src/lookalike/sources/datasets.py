@@ -1,0 +1,148 @@
+"""Datasets by name: `hf:OWNER/NAME[:SPLIT]` and `tfds:NAME[/SPLIT]`, through the libraries of their hubs.
+
+These fetch what is not there yet, into their own caches; reading is then local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lookalike.errors import ExtraError, SourceError
+from lookalike.samples import Failure, Sample
+from lookalike.sources.addresses import kind_of
+from lookalike.sources.shards import Shards, metadata_of, unique_name
+
+
+def open_dataset(address: str) -> HuggingFace | TensorFlow:
+    """The dataset of a hub; raises `SourceError` where it has none of that name, or no images in it."""
+    hub, _, name = address.partition(":")
+    return _hugging_face(address, name) if hub == "hf" else _tensorflow(address, name)
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """The rows of a Hugging Face dataset, by split; an id is `SPLIT/NAME`, or `SPLIT/NUMBER`.
+
+    A dataset has no times of modification: only a row that is new or gone is a change.
+    """
+
+    address: str
+    column: str
+    splits: dict[str, Any]
+    roots: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def uri(self) -> str:
+        return quote(self.address, safe=":/") + "#"
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return (self.uri,)
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        for split, rows in self.splits.items():
+            taken: set[str] = set()
+            classes = {name: one.names for name, one in rows.features.items() if hasattr(one, "names")}
+            for number, row in enumerate(rows.remove_columns([self.column])):
+                for name in classes.keys() & row.keys():
+                    row[name] = classes[name][row[name]] if isinstance(row[name], int) else row[name]
+                place = f"{split}/{unique_name(row, None, number, taken)}"
+                read = partial(_row_bytes, rows, number, self.column, self.roots)
+                yield Sample(place, self.uri + quote(place), None, 0, read, metadata_of(row))
+
+
+def _hugging_face(address: str, name: str) -> HuggingFace:
+    try:
+        import datasets
+    except ImportError:
+        raise ExtraError(f"{address} needs Hugging Face datasets", "hf") from None
+    name, _, split = name.partition(":")
+    try:
+        loaded = datasets.load_dataset(name, split=split or None)
+    except Exception as error:  # of many kinds: not found, no network, a broken file
+        raise _not_loaded(address, error) from None
+    splits = {split: loaded} if split else dict(loaded)
+    features = next(iter(splits.values())).features
+    column = next((name for name, one in features.items() if isinstance(one, datasets.Image)), None)
+    if column is None:
+        raise SourceError(f"{address} has no column of images, only: {', '.join(features)}")
+    encoded = {name: rows.cast_column(column, datasets.Image(decode=False)) for name, rows in splits.items()}
+    roots = (Path(name), Path(datasets.config.HF_CACHE_HOME))
+    return HuggingFace(address, column, encoded, tuple(root.resolve() for root in roots))
+
+
+def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> bytes:
+    """The encoded image of a row: in the row, or in a file of the dataset."""
+    image = rows[number][column]
+    if image is None or (image["bytes"] is None and image["path"] is None):
+        raise OSError("the row has no image")
+    if image["bytes"] is not None:
+        return bytes(image["bytes"])
+    path = Path(image["path"]).resolve()
+    if not any(path.is_relative_to(root) for root in roots):
+        raise OSError("the row names a file outside of the dataset")
+    return path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFlow:
+    """The files of a TFDS dataset, which are TFRecords, with the names of its classes."""
+
+    shards: Shards
+    classes: dict[str, list[str]]
+
+    def __str__(self) -> str:
+        return str(self.shards)
+
+    @property
+    def uri(self) -> str:
+        return self.shards.uri
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return self.shards.scope
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        for entry in self.shards.samples():
+            if isinstance(entry, Sample):
+                named = {
+                    name: names[int(entry.metadata[name])]
+                    for name, names in self.classes.items()
+                    if name in entry.metadata
+                }
+                yield replace(entry, metadata={**entry.metadata, **named})
+            else:
+                yield entry
+
+
+def _tensorflow(address: str, name: str) -> TensorFlow:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        raise ExtraError(f"{address} needs TensorFlow Datasets", "tfds") from None
+    known = tfds.list_builders()
+    dataset, _, split = name.partition("/") if name.partition("/")[0] in known else (name, "", "")
+    try:
+        builder = tfds.builder(dataset)
+        builder.download_and_prepare()
+        splits = [split] if split else list(builder.info.splits)
+        files = [Path(file) for one in splits for file in builder.info.splits[one].filepaths]
+    except Exception as error:  # of many kinds: not found, no network, no such split
+        raise _not_loaded(address, error) from None
+    if any(kind_of(file) != "tfrecord" for file in files):
+        raise SourceError(f"{address} was prepared as {files[0].suffix}, not as TFRecord")
+    classes = {name: one.names for name, one in builder.info.features.items() if hasattr(one, "names")}
+    return TensorFlow(Shards(address, Path(builder.data_dir), tuple(files)), classes)
+
+
+def _not_loaded(address: str, error: Exception) -> SourceError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return SourceError(f"{address} cannot be loaded: {reason}")

@@ -1,0 +1,70 @@
+"""Folders whose images have rows in tables beside them, as img2dataset and `lookalike pack` write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lookalike.samples import Failure, Sample
+from lookalike.sources.folder import Folder
+from lookalike.sources.shards import metadata_of
+
+_TABLE_NAME = re.compile(r"\d{5,}\.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A folder of images, and tables that say more of each: by its `path`, or by its name as the `key`."""
+
+    folder: Folder
+    tables: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def uri(self) -> str:
+        return self.folder.uri
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return self.folder.scope
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        rows: dict[str, dict[str, Any]] = {}
+        for table in self.tables:
+            try:
+                rows |= _rows(table)
+            except (pa.ArrowException, OSError) as error:
+                uri = table.resolve().as_uri()
+                yield Failure(table.name, uri, "list", f"not readable: {' '.join(str(error).split())}")
+        for entry in self.folder.samples():
+            if isinstance(entry, Sample):
+                row = rows.get(entry.id) or rows.get(PurePosixPath(entry.id).stem) or {}
+                yield replace(entry, metadata=row)
+            else:
+                yield entry
+
+
+def described(folder: Folder) -> Folder | Described:
+    """The folder with the tables in it, if there are such."""
+    tables = [path for path in folder.path.glob("*.parquet") if _TABLE_NAME.fullmatch(path.name)]
+    return Described(folder, tuple(sorted(tables))) if tables else folder
+
+
+def _rows(table: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a table by the path or key of their images; none where it has neither."""
+    with table.open("rb") as file:
+        rows = pq.read_table(file).to_pylist()
+    found = {}
+    for row in rows:
+        key = row.pop("path", None) or row.get("key")
+        if isinstance(key, str):
+            found[key] = metadata_of(row)
+    return found

@@ -1,0 +1,58 @@
+"""Paths of images, one a line or with a NUL after each, such as `find -print0` writes them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lookalike.samples import Failure, Sample
+from lookalike.sources.shards import folder_uri, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files at some paths. An id is the path from `base`, the working folder, or else from the root.
+
+    A list adds to a collection: what it does not name stays as it is.
+    """
+
+    base: Path
+    paths: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return "the list of paths"
+
+    @property
+    def uri(self) -> str:
+        return folder_uri(self.base)
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return ()
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        for path in self.paths:
+            id_ = shown(path.relative_to(self.base).as_posix())
+            try:
+                status = path.stat()
+            except OSError as error:
+                yield Failure(id_, path.as_uri(), "list", error.strerror or str(error))
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield Sample(id_, path.as_uri(), status.st_size, status.st_mtime_ns, path.read_bytes)
+            else:
+                yield Failure(id_, path.as_uri(), "list", "not a regular file")
+
+
+def read_paths(stream: BinaryIO) -> Paths:
+    """The paths of a stream; relative ones start at the working folder, the base if all are in it."""
+    data = stream.read()
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    here = Path.cwd()
+    paths = [Path(os.path.normpath(here / os.fsdecode(line))) for line in lines if line]
+    base = here if all(path.is_relative_to(here) for path in paths) else Path(here.anchor)
+    return Paths(base, tuple(dict.fromkeys(paths)))

@@ -1,0 +1,87 @@
+"""TFRecord files of `tf.train.Example`: an encoded image a record, beside other features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lookalike.samples import Failure, Sample
+from lookalike.sources.shards import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
+from lookalike.sources.unpacking import opened, problem_of
+from lookalike.tfrecords import Feature, decode_example, read_record, walk_records
+
+_LONGEST_TEXT_BYTES = 1 << 16
+
+
+def samples(shard: Shard) -> Iterator[Sample | Failure]:
+    """The images of a TFRecord file in its order, found without reading them.
+
+    Raises `SourceError` where the first record holds no image. Where the file breaks off or is damaged, what
+    precedes is there, and the rest is one failure.
+    """
+    number = -1
+    taken: set[str] = set()
+    with opened(shard.path) as file:
+        try:
+            for number, record in enumerate(walk_records(file)):
+                yield _sample(shard, file, number, record, taken)
+        except ValueError as error:
+            reason = problem_of(shard.path) or str(error)
+            yield shard.failure("", f"{reason}; {number + 1:,} records precede it")
+            return
+    if problem := problem_of(shard.path):
+        yield shard.failure("", f"{problem}; {number + 1:,} records precede it")
+
+
+def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set[str]) -> Sample | Failure:
+    """One record; `taken` are the names of those before it."""
+    try:
+        features = decode_example(file, record)
+    except ValueError as error:
+        return shard.failure(str(number), str(error))
+    wanted = (shard.columns.image,) if shard.columns.image else IMAGE_NAMES
+    column, place = next(_strings(features, wanted), (None, slice(0)))
+    if number == 0:
+        check_image_column(shard, column, list(features))
+    if column is None:
+        return shard.failure(str(number), "no image in this record")
+    values = {name: _value(file, feature) for name, feature in features.items() if name != column}
+    name = unique_name(values, shard.columns.name, number, taken)
+    read = partial(_read, shard.path, record, place)
+    return shard.sample(name, place.stop - place.start, read, metadata_of(values))
+
+
+def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[tuple[str, slice]]:
+    """Those of the features that hold one byte string, with its place."""
+    for name in names:
+        feature = features.get(name, [])
+        if len(feature) == 1 and isinstance(feature[0], slice):
+            yield name, feature[0]
+
+
+def _value(file: BinaryIO, feature: Feature) -> Any:
+    """The one value of a feature; None where it has several, or bytes that are no text."""
+    if len(feature) != 1:
+        return None
+    (value,) = feature
+    if not isinstance(value, slice):
+        return value
+    if value.stop - value.start > _LONGEST_TEXT_BYTES:
+        return None
+    file.seek(value.start)
+    try:
+        return file.read(value.stop - value.start).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _read(path: Path, record: slice, image: slice) -> bytes:
+    """The image out of its record, whose checksum is verified; raises `OSError` where it does not match."""
+    with opened(path) as file:
+        try:
+            data = read_record(file, record)
+        except ValueError as error:
+            raise OSError(str(error)) from None
+    return data[image.start - record.start : image.stop - record.start]

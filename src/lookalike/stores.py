@@ -1,0 +1,372 @@
+"""Addresses: a folder on this machine, or one behind `s3://` and what else fsspec opens.
+
+`place` gives a `pathlib.Path` for the first, and for the second a `StorePath`, which has as much of a
+path's interface as collections and sources use. Credentials and endpoints are the store's own business:
+its environment variables and files of configuration.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeGuard, TypeVar, cast
+from urllib.parse import quote
+
+from lookalike.errors import ExtraError, LookalikeError, StoreError, one_line
+
+# Stores whose objects appear whole or not at all, so that a part can be committed there.
+ATOMIC = frozenset("s3 s3a gs gcs az abfs abfss memory".split())
+# A drive letter is no scheme, so a scheme has two letters or more.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# Others may write there meanwhile, so no listing is kept. With more than one request at a time s3fs would ask
+# for an object's size before each reading, and read large ones in pieces that may be of two versions.
+_S3_OPTIONS = {"use_listings_cache": False, "max_concurrency": 1}
+_OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
+_AT_ONCE = 16
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+
+def place(address: str | os.PathLike[str]) -> Path:
+    """The path of an address; one with a scheme, such as `s3://bucket/photos`, is in an object store.
+
+    Only text can be an address: a path stays a path. Nothing is asked of the store yet.
+    Raises `ExtraError` where the library for it is not installed, `LookalikeError` for an unknown scheme.
+    """
+    if isinstance(address, StorePath):
+        return cast(Path, address)
+    scheme = _SCHEME.match(address) if isinstance(address, str) else None
+    if scheme is None or not isinstance(address, str):
+        return Path(address)
+    text = scheme[1].lower() + address[scheme.end(1) :].rstrip("/")
+    return cast(Path, StorePath(_file_system(text, scheme[1].lower()), text))
+
+
+def is_remote(path: object) -> TypeGuard[StorePath]:
+    """Whether a path is in an object store."""
+    return isinstance(path, StorePath)
+
+
+def each(things: Iterable[Thing], work: Callable[[Thing], Result], root: Path) -> Iterator[Result]:
+    """The result of `work` for each thing, in order; several at once where `root` is in a store.
+
+    Each request to a store takes its time, however many are under way.
+    """
+    if not is_remote(root):
+        yield from map(work, things)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            for thing in things:
+                waiting.append(pool.submit(work, thing))
+                if len(waiting) > _AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class StorePath:
+    """A path in an object store, with the methods of `pathlib.Path` that are needed.
+
+    What is missing raises `FileNotFoundError`; every other trouble is a `StoreError`, which is an `OSError`
+    too. It is no `os.PathLike`, so that nothing takes it for the name of a local file.
+    """
+
+    __slots__ = ("_found", "_system", "_text")
+
+    def __init__(self, system: Any, text: str, found: Mapping[str, Any] | None = None) -> None:
+        self._system, self._text, self._found = system, text, found
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"StorePath({self._text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StorePath) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __lt__(self, other: StorePath) -> bool:
+        return self._text < other._text
+
+    def __truediv__(self, name: str) -> StorePath:
+        return StorePath(self._system, f"{self._text}/{name}")
+
+    @property
+    def scheme(self) -> str:
+        return self._text.partition("://")[0]
+
+    @property
+    def _inside(self) -> PurePosixPath:
+        return PurePosixPath(self._text.partition("://")[2])
+
+    @property
+    def name(self) -> str:
+        return self._inside.name
+
+    @property
+    def suffix(self) -> str:
+        return self._inside.suffix
+
+    @property
+    def stem(self) -> str:
+        return self._inside.stem
+
+    @property
+    def parent(self) -> StorePath:
+        if "/" not in self._text.partition("://")[2]:
+            return self
+        return StorePath(self._system, self._text.rpartition("/")[0])
+
+    @property
+    def parents(self) -> list[StorePath]:
+        found = [self.parent]
+        while found[-1].parent != found[-1]:
+            found.append(found[-1].parent)
+        return found
+
+    def with_name(self, name: str) -> StorePath:
+        return self.parent / name
+
+    def resolve(self) -> StorePath:
+        return self
+
+    def relative_to(self, other: StorePath) -> PurePosixPath:
+        return self._inside.relative_to(other._inside)
+
+    def is_relative_to(self, other: StorePath) -> bool:
+        return self.scheme == other.scheme and self._inside.is_relative_to(other._inside)
+
+    def as_uri(self) -> str:
+        return f"{self.scheme}://{quote(str(self._inside), safe='/@')}"
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def exists(self) -> bool:
+        return bool(self._kind())
+
+    def is_dir(self) -> bool:
+        """Whether there are objects below it, or it is a bucket."""
+        return self._kind() == "directory"
+
+    def is_file(self) -> bool:
+        return self._kind() == "file"
+
+    def stat(self) -> os.stat_result:
+        """Kind, size in bytes and time of modification, 0 where it is not known."""
+        found = self._info()
+        mode = stat.S_IFDIR if found["type"] == "directory" else stat.S_IFREG
+        modified = modified_ns(found)
+        size = int(found.get("size") or 0)
+        return os.stat_result((mode, 0, 0, 0, 0, 0, size, 0, modified / 1e9, 0), {"st_mtime_ns": modified})
+
+    def iterdir(self) -> Iterator[StorePath]:
+        with _clear_errors(self):
+            found = self._system.ls(self._key, detail=True)
+        for info in found:
+            name = info["name"].rstrip("/").rpartition("/")[2]
+            if info["name"].rstrip("/") != self._key.rstrip("/"):
+                yield StorePath(self._system, f"{self._text}/{name}", info)
+
+    def glob(self, pattern: str) -> Iterator[StorePath]:
+        """What matches a pattern of names with `/` between them; none where there is no folder."""
+        name, _, below = pattern.partition("/")
+        try:
+            entries = [entry for entry in self.iterdir() if fnmatchcase(entry.name, name)]
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if not below:
+                yield entry
+            elif entry.is_dir():
+                yield from entry.glob(below)
+
+    def rglob(self, pattern: str) -> Iterator[StorePath]:
+        """The objects below, at any depth, whose names match."""
+        for below, info in self.files().items():
+            found = StorePath(self._system, f"{self._text}/{below}", info)
+            if fnmatchcase(found.name, pattern):
+                yield found
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """The relative path of every object below and what the store says of it, a page of them a request."""
+        with _clear_errors(self):
+            found = self._system.find(self._key, detail=True)
+        start = self._key.rstrip("/") + "/"
+        return {name.removeprefix(start): info for name, info in found.items() if name.startswith(start)}
+
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+        """Do nothing: a folder is there when something is in it."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        try:
+            with _clear_errors(self):
+                self._system.rm_file(self._key)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def remove_tree(self) -> None:
+        """Remove every object below; no error where there is none."""
+        # One by one: fsspec takes a path that is removed with all below it for a pattern.
+        for _ in each(list(self.rglob("*")), lambda path: path.unlink(missing_ok=True), cast(Path, self)):
+            pass
+
+    def open(self, mode: str = "rb") -> io.RawIOBase:
+        """A file to read ranges of: each reading is one request."""
+        if mode != "rb":
+            raise ValueError(f"a file in a store is opened to be read, and written by `put`, not {mode!r}")
+        return _Reader(self)
+
+    def read_bytes(self) -> bytes:
+        """The whole object, in one request."""
+        with _clear_errors(self):
+            return bytes(self._system.cat_file(self._key))
+
+    def read_tail(self, size: int) -> bytes:
+        """The last `size` bytes, or all where there are fewer, in one request."""
+        with _clear_errors(self):
+            return bytes(self._system.cat_file(self._key, start=-size))
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes at each (offset, size), a request each, many at once; shorter past the end."""
+        wanted = [(start, start + size) for start, size in ranges if size]
+        with _clear_errors(self):
+            read = self._system.cat_ranges(
+                [self._key] * len(wanted),
+                [start for start, _ in wanted],
+                [end for _, end in wanted],
+                on_error="raise",
+            )
+        found = iter(read)
+        return [bytes(next(found)) if size else b"" for _, size in ranges]
+
+    def put(self, data: bytes, create: bool = False) -> None:
+        """Write the whole object in one step; with `create`, `FileExistsError` where there is one.
+
+        A store that knows no such condition writes nevertheless.
+        """
+        with _clear_errors(self):
+            if not create:
+                self._system.pipe_file(self._key, data)
+                return
+            try:
+                self._system.pipe_file(self._key, data, mode="create")
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno != errno.ENOSYS:
+                    raise
+                self._system.pipe_file(self._key, data)
+
+    @property
+    def _key(self) -> str:
+        return str(self._system._strip_protocol(self._text))
+
+    def _kind(self) -> str:
+        try:
+            return str(self._info()["type"])
+        except FileNotFoundError:
+            return ""
+
+    def _info(self) -> Mapping[str, Any]:
+        """What a listing said of it, where it comes from one; else what the store says now."""
+        if self._found is not None:
+            return self._found
+        with _clear_errors(self):
+            return cast(Mapping[str, Any], self._system.info(self._key))
+
+
+class _Reader(io.RawIOBase):
+    """A file in a store: of a known size, and every reading a request for a range."""
+
+    def __init__(self, path: StorePath) -> None:
+        self._path, self._size, self._at = path, path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self._at)
+        (data,) = self._path.read_ranges([(self._at, left if size is None or size < 0 else min(size, left))])
+        self._at += len(data)
+        return data
+
+
+def modified_ns(info: Mapping[str, Any]) -> int:
+    """The time of modification in a listing, in nanoseconds since 1970; 0 where the store tells none."""
+    for name in ("LastModified", "mtime", "updated", "last_modified", "created"):
+        value = info.get(name)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            value = value.timestamp()
+        if isinstance(value, int | float):
+            return round(value * 1e6) * 1000
+    return 0
+
+
+def _file_system(text: str, scheme: str) -> Any:
+    """The fsspec file system of an address."""
+    if re.match(r"[^/]*:[^/]*@", text.partition("://")[2]):
+        raise LookalikeError(
+            f"an address of {scheme}:// holds a password, which would be written into the collection",
+            "give it by the store's environment variables or configuration",
+        )
+    if scheme in ("http", "https", "file", "local"):
+        raise LookalikeError(
+            f"{text} is no folder in an object store",
+            "give a folder, or an address such as s3://bucket/photos",
+        )
+    try:
+        import fsspec
+    except ImportError:
+        raise ExtraError(f"{text} needs fsspec", "s3" if scheme in ("s3", "s3a") else "remote") from None
+    try:
+        return fsspec.core.url_to_fs(text, **_OPTIONS.get(scheme, {}))[0]
+    except ImportError as error:
+        if scheme in ("s3", "s3a"):
+            raise ExtraError(f"{text} needs s3fs", "s3") from None
+        raise LookalikeError(f"{text} needs a library that is not installed", one_line(error)) from None
+    except ValueError as error:
+        raise LookalikeError(f"{text} cannot be opened: {one_line(error)}") from None
+
+
+@contextmanager
+def _clear_errors(path: StorePath) -> Iterator[None]:
+    """Raise what a store's library raises, of whatever kind, as `FileNotFoundError` or `StoreError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        what = one_line(error) if " " in str(error) else "there is no such object"
+        raise FileNotFoundError(errno.ENOENT, what, str(path)) from error
+    except FileExistsError as error:
+        raise FileExistsError(errno.EEXIST, "it is there already", str(path)) from error
+    except Exception as error:  # each library has errors of its own: of connections, of credentials
+        raise StoreError(str(path), one_line(error)) from error
