@@ -177,6 +177,15 @@ def test_damaged_pages_are_failures_of_reading(tmp_path, target):
     assert all("checksum" in error for _, stage, error in failures(collection))
 
 
+def test_a_table_that_was_written_anew_is_read_anew(tmp_path):
+    shard = write(tmp_path / "a.parquet", rows(2))
+    assert images(shard)["a/0"] == jpeg(0)
+
+    write(shard, rows(2).take([1, 0]))
+
+    assert images(shard)["a/0"] == jpeg(1)
+
+
 def test_few_groups_of_rows_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(table_source, "_KEPT_BYTES", 3000)
     shard = write(tmp_path / "a.parquet", rows(40), row_group_size=2)

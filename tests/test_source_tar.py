@@ -138,7 +138,10 @@ def test_at_every_cut_what_precedes_it_is_there_and_the_rest_is_one_failure(tmp_
     first_end, second_end, complete = 512 + 600, 512 + 1024 + 1024 + 512 + 10, len(whole) - 1024 + 512
     tar = tmp_path / "000.tar"
 
-    for cut in range(len(whole)):
+    edges = {
+        edge + step for edge in (first_end, second_end, *range(0, len(whole), 512)) for step in (-1, 0, 1)
+    }
+    for cut in sorted({*edges, *range(0, len(whole), 7)}.intersection(range(len(whole)))):
         tar.write_bytes(whole[:cut])
         samples, failed = listed(tar)
         assert [one.read() for one in samples.values()] == [b"A" * 600, b"B" * 10][
@@ -197,6 +200,15 @@ def test_a_compressed_tar_is_read_in_any_order(tmp_path):
     assert len(samples) == 12
     for id_, sample in reversed(samples.items()):
         assert sample.read() == members[id_.partition("/")[2]]
+
+
+def test_a_compressed_tar_that_was_written_anew_is_read_anew(tmp_path):
+    tar = written(tmp_path / "000.tar.gz", gzip.compress(tar_of({"a.jpg": jpeg(0)})))
+    assert images(tar) == {"000/a.jpg": jpeg(0)}
+
+    written(tar, gzip.compress(tar_of({"a.jpg": jpeg(1)})))
+
+    assert images(tar) == {"000/a.jpg": jpeg(1)}
 
 
 def test_of_a_damaged_compressed_tar_what_precedes_is_there(tmp_path):

@@ -102,7 +102,7 @@ def local_copy(path: Path, check: str) -> Path:
     # A temporary name of its own, since another process may be making the same copy.
     descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, dir=copy.parent)
     try:
-        with os.fdopen(descriptor, "wb") as target, path.open() as source:
+        with os.fdopen(descriptor, "wb") as target, path.open(buffering=0) as source:
             shutil.copyfileobj(source, target, _COPIED_BYTES)
         Path(temporary).replace(copy)
         for one in old:

@@ -20,19 +20,22 @@ Options = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The samples of one source by id, what could not be listed, and the types of the metadata."""
+    """The samples of one source by id, what could not be listed, and the types of the metadata.
+
+    `scope` and `unlisted` are prefixes of URIs: of what the listing speaks for, and of what it could not see.
+    """
 
     source_uri: str
     scope: tuple[str, ...]
+    unlisted: tuple[str, ...]
     options: Options
     samples: Mapping[str, Sample]
     failures: list[Failure]
     types: Mapping[str, pa.DataType]
 
     def tells_gone(self, uri: str) -> bool:
-        """Whether an image that is not listed is gone: it may be outside of the scope, or unlistable."""
-        unlisted = tuple(one.uri for one in self.failures if one.uri.endswith(("/", "#")))
-        return uri.startswith(self.scope) and not uri.startswith(unlisted)
+        """Whether an image that is not listed is gone, as far as the listing can tell."""
+        return uri.startswith(self.scope) and not uri.startswith(self.unlisted)
 
 
 def list_source(source: Source, options: Options) -> Listing:
@@ -51,7 +54,8 @@ def list_source(source: Source, options: Options) -> Listing:
     if rule := options.get("label"):
         samples = _labelled(samples, rule)
         types["label"] = pa.string()
-    return Listing(source.uri, source.scope, options, samples, failures, types)
+    unlisted = tuple(one.uri for one in failures if one.uri.endswith(("/", "#")))
+    return Listing(source.uri, source.scope, unlisted, options, samples, failures, types)
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:

@@ -263,7 +263,7 @@ def _read_remote(
     whole = embedding and (columns is None or "embedding" in columns)
     try:
         for _ in range(_ATTEMPTS):
-            file = io.BytesIO(path.read_bytes()) if whole else path.open()
+            file = io.BytesIO(path.read_bytes()) if whole else path.open(buffering=0)
             with pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet:
                 rows, notes = _rows(parquet, columns, embedding), _notes(parquet.metadata)
             if whole or _notes(_remote_metadata(path)) == notes:

@@ -33,6 +33,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _S3_OPTIONS = {"use_listings_cache": False, "max_concurrency": 1}
 _OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 _AT_ONCE = 16
+_BUFFER_BYTES = 1 << 22
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -230,11 +231,11 @@ class StorePath:
         for _ in each(list(self.rglob("*")), lambda path: path.unlink(missing_ok=True), cast(Path, self)):
             pass
 
-    def open(self, mode: str = "rb") -> io.RawIOBase:
-        """A file to read ranges of: each reading is one request."""
+    def open(self, mode: str = "rb", buffering: int = -1) -> io.RawIOBase | io.BufferedReader:
+        """A file to read; with `buffering=0` each reading is a request for just that range."""
         if mode != "rb":
             raise ValueError(f"a file in a store is opened to be read, and written by `put`, not {mode!r}")
-        return _Reader(self)
+        return io.BufferedReader(_Reader(self), _BUFFER_BYTES) if buffering else _Reader(self)
 
     def read_bytes(self) -> bytes:
         """The whole object, in one request."""
@@ -312,11 +313,14 @@ class _Reader(io.RawIOBase):
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         return self._at
 
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        (data,) = self._path.read_ranges([(self._at, left if size is None or size < 0 else min(size, left))])
+    def readinto(self, buffer: Any) -> int:
+        (data,) = self._path.read_ranges([(self._at, max(0, min(len(buffer), self._size - self._at)))])
+        buffer[: len(data)] = data
         self._at += len(data)
-        return data
+        return len(data)
+
+    def readall(self) -> bytes:
+        return self.read(max(0, self._size - self._at)) or b""
 
 
 def modified_ns(info: Mapping[str, Any]) -> int:

@@ -31,7 +31,7 @@ from lookalike.collection import (
     writing,
 )
 from lookalike.errors import CollectionError, SourceError, one_line
-from lookalike.files import remove_tree, storage_error, write_bytes
+from lookalike.files import storage_error, write_bytes
 from lookalike.models import ModelSpec
 from lookalike.parts import ITEM_FIELDS, RESERVED_COLUMNS, Part, embedding_column
 from lookalike.stores import is_remote, place
@@ -83,36 +83,48 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
     The files are written in a folder beside it, which takes its name when all of them are there. In an
     object store they are put in their places, and the manifest, without which there is no collection, last.
     """
-    check_target(root)
-    if is_collection(root):
-        raise CollectionError(f"{root} holds a collection already", "give another path with -c")
+    _check_free(root)
     unfinished = root
     if not is_remote(root):
         unfinished = root.with_name(root.name + ".unfinished")
     with writing(unfinished):
+        _check_free(root)
         try:
             for name in ("items", "thumbnails", "derived"):  # of a writer that was killed
-                remove_tree(unfinished / name)
+                _discard(unfinished / name)
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
             )
             write_bytes(unfinished / MANIFEST_NAME, Manifest(spec).to_json())
             write_background(open_collection(unfinished))
         except BaseException:
-            with suppress(CollectionError):
-                remove_tree(unfinished)
+            _discard(unfinished)
             raise
     if unfinished != root:
         _rename(unfinished, root)
     return open_collection(root)
 
 
+def _check_free(root: Path) -> None:
+    """Raise `CollectionError` where a collection or other files are."""
+    check_target(root)
+    if is_collection(root):
+        raise CollectionError(f"{root} holds a collection already", "give another path with -c")
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder as far as that can be done."""
+    if is_remote(folder):
+        with suppress(OSError):
+            folder.remove_tree()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _rename(unfinished: Path, root: Path) -> None:
     """Give a finished folder its name; `CollectionError` where something else has taken it meanwhile."""
     try:
-        check_target(root)
-        if is_collection(root):
-            raise CollectionError(f"{root} holds a collection already", "give another path with -c")
+        _check_free(root)
         if root.is_dir():  # empty, or with what a killed build leaves
             shutil.rmtree(root)
         unfinished.rename(root)

@@ -77,6 +77,8 @@ def pack(
     """
     if format not in FORMATS:
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
+    if images_per_shard < 1 or (count is not None and count < 1):
+        raise LookalikeError("images_per_shard and count have to be above 0")
     images, root = open_source(source, image_column, name_column), Path(out)
     _check_place(source, root)
     listing = list_source(images, {"label": label, "metadata": None if metadata is None else str(metadata)})

@@ -27,8 +27,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
-        "as 's/{000..099}.tar'; - for paths on the standard input; hf:OWNER/NAME or tfds:NAME",
+        help="a folder of images, also at s3://bucket/photos; shards (.tar, .tfrecord, .parquet, .arrow) in "
+        "a folder or by a name such as 's/{000..099}.tar'; - for paths on the standard input; "
+        "hf:OWNER/NAME or tfds:NAME",
     )
     parser.add_argument(
         "--label",

@@ -25,10 +25,14 @@ _KEPT_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Some rows of a table, read together: a row group of Parquet, a batch of an Arrow file, or the batch at
-    this byte of an Arrow stream."""
+    """Some rows of a table that are read together, and the state of the table.
+
+    `place` is the number of a row group of Parquet or of a batch of an Arrow file, or the byte at which a
+    batch of an Arrow stream starts.
+    """
 
     path: Path
+    mtime_ns: int
     place: int
 
 
@@ -50,7 +54,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
                 for index, row in enumerate(rows):
                     _name_labels(row, classes)
                     name = unique_name(row, shard.columns.name, number, taken)
-                    read = partial(_read, _Group(shard.path, place), str(column), index)
+                    read = partial(_read, _Group(shard.path, shard.mtime_ns, place), str(column), index)
                     yield shard.sample(name, None, read, metadata_of(row))
                     number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -171,10 +175,14 @@ class _Recent:
             key = (group, image)
             if key not in self._groups:
                 self._groups[key] = _load(group, image)
+                self._drop_the_oldest()
             self._groups.move_to_end(key)
-            while len(self._groups) > 2 and sum(one.nbytes for one in self._groups.values()) > _KEPT_BYTES:
-                self._groups.popitem(last=False)
             return self._groups[key]
+
+    def _drop_the_oldest(self) -> None:
+        size = sum(one.nbytes for one in self._groups.values())
+        while len(self._groups) > 2 and size > _KEPT_BYTES:
+            size -= self._groups.popitem(last=False)[1].nbytes
 
 
 _recent = _Recent()

@@ -29,7 +29,8 @@ class _Unpacked:
     problem: str | None
 
 
-_unpacked: OrderedDict[Path, _Unpacked] = OrderedDict()
+_State = tuple[Path, int, int]  # with the time of modification and the size
+_unpacked: OrderedDict[_State, _Unpacked] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -73,9 +74,11 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _unpack(path: Path) -> _Unpacked:
-    if path in _unpacked:
-        _unpacked.move_to_end(path)
-        return _unpacked[path]
+    status = path.stat()
+    state = (path, status.st_mtime_ns, status.st_size)
+    if state in _unpacked:
+        _unpacked.move_to_end(state)
+        return _unpacked[state]
     file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
     problem = None
     with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
@@ -85,10 +88,10 @@ def _unpack(path: Path) -> _Unpacked:
         except (EOFError, OSError, zlib.error) as error:
             problem = f"the gzip file is damaged: {error}"
     file.flush()
-    _unpacked[path] = _Unpacked(file, problem)
+    _unpacked[state] = _Unpacked(file, problem)
     while len(_unpacked) > _KEPT:
         _unpacked.popitem(last=False)[1].file.close()
-    return _unpacked[path]
+    return _unpacked[state]
 
 
 def _forget() -> None:
