@@ -11,9 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from indexes import COUNT, clouds, copy_of, write_collection
+from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
 
 import lookalike
+from lookalike.collection import Collection
+from lookalike.index import KINDS, build_index
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
@@ -98,3 +102,33 @@ def damage() -> Callable[[Path], None]:
         path.write_bytes(data)
 
     return flip
+
+
+@pytest.fixture(scope="session")
+def vectors() -> np.ndarray:
+    """Unit vectors (3000, 64) in clouds."""
+    return clouds(COUNT)
+
+
+@pytest.fixture(scope="session")
+def plain(vectors, tmp_path_factory) -> Collection:
+    """3,000 vectors in 6 parts, without an index."""
+    return write_collection(tmp_path_factory.mktemp("index") / "plain.lookalike", vectors)
+
+
+@pytest.fixture(scope="session")
+def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
+    """A copy of the collection for each kind, with its index."""
+    found = {}
+    for kind in KINDS:
+        found[kind] = copy_of(plain, tmp_path_factory.mktemp(kind))
+        build_index(found[kind], kind)
+    return found
+
+
+@pytest.fixture(scope="session")
+def big(tmp_path_factory) -> tuple[Collection, np.ndarray]:
+    """15,000 vectors in 3 parts, without an index, and the vectors."""
+    many = clouds(15_000, seed=4)
+    root = tmp_path_factory.mktemp("big") / "big.lookalike"
+    return write_collection(root, many, part_size=5000), many

@@ -13,15 +13,15 @@ import uvicorn
 from PIL import Image
 
 import lookalike
-from lookalike.server import create_app
+from lookalike.server import Access, create_app
 from lookalike.server.run import listen
 
 
 @contextmanager
-def running(collection: lookalike.Collection, port: int = 0) -> Iterator[str]:
-    """Serve a collection; gives the address of the page, like `http://127.0.0.1:40123/`."""
+def running(*collections: lookalike.Collection, port: int = 0, access: Access | None = None) -> Iterator[str]:
+    """Serve collections; gives the address of the page, like `http://127.0.0.1:40123/`."""
     with listen("127.0.0.1", port) as listener:
-        app = create_app(collection)
+        app = create_app(collections, access)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -27,6 +27,7 @@ from sources import images, jpeg, listed, metadata, tar_of, written
 from lookalike.acquire.pack import pack
 from lookalike.acquire.shards import FORMATS, safe_key, suffix_of, writing_shard
 from lookalike.errors import LookalikeError, SourceError
+from lookalike.stores import place
 from lookalike.tfrecords import decode_example, walk_records
 
 TYPES = {"caption": pa.string(), "n": pa.int64(), "x": pa.float64()}
@@ -260,6 +261,17 @@ def test_a_kill_leaves_whole_shards_and_the_next_run_goes_on(tmp_path, format_):
     assert sum(path.stat().st_ino == inode for path, inode in kept.items()) >= len(kept) - 1
     pack(out, tmp_path / "again", format="folder")
     assert tree(tmp_path / "again") == tree(source)
+
+
+@pytest.mark.parametrize("format_", ["tar", "tfrecord", "parquet"])
+def test_a_store_gets_the_same_shards_and_a_second_run_goes_on(folder, tmp_path, format_):
+    store = f"memory://{tmp_path.name}"
+    first = pack(folder, store, format=format_, images_per_shard=5)
+    pack(folder, tmp_path / "out", format=format_, images_per_shard=5)
+
+    assert pack(folder, store, format=format_, images_per_shard=5) == first
+    for path in (tmp_path / "out").glob("0*"):
+        assert place(f"{store}/{path.name}").read_bytes() == path.read_bytes()
 
 
 def test_the_command_says_what_it_did(folder, tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.errors import ImageError, QueryError
 from lookalike.query import Id, Image, Query, Text, Vector, parse_query
-from lookalike.search import Snapshot
 
 SEA, BRICK = "sea/sea-002.png", "brick/brick-000.jpg"
 
@@ -113,12 +113,6 @@ def test_no_queries_have_no_results(collection):
     assert collection.search([], k=3) == []
 
 
-def test_a_snapshot_answers_sums_alike(collection):
-    query = Id(SEA) + Id(BRICK) * 2
-    here, there = Snapshot.of(collection).search(query, 9), collection.search(query, 9)
-    assert [(hit.id, hit.score) for hit in here] == [(hit.id, hit.score) for hit in there]
-
-
 def test_a_vector_is_a_query_of_any_length(collection):
     vector = vector_of(collection, SEA)
     for query in (vector, vector.astype(np.float64) * 9, Vector(vector.tolist())):
@@ -144,6 +138,23 @@ def test_a_vector_is_a_query_of_any_length(collection):
 def test_a_query_that_cannot_be_is_an_error(collection, query, message):
     with pytest.raises(QueryError, match=message):
         collection.search(query)
+
+
+def test_a_box_is_a_part_that_stands_for_itself(collection, photos):
+    picture = PIL.Image.open(photos / "sea" / "sea-002.png").convert("RGB")
+    part = picture.crop((16, 12, 48, 36))
+
+    boxed = collection.search(Image(photos / SEA, box=(0.25, 0.25, 0.75, 0.75)), k=5)
+
+    assert [hit.id for hit in boxed] == [hit.id for hit in collection.search(part, k=5)]
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 2, 1), (0.5, 0, 0.5, 1), (0.6, 0, 0.4, 1), (-0.1, 0, 1, 1), (0, 0, 0.001, 1)]
+)
+def test_a_box_that_is_no_part_of_the_picture_is_an_error(collection, photos, box):
+    with pytest.raises(ImageError, match="the box"):
+        collection.search(Image(photos / SEA, box=box))
 
 
 def test_terms_that_cancel_each_other_out_are_an_error(collection):

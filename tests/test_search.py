@@ -17,7 +17,7 @@ from PIL import Image
 import lookalike
 from lookalike import Id
 from lookalike.errors import ImageError, QueryError
-from lookalike.search import Snapshot, nearest
+from lookalike.search import nearest
 
 
 def slow_nearest(query: list[float], rows: list[tuple[str, list[float]]], k: int) -> list[tuple[str, float]]:
@@ -285,51 +285,6 @@ def test_results_in_a_notebook_are_escaped(folder, target):
     assert "1.000 &quot;&gt;&lt;script&gt;" in shown
 
 
-def test_a_snapshot_finds_the_same_as_search(collection, photos):
-    snapshot = Snapshot.of(collection)
-
-    for query in (Id("sea/sea-002.png"), photos / "brick" / "brick-000.jpg", picture(999)):
-        for k in (1, 10, 1000):
-            here, there = snapshot.search(query, k), collection.search(query, k)
-            assert [hit.id for hit in here] == [hit.id for hit in there]
-            assert [hit.score for hit in here] == pytest.approx([hit.score for hit in there], abs=1e-6)
-            assert [hit.item for hit in here] == [hit.item for hit in there]
-            assert [hit.thumbnail() for hit in here] == [hit.thumbnail() for hit in there]
-
-
-def test_a_snapshot_of_two_sources_finds_the_same_as_search(folder, target):
-    collection = two_sources(folder, target)
-
-    here, there = (
-        one.search(Id("sea/sea-002.png"), 13, include_query=True)
-        for one in (Snapshot.of(collection), collection)
-    )
-
-    assert [hit.as_dict() for hit in here] == [hit.as_dict() for hit in there]
-
-
-def test_a_snapshot_is_one_state_whatever_is_built_later(folder, target):
-    collection, _ = build(folder, target)
-    snapshot = Snapshot.of(collection)
-    (folder / "brick" / "brick-000.jpg").unlink()
-    build(folder, target)
-
-    assert snapshot.fingerprint != collection.fingerprint()
-    assert [hit.id for hit in snapshot.search(picture(1), k=100)].count("brick/brick-000.jpg") == 1
-
-
-def test_a_snapshot_refuses_a_k_below_one(collection):
-    with pytest.raises(QueryError, match="at least 1, not 0"):
-        Snapshot.of(collection).search(picture(1), k=0)
-
-
-def test_a_snapshot_of_an_empty_collection_finds_nothing(tmp_path, target):
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "bad.jpg").touch()
-
-    assert len(Snapshot.of(build(tmp_path / "bad", target)[0]).search(picture(1))) == 0
-
-
 def test_only_rows_for_which_the_condition_holds_are_found(collection, photos):
     results = collection.search(photos / "sea" / "sea-002.png", k=50, where="label = 'brick'")
 
@@ -343,13 +298,6 @@ def test_a_filtered_search_has_k_results_whenever_k_rows_match(collection):
     assert len(results) == 5
     scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42) if hit.label != "sea"]
     assert [hit.score for hit in results] == scores[:5]
-
-
-def test_a_filtered_search_from_memory_is_the_same(collection):
-    query, where = Id("sea/sea-002.png"), "width > 60 AND label LIKE '%e%'"
-    here, there = (one.search(query, 9, where=where) for one in (Snapshot.of(collection), collection))
-
-    assert pairs(here) == pairs(there)
 
 
 def test_a_condition_that_names_no_column_is_an_error_with_the_columns(collection):
@@ -374,19 +322,22 @@ def indexed(folder, target):
     return collection
 
 
-def test_a_search_through_an_index_finds_what_an_exact_one_finds(indexed, folder):
-    snapshot = Snapshot.of(indexed)
-    for query in (Id("sea/sea-002.png"), folder / "brick" / "brick-000.jpg"):
-        for where in (None, "label <> 'sea'"):
-            here, there = (one.search(query, 7, where=where) for one in (indexed, snapshot))
-            assert [hit.id for hit in here] == [hit.id for hit in there]
-            assert [hit.score for hit in here] == pytest.approx([hit.score for hit in there], abs=1e-6)
-
-
 def test_an_index_is_what_answers(indexed, folder, monkeypatch):
     monkeypatch.setattr("lookalike.search.nearest", None)
 
     assert indexed.search(folder / "sea" / "sea-002.png", k=1)[0].id == "sea/sea-002.png"
+
+
+def test_a_search_through_an_index_finds_what_an_exact_one_finds(indexed, folder):
+    query, where = folder / "brick" / "brick-000.jpg", "label IS NULL"
+    through = indexed.search([query, Id("sea/sea-002.png")], k=7, where=where)
+    (indexed.path / "derived" / "index.json").unlink()
+
+    for one, exact in zip(
+        through, indexed.search([query, Id("sea/sea-002.png")], k=7, where=where), strict=True
+    ):
+        assert [hit.id for hit in one] == [hit.id for hit in exact]
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in exact], abs=1e-6)
 
 
 def test_a_removed_image_never_comes_back_from_an_index_of_before(indexed, folder, target):

@@ -212,7 +212,7 @@ def test_an_empty_body_is_a_problem(client: httpx.Client) -> None:
         assert problem(answer)[:2] == (400, "empty-body")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"id": 5}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b"\xff", b"[" * 100_000])
 def test_bad_json_is_a_problem(client: httpx.Client, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     answer = client.post("/api/photos/search", content=body, headers=headers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ import httpx
 import pytest
 from conftest import build, picture, write_picture
 from serving import encoded, problem, running
+from starlette.routing import Route
 
 import lookalike
-from lookalike.server import ServerError, live
+from lookalike.index import build_index
+from lookalike.server import ServerError, create_app, from_environment, live
 from lookalike.server.run import allowed_hosts, listen
-from lookalike.server.security import Guard
+from lookalike.server.security import Access, Guard
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def test_other_names_are_refused(client: httpx.Client, host: str) -> None:
 def test_a_server_for_the_network_answers_to_addresses_but_not_to_any_name() -> None:
     async def nothing(*_: Any) -> None: ...
 
-    guard = Guard(nothing, allowed_hosts("0.0.0.0"))
+    guard = Guard(nothing, Access(allowed_hosts("0.0.0.0")))
     assert guard.admits("192.168.1.2:7171")
     assert guard.admits("[fe80::1]:7171")
     assert guard.admits(socket.gethostname())
@@ -101,7 +105,8 @@ def test_the_files_of_the_page_have_their_types_and_are_checked_each_time(
 def test_the_scripts_of_the_page_are_small_and_name_no_other_host() -> None:
     web = Path(live.__file__).parent / "web"
     scripts = [path.read_text() for path in web.glob("*.js")]
-    assert sum(len(script.encode()) for script in scripts) < 30_000
+    assert sum(len(script.encode()) for script in scripts) < 150_000
+    scripts = [script.replace("http://www.w3.org/2000/svg", "") for script in scripts]  # a name, no address
     assert not [script for script in scripts if "://" in script]
 
 
@@ -140,7 +145,7 @@ def test_a_collection_rebuilt_with_another_model_is_searched_with_that_one(
 
 def test_a_thumbnail_is_the_right_one_while_its_tar_is_replaced(folder: Path, target: Path) -> None:
     before, _ = build(folder, target)
-    stale = live.LiveCollection(before)
+    stale = live.LiveCollection(before, "target")
     kept = "sea/sea-011.png"
     expected = stale.thumbnail(kept)
     stale._next_check = float("inf")
@@ -149,14 +154,18 @@ def test_a_thumbnail_is_the_right_one_while_its_tar_is_replaced(folder: Path, ta
     assert stale.thumbnail(kept) == expected
 
 
-def test_a_collection_that_is_gone_is_answered_from_memory(
+def test_a_collection_that_is_gone_is_a_problem_until_it_is_back(
     impatient: None, copied: lookalike.Collection
 ) -> None:
+    elsewhere = copied.path.with_name("elsewhere")
     with running(copied) as url:
-        copied.path.rename(copied.path.with_name("elsewhere"))
+        copied.path.rename(elsewhere)
+        for path in ("items", "thumbnails/sea/sea-002.png", "facets"):
+            answer = problem(httpx.get(f"{url}api/copied/{path}"))
+            assert answer == (503, "unreadable-collection", "the collection copied is no longer at its place")
+        assert httpx.get(f"{url}api/collections").json() == []
+        elsewhere.rename(copied.path)
         assert httpx.get(f"{url}api/copied/items").json()["total"] == 42
-        answer = httpx.get(f"{url}api/copied/thumbnails/sea/sea-002.png")
-    assert problem(answer)[:2] == (503, "unreadable-collection")
 
 
 def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
@@ -169,6 +178,93 @@ def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
         assert httpx.get(f"{url}api/one/items").json() == {"total": 0, "offset": 0, "items": []}
         body, headers = encoded(picture(1)), {"Content-Type": "image/png"}
         assert httpx.post(f"{url}api/one/search", content=body, headers=headers).json()["hits"] == []
+
+
+def test_an_index_that_is_built_meanwhile_is_used(impatient: None, folder: Path, target: Path) -> None:
+    collection, _ = build(folder, target)
+    served = live.LiveCollection(collection, "target")
+    assert served.state().index is None
+    build_index(collection, "flat")
+    assert served.state().index is not None
+    assert served.state().vectors is None
+
+
+def test_while_nothing_changes_no_footer_is_read(
+    impatient: None, folder: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_SETTLED_NS", 0)
+    collection, _ = build(folder, target)
+    served = live.LiveCollection(collection, "target")
+    served.state()
+    monkeypatch.setattr(live, "_version", None)
+    served.state()
+
+
+# Other servers, and what watches them.
+
+
+def test_the_application_is_made_from_the_environment_for_other_servers(
+    collection: lookalike.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_COLLECTIONS", str(collection.path))
+    assert list(from_environment().state.collections) == ["photos"]
+    monkeypatch.setenv("LOOKALIKE_COLLECTIONS", "")
+    with pytest.raises(ServerError, match="set LOOKALIKE_COLLECTIONS"):
+        from_environment()
+
+
+def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    words = "-m uvicorn --factory lookalike.server:from_environment --workers 2 --port".split()
+    environment = {**os.environ, "LOOKALIKE_COLLECTIONS": str(collection.path)}
+    with subprocess.Popen(
+        [sys.executable, *words, str(port)], env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            assert answered(f"http://127.0.0.1:{port}/api/collections")[0]["count"] == 42
+        finally:
+            process.terminate()
+
+
+def answered(url: str) -> Any:
+    """The answer of a server that has yet to start."""
+    for _ in range(100):
+        try:
+            return httpx.get(url).json()
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("it does not start")
+
+
+def test_the_figures_count_requests_and_time_the_steps(collection: lookalike.Collection) -> None:
+    with running(collection) as url:
+        headers = {"Content-Type": "image/png"}
+        for _ in range(3):
+            httpx.post(f"{url}api/photos/search", content=encoded(picture(1)), headers=headers)
+        httpx.get(f"{url}api/photos/items/nothing")
+        text = httpx.get(f"{url}metrics").text
+    assert 'lookalike_requests_total{route="/api/{c}/search",status="200"} 3.0' in text
+    assert 'lookalike_requests_total{route="/api/{c}/items/{id}",status="404"} 1.0' in text.replace(
+        ":path", ""
+    )
+    for step in ("decode", "embed", "search", "metadata"):
+        assert f'lookalike_step_seconds_count{{step="{step}"}} 3.0' in text
+
+
+def test_the_description_has_every_route_and_the_page_shows_it(client: httpx.Client) -> None:
+    described = client.get("/openapi.json").json()
+    routes = {
+        route.path.replace(":path", "")
+        for route in create_app([]).routes
+        if isinstance(route, Route) and not route.path.startswith(("/docs", "/openapi"))
+    }
+    assert set(described["paths"]) == routes - {"/"}
+    page = client.get("/docs")
+    assert all(path in page.text for path in described["paths"])
+    assert "<script" not in page.text
+    assert "style=" not in page.text
+    assert client.get("/docs/style.css").headers["content-type"].startswith("text/css")
 
 
 # The port.
@@ -198,7 +294,7 @@ def test_an_address_that_is_not_here_is_refused(host: str, port: int) -> None:
 
 def test_serve_says_where_it_is_and_ends_quietly_at_ctrl_c(collection: lookalike.Collection) -> None:
     script = (
-        "import sys, lookalike, lookalike.server as s; s.serve(lookalike.open(sys.argv[1]), port=0,"
+        "import sys, lookalike, lookalike.server as s; s.serve([lookalike.open(sys.argv[1])], port=0,"
         " open_browser=False, on_ready=lambda url: print(url, flush=True))"
     )
     words = [sys.executable, "-c", script, str(collection.path)]

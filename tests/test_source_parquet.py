@@ -115,11 +115,11 @@ def test_the_only_column_of_bytes_is_that_of_the_images(tmp_path):
 
 
 def test_a_table_without_images_is_no_source(tmp_path, target):
-    shard = write(tmp_path / "train.parquet", pa.table({"url": ["http://h/a"], "n": [1]}))
+    shard = write(tmp_path / "train.parquet", pa.table({"title": ["a"], "n": [1]}))
 
-    with pytest.raises(SourceError, match="has no column of images, only: url, n"):
+    with pytest.raises(SourceError, match="has no column of images, only: title, n"):
         build(shard, target)
-    with pytest.raises(SourceError, match="has no column photo, only: url, n"):
+    with pytest.raises(SourceError, match="has no column photo, only: title, n"):
         build(shard, target, image_column="photo")
 
 

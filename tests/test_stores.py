@@ -733,7 +733,8 @@ def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypa
     stored, _ = build(folder, f"s3://{bucket}/c")
     exact = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
     build_index(stored, "flat")
-    whole = f"GET /{bucket}/c/derived/index.faiss"
+    (path,) = (stored.path / "derived").glob("index-*.faiss")
+    whole = f"GET /{bucket}/c/derived/{path.name}"
 
     with asked(server) as first:
         assert index_state(stored) == "fresh"
@@ -755,7 +756,7 @@ def test_a_damaged_index_is_not_kept(bucket, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stored, _ = build(folder, f"s3://{bucket}/c")
     build_index(stored, "flat")
-    path = stored.path / "derived" / "index.faiss"
+    (path,) = (stored.path / "derived").glob("index-*.faiss")
     data = path.read_bytes()
     path.put(data[:-9])
 

@@ -18,6 +18,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "build": "builder.build",
     "open": "collection.open_collection",
+    "download": "acquire.download.download",
+    "FetchOptions": "fetch.FetchOptions",
+    "Resize": "acquire.resize.Resize",
     "from_vectors": "vectors.from_vectors",
     "import_vectors": "vector_files.import_vectors",
     "load_model": "models.load_model",
@@ -37,6 +40,7 @@ _PUBLIC = {
 
 __all__ = [
     "Collection",
+    "FetchOptions",
     "Hit",
     "Id",
     "Image",
@@ -44,10 +48,12 @@ __all__ = [
     "Model",
     "Query",
     "Report",
+    "Resize",
     "Results",
     "Text",
     "Vector",
     "build",
+    "download",
     "evaluate",
     "from_vectors",
     "import_vectors",
@@ -56,12 +62,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from lookalike.acquire.download import download as download
+    from lookalike.acquire.resize import Resize as Resize
     from lookalike.builder import Report as Report
     from lookalike.builder import build as build
     from lookalike.collection import Collection as Collection
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.evaluation import evaluate as evaluate
+    from lookalike.fetch import FetchOptions as FetchOptions
     from lookalike.models import Model as Model
     from lookalike.models import load_model as load_model
     from lookalike.query import Id as Id
@@ -78,7 +87,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lookalike' has no attribute {name!r}")
-    module, _, attribute = _PUBLIC[name].partition(".")
+    module, _, attribute = _PUBLIC[name].rpartition(".")
     return getattr(import_module(f"lookalike.{module}"), attribute)
 
 

@@ -109,26 +109,25 @@ def _heading(collection: Collection) -> dict[str, Any]:
 
 
 def _sampled(collection: Collection) -> Background | None:
-    count = len(collection)
-    if count < 2:
+    parts = collection.parts()
+    ends = np.cumsum(list(each(parts, Part.num_rows, collection.path)))
+    if not parts or ends[-1] < 2:
         return None
-    vectors = np.concatenate(list(_some_rows(collection, count)))
+    vectors = np.concatenate(list(_some_rows(parts, ends)))
     pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
     words = _word_vectors(collection)
     return Background(
-        count,
+        int(ends[-1]),
         Distribution.of(pairs),
         None if words is None else Distribution.of((words @ vectors.T).ravel()),
     )
 
 
-def _some_rows(collection: Collection, count: int) -> Iterator[Floats]:
-    """Rows from the parts at evenly spaced places: neighbours in a folder are alike."""
-    parts = collection.parts()
-    ends = np.cumsum(list(each(parts, Part.num_rows, collection.path)))
-    places = np.linspace(0, count - 1, min(count, _PLACES)).astype(int)
+def _some_rows(parts: Sequence[Part], ends: NDArray[np.int64]) -> Iterator[Floats]:
+    """Rows at evenly spaced places of parts that end at these rows: neighbours in a folder are alike."""
+    places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
-    of_parts = each([parts[number] for number in numbers], Part.embeddings, collection.path)
+    of_parts = each([parts[number] for number in numbers], Part.embeddings, parts[0].root)
     for vectors, share in zip(of_parts, shares, strict=True):
         wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
         yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]

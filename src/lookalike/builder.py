@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,14 @@ from lookalike.collection import (
     writing,
 )
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
+from lookalike.fetch import FetchOptions
 from lookalike.images import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
 from lookalike.listing import Options, list_source
 from lookalike.models import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
 from lookalike.reconcile import reconcile
 from lookalike.samples import Failure, Sample
-from lookalike.sources import open_source
+from lookalike.sources import SlowSource, Source, open_source
 from lookalike.stores import place
 
 PART_SIZE = 1024
@@ -80,6 +81,7 @@ def build(
     metadata: str | Path | None = None,
     image_column: str | None = None,
     name_column: str | None = None,
+    fetch: FetchOptions = FetchOptions(),
     device: str = "cpu",
     dtype: str | None = None,
     threads: int | None = None,
@@ -93,13 +95,13 @@ def build(
 
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
-    and Parquet that hold an image and its name, where these cannot be told. `dtype` is `float32` or
-    `float16`. `rebuild` starts from nothing. `on_progress` is called with the numbers of images done and to
-    do, `on_done` with the report.
+    and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
+    URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is
+    called with the numbers of images done and to do, `on_done` with the report.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
-    root, images = place(collection), open_source(source, image_column, name_column)
+    root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = open_collection(root).manifest if is_collection(root) else None
     if before and not rebuild:
@@ -116,7 +118,8 @@ def build(
         embed = _Embedding(target.load_model(device), max_megapixels)
         target = target.with_source(listing.source_uri, listing.options)
         plan = reconcile(target, listing)
-        outcomes = _in_order(embed, plan.pending, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
+        samples = _read_ahead(plan.pending, images)
+        outcomes = _in_order(embed, samples, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
         embedded = _commit(
             target,
@@ -177,7 +180,7 @@ class _Embedding:
 
 def _in_order(
     work: Callable[[Sequence[Sample]], list[Outcome]],
-    samples: Sequence[Sample],
+    samples: Generator[Sample, None, None],
     batch_size: int,
     threads: int,
 ) -> Iterator[Outcome]:
@@ -188,13 +191,33 @@ def _in_order(
     waiting: deque[Future[list[Outcome]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
-        for start in range(0, len(samples), batch_size):
-            waiting.append(pool.submit(work, samples[start : start + batch_size]))
+        while batch := list(islice(samples, batch_size)):
+            waiting.append(pool.submit(work, batch))
             if len(waiting) > 8 * threads:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
     finally:
+        samples.close()  # first: the threads may be waiting for what is read ahead
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
+    """The samples in their order, those of a slow source while threads of their own read the next ones."""
+    if not isinstance(source, SlowSource):
+        yield from samples
+        return
+    reading: deque[Sample] = deque()
+    pool = ThreadPoolExecutor(source.read_ahead, "read")
+    try:
+        for sample in samples:
+            reading.append(replace(sample, read=pool.submit(sample.read).result))
+            if len(reading) > source.read_ahead:
+                yield reading.popleft()
+        yield from reading
+        pool.shutdown()  # the last ones are being read still
+    finally:
+        source.close()
         pool.shutdown(cancel_futures=True)
 
 

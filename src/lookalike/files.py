@@ -88,17 +88,18 @@ def remove_temporary(root: Path) -> None:
 def local_copy(path: Path, check: str) -> Path:
     """A file on this machine for `path`: itself, or for one in a store a copy in the user's cache folder.
 
-    `check` names the content: the copy of another one is replaced. The caller has to see that it fits.
+    `check` names the content: the copy of another one of the same folder and kind is replaced. The caller
+    has to see that it fits.
     Raises `OSError` where it cannot be read, or there is no room.
     """
     if not is_remote(path):
         return path
-    names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(path), check)]
+    names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(path.parent), check)]
     copy = _cache_folder() / names[0] / f"{names[1]}-{path.name}"
     if copy.exists():
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
-    old = list(copy.parent.glob(f"*-{path.name}"))
+    old = list(copy.parent.glob(f"*{path.suffix}"))
     # A temporary name of its own, since another process may be making the same copy.
     descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, dir=copy.parent)
     try:

@@ -128,6 +128,31 @@ def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pi
     return np.asarray(resized)
 
 
+def region(picture: Picture, box: Box) -> Box:
+    """Where a part of the original lies in the picture's pixels, as (left, top, right, bottom) for `fit`.
+
+    `box` is the part in fractions of the upright original, from 0 to 1. Raises `ImageError` for one that is
+    empty, outside, or smaller than a pixel.
+    """
+    left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ImageError(
+            f"the box {tuple(box)} is no part of a picture", "give it as left, top, right, bottom"
+        )
+    if (right - left) * picture.width < 1 or (bottom - top) * picture.height < 1:
+        raise ImageError(f"the box {tuple(box)} is smaller than a pixel")
+    height, width = picture.pixels.shape[:2]
+    x, y, end_x, end_y = picture.box or (0.0, 0.0, float(width), float(height))
+    columns, rows = end_x - x, end_y - y
+    return x + left * columns, y + top * rows, x + right * columns, y + bottom * rows
+
+
+def media_type(data: bytes) -> str:
+    """What an encoded image is by its own bytes, as in `image/webp`; raises `ImageError` where it is none."""
+    with _opened(data) as image:
+        return Image.MIME.get(image.format or "", "application/octet-stream")
+
+
 def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
     """A JPEG of at most `longest_px` a side; a small JPEG is passed through as it is."""
     if picture.as_thumbnail is not None and max(picture.width, picture.height) <= longest_px:
@@ -138,7 +163,14 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=85, colorsubsampling="420")
+    return encode_jpeg(pixels, 85)
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """Encode uint8 (H, W, 3) RGB pixels, with the colours at half the resolution."""
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420"
+    )
     return encoded
 
 

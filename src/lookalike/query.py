@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import QueryError, UnknownIdError
-from lookalike.images import ImageLike
+from lookalike.images import Box, ImageLike
 from lookalike.parts import Part, matrix
 from lookalike.stores import each
 
@@ -72,9 +72,13 @@ class Id(_Term):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image(_Term):
-    """A picture: a path, encoded bytes, a Pillow image or a uint8 array (H, W, 3)."""
+    """A picture: a path, encoded bytes, a Pillow image or a uint8 array (H, W, 3).
+
+    Of `box`, (left, top, right, bottom) in fractions of the upright picture, only that part.
+    """
 
     image: ImageLike
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,8 @@ def _term_vector(collection: Collection, term: Term, stored: Mapping[str, Floats
         case Id():
             return stored[term.id]
         case Image():
-            return np.asarray(collection.model.embed([term.image])[0])
+            model = collection.model
+            return np.asarray(model.embed_pixels(model.pixels(term.image, term.box)[None])[0])
         case Text():
             return collection.model.embed_text(term.text)
         case Vector():

@@ -117,14 +117,22 @@ def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> 
 
 
 def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
-    """The rows with the metadata of their samples; the same object where nothing changes."""
+    """The rows with the metadata of their samples; the same object where nothing changes.
+
+    What is not listed, since its source adds to the collection, keeps what it has.
+    """
     samples = [listing.samples.get(id_) for id_ in rows["id"].to_pylist()]
+    if not any(samples):
+        return rows
     types = {"label": pa.string(), **listing.types}
     for name in rows.column_names:
-        if name not in types and name not in RESERVED_COLUMNS:
+        if name not in types and name not in RESERVED_COLUMNS and all(samples):
             rows = rows.drop_columns([name])
     for name, type_ in types.items():
-        values = pa.array([sample.metadata.get(name) if sample else None for sample in samples], type_)
+        same_type = name in rows.column_names and rows[name].type == type_
+        before = rows[name].to_pylist() if same_type else [None] * len(samples)
+        known = zip(samples, before, strict=True)
+        values = pa.array([one.metadata.get(name) if one else old for one, old in known], type_)
         if name not in rows.column_names or not rows[name].combine_chunks().equals(values):
             rows = set_column(rows, name, values)
     return rows

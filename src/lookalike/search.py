@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.index import open_index
 from lookalike.parts import Part, matrix
-from lookalike.query import Asked, Query, Text, as_query, query_vector, stored_vectors, unknown_id
+from lookalike.query import Asked, Query, Text, as_query, query_vector, stored_vectors
 from lookalike.results import Results
 from lookalike.samples import Hits
 from lookalike.stores import each
@@ -151,85 +150,6 @@ def _rows(
     return rows
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """One state of a collection in memory, for a server that answers many queries.
-
-    `items` has the columns but the embedding, `vectors` is float32 (N, D), `parts` says where each of
-    the N rows lies; `fingerprint` names the state.
-    """
-
-    collection: Collection
-    fingerprint: str
-    items: pa.Table
-    vectors: Vectors
-    parts: list[Part]
-
-    @staticmethod
-    def of(collection: Collection) -> Snapshot:
-        """Read the whole collection; each part once, so that its rows and vectors belong together."""
-        fingerprint = collection.fingerprint()
-        parts = collection.parts()
-        tables = list(each(parts, Part.items, collection.path))
-        dim = collection.manifest.model.dim
-        vectors = [matrix(table["embedding"]) for table in tables]
-        items = [table.drop_columns(["embedding"]) for table in tables]
-        return Snapshot(
-            collection,
-            fingerprint,
-            pa.concat_tables(items, promote_options="permissive").combine_chunks()
-            if items
-            else collection.items(),
-            np.concatenate(vectors) if vectors else np.empty((0, dim), np.float32),
-            [part for part, table in zip(parts, tables, strict=True) for _ in range(len(table))],
-        )
-
-    @cached_property
-    def row_of(self) -> dict[str, int]:
-        """The row of each id."""
-        return {id_: row for row, id_ in enumerate(self.items["id"].to_pylist())}
-
-    def rows(self, rows: Iterable[int]) -> list[tuple[dict[str, Any], Part]]:
-        """The columns and the part of these rows."""
-        wanted = list(rows)
-        found = self.items.take(pa.array(wanted, pa.int64())).to_pylist()
-        return [(row, self.parts[place]) for row, place in zip(found, wanted, strict=True)]
-
-    @cached_property
-    def background(self) -> Background | None:
-        """How alike its items are by chance."""
-        return background_of(self.collection)
-
-    def search(
-        self,
-        asked: Asked,
-        k: int = 10,
-        *,
-        where: str | None = None,
-        include_query: bool = False,
-        min_confidence: float = 0.0,
-    ) -> Results:
-        """As `search`, from memory."""
-        check_numbers(k, min_confidence)
-        query = as_query(asked)
-        hidden = set() if include_query else query.ids
-        vector = query_vector(self.collection, query, self._stored)
-        ids, vectors = self.items["id"], self.vectors
-        if where is not None:
-            matching = parse_condition(where, self.items.schema).mask(self.items)
-            ids, vectors = ids.filter(pa.array(matching)), vectors[matching]
-        ((hits, places),) = nearest([vector], [(ids, vectors)], k + len(hidden))
-        hits, _ = _without(hits, places, hidden, k)
-        rows = self.rows(self.row_of[id_] for id_ in hits.ids)
-        joined = dict(zip(hits.ids, rows, strict=True))
-        return results(query, hits, joined, self.background, min_confidence)
-
-    def _stored(self, collection: Collection, ids: set[str]) -> dict[str, Vectors]:
-        for id_ in sorted(ids - self.row_of.keys()):
-            raise unknown_id(collection, id_, list(self.row_of))
-        return {id_: self.vectors[self.row_of[id_]] for id_ in ids}
-
-
 def check_numbers(k: int, min_confidence: float) -> None:
     """Raise `QueryError` for a number of results or a confidence that cannot be."""
     if k < 1:
@@ -264,16 +184,16 @@ class _Best:
 
     def merged(self, scores: Vectors, ids: pa.ChunkedArray, number: int, k: int) -> _Best:
         """The best of these and of a block."""
-        best = _largest(scores, k)
+        best = largest(scores, k)
         all_scores = np.concatenate([self.scores, scores[best]])
         all_ids = self.ids + ids.take(pa.array(best)).to_pylist()
         all_places = self.places + [number] * len(best)
-        kept = _largest(all_scores, k)
+        kept = largest(all_scores, k)
         return _Best(all_scores[kept], [all_ids[i] for i in kept], [all_places[i] for i in kept])
 
 
-def _largest(scores: Vectors, k: int) -> NDArray[np.int64]:
-    """The places of the k largest scores, falling; equal ones in their order."""
+def largest(scores: Vectors, k: int) -> NDArray[np.int64]:
+    """The places of the k largest scores (n,), falling; equal ones in their order."""
     candidates = np.arange(len(scores))
     if k < len(scores):
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]

@@ -23,6 +23,7 @@ from lookalike.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.listing import list_source
 from lookalike.samples import Failure, Sample
 from lookalike.sources import open_source
+from lookalike.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
 
@@ -79,7 +80,7 @@ def pack(
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
     if images_per_shard < 1 or (count is not None and count < 1):
         raise LookalikeError("images_per_shard and count have to be above 0")
-    images, root = open_source(source, image_column, name_column), Path(out)
+    images, root = open_source(source, image_column, name_column), place(out)
     _check_place(source, root)
     listing = list_source(images, {"label": label, "metadata": None if metadata is None else str(metadata)})
     samples = list(islice(listing.samples.values(), count))
@@ -202,6 +203,8 @@ def _fingerprint(entries: Sequence[Entry]) -> str:
 
 
 def _check_place(source: str | Path, root: Path) -> None:
+    if is_remote(root):
+        return
     folder = Path(source).resolve()
     if folder.is_dir() and root.resolve().is_relative_to(folder):
         raise SourceError(f"{root} lies in the source {source}", "write the shards beside it")
@@ -212,7 +215,7 @@ def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     path = root / _NOTES_NAME
     if path.exists():
         try:
-            notes: dict[str, Any] = json.loads(path.read_text())
+            notes: dict[str, Any] = json.loads(path.read_bytes())
             if notes["plan"] == plan:
                 return notes
         except (OSError, ValueError, KeyError, TypeError):

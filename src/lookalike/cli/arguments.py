@@ -27,9 +27,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a folder of images, also at s3://bucket/photos; shards (.tar, .tfrecord, .parquet, .arrow) in "
-        "a folder or by a name such as 's/{000..099}.tar'; - for paths on the standard input; "
-        "hf:OWNER/NAME or tfds:NAME",
+        help="a folder of images; shards (.tar, .tfrecord, .parquet, .arrow) in a folder or by a name such "
+        "as 's/{000..099}.tar'; a list of URLs (.txt, .csv, .jsonl); each also in a store (s3://...); - for "
+        "paths on the standard input; hf:OWNER/NAME or tfds:NAME",
     )
     parser.add_argument(
         "--label",
@@ -41,7 +41,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, if not found"
+        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, or the URLs"
     )
     parser.add_argument("--name-column", metavar="NAME", help="and what holds their names")
 
@@ -51,9 +51,19 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
-    """Where the server listens."""
+    """Where the server listens, and whom it answers."""
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
+    parser.add_argument(
+        "--token", metavar="SECRET", help="what clients must send; other machines are let in with it alone"
+    )
+    parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name the server is reached by"
+    )
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 

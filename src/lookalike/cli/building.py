@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lookalike import builder
 from lookalike.builder import Report
+from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
@@ -30,6 +31,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             metadata=options.metadata,
             image_column=options.image_column,
             name_column=options.name_column,
+            fetch=fetch_options(options),
             device=options.device,
             dtype=options.dtype,
             threads=options.threads,

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from lookalike.cli.output import say
 from lookalike.collection import Collection
 
 
-def serve(collection: Collection, options: argparse.Namespace) -> int:
+def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int:
     """Serve until Ctrl-C, and say where."""
     from lookalike.server import serve as serve_collection
 
     def ready(url: str) -> None:
-        say(f"{len(collection):,} images at {url} (Ctrl-C stops)")
+        count = sum(len(collection) for collection in collections)
+        say(f"{count:,} images at {url} (Ctrl-C stops)")
 
     serve_collection(
-        collection,
+        collections,
         host=options.host,
         port=options.port,
+        token=options.token,
+        no_auth=options.no_auth,
+        allow_hosts=options.allow_host,
+        allow_origins=options.allow_origin,
         open_browser=not options.no_browser,
         on_ready=ready,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError
-from lookalike.images import THUMBNAIL_PX, ImageLike, Pixels, fit, load
+from lookalike.images import THUMBNAIL_PX, Box, ImageLike, Pixels, fit, load, region
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -96,10 +97,22 @@ class Model:
         """
         vectors = np.empty((len(images), self.dim), np.float32)
         for row, image in enumerate(images):  # one at a time, so that memory stays flat
-            picture = load(image, self.cover_px)
-            pixels = fit(picture.pixels, self.size_px, self.crop, picture.box)
-            vectors[row] = self.embed_pixels(pixels[None])[0]
+            vectors[row] = self.embed_pixels(self.pixels(image)[None])[0]
         return vectors
+
+    def pixels(self, image: ImageLike, box: Box | None = None) -> Pixels:
+        """What the network sees of a picture, or of the part in `box`: uint8 (S, S, 3) RGB.
+
+        `box` is (left, top, right, bottom) in fractions from 0 to 1; its part is taken as though it were a
+        picture of its own. Raises `ImageError` for what is no picture, and for a box that is no part of one.
+        """
+        if box is None:
+            picture = load(image, self.cover_px)
+            return fit(picture.pixels, self.size_px, self.crop, picture.box)
+        # A small part of a large picture needs more of its pixels than the whole would.
+        share = max(min(box[2] - box[0], box[3] - box[1]), 1e-3)
+        picture = load(image, math.ceil(self.cover_px / share))
+        return fit(picture.pixels, self.size_px, self.crop, region(picture, box))
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

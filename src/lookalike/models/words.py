@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,3 +198,23 @@ def _spelling(name: str) -> str:
 def _unit(vectors: Floats) -> Floats:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
+
+
+def tables() -> tuple[dict[str, Any], Floats]:
+    """What a program elsewhere needs to make the vectors of `text_vector` itself.
+
+    The terms with their meanings (count, classes) and the rules of spelling, ready for JSON; and float32
+    (1000, 1280), the direction of each class.
+    """
+    known = vocabulary()
+    rules = {
+        "terms": {
+            name: [[meaning.count, list(meaning.classes)] for meaning in meanings]
+            for name, meanings in known.terms.items()
+        },
+        "plurals": known.plurals,
+        "endings": _PLURALS,
+        "stop_words": sorted(_STOP_WORDS),
+        "most_words": _MOST_WORDS,
+    }
+    return rules, _directions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lookalike.server.app import create_app
-from lookalike.server.run import ServerError, serve
-from lookalike.server.security import LOOPBACK
+from lookalike.server.run import ServerError, from_environment, serve
+from lookalike.server.security import Access
 
-__all__ = ["LOOPBACK", "ServerError", "create_app", "serve"]
+__all__ = ["Access", "ServerError", "create_app", "from_environment", "serve"]

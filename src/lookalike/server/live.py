@@ -1,20 +1,17 @@
-"""The collection as the server sees it: one state in memory, replaced when the one on disk changes."""
+"""Collections as the server sees them: one state in memory, replaced when the one on disk changes."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from lookalike.collection import Collection, open_collection
+from lookalike.collection import MANIFEST_NAME, Collection, open_collection
 from lookalike.errors import CollectionError
-from lookalike.parts import Part, read_ranges
-from lookalike.query import unknown_id
-from lookalike.search import Snapshot
-from lookalike.stores import each, is_remote
+from lookalike.server.state import State
+from lookalike.stores import is_remote
 
 _CHECK_EVERY_S = 1.0
 # While a build runs, reading its progress may take at most one part in this many of the time.
@@ -22,49 +19,37 @@ _REST_FACTOR = 10
 # In a store, looking is a request a part, and may be charged for.
 _CHECK_STORE_EVERY_S = 30.0
 _ATTEMPTS = 3
+# Two changes within this time may leave the same stamp: the clocks of file systems tick slowly.
+_SETTLED_NS = 2_000_000_000
 
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Rows and vectors in memory, and the files that their thumbnails are in."""
-
-    snapshot: Snapshot
-    tars: Mapping[Part, Path]
-
-    def row(self, id_: str) -> dict[str, Any]:
-        """The columns of an item; `UnknownIdError` if there is none."""
-        return self._row_and_part(id_)[0]
-
-    def thumbnail(self, id_: str) -> tuple[str, bytes]:
-        """The sha256 of the item's picture, and its JPEG; `CollectionError` where the tar is replaced."""
-        row, part = self._row_and_part(id_)
-        (jpeg,) = read_ranges(self.tars[part], [(row["thumb_offset"], row["thumb_size"])])
-        return row["sha256"], jpeg
-
-    def _row_and_part(self, id_: str) -> tuple[dict[str, Any], Part]:
-        place = self.snapshot.row_of.get(id_)
-        if place is None:
-            raise unknown_id(self.snapshot.collection, id_, list(self.snapshot.row_of))
-        return self.snapshot.rows([place])[0]
+Stamp = tuple[tuple[int, int], ...]
+Version = tuple[str, tuple[int, int]]
 
 
 class LiveCollection:
     """Hands out the newest state; its methods block and are called from worker threads."""
 
-    def __init__(self, collection: Collection) -> None:
-        self.path, self.name = collection.path, collection.name
-        self._state = _read(self.path)
+    def __init__(self, collection: Collection, name: str) -> None:
+        self.path, self.name = collection.path, name
         self._reading = threading.Lock()
         self._every_s = _CHECK_STORE_EVERY_S if is_remote(self.path) else _CHECK_EVERY_S
         self._next_check = time.monotonic() + self._every_s
+        self._version, self._state = _read(self.path)
+        self._stamp: Stamp | None = None
+        self._gone: CollectionError | None = None
 
     def state(self) -> State:
-        """The state in memory; now and then one caller is held up by looking for a newer one."""
+        """The state in memory; now and then one caller is held up by looking for a newer one.
+
+        Raises `CollectionError` while the collection is not at its place.
+        """
         if time.monotonic() >= self._next_check and self._reading.acquire(blocking=False):
             try:
                 self._refresh()
             finally:
                 self._reading.release()
+        if self._gone:
+            raise self._gone
         return self._state
 
     def thumbnail(self, id_: str) -> tuple[str, bytes]:
@@ -77,33 +62,74 @@ class LiveCollection:
                     self._refresh()
         return self.state().thumbnail(id_)
 
+    def cached_thumbnail(self, id_: str) -> tuple[str, bytes] | None:
+        """The same where it takes no waiting for a disk or a look at it; None where it might."""
+        if self._gone or time.monotonic() >= self._next_check:
+            return None
+        return self._state.cached_thumbnail(id_)
+
     def _refresh(self) -> None:
         started = time.monotonic()
-        try:
-            if _fingerprint(self.path) != self._state.snapshot.fingerprint:
-                self._state = _read(self.path)
-        except (CollectionError, OSError):
-            pass  # it is being replaced: what is in memory answers until it can be read again
+        if (self.path / MANIFEST_NAME).is_file():
+            with suppress(CollectionError, OSError):  # while it is replaced, what is in memory answers
+                self._read_if_changed()
+                self._gone = None
+        else:
+            self._gone = CollectionError(
+                f"the collection {self.name} is no longer at its place", "put it back, or serve another"
+            )
         finished = time.monotonic()
         rest = max(self._every_s, _REST_FACTOR * (finished - started))
         self._next_check = finished + rest
 
+    def _read_if_changed(self) -> None:
+        stamp = _stamp(self.path)
+        if stamp == self._stamp:
+            return
+        if _version(self.path) != self._version:
+            self._version, self._state = _read(self.path)
+        if is_remote(self.path):  # folders in a store have no time
+            return
+        newest_ns = max(time_ns for time_ns, _ in stamp)
+        self._stamp = stamp if time.time_ns() - newest_ns > _SETTLED_NS else None
 
-def _fingerprint(path: Path) -> str:
-    return open_collection(path).fingerprint()
+
+def live_collections(collections: Iterable[Collection]) -> dict[str, LiveCollection]:
+    """The collections by name; of several with one name the second is `name-2`, and so on."""
+    found: dict[str, LiveCollection] = {}
+    for collection in collections:
+        name, number = collection.name, 2
+        while name in found:
+            name, number = f"{collection.name}-{number}", number + 1
+        found[name] = LiveCollection(collection, name)
+    return found
 
 
-def _read(path: Path) -> State:
-    """Read rows, vectors and files that belong together; `CollectionError` where it fails thrice."""
-    for _ in range(_ATTEMPTS):
+def _read(path: Path) -> tuple[Version, State]:
+    """A state, and its version from before it was read; `CollectionError` where it fails thrice."""
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            snapshot = Snapshot.of(open_collection(path))
-            parts = list(dict.fromkeys(snapshot.parts))
-            tars = dict(zip(parts, each(parts, Part.thumbnails_path, path), strict=True))
-            if _fingerprint(path) == snapshot.fingerprint:
-                return State(snapshot, tars)
+            return _version(path), State.read(path)
         except (CollectionError, OSError) as error:
-            failure = error
-        else:
-            failure = CollectionError(f"{path} changes faster than it can be read")
-    raise CollectionError(str(failure)) from failure
+            if attempt == _ATTEMPTS:
+                raise CollectionError(str(error)) from error
+    raise AssertionError
+
+
+def _version(path: Path) -> Version:
+    """What tells two states apart: the rows, and the index that was made of them. Reads every footer."""
+    return open_collection(path).fingerprint(), _touched(path / "derived" / "index.json")
+
+
+def _stamp(path: Path) -> Stamp:
+    """What every change touches, as a part or an index that is renamed into place touches its folder."""
+    return tuple(_touched(path / name) for name in (MANIFEST_NAME, "items", "derived"))
+
+
+def _touched(path: Path) -> tuple[int, int]:
+    """Time and number of a file; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_ino

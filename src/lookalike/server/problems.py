@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from lookalike.errors import (
     CollectionError,
+    ExtraError,
     ImageError,
     LookalikeError,
     ModelError,
@@ -24,15 +25,23 @@ KINDS = {
     "unknown-path": (404, "There is nothing at this address"),
     "unknown-collection": (404, "There is no such collection"),
     "unknown-item": (404, "There is no such item"),
+    "no-original": (404, "The original of this item cannot be had"),
     "wrong-method": (405, "This address does not take this method"),
+    "unauthorized": (401, "This server wants a token"),
+    "foreign-client": (403, "This server does not answer to other machines"),
+    "foreign-origin": (403, "This server does not answer to other sites"),
     "foreign-host": (403, "This server does not answer to that name"),
     "empty-body": (400, "The request has no body"),
     "bad-json": (400, "The body is not the JSON that was expected"),
     "bad-parameter": (400, "A parameter is out of range"),
-    "too-large": (413, "The picture is too large"),
+    "bad-condition": (400, "The condition cannot be applied"),
+    "too-slow": (408, "The body did not arrive in time"),
+    "too-large": (413, "The body is too large"),
     "unsupported-type": (415, "The body is of a type that is not taken"),
     "not-a-picture": (422, "The body is not a picture that can be read"),
+    "missing-extra": (501, "This server lacks a library"),
     "other-model": (409, "The model is not the one that made this collection"),
+    "busy": (503, "The server has too much to do at the moment"),
     "unreadable-collection": (503, "The collection cannot be read at the moment"),
     "failure": (500, "The server failed"),
 }
@@ -50,7 +59,8 @@ class Problem(Exception):
         status, title = KINDS[self.kind]
         members = {"type": f"urn:lookalike:{self.kind}", "title": title, "status": status}
         body = json.dumps({**members, "detail": self.detail, **self.extra}, ensure_ascii=False)
-        return Response(body, status, headers, media_type="application/problem+json")
+        # What is quoted from a request may hold halves of characters, which JSON can write and UTF-8 cannot.
+        return Response(body.encode(errors="replace"), status, headers, media_type="application/problem+json")
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
@@ -72,6 +82,8 @@ async def on_lookalike_error(request: Request, error: Exception) -> Response:
             problem = Problem("bad-parameter", error.message, **extra)
         case ModelError():
             problem = Problem("other-model", error.message, **extra)
+        case ExtraError():
+            problem = Problem("missing-extra", error.message, **extra)
         case CollectionError():
             problem = Problem("unreadable-collection", error.message, **extra)
         case _:

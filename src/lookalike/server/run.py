@@ -10,14 +10,15 @@ import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
 
-from lookalike.collection import Collection
+from lookalike.collection import Collection, open_collection
 from lookalike.errors import LookalikeError
 from lookalike.server.app import create_app
-from lookalike.server.security import ANY_ADDRESS, LOOPBACK
+from lookalike.server.security import ANY_ADDRESS, LOOPBACK, Access, is_loopback
 
 DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
@@ -30,21 +31,33 @@ class ServerError(LookalikeError):
 
 
 def serve(
-    collection: Collection,
+    collections: Sequence[Collection],
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    token: str | None = None,
+    no_auth: bool = False,
+    allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a collection and the page until Ctrl-C; calls `on_ready` with the page's address.
+    """Serve collections and the page until Ctrl-C; calls `on_ready` with the page's address.
 
-    `port` None takes 7171 or the next that is free, 0 any that is free.
-    Raises `ServerError` where it cannot listen there, `CollectionError` where it cannot be read.
+    `port` None takes 7171 or the next that is free, 0 any that is free. An address that other machines reach
+    needs a `token`, or `no_auth`. `allow_hosts` are further names that the server is reached by,
+    `allow_origins` web sites whose pages may ask it, both as in `Access`.
+    Raises `ServerError` where it cannot or must not listen there, `CollectionError` where one cannot be read.
     """
     listener = listen(host, port)
     with listener:
-        app = create_app(collection, allowed_hosts(host))
+        if not (token or no_auth or is_loopback(listener.getsockname()[0])):
+            raise ServerError(
+                f"other machines reach {host}, so the server needs a token",
+                "give a secret with --token, or --no-auth to let everyone in",
+            )
+        hosts = (*allowed_hosts(host), *allow_hosts)
+        app = create_app(collections, Access(hosts, token, no_auth, allow_origins))
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -52,10 +65,30 @@ def serve(
                 on_ready(url)
             if open_browser and _has_screen():
                 # In a thread, as some browsers return only when they are closed.
-                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+                page = f"{url}?{urlencode({'token': token})}" if token else url
+                threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
         with suppress(KeyboardInterrupt):
             _Server(app, ready).run(sockets=[listener])
+
+
+def from_environment() -> Starlette:
+    """The application for another ASGI server, as in `uvicorn --factory lookalike.server:from_environment`.
+
+    `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN`, or `LOOKALIKE_NO_AUTH=1`,
+    lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are lists with commas.
+    """
+    paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
+    if not paths:
+        raise ServerError("no collection is named", "set LOOKALIKE_COLLECTIONS to the path of one")
+    token, no_auth = os.environ.get("LOOKALIKE_TOKEN"), os.environ.get("LOOKALIKE_NO_AUTH") == "1"
+    hosts = (*(allowed_hosts("0.0.0.0") if token or no_auth else LOOPBACK), *_listed("LOOKALIKE_ALLOW_HOSTS"))
+    access = Access(hosts, token, no_auth, _listed("LOOKALIKE_ALLOW_ORIGINS"))
+    return create_app([open_collection(path) for path in paths], access)
+
+
+def _listed(variable: str) -> list[str]:
+    return [one.strip() for one in os.environ.get(variable, "").split(",") if one.strip()]
 
 
 class _Server(uvicorn.Server):

@@ -1,16 +1,23 @@
-"""What keeps other web pages out: the names that the server answers to, and headers for browsers.
+"""Who may ask: this machine alone, or whoever has the token; and what keeps other web pages out.
 
-The server has no passwords, so what guards it is that only this machine can reach it. A foreign page
-that makes its own name point to 127.0.0.1 (DNS rebinding) would be of the same origin as the server;
-it betrays itself by the Host header. No answer carries a CORS header, so no other page reads one.
+A foreign page that makes its own name point to 127.0.0.1 (DNS rebinding) would be of the same origin as the
+server; it betrays itself by the Host header. One that only sends requests betrays itself by the Origin
+header, which browsers add to all but the plainest. No answer carries a CORS header but for named origins.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import html
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.server.problems import Problem
@@ -19,6 +26,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 # Stands for every numeric address: a page whose address is a number cannot be rebound to another.
 ANY_ADDRESS = "(address)"
+
+COOKIE = "lookalike_session"
+# For load balancers, which have no token; it says nothing but that the server runs.
+_FREE_PATHS = ("/healthz",)
+_READING = ("GET", "HEAD", "OPTIONS")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -31,30 +43,55 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may ask. Without a `token` only this machine may, unless `no_auth` opens the server to all.
+
+    `hosts` are the names in Host headers that are answered to; `origins`, such as `https://example.org`, are
+    other web sites whose pages may read the answers.
+    """
+
+    hosts: Sequence[str] = LOOPBACK
+    token: str | None = None
+    no_auth: bool = False
+    origins: Sequence[str] = ()
 
 
 class Guard:
-    """ASGI middleware: refuses foreign Host headers, and adds the headers to every answer."""
+    """ASGI middleware: lets through who may ask, and adds the protecting headers to every answer."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str] = LOOPBACK) -> None:
-        self.app = app
-        self.allowed = frozenset(host.lower() for host in allowed_hosts)
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self.access = app, access
+        self.hosts = frozenset(host.lower() for host in access.hosts)
+        self.origins = frozenset(origin.lower().rstrip("/") for origin in access.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "").lower()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+                answer = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-cache")
+                    answer.setdefault(name, value)
+                answer.setdefault("Cache-Control", "no-cache")
+                if self.origins:
+                    answer.add_vary_header("Origin")
+                if origin in self.origins:
+                    answer["Access-Control-Allow-Origin"] = origin
             await send(message)
 
-        host = Headers(scope=scope).get("host", "")
-        app = self.app if self.admits(host) else _refusal(host)
+        app = self._other_answer(scope, headers, origin) or self.app
         await app(scope, receive, send_with_headers)
 
     def admits(self, host: str) -> bool:
@@ -65,7 +102,95 @@ class Guard:
             if colon and not port.isdecimal():
                 return False
             name = before if colon else name
-        return name in self.allowed or (ANY_ADDRESS in self.allowed and _is_address(name))
+        return name in self.hosts or (ANY_ADDRESS in self.hosts and _is_address(name))
+
+    def _other_answer(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
+        """A refusal, a preflight's permission or a login; None where the application is to answer."""
+        host = headers.get("host", "")
+        if not self.access.token and not self.access.no_auth and not _is_near(scope):
+            return Problem("foreign-client", "this server answers to its own machine alone").response()
+        if not self.admits(host):
+            detail = f"the Host header says {host!r}, which is not a name of this server"
+            return Problem("foreign-host", detail).response()
+        if origin in self.origins and "access-control-request-method" in headers:
+            return Response(status_code=204, headers=_PREFLIGHT)
+        own = origin in self.origins or urlsplit(origin).netloc == host.lower()
+        if origin and not own and scope["method"] not in _READING:
+            detail = f"a page of {origin!r} sends this, which is not this server's"
+            return Problem("foreign-origin", detail).response()
+        if self.access.token and scope["path"] not in _FREE_PATHS:
+            return _without_token(scope, headers, self.access.token)
+        return None
+
+
+def _without_token(scope: Scope, headers: Headers, token: str) -> Response | None:
+    """None for a request that has the token or the cookie; else a login for the page, or a problem."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _same(given.strip(), token):
+        return None
+    session = _session(token)
+    if _same(_cookie(headers), session):
+        return None
+    if scope["path"] == "/" and scope["method"] == "GET":
+        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if any(name == "token" and _same(value, token) for name, value in asked):
+            rest = urlencode([pair for pair in asked if pair[0] != "token"])
+            return _welcome(f"./?{rest}" if rest else "./", session, scope["scheme"] == "https")
+        return _login()
+    hint = "send the header: Authorization: Bearer TOKEN"
+    problem = Problem("unauthorized", "this server wants a token", hint=hint)
+    return problem.response({"WWW-Authenticate": "Bearer"})
+
+
+def _welcome(target: str, session: str, is_secure: bool) -> Response:
+    """Sets the cookie and goes on from a page of this site: after a redirect from another site's link, a
+    browser would not send a strict cookie."""
+    goes_on = f'<meta http-equiv="refresh" content="0; url={html.escape(target)}">'
+    answer = HTMLResponse(f"<!doctype html><title>Lookalike</title>{goes_on}")
+    answer.set_cookie(COOKIE, session, path="/", httponly=True, samesite="strict", secure=is_secure)
+    return answer
+
+
+def _login() -> Response:
+    field = '<label>Token <input name="token" type="password" autofocus></label>'
+    form = f"<form>{field} <button>Open</button></form>"
+    page = f'<!doctype html><html lang="en"><title>Lookalike</title><h1>Lookalike</h1>{form}'
+    policy = _POLICY.replace("form-action 'none'", "form-action 'self'")
+    return HTMLResponse(page, 401, {"Content-Security-Policy": policy, "WWW-Authenticate": "Bearer"})
+
+
+def _session(token: str) -> str:
+    """What the cookie holds: proof of the token, but not the token itself."""
+    return hmac.new(token.encode(), b"lookalike session", hashlib.sha256).hexdigest()
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def _same(given: str, secret: str) -> bool:
+    """Compare in a time that tells nothing about where they differ."""
+    return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
+
+
+def _is_near(scope: Scope) -> bool:
+    """Whether the client is on this machine; one of a local socket has no address."""
+    client = scope.get("client")
+    return not client or not client[0] or is_loopback(client[0])
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a numeric address is one of this machine alone."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def _is_address(name: str) -> bool:
@@ -74,8 +199,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _refusal(host: str) -> ASGIApp:
-    detail = f"the Host header says {host!r}, which is not a name of this server"
-    return Problem("foreign-host", detail).response()

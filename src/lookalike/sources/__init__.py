@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lookalike.errors import SourceError
+from lookalike.fetch import FetchOptions
 from lookalike.samples import Failure, Sample
 from lookalike.sources.addresses import expand, is_pattern, kind_of, shards_below
 from lookalike.sources.described import described
@@ -15,6 +16,7 @@ from lookalike.sources.folder import Folder
 from lookalike.sources.paths import read_paths
 from lookalike.sources.shards import Columns, Shards
 from lookalike.sources.store import StoreFolder
+from lookalike.sources.url_lists import is_url_list, open_url_list
 from lookalike.stores import is_remote, place
 
 
@@ -40,15 +42,30 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SlowSource(Source, Protocol):
+    """A source whose samples wait for the network: `read_ahead` of them are worth reading at once."""
+
+    @property
+    def read_ahead(self) -> int: ...
+
+    def close(self) -> None:
+        """End the readings that are under way; they raise."""
+        ...
+
+
 def open_source(
-    address: str | Path, image_column: str | None = None, name_column: str | None = None
+    address: str | Path,
+    image_column: str | None = None,
+    name_column: str | None = None,
+    fetch: FetchOptions = FetchOptions(),
 ) -> Source:
     """The source at an address; raises `SourceError` where there is none.
 
-    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), or
-    several with brace ranges (`{000..099}`) or wildcards, each also in a store (`s3://…`); `-` for paths on
-    the standard input, `hf:NAME` or `tfds:NAME`. The columns are those of shards that hold an image and its
-    name, where these cannot be told.
+    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
+    with brace ranges (`{000..099}`) or wildcards, or a list of URLs, which are fetched as `fetch` says, each
+    also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
+    those that hold an image (or its URL) and its name, where these cannot be told.
     """
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
@@ -59,19 +76,33 @@ def open_source(
         return datasets.open_dataset(text)
     path = place(address)
     if path.is_dir():
-        shards = tuple(shards_below(path))
-        if shards:
-            return Shards(text, path, shards, columns, whole=True)
-        return StoreFolder(path) if is_remote(path) else described(Folder(path))
+        return _folder(text, path, columns)
+    if path.exists() and is_url_list(path, image_column):
+        return _urls(path, image_column, fetch)
     if path.exists():
         if kind_of(path) is None:
             raise SourceError(
                 f"{path} is a file, and no shard of images",
-                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, - for a list of paths, "
-                "hf:NAME or tfds:NAME",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
+                "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
             )
         return Shards(text, path.parent, (path,), columns)
     return _pattern(text, columns)
+
+
+def _folder(text: str, path: Path, columns: Columns) -> Source:
+    """A folder of shards where it has some, else of images."""
+    shards = tuple(shards_below(path))
+    if shards:
+        return Shards(text, path, shards, columns, whole=True)
+    return StoreFolder(path) if is_remote(path) else described(Folder(path))
+
+
+def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
+    from lookalike.fetch.blocking import BlockingFetcher
+    from lookalike.sources.urls import Urls
+
+    return Urls(open_url_list(path, url_column), BlockingFetcher(fetch))
 
 
 def _pattern(address: str, columns: Columns) -> Shards:

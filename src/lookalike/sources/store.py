@@ -39,6 +39,9 @@ class StoreFolder:
     def scope(self) -> tuple[str, ...]:
         return (self.uri,)
 
+    def close(self) -> None:
+        """Nothing to do: a request to a store ends soon by itself."""
+
     def samples(self) -> Iterator[Sample | Failure]:
         try:
             found = self.path.files()

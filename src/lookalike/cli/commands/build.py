@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_json, add_source, positive
+from lookalike.cli.network import add_network
 
 SUMMARY = "embed what is new in a source and drop what is gone"
 EXAMPLE = "lookalike build photos/ -c photos.lookalike --label folder"
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--part-size", type=positive, default=1024, metavar="N", help="images a part (default: 1024)"
     )
+    add_network(parser)
     add_json(parser)
 
 

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         with Progress("embedding") as progress:
             collection = build(images, images.with_suffix(".lookalike"), label="folder", on_progress=progress)
         if not options.no_serve:
-            return serve(collection, options)
+            return serve([collection], options)
         query = collection.items(["id"])["id"][0].as_py()
         say(f"lookalike search {collection.path.name} id:{query}")
         print_results(collection.search(Id(query), include_query=True))

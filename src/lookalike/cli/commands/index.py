@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto (default: by count, dimension and memory), flat, hnsw, ivf, ivf-pq, rabitq or ivf-rabitq",
     )
     parser.add_argument(
-        "--max-memory", type=size, metavar="SIZE", help="the most that the index may take, such as 1GB"
+        "--max-memory",
+        type=size,
+        metavar="SIZE",
+        help="what building and searching may take beside the program itself, such as 1GB",
     )
     parser.add_argument(
         "--min-recall",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_page, add_source
+from lookalike.cli.network import add_network
 
 SUMMARY = "build what is new, then serve; the same as: lookalike FOLDER"
 EXAMPLE = "lookalike open photos/"
@@ -12,6 +13,7 @@ EXAMPLE = "lookalike open photos/"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_network(parser)
     add_page(parser)
 
 
@@ -22,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.stores import place
 
     if is_collection(place(options.source)):
-        return serve(open_collection(options.source), options)
+        return serve([open_collection(options.source)], options)
     collection, _ = build(options)
-    return serve(collection, options) if len(collection) else 1
+    return serve([collection], options) if len(collection) else 1

@@ -1,17 +1,17 @@
-"""lookalike serve: the page of a collection."""
+"""lookalike serve: the page and the API of collections."""
 
 from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_collection, add_page
+from lookalike.cli.arguments import add_page
 
-SUMMARY = "open the page of a collection"
+SUMMARY = "open the page of one collection or several"
 EXAMPLE = "lookalike serve photos.lookalike"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_collection(parser)
+    parser.add_argument("collections", metavar="C", nargs="+", help="the folder of a collection")
     add_page(parser)
 
 
@@ -19,4 +19,4 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.serving import serve
     from lookalike.collection import open_collection
 
-    return serve(open_collection(options.collection), options)
+    return serve([open_collection(path) for path in options.collections], options)

@@ -1,130 +1,328 @@
-// Shows items as rows of pictures. Each is a link to what looks like it.
+// The pictures, as rows that fill the width. Only what is seen is in the document: a block is a page of a
+// source, laid out when its cards are there, and guessed before.
 
-import { element } from "./messages.js";
-import { addressOf } from "./state.js";
+import { isPlain } from "./dom.js";
+import { createExtent } from "./extent.js";
+import { createFetcher } from "./fetcher.js";
+import { estimate, justify, placesOf, shapeOf } from "./layout.js";
+import { createScroller } from "./scroller.js";
+import { cardAt, cardsOf, PAGE } from "./sources.js";
+import { createBlank, createTile, dropTile } from "./tile.js";
 
-/** @typedef {import("./host.js").Item} Item */
+/** @typedef {import("./contract.js").Card} Card */
+/** @typedef {import("./sources.js").Source} Source */
+/** @typedef {import("./layout.js").Row} Row */
+/**
+ * What is in the document of a page: `shapes` and `rows` where its cards are there, or blanks.
+ * @typedef {{node: HTMLElement, cards: Card[] | undefined, shapes: number[], rows: Row[],
+ *   tiles: Map<number, HTMLElement>}} Block
+ */
 
-// Panoramas and strips are cut to these, width by height, so that a row keeps its height.
-const NARROWEST = 0.5;
-const WIDEST = 2.6;
-const BLANKS = 40;
+/** @typedef {(id: string) => void} Act */
+
+const OVERSCAN_PX = 700;
+const SHAPE = 1.3; // of pictures that nothing is known of
 
 /**
- * @param {HTMLElement} grid
- * @param {{thumbnailUrl: (item: Item) => string, onOpen: (id: string) => void}} options
+ * @param {{scroller: HTMLElement, sizer: HTMLElement}} elements
+ * @param {{thumbnailUrl: (card: Card) => string, href: (card: Card) => string,
+ *   onError: (error: unknown, again: () => void) => void, onLoaded: () => void}} options
  */
-export function createGrid(grid, { thumbnailUrl, onOpen }) {
-  /**
-   * Tiles live as long as their items, so that going back shows loaded pictures.
-   * @type {WeakMap<Item, HTMLElement>}
-   */
-  const tiles = new WeakMap();
+export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onError, onLoaded }) {
+  const scroller = createScroller(node, sizer, () => schedule());
+  /** @type {Source | undefined} */
+  let source;
+  let extent = createExtent(0, () => 0);
+  let size = measure();
+  let active = 0;
+  let mustFocus = false;
+  let frame = 0;
+  /** @type {Map<number, Block>} */
+  const blocks = new Map();
+  const fetcher = createFetcher(() => source, { onLoaded: arrived, onError });
 
-  /** @param {Item} item */
-  function tileOf(item) {
-    const tile = tiles.get(item) ?? createTile(item, thumbnailUrl(item));
-    tiles.set(item, tile);
+  new ResizeObserver(() => {
+    const now = measure();
+    if (now.width === size.width && now.height === size.height) return;
+    const place = anchor();
+    size = now;
+    reset();
+    if (place) restore(place);
+  }).observe(node);
+
+  function measure() {
+    const style = getComputedStyle(node);
+    const [gap, height] = [parseFloat(style.getPropertyValue("--gap")), parseFloat(style.getPropertyValue("--row"))];
+    return { width: sizer.clientWidth, gap: gap || 6, height: height || 180 };
+  }
+
+  function schedule() {
+    frame ||= requestAnimationFrame(render);
+  }
+
+  /** Forget the layout, not the cards. */
+  function reset() {
+    for (const block of [...blocks.keys()]) drop(block);
+    if (!source) return;
+    const known = cardsOf(source).slice(0, PAGE);
+    const mean = known.reduce((sum, card) => sum + shapeOf(card), 0) / known.length || SHAPE;
+    const { total } = source;
+    const last = Math.ceil(total / PAGE) - 1;
+    extent = createExtent(last + 1, (block) => estimate(block < last ? PAGE : total - last * PAGE, mean, size));
+    scroller.setHeight(extent.total());
+    schedule();
+  }
+
+  /** A page has come, so its block gets its rows. @param {number} page */
+  function arrived(page) {
+    if (source && Math.ceil(source.total / PAGE) !== extent.count) return restore(anchor(), true);
+    drop(page);
+    schedule();
+    onLoaded();
+  }
+
+  /** Lay out a block; what is seen stays in its place. @param {number} index @returns {Block} */
+  function open(index) {
+    const known = blocks.get(index);
+    if (known) return known;
+    const cards = source?.pages.get(index);
+    const isLast = index === extent.count - 1;
+    const count = isLast && source ? source.total - index * PAGE : PAGE;
+    const shapes = cards ? cards.map(shapeOf) : Array.from({ length: count }, () => SHAPE);
+    const rows = justify(shapes, { ...size, ragged: isLast });
+    const block = { node: document.createElement("div"), cards, shapes, rows, tiles: new Map() };
+    block.node.className = "block";
+    if (cards) settle(index, rows);
+    blocks.set(index, block);
+    const after = [...blocks.keys()].filter((other) => other > index).sort((a, b) => a - b)[0];
+    sizer.insertBefore(block.node, blocks.get(after)?.node ?? null);
+    return block;
+  }
+
+  /** Put the height of a block right. @param {number} index @param {Row[]} rows */
+  function settle(index, rows) {
+    const last = rows.at(-1);
+    const above = extent.top(index) + extent.height(index) <= scroller.y() + 1;
+    const grown = extent.set(index, last ? last.top + last.height + size.gap : 0);
+    if (!grown) return;
+    scroller.setHeight(extent.total());
+    if (above) scroller.shift(grown);
+  }
+
+  /** @param {number} index */
+  function drop(index) {
+    const block = blocks.get(index);
+    if (!block) return;
+    mustFocus ||= block.node.contains(document.activeElement);
+    for (const tile of block.tiles.values()) dropTile(tile);
+    block.node.remove();
+    blocks.delete(index);
+  }
+
+  function render() {
+    frame = 0;
+    if (!source || !extent.count) return;
+    const [low, high] = [scroller.y() - OVERSCAN_PX, scroller.y() + scroller.view() + OVERSCAN_PX];
+    const first = extent.at(low);
+    let last = first;
+    for (; last < extent.count && extent.top(last) < high; last++) open(last);
+    const kept = new Set([Math.floor(active / PAGE)]);
+    for (const index of [...blocks.keys()]) {
+      if ((index < first || index >= last) && !(kept.has(index) && hasFocus())) drop(index);
+    }
+    for (const [index, block] of blocks) fill(index, block, low, high);
+    fetcher.want(first, last - 1);
+    focusActive();
+  }
+
+  /** Give a block the tiles that are between two heights. @param {number} index @param {Block} block
+   * @param {number} low @param {number} high */
+  function fill(index, block, low, high) {
+    const top = extent.top(index);
+    block.node.style.transform = `translateY(${scroller.place(top)}px)`;
+    /** @type {Map<number, [Row, {left: number, width: number}]>} */
+    const wanted = new Map();
+    for (const row of block.rows) {
+      const isSeen = top + row.top + row.height > low && top + row.top < high;
+      const hasActive = active >= index * PAGE + row.first && active < index * PAGE + row.end;
+      if (!isSeen && !hasActive) continue;
+      placesOf(block.shapes, row, size.gap).forEach((place, i) => wanted.set(row.first + i, [row, place]));
+    }
+    for (const [i, tile] of block.tiles) {
+      if (wanted.has(i)) continue;
+      dropTile(tile);
+      block.tiles.delete(i);
+    }
+    let next = block.node.firstElementChild;
+    for (const [i, [row, place]] of wanted) {
+      const tile = block.tiles.get(i) ?? make(index * PAGE + i, block.cards?.[i], row, place);
+      block.tiles.set(i, tile);
+      if (tile === next) next = next.nextElementSibling;
+      else block.node.insertBefore(tile, next);
+    }
+  }
+
+  /** @param {number} index @param {Card | undefined} card @param {Row} row
+   * @param {{left: number, width: number}} place */
+  function make(index, card, row, { left, width }) {
+    const total = source?.total ?? 0;
+    const tile = card ? createTile(card, { url: thumbnailUrl(card), href: href(card), index, total }) : createBlank();
+    const style = { left, top: row.top, width, height: row.height };
+    for (const [name, value] of Object.entries(style)) tile.style.setProperty(name, `${value.toFixed(2)}px`);
+    if (card && index === active) linkOf(tile).tabIndex = 0;
     return tile;
   }
 
-  grid.addEventListener("click", (event) => {
-    const tile = /** @type {Element} */ (event.target).closest("a");
-    if (!tile || !isPlainClick(event)) return;
-    event.preventDefault();
-    onOpen(/** @type {string} */ (tile.dataset.id));
-  });
-  grid.addEventListener("keydown", (event) => {
-    const target = neighbour(grid, /** @type {HTMLElement} */ (document.activeElement), event.key);
-    if (!target || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    target.focus();
-  });
+  function hasFocus() {
+    return sizer.contains(document.activeElement);
+  }
+
+  /** The tile of an index, where it is in the document. @param {number} index */
+  function tileAt(index) {
+    return blocks.get(Math.floor(index / PAGE))?.tiles.get(index % PAGE);
+  }
+
+  /** Make another tile the one that the Tab key comes to. @param {number} index */
+  function activate(index) {
+    const before = tileAt(active)?.querySelector("a");
+    if (before) before.tabIndex = -1;
+    active = index;
+    const tile = tileAt(index);
+    if (tile?.dataset.id) linkOf(tile).tabIndex = 0;
+  }
+
+  function focusActive() {
+    const tile = tileAt(active);
+    if (!mustFocus || !tile?.dataset.id) return;
+    mustFocus = false;
+    linkOf(tile).focus({ preventScroll: true });
+  }
+
+  /** Where a tile is, from the top of all pictures. @param {number} index */
+  function placeOf(index) {
+    const block = open(Math.floor(index / PAGE));
+    const row = block.rows.find(({ end }) => end > index % PAGE) ?? { first: 0, end: 0, top: 0, height: 0 };
+    return { block, row, top: extent.top(Math.floor(index / PAGE)) + row.top };
+  }
+
+  /** Focus the tile of an index, and scroll no further than it takes. @param {number} index */
+  function focus(index) {
+    if (!source?.total) return node.focus({ preventScroll: true });
+    activate(Math.min(source.total - 1, Math.max(0, index)));
+    const { row, top } = placeOf(active);
+    const margin = 12;
+    if (top - margin < scroller.y()) scroller.scrollTo(top > 0 ? top - margin : -Infinity);
+    const bottom = top + row.height + margin;
+    if (bottom > scroller.y() + scroller.view()) scroller.scrollTo(bottom - scroller.view());
+    mustFocus = true;
+    render();
+  }
+
+  /** The tile above or below the middle of another. @param {number} index @param {1 | -1} step */
+  function beside(index, step) {
+    const { block, row } = placeOf(index);
+    const places = placesOf(block.shapes, row, size.gap);
+    const here = places[(index % PAGE) - row.first];
+    const target = step > 0 ? index - (index % PAGE) + row.end : index - (index % PAGE) + row.first - 1;
+    if (!source || target < 0 || target >= source.total) return index;
+    const other = placeOf(target);
+    const middle = here.left + here.width / 2;
+    const distances = placesOf(other.block.shapes, other.row, size.gap)
+      .map(({ left, width }) => Math.abs(left + width / 2 - middle));
+    return target - (target % PAGE) + other.row.first + distances.indexOf(Math.min(...distances));
+  }
+
+  /** What is at the top of the view, so that it can be found again in another layout. */
+  function anchor() {
+    if (!extent.count) return null;
+    const index = extent.at(scroller.y());
+    const within = scroller.y() - extent.top(index);
+    const row = blocks.get(index)?.rows.find((one) => one.top + one.height > within);
+    if (!row || scroller.y() <= 0) return { index: index * PAGE, offset: within };
+    return { index: index * PAGE + row.first, offset: within - row.top };
+  }
+
+  /** @param {{index: number, offset: number} | null} place @param {boolean} [anew] lay out anew first */
+  function restore(place, anew = false) {
+    if (anew) reset();
+    const { index, offset } = place ?? { index: 0, offset: -Infinity };
+    if (extent.count) scroller.scrollTo(placeOf(Math.min(index, (source?.total ?? 1) - 1)).top + offset);
+    render();
+  }
+
+  /** Show a source, from the top or from a place in it. @param {Source} next
+   * @param {{index: number, offset: number} | null} [place] */
+  function show(next, place = null) {
+    fetcher.stop();
+    mustFocus = false;
+    source = next;
+    active = 0;
+    reset();
+    restore(place);
+  }
 
   return {
-    /** Show these items and no others. @param {Item[]} items */
-    set: (items) => grid.replaceChildren(...items.map(tileOf)),
-    /** Show more items below. @param {Item[]} items */
-    append: (items) => grid.append(...items.map(tileOf)),
+    show,
+    anchor,
+    focus,
+    hasFocus,
+    /** Move the focus by a key; whether it was one of the grid's. @param {string} key */
+    move(key) {
+      if (!source) return false;
+      const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
+      /** @param {1 | -1} step @param {number} times */
+      const far = (step, times) => Array.from({ length: times }).reduce((at) => beside(Number(at), step), active);
+      const target = {
+        ArrowRight: () => active + 1, ArrowLeft: () => active - 1, Home: () => 0, End: () => (source?.total ?? 1) - 1,
+        ArrowDown: () => beside(active, 1), ArrowUp: () => beside(active, -1),
+        PageDown: () => far(1, rows), PageUp: () => far(-1, rows),
+      }[key];
+      if (target) focus(Number(target()));
+      return Boolean(target);
+    },
+    /** The index of an item among the loaded ones, or -1. @param {string} id */
+    indexOf(id) {
+      for (const [page, cards] of source?.pages ?? []) {
+        const at = cards.findIndex((card) => card.id === id);
+        if (at >= 0) return page * PAGE + at;
+      }
+      return -1;
+    },
+    /** @param {number} index */
+    cardAt: (index) => source && cardAt(source, index),
+    active: () => active,
+    total: () => source?.total ?? 0,
+    isBlank: () => !source?.pages.size,
     /** Show that pictures are on their way. */
-    await: () => grid.replaceChildren(...Array.from({ length: BLANKS }, createBlank)),
-    isEmpty: () => !grid.querySelector("a"),
-    hasFocus: () => grid.contains(document.activeElement),
-    /** Move the focus to the tile of an item, or to the first. @param {string=} id */
-    focus(id) {
-      const wanted = id && grid.querySelector(`[data-id="${CSS.escape(id)}"]`);
-      const tile = /** @type {HTMLElement | null} */ (wanted || grid.querySelector("a"));
-      (tile ?? grid).focus({ preventScroll: true });
+    blank: () => show(sourceOfNothing(PAGE / 2)),
+    /** Show nothing. */
+    clear: () => show(sourceOfNothing(0)),
+    /** Call back with the id of the tile that something is done with.
+     * @param {{open: Act, details: Act, add: Act, subtract: Act}} acts */
+    onAction(acts) {
+      sizer.addEventListener("click", (event) => {
+        const target = /** @type {Element} */ (event.target);
+        const tile = /** @type {HTMLElement | null} */ (target.closest(".tile"));
+        const action = /** @type {HTMLElement | null} */ (target.closest("button"))?.dataset.action ?? "open";
+        if (!tile?.dataset.id || !isPlain(event)) return;
+        event.preventDefault();
+        acts[/** @type {keyof typeof acts} */ (action)](tile.dataset.id);
+      });
+      sizer.addEventListener("focusin", (event) => {
+        const tile = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".tile"));
+        if (tile?.dataset.id) activate(Number(tile.dataset.index));
+      });
     },
   };
 }
 
-/** Whether a click asks for nothing special, such as a new tab. @param {MouseEvent} event */
-export function isPlainClick(event) {
-  return event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+/** A source whose pictures do not come. @param {number} total @returns {Source} */
+function sourceOfNothing(total) {
+  const load = () => new Promise(() => {});
+  return { total, compared: 0, tookMs: 0, chance: false, pages: new Map(), load };
 }
 
-/** What to call an item in one line. @param {{id?: string, label?: string | null}} item */
-export function nameOf(item) {
-  return item.label ?? (item.id ?? "").split("/").pop() ?? "";
-}
-
-/** @param {Item} item @param {string} url */
-function createTile(item, url) {
-  const tile = element("a", { className: "tile", href: addressOf({ kind: "item", id: item.id }) });
-  tile.dataset.id = item.id;
-  const shape = Math.min(WIDEST, Math.max(NARROWEST, item.width / item.height));
-  tile.style.setProperty("--shape", shape.toFixed(4));
-
-  const file = item.id.split("/").pop();
-  const image = element("img", {
-    alt: item.label ? `${item.label}, ${file}` : file,
-    loading: "lazy",
-    decoding: "async",
-  });
-  image.onload = () => tile.classList.add("ready");
-  image.onerror = () => tile.classList.add("broken");
-  image.src = url;
-
-  const caption = element("span", { className: "caption", textContent: nameOf(item) });
-  caption.ariaHidden = "true"; // the picture's text says it too
-  tile.append(image, caption);
-  if (item.score !== undefined) {
-    const score = element("span", { className: "score", textContent: item.score.toFixed(2) });
-    score.title = `similarity ${item.score.toFixed(4)}`;
-    tile.append(score);
-  }
-  return tile;
-}
-
-function createBlank() {
-  return element("span", { className: "tile blank" });
-}
-
-/**
- * The tile that a key leads to from another.
- * @param {HTMLElement} grid @param {HTMLElement} from @param {string} key
- * @returns {HTMLElement | undefined}
- */
-function neighbour(grid, from, key) {
-  const all = /** @type {HTMLElement[]} */ ([...grid.querySelectorAll("a")]);
-  const at = all.indexOf(from);
-  if (at < 0) return undefined;
-  if (key === "ArrowRight") return all[at + 1];
-  if (key === "ArrowLeft") return all[at - 1];
-  if (key === "Home") return all[0];
-  if (key === "End") return all.at(-1);
-  if (key !== "ArrowDown" && key !== "ArrowUp") return undefined;
-
-  const step = key === "ArrowDown" ? 1 : -1;
-  let other = at;
-  while (all[other]?.offsetTop === from.offsetTop) other += step;
-  const row = all[other]?.offsetTop;
-  const middle = (/** @type {HTMLElement} */ tile) => tile.offsetLeft + tile.offsetWidth / 2;
-  const distance = (/** @type {HTMLElement} */ tile) => Math.abs(middle(tile) - middle(from));
-  let best = all[other];
-  for (; all[other] && all[other].offsetTop === row; other += step) {
-    if (distance(all[other]) < distance(best)) best = all[other];
-  }
-  return best;
+/** @param {HTMLElement} tile */
+function linkOf(tile) {
+  return /** @type {HTMLAnchorElement} */ (tile.querySelector("a"));
 }

@@ -1,68 +1,61 @@
-// The only module that talks to the server. Another host, such as files on a static site, offers
-// the same functions and takes its place.
+// The host behind the page: a Lookalike server. The only module that knows its addresses.
 
-/**
- * @typedef {{id: string, label: string | null, width: number, height: number, v: string,
- *   score?: number}} Item
- * @typedef {{name: string, count: number, model: string, dim: number, fingerprint: string,
- *   labels: Record<string, number>}} Collection
- * @typedef {{total: number, offset: number, items: Item[]}} Stretch
- * @typedef {{query: Partial<Item>, took_ms: number, total: number, hits: Item[]}} Answer
- * @typedef {{id: string} | {blob: Blob}} Query
- * @typedef {{
- *   collection: Collection,
- *   collections: (signal?: AbortSignal) => Promise<Collection[]>,
- *   items: (offset: number, limit: number, signal?: AbortSignal) => Promise<Stretch>,
- *   search: (query: Query, k: number, signal?: AbortSignal) => Promise<Answer>,
- *   thumbnailUrl: (item: Item) => string,
- * }} Host
- */
+import { HostError } from "./contract.js";
+import { conditionOf } from "./filters.js";
 
-/** A request that was not answered; `kind` is the end of the problem's type, or `unreachable`. */
-export class HostError extends Error {
-  /** @param {string} kind @param {string} message @param {string[]} nearest ids spelled alike */
-  constructor(kind, message, nearest = []) {
-    super(message);
-    this.kind = kind;
-    this.nearest = nearest;
-  }
-}
+/** @typedef {import("./contract.js").Collection} Collection */
 
-/**
- * Find the first collection that the server has.
- * @param {string} base where the API is @returns {Promise<Host>}
- */
-export async function connect(base = "api/") {
-  const root = new URL(base, document.baseURI);
-  /** @param {AbortSignal=} signal */
-  const collections = (signal) => request(new URL("collections", root), { signal });
-  const [collection] = await collections();
-  const home = new URL(`${encodeURIComponent(collection.name)}/`, root);
+const ROOT = new URL("api/", document.baseURI);
 
-  return {
-    collection,
-    collections,
-    items: (offset, limit, signal) =>
-      request(new URL(`items?offset=${offset}&limit=${limit}`, home), { signal }),
-    search: (query, k, signal) =>
-      request(new URL(`search?k=${k}`, home), { method: "POST", signal, ...bodyOf(query) }),
-    thumbnailUrl: (item) =>
-      new URL(`thumbnails/${encodeURIComponent(item.id)}?v=${item.v}`, home).href,
-  };
-}
+/** What the server said of its collections, by name. @type {Map<string, any>} */
+const known = new Map();
 
-/** @param {Query} query @returns {RequestInit} */
-function bodyOf(query) {
-  if ("id" in query) {
+/** @type {import("./contract.js").Host} */
+const host = {
+  async collections({ signal } = {}) {
+    const all = await request(new URL("collections", ROOT), { signal });
+    for (const one of all) known.set(one.name, one);
+    return all;
+  },
+  capabilities(c) {
+    const { words = false, pictures = true } = known.get(c) ?? {};
+    return { words, pictures, sql: true, reason: "the model is not here" };
+  },
+  items(c, { offset, limit, filters, where, signal }) {
+    const url = addressOf(c, "items", { offset, limit, where: conditionOf(filters, where) });
+    return request(url, { signal });
+  },
+  item: (c, id, { signal } = {}) => request(addressOf(c, `items/${encodeURIComponent(id)}`), { signal }),
+  facets(c, { filters, where, signal }) {
+    return request(addressOf(c, "facets", { where: conditionOf(filters, where) }), { signal });
+  },
+  search(c, { terms, k, filters, where, signal }) {
+    const body = { query: terms, k, where: conditionOf(filters, where) || null, include_query: true };
     const headers = { "Content-Type": "application/json" };
-    return { body: JSON.stringify({ id: query.id }), headers };
+    const url = addressOf(c, "search");
+    return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });
+  },
+  embed(c, { image, signal }) {
+    // What a file says it is goes by its name; the server looks at what is in it.
+    const type = image.type.startsWith("image/") ? image.type : "application/octet-stream";
+    const headers = { "Content-Type": type };
+    return request(addressOf(c, "embed"), { method: "POST", body: image, headers, signal });
+  },
+  thumbnailUrl: (c, { id, v }) => addressOf(c, `thumbnails/${encodeURIComponent(id)}`, { v }).href,
+  imageUrl: (c, { id, v }) => addressOf(c, `images/${encodeURIComponent(id)}`, { v }).href,
+};
+export default host;
+
+/** @param {string} c @param {string} path @param {Record<string, string | number>} parameters */
+function addressOf(c, path, parameters = {}) {
+  const url = new URL(`${encodeURIComponent(c)}/${path}`, ROOT);
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== "") url.searchParams.set(name, String(value));
   }
-  // What a file says it is goes by its name; the server looks at what is in it.
-  const type = query.blob.type.startsWith("image/") ? query.blob.type : "application/octet-stream";
-  return { body: query.blob, headers: { "Content-Type": type } };
+  return url;
 }
 
-/** @param {URL} url @param {RequestInit} init */
+/** @param {URL} url @param {RequestInit} init @returns {Promise<any>} */
 async function request(url, init) {
   let response;
   try {
@@ -70,9 +63,12 @@ async function request(url, init) {
     if (response.ok) return await response.json();
   } catch (error) {
     if (/** @type {Error} */ (error).name === "AbortError") throw error;
-    throw new HostError("unreachable", "the server does not answer");
+    const detail = "It may have been stopped. Start it again with: lookalike serve";
+    throw new HostError("unreachable", "The server does not answer", detail);
   }
   const problem = await response.json().catch(() => ({}));
   const kind = String(problem.type ?? "").split(":").pop() || "failure";
-  throw new HostError(kind, problem.detail ?? response.statusText, problem.nearest);
+  const title = problem.title || response.statusText || "That did not work";
+  const { detail = "", hint, nearest = [] } = problem;
+  throw new HostError(kind, title, hint && !nearest.length ? `${detail}; ${hint}` : detail, nearest);
 }

@@ -1,256 +1,240 @@
-// Wires the page: an address names a view, a view is loaded from the host, and shown.
+// Wires the page: a state names what is shown, is loaded from the host, shown, and written to the address.
 
-import { createGrid, isPlainClick, nameOf } from "./grid.js";
-import { connect, HostError } from "./host.js";
+import { createActions } from "./actions.js";
+import { createChips } from "./chips.js";
+import { HostError } from "./contract.js";
+import { createDetails } from "./details.js";
+import { find, onPlainClick } from "./dom.js";
+import { createFacets } from "./facets.js";
+import { createFailures } from "./failures.js";
+import { createGrid } from "./grid.js";
+import { createHead, statusOf } from "./head.js";
+import { current, onTravel, placeOfEntry, record } from "./history.js";
+import host from "./host.js";
+import { createIntake } from "./intake.js";
+import { createKeys } from "./keys.js";
 import { createMessages } from "./messages.js";
-import { createQueryBar } from "./query.js";
-import { addressOf, BROWSE, onTravel, push, scrollOfEntry, viewOf } from "./state.js";
-import * as uploads from "./uploads.js";
+import { ownOf } from "./pictures.js";
+import { createPortraits } from "./portraits.js";
+import { createRetry } from "./retry.js";
+import { cardsOf, sourceOf } from "./sources.js";
+import { addressOf, contentOf, START } from "./state.js";
+import { createWords } from "./words.js";
 
-/**
- * @typedef {import("./host.js").Item} Item
- * @typedef {import("./state.js").View} View
- * @typedef {{items: Item[], total: number, status: string, title: string,
- *   chip: import("./query.js").Chip | null}} Loaded
- */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./sources.js").Source} Source */
+/** @typedef {import("./history.js").Place} Place */
+/** @typedef {{replace?: boolean, travel?: boolean, anew?: boolean}} How */
 
-const PAGE = 100;
-const HITS = 60;
-const VIEWS_KEPT = 20;
+const SOURCES_KEPT = 20;
 const PROGRESS_AFTER_MS = 150;
+const FOLLOW_MS = 120;
 
-/** @param {string} id */
-const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-
-const messages = createMessages(find("message"), find("notice"));
-const query = createQueryBar(find, { onFile: searchByFile, onClear: browse });
-const grid = createGrid(find("pictures"), {
-  thumbnailUrl: (item) => /** @type {import("./host.js").Host} */ (host).thumbnailUrl(item),
-  onOpen: (id) => navigate({ kind: "item", id }),
-});
-
-/** @type {import("./host.js").Host | undefined} */
-let host;
-/** The view in the grid. @type {View} */
-let shown = BROWSE;
-/** What views were loaded with, by address: going back is instant. @type {Map<string, Loaded>} */
-const loaded = new Map();
+/** @type {import("./contract.js").Collection[]} */
+let collections = [];
+let shown = START;
+/** @type {Source | undefined} */
+let source;
+/** What was shown, and where it was left: coming back is instant. @type {Map<string, {source: Source, place: Place}>} */
+const left = new Map();
 /** Ends what the last navigation still waits for. */
 let turn = new AbortController();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let following;
 
-/** Load a view and, once it is there, give it an entry in the history. @param {View} view */
-function navigate(view) {
-  return attempt(() => navigate(view), async (signal) => {
-    const content = await load(view, signal);
-    push(view);
-    show(view, content, 0);
-  });
-}
+const messages = createMessages();
+const retry = createRetry();
+const portraits = createPortraits(host, () => shown.collection);
+const actions = createActions(host, {
+  shown: () => shown, go, collections: () => collections, attempt,
+  learn: (id) => portraits.learn(grid.cardAt(grid.indexOf(id))),
+});
+const head = createHead({
+  onCollection: actions.changeCollection,
+  onView: (view) => go({ ...shown, view }),
+  onChange: (change) => go({ ...shown, ...change }),
+});
+const chips = createChips({
+  ...portraits, canOpen: portraits.hasDetails, onOpen: openTerm,
+  onChange: (terms) => go({ ...shown, terms }),
+});
+const words = createWords({ onTerm: actions.addTerm, onBack: chips.focusLast });
+const facets = createFacets(host, {
+  onChange: (change) => go({ ...shown, ...change }),
+  onError: (error) => fail(error, () => facets.show(shown), shown),
+});
+const grid = createGrid({ scroller: find("scroller"), sizer: find("pictures") }, {
+  thumbnailUrl: (card) => host.thumbnailUrl(shown.collection, card),
+  href: ({ id }) => addressOf({ ...shown, terms: [{ kind: "id", id, weight: 1 }], item: "" }),
+  onError: (error, again) => fail(error, again, shown),
+  onLoaded: () => (retry.stop(), messages.clearNote()),
+});
+const details = createDetails(host, {
+  hrefTo: (id) => addressOf({ ...shown, item: id }),
+  onOpen: (id) => go({ ...shown, item: id }),
+  onClose: closeDetails,
+  onSearch: actions.search, onTerm: actions.add, onTag: actions.searchTag, onRegion: actions.searchRegion,
+  onStep(step) {
+    grid.focus(grid.indexOf(shown.item) + step);
+    follow();
+  },
+  queryOf,
+  onError(error) {
+    details.close();
+    fail(error, () => showDetails(shown), shown);
+  },
+});
+const fail = createFailures({ messages, words, facets, grid, retry, go });
+const travel = onTravel(restore, { scroller: find("scroller"), place: grid.anchor });
 
-/** Show the view that the address names, after a reload or a step through the history. */
-function restore() {
-  const scroll = scrollOfEntry();
-  const view = viewOf();
-  return attempt(restore, async (signal) => show(view, await load(view, signal), scroll), view);
-}
-
-/** Search by a picture of the person's; one that cannot be read changes nothing. @param {File} file */
-function searchByFile(file) {
-  return attempt(() => searchByFile(file), async (signal) => {
-    const content = await search(file, signal);
-    const view = /** @type {View} */ ({ kind: "image", key: await uploads.keep(file) });
+/** Show a state and, once what it needs is there, write it to the address.
+ * @param {State} next @param {How} [how] @returns {Promise<void>} */
+function go(next, how = {}) {
+  return attempt(() => go(next, how), async (signal) => {
+    await findCollection(next, how.anew === true, signal);
+    const known = how.anew ? undefined : knownOf(contentOf(next));
+    const found = known?.source ?? await sourceOf(host, next, signal);
     signal.throwIfAborted();
-    remember(view, content);
-    push(view);
-    show(view, content, 0);
-  }, undefined, file.name);
+    const leaving = grid.anchor();
+    if (source) keep(contentOf(shown), source, leaving);
+    if (!how.travel) record(next, leaving, how.replace === true);
+    travel.arrived();
+    show(next, found, how.travel ? placeOfEntry() : (known?.place ?? null));
+  }, next);
 }
 
-function browse() {
-  return navigate(BROWSE);
+/** Show the state that the address names, after a reload or a step through the history. */
+function restore() {
+  return go(current(), { travel: true });
 }
 
-/**
- * Run a navigation, show that it is under way, and say so when it fails.
- * @param {() => void} again @param {(signal: AbortSignal) => Promise<void>} work
- * @param {View=} named the view of the address, where the address has already changed
- * @param {string=} file the name of the picture that is searched by
- */
-async function attempt(again, work, named, file) {
+/** @param {State} next @param {boolean} anew @param {AbortSignal} signal */
+async function findCollection(next, anew, signal) {
+  if (!collections.length || anew) collections = await host.collections({ signal });
+  next.collection ||= collections[0]?.name ?? "";
+  if (collections.some(({ name }) => name === next.collection)) return;
+  const detail = collections.length ? `It was called ${next.collection}.` : "The server has none.";
+  throw new HostError("unknown-collection", "This collection is not here", detail);
+}
+
+/** What is shown or was shown before. @param {string} content */
+function knownOf(content) {
+  return source && content === contentOf(shown) ? { source, place: null } : left.get(content);
+}
+
+/** @param {string} content @param {Source} what @param {Place} place */
+function keep(content, what, place) {
+  left.delete(content);
+  left.set(content, { source: what, place });
+  if (left.size > SOURCES_KEPT) left.delete([...left.keys()][0]);
+}
+
+/** Do something that takes a while, and say so; also when it fails.
+ * @param {() => void} again @param {(signal: AbortSignal) => Promise<void>} work @param {State} [next] */
+async function attempt(again, work, next = shown) {
   turn.abort();
+  retry.stop();
   const { signal } = (turn = new AbortController());
   const timer = setTimeout(() => setBusy(true), PROGRESS_AFTER_MS);
   try {
-    host ??= await connect();
-    signal.throwIfAborted();
     await work(signal);
   } catch (error) {
-    if (!signal.aborted) fail(error, again, named, file);
+    if (!signal.aborted) fail(error, again, shown, next);
   } finally {
     clearTimeout(timer);
     if (!signal.aborted) setBusy(false);
   }
 }
 
-/** @param {View} view @param {AbortSignal} signal @returns {Promise<Loaded>} */
-async function load(view, signal) {
-  const known = loaded.get(addressOf(view));
-  if (known) return known;
-  let content;
-  if (view.kind === "browse") {
-    content = await firstPage(signal);
-  } else if (view.kind === "item") {
-    content = await search(view.id, signal);
-  } else {
-    const blob = await uploads.find(view.key);
-    if (!blob) throw new HostError("missing-upload", "");
-    content = await search(blob, signal);
-  }
-  remember(view, content);
-  return content;
-}
-
-/** @param {AbortSignal} signal @returns {Promise<Loaded>} */
-async function firstPage(signal) {
-  const { collection, items } = theHost();
-  const page = await items(0, PAGE, signal);
-  const pictures = page.total === 1 ? "picture" : "pictures";
-  const status = `${number(page.total)} ${pictures} in ${collection.name}`;
-  return { items: page.items, total: page.total, status, title: collection.name, chip: null };
-}
-
-/**
- * @param {string | Blob} wanted an id or a picture @param {AbortSignal} signal
- * @returns {Promise<Loaded>}
- */
-async function search(wanted, signal) {
-  const { collection, search: ask, thumbnailUrl } = theHost();
-  const isId = typeof wanted === "string";
-  const answer = await ask(isId ? { id: wanted } : { blob: wanted }, HITS, signal);
-  const item = /** @type {Item} */ (answer.query);
-  const name = isId ? nameOf(item) : "Your picture";
-  const alike = `The ${number(answer.hits.length)} most alike of ${number(answer.total)}`;
-  return {
-    items: answer.hits,
-    total: answer.hits.length,
-    status: `${alike}, in ${milliseconds(answer.took_ms)}`,
-    title: `${name} · ${collection.name}`,
-    chip: isId
-      ? { picture: thumbnailUrl(item), name, title: wanted }
-      : { picture: wanted, name },
-  };
-}
-
-/** @param {View} view @param {Loaded} content @param {number} scroll where to, in pixels from the top */
-function show(view, content, scroll) {
-  const [hadFocus, before] = [grid.hasFocus() || view.kind === "browse", shown];
-  shown = view;
+/** @param {State} next @param {Source} found @param {Place} place */
+function show(next, found, place) {
+  const [before, isOther, hadFocus] = [shown, found !== source, grid.hasFocus()];
+  [shown, source] = [next, found];
   messages.clear();
-  grid.set(content.items);
-  query.show(content.chip);
-  find("status").textContent = content.status;
-  document.title = `${content.title} · Lookalike`;
-  if (!content.items.length) {
-    messages.inPlace("No pictures yet", "Build the collection, and they appear here.");
+  const ids = new Set(next.terms.map((term) => (term.kind === "id" ? term.id : "")));
+  for (const card of cardsOf(found)) if (ids.has(card.id)) portraits.learn(card);
+  chips.show(next.terms);
+  words.allow(host.capabilities(next.collection), next.terms.length > 0);
+  head.showPlaces(next, collections);
+  head.showFilters(next);
+  head.say(statusOf(next, found, collections.find(({ name }) => name === next.collection)));
+  head.doubt(found.chance);
+  if (isOther) {
+    words.accept();
+    grid.show(found, place);
+    if (hadFocus) refocus(before);
   }
-  if (hadFocus && before !== view) grid.focus(before.kind === "item" ? before.id : undefined);
-  scrollTo(0, scroll);
-  watchEnd();
+  if (!found.total) sayEmpty(next);
+  const [first] = next.terms.map(portraits.nameOf);
+  document.title = [first, next.collection, "Lookalike"].filter(Boolean).join(" · ");
+  facets.show(next);
+  showDetails(next);
 }
 
-/** Load the next page when the end of the last one comes near. */
-async function showMore() {
-  const content = loaded.get(addressOf(shown));
-  if (shown.kind !== "browse" || !content || content.items.length >= content.total) return;
-  end.disconnect(); // one page at a time
-  const { signal } = turn;
-  try {
-    const page = await theHost().items(content.items.length, PAGE, signal);
-    content.items.push(...page.items);
-    content.total = page.items.length ? page.total : content.items.length;
-    if (signal.aborted) return;
-    grid.append(page.items);
-    watchEnd();
-  } catch (error) {
-    if (!signal.aborted) fail(error, showMore);
-  }
+/** Keep the keyboard where it was: at what is searched by, or at what was. @param {State} before */
+function refocus(before) {
+  const [term] = shown.terms.length ? shown.terms : before.terms;
+  grid.focus(Math.max(0, term?.kind === "id" ? grid.indexOf(term.id) : 0));
 }
 
-const end = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && showMore(), {
-  rootMargin: "1200px",
-});
-
-function watchEnd() {
-  end.disconnect();
-  end.observe(find("end"));
+/** @param {State} state */
+function sayEmpty(state) {
+  const isFiltered = state.filters.length > 0 || state.where !== "";
+  if (!isFiltered) return messages.inPlace("No pictures yet", "Build the collection, and they appear here.");
+  const act = () => go({ ...shown, filters: [], where: "" });
+  return messages.inPlace("No picture is like that", "None meets all the filters.", [{ text: "Clear the filters", act }]);
 }
 
-/**
- * Say what went wrong: over the pictures, which stay, or in their place where the address names
- * others.
- * @param {unknown} error @param {() => void} again @param {View=} named @param {string=} file
- */
-function fail(error, again, named, file) {
-  const known = error instanceof HostError ? error : new HostError("failure", String(error));
-  const { kind, message, nearest } = known;
-  const all = { text: "All pictures", href: addressOf(BROWSE), act: follow(BROWSE) };
-  const retry = { text: "Try again", act: again };
-  if (named && kind === "missing-upload") {
-    empty(named);
-    const text = "It was searched for in another browser, and such pictures stay where they are. " +
-      "Choose it here to search again.";
-    const choose = { text: "Choose a picture", act: query.choose };
-    messages.inPlace("That picture is not here", text, [choose, all]);
-  } else if (named && kind === "unknown-item") {
-    empty(named);
-    const others = nearest.map((id) => {
-      const view = /** @type {View} */ ({ kind: "item", id });
-      return { text: id, href: addressOf(view), act: follow(view) };
-    });
-    const text = others.length ? "Perhaps you meant one of these." : "It may have been removed.";
-    messages.inPlace("This picture is not in the collection", text, [...others, all]);
-  } else if (grid.isEmpty()) {
-    empty(named ?? shown);
-    messages.inPlace(...explain(kind, message), [retry]);
-  } else if (["not-a-picture", "empty-body", "too-large"].includes(kind)) {
-    const reason = kind === "too-large" ? `too large, ${message}` : "not a picture that can be read";
-    messages.over(`${file ?? "This"}: ${reason}`);
-  } else {
-    messages.over(explain(kind, message)[0], retry);
-  }
+/** @param {State} state */
+function showDetails({ collection, item }) {
+  // An own picture has no address; it stays while parts of it are searched by.
+  if (!item) return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture") ? undefined : details.close();
+  const card = grid.cardAt(grid.indexOf(item)) ?? portraits.cardOf(item);
+  return details.show(collection, { kind: "item", id: item, card });
 }
 
-/** @param {string} kind @param {string} message @returns {[string, string]} */
-function explain(kind, message) {
-  return kind === "unreachable"
-    ? ["The server does not answer", "It may have been stopped. Start it again with: lookalike serve"]
-    : [`That did not work: ${message}`, "The server's log may say more."];
+function closeDetails() {
+  const at = grid.indexOf(shown.item);
+  if (!shown.item) details.close();
+  else go({ ...shown, item: "" });
+  if (at >= 0) grid.focus(at);
 }
 
-/** Show none of the pictures. @param {View} view */
-function empty(view) {
-  shown = view;
-  grid.set([]);
-  query.show(null);
-  find("status").textContent = "";
-  document.title = "Lookalike";
+/** Open the details of the tile that has the focus; while they are open, of each that gets it. */
+function follow() {
+  clearTimeout(following);
+  following = setTimeout(() => {
+    const card = grid.cardAt(grid.active());
+    if (card && shown.item && card.id !== shown.item) go({ ...shown, item: card.id }, { replace: true });
+  }, FOLLOW_MS);
 }
 
-/** @param {View} view @returns {(event: Event) => void} what a link to it does when it is clicked */
-function follow(view) {
-  return (event) => {
-    if (!isPlainClick(/** @type {MouseEvent} */ (event))) return;
-    event.preventDefault();
-    if (view.kind === "browse" && shown.kind === "browse") loaded.delete(addressOf(view));
-    navigate(view);
-  };
+/** @param {import("./terms.js").Term} term */
+function openTerm(term) {
+  if (term.kind === "id") return go({ ...shown, item: term.id });
+  const own = term.kind === "picture" && ownOf(term.vector);
+  return own && details.show(shown.collection, { kind: "own", term, ...own });
 }
 
-/** @param {View} view @param {Loaded} content */
-function remember(view, content) {
-  loaded.set(addressOf(view), content);
-  const [oldest] = [...loaded.keys()].filter((address) => address !== addressOf(BROWSE));
-  if (loaded.size > VIEWS_KEPT) loaded.delete(oldest);
+/** What a hit is held against: the first thing that is searched for, unless that is the hit itself. */
+function queryOf() {
+  const term = shown.terms.find(({ weight }) => weight > 0);
+  const isItself = term?.kind === "id" && term.id === shown.item;
+  return term && !isItself ? portraits.large(term) : null;
+}
+
+/** Go one step back to all pictures: from the details, from the filters, from the query. */
+function escape() {
+  if (details.isOpen()) closeDetails();
+  else if (facets.isOpen()) facets.toggle(false);
+  else if (shown.terms.length) go({ ...shown, terms: [] });
+  else if (shown.filters.length || shown.where) go({ ...shown, filters: [], where: "" });
+}
+
+/** Do something with the tile that has the focus. @param {(id: string) => void} act */
+function withActive(act) {
+  const card = grid.hasFocus() ? grid.cardAt(grid.active()) : undefined;
+  if (card) act(card.id);
 }
 
 /** @param {boolean} busy */
@@ -259,24 +243,43 @@ function setBusy(busy) {
   document.body.classList.toggle("busy", busy);
 }
 
-function theHost() {
-  return /** @type {import("./host.js").Host} */ (host);
+/** @param {number} share of what a search has to wait for */
+function showShare(share) {
+  find("progress").style.setProperty("--share", String(share));
+  find("progress").classList.toggle("measured", share < 1);
 }
 
-/** @param {number} whole */
-function number(whole) {
-  return whole.toLocaleString("en");
+/** @param {string} id */
+function openDetails(id) {
+  return shown.item === id ? closeDetails() : go({ ...shown, item: id });
 }
 
-/** @param {number} duration */
-function milliseconds(duration) {
-  return `${duration < 10 ? duration.toFixed(1) : Math.round(duration)} ms`;
-}
-
-find("home").addEventListener("click", follow(BROWSE));
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && shown.kind !== "browse") browse();
+grid.onAction({
+  open: actions.search,
+  details: openDetails,
+  add: (id) => actions.add(id, 1),
+  subtract: (id) => actions.add(id, -1),
 });
-onTravel(restore);
-grid.await();
+createIntake((file) => actions.searchBlob(file, file.name));
+createKeys({
+  "/": words.focus,
+  Escape: escape,
+  f: () => facets.toggle(),
+  i: () => withActive(openDetails),
+  " ": () => withActive(openDetails),
+  "+": () => withActive((id) => actions.add(id, 1)),
+  "-": () => withActive((id) => actions.add(id, -1)),
+}, {
+  hasFocus: grid.hasFocus,
+  move(key) {
+    const isMove = grid.move(key);
+    if (isMove) follow();
+    return isMove;
+  },
+});
+onPlainClick(/** @type {HTMLAnchorElement} */ (find("home")), () =>
+  go({ ...START, collection: shown.collection }, { anew: !shown.terms.length }));
+onPlainClick(/** @type {HTMLAnchorElement} */ (find("skip")), () => grid.focus(grid.active()));
+host.onProgress?.(showShare);
+grid.blank();
 restore();

@@ -1,12 +1,15 @@
-// What the page says: in the place of the pictures, or in a note above them.
+// What the page says: in the place of the pictures, over them, or at a field.
 
-/**
- * @typedef {{text: string, href?: string, act: (event: Event) => void}} Action
- * @param {HTMLElement} place @param {HTMLElement} note
- */
-export function createMessages(place, note) {
+import { element, find, onPlainClick } from "./dom.js";
+
+/** @typedef {{text: string, href?: string, act: () => void}} Action */
+
+export function createMessages() {
+  const [place, note] = [find("message"), find("notice")];
+
   function clear() {
     place.hidden = true;
+    place.replaceChildren();
     note.replaceChildren();
   }
 
@@ -16,42 +19,25 @@ export function createMessages(place, note) {
    */
   function inPlace(title, text, actions = []) {
     clear();
-    const row = element("div", { className: "actions" });
-    row.append(...actions.map((action) => button(action, "action")));
-    place.replaceChildren(
-      element("h1", { textContent: title }),
-      element("p", { textContent: text }),
-      row,
-    );
+    const row = element("div", { className: "actions" }, ...actions.map((action) => button(action, "action")));
+    place.append(element("h2", { textContent: title }), element("p", { textContent: text }), row);
     place.hidden = false;
   }
 
-  /** Say something over the pictures, which stay. @param {string} text @param {Action=} action */
+  /** Say something over the pictures, which stay. @param {string} text @param {Action} [action] */
   function over(text, action) {
     const dismiss = { text: "Dismiss", act: () => note.replaceChildren() };
-    const line = element("span", { textContent: text });
-    const buttons = action ? [action, dismiss] : [dismiss];
-    note.replaceChildren(line, ...buttons.map((one) => button(one, "")));
+    const buttons = (action ? [action, dismiss] : [dismiss]).map((one) => button(one, ""));
+    note.replaceChildren(element("span", { textContent: text }), ...buttons);
   }
 
-  return { clear, inPlace, over };
+  return { clear, inPlace, over, clearNote: () => note.replaceChildren() };
 }
 
 /** @param {Action} action @param {string} className */
-function button(action, className) {
-  const made = action.href
-    ? element("a", { href: action.href })
-    : element("button", { type: "button" });
-  made.className = className;
-  made.textContent = action.text;
-  made.addEventListener("click", action.act);
+export function button({ text, href, act }, className) {
+  if (href) return onPlainClick(element("a", { href, className, textContent: text }), act);
+  const made = element("button", { type: "button", className, textContent: text });
+  made.addEventListener("click", act);
   return made;
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} name @param {Partial<HTMLElementTagNameMap[K]>} properties
- */
-export function element(name, properties) {
-  return Object.assign(document.createElement(name), properties);
 }

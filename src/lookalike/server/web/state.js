@@ -1,53 +1,104 @@
-// What is shown, and the address that says so: each view has a URL, and each URL a view.
+// All that the page shows, and the address that says so. It is in the fragment, so an own picture, kept as its
+// vector and a tiny preview, goes to whom the address is given and to no server's log.
 
-/** @typedef {{kind: "browse"} | {kind: "item", id: string} | {kind: "image", key: string}} View */
-
-/** @type {View} */
-export const BROWSE = { kind: "browse" };
-
-/** How far each entry of the history is scrolled, by its key. @type {Map<string, number>} */
-const scrolls = new Map();
-
-/** The view that an address names. @param {string} search @returns {View} */
-export function viewOf(search = location.search) {
-  const params = new URLSearchParams(search);
-  const [id, key] = [params.get("id"), params.get("image")];
-  if (id) return { kind: "item", id };
-  return key ? { kind: "image", key } : BROWSE;
-}
-
-/** The address of a view, relative to the page. @param {View} view */
-export function addressOf(view) {
-  if (view.kind === "item") return `?${new URLSearchParams({ id: view.id })}`;
-  return view.kind === "image" ? `?${new URLSearchParams({ image: view.key })}` : "./";
-}
-
-/** Make a view the newest entry of the history, if it is another one. @param {View} view */
-export function push(view) {
-  if (addressOf(view) === addressOf(viewOf())) return;
-  history.pushState({ key: newKey() }, "", addressOf(view));
-}
-
-/** How far down the entry that is shown was scrolled when it was left, in pixels. */
-export function scrollOfEntry() {
-  return scrolls.get(history.state?.key) ?? history.state?.y ?? 0;
-}
+/** @typedef {import("./terms.js").Term} Term */
+/** @typedef {import("./contract.js").Filter} Filter */
 
 /**
- * Call back when the person goes back or forward; from here on, scrolling is up to the page.
- * @param {() => void} callback
+ * `item` is the one whose details are open, or empty; an empty `collection` is the first there is.
+ * @typedef {{collection: string, view: string, terms: Term[], filters: Filter[], where: string,
+ *   item: string}} State
  */
-export function onTravel(callback) {
-  history.scrollRestoration = "manual";
-  if (!history.state?.key) history.replaceState({ key: newKey() }, "");
-  addEventListener("scroll", () => scrolls.set(history.state?.key, scrollY), { passive: true });
-  // A reload forgets everything but the history's own entries.
-  addEventListener("pagehide", () => history.replaceState({ ...history.state, y: scrollY }, ""));
-  addEventListener("popstate", callback);
+
+/** @type {State} */
+export const START = { collection: "", view: "explore", terms: [], filters: [], where: "", item: "" };
+
+const TERM = /^(?:(-?\d+(?:\.\d+)?)\*)?(id|text|picture):(.*)$/s;
+const OPERATIONS = ["is", "has", "between", "null"];
+
+/** The fragment of the address of a state. @param {State} state */
+export function addressOf(state) {
+  const parts = new URLSearchParams();
+  if (state.collection) parts.append("c", state.collection);
+  if (state.view !== START.view) parts.append("view", state.view);
+  for (const term of state.terms) parts.append("q", termText(term));
+  for (const filter of state.filters) parts.append("f", filterText(filter));
+  if (state.where) parts.append("where", state.where);
+  if (state.item) parts.append("item", state.item);
+  // Slashes and colons are fine in a fragment, and ids are full of them.
+  return `#${parts.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2A", "*")}`;
 }
 
-/** A random name; unlike `randomUUID`, this works where the page does not come by HTTPS. */
-export function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** The state that an address names; what cannot be understood is left out. @param {string} hash @returns {State} */
+export function stateOf(hash) {
+  const parts = new URLSearchParams(hash.replace(/^#/, ""));
+  return {
+    collection: parts.get("c") ?? "",
+    view: parts.get("view") ?? START.view,
+    terms: parts.getAll("q").flatMap(termOf),
+    filters: parts.getAll("f").flatMap(filterOf),
+    where: parts.get("where") ?? "",
+    item: parts.get("item") ?? "",
+  };
+}
+
+/** What decides which pictures are shown, without the details that are open. @param {State} state */
+export function contentOf(state) {
+  return addressOf({ ...state, item: "" });
+}
+
+/** @param {Term} term */
+function termText(term) {
+  const weight = term.weight === 1 ? "" : `${term.weight}*`;
+  if (term.kind === "id") return `${weight}id:${term.id}`;
+  if (term.kind === "text") return `${weight}text:${term.text}`;
+  return `${weight}picture:${term.vector}~${term.preview}~${term.name}`;
+}
+
+/** @param {string} text @returns {Term[]} */
+function termOf(text) {
+  const [whole, number, kind, rest] = TERM.exec(text) ?? [];
+  const weight = number === undefined ? 1 : Number(number);
+  if (whole === undefined || !rest || weight === 0) return [];
+  if (kind === "id") return [{ kind, id: rest, weight }];
+  if (kind === "text") return [{ kind, text: rest, weight }];
+  const [vector, preview = "", ...name] = rest.split("~");
+  return vector ? [{ kind: "picture", vector, preview, name: name.join("~"), weight }] : [];
+}
+
+/** @param {Filter} filter */
+function filterText({ column, op, value }) {
+  const values = op === "between" ? value.map(numberText) : op === "null" ? [] : [valueText(value)];
+  return [op, column, ...values].map((part) => part.replaceAll("%", "%25").replaceAll(":", "%3A")).join(":");
+}
+
+/** @param {string} text @returns {Filter[]} */
+function filterOf(text) {
+  const [op, column, ...values] = text.split(":").map((part) => part.replaceAll("%3A", ":").replaceAll("%25", "%"));
+  if (!OPERATIONS.includes(op) || !column) return [];
+  const known = /** @type {Filter["op"]} */ (op);
+  if (known === "null") return [{ column, op: known, value: null }];
+  if (known !== "between") return values.length ? [{ column, op: known, value: valueOf(values[0]) }] : [];
+  const range = [numberOf(values[0]), numberOf(values[1])];
+  return range[0] === null && range[1] === null ? [] : [{ column, op: known, value: range }];
+}
+
+/** Numbers are marked, as "3" may also be a label. @param {unknown} value */
+function valueText(value) {
+  return typeof value === "number" ? `n${value}` : `t${value}`;
+}
+
+/** @param {string} text */
+function valueOf(text) {
+  return text[0] === "n" ? Number(text.slice(1)) : text.slice(1);
+}
+
+/** @param {number | null} number */
+function numberText(number) {
+  return number === null ? "" : String(number);
+}
+
+/** @param {string | undefined} text */
+function numberOf(text) {
+  return text && Number.isFinite(Number(text)) ? Number(text) : null;
 }

@@ -1,22 +1,15 @@
-// The bar: the picture that is searched for, and the ways to bring one - choose, drop, paste.
+// The ways to bring a picture: choose, drop, paste.
 
-/** @typedef {{picture: string | Blob, name: string, title?: string}} Chip */
+import { find } from "./dom.js";
 
-/**
- * @param {(id: string) => HTMLElement} find the page's elements, by id
- * @param {{onFile: (file: File) => void, onClear: () => void}} options
- */
-export function createQueryBar(find, { onFile, onClear }) {
-  const picture = /** @type {HTMLImageElement} */ (find("chip-picture"));
+/** Call back with each picture that a person brings. @param {(file: File) => void} onFile */
+export function createIntake(onFile) {
   const file = /** @type {HTMLInputElement} */ (find("file"));
-  let objectUrl = "";
-
-  find("clear").addEventListener("click", onClear);
-  find("choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
     if (file.files?.[0]) onFile(file.files[0]);
     file.value = ""; // so that the same file can be chosen again
   });
+  find("choose").addEventListener("click", () => file.click());
   addEventListener("paste", (event) => take(event.clipboardData));
   acceptDrops(find("drop"), take);
 
@@ -26,23 +19,6 @@ export function createQueryBar(find, { onFile, onClear }) {
     const best = files.find((one) => one.type.startsWith("image/")) ?? files[0];
     if (best) onFile(best);
   }
-
-  return {
-    /** Show what is searched for; null is nothing. @param {Chip | null} chip */
-    show(chip) {
-      URL.revokeObjectURL(objectUrl);
-      objectUrl = chip?.picture instanceof Blob ? URL.createObjectURL(chip.picture) : "";
-      find("chip").hidden = !chip;
-      if (!chip) {
-        picture.removeAttribute("src");
-        return;
-      }
-      picture.src = objectUrl || String(chip.picture);
-      find("chip-name").textContent = chip.name;
-      find("chip").title = chip.title ?? chip.name;
-    },
-    choose: () => file.click(),
-  };
 }
 
 /**

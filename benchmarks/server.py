@@ -1,0 +1,226 @@
+"""How fast does the server answer? Search by id and by picture, thumbnails, and eight clients for a minute.
+
+    python benchmarks/server.py [--count 100000] [--seconds 20] [--keep FOLDER]
+
+The collection has the vectors of benchmarks/index.py, an index, and for each item the thumbnail of a drawn
+flower. The server is a process of its own (`lookalike serve`), the clients are this one; both share the
+machine's cores, as the clients' share is part of what a person's own machine does. Requests are HTTP/1.1 over
+connections that stay open. Latency is from the first byte sent to the last byte read; at a given rate it
+counts from when the request was due, so that a stall delays all that come after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import io
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from index import PART_SIZE, embedded, grown
+from PIL import Image
+
+from lookalike.collection import Collection, Manifest, create_collection, open_collection
+from lookalike.drawing import write_flowers
+from lookalike.images import load, thumbnail
+from lookalike.index import build_index
+from lookalike.models import load_model
+from lookalike.parts import Part, embedding_column
+
+CLIENTS = 8
+Request = Callable[[int], bytes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=20, help="of each measurement (the last: thrice)")
+    parser.add_argument("--rate", type=float, default=50, help="searches by id a second")
+    parser.add_argument("--keep", type=Path, help="make the collection here, or use the one that is there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        collection = prepared(folder / f"server-{options.count}.lookalike", options.count)
+        with serving(collection) as (port, process):
+            asyncio.run(measure(collection, port, process, options))
+
+
+async def measure(
+    collection: Collection, port: int, process: subprocess.Popen[str], options: argparse.Namespace
+) -> None:
+    name, count = collection.name, options.count
+    picture = encoded_picture()
+    ids = np.random.default_rng(0).permutation(count)
+    picked = lambda i: int(ids[i % count])  # noqa: E731
+    by_id = lambda i: post(f"/api/{name}/search", json.dumps({"id": str(picked(i)), "k": 50}).encode())  # noqa: E731
+    by_picture = lambda i: post(f"/api/{name}/search?k=50", picture, "image/jpeg")  # noqa: E731
+    pictures = lambda i: get(f"/api/{name}/thumbnails/{picked(i)}")  # noqa: E731
+    page = lambda i: get(f"/api/{name}/items?offset={picked(i)}&limit=100")  # noqa: E731
+    mixed = lambda i: (by_id, by_picture, pictures, pictures, page)[i % 5](i)  # noqa: E731
+    print(f"{count:,} items, k = 50; {CLIENTS} clients, or one; a picture of {len(picture):,} bytes")
+    print(f"{'':44}{'requests/s':>11}{'p50 ms':>8}{'p99 ms':>8}{'most':>8}{'errors':>8}")
+    await load_of(port, by_id, 2)
+    print(f"    memory of the server: {memory_mb(process):,.0f} MB")
+    report(f"search by id, {options.rate:g}/s", await load_at(port, by_id, options.seconds, options.rate))
+    report("search by id, one client", await load_of(port, by_id, options.seconds / 2, 1))
+    report("search by id", await load_of(port, by_id, options.seconds / 2))
+    report("search by picture, one client", await load_of(port, by_picture, options.seconds / 2, 1))
+    report("search by picture", await load_of(port, by_picture, options.seconds))
+    report("thumbnails", await load_of(port, pictures, options.seconds))
+    before = memory_mb(process)
+    report("all of these", await load_of(port, mixed, 3 * options.seconds))
+    print(f"    memory of the server: {before:,.0f} MB before, {memory_mb(process):,.0f} MB after")
+
+
+async def load_of(
+    port: int, request: Request, seconds: float, clients: int = CLIENTS
+) -> list[tuple[float, int]]:
+    """Each client sends the next request when the last is answered. Returns latency and status of each."""
+    answers: list[tuple[float, int]] = []
+    numbers, end = iter(range(10**9)), time.perf_counter() + seconds
+
+    async def client() -> None:
+        async with connection(port) as (reader, writer):
+            while (started := time.perf_counter()) < end:
+                status = await ask(reader, writer, request(next(numbers)))
+                answers.append((time.perf_counter() - started, status))
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return answers
+
+
+async def load_at(port: int, request: Request, seconds: float, rate: float) -> list[tuple[float, int]]:
+    """Requests that are due at a fixed rate, each sent by the first client that is free."""
+    answers: list[tuple[float, int]] = []
+    numbers, began = iter(range(int(seconds * rate))), time.perf_counter()
+
+    async def client() -> None:
+        async with connection(port) as (reader, writer):
+            for number in numbers:
+                due = began + number / rate
+                await asyncio.sleep(max(0, due - time.perf_counter()))
+                status = await ask(reader, writer, request(number))
+                answers.append((time.perf_counter() - due, status))
+
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    return answers
+
+
+@asynccontextmanager
+async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+    """Send a request and read its whole answer, whose length the server states; returns the status."""
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    assert length, head
+    await reader.readexactly(int(length[1]))
+    return int(head[9:12])
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+def post(path: str, body: bytes, kind: str = "application/json") -> bytes:
+    about = f"Content-Type: {kind}\r\nContent-Length: {len(body)}"
+    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{about}\r\n\r\n".encode() + body
+
+
+def report(name: str, answers: list[tuple[float, int]]) -> None:
+    times = sorted(1000 * latency for latency, _ in answers)
+    errors = sum(status != 200 for _, status in answers)
+    span = sum(times) / 1000 / (1 if "one client" in name else CLIENTS)
+    rate = float("nan") if "/s" in name else len(times) / span
+    p50, p99 = statistics.median(times), times[int(len(times) * 0.99)]
+    print(f"{name:44}{rate:11,.0f}{p50:8.1f}{p99:8.1f}{times[-1]:8.1f}{errors:8}", flush=True)
+
+
+def memory_mb(process: subprocess.Popen[str]) -> float:
+    """What the server has in memory of its own; what is mapped from files can be taken from it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+@contextmanager
+def serving(collection: Collection) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    words = [sys.executable, "-m", "lookalike", "serve", str(collection.path), "--port", "0", "--no-browser"]
+    started = time.perf_counter()
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        line = process.stderr.readline()
+        found = re.search(r":(\d+)/", line)
+        assert found, line
+        print(f"started in {time.perf_counter() - started:.1f} s")
+        try:
+            yield int(found[1]), process
+        finally:
+            process.terminate()
+
+
+def encoded_picture() -> bytes:
+    """A photograph's size and about its detail: a drawn flower of 500 x 375 with some grain, as JPEG."""
+    with tempfile.TemporaryDirectory() as drawn:
+        write_flowers(Path(drawn), count=1)
+        (path, *_) = sorted(Path(drawn).rglob("*.jpg"))
+        pixels = np.asarray(Image.open(path).convert("RGB").resize((500, 375)), np.int16)
+    grain = np.random.default_rng(0).normal(0, 8, pixels.shape)
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def prepared(root: Path, count: int) -> Collection:
+    """The collection with its index; made where it is not there yet."""
+    if not (root / "collection.json").exists():
+        stored(root, grown(embedded(None, 12), count))
+        build_index(open_collection(root), "auto")
+    return open_collection(root)
+
+
+def stored(root: Path, vectors: np.ndarray) -> None:
+    root.mkdir(parents=True)
+    create_collection(root, Manifest(load_model().spec))
+    with tempfile.TemporaryDirectory() as drawn:
+        write_flowers(Path(drawn), count=300)
+        jpegs = [thumbnail(load(path, 256)) for path in sorted(Path(drawn).rglob("*.jpg"))]
+    for number, start in enumerate(range(0, len(vectors), PART_SIZE)):
+        block = vectors[start : start + PART_SIZE]
+        rows = range(start, start + len(block))
+        zeros = pa.array([0] * len(block), pa.int64())
+        size = pa.array([224] * len(block), pa.int32())
+        columns = {
+            "id": pa.array([str(row) for row in rows]),
+            "uri": pa.array([f"file:///pictures/{row}.jpg" for row in rows]),
+            "sha256": pa.array([hashlib.sha256(str(row).encode()).hexdigest() for row in rows]),
+            "label": pa.array([f"flower {row % 5}" for row in rows]),
+            "size_bytes": zeros, "mtime_ns": zeros, "width": size, "height": size,
+            "tags": pa.array([["daisy", "flower"]] * len(block)),
+            "tag_probabilities": pa.array([[0.9, 0.8]] * len(block), pa.list_(pa.float32())),
+        }  # fmt: skip
+        table = pa.table({**columns, "embedding": embedding_column(block, "float32")})
+        Part(root, number).write(table, [jpegs[row % len(jpegs)] for row in rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""An encoded image to one of the wanted size, untouched where it has that already."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from lookalike.errors import LookalikeError
+from lookalike.images import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpeg
+
+MODES = ("keep", "border", "crop", "none")
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """An encoded image, its size and the original's in pixels, upright."""
+
+    data: bytes
+    width: int
+    height: int
+    original_width: int
+    original_height: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """How images are resized.
+
+    `keep`: the shorter side becomes `size_px`, which is what a network sees. `border`: the
+    longer side does, and white makes it a square. `crop`: the central square, of `size_px`. `none`, and
+    whatever `size_px` is None: as they are. Nothing is enlarged unless `enlarge`.
+    """
+
+    size_px: int | None = None
+    mode: str = "keep"
+    enlarge: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise LookalikeError(f"unknown way to resize {self.mode!r}", f"known are: {', '.join(MODES)}")
+        if self.size_px is not None and self.size_px < 1:
+            raise LookalikeError(f"the size is {self.size_px}, it has to be above 0")
+
+    def __call__(self, data: bytes) -> Resized:
+        """Decode all of an image and resize it; raises `ImageError`.
+
+        What needs no resizing keeps its bytes, but is decoded all the same: a damaged image is found out now.
+        """
+        wanted_px = None if self.mode == "none" else self.size_px
+        picture = decode(data, wanted_px or 1, self.max_megapixels)
+        width, height = picture.width, picture.height
+        if wanted_px is not None:
+            pixels = self._resized(picture, wanted_px)
+            if pixels is not None:
+                data = encode_jpeg(pixels, JPEG_QUALITY)
+                height, width = pixels.shape[:2]
+        digest = hashlib.sha256(data).hexdigest()
+        return Resized(data, width, height, picture.width, picture.height, digest)
+
+    def _resized(self, picture: Picture, size_px: int) -> Pixels | None:
+        """The pixels of the wanted size; None where the original has it."""
+        width, height = picture.width, picture.height
+        scale = size_px / (max(width, height) if self.mode == "border" else min(width, height))
+        if scale > 1 and not self.enlarge:
+            scale = 1.0
+        inner = max(1, round(width * scale)), max(1, round(height * scale))
+        outer = inner
+        if self.mode == "border":
+            outer = (size_px, size_px)
+        elif self.mode == "crop":
+            outer = (min(inner), min(inner))
+        if inner == outer == (width, height):
+            return None
+        if self.mode == "crop":
+            return _scaled(picture, outer, _central(inner, outer[0], scale))
+        image = _scaled(picture, inner, (0, 0, width, height))
+        return image if inner == outer else _on_white(image, size_px)
+
+
+def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, float, float, float]:
+    """The central square of an image that is scaled to `inner`, in pixels of the original."""
+    left, top = (inner[0] - side) / 2 / scale, (inner[1] - side) / 2 / scale
+    return left, top, left + side / scale, top + side / scale
+
+
+def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
+    """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
+
+    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time.
+    """
+    rows, columns = picture.pixels.shape[:2]
+    left, top, right, bottom = picture.box or (0, 0, columns, rows)
+    across, down = (right - left) / picture.width, (bottom - top) / picture.height
+    part = (
+        left + box[0] * across,
+        top + box[1] * down,
+        min(left + box[2] * across, columns),
+        min(top + box[3] * down, rows),
+    )
+    return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING, box=part))
+
+
+def _on_white(pixels: Pixels, size_px: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    canvas = np.full((size_px, size_px, 3), 255, np.uint8)
+    top, left = (size_px - height) // 2, (size_px - width) // 2
+    canvas[top : top + height, left : left + width] = pixels
+    return canvas

@@ -1,0 +1,169 @@
+"""The status tables of a download: one row for every URL of the list, a file a shard.
+
+The rename of a shard's status table commits the shard. Its footer says which rows of the list it has and
+holds a checksum of their URLs, so that a later run knows what is done and whether the list is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lookalike.acquire.seen import Seen
+from lookalike.errors import LookalikeError
+from lookalike.files import replacing
+from lookalike.sources.url_lists import Row
+
+SUCCESS, FAILED, DUPLICATE = "success", "failed", "duplicate"
+
+# The names of img2dataset where there is one, for the tools that read its tables.
+FIELDS = [
+    pa.field("key", pa.string(), nullable=False),
+    pa.field("url", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("error_message", pa.string()),
+    pa.field("http_status", pa.int32()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("original_width", pa.int32()),
+    pa.field("original_height", pa.int32()),
+    pa.field("sha256", pa.string()),
+    pa.field("bytes", pa.int64()),
+]
+_NAMES = frozenset(field.name for field in FIELDS)
+_NAME = re.compile(r"(\d{5,})\.parquet")
+_FIRST_ROW, _URLS = b"lookalike.first_row", b"lookalike.urls_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The rows of a shard; `first_row` is where they begin in the list, None for those tried again."""
+
+    number: int
+    rows: list[Row]
+    first_row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a committed shard has of the list: so many rows, whose URLs have this checksum."""
+
+    rows: int
+    urls_sha256: str
+
+
+def column_name(name: str) -> str:
+    """What a column of the list is called in the table: the names of the status are taken."""
+    return f"{name}_" if name in _NAMES else name
+
+
+def write_status(
+    path: Path, chunk: Chunk, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]
+) -> None:
+    """Commit a shard: its rows in the order of the list, whole or not at all."""
+    schema = pa.schema([*FIELDS, *(pa.field(column_name(name), type_) for name, type_ in columns.items())])
+    footer = {_URLS: _checksum(chunk.rows)}
+    if chunk.first_row is not None:
+        footer[_FIRST_ROW] = str(chunk.first_row)
+    table = pa.Table.from_pylist(list(rows), schema.with_metadata(footer))
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+
+
+def status_files(folder: Path) -> dict[int, Path]:
+    """The status table of each committed shard, by number."""
+    found = {
+        int(match[1]): path for path in folder.glob("*.parquet") if (match := _NAME.fullmatch(path.name))
+    }
+    return dict(sorted(found.items()))
+
+
+def chunks_left(
+    rows: Iterator[Row], folder: Path, shard_size: int, seen: Seen
+) -> Iterator[tuple[Chunk, Sequence[bool]]]:
+    """The chunks of a list that no shard has, each with which of its URLs came before; reads as it goes.
+
+    Raises `LookalikeError` where a shard was made from other URLs than stand in the list there.
+    """
+    files = status_files(folder)
+    finished = _finished(files)
+    starts = sorted(finished)
+    number, first_row = max(files, default=-1) + 1, 0
+    while True:
+        known = finished.get(first_row)
+        at = bisect(starts, first_row)
+        size = (
+            known.rows if known else min([shard_size, *(start - first_row for start in starts[at : at + 1])])
+        )
+        chunk = Chunk(number, _take(rows, size), first_row)
+        if known and _checksum(chunk.rows) != known.urls_sha256:
+            raise LookalikeError(
+                f"{folder} was made from another list: the URLs differ from row {first_row + 1:,} on",
+                "give another folder, or the list as it was; rows may be added at its end",
+            )
+        if not chunk.rows:
+            return
+        duplicate = seen.add([url for url, _ in chunk.rows])
+        if not known:
+            yield chunk, duplicate.tolist()
+            number += 1
+        first_row += len(chunk.rows)
+
+
+def failed_chunks(
+    folder: Path, columns: Mapping[str, pa.DataType], shard_size: int
+) -> Iterator[tuple[Chunk, Sequence[bool]]]:
+    """Every URL that has failed and nowhere succeeded, in chunks for new shards."""
+    files = status_files(folder)
+    done = Seen()
+    for path in files.values():
+        table = pq.read_table(path, columns=["url", "status"])
+        done.add(table.filter(pc.equal(table["status"], SUCCESS))["url"].to_pylist())
+    rows = _failed_rows(files.values(), columns, done)
+    number = max(files, default=-1) + 1
+    while taken := _take(rows, shard_size):
+        yield Chunk(number, taken, None), [False] * len(taken)
+        number += 1
+
+
+def _failed_rows(paths: Iterable[Path], columns: Mapping[str, pa.DataType], done: Seen) -> Iterator[Row]:
+    for path in paths:
+        table = pq.read_table(path)
+        failed = table.filter(pc.equal(table["status"], FAILED)).to_pylist()
+        again = ~np.asarray(done.add([row["url"] for row in failed]), bool)
+        for row, wanted in zip(failed, again, strict=True):
+            if wanted:
+                yield row["url"], {name: row.get(column_name(name)) for name in columns}
+
+
+def _finished(files: Mapping[int, Path]) -> dict[int, Finished]:
+    """The committed shards by the first row of the list that they have."""
+    found = {}
+    for path in files.values():
+        metadata = pq.read_metadata(path)
+        footer = metadata.metadata or {}
+        if _URLS not in footer:
+            raise LookalikeError(f"{path} was not made by lookalike download", "give another folder")
+        if _FIRST_ROW in footer:
+            found[int(footer[_FIRST_ROW])] = Finished(metadata.num_rows, footer[_URLS].decode())
+    return found
+
+
+def _take(rows: Iterator[Row], count: int) -> list[Row]:
+    return list(islice(rows, count))
+
+
+def _checksum(rows: Sequence[Row]) -> str:
+    return hashlib.sha256("\n".join(url for url, _ in rows).encode("utf-8", "surrogatepass")).hexdigest()

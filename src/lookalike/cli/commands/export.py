@@ -1,0 +1,70 @@
+"""lookalike export: a collection as a static site, or in the files of other tools."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from pathlib import Path
+
+from lookalike.cli.arguments import add_collection, add_json, positive
+
+SUMMARY = "write a site of static files, or files for other tools"
+EXAMPLE = "lookalike export photos.lookalike site/ --to site --with-model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument("target", metavar="FOLDER", help="the folder to make")
+    parser.add_argument(
+        "--to",
+        choices=["site", "npy", "parquet", "clip-retrieval"],
+        default="site",
+        help="a site that any web host serves (default); vectors.npy and metadata.parquet; Parquet with the "
+        "vectors in it; a folder as clip-retrieval writes it",
+    )
+    parser.add_argument(
+        "--with-model", action="store_true", help="let the site's visitors search by their own pictures"
+    )
+    parser.add_argument(
+        "--onnxruntime-web",
+        metavar="DIR",
+        help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
+    )
+    parser.add_argument("--max-items", type=positive, metavar="N", help="only the first N items")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike import export
+    from lookalike.cli.output import print_json, say
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    started = time.monotonic()
+    with Progress("exporting") as progress:
+        common = {"max_items": options.max_items, "on_progress": progress}
+        match options.to:
+            case "site":
+                common |= {"with_model": options.with_model, "onnxruntime_web": options.onnxruntime_web}
+                folder = export.export_site(collection, options.target, **common)
+            case "npy":
+                folder = export.export_npy(collection, options.target, **common)
+            case "parquet":
+                folder = export.export_parquet(collection, options.target, **common)
+            case _:
+                folder = export.export_clip_retrieval(collection, options.target, **common)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    if options.json:
+        print_json({"folder": str(folder), "to": options.to, "files": len(files), "bytes": size})
+    say(f"{len(files):,} files, {size / 1e6:.1f} MB in {folder}, in {time.monotonic() - started:.1f} s")
+    if options.to == "site":
+        say(f"look at it: {_look(folder)}; publish it by copying the folder to any web host")
+    return 0
+
+
+def _look(folder: Path) -> str:
+    """How to see a site here: browsers let no page read the files beside it."""
+    return f"python -m http.server --bind 127.0.0.1 -d {shlex.quote(str(folder))}"

@@ -1,0 +1,11 @@
+"""A collection in other forms: a site of static files, and the files of other tools.
+
+Everything is written into a folder beside the target, which takes its name when all is there.
+"""
+
+from __future__ import annotations
+
+from lookalike.export.site import export_site
+from lookalike.export.tables import export_clip_retrieval, export_npy, export_parquet
+
+__all__ = ["export_clip_retrieval", "export_npy", "export_parquet", "export_site"]

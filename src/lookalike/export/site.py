@@ -1,0 +1,247 @@
+"""A collection as a site of static files: the page of the server, and files in the place of its answers.
+
+    index.html, web/                the page; web/host.js is the one that reads these files
+    collections.json                what there is, and how the files are cut
+    data/KEY/cards/00000.json       of 1,000 items each what the grid needs
+    data/KEY/columns/00000.json     their other columns
+    data/KEY/vectors/00000.bin      their vectors, in 8 bits
+    data/KEY/vectors/center.bin     what each number of a vector is compared with to make it one bit
+    data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
+    data/KEY/words.json, words.bin  words that can be searched for
+    model/                          the network and what runs it, if they are wanted
+
+KEY names this state, so that no cache can pair files of two. docs/site.md specifies all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lookalike.background import background_of
+from lookalike.collection import Collection
+from lookalike.errors import CollectionError, ModelError
+from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
+from lookalike.export.runtime import runtime_files
+from lookalike.export.target import new_folder
+from lookalike.export.vector_format import float32_file, int8_file
+from lookalike.models import DEFAULT_MODEL
+from lookalike.parts import matrix
+from lookalike.results import jsonable
+from lookalike.server.app import WEB_FOLDER
+from lookalike.server.browsing import column_type
+from lookalike.where import items_schema
+
+FORMAT, VERSION = "lookalike-site", 1
+CHUNK_ROWS = 1000
+CARD_COLUMNS = ("id", "label", "width", "height")
+# Where the files were and when they changed is nobody's business but the owner's.
+_LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embedding", THUMBNAIL))
+
+# Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
+_NAME_DIGITS = 16
+_SHA256 = re.compile("[0-9a-f]{64}")
+_CENTER_SAMPLE = 8192
+
+_TOP = frozenset(("index.html", "collections.json", "web", "data", "model"))
+_MODEL_FILE = "efficientnet_lite0.onnx"
+_HOST = b'export { default } from "./static/host.js";\n'
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+_CHARSET = '<meta charset="utf-8">'
+_NOTICE = """onnxruntime.js, onnxruntime-wasm.js, onnxruntime.wasm:
+    onnxruntime-web, Copyright (c) Microsoft Corporation, MIT License
+efficientnet_lite0.onnx:
+    made from the published weights of EfficientNet-Lite0, Apache License 2.0
+"""
+
+
+def export_site(
+    collection: Collection,
+    target: str | Path,
+    *,
+    with_model: bool = False,
+    onnxruntime_web: str | Path | None = None,
+    max_items: int | None = None,
+    on_progress: OnProgress = silent,
+) -> Path:
+    """Write a site of static files with the items, or the first `max_items` of them; returns its folder.
+
+    `with_model` adds the network and onnxruntime-web, from the folder `onnxruntime_web` or through npm, so
+    that visitors can search by their own pictures. Takes the place of an earlier site. Raises
+    `CollectionError` where there is nothing to show, `ModelError` where the model cannot go into a browser,
+    and `StorageError` where the target holds other files.
+    """
+    count = take_count(collection, max_items)
+    model = _model_files(collection, onnxruntime_web) if with_model else {}
+    with new_folder(Path(target).resolve(), _is_site) as site:
+        data = site / "data" / _key(collection, count)
+        labels = _write_data(collection, data, count, on_progress)
+        _write_json(site / "collections.json", _catalogue(collection, data, count, labels, bool(model)))
+        _write_page(site)
+        for name, source in model.items():
+            _copy(source, site / "model" / name)
+        if model:
+            _write(site / "model" / "NOTICE.txt", _NOTICE.encode())
+    return Path(target)
+
+
+def _write_data(collection: Collection, data: Path, count: int, on_progress: OnProgress) -> dict[str, int]:
+    """Write the files of the items; returns how many have each label."""
+    labels: Counter[str] = Counter()
+    sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
+    for number, table in enumerate(pieces(collection, CHUNK_ROWS, count, thumbnails=True)):
+        name, vectors = f"{number:05d}", matrix(table["embedding"])
+        _write_json(data / "cards" / f"{name}.json", _cards(table))
+        _write_json(data / "columns" / f"{name}.json", _columns(table))
+        _write(data / "vectors" / f"{name}.bin", int8_file(vectors, done))
+        _write_thumbnails(data / "thumbnails", table)
+        labels.update(label for label in table["label"].to_pylist() if label is not None)
+        sample.append(vectors[-done % stride :: stride])
+        done += len(table)
+        on_progress(done, count)
+    center = np.median(np.concatenate(sample), axis=0)[None].astype(np.float32)
+    _write(data / "vectors" / "center.bin", float32_file(center))
+    return dict(sorted(labels.items()))
+
+
+def _cards(table: pa.Table) -> dict[str, list[Any]]:
+    """What the grid needs of each item, a list a column; `v` names its thumbnail, empty without one."""
+    cards = {name: table[name].to_pylist() for name in CARD_COLUMNS}
+    return {**cards, "v": [name or "" for name, _ in _thumbnails(table)]}
+
+
+def _columns(table: pa.Table) -> dict[str, list[Any]]:
+    """The other columns that are published, a list each."""
+    hidden = {*_LEFT_OUT, *CARD_COLUMNS}
+    columns = {name: table[name].to_pylist() for name in table.column_names if name not in hidden}
+    published = [uri if uri.startswith(("https:", "http:")) else None for uri in table["uri"].to_pylist()]
+    return {**columns, "uri": published} if any(published) else columns
+
+
+def _thumbnails(table: pa.Table) -> Iterator[tuple[str | None, bytes]]:
+    """The name and the JPEG of each item; None where it has no picture."""
+    for sha256, jpeg in zip(table["sha256"].to_pylist(), table[THUMBNAIL].to_pylist(), strict=True):
+        if jpeg and not _SHA256.fullmatch(sha256):  # it becomes a path
+            raise CollectionError(
+                f"an item has {sha256!r} in the place of its sha256, so it has no file name"
+            )
+        yield (sha256[:_NAME_DIGITS] if jpeg else None), jpeg
+
+
+def _write_thumbnails(folder: Path, table: pa.Table) -> None:
+    for name, jpeg in _thumbnails(table):
+        if name is not None:
+            _write(folder / name[:2] / f"{name}.jpg", jpeg)
+
+
+def _catalogue(
+    collection: Collection, data: Path, count: int, labels: dict[str, int], with_model: bool
+) -> dict[str, Any]:
+    """What `collections.json` says: the answer of the server, and how the files are cut."""
+    model, background = collection.manifest.model, background_of(collection)
+    entry = {
+        "name": collection.name,
+        "count": count,
+        "model": model.name,
+        "dim": model.dim,
+        "fingerprint": collection.fingerprint(),
+        "labels": labels,
+        "words": _write_words(collection, data),
+        "pictures": with_model,
+        "columns": _column_types(collection),
+        "index": "none",
+        "views": [],
+        "background": background and asdict(background),
+        "files": {"folder": f"data/{data.name}/", "chunk_rows": CHUNK_ROWS},
+    }
+    if with_model:
+        entry["network"] = {"file": f"model/{_MODEL_FILE}", **asdict(model)}
+    return {"format": FORMAT, "version": VERSION, "collections": [entry]}
+
+
+def _column_types(collection: Collection) -> list[dict[str, str]]:
+    fields = {field.name: field.type for field in items_schema(collection) if field.name not in _LEFT_OUT}
+    return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
+
+
+def _write_words(collection: Collection, data: Path) -> bool:
+    """Write the words that the model knows; whether it knows any."""
+    try:
+        knows_words = collection.model.text_vector is not None
+    except ModelError:  # made elsewhere: the items can still be searched by each other
+        return False
+    if knows_words:
+        from lookalike.models.words import tables
+
+        rules, directions = tables()
+        _write_json(data / "words.json", rules)
+        _write(data / "words.bin", int8_file(directions))
+    return knows_words
+
+
+def _model_files(collection: Collection, onnxruntime_web: str | Path | None) -> dict[str, Path]:
+    """What has to be in `model/`, by name; raises `ModelError` where the network is not the shipped one."""
+    name = collection.model.name
+    if name != DEFAULT_MODEL:
+        raise ModelError(
+            f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
+            "leave --with-model out: the site is then searched by its own pictures",
+        )
+    return {_MODEL_FILE: Path(str(files("lookalike.models") / _MODEL_FILE)), **runtime_files(onnxruntime_web)}
+
+
+def _write_page(site: Path) -> None:
+    """The page of the server with the host that reads files, and a policy that lets it ask nobody else."""
+    shutil.copytree(WEB_FOLDER, site / "web", ignore=shutil.ignore_patterns("index.html", "__pycache__"))
+    _write(site / "web" / "host.js", _HOST)
+    page = (WEB_FOLDER / "index.html").read_text(encoding="utf-8")
+    assert _CHARSET in page
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    as_file = '<script src="web/static/opened-as-file.js" defer></script>'
+    page = page.replace(_CHARSET, f"{_CHARSET}\n  {policy}\n  {as_file}", 1)
+    _write(site / "index.html", page.encode())
+
+
+def _key(collection: Collection, count: int) -> str:
+    """Names this state of the collection in this form."""
+    return hashlib.sha256(f"{VERSION} {collection.fingerprint()} {count}".encode()).hexdigest()[:12]
+
+
+def _is_site(folder: Path) -> bool:
+    """Whether a folder holds a site and nothing else, such as a file that its web host wants there."""
+    if {path.name for path in folder.iterdir()} - _TOP:
+        return False
+    try:
+        fields = json.loads((folder / "collections.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and fields.get("format") == FORMAT
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(jsonable(value), ensure_ascii=False, separators=(",", ":"), default=str)
+    _write(path, text.encode())
+
+
+def _copy(source: Path, path: Path) -> None:
+    _write(path, source.read_bytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file of a folder that has no name yet, so that half of one is seen by nobody."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -1,0 +1,62 @@
+"""The folder that an export makes: there when all of it is written, and never half of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lookalike.collection import writing
+from lookalike.errors import StorageError
+from lookalike.files import storage_error
+
+
+@contextmanager
+def new_folder(target: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """A folder to write into, which takes the name `target` when the block ends and vanishes if it fails.
+
+    Takes the place of nothing, of an empty folder, or of one that `is_ours`: an earlier export. A kill leaves
+    that one, or for the moment between two renames none. Raises `StorageError` where other files are there
+    or the disk refuses, and `LockedError` where another process writes there.
+    """
+    work = target.with_name(f".{target.name}.lookalike-export")
+    new, old = work / "new", work / "old"
+    with writing(work):
+        try:
+            if old.exists() and not target.exists():  # a kill came between the two renames
+                old.rename(target)
+            _check(target, is_ours)
+            for leftover in (new, old):
+                if leftover.exists():
+                    shutil.rmtree(leftover)
+            new.mkdir()
+            yield new
+            _check(target, is_ours)
+            _swap(target, new, old)
+        except OSError as error:
+            raise storage_error(target, error) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _check(target: Path, is_ours: Callable[[Path], bool]) -> None:
+    if target.exists() and not target.is_dir():
+        raise StorageError(f"{target} is a file", "give a folder that does not exist yet")
+    if target.is_dir() and any(target.iterdir()) and not is_ours(target):
+        raise StorageError(
+            f"{target} holds other files, which an export would replace",
+            "give a folder that does not exist yet, or is empty",
+        )
+
+
+def _swap(target: Path, new: Path, old: Path) -> None:
+    """Put the new folder in the place of the target, which becomes the old one."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise

@@ -1,0 +1,358 @@
+"""Building an index, and bringing it up to date: plan, learn, fill, measure, commit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection, writing
+from lookalike.errors import LookalikeError
+from lookalike.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
+from lookalike.index.asking import Index
+from lookalike.index.filling import Filling, Old
+from lookalike.index.graph import Graph
+from lookalike.index.library import emptied, in_memory, mapped, on_one_thread, trained
+from lookalike.index.plans import check_wishes, choose
+from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
+from lookalike.index.state import (
+    IndexFiles,
+    IndexInfo,
+    Slot,
+    commit,
+    file_sha256,
+    fixed_sha256,
+    json_path,
+    read_info,
+)
+from lookalike.parts import Part
+from lookalike.stores import each, is_remote
+
+Progress = Callable[[int, int], None]
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+_TIMED_QUERIES = 30
+_WORK_BYTES = 1 << 28
+_THREADS = 8
+# Where two steps with more lists find no more than this, it is the candidates that are too few.
+_GAIN = 0.002
+# An index that has grown to twice what it was trained on, or shrunk to half, is trained again.
+_GROWTH = 2
+
+
+def build_index(
+    collection: Collection,
+    kind: str = "auto",
+    *,
+    max_memory_bytes: int | None = None,
+    min_recall: float = 0.95,
+    on_progress: Progress | None = None,
+) -> IndexInfo:
+    """Build the index of a collection in place of the one that is there, and measure it.
+
+    `kind` is one of `KINDS`, or `auto` for the one that suits number, dimension and memory. Trains on a
+    sample and adds part by part, straight into the file, so that it may be larger than memory. Building and
+    searching take at most `max_memory_bytes` beside the program itself. Where `min_recall` cannot be reached
+    the best is built, and `reason` says so.
+    Raises `LookalikeError` for wishes that cannot be met, `LockedError` while another process writes.
+    """
+    check_wishes(kind, max_memory_bytes, min_recall)
+    with writing(collection.path):
+        return _built(collection, kind, max_memory_bytes, min_recall, on_progress)
+
+
+def refresh(collection: Collection, *, on_progress: Progress | None = None) -> IndexInfo | None:
+    """Bring the index up to date; None where there is none.
+
+    Parts that are new or changed are added, those that are gone are left out, and the others are copied from
+    the file that is there. The recall is measured again, and the search tuned again where it fell too low.
+    Where that does not help, the rows have doubled or halved, the memory limit would be broken, or a graph
+    has lost rows, it is built again from the same wishes.
+    """
+    if read_info(collection) is None:
+        return None
+    with writing(collection.path):
+        stored = read_info(collection)
+        if stored is None:  # removed meanwhile
+            return None
+        info, files = stored
+        if info.fingerprint == collection.fingerprint():
+            return info
+        return _renewed(collection, info, files, on_progress) or _built(
+            collection, info.wanted, info.max_memory_bytes, info.min_recall, on_progress
+        )
+
+
+def _built(
+    collection: Collection,
+    kind: str,
+    max_memory_bytes: int | None,
+    min_recall: float,
+    on_progress: Progress | None,
+) -> IndexInfo:
+    started = time.perf_counter()
+    parts, states = collection.parts(), _part_states(collection)
+    sizes, dim = [rows for _, _, rows in states], collection.manifest.model.dim
+    if not parts:
+        raise LookalikeError(f"{collection.path} has no images to index", "build it first: lookalike build")
+    plan = choose(sum(sizes), dim, kind, max_memory_bytes)
+    # Training makes two copies of it.
+    sample_bytes = max_memory_bytes and max_memory_bytes // 8
+    training, truth = draw_sample(parts, sizes, dim, plan.lists, sample_bytes)
+    empty = trained(plan.factory, training)
+    del training
+    info = IndexInfo(
+        kind=plan.kind, why=plan.why, reason="", recall=0, latency_ms=0, build_s=0, bytes=plan.bytes,
+        parameters={}, parts=states, fingerprint=collection.fingerprint(), dim=dim, lists=plan.lists,
+        refine_bits=plan.refine_bits, wanted=kind, min_recall=min_recall,
+        max_memory_bytes=max_memory_bytes, trained_rows=sum(sizes),
+    )  # fmt: skip
+    with _work_file(collection) as path:
+        filling: Filling | Graph = Graph(path, empty)
+        if plan.kind != "hnsw":
+            filling = Filling(path, empty, sum(sizes), _work_bytes(info))
+        slots = _fill(filling, parts, [None] * len(parts), truth, on_progress)
+        info = _tuned(Index(info, mapped(path)), truth)
+        info = replace(info, build_s=time.perf_counter() - started)
+        return _committed(collection, info, path, slots, truth)
+
+
+def _renewed(
+    collection: Collection, old: IndexInfo, files: IndexFiles, on_progress: Progress | None
+) -> IndexInfo | None:
+    """The index of the new state with what the old one has learnt, or None where it has to learn again."""
+    parts, states = collection.parts(), _part_states(collection)
+    total = sum(rows for _, _, rows in states)
+    fits = old.max_memory_bytes is None or old.bytes * total <= old.max_memory_bytes * old.count
+    if not total or not old.trained_rows / _GROWTH < total < old.trained_rows * _GROWTH or not fits:
+        return None
+    if old.kind == "hnsw" and states[: len(old.parts)] != old.parts:
+        return None
+    folder = json_path(collection).parent
+    if not all((folder / name).exists() for name in (files.name, files.truth)):
+        return None
+    starts = dict(zip(map(tuple, old.parts), _starts(old.parts), strict=True))
+    kept = [starts.get(tuple(state)) for state in states]
+    moved = _moved(old, kept, states)
+    truth = Truth.read(folder / files.truth).moved(moved)
+    info = replace(old, parts=states, fingerprint=collection.fingerprint())
+    source = Old(local_copy(folder / files.name, files.sha256), files.slots, moved)
+    with _work_file(collection) as path:
+        filling: Filling | Graph
+        if old.kind == "hnsw":
+            filling = Graph(path, in_memory(source.path))
+        else:
+            filling = Filling(path, emptied(mapped(source.path)), total, _work_bytes(info), source)
+        slots = _fill(filling, parts, kept, truth, on_progress)
+        index = Index(info, mapped(path))
+        info = _measured(index, truth, info.parameters)
+        if info.recall < info.min_recall:
+            info = _tuned(index, truth)
+            if info.recall < info.min_recall <= old.recall:
+                return None
+        return _committed(collection, info, path, slots, truth)
+
+
+def _fill(
+    filling: Filling | Graph,
+    parts: Sequence[Part],
+    kept: Sequence[int | None],
+    truth: Truth,
+    on_progress: Progress | None,
+) -> list[Slot]:
+    """Put all parts into the file: `kept` says where in the old one the rows of each begin, or None.
+
+    True neighbours are gathered on the way. A part is read while the one before it is being added.
+    """
+    sizes = [part.num_rows() for part in parts]
+    new = [part for part, old_start in zip(parts, kept, strict=True) if old_start is None]
+    with filling, _workers() as workers:
+        coming = _encoded(workers, filling, new)
+        done = 0
+        for size, old_start in zip(sizes, kept, strict=True):
+            if old_start is None:
+                vectors, encoded = next(coming)
+                filling.add(encoded)
+                truth.add(done, vectors)
+            else:
+                filling.keep(old_start, size)
+            done += size
+            if on_progress:
+                on_progress(done, sum(sizes))
+        filling.finish()
+        return list(filling.slots)
+
+
+def _workers() -> ThreadPoolExecutor:
+    """A thread a core, in each of which faiss uses that one only: it costs less than to divide each part."""
+    return ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), initializer=on_one_thread)
+
+
+def _encoded(
+    workers: ThreadPoolExecutor, filling: Filling | Graph, parts: Sequence[Part]
+) -> Iterator[tuple[Vectors, Any]]:
+    """The vectors of each part and what they are encoded to, in order; as many as there are workers ahead."""
+
+    def encoded(part: Part) -> tuple[Vectors, Any]:
+        vectors = part.embeddings()
+        return vectors, filling.encode(vectors)
+
+    coming: deque[Future[tuple[Vectors, Any]]] = deque()
+    for part in parts:
+        coming.append(workers.submit(encoded, part))
+        if len(coming) > workers._max_workers:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def _moved(old: IndexInfo, kept: Sequence[int | None], states: Sequence[Sequence[Any]]) -> Rows:
+    """The new number of each row of the old state, or -1."""
+    moved = np.full(old.count, -1, np.int64)
+    for old_start, new_start, (_, _, size) in zip(kept, _starts(states), states, strict=True):
+        if old_start is not None:
+            moved[old_start : old_start + size] = np.arange(new_start, new_start + size)
+    return moved
+
+
+def _starts(states: Sequence[Sequence[Any]]) -> list[int]:
+    """The number of the first row of each part."""
+    return [0, *accumulate(int(rows) for _, _, rows in states)][: len(states)]
+
+
+def _tuned(index: Index, truth: Truth) -> IndexInfo:
+    """The info with the parameters that reach the recall in the least time, or else the highest recall."""
+    fastest: IndexInfo | None = None
+    best = replace(index.info, recall=-1)
+    for refine in (8, 32) if index.info.refine_bits else (1,):
+        seen: list[float] = []
+        for parameters in steps(index.info, refine):
+            if fastest and parameters.get("nprobe", 0) >= fastest.parameters.get("nprobe", 0):
+                break  # more candidates from as many lists can only be slower
+            found = _answers(index, truth, parameters)
+            seen.append(truth.recall(found))
+            if truth.reaches(found, index.info.min_recall):
+                reached = _measured(index, truth, parameters)
+                if fastest is None or reached.latency_ms < fastest.latency_ms:
+                    fastest = reached
+                break
+            if seen[-1] > best.recall:
+                best = replace(index.info, parameters=parameters, recall=seen[-1])
+            if len(seen) > 4 and seen[-1] - seen[-3] < _GAIN:
+                break  # what is missed is not in other lists
+    return fastest or _measured(index, truth, best.parameters)
+
+
+def steps(info: IndexInfo, refine: int) -> Iterator[dict[str, int]]:
+    """The parameters to try, from the fastest to the most thorough: 1, 2, 3, 4, 6, 8, 12, 16, 24..."""
+    candidates = {"refine": refine} if info.refine_bits else {}
+    if info.kind in ("flat", "rabitq"):
+        yield candidates
+        return
+    name, first, last = ("ef_search", 16, 1024) if info.kind == "hnsw" else ("nprobe", 1, info.lists)
+    efforts = sorted({first * 2**power * share // 2 for power in range(32) for share in (2, 3)})
+    for effort in [effort for effort in efforts if effort < last] + [last]:
+        yield {**candidates, name: effort}
+
+
+def _measured(index: Index, truth: Truth, parameters: Mapping[str, int]) -> IndexInfo:
+    """The info with these parameters, the recall and the latency that they give, and the reason."""
+    times = []
+    for query in truth.queries[:_TIMED_QUERIES]:
+        started = time.perf_counter()
+        index.ask(query[None], _asked(index.info), parameters)
+        times.append(time.perf_counter() - started)
+    info = replace(
+        index.info,
+        parameters=parameters,
+        recall=truth.recall(_answers(index, truth, parameters)),
+        latency_ms=statistics.median(times) * 1e3,
+    )
+    return replace(info, reason=_reason(info))
+
+
+def _answers(index: Index, truth: Truth, parameters: Mapping[str, int]) -> Rows:
+    return index.ask(truth.queries, _asked(index.info), parameters)[1]
+
+
+def _asked(info: IndexInfo) -> int:
+    """Ten neighbours, and the query's own row, where there are as many."""
+    return min(NEIGHBOURS + 1, info.count)
+
+
+def _reason(info: IndexInfo) -> str:
+    """One sentence: how many vectors, what is done with them, how fast, and what could not be had."""
+    size = f"{info.count:,} vectors of {info.dim:,}"
+    text = f"{size}: {info.why}, {info.latency_ms:.2g} ms a query"
+    if info.wanted == "auto" and info.kind == "flat":
+        text = f"{size}: exact search takes {info.latency_ms:.2g} ms, nothing faster is needed"
+    if info.recall < info.min_recall:
+        limit = f" within {info.max_memory_bytes:,} bytes" if info.max_memory_bytes else ""
+        text += f"; recall {info.recall:.2f} is the best it gives{limit}, {info.min_recall:.2f} was wanted"
+    return text
+
+
+def _work_bytes(info: IndexInfo) -> int:
+    """What sorting rows into lists may take."""
+    return _WORK_BYTES if info.max_memory_bytes is None else min(_WORK_BYTES, info.max_memory_bytes // 4)
+
+
+def _part_states(collection: Collection) -> list[list[Any]]:
+    """Number, checksum and rows of each part, from the footers."""
+
+    def state(part: Part) -> list[Any]:
+        return [part.number, part.checksum(), part.num_rows()]
+
+    return list(each(collection.parts(), state, collection.path))
+
+
+@contextmanager
+def _work_file(collection: Collection) -> Iterator[Path]:
+    """A path on this machine for an index in the making."""
+    folder = json_path(collection).parent
+    if is_remote(folder):
+        with tempfile.TemporaryDirectory() as work:
+            yield Path(work) / f"index.faiss{TEMPORARY_SUFFIX}"
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        yield folder / f"index.faiss{TEMPORARY_SUFFIX}"
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def _committed(
+    collection: Collection, info: IndexInfo, written: Path, slots: list[Slot], truth: Truth
+) -> IndexInfo:
+    """Give the file its name, and name it in the JSON; returns the info with its size."""
+    sha256, truth_bytes = file_sha256(written), truth.to_bytes()
+    info = replace(info, bytes=written.stat().st_size)
+    path = json_path(collection).with_name(f"index-{sha256[:12]}.faiss")
+    truth_path = path.with_name(f"index-{sha256[:12]}.npz")
+    files = IndexFiles(
+        path.name, info.bytes, slots, fixed_sha256(written, slots, info.count), sha256,
+        truth_path.name, hashlib.sha256(truth_bytes).hexdigest(),
+    )  # fmt: skip
+    write_bytes(truth_path, truth_bytes)
+    if is_remote(path):
+        with replacing(path) as target, written.open("rb") as source:  # type: ignore[arg-type]
+            shutil.copyfileobj(source, target)
+    else:
+        written.replace(path)
+    commit(collection, info, files)
+    return info

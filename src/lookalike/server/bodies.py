@@ -1,0 +1,59 @@
+"""The bodies of requests: read within limits of size and time, and of memory for all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+
+from lookalike.server.problems import Problem
+
+MAX_BODY_BYTES = 50_000_000
+MAX_TOGETHER_BYTES = 10 * MAX_BODY_BYTES
+TIMEOUT_S = 60.0
+
+
+class Bodies:
+    """Reads bodies; one object for all requests of an application."""
+
+    def __init__(self) -> None:
+        self._held_bytes = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """The body, for the time of the block.
+
+        Raises a `Problem` for one that is empty, too large or takes too long, and where the bodies of all
+        requests together would take too much memory.
+        """
+        body = bytearray()
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+            raise _too_large()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                async for chunk in request.stream():
+                    self._held_bytes += len(chunk)
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise _too_large()
+                    if self._held_bytes > MAX_TOGETHER_BYTES:
+                        raise Problem("busy", "too many pictures are being sent at once; try again")
+            if not body:
+                raise Problem("empty-body", "send a picture, or JSON with a query")
+            yield bytes(body)
+        except TimeoutError:
+            raise Problem("too-slow", f"the body has to be here within {TIMEOUT_S:g} s") from None
+        finally:
+            self._held_bytes -= len(body)
+
+
+def content_type(request: Request) -> str:
+    """The media type of the body, in lower case and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _too_large() -> Problem:
+    return Problem("too-large", f"the limit is {MAX_BODY_BYTES // 1_000_000} MB")

@@ -1,0 +1,178 @@
+"""What can be looked at without asking for anything alike: collections, items, their pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pyarrow as pa
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.errors import CollectionError, ModelError
+from lookalike.images import media_type
+from lookalike.index import index_state
+from lookalike.server.answers import (
+    HIDDEN_COLUMNS,
+    as_json,
+    asked_condition,
+    cards,
+    details,
+    live_of,
+    matching,
+)
+from lookalike.server.live import LiveCollection
+from lookalike.server.problems import Problem
+from lookalike.server.queries import whole
+from lookalike.server.state import State
+
+MAX_PAGE, DEFAULT_PAGE = 1000, 100
+VIEWS = ("clusters", "duplicates", "map")
+_YEAR_S = 365 * 24 * 3600
+
+# The functions that are not async run in worker threads, which is Starlette's way with them.
+
+
+def collections(request: Request) -> Response:
+    """`GET /api/collections`: what is served; a collection that is gone is left out."""
+    found = []
+    for live in request.app.state.collections.values():
+        try:
+            found.append(_summary(live))
+        except CollectionError:
+            continue
+    return as_json(found)
+
+
+def items(request: Request) -> Response:
+    """`GET /api/{c}/items`: a stretch of the rows, in their order, of those for which a condition holds."""
+    state = live_of(request).state()
+    offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
+    limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
+    rows = matching(state, asked_condition(request))
+    shown = cards(state, rows[offset : offset + limit])
+    return as_json({"total": len(rows), "offset": offset, "items": shown})
+
+
+def item(request: Request) -> Response:
+    """`GET /api/{c}/items/{id}`: one row with all its columns, but for where its thumbnail lies."""
+    state = live_of(request).state()
+    (row,) = state.columns([state.row(request.path_params["id"])])
+    return as_json(details(row))
+
+
+async def thumbnail(request: Request) -> Response:
+    """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is kept for a year.
+
+    A page asks for dozens at once, and a thread for each costs more than to read what is in memory.
+    """
+    live, id_ = live_of(request), request.path_params["id"]
+    found = live.cached_thumbnail(id_)
+    sha256, jpeg = found if found else await run_in_threadpool(live.thumbnail, id_)
+    if not jpeg:
+        raise Problem("unknown-path", "this item has no picture")
+    return _picture(request, sha256, jpeg, "image/jpeg")
+
+
+def image(request: Request) -> Response:
+    """`GET /api/{c}/images/{id}`: the original, as it was when it was embedded."""
+    state = live_of(request).state()
+    (row,) = state.columns([state.row(request.path_params["id"])])
+    data = original(state, row)
+    if data is None:
+        raise Problem("no-original", "the picture is no longer where it was, or it has changed")
+    return _picture(request, row["sha256"], data, media_type(data))
+
+
+def original(state: State, row: dict[str, Any]) -> bytes | None:
+    """The bytes of an item's picture; None where they cannot be had.
+
+    Only a regular file below one of the collection's sources is read, no link that leads out of them, and
+    only bytes of the row's sha256 are given.
+    """
+    if not row["sha256"] or not row["uri"].startswith("file://"):
+        return None
+    path = _real_path(row["uri"])
+    sources = [_real_path(uri) for uri in state.collection.manifest.sources if uri.startswith("file://")]
+    if not any(path.startswith(os.path.join(source, b"")) for source in sources):
+        return None
+    try:
+        # A pipe would never end: it is opened without waiting, and then found to be no file.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+        with open(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size != row["size_bytes"]:
+                return None
+            data = file.read(status.st_size)
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == row["sha256"] else None
+
+
+def _real_path(uri: str) -> bytes:
+    return os.path.realpath(unquote_to_bytes(uri.removeprefix("file://")))
+
+
+def _picture(request: Request, sha256: str, data: bytes, kind: str) -> Response:
+    version = request.query_params.get("v", "")
+    lasting = len(version) >= 8 and sha256.startswith(version)
+    etag = f'"{sha256[:32]}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": f"private, max-age={_YEAR_S}, immutable" if lasting else "no-cache",
+    }
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(data, headers=headers, media_type=kind)
+
+
+def _summary(live: LiveCollection) -> dict[str, Any]:
+    state = live.state()
+    return {
+        "name": live.name,
+        **state.kept("summary", "", lambda: _described(state)),
+        "index": index_state(state.collection),
+        "views": [view for view in VIEWS if _is_there(state.collection.path / "derived", view)],
+    }
+
+
+def _described(state: State) -> dict[str, Any]:
+    """What stays the same as long as the state does."""
+    spec = state.collection.manifest.model
+    counts = state.items["label"].value_counts().to_pylist()
+    labels = {one["values"]: one["counts"] for one in counts if one["values"] is not None}
+    try:
+        model = state.collection.model
+    except ModelError:
+        model = None
+    shown = [one for one in state.items.schema if one.name not in HIDDEN_COLUMNS]
+    return {
+        "count": len(state.items),
+        "model": spec.name,
+        "dim": spec.dim,
+        "fingerprint": state.fingerprint,
+        "labels": dict(sorted(labels.items())),
+        "words": model is not None and model.text_vector is not None,
+        "pictures": model is not None,
+        "columns": [{"name": one.name, "type": column_type(one.type)} for one in shown],
+    }
+
+
+def column_type(type_: pa.DataType) -> str:
+    """What a column is to a person: text, a list of text, a number, or something else."""
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "text"
+    if pa.types.is_list(type_) and pa.types.is_string(type_.value_type):
+        return "list"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return "number"
+    return "other"
+
+
+def _is_there(derived: Path, view: str) -> bool:
+    return any(derived.glob(f"{view}.*"))

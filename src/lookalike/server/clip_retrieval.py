@@ -1,0 +1,133 @@
+"""The interface of clip-retrieval, so that its client and its front end work against Lookalike unchanged.
+
+Names and shapes are those of `clip_retrieval/clip_back.py`: `/indices-list`, `/knn-service`, `/metadata`. An
+id is the number of a row. Both send JSON without saying so, hence the type of the body is not looked at; what
+keeps other web pages from asking is their Origin. A collection has one vector an item, so that `modality`
+makes no difference, and no models of safety or beauty, so that what is wished of those is passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.query import Floats
+from lookalike.server.answers import as_json, details, named
+from lookalike.server.live import LiveCollection
+from lookalike.server.metrics import Metrics
+from lookalike.server.problems import Problem
+from lookalike.server.queries import Term, parse_json, parse_term, whole
+from lookalike.server.searching import in_turn, sum_vector
+from lookalike.server.state import State
+
+MAX_RESULTS, MAX_PICTURES, DEFAULT_RESULTS = 3000, 1000, 100
+_COLUMNS = ("url", "caption", "NSFW")
+# field of the request -> kind of term; the first that is there counts.
+_KINDS = {"text": "text", "image": "image", "image_url": "url", "embedding_input": "vector"}
+_SAME = 0.94
+
+
+async def indices_list(request: Request) -> Response:
+    """`/indices-list`: the names of the collections."""
+    return as_json(list(request.app.state.collections))
+
+
+async def knn_service(request: Request) -> Response:
+    """`POST /knn-service`: rows with `id` and `similarity`, and metadata for the first `num_images`."""
+    async with request.app.state.bodies.read(request) as body:
+        fields = parse_json(body)
+        term, live = _term(fields), _live(request, fields)
+        shown = min(whole(fields.get("num_images", DEFAULT_RESULTS), "num_images", 0, None), MAX_PICTURES)
+        most = min(whole(fields.get("num_result_ids", shown), "num_result_ids", 0, None), MAX_RESULTS)
+        metrics: Metrics = request.app.state.metrics
+
+        def work() -> Response:
+            state = live.state()
+            vector = sum_vector(state, ((term, 1.0),), metrics)
+            with metrics.step("search"):
+                ((rows, scores),) = state.nearest([vector], most)
+            if fields.get("deduplicate"):
+                places = _distinct(state.vectors_at(rows.tolist()))
+                rows, scores = rows[places], scores[places]
+            with metrics.step("metadata"):
+                about = _metadata(state, rows[:shown].tolist())
+            found = [
+                {"id": row, "similarity": score}
+                for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+            ]
+            described = [{**meta, **hit} for meta, hit in zip(about, found, strict=False)]
+            return as_json(described + found[len(described) :])
+
+        return await in_turn(request, work)
+
+
+async def metadata(request: Request) -> Response:
+    """`POST /metadata`: for each of `ids` an object with `id` and `metadata`."""
+    async with request.app.state.bodies.read(request) as body:
+        fields = parse_json(body)
+        ids = fields.get("ids")
+        if not isinstance(ids, list) or len(ids) > MAX_PICTURES:
+            raise Problem("bad-parameter", f"ids is a list of at most {MAX_PICTURES:,} ids", field="ids")
+        live = _live(request, fields)
+
+        def work() -> Response:
+            state = live.state()
+            rows = [whole(id_, "an id", 0, len(state.items) - 1) for id_ in ids]
+            pairs = zip(rows, _metadata(state, rows), strict=True)
+            return as_json([{"id": row, "metadata": meta} for row, meta in pairs])
+
+        return await in_turn(request, work)
+
+
+def _live(request: Request, fields: Mapping[str, Any]) -> LiveCollection:
+    """The collection by its name; the first where none is given."""
+    name = fields.get("indice_name")
+    if name is None:
+        name = next(iter(request.app.state.collections))
+    if not isinstance(name, str):
+        raise Problem("bad-parameter", "indice_name is the name of a collection", field="indice_name")
+    return named(request, name)
+
+
+def _term(fields: Mapping[str, Any]) -> Term:
+    for field, kind in _KINDS.items():
+        if fields.get(field):
+            return parse_term({kind: fields[field]}, field)[0]
+    raise Problem("bad-parameter", f"one of {', '.join(_KINDS)} is needed", field="text")
+
+
+def _metadata(state: State, rows: list[int]) -> list[dict[str, Any]]:
+    """What clip-retrieval says of a row; without an address to load it from comes the thumbnail itself."""
+    found = []
+    for row in state.columns(rows, ["id", "label", *_COLUMNS]):
+        about = {
+            name: value for name, value in details(row).items() if name in _COLUMNS and value is not None
+        }
+        about = {"image_path": row["id"], "caption": row["label"] or row["id"], **about}
+        if "url" not in about:
+            _, jpeg = state.thumbnail(row["id"])
+            if jpeg:
+                about["image"] = base64.b64encode(jpeg).decode()
+        found.append(about)
+    return found
+
+
+def _distinct(vectors: Floats) -> list[int]:
+    """Of rows (n, D), the best first, those without a better one in their group.
+
+    Groups hang together by cosines above 0.94, as they do there.
+    """
+    left = np.arange(len(vectors))
+    kept = []
+    while len(left):
+        kept.append(int(left[0]))
+        edge, left = left[:1], left[1:]
+        while len(edge) and len(left):
+            near = (vectors[left] @ vectors[edge].T > _SAME).any(axis=1)
+            edge, left = left[near], left[~near]
+    return kept

@@ -1,0 +1,63 @@
+"""What the columns hold, counted: the values of text and lists, the spread of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.server.answers import as_json, asked_condition, live_of, matching
+from lookalike.server.browsing import column_type
+from lookalike.server.state import State
+
+# What tells items apart, and what says how sure a tag is, has no facet.
+_WITHOUT = frozenset("id uri sha256 mtime_ns thumb_offset thumb_size tag_probabilities".split())
+_MOST_VALUES, _BINS = 50, 20
+
+
+def facets(request: Request) -> Response:
+    """`GET /api/{c}/facets`: counts of the columns' values, over the rows for which a condition holds."""
+    state = live_of(request).state()
+    where = asked_condition(request)
+    return as_json(state.kept("facets", where or "", lambda: _facets(state, where)))
+
+
+def _facets(state: State, where: str | None) -> dict[str, Any]:
+    rows = matching(state, where)
+    table = state.items.select([name for name in state.items.column_names if name not in _WITHOUT])
+    if where is not None:
+        table = table.take(pa.array(rows))
+    columns = [_facet(name, table[name]) for name in table.column_names]
+    return {"total": len(rows), "columns": [one for one in columns if one]}
+
+
+def _facet(name: str, column: pa.ChunkedArray) -> dict[str, Any] | None:
+    kind = column_type(column.type)
+    if kind in ("text", "list"):
+        return {"name": name, "type": kind, **_values(pc.list_flatten(column) if kind == "list" else column)}
+    if kind == "number":
+        return {"name": name, "type": kind, **_spread(column)}
+    return None
+
+
+def _values(column: pa.ChunkedArray) -> dict[str, Any]:
+    """The most frequent values; those that are as frequent in the order of the alphabet, and null last."""
+    counted = column.value_counts()
+    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
+    order = [("count", "descending"), ("value", "ascending")]
+    return {"values": table.sort_by(order)[:_MOST_VALUES].to_pylist(), "distinct": len(table)}
+
+
+def _spread(column: pa.ChunkedArray) -> dict[str, Any]:
+    """The least and the largest number, and how many lie in each stretch between `edges`."""
+    numbers = np.asarray(column.drop_null(), np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return {"min": None, "max": None, "bins": [], "edges": []}
+    low, high = float(numbers.min()), float(numbers.max())
+    bins, edges = np.histogram(numbers, bins=1 if low == high else _BINS, range=(low, high))
+    return {"min": low, "max": high, "bins": bins.tolist(), "edges": edges.tolist()}

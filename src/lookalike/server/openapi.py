@@ -1,0 +1,284 @@
+"""The description of the API for machines (OpenAPI 3.1), kept by hand; a test holds it against the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike import __version__
+from lookalike.server.answers import as_json
+from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
+from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
+from lookalike.server.problems import KINDS
+from lookalike.server.queries import (
+    DEFAULT_K,
+    MAX_ADDRESS_CONDITION_LENGTH,
+    MAX_CONDITION_LENGTH,
+    MAX_K,
+    MAX_QUERIES,
+    MAX_TERMS,
+    MAX_TEXT_LENGTH,
+)
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
+
+
+def openapi(request: Request) -> Response:
+    """`GET /openapi.json`."""
+    return as_json(description(list(request.app.state.collections)))
+
+
+def description(collections: Sequence[str]) -> Schema:
+    """The whole description, for a server of these collections."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Lookalike",
+            "version": __version__,
+            "description": "Visual search in collections. Errors are problem details (RFC 9457).",
+        },
+        "paths": _paths(collections),
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _paths(collections: Sequence[str]) -> Schema:
+    c = _parameter("c", "path", {"type": "string", "enum": collections}, "the name of a collection")
+    id_ = _parameter("id", "path", TEXT, "an item's id, percent-encoded")
+    where = _parameter("where", "query", _SHORT, "an SQL condition over the columns, such as label = 'roses'")
+    v = _parameter("v", "query", TEXT, "the start of the item's sha256: the answer is kept for a year")
+    offset = _parameter("offset", "query", COUNT, "how many to pass over")
+    limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
+    k = _parameter("k", "query", _whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
+    jpeg, any_picture = _content("image/jpeg", {}), _content("image/*", {})
+    return {
+        "/api/collections": {"get": _operation("What is served", "collections", _list(_ref("Collection")))},
+        "/api/{c}/items": {
+            "get": _operation("Items in their order", "items", _ref("Page"), [c, offset, limit, where])
+        },
+        "/api/{c}/items/{id}": {
+            "get": _operation("All columns of an item", "item", {"type": "object"}, [c, id_])
+        },
+        "/api/{c}/thumbnails/{id}": {
+            "get": _operation("The thumbnail of an item", "thumbnail", jpeg, [c, id_, v])
+        },
+        "/api/{c}/images/{id}": {
+            "get": _operation("The original of an item, if it is there", "image", any_picture, [c, id_, v])
+        },
+        "/api/{c}/facets": {
+            "get": _operation("The values of the columns", "facets", _ref("Facets"), [c, where])
+        },
+        "/api/{c}/search": {
+            "post": _operation(
+                "The items most like a query",
+                "search",
+                {"anyOf": [_ref("Answer"), _ref("Answers")]},
+                [c, k, where],
+                {"application/json": _ref("Search"), **_PICTURE},
+            )
+        },
+        "/api/{c}/embed": {
+            "post": _operation(
+                "The vector of a picture or of words", "embed", _ref("Embedding"), [c],
+                {"application/json": _ref("Embed"), **_PICTURE},
+            )
+        },
+        "/indices-list": {
+            "get": _operation("clip-retrieval: the collections", "indicesList", _list(TEXT)),
+            "post": _operation("clip-retrieval: the same", "indicesListPosted", _list(TEXT)),
+        },
+        "/knn-service": {
+            "post": _operation(
+                "clip-retrieval: the nearest rows", "knnService", _list(_ref("Neighbour")),
+                body={"application/json": _ref("KnnRequest")},
+            )
+        },
+        "/metadata": {
+            "post": _operation(
+                "clip-retrieval: the metadata of rows", "metadata", _list(_ref("Metadata")),
+                body={"application/json": _ref("MetadataRequest")},
+            )
+        },
+        "/metrics": {"get": _operation("Figures for Prometheus", "metrics", _content("text/plain", TEXT))},
+        "/healthz": {"get": _operation("Whether the server answers", "health", _content("text/plain", TEXT))},
+    }  # fmt: skip
+
+
+_WHERE: Schema = {"type": "string", "maxLength": MAX_CONDITION_LENGTH}
+_SHORT: Schema = {"type": "string", "maxLength": MAX_ADDRESS_CONDITION_LENGTH}
+_PICTURE: Schema = {"application/octet-stream": {"type": "string", "format": "binary"}}
+
+
+def _schemas() -> Schema:
+    box = {
+        "type": "array",
+        "items": {"type": "number", "minimum": 0, "maximum": 1},
+        "minItems": 4,
+        "maxItems": 4,
+    }
+    k, chance = _whole(1, MAX_K), {"type": "number", "minimum": 0, "maximum": 1}
+    terms = {"type": "array", "items": _ref("Term"), "minItems": 1, "maxItems": MAX_TERMS}
+    how = {"k": k, "where": _or_null(_WHERE), "include_query": {"type": "boolean"}, "min_confidence": chance}
+    vector = {"type": "array", "items": NUMBER, "minItems": 1}
+    words = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
+    weight = {"type": "number", "minimum": -1e6, "maximum": 1e6, "not": {"const": 0}}
+    size = {"width": COUNT, "height": COUNT}
+    card = {"id": TEXT, "label": _or_null(TEXT), **size, "v": TEXT}
+    value = _object({"value": _or_null(TEXT), "count": COUNT})
+    counted = {"values": _list(value), "distinct": COUNT}
+    edges = {"min": _or_null(NUMBER), "max": _or_null(NUMBER), "edges": _list(NUMBER)}
+    spread = {**edges, "bins": _list(COUNT)}
+    name = {"name": TEXT}
+    return {
+        "Problem": _object(
+            {
+                "type": {"enum": [f"urn:lookalike:{kind}" for kind in KINDS]},
+                "title": TEXT, "status": COUNT, "detail": TEXT,
+            },
+            {"hint": TEXT, "field": TEXT, "nearest": _list(TEXT)},
+        ),
+        "Collection": _object(
+            {
+                **name, "count": COUNT, "model": TEXT, "dim": COUNT, "fingerprint": TEXT,
+                "labels": {"type": "object", "additionalProperties": COUNT},
+                "words": {"type": "boolean"}, "pictures": {"type": "boolean"},
+                "columns": _list(_object({**name, "type": {"enum": ["text", "list", "number", "other"]}})),
+                "index": {"enum": ["none", "fresh", "stale"]}, "views": _list(TEXT),
+            }
+        ),
+        "Card": _object(card),
+        "Page": _object({"total": COUNT, "offset": COUNT, "items": _list(_ref("Card"))}),
+        "Hit": _object(
+            {**card, "score": NUMBER, "confidence": _or_null(chance)}, {"tags": _or_null(_list(TEXT))}
+        ),
+        "Term": {
+            "oneOf": [
+                _closed({"id": TEXT}, {"box": _or_null(box), "weight": weight}),
+                _closed({"image": BASE64}, {"box": _or_null(box), "weight": weight}),
+                _closed({"text": words}, {"weight": weight}),
+                _closed({"vector": vector}, {"weight": weight}),
+                _closed({"vector_int8": TEXT}, {"weight": weight}),
+            ]
+        },
+        "Search": {
+            "oneOf": [
+                _closed({"id": TEXT}, how),
+                _closed({"query": terms}, how),
+                _closed({"queries": {**_list(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
+            ]
+        },
+        "Hits": _object({"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}),
+        "Answer": _object(
+            {"query": {"type": "object"}, "took_ms": NUMBER, "total": COUNT, "hits": _list(_ref("Hit")),
+             "chance": {"type": "boolean"}}
+        ),
+        "Answers": _object({"took_ms": NUMBER, "total": COUNT, "results": _list(_ref("Hits"))}),
+        "Embed": {"oneOf": [_closed({"image": BASE64}, {"box": _or_null(box)}), _closed({"text": words})]},
+        "Embedding": _object(
+            {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
+             "tags": _list(_object({"tag": TEXT, "probability": chance}))}
+        ),
+        "Facets": _object(
+            {
+                "total": COUNT,
+                "columns": _list(
+                    {
+                        "oneOf": [
+                            _object({**name, "type": {"enum": ["text", "list"]}, **counted}),
+                            _object({**name, "type": {"const": "number"}, **spread}),
+                        ]
+                    }
+                ),
+            }
+        ),
+        "KnnRequest": _object(
+            {},
+            {
+                "text": _or_null(words), "image": _or_null(BASE64), "embedding_input": _or_null(vector),
+                "indice_name": _or_null(TEXT), "modality": {"enum": ["image", "text"]},
+                "num_images": {**COUNT, "default": DEFAULT_RESULTS}, "num_result_ids": COUNT,
+                "deduplicate": {"type": "boolean"},
+            },
+        ),
+        "Neighbour": _object(
+            {"id": COUNT, "similarity": NUMBER}, {"caption": TEXT, "url": TEXT, "image": BASE64}
+        ),
+        "MetadataRequest": _object(
+            {"ids": {**_list(COUNT), "maxItems": MAX_PICTURES}}, {"indice_name": _or_null(TEXT)}
+        ),
+        "Metadata": _object({"id": COUNT, "metadata": {"type": "object"}}),
+    }  # fmt: skip
+
+
+def _operation(
+    summary: str,
+    name: str,
+    answer: Schema,
+    parameters: Sequence[Schema] = (),
+    body: Mapping[str, Schema] | None = None,
+) -> Schema:
+    """An operation with one kind of answer, JSON unless it says otherwise, and problems for all else."""
+    content = answer if "content" in answer else _content("application/json", answer)
+    problem = _content("application/problem+json", _ref("Problem"))
+    operation: Schema = {
+        "summary": summary,
+        "operationId": name,
+        "responses": {
+            "200": {"description": summary, **content},
+            "default": {"description": "What went wrong", **problem},
+        },
+    }
+    if parameters:
+        operation["parameters"] = list(parameters)
+    if body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": schema} for kind, schema in body.items()},
+        }
+    return operation
+
+
+def _content(kind: str, schema: Schema) -> Schema:
+    return {"content": {kind: {"schema": schema}}}
+
+
+def _parameter(name: str, place: str, schema: Schema, about: str) -> Schema:
+    return {"name": name, "in": place, "required": place == "path", "description": about, "schema": schema}
+
+
+def _object(required: Schema, optional: Schema | None = None) -> Schema:
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _closed(required: Schema, optional: Schema | None = None) -> Schema:
+    """An object that may have no other fields."""
+    return {**_object(required, optional), "additionalProperties": False}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _whole(low: int, high: int) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

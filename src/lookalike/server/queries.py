@@ -1,0 +1,233 @@
+"""What a request asks for, from JSON to sums of terms: every field is checked, and the problem names it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lookalike.images import Box
+from lookalike.query import Id, Image, Text, Vector
+from lookalike.server.problems import Problem
+
+MAX_K, DEFAULT_K = 10_000, 50
+MAX_QUERIES, MAX_TERMS, MAX_HITS = 100, 32, 100_000
+MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH = 10_000, 1_000
+# In an address; a server reads 64 KiB of one, and a character may take twelve.
+MAX_ADDRESS_CONDITION_LENGTH = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an item's picture, `box` as in `query.Image`."""
+
+    id: str
+    box: Box
+
+
+Term = Id | Image | Text | Vector | Region
+Sum = tuple[tuple[Term, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A search: one sum of weighted terms, or with `batch` several."""
+
+    queries: tuple[Sum, ...]
+    k: int = DEFAULT_K
+    where: str | None = None
+    include_query: bool = True
+    min_confidence: float = 0.0
+    batch: bool = False
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The object in a body; raises the `Problem` bad-json."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem("bad-json", f"the body cannot be parsed: {error}") from None
+    if not isinstance(fields, dict):
+        raise Problem("bad-json", "expected an object")
+    return fields
+
+
+def parse_search(fields: Mapping[str, Any]) -> Request:
+    """A search from its JSON; raises a `Problem` that names the field."""
+    _known(fields, "id query queries k where include_query min_confidence", "the search")
+    kinds = [name for name in ("id", "query", "queries") if name in fields]
+    if len(kinds) != 1:
+        raise Problem(
+            "bad-json", 'expected one of "query", "queries" and "id", as in {"query": [{"id": "a.jpg"}]}'
+        )
+    (kind,) = kinds
+    queries: tuple[Sum, ...]
+    if kind == "id":
+        queries = (parse_sum([{"id": fields["id"]}], "id"),)
+    elif kind == "query":
+        queries = (parse_sum(fields["query"], "query"),)
+    else:
+        wanted = _list(fields["queries"], "queries", MAX_QUERIES)
+        queries = tuple(parse_sum(one, f"queries[{place}]") for place, one in enumerate(wanted))
+    k = whole(fields.get("k", DEFAULT_K), "k", 1, MAX_K)
+    if k * len(queries) > MAX_HITS:
+        raise _bad("k", f"k times the number of queries is at most {MAX_HITS:,}, not {k * len(queries):,}")
+    include = fields.get("include_query", True)
+    if not isinstance(include, bool):
+        raise _bad("include_query", f"include_query is true or false, not {include!r}")
+    least = number(fields.get("min_confidence", 0), "min_confidence", 0, 1)
+    return Request(queries, k, condition(fields.get("where")), include, least, kind == "queries")
+
+
+def parse_sum(terms: Any, name: str) -> Sum:
+    """The weighted terms of one query."""
+    wanted = _list(terms, name, MAX_TERMS)
+    return tuple(parse_term(term, f"{name}[{place}]") for place, term in enumerate(wanted))
+
+
+def parse_term(fields: Any, name: str) -> tuple[Term, float]:
+    """A term and its weight, from an object such as `{"id": "a.jpg", "weight": -0.5}`."""
+    if not isinstance(fields, dict):
+        raise _bad(name, f'{name} is an object like {{"id": "a.jpg"}}, not {_short(fields)}')
+    _known(fields, " ".join(_TERMS) + " box weight", name)
+    kinds = [kind for kind in _TERMS if kind in fields]
+    if len(kinds) != 1:
+        raise _bad(name, f"{name} has one of {', '.join(_TERMS)}, not {', '.join(kinds) or 'none'}")
+    weight = number(fields.get("weight", 1), f"{name}.weight", -1e6, 1e6)
+    if weight == 0:
+        raise _bad(f"{name}.weight", "a weight is a number other than 0")
+    box = _box(fields.get("box"), f"{name}.box")
+    (kind,) = kinds
+    if box and kind not in ("id", "image", "url"):
+        raise _bad(f"{name}.box", f"a box is a part of a picture; {kind} is none")
+    return _TERMS[kind](fields[kind], box, f"{name}.{kind}"), weight
+
+
+def condition(value: Any, most: int = MAX_CONDITION_LENGTH) -> str | None:
+    """An SQL condition of at most `most` characters; None where there is none, or an empty one."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _bad("where", f"where is an SQL condition as text, not {_short(value)}")
+    if len(value) > most:
+        raise _bad("where", f"the condition has {len(value):,} characters, the limit is {most:,}")
+    return value
+
+
+def whole(value: Any, name: str, low: int, high: int | None) -> int:
+    """A whole number from a query string or from JSON; a `Problem` where it is none or out of range."""
+    limits = f"from {low:,}" + (f" to {high:,}" if high is not None else "")
+    found = value
+    if isinstance(value, str) and value.isascii() and len(value) < 18:
+        found = int(value) if value.removeprefix("-").isdigit() else value
+    if isinstance(found, float) and found.is_integer():  # JSON has one kind of number
+        found = int(found)
+    if type(found) is not int or found < low or (high is not None and found > high):
+        raise _bad(name, f"{name} is a whole number {limits}, not {_short(value)}")
+    return found
+
+
+def number(value: Any, name: str, low: float, high: float) -> float:
+    """A number from JSON within limits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise _bad(name, f"{name} is a number from {low:g} to {high:g}, not {_short(value)}")
+    return float(value)
+
+
+def picture_bytes(value: Any, name: str) -> bytes:
+    """An encoded picture from base64, also as a data URL."""
+    text = _text(value, name, None)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise _bad(name, f"{name} is no base64") from None
+
+
+def int8_text(vector: Any) -> str:
+    """A vector as base64url of int8 (D,): its direction to a hundredth, in 1.7 kB for 1,280 dimensions."""
+    scaled = np.rint(np.asarray(vector, np.float32) * (127 / float(np.abs(vector).max()))).astype(np.int8)
+    return base64.urlsafe_b64encode(scaled.tobytes()).decode().rstrip("=")
+
+
+def _int8_vector(value: Any, name: str) -> Vector:
+    text = _text(value, name, 100_000)
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _bad(name, f"{name} is no base64url") from None
+    return Vector(np.frombuffer(data, np.int8).astype(np.float32))
+
+
+def _float_vector(value: Any, name: str) -> Vector:
+    numbers = _list(value, name, 100_000)
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+        raise _bad(name, f"{name} is a list of numbers")
+    try:
+        return Vector(np.array(numbers, np.float64))
+    except OverflowError:
+        raise _bad(name, f"{name} has a number that is too large") from None
+
+
+# name of the field -> the term it makes, from its value, the box beside it and the name for problems.
+_TERMS: Mapping[str, Callable[[Any, Box | None, str], Term]] = {
+    "id": lambda value, box, name: (
+        Region(_text(value, name, None), box) if box else Id(_text(value, name, None))
+    ),
+    "text": lambda value, box, name: Text(_text(value, name, MAX_TEXT_LENGTH)),
+    "image": lambda value, box, name: Image(picture_bytes(value, name), box),
+    "url": lambda value, box, name: _refused_url(name),
+    "vector": lambda value, box, name: _float_vector(value, name),
+    "vector_int8": lambda value, box, name: _int8_vector(value, name),
+}
+
+
+def _refused_url(name: str) -> Term:
+    raise _bad(name, "this server fetches no pictures; send them as image")
+
+
+def _box(value: Any, name: str) -> Box | None:
+    if value is None:
+        return None
+    numbers = _list(value, name, 4)
+    if len(numbers) != 4:
+        raise _bad(name, f"{name} is [left, top, right, bottom]")
+    left, top, right, bottom = (number(one, name, 0, 1) for one in numbers)
+    if not (left < right and top < bottom):
+        raise _bad(name, f"{name} is [left, top, right, bottom]; this one is empty")
+    return left, top, right, bottom
+
+
+def _list(value: Any, name: str, most: int) -> Sequence[Any]:
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        raise _bad(name, f"{name} is a list of 1 to {most:,}, not {_short(value)}")
+    return value
+
+
+def _text(value: Any, name: str, most: int | None) -> str:
+    if not isinstance(value, str) or (most is not None and len(value) > most):
+        limit = f" of at most {most:,} characters" if most is not None else ""
+        raise _bad(name, f"{name} is text{limit}, not {_short(value)}")
+    return value
+
+
+def _known(fields: Mapping[str, Any], names: str, what: str) -> None:
+    unknown = sorted(fields.keys() - set(names.split()))
+    if unknown:
+        raise _bad(unknown[0], f"{what} has a field {unknown[0]!r}; known are: {names.replace(' ', ', ')}")
+
+
+def _bad(field: str, detail: str) -> Problem:
+    kind = "bad-condition" if field == "where" else "bad-parameter"
+    return Problem(kind, detail, field=field)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:100] + "…"

@@ -1,0 +1,208 @@
+"""Search, and the vectors to search with: `POST /api/{c}/search` and `POST /api/{c}/embed`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.models import Model, unit
+from lookalike.query import Floats, Id, Image, Query, Text, Vector, query_vector
+from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
+from lookalike.server.bodies import content_type
+from lookalike.server.browsing import original
+from lookalike.server.metrics import Metrics
+from lookalike.server.problems import Problem
+from lookalike.server.queries import (
+    DEFAULT_K,
+    MAX_K,
+    Region,
+    Sum,
+    Term,
+    int8_text,
+    parse_json,
+    parse_search,
+    parse_term,
+    whole,
+)
+from lookalike.server.queries import Request as Search
+from lookalike.server.state import Rows, State
+
+_BODY_TYPES = ("application/json", "application/octet-stream")
+_TAKEN = "image/*, application/octet-stream or application/json"
+
+
+async def search(request: Request) -> Response:
+    """The items most like the picture in the body, or like the sums of terms in its JSON."""
+    live, kind = live_of(request), _checked_type(request)
+    k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
+    where = asked_condition(request)
+    async with request.app.state.bodies.read(request) as body:
+        if kind == "application/json":
+            wanted = parse_search({"k": k, "where": where, **parse_json(body)})
+        else:
+            wanted = Search((((Image(body), 1.0),),), k, where)
+        return await in_turn(request, lambda: _search(live.state(), wanted, request.app.state.metrics))
+
+
+async def embed(request: Request) -> Response:
+    """The vector of the picture in the body, or of the picture or the words in its JSON."""
+    live, kind = live_of(request), _checked_type(request)
+    async with request.app.state.bodies.read(request) as body:
+        term: Term = Image(body)
+        if kind == "application/json":
+            term, _ = parse_term(parse_json(body), "the body")
+            if not isinstance(term, Image | Text):
+                raise Problem("bad-parameter", "what is embedded is an image or text", field="image")
+        return await in_turn(request, lambda: _embed(live.state(), term, request.app.state.metrics))
+
+
+async def in_turn(request: Request, work: Callable[[], Response]) -> Response:
+    """Do the work in a thread, on as many at once as there are cores.
+
+    More would not be faster, and a large picture takes hundreds of megabytes while it is decoded.
+    """
+    slots: asyncio.Semaphore = request.app.state.slots
+    async with slots:
+        return await run_in_threadpool(work)
+
+
+def _checked_type(request: Request) -> str:
+    kind = content_type(request)
+    if kind not in _BODY_TYPES and not kind.startswith("image/"):
+        # Other pages may send text and forms unasked, and nothing without a type; these they may not.
+        raise Problem("unsupported-type", f"the Content-Type is {kind!r}; taken are {_TAKEN}")
+    return kind
+
+
+def _search(state: State, wanted: Search, metrics: Metrics) -> Response:
+    started = time.perf_counter()
+    found = find(state, wanted, metrics)
+    took_ms = round((time.perf_counter() - started) * 1000, 2)
+    answer: dict[str, Any] = {"took_ms": took_ms, "total": len(state.items)}
+    if wanted.batch:
+        return as_json({**answer, "results": found})
+    return as_json({"query": _described(state, wanted.queries[0]), **answer, **found[0]})
+
+
+def find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]:
+    """The hits of each query, as cards with scores."""
+    vectors = [sum_vector(state, query, metrics) for query in wanted.queries]
+    hidden = [set() if wanted.include_query else _rows_in(state, query) for query in wanted.queries]
+    most = wanted.k + max(map(len, hidden))
+    matching(state, wanted.where)  # a condition that cannot be is a problem of its own
+    with metrics.step("search"):
+        nearest = state.nearest(vectors, most, wanted.where)
+    with metrics.step("metadata"):
+        return [
+            _hits(state, query, found, own, wanted)
+            for query, found, own in zip(wanted.queries, nearest, hidden, strict=True)
+        ]
+
+
+def _hits(
+    state: State, query: Sum, found: tuple[Rows, Floats], hidden: set[int], wanted: Search
+) -> dict[str, Any]:
+    """What was found, without the hidden rows; `chance` says that the best is no better than chance."""
+    rows, scores = found
+    kept = [place for place, row in enumerate(rows.tolist()) if row not in hidden][: wanted.k]
+    shown = cards(state, rows[kept], ["tags"])
+    confidences: list[float | None] = [None] * len(kept)
+    if state.background:
+        of_words = all(isinstance(term, Text) for term, _ in query)
+        confidences = state.background.confidence(scores[kept], of_words).round(4).tolist()
+    hits = [
+        {**one, "score": round(score, 6), "confidence": confidence}
+        for one, score, confidence in zip(shown, scores[kept].tolist(), confidences, strict=True)
+        if confidence is None or confidence >= wanted.min_confidence
+    ]
+    best = hits[0]["confidence"] if hits else None
+    return {"hits": hits, "chance": best is not None and best < 0.5}
+
+
+def sum_vector(state: State, query: Sum, metrics: Metrics) -> Floats:
+    """The unit vector of a sum of terms."""
+    terms = [(_as_term(state, term, metrics), weight) for term, weight in query]
+    return query_vector(state.collection, Query(tuple(terms)), lambda _, ids: state.vectors_of(ids))
+
+
+def picture_features(model: Model, picture: Image, metrics: Metrics) -> Floats:
+    """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
+    with metrics.step("decode"):
+        pixels = model.pixels(picture.image, picture.box)
+    with metrics.step("embed"):
+        return model.features(pixels[None])
+
+
+def _as_term(state: State, term: Term, metrics: Metrics) -> Id | Text | Vector:
+    match term:
+        case Image():
+            return Vector(unit(picture_features(state.collection.model, term, metrics))[0])
+        case Region():
+            return _as_term(state, Image(_picture_of(state, term.id), term.box), metrics)
+        case Id() | Text() | Vector():
+            return term
+
+
+def _picture_of(state: State, id_: str) -> bytes:
+    """The original of an item where it can be had, else the thumbnail."""
+    (row,) = state.columns([state.row(id_)])
+    data = original(state, row) or state.thumbnail(id_)[1]
+    if not data:
+        raise Problem("unknown-path", f"the item {id_!r} has no picture")
+    return data
+
+
+def _rows_in(state: State, query: Sum) -> set[int]:
+    return {state.row(term.id) for term, _ in query if isinstance(term, Id | Region)}
+
+
+def _described(state: State, query: Sum) -> dict[str, Any]:
+    """What was asked: of a single term its item or picture, else a list of all terms."""
+    described = [
+        {**_term(state, term), **({"weight": weight} if weight != 1 else {})} for term, weight in query
+    ]
+    return described[0] if len(described) == 1 else {"terms": described}
+
+
+def _term(state: State, term: Term) -> dict[str, Any]:
+    match term:
+        case Id():
+            return cards(state, [state.row(term.id)])[0]
+        case Region():
+            return {**cards(state, [state.row(term.id)])[0], "box": term.box}
+        case Image(image, box):
+            assert isinstance(image, bytes)
+            about = {"bytes": len(image), "sha256": hashlib.sha256(image).hexdigest()}
+            return {**about, "box": box} if box else about
+        case Text():
+            return {"text": term.text}
+        case Vector():
+            return {"dim": len(term.values)}
+
+
+def _embed(state: State, term: Term, metrics: Metrics) -> Response:
+    model = state.collection.model
+    tags: list[tuple[str, float]] = []
+    if isinstance(term, Image):
+        features = picture_features(model, term, metrics)
+        vector = unit(features)[0]
+        (tags,) = model.tags(features) if model.tags else [[]]
+    else:
+        assert isinstance(term, Text)
+        vector = model.embed_text(term.text)
+    return as_json(
+        {
+            "vector": [round(one, 7) for one in vector.tolist()],
+            "vector_int8": int8_text(vector),
+            "model": model.name,
+            "dim": model.dim,
+            "tags": [{"tag": tag, "probability": round(chance, 4)} for tag, chance in tags],
+        }
+    )

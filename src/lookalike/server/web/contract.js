@@ -1,0 +1,75 @@
+// What the page asks of the host behind it. `host.js` is one; a static site brings another in its place,
+// and nothing else of the page knows which it has.
+
+/**
+ * A card is what a picture in the grid needs; of hits, it also has how alike it is. One of width 0 has no
+ * picture, only a vector made elsewhere.
+ * @typedef {{id: string, label: string | null, width: number, height: number, v: string,
+ *   score?: number, confidence?: number | null, tags?: string[] | null}} Card
+ *
+ * @typedef {{name: string, type: "text" | "list" | "number" | "other"}} Column
+ *
+ * @typedef {{name: string, count: number, model: string, dim: number, fingerprint: string,
+ *   labels: Record<string, number>, columns?: Column[], views?: string[]}} Collection
+ *
+ * Filters of one column are alternatives; those of different columns hold together.
+ * `between` has [low, high], both included and null where open; `null` has no value.
+ * @typedef {{column: string, op: "is" | "has" | "between" | "null", value: any}} Filter
+ *
+ * What a query is made of; a negative weight is subtracted. `vector_int8` is base64url.
+ * @typedef {({id: string} | {text: string} | {vector_int8: string}) & {weight: number}} Term
+ *
+ * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
+ * @typedef {{total: number, offset: number, items: Card[]}} Stretch
+ * @typedef {{took_ms: number, total: number, hits: Card[], chance?: boolean | null}} Answer
+ *
+ * @typedef {{value: string | number | null, count: number}} Value
+ * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values
+ * @typedef {{name: string, type: "number", min: number, max: number, bins: number[],
+ *   edges: number[]}} Histogram
+ * @typedef {{total: number, columns: (Values | Histogram)[]}} Facets
+ *
+ * @typedef {{vector_int8: string, model: string, dim: number,
+ *   tags?: {tag: string, probability: number}[]}} Embedding
+ * @typedef {{words: boolean, pictures: boolean, sql: boolean, reason?: string}} Capabilities
+ * What can be searched by: words, own pictures, SQL conditions; `reason` says why not pictures.
+ */
+
+/**
+ * Every method but the addresses and `capabilities` is asynchronous, ends early when `signal` is
+ * aborted (with the error that `fetch` then throws), and fails with a `HostError`.
+ * `c` is a collection's name. Addresses are given at once; `imageUrl` is null where there is
+ * nothing but the thumbnail, and what it names may still be missing.
+ * @typedef {{
+ *   collections: (options?: {signal?: AbortSignal}) => Promise<Collection[]>,
+ *   capabilities: (c: string) => Capabilities,
+ *   items: (c: string, options: Chosen & {offset: number, limit: number}) => Promise<Stretch>,
+ *   item: (c: string, id: string, options?: {signal?: AbortSignal}) => Promise<Record<string, any>>,
+ *   facets: (c: string, options: Chosen) => Promise<Facets>,
+ *   search: (c: string, options: Chosen & {terms: Term[], k: number}) => Promise<Answer>,
+ *   embed: (c: string, options: {image: Blob, signal?: AbortSignal}) => Promise<Embedding>,
+ *   thumbnailUrl: (c: string, card: {id: string, v: string}) => string,
+ *   imageUrl: (c: string, card: {id: string, v: string}) => string | null,
+ *   onProgress?: (listener: (share: number) => void) => void,
+ * }} Host
+ * A host that has to load before it can search tells which share is there, from 0 to 1.
+ */
+
+/** What a host could not do. */
+export class HostError extends Error {
+  /**
+   * @param {string} kind `unreachable`, or one of the server's problems: `unknown-item`,
+   *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-condition`, `unknown-word`, …
+   * @param {string} title what went wrong, in a few words
+   * @param {string} detail which, and what to do
+   * @param {string[]} nearest ids or words that are spelled alike
+   */
+  constructor(kind, title, detail, nearest = []) {
+    super(detail || title);
+    Object.assign(this, { name: "HostError" });
+    this.kind = kind;
+    this.title = title;
+    this.detail = detail;
+    this.nearest = nearest;
+  }
+}

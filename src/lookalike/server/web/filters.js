@@ -1,0 +1,84 @@
+// Which items are shown: values chosen in the facets. Those of one column are alternatives, those of
+// different columns hold together. A server gets them as SQL; a static site asks `matches`.
+
+/** @typedef {import("./contract.js").Filter} Filter */
+
+/** The SQL for all that is chosen, empty for no condition. @param {Filter[]} filters @param {string} where */
+export function conditionOf(filters, where) {
+  const parts = columnsOf(filters).map((alternatives) => {
+    const all = alternatives.map(sqlOf);
+    return all.length > 1 ? `(${all.join(" OR ")})` : all[0];
+  });
+  // A comment at the end of a person's condition must not swallow the bracket.
+  if (where.trim()) parts.push(parts.length ? `(${where.trim()}\n)` : where.trim());
+  return parts.join(" AND ");
+}
+
+/** Whether a row meets the filters. @param {Filter[]} filters @param {Record<string, any>} row */
+export function matches(filters, row) {
+  return columnsOf(filters).every((alternatives) => alternatives.some((filter) => holds(filter, row)));
+}
+
+/** Add a filter, or take it away where it is there already. @param {Filter[]} filters @param {Filter} filter */
+export function toggle(filters, filter) {
+  const others = filters.filter((one) => !same(one, filter));
+  return others.length < filters.length ? others : [...filters, filter];
+}
+
+/** Put a range in the place of the one that a column had; null for none. @param {Filter[]} filters
+ * @param {string} column @param {[number | null, number | null] | null} range */
+export function setRange(filters, column, range) {
+  const others = filters.filter((one) => one.column !== column || one.op !== "between");
+  return range ? [...others, /** @type {Filter} */ ({ column, op: "between", value: range })] : others;
+}
+
+/** @param {Filter} one @param {Filter} other */
+export function same(one, other) {
+  return one.column === other.column && one.op === other.op &&
+    JSON.stringify(one.value ?? null) === JSON.stringify(other.value ?? null);
+}
+
+/** What a filter says, for its chip. @param {Filter} filter */
+export function describe({ column, op, value }) {
+  if (op === "null") return `no ${column}`;
+  if (op !== "between") return String(value);
+  const [low, high] = value;
+  if (low === null) return `${column} up to ${high}`;
+  return high === null ? `${column} from ${low}` : `${column} ${low} to ${high}`;
+}
+
+/** The filters, those of a column together. @param {Filter[]} filters */
+function columnsOf(filters) {
+  /** @type {Map<string, Filter[]>} */
+  const groups = new Map();
+  for (const filter of filters) {
+    groups.set(filter.column, [...(groups.get(filter.column) ?? []), filter]);
+  }
+  return [...groups.values()];
+}
+
+/** @param {Filter} filter */
+function sqlOf({ column, op, value }) {
+  const name = `"${column.replaceAll('"', '""')}"`;
+  if (op === "null") return `${name} IS NULL`;
+  if (op === "has") return `list_contains(${name}, ${literal(value)})`;
+  if (op === "is") return `${name} = ${literal(value)}`;
+  const [low, high] = value;
+  if (low === null) return `${name} <= ${Number(high)}`;
+  return high === null ? `${name} >= ${Number(low)}` : `${name} BETWEEN ${Number(low)} AND ${Number(high)}`;
+}
+
+/** @param {unknown} value */
+function literal(value) {
+  return typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`;
+}
+
+/** @param {Filter} filter @param {Record<string, any>} row */
+function holds({ column, op, value }, row) {
+  const found = row[column] ?? null;
+  if (op === "null") return found === null;
+  if (found === null) return false;
+  if (op === "has") return found.includes(value);
+  if (op === "is") return found === value;
+  return (value[0] === null || found >= value[0]) && (value[1] === null || found <= value[1]);
+}

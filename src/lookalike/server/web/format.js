@@ -1,0 +1,55 @@
+// Names, numbers and sizes as people read them.
+
+/** What to call an item in one line. @param {{id: string, label?: string | null}} item */
+export function nameOf(item) {
+  return item.label || fileOf(item.id);
+}
+
+/** The last part of an id that is a path. @param {string} id */
+export function fileOf(id) {
+  return id.split("/").pop() || id;
+}
+
+/** A message of the server as a sentence. @param {string} text */
+export function sentence(text) {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
+}
+
+/** @param {number} value */
+export function number(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 10 ? 3 : 1 });
+}
+
+/** @param {number} count @param {string} one @param {string} many */
+export function counted(count, one, many = `${one}s`) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+/** @param {number} duration */
+export function milliseconds(duration) {
+  return `${duration < 10 ? duration.toFixed(1) : Math.round(duration)} ms`;
+}
+
+/** @param {number} size */
+export function bytes(size) {
+  if (size < 1000) return `${size} bytes`;
+  const [value, unit] = size < 1e6 ? [size / 1e3, "kB"] : [size / 1e6, "MB"];
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+}
+
+/** A column's name as a title: `taken_at` is "Taken at". @param {string} column */
+export function titleOf(column) {
+  const words = column.replaceAll("_", " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/**
+ * How sure a likeness is, in words. `confidence` is the share of unrelated pairs that are less alike.
+ * @param {number | null | undefined} confidence @returns {"strong" | "fair" | "weak" | null}
+ */
+export function strengthOf(confidence) {
+  if (confidence === null || confidence === undefined) return null;
+  if (confidence >= 0.9) return "strong";
+  return confidence >= 0.5 ? "fair" : "weak";
+}

@@ -1,0 +1,71 @@
+// Pictures of the person's own: tiny ones for the address, parts of them, and the files while the page is open.
+
+const PREVIEW_PX = 56;
+const LARGEST_PART_PX = 1024;
+
+/** A part of a picture, in fractions of its sides. @typedef {{x: number, y: number, width: number,
+ *   height: number}} Box */
+/** @typedef {{url: string, name: string, tags: string[]}} Own */
+
+/** The pictures of this visit, by their vectors. @type {Map<string, Own>} */
+const own = new Map();
+
+/** @param {string} vector @param {Blob} blob @param {string} name @param {string[]} tags */
+export function keep(vector, blob, name, tags) {
+  if (!own.has(vector)) own.set(vector, { url: URL.createObjectURL(blob), name, tags });
+}
+
+/** The whole picture, where it came during this visit. @param {string} vector */
+export function ownOf(vector) {
+  return own.get(vector);
+}
+
+/** A square of 56 px as a JPEG in base64url; empty where the browser cannot read the picture.
+ * @param {Blob} blob @returns {Promise<string>} */
+export async function previewOf(blob) {
+  try {
+    const image = await createImageBitmap(blob);
+    const side = Math.min(image.width, image.height);
+    const square = { x: (image.width - side) / 2, y: (image.height - side) / 2, side };
+    const canvas = canvasOf(PREVIEW_PX, PREVIEW_PX);
+    canvas.getContext("2d")?.drawImage(image, square.x, square.y, square.side, square.side, 0, 0, PREVIEW_PX, PREVIEW_PX);
+    image.close();
+    const jpeg = await encoded(canvas, 0.6);
+    return base64url(new Uint8Array(await jpeg.arrayBuffer()));
+  } catch {
+    return ""; // a HEIC, say: the server may read what a browser cannot
+  }
+}
+
+/** The address of a preview that is in the page's own address. @param {string} preview */
+export function previewUrl(preview) {
+  return `data:image/jpeg;base64,${preview.replaceAll("-", "+").replaceAll("_", "/")}`;
+}
+
+/** Cut a part out of a picture that is shown. @param {HTMLImageElement} image @param {Box} box */
+export function cut(image, box) {
+  const [width, height] = [box.width * image.naturalWidth, box.height * image.naturalHeight];
+  const scale = Math.min(1, LARGEST_PART_PX / Math.max(width, height));
+  const canvas = canvasOf(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const [x, y] = [box.x * image.naturalWidth, box.y * image.naturalHeight];
+  canvas.getContext("2d")?.drawImage(image, x, y, width, height, 0, 0, canvas.width, canvas.height);
+  return encoded(canvas, 0.95);
+}
+
+/** @param {number} width @param {number} height */
+function canvasOf(width, height) {
+  return Object.assign(document.createElement("canvas"), { width, height });
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} quality @returns {Promise<Blob>} */
+function encoded(canvas, quality) {
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/jpeg", quality);
+  });
+}
+
+/** @param {Uint8Array} bytes */
+function base64url(bytes) {
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}

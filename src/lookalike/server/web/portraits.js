@@ -1,0 +1,49 @@
+// How a term of the query looks: its picture and its name.
+
+import { fileOf, nameOf } from "./format.js";
+import { tagsOf } from "./facts.js";
+import { ownOf, previewUrl } from "./pictures.js";
+
+/** @typedef {import("./terms.js").Term} Term */
+/** @typedef {import("./contract.js").Card} Card */
+
+/** @param {import("./contract.js").Host} host @param {() => string} collection the name of the one shown */
+export function createPortraits(host, collection) {
+  /** Cards of what was searched by. @type {Map<string, Card>} */
+  const cards = new Map();
+
+  /** @param {Term} term */
+  function pictureOf(term) {
+    if (term.kind === "id") {
+      const card = cards.get(term.id);
+      return card && !card.width ? "" : host.thumbnailUrl(collection(), card ?? { id: term.id, v: "" });
+    }
+    return term.kind === "picture" && term.preview ? previewUrl(term.preview) : "";
+  }
+
+  /** @param {Term} term */
+  function nameOfTerm(term) {
+    if (term.kind === "text") return term.text;
+    if (term.kind === "picture") return term.name || "Your picture";
+    const card = cards.get(term.id);
+    return card ? nameOf(card) : fileOf(term.id);
+  }
+
+  return {
+    pictureOf,
+    nameOf: nameOfTerm,
+    /** Remember what an item looks like. @param {Card | undefined} card */
+    learn: (card) => card && cards.set(card.id, card),
+    /** @param {string} id */
+    cardOf: (id) => cards.get(id),
+    /** Whether there is more to see of a term than its chip. @param {Term} term */
+    hasDetails: (term) => term.kind === "id" || (term.kind === "picture" && Boolean(ownOf(term.vector))),
+    /** A large picture, a name and the tags of a term. @param {Term} term */
+    large(term) {
+      const own = term.kind === "picture" ? ownOf(term.vector) : undefined;
+      const place = collection();
+      const tags = async () => (term.kind === "id" ? tagsOf(await host.item(place, term.id)) : (own?.tags ?? []));
+      return { url: own?.url ?? pictureOf(term), name: nameOfTerm(term), tags };
+    },
+  };
+}

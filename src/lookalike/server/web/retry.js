@@ -1,0 +1,25 @@
+// When the server is away: tries again by itself, less and less often, until it is back.
+
+const FIRST_MS = 2000;
+const LONGEST_MS = 15_000;
+
+/** Runs what failed again, later; one thing at a time. */
+export function createRetry() {
+  let wait = FIRST_MS;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+
+  return {
+    /** @param {() => void} again */
+    later(again) {
+      clearTimeout(timer);
+      timer = setTimeout(again, wait);
+      wait = Math.min(LONGEST_MS, wait * 2);
+    },
+    /** It is back, or something else is done instead. */
+    stop() {
+      clearTimeout(timer);
+      wait = FIRST_MS;
+    },
+  };
+}

@@ -1,0 +1,198 @@
+// One collection of a site: its items, columns and vectors, loaded when they are asked for.
+
+import { HostError } from "../contract.js";
+import { matches } from "../filters.js";
+import { confidenceOf } from "./confidence.js";
+import { facetsOf } from "./facets.js";
+import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
+import { Lexicon, UnknownWord } from "./lexicon.js";
+import { spelledAlike } from "./spelling.js";
+import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
+
+/**
+ * @typedef {import("../contract.js").Card} Card
+ * @typedef {import("../contract.js").Filter} Filter
+ * @typedef {import("../contract.js").Term} Term
+ * @typedef {import("../contract.js").Collection & {words: boolean,
+ *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
+ *   background: import("./confidence.js").Background | null}} Entry
+ * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
+ */
+
+const CARD_COLUMNS = ["id", "label", "width", "height", "v"];
+// A sum shorter than this part of its weights is what rounding left of nothing.
+const CANCELLED = 1e-4;
+
+export class Shelf {
+  /** @param {Entry} entry @param {(done: number, total: number) => void} onProgress of the vectors, in bytes */
+  constructor(entry, onProgress) {
+    this.entry = entry;
+    this.chunks = Math.ceil(entry.count / entry.files.chunk_rows);
+    const file = (/** @type {string} */ path) => `${entry.files.folder}${path}`;
+    const name = (/** @type {number} */ chunk) => String(chunk).padStart(5, "0");
+    this.cards = onceEach((chunk) => fetchJson(file(`cards/${name(chunk)}.json`)));
+    this.others = onceEach((chunk) => fetchJson(file(`columns/${name(chunk)}.json`)));
+    this.vectors = once(async () => {
+      const center = parseVectors(await fetchBytes(file("vectors/center.bin")));
+      const set = new VectorSet(entry.count, Float32Array.from(center.rows));
+      let done = 0;
+      await forEach(this.chunks, async (chunk) => {
+        const bytes = await fetchBytes(file(`vectors/${name(chunk)}.bin`));
+        set.add(parseVectors(bytes));
+        onProgress((done += bytes.byteLength), entry.count * (entry.dim + 4));
+      });
+      return set;
+    });
+    this.lexicon = once(async () => {
+      const [rules, bytes] = await Promise.all([fetchJson(file("words.json")), fetchBytes(file("words.bin"))]);
+      const { rows, scales, dim } = parseVectors(bytes);
+      return new Lexicon(rules, (number) => {
+        const direction = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
+        return direction.map((value) => value * scales[number]);
+      });
+    });
+    this.column = onceEach((name) => this.wholeColumn(name));
+    this.rowOf = once(async () => new Map((await this.column("id")).map((id, row) => [id, row])));
+  }
+
+  /** The values of all rows. @param {string} name @returns {Promise<any[]>} */
+  async wholeColumn(name) {
+    const isOnCards = CARD_COLUMNS.includes(name) && name !== "v"; // which a source may call a column, too
+    const load = isOnCards ? this.cards : this.others;
+    const values = new Array(this.entry.count).fill(null);
+    await forEach(this.chunks, async (chunk) => {
+      const column = (await load(chunk))[name] ?? []; // a column that some parts lack
+      const start = chunk * this.entry.files.chunk_rows;
+      for (let i = 0; i < column.length; i++) values[start + i] = column[i];
+    });
+    return values;
+  }
+
+  /** @param {{offset: number, limit: number, filters: Filter[]}} wanted */
+  async items({ offset, limit, filters }) {
+    const rows = await this.matching(filters);
+    const total = rows ? rows.length : this.entry.count;
+    const end = Math.min(offset + limit, total);
+    const shown = rows ? rows.slice(offset, end) : range(offset, end);
+    return { total, offset, items: await Promise.all(Array.from(shown, (row) => this.card(row))) };
+  }
+
+  /** All that is known of an item. @param {string} id */
+  async item(id) {
+    const row = await this.row(id);
+    const [chunk, at] = this.place(row);
+    const other = Object.entries(/** @type {Table} */ (await this.others(chunk)));
+    return { ...(await this.card(row)), ...Object.fromEntries(other.map(([name, values]) => [name, values[at]])) };
+  }
+
+  /** @param {{filters: Filter[]}} chosen */
+  async facets({ filters }) {
+    const rows = await this.matching(filters);
+    const columns = new Map();
+    for (const { name } of this.entry.columns) {
+      const values = await this.column(name);
+      columns.set(name, rows ? Array.from(rows, (row) => values[row]) : values);
+    }
+    const total = rows ? rows.length : this.entry.count;
+    return { total, columns: facetsOf(this.entry.columns, (name) => columns.get(name)) };
+  }
+
+  /** @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
+  async search({ terms, k, filters }) {
+    const vectors = await this.vectors();
+    const query = await this.query(terms, vectors);
+    const among = await this.matching(filters);
+    const started = performance.now();
+    const found = vectors.nearest(query, k, among ?? undefined);
+    const took_ms = performance.now() - started;
+    const { background, count } = this.entry;
+    const ofWords = terms.every((term) => "text" in term);
+    const hits = await Promise.all(
+      found.map(async ({ row, score }) => {
+        const confidence = background && confidenceOf(background, score, ofWords);
+        return { ...(await this.card(row)), score, confidence };
+      }),
+    );
+    const best = hits[0]?.confidence ?? null;
+    return { took_ms, total: among ? among.length : count, hits, chance: best !== null && best < 0.5 };
+  }
+
+  /** The unit vector of a weighted sum. @param {Term[]} terms @param {VectorSet} vectors */
+  async query(terms, vectors) {
+    const sum = new Float32Array(vectors.dim);
+    let weights = 0;
+    for (const term of terms) {
+      const vector = await this.termVector(term, vectors);
+      vector.forEach((value, d) => (sum[d] += term.weight * value));
+      weights += Math.abs(term.weight);
+    }
+    const query = Math.hypot(...sum) < CANCELLED * weights ? null : unit(sum);
+    if (query) return query;
+    throw new HostError("bad-parameter", "The terms cancel each other out", "Change a weight or leave one out.");
+  }
+
+  /** @param {Term} term @param {VectorSet} vectors */
+  async termVector(term, vectors) {
+    if ("id" in term) return vectors.vectorOf(await this.row(term.id));
+    if ("text" in term) return this.wordsVector(term.text);
+    const vector = unit(fromInt8Text(term.vector_int8));
+    if (vector?.length === vectors.dim) return vector;
+    const detail = `It has ${vector?.length ?? 0} numbers, those here have ${vectors.dim}.`;
+    throw new HostError("bad-parameter", "That vector is not of this collection", detail);
+  }
+
+  /** @param {string} text */
+  async wordsVector(text) {
+    if (!this.entry.words) {
+      const detail = `The model ${this.entry.model} knows none; search by a picture.`;
+      throw new HostError("unknown-word", "Words cannot be searched for here", detail);
+    }
+    const lexicon = await this.lexicon();
+    try {
+      return lexicon.vectorOf(text);
+    } catch (error) {
+      if (!(error instanceof UnknownWord)) throw error;
+      const nearest = error.word ? spelledAlike(error.word, Object.keys(lexicon.rules.terms)) : [];
+      throw new HostError("unknown-word", "The model does not know that word", error.message, nearest);
+    }
+  }
+
+  /** The rows that meet the filters; null for all. @param {Filter[]} filters */
+  async matching(filters) {
+    if (!filters.length) return null;
+    const names = [...new Set(filters.map(({ column }) => column))];
+    const columns = await Promise.all(names.map((name) => this.column(name)));
+    const rows = [];
+    for (let row = 0; row < this.entry.count; row++) {
+      const values = Object.fromEntries(names.map((name, i) => [name, columns[i][row]]));
+      if (matches(filters, values)) rows.push(row);
+    }
+    return Uint32Array.from(rows);
+  }
+
+  /** The number of an item's row. @param {string} id */
+  async row(id) {
+    const row = (await this.rowOf()).get(id);
+    if (row !== undefined) return row;
+    const nearest = spelledAlike(id, (await this.rowOf()).keys());
+    throw new HostError("unknown-item", "There is no such item", `${this.entry.name} has no item “${id}”`, nearest);
+  }
+
+  /** @param {number} row @returns {Promise<Card>} */
+  async card(row) {
+    const [chunk, at] = this.place(row);
+    const cards = /** @type {Table} */ (await this.cards(chunk));
+    return /** @type {Card} */ (Object.fromEntries(CARD_COLUMNS.map((name) => [name, cards[name][at]])));
+  }
+
+  /** The file that a row is in, and where there. @param {number} row */
+  place(row) {
+    const size = this.entry.files.chunk_rows;
+    return [Math.floor(row / size), row % size];
+  }
+}
+
+/** @param {number} start @param {number} end */
+function range(start, end) {
+  return Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
+}

@@ -1,0 +1,89 @@
+// One picture in the grid: a link to what looks like it, with what else can be done with it.
+
+import { element, icon } from "./dom.js";
+import { fileOf, nameOf, strengthOf } from "./format.js";
+
+/** @typedef {import("./contract.js").Card} Card */
+
+const STRENGTHS = { strong: "looks alike", fair: "looks somewhat alike", weak: "looks hardly alike" };
+
+/** Small buttons on a tile: [action, drawing, label]. @type {["add" | "subtract" | "details",
+ *   "plus" | "minus" | "info", string][]} */
+const TOOLS = [
+  ["add", "plus", "More like this, too"],
+  ["subtract", "minus", "Less like this"],
+  ["details", "info", "Details"],
+];
+
+/**
+ * @param {Card} card
+ * @param {{url: string, href: string, index: number, total: number}} options
+ */
+export function createTile(card, { url, href, index, total }) {
+  const strength = strengthOf(card.confidence);
+  const image = element("img", { alt: altOf(card, strength), decoding: "async", draggable: true });
+  const content = card.width ? image : element("span", { className: "instead", textContent: image.alt });
+  const link = element("a", { className: "picture", href, tabIndex: -1 }, content);
+  const tile = element("div", {
+    className: ["tile", strength, !card.width && "bare"].filter(Boolean).join(" "),
+    role: "listitem",
+    "aria-posinset": index + 1,
+    "aria-setsize": total,
+  }, link, createCaption(card), createTools(card));
+  tile.dataset.index = String(index);
+  tile.dataset.id = card.id;
+  if (card.score !== undefined) tile.append(createScore(card.score, strength));
+
+  if (!card.width) return tile;
+  image.onload = () => tile.classList.add("ready");
+  image.onerror = () => tile.classList.add("broken");
+  image.src = url;
+  if (image.complete && image.naturalWidth) tile.classList.add("ready", "at-once");
+  return tile;
+}
+
+/** The tile of an index while its card is on its way. */
+export function createBlank() {
+  return element("div", { className: "tile blank", "aria-hidden": "true" });
+}
+
+/** Stop loading the picture of a tile that is no longer seen. @param {HTMLElement} tile */
+export function dropTile(tile) {
+  const image = tile.querySelector("img");
+  if (image && !image.complete) {
+    image.onerror = null;
+    image.removeAttribute("src");
+  }
+  tile.remove();
+}
+
+/** @param {Card} card @param {keyof typeof STRENGTHS | null} strength */
+function altOf(card, strength) {
+  const file = fileOf(card.id);
+  const name = card.label ? `${card.label}, ${file}` : file;
+  return strength ? `${name}, ${STRENGTHS[strength]}` : name;
+}
+
+/** @param {Card} card */
+function createCaption(card) {
+  // The picture's text says it too.
+  return element("span", { className: "caption", "aria-hidden": "true", textContent: nameOf(card) });
+}
+
+/** @param {Card} card */
+function createTools(card) {
+  const buttons = TOOLS.map(([action, drawing, label]) => {
+    const named = `${label}: ${nameOf(card)}`;
+    const button = element("button", { type: "button", tabIndex: -1, title: label, "aria-label": named });
+    button.dataset.action = action;
+    button.append(icon(drawing));
+    return button;
+  });
+  return element("span", { className: "tools" }, ...buttons);
+}
+
+/** @param {number} score @param {keyof typeof STRENGTHS | null} strength */
+function createScore(score, strength) {
+  const text = strength ? `${STRENGTHS[strength]}; similarity ${score.toFixed(4)}` : `similarity ${score.toFixed(4)}`;
+  return element("span", { className: "score", title: text, textContent: score.toFixed(2) });
+}

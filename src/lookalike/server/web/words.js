@@ -1,0 +1,69 @@
+// The field for words, where the model knows them.
+
+import { element, find } from "./dom.js";
+import { button } from "./messages.js";
+import { wordsOf } from "./terms.js";
+
+/**
+ * @param {{onTerm: (term: import("./terms.js").Term) => void, onBack: () => void}} options
+ * `onBack` is called when somebody wants to delete what is left of the field
+ */
+export function createWords({ onTerm, onBack }) {
+  const field = /** @type {HTMLInputElement} */ (find("words"));
+  const complaint = find("words-error");
+
+  function clear() {
+    complaint.replaceChildren();
+    field.removeAttribute("aria-invalid");
+  }
+
+  function submit() {
+    const term = wordsOf(field.value);
+    if (term) onTerm(term);
+  }
+
+  field.addEventListener("input", clear);
+  field.addEventListener("blur", clear);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") submit();
+    else if (event.key === "Backspace" && !field.value) onBack();
+    else if (event.key === "Escape" && field.value) {
+      event.stopPropagation();
+      field.value = "";
+      clear();
+    }
+  });
+
+  return {
+    focus: () => (field.hidden ? find("choose") : field).focus(),
+    /** The words were understood. */
+    accept() {
+      field.value = "";
+      clear();
+    },
+    /** Say at the field that they were not. @param {string} text @param {string[]} nearest */
+    refuse(text, nearest) {
+      const others = nearest.map((word) => button({ text: word, act: () => {
+        field.value = word;
+        submit();
+      } }, "suggestion"));
+      for (const one of others) one.addEventListener("pointerdown", (event) => event.preventDefault());
+      complaint.replaceChildren(element("span", { textContent: text }), ...others);
+      field.setAttribute("aria-invalid", "true");
+      field.focus();
+    },
+    /** @param {{words: boolean, pictures: boolean, reason?: string}} able
+     * @param {boolean} isMore whether something is searched for already */
+    allow({ words, pictures, reason }, isMore) {
+      field.hidden = !words;
+      find("invitation").hidden = words;
+      find("choose").hidden = !pictures;
+      const isNarrow = matchMedia("(max-width: 640px)").matches;
+      const ask = pictures && !isNarrow ? "Search by words, or drop a picture" : "Search by words";
+      field.placeholder = isMore ? "Add words" : ask;
+      find("invitation").textContent = pictures
+        ? "Drop, paste or choose a picture to find what looks like it"
+        : `Click on a picture to find what looks like it${reason ? ` (${reason})` : ""}`;
+    },
+  };
+}

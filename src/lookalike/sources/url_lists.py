@@ -1,0 +1,253 @@
+"""Lists of URLs with columns of metadata, read a row at a time: ten million take no more memory than ten.
+
+The name tells the format: txt, csv, tsv, json (an array), jsonl or parquet; all but Parquet, which is
+compressed inside, may end in .gz, .bz2, .xz or .zst too. `-` is the standard input, a URL a line.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lookalike.errors import SourceError
+from lookalike.stores import place
+
+STANDARD_INPUT = "-"
+
+# The first of these that a list has is the column of URLs, whatever its case.
+URL_COLUMNS = ("url", "image_url", "urls", "uri", "link", "image", "src")
+
+_DECOMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
+    "gz": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zst": lambda file: pa.CompressedInputStream(file, "zstd"),
+}
+_FORMATS = {"ndjson": "jsonl", "pq": "parquet", "text": "txt"} | {
+    one: one for one in ("txt", "csv", "tsv", "json", "jsonl", "parquet")
+}
+_BLOCK_CHARACTERS = 2**16
+_LONGEST_RECORD = 2**24
+
+Row = tuple[str, dict[str, Any]]
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlList:
+    """A list at `address`; `columns` are those of its metadata with their types."""
+
+    address: str
+    url_column: str
+    columns: Mapping[str, pa.DataType]
+
+    def rows(self) -> Iterator[Row]:
+        """Each URL as it stands there, with its metadata; empty lines are passed over."""
+        for record in _records(self.address):
+            url = record.get(self.url_column)
+            metadata = {name: _value(record.get(name), type_) for name, type_ in self.columns.items()}
+            if url or any(value not in (None, "") for value in metadata.values()):
+                yield _clean(str(url or "").strip()), metadata
+
+
+def is_url_list(path: Path, url_column: str | None = None) -> bool:
+    """Whether a file is a list by its name; a Parquet file is one where it has URLs and no bytes."""
+    kind = _format(path.name)[0]
+    if kind != "parquet":
+        return kind is not None
+    types = _column_types(str(path))
+    if any(pa.types.is_nested(type_) or "binary" in str(type_) for type_ in types.values()):
+        return False
+    return (url_column or _guessed(list(types))) in types
+
+
+def open_url_list(
+    address: str | Path, url_column: str | None = None, metadata_columns: Sequence[str] | None = None
+) -> UrlList:
+    """Find the columns of a list; `metadata_columns` are all others by default.
+
+    Raises `SourceError` for what is no list, or has no such column.
+    """
+    address = str(address)
+    types = _column_types(address)
+    if url_column is None:
+        url_column = _guessed(list(types))
+    if metadata_columns is None:
+        metadata_columns = [name for name in types if name != url_column]
+    for name in (url_column, *metadata_columns):
+        if name not in types:
+            raise SourceError(
+                f"{address} has no column {name or 'of URLs'}, only: {', '.join(types)}",
+                "" if name else "name it with --url-column",
+            )
+    return UrlList(address, url_column, {name: types[name] for name in metadata_columns})
+
+
+def _guessed(names: Sequence[str]) -> str:
+    by_lower = {name.lower(): name for name in reversed(names)}
+    found = next((by_lower[name] for name in URL_COLUMNS if name in by_lower), "")
+    return found or (names[0] if len(names) == 1 else "")
+
+
+def _format(address: str) -> tuple[str | None, str | None]:
+    """The format of a list and its compression, by the name."""
+    if address == STANDARD_INPUT:
+        return "txt", None
+    *_, before, last = ("", "", *address.lower().rsplit(".", 2))
+    if last in _DECOMPRESSED:
+        return _FORMATS.get(before), last
+    return _FORMATS.get(last), None
+
+
+def _column_types(address: str) -> dict[str, pa.DataType]:
+    """The columns of a list; what is not Parquet is text."""
+    kind = _format(address)[0]
+    if kind == "txt":
+        return {"url": pa.string()}
+    if kind == "parquet":
+        with _reading(address), _open(address) as file:
+            return {field.name: field.type for field in pq.read_schema(file)}
+    first = next(iter(_records(address)), None)
+    if first is None:
+        raise SourceError(f"{address} lists nothing")
+    return {str(name): pa.string() for name in first if name is not None}
+
+
+def _records(address: str) -> Iterator[Record]:
+    """Each row by column; raises `SourceError` where the list breaks."""
+    kind, compression = _format(address)
+    if kind is None or (kind == "parquet" and compression):
+        raise SourceError(
+            f"{address} is no list of URLs by its name",
+            "known are txt, csv, tsv, json, jsonl, each also with .gz, .bz2, .xz or .zst, and parquet",
+        )
+    with _reading(address):
+        if kind == "parquet":
+            with _open(address) as file:
+                for batch in pq.ParquetFile(file).iter_batches(1024):
+                    yield from batch.to_pylist()
+            return
+        with _open_text(address) as text:
+            yield from _PARSERS[kind](text)
+
+
+@contextmanager
+def _reading(address: str) -> Iterator[None]:
+    """What goes wrong while a list is read, as a `SourceError` that names it."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SourceError(f"cannot read the list {address}: {reason}") from None
+
+
+def _open(address: str) -> BinaryIO:
+    return place(address).open("rb")
+
+
+@contextmanager
+def _open_text(address: str) -> Iterator[TextIO]:
+    """The text of a list; bytes that are not UTF-8 are shown as \\xe9."""
+    if address == STANDARD_INPUT:
+        yield sys.stdin
+        return
+    compression = _format(address)[1]
+    with _open(address) as file:
+        unpacked = _DECOMPRESSED[compression](file) if compression else file
+        yield io.TextIOWrapper(unpacked, "utf-8-sig", "backslashreplace", newline="")
+
+
+def _lines(text: TextIO) -> Iterator[Record]:
+    return ({"url": line.strip()} for line in text if line.strip())
+
+
+def _csv(text: TextIO) -> Iterator[Record]:
+    return _table(csv.reader(text))
+
+
+def _tsv(text: TextIO) -> Iterator[Record]:
+    return _table(csv.reader(text, "excel-tab"))
+
+
+def _table(rows: Iterator[list[str]]) -> Iterator[Record]:
+    """Rows below a line of names; a row may be short, its other values are missing then."""
+    names = [name.strip() for name in next(rows, [])]
+    if names and "://" in names[0]:
+        raise SourceError("the first line of the list is a URL, not the names of columns", "call it .txt")
+    return (dict(zip(names, chain(row, repeat(None)), strict=False)) for row in rows if row)
+
+
+def _json_lines(text: TextIO) -> Iterator[Record]:
+    return (_as_record(json.loads(line)) for line in text if line.strip())
+
+
+def _json_array(text: TextIO) -> Iterator[Record]:
+    """The elements of an array, without reading it whole."""
+    decoder = json.JSONDecoder()
+    blocks = iter(lambda: text.read(_BLOCK_CHARACTERS), "")
+    waiting = next(blocks, "").lstrip()
+    if not waiting.startswith("["):
+        raise ValueError("a .json list is an array; call it .jsonl if each line is an object of its own")
+    at = 1
+    for block in chain(blocks, [""]):
+        while (at := _between(waiting, at)) < len(waiting) and waiting[at] != "]":
+            try:
+                value, at = decoder.raw_decode(waiting, at)
+            except ValueError:  # broken, or not all here yet
+                if not block or len(waiting) - at > _LONGEST_RECORD:
+                    raise
+                break
+            yield _as_record(value)
+        waiting, at = waiting[at:] + block, 0
+    if not waiting.startswith("]"):
+        raise ValueError("the array has no end")
+
+
+def _between(text: str, at: int) -> int:
+    """Where the next element or the end begins."""
+    while at < len(text) and text[at] in " \t\r\n,":
+        at += 1
+    return at
+
+
+def _as_record(value: Any) -> Record:
+    if isinstance(value, str):
+        return {"url": value}
+    if not isinstance(value, dict):
+        raise ValueError(f"a row is an object or a URL, not {json.dumps(value)[:40]}")
+    return value
+
+
+def _value(value: Any, type_: pa.DataType) -> Any:
+    """As the column has it: whatever JSON holds becomes text."""
+    if not pa.types.is_string(type_) or value is None:
+        return value
+    return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _clean(text: str) -> str:
+    """JSON can spell halves of characters (surrogates), which no UTF-8 can hold."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_PARSERS: dict[str, Callable[[TextIO], Iterable[Record]]] = {
+    "txt": _lines,
+    "csv": _csv,
+    "tsv": _tsv,
+    "json": _json_array,
+    "jsonl": _json_lines,
+}

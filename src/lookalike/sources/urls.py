@@ -1,0 +1,65 @@
+"""Images on the web, by a list of their URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from lookalike.fetch import FetchError
+from lookalike.fetch.blocking import BlockingFetcher
+from lookalike.fetch.guards import check_url
+from lookalike.samples import Failure, Sample
+from lookalike.sources.shards import metadata_of
+from lookalike.sources.url_lists import UrlList
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """The images behind the URLs of a list; the id of an image is its URL, and so is its uri.
+
+    A list adds to a collection: what it does not name stays as it is. Size and time of modification are not
+    asked for: an image that is in the collection is not fetched again.
+    """
+
+    url_list: UrlList
+    fetcher: BlockingFetcher
+
+    def __str__(self) -> str:
+        return self.url_list.address
+
+    @property
+    def uri(self) -> str:
+        return "http"  # and https
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def read_ahead(self) -> int:
+        return self.fetcher.options.concurrency
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        """Each URL once; reading a sample fetches it."""
+        seen: set[str] = set()
+        for url, metadata in self.url_list.rows():
+            if url in seen:
+                continue
+            seen.add(url)
+            try:
+                check_url(url)
+            except FetchError as error:
+                yield Failure(url, url, "list", error.message)
+                continue
+            yield Sample(url, url, None, 0, partial(self._read, url), metadata_of(metadata))
+
+    def close(self) -> None:
+        """Stop what is being fetched."""
+        self.fetcher.close()
+
+    def _read(self, url: str) -> bytes:
+        try:
+            return self.fetcher.fetch(url).data
+        except FetchError as error:
+            raise OSError(error.message) from None

@@ -1,0 +1,91 @@
+"""Collections in the files of other tools, and back by `import`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import command
+
+import lookalike
+from lookalike.errors import CollectionError, StorageError
+from lookalike.export import export_clip_retrieval, export_npy, export_parquet, tables
+
+
+def assert_same(imported: lookalike.Collection, collection: lookalike.Collection) -> None:
+    """The same ids, labels and vectors in the same order."""
+    names = ["id", "label"]
+    assert imported.items(names).to_pylist() == collection.items(names).to_pylist()
+    assert imported.embeddings() == pytest.approx(
+        collection.embeddings(), abs=1e-4
+    )  # scaled to length 1 again
+
+
+def test_npy_and_its_table_come_back(collection, tmp_path):
+    folder = export_npy(collection, tmp_path / "out")
+
+    assert np.load(folder / "vectors.npy") == pytest.approx(collection.embeddings())
+    imported = lookalike.import_vectors(
+        folder / "vectors.npy", tmp_path / "back.lookalike", metadata=folder / "metadata.parquet"
+    )
+    assert_same(imported, collection)
+
+
+def test_parquet_comes_back(collection, tmp_path):
+    folder = export_parquet(collection, tmp_path / "out")
+
+    columns = pq.read_schema(folder / "vectors.parquet").names
+    assert columns[0] == "id" and columns[-1] == "embedding" and "thumb_offset" not in columns
+    assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), collection)
+
+
+def test_a_clip_retrieval_folder_of_several_files_comes_back(collection, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "CLIP_RETRIEVAL_ROWS", 20)
+    folder = export_clip_retrieval(collection, tmp_path / "out")
+
+    assert [len(np.load(path)) for path in sorted((folder / "img_emb").iterdir())] == [20, 20, 2]
+    rows = pq.read_table(folder / "metadata" / "metadata_2.parquet")
+    assert rows["image_path"].to_pylist() == rows["id"].to_pylist()
+    assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), collection)
+
+
+@pytest.mark.parametrize("export", [export_npy, export_parquet, export_clip_retrieval])
+def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, export):
+    folder = export(collection, tmp_path / "out", max_items=17)
+    table = next(path for path in sorted(folder.rglob("*.parquet")))
+
+    assert pq.read_table(table)["id"].to_pylist() == collection.items(["id"])["id"].to_pylist()[:17]
+
+
+def test_16_bit_vectors_are_exported(photos, tmp_path):
+    built = lookalike.build(photos, tmp_path / "half.lookalike", model="colors", dtype="float16")
+
+    folder = export_parquet(built, tmp_path / "out")
+
+    assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), built)
+
+
+def test_a_folder_that_is_not_empty_is_refused(collection, tmp_path):
+    export_npy(collection, tmp_path / "out")
+
+    with pytest.raises(StorageError, match="holds other files, which an export would replace"):
+        export_npy(collection, tmp_path / "out")
+
+
+def test_nothing_is_left_when_the_collection_changes_meanwhile(copied, tmp_path):
+    def change(done: int, total: int) -> None:
+        part = copied.parts()[0]
+        part.write(part.items().slice(1))
+
+    with pytest.raises(CollectionError, match="was changed"):
+        export_npy(copied, tmp_path / "out", on_progress=change)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_the_command_exports_npy(collection, tmp_path):
+    done = command("export", collection.path, tmp_path / "out", "--to", "npy", "--json")
+
+    assert json.loads(done.stdout)["files"] == 2
+    assert np.load(tmp_path / "out" / "vectors.npy").shape == (42, 192)
