@@ -92,6 +92,10 @@ class State:
         return self.items["sha256"]
 
     @cached_property
+    def _all(self) -> Rows:
+        return np.arange(len(self.items))
+
+    @cached_property
     def _ranges(self) -> Rows:
         """Offset and size of each thumbnail, (N, 2)."""
         return np.stack([np.asarray(self.items[name]) for name in ("thumb_offset", "thumb_size")], axis=1)
@@ -145,7 +149,7 @@ class State:
     def matching(self, where: str | None) -> Rows:
         """The rows for which a condition holds, in order; all of them without one."""
         if where is None:
-            return np.arange(len(self.items))
+            return self._all
         return np.flatnonzero(self.mask(where))
 
     def nearest(
