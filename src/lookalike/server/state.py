@@ -38,7 +38,7 @@ _KEPT = 16
 class State:
     """The rows without embedding are `items`; part `i` has those from `starts[i]`, and the tar `tars[i]`.
 
-    `vectors` is float32 (N, D), None where there is an index.
+    `row_of` is the number of the row of each id. `vectors` is float32 (N, D), None where there is an index.
     """
 
     collection: Collection
@@ -72,9 +72,10 @@ class State:
         tars = [part.thumbnails_path() for part in parts]
         if open_collection(path).fingerprint() != fingerprint:
             raise CollectionError(f"{path} changes while it is read", "try again in a moment")
-        items = collection.items()[:0]
         if tables:
             items = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        else:
+            items = collection.items()
         vectors = None
         if index is None:
             nothing = np.empty((0, collection.manifest.model.dim), np.float32)
