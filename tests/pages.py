@@ -23,7 +23,11 @@ Page = Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = """--no-sandbox --disable-gpu --disable-background-networking --disable-component-update
     --disable-sync --no-first-run""".split()
-PHOTO = {"name": "holiday.png", "mimeType": "image/png", "buffer": encoded(Image.new("RGB", (64, 48), (90, 160, 70)))}
+PHOTO = {
+    "name": "holiday.png",
+    "mimeType": "image/png",
+    "buffer": encoded(Image.new("RGB", (64, 48), (90, 160, 70))),
+}
 NOTES = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture at all"}
 
 # Sends an event that carries a file, as a drop or a paste does.
@@ -52,7 +56,11 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def window(chromium: Any) -> Iterator[Any]:
     """A window of 1100 x 1200, high enough for all 42 pictures, in which each test opens a tab."""
-    options = {"viewport": {"width": 1100, "height": 1200}, "reduced_motion": "reduce", "color_scheme": "light"}
+    options = {
+        "viewport": {"width": 1100, "height": 1200},
+        "reduced_motion": "reduce",
+        "color_scheme": "light",
+    }
     context = chromium.new_context(**options)
     context.set_default_timeout(8000)
     yield context

@@ -88,7 +88,9 @@ def test_a_small_phone_shows_everything_without_scrolling_sideways(page: Page) -
             expect(page.locator("#details")).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0
-        edges = page.locator(".tile").evaluate_all("tiles => tiles.map((t) => t.getBoundingClientRect().right)")
+        edges = page.locator(".tile").evaluate_all(
+            "tiles => tiles.map((t) => t.getBoundingClientRect().right)"
+        )
         assert max(edges) <= 320
 
 

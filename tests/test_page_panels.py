@@ -110,7 +110,7 @@ def test_details_show_the_original_what_is_known_and_what_is_alike(page: Page, p
     expect(details.locator(".stage img")).to_have_attribute("src", re.compile("/images/sea%2Fsea-002.png"))
     facts = details.locator(".facts").inner_text()
     assert "sea/sea-002.png" in facts
-    assert "64 × 48" in facts
+    assert "64 \N{MULTIPLICATION SIGN} 48" in facts
     expect(details.locator(".neighbours img")).to_have_count(12)
     assert fragment(page) == "c=photos&item=sea/sea-002.png"
     details.get_by_role("button", name="Close the details").click()
@@ -123,8 +123,12 @@ def test_details_say_why_a_hit_was_found(page: Page) -> None:
     tile(page, ids(page)[2]).get_by_role("button", name="Details").click()
     why = page.locator(".why")
     expect(why.locator("figure img")).to_have_count(2)
-    assert why.locator("figure img").first.get_attribute("src").split("?")[0].endswith(id_.replace("/", "%2F"))
-    assert why.locator(".score-text").text_content() == tile(page, ids(page)[2]).locator(".score").text_content()
+    assert (
+        why.locator("figure img").first.get_attribute("src").split("?")[0].endswith(id_.replace("/", "%2F"))
+    )
+    assert (
+        why.locator(".score-text").text_content() == tile(page, ids(page)[2]).locator(".score").text_content()
+    )
 
 
 def test_a_part_drawn_on_a_picture_is_searched_by(page: Page) -> None:

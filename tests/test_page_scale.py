@@ -68,7 +68,9 @@ def test_pages_that_are_passed_quickly_are_not_asked_for(long: Page) -> None:
 def test_the_scroll_bar_reaches_any_place_and_the_end(long: Page) -> None:
     long.locator("#scroller").evaluate("scroller => (scroller.scrollTop = scroller.scrollHeight / 2)")
     expect(long.locator(".tile[data-id]").first).to_be_attached()
-    long.wait_for_function("() => Math.abs(document.querySelectorAll('.tile')[9]?.dataset.index - 50000) < 2000")
+    long.wait_for_function(
+        "() => Math.abs(document.querySelectorAll('.tile')[9]?.dataset.index - 50000) < 2000"
+    )
     long.locator("#scroller").evaluate("scroller => (scroller.scrollTop = scroller.scrollHeight)")
     expect(long.locator('.tile[data-id="item-099999"]')).to_be_visible()
 

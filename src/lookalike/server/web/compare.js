@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 import { nameOf, strengthOf } from "./format.js";
 
 const WORDS = {
-  strong: "Much more alike than two pictures usually are here",
-  fair: "More alike than most pairs of pictures here",
-  weak: "No more alike than two pictures picked by chance",
+  strong: "More alike than chance would give here",
+  fair: "Somewhat alike, but chance could give as much",
+  weak: "Hardly more alike than any two pictures here",
 };
 
 /**
@@ -19,7 +19,7 @@ export function comparison({ query, card, url, shared }) {
   const bar = element("span", { className: strength ? `meter ${strength}` : "meter", role: "img",
     "aria-label": `similarity ${score.toFixed(2)} of 1` }, element("span"));
   const inside = /** @type {HTMLElement} */ (bar.firstElementChild);
-  inside.style.width = `${Math.max(0, Math.min(1, card.confidence ?? score)) * 100}%`;
+  inside.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
   return element("div", { className: "why" },
     element("div", { className: "pair" },
       figure(query.url, query.name, "What you searched for"), figure(url, nameOf(card), "This picture")),

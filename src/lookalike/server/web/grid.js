@@ -1,27 +1,22 @@
 // The pictures, as rows that fill the width. Only what is seen is in the document: a block is a page of a
 // source, laid out when its cards are there, and guessed before.
 
+import { createBlock, dropBlock, fillBlock } from "./blocks.js";
 import { isPlain } from "./dom.js";
 import { createExtent } from "./extent.js";
 import { createFetcher } from "./fetcher.js";
-import { estimate, justify, placesOf, shapeOf } from "./layout.js";
+import { estimate, placesOf, SHAPE, shapeOf } from "./layout.js";
 import { createScroller } from "./scroller.js";
-import { cardAt, cardsOf, PAGE } from "./sources.js";
-import { createBlank, createTile, dropTile } from "./tile.js";
+import { cardAt, cardsOf, PAGE, sourceOfNothing } from "./sources.js";
+import { createBlank, createTile } from "./tile.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 /** @typedef {import("./sources.js").Source} Source */
 /** @typedef {import("./layout.js").Row} Row */
-/**
- * What is in the document of a page: `shapes` and `rows` where its cards are there, or blanks.
- * @typedef {{node: HTMLElement, cards: Card[] | undefined, shapes: number[], rows: Row[],
- *   tiles: Map<number, HTMLElement>}} Block
- */
-
+/** @typedef {import("./blocks.js").Block} Block */
 /** @typedef {(id: string) => void} Act */
 
 const OVERSCAN_PX = 700;
-const SHAPE = 1.3; // of pictures that nothing is known of
 
 /**
  * @param {{scroller: HTMLElement, sizer: HTMLElement}} elements
@@ -88,11 +83,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const cards = source?.pages.get(index);
     const isLast = index === extent.count - 1;
     const count = isLast && source ? source.total - index * PAGE : PAGE;
-    const shapes = cards ? cards.map(shapeOf) : Array.from({ length: count }, () => SHAPE);
-    const rows = justify(shapes, { ...size, ragged: isLast });
-    const block = { node: document.createElement("div"), cards, shapes, rows, tiles: new Map() };
-    block.node.className = "block";
-    if (cards) settle(index, rows);
+    const block = createBlock(cards, count, { ...size, ragged: isLast });
+    if (cards) settle(index, block.rows);
     blocks.set(index, block);
     const after = [...blocks.keys()].filter((other) => other > index).sort((a, b) => a - b)[0];
     sizer.insertBefore(block.node, blocks.get(after)?.node ?? null);
@@ -114,8 +106,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const block = blocks.get(index);
     if (!block) return;
     mustFocus ||= block.node.contains(document.activeElement);
-    for (const tile of block.tiles.values()) dropTile(tile);
-    block.node.remove();
+    dropBlock(block);
     blocks.delete(index);
   }
 
@@ -126,40 +117,25 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const first = extent.at(low);
     let last = first;
     for (; last < extent.count && extent.top(last) < high; last++) open(last);
-    const kept = new Set([Math.floor(active / PAGE)]);
+    const kept = hasFocus() ? Math.floor(active / PAGE) : -1;
     for (const index of [...blocks.keys()]) {
-      if ((index < first || index >= last) && !(kept.has(index) && hasFocus())) drop(index);
+      if ((index < first || index >= last) && index !== kept) drop(index);
     }
     for (const [index, block] of blocks) fill(index, block, low, high);
     fetcher.want(first, last - 1);
     focusActive();
   }
 
-  /** Give a block the tiles that are between two heights. @param {number} index @param {Block} block
-   * @param {number} low @param {number} high */
+  /** Give a block the tiles that are between two heights, and the one that may have the focus.
+   * @param {number} index @param {Block} block @param {number} low @param {number} high */
   function fill(index, block, low, high) {
     const top = extent.top(index);
+    const at = active - index * PAGE;
     block.node.style.transform = `translateY(${scroller.place(top)}px)`;
-    /** @type {Map<number, [Row, {left: number, width: number}]>} */
-    const wanted = new Map();
-    for (const row of block.rows) {
-      const isSeen = top + row.top + row.height > low && top + row.top < high;
-      const hasActive = active >= index * PAGE + row.first && active < index * PAGE + row.end;
-      if (!isSeen && !hasActive) continue;
-      placesOf(block.shapes, row, size.gap).forEach((place, i) => wanted.set(row.first + i, [row, place]));
-    }
-    for (const [i, tile] of block.tiles) {
-      if (wanted.has(i)) continue;
-      dropTile(tile);
-      block.tiles.delete(i);
-    }
-    let next = block.node.firstElementChild;
-    for (const [i, [row, place]] of wanted) {
-      const tile = block.tiles.get(i) ?? make(index * PAGE + i, block.cards?.[i], row, place);
-      block.tiles.set(i, tile);
-      if (tile === next) next = next.nextElementSibling;
-      else block.node.insertBefore(tile, next);
-    }
+    fillBlock(block, size.gap, {
+      isWanted: (row) => (top + row.top + row.height > low && top + row.top < high) || (at >= row.first && at < row.end),
+      make: (i, row, place) => make(index * PAGE + i, block.cards?.[i], row, place),
+    });
   }
 
   /** @param {number} index @param {Card | undefined} card @param {Row} row
@@ -314,12 +290,6 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       });
     },
   };
-}
-
-/** A source whose pictures do not come. @param {number} total @returns {Source} */
-function sourceOfNothing(total) {
-  const load = () => new Promise(() => {});
-  return { total, compared: 0, tookMs: 0, chance: false, pages: new Map(), load };
 }
 
 /** @param {HTMLElement} tile */

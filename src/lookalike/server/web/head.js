@@ -2,7 +2,7 @@
 
 import { element, find, iconButton } from "./dom.js";
 import { describe, toggle } from "./filters.js";
-import { counted, milliseconds, number, strengthOf } from "./format.js";
+import { counted, milliseconds, number } from "./format.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./contract.js").Collection} Collection */
@@ -56,10 +56,7 @@ export function createHead({ onCollection, onView, onChange }) {
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
     /** Say that the best hit is no better than chance, or not. @param {boolean} isWeak */
-    doubt(isWeak) {
-      find("doubt").hidden = !isWeak;
-      document.body.classList.toggle("doubtful", isWeak);
-    },
+    doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };
 }
 
@@ -71,11 +68,5 @@ export function statusOf(state, source, collection) {
   if (!state.terms.length) {
     return isFiltered ? `${number(source.total)} of ${counted(all, "picture")}` : counted(source.total, "picture");
   }
-  const hits = [...source.pages.values()].flat();
-  const sure = hits.filter(({ confidence }) => confidence !== undefined && confidence !== null && strengthOf(confidence) !== "weak");
-  const isKnown = hits.some(({ confidence }) => typeof confidence === "number");
-  const compared = counted(source.compared, "picture");
-  const time = `in ${milliseconds(source.tookMs)}`;
-  if (isKnown && sure.length < hits.length && !source.chance) return `${number(sure.length)} look alike, of ${compared}, ${time}`;
-  return `The most alike of ${compared}, ${time}`;
+  return `The most alike of ${counted(source.compared, "picture")}, in ${milliseconds(source.tookMs)}`;
 }

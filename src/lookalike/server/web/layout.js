@@ -6,6 +6,8 @@
 // Panoramas and strips are cut to these, width by height, so that they leave room for others.
 const NARROWEST = 0.45;
 const WIDEST = 3;
+/** The shape of pictures that nothing is known of. */
+export const SHAPE = 1.3;
 // Rows are from half to twice the wanted height.
 const STRETCH = 2;
 
