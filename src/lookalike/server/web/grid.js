@@ -2,20 +2,17 @@
 // source, laid out when its cards are there, and guessed before.
 
 import { createBlock, dropBlock, fillBlock } from "./blocks.js";
-import { isPlain } from "./dom.js";
 import { createExtent } from "./extent.js";
 import { createFetcher } from "./fetcher.js";
 import { estimate, placesOf, SHAPE, shapeOf } from "./layout.js";
 import { createScroller } from "./scroller.js";
 import { cardAt, cardsOf, PAGE, sourceOfNothing } from "./sources.js";
-import { createBlank, createTile } from "./tile.js";
+import { createBlank, createTile, tileOf } from "./tile.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 /** @typedef {import("./sources.js").Source} Source */
 /** @typedef {import("./layout.js").Row} Row */
 /** @typedef {import("./blocks.js").Block} Block */
-/** @typedef {(id: string) => void} Act */
-
 const OVERSCAN_PX = 700;
 
 /**
@@ -36,6 +33,10 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
   const blocks = new Map();
   const fetcher = createFetcher(() => source, { onLoaded: arrived, onError });
 
+  sizer.addEventListener("focusin", (event) => {
+    const tile = tileOf(event);
+    if (tile) activate(Number(tile.dataset.index));
+  });
   new ResizeObserver(() => {
     const now = measure();
     if (now.width === size.width && now.height === size.height) return;
@@ -47,7 +48,10 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
 
   function measure() {
     const style = getComputedStyle(node);
-    const [gap, height] = [parseFloat(style.getPropertyValue("--gap")), parseFloat(style.getPropertyValue("--row"))];
+    const [gap, height] = [
+      parseFloat(style.getPropertyValue("--gap")),
+      parseFloat(style.getPropertyValue("--row")),
+    ];
     return { width: sizer.clientWidth, gap: gap || 6, height: height || 180 };
   }
 
@@ -63,7 +67,9 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const mean = known.reduce((sum, card) => sum + shapeOf(card), 0) / known.length || SHAPE;
     const { total } = source;
     const last = Math.ceil(total / PAGE) - 1;
-    extent = createExtent(last + 1, (block) => estimate(block < last ? PAGE : total - last * PAGE, mean, size));
+    extent = createExtent(last + 1, (block) =>
+      estimate(block < last ? PAGE : total - last * PAGE, mean, size),
+    );
     scroller.setHeight(extent.total());
     schedule();
   }
@@ -133,7 +139,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const at = active - index * PAGE;
     block.node.style.transform = `translateY(${scroller.place(top)}px)`;
     fillBlock(block, size.gap, {
-      isWanted: (row) => (top + row.top + row.height > low && top + row.top < high) || (at >= row.first && at < row.end),
+      isWanted: (row) =>
+        (top + row.top + row.height > low && top + row.top < high) || (at >= row.first && at < row.end),
       make: (i, row, place) => make(index * PAGE + i, block.cards?.[i], row, place),
     });
   }
@@ -142,7 +149,9 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
    * @param {{left: number, width: number}} place */
   function make(index, card, row, { left, width }) {
     const total = source?.total ?? 0;
-    const tile = card ? createTile(card, { url: thumbnailUrl(card), href: href(card), index, total }) : createBlank();
+    const tile = card
+      ? createTile(card, { url: thumbnailUrl(card), href: href(card), index, total })
+      : createBlank();
     const style = { left, top: row.top, width, height: row.height };
     for (const [name, value] of Object.entries(style)) tile.style.setProperty(name, `${value.toFixed(2)}px`);
     if (card && index === active) linkOf(tile).tabIndex = 0;
@@ -203,8 +212,9 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     if (!source || target < 0 || target >= source.total) return index;
     const other = placeOf(target);
     const middle = here.left + here.width / 2;
-    const distances = placesOf(other.block.shapes, other.row, size.gap)
-      .map(({ left, width }) => Math.abs(left + width / 2 - middle));
+    const distances = placesOf(other.block.shapes, other.row, size.gap).map(({ left, width }) =>
+      Math.abs(left + width / 2 - middle),
+    );
     return target - (target % PAGE) + other.row.first + distances.indexOf(Math.min(...distances));
   }
 
@@ -247,11 +257,17 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       if (!source) return false;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
       /** @param {1 | -1} step @param {number} times */
-      const far = (step, times) => Array.from({ length: times }).reduce((at) => beside(Number(at), step), active);
+      const far = (step, times) =>
+        Array.from({ length: times }).reduce((at) => beside(Number(at), step), active);
       const target = {
-        ArrowRight: () => active + 1, ArrowLeft: () => active - 1, Home: () => 0, End: () => (source?.total ?? 1) - 1,
-        ArrowDown: () => beside(active, 1), ArrowUp: () => beside(active, -1),
-        PageDown: () => far(1, rows), PageUp: () => far(-1, rows),
+        ArrowRight: () => active + 1,
+        ArrowLeft: () => active - 1,
+        Home: () => 0,
+        End: () => (source?.total ?? 1) - 1,
+        ArrowDown: () => beside(active, 1),
+        ArrowUp: () => beside(active, -1),
+        PageDown: () => far(1, rows),
+        PageUp: () => far(-1, rows),
       }[key];
       if (target) focus(Number(target()));
       return Boolean(target);
@@ -273,22 +289,6 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     blank: () => show(sourceOfNothing(PAGE / 2)),
     /** Show nothing. */
     clear: () => show(sourceOfNothing(0)),
-    /** Call back with the id of the tile that something is done with.
-     * @param {{open: Act, details: Act, add: Act, subtract: Act}} acts */
-    onAction(acts) {
-      sizer.addEventListener("click", (event) => {
-        const target = /** @type {Element} */ (event.target);
-        const tile = /** @type {HTMLElement | null} */ (target.closest(".tile"));
-        const action = /** @type {HTMLElement | null} */ (target.closest("button"))?.dataset.action ?? "open";
-        if (!tile?.dataset.id || !isPlain(event)) return;
-        event.preventDefault();
-        acts[/** @type {keyof typeof acts} */ (action)](tile.dataset.id);
-      });
-      sizer.addEventListener("focusin", (event) => {
-        const tile = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".tile"));
-        if (tile?.dataset.id) activate(Number(tile.dataset.index));
-      });
-    },
   };
 }
 

@@ -69,7 +69,12 @@ function rowsOf(shapes, start, { width, gap, height, ragged }) {
     const shape = shapes.slice(first, end).reduce((sum, one) => sum + one, 0);
     const full = (width - gap * (end - first - 1)) / shape;
     const isShort = ragged && end === shapes.length;
-    rows.push({ first, end, top: 0, height: isShort ? Math.min(full, height) : Math.min(full, height * STRETCH) });
+    rows.push({
+      first,
+      end,
+      top: 0,
+      height: isShort ? Math.min(full, height) : Math.min(full, height * STRETCH),
+    });
   }
   rows.reverse();
   let top = 0;

@@ -68,11 +68,19 @@ function searchSource(host, { collection, terms, filters, where }) {
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
-      const [{ hits, took_ms, chance }, { total: compared }] = await Promise.all([
-        ask(PAGE, signal), host.items(collection, { offset: 0, limit: 1, filters, where, signal }),
+      const isFiltered = filters.length > 0 || where !== "";
+      const [{ hits, total: all, took_ms, chance }, stretch] = await Promise.all([
+        ask(PAGE, signal),
+        isFiltered ? host.items(collection, { offset: 0, limit: 1, filters, where, signal }) : null,
       ]);
+      const compared = stretch?.total ?? all;
       const total = hits.length < PAGE ? hits.length : Math.min(compared, MOST_HITS);
-      Object.assign(source, { total, compared, tookMs: took_ms, chance: chance === true || isLonely(hits, terms) });
+      Object.assign(source, {
+        total,
+        compared,
+        tookMs: took_ms,
+        chance: chance === true || isLonely(hits, terms),
+      });
       source.pages.set(0, hits);
     },
   };
