@@ -66,8 +66,7 @@ class State:
         for table in each(parts, Part.items if index is None else Part.described, path):
             if index is None:
                 blocks.append(matrix(table["embedding"]))
-                table = table.drop_columns(["embedding"])
-            tables.append(table)
+            tables.append(table.drop_columns(["embedding"]) if index is None else table)
         checksums = list(each(parts, Part.checksum, path))
         tars = list(each(parts, Part.thumbnails_path, path))
         if open_collection(path).fingerprint() != fingerprint:
