@@ -1,6 +1,6 @@
 """Make the codebook of the model `sift`: 16 centres of SIFT details, from pictures that are made here.
 
-    pip install '.[analysis,sift]'; python tools/build_sift.py     write src/lookalike/models/sift_codebook.npy
+    pip install '.[analysis,sift]'; python tools/build_sift.py    write models/sift_codebook.npy
 
 Half of the details are from drawn flowers, half from dead leaves: discs of all sizes that cover each other,
 which have the statistics of natural pictures (Lee, Mumford & Huang, Occlusion models for natural images,
@@ -26,7 +26,7 @@ DISCS = 3000
 
 
 def dead_leaves(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One picture (S, S) of grey ellipses: a radius r in 2 to 40 px is as frequent as r**-2, with soft noise."""
+    """One picture (S, S) of grey ellipses, radii r of 2 to 40 px as frequent as r**-2, with soft noise."""
     picture = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
     for _ in range(DISCS):
         radius = 1 / rng.uniform(1 / 40, 1 / 2)

@@ -43,7 +43,7 @@ def load(device: str) -> Model:
 
 
 def features(pixels: Pixels, codebook: Floats) -> Floats:
-    """uint8 (B, S, S, 3) to float32 (B, C * 128), of the details that C centres pool; 0 where there are none."""
+    """uint8 (B, S, S, 3) to float32 (B, C * 128), as C centres pool the details; 0 where there is none."""
     cv2 = opencv()
     pooled = np.zeros((len(pixels), codebook.size), np.float32)
     for row, picture in enumerate(pixels):
@@ -61,7 +61,8 @@ def vlad(descriptors: Floats, codebook: Floats) -> Floats:
     nearest = (descriptors @ codebook.T - (codebook**2).sum(axis=1) / 2).argmax(axis=1)
     np.add.at(sums, nearest, descriptors - codebook[nearest])
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.divide(sums, lengths, out=sums, where=lengths > 0).ravel()
+    pooled: Floats = np.divide(sums, lengths, out=sums, where=lengths > 0)
+    return pooled.ravel()
 
 
 def details(grey: NDArray[np.uint8]) -> tuple[Floats, Floats]:
