@@ -191,8 +191,10 @@ def test_facts_that_are_none_are_refused(piled, text):
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"k": 401}, "k is 401, but .* has 400 images; give a smaller --k"),
-        ({"k": 0}, "k is 0"),
+        ({"k": 401}, "k is 401, but .* has 400 images; give 1 to 400, or auto"),
+        ({"k": 0}, "k is 0, but .* has 400 images; give 1 to 400, or auto"),
+        ({"k": 3, "method": "hdbscan"}, "hdbscan finds out how many groups there are, so k cannot be 3"),
+        ({"min_size": 5}, "kmeans takes no least size of a group"),
         ({"method": "hdbscan", "min_size": 300}, "a group of at least 300 cannot be told apart"),
     ],
 )
@@ -232,3 +234,10 @@ def test_the_command_prints_groups_and_json(copied, tmp_path):
 
     asked = command("cluster", copied.path, "--k", 3, "--json")
     assert [one["cluster"] for one in json.loads(asked.stdout)["clusters"]] == [0, 1, 2]
+
+
+def test_a_number_of_groups_that_is_none_is_a_usage_error(copied):
+    refused = command("cluster", copied.path, "--k", "many")
+
+    assert refused.returncode == 2
+    assert "argument --k: 'many' is neither a number nor auto" in refused.stderr

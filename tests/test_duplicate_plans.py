@@ -279,6 +279,8 @@ def test_the_command_plans_applies_and_undoes(images, tmp_path):
     [
         ((), "give a collection, or --apply FILE"),
         (("--apply", "p.json"), "--apply needs the folder to move to"),
+        # Before anything is opened, and compared for minutes.
+        (("nowhere.lookalike", "--tiers", "bytes,foo"), "unknown tier 'foo'"),
     ],
 )
 def test_the_command_says_what_is_missing(words, message):

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import lookalike
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, ModelError
 from lookalike.evaluation import Contender, compare, evaluate, report_html
 from lookalike.evaluation import retrieval as retrieval_module
 from lookalike.evaluation.bootstrap import Estimate, estimates
@@ -257,6 +257,25 @@ def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_pat
 def test_one_model_twice_is_refused(photos, tmp_path):
     with pytest.raises(LookalikeError, match="give each model once"):
         compare(photos, ["pixels", "pixels"], "folder", tmp_path)
+
+
+def test_an_unknown_model_is_refused_before_any_is_built(photos, tmp_path):
+    with pytest.raises(ModelError, match="unknown model 'foo'"):
+        compare(photos, ["pixels", "foo"], "folder", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bars_of_the_report_start_at_the_left_of_their_column(collection, window):
+    tab = window.new_page()
+    tab.set_content(report_html(evaluate(collection), collection))
+
+    bars = tab.locator("td > i > b")
+    assert bars.count() > 10
+    for bar in bars.all():
+        inner, outer = bar.bounding_box(), bar.locator("..").bounding_box()
+        assert inner["x"] == pytest.approx(outer["x"], abs=0.5)
+        assert inner["width"] <= outer["width"] + 0.5
+    tab.close()
 
 
 def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, tmp_path):

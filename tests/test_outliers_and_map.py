@@ -12,11 +12,12 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 import lookalike
+from lookalike.analysis.clusters import cluster
 from lookalike.analysis.map import make_map
 from lookalike.analysis.map_picture import draw_map
 from lookalike.analysis.outliers import find_outliers
 from lookalike.derived import read_derived
-from lookalike.errors import LookalikeError
+from lookalike.errors import CollectionError, LookalikeError
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -88,7 +89,8 @@ def test_a_k_that_cannot_be_is_a_clear_error(tmp_path, k):
 def test_images_that_are_all_equal_have_distance_0_and_no_map(tmp_path):
     collection = stored(tmp_path, np.tile(np.float32([[0.6, 0.8]]), (20, 1)))
 
-    assert find_outliers(collection).farthest[0].distance == pytest.approx(0, abs=1e-6)
+    farthest = find_outliers(collection).farthest[0].distance
+    assert 0 <= farthest == pytest.approx(0, abs=1e-6)
     with pytest.raises(LookalikeError, match="all images have the same vector"):
         make_map(collection)
 
@@ -153,6 +155,25 @@ def test_thumbnails_are_drawn_where_there_is_room(copied):
 
     inked = [np.asarray(Image.open(io.BytesIO(one)).convert("L")) < 250 for one in (dots, pictures)]
     assert inked[1].sum() > 20 * inked[0].sum()
+
+
+def test_the_map_is_coloured_by_clusters_too_but_not_by_stale_ones(tmp_path):
+    collection = stored(tmp_path, two_groups())
+    placed = make_map(collection)
+    cluster(collection, 2)
+
+    grey, coloured = (
+        np.asarray(Image.open(io.BytesIO(draw_map(placed, collection, color=color))).convert("HSV"))
+        for color in (None, "cluster_name")
+    )
+    assert (grey[..., 1].max(), coloured[..., 1].max() > 100) == (0, True)
+
+    path = collection.path / "derived" / "clusters.json"
+    path.write_text(path.read_text().replace(collection.fingerprint(), "0" * 64))
+    with pytest.raises(
+        CollectionError, match="older than the collection; make it again with: lookalike cluster"
+    ):
+        draw_map(placed, collection, color="cluster")
 
 
 def test_an_unknown_column_is_a_clear_error(copied):

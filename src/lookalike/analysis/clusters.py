@@ -68,6 +68,7 @@ def cluster(
     the same groups. k-means reads the vectors part by part; HDBSCAN holds 16 numbers an item.
     Raises `LookalikeError` for a k that cannot be, and where all images are equal.
     """
+    _check_wishes(k, method, min_size)
     pile = Pile.of(collection, ("id", "tags"))
     size = max(5, round(len(pile) ** 0.5 / 3)) if min_size is None else min_size
     if method == "hdbscan":
@@ -84,13 +85,25 @@ def cluster(
     return result
 
 
+def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None) -> None:
+    """What a method does not take is refused, so that nobody believes that it counted."""
+    if method == "hdbscan" and k != "auto":
+        raise LookalikeError(
+            f"hdbscan finds out how many groups there are, so k cannot be {k}",
+            "leave --k out, or give --min-size; --method kmeans takes a number",
+        )
+    if method == "kmeans" and min_size is not None:
+        raise LookalikeError("kmeans takes no least size of a group", "give --k, or --method hdbscan")
+
+
 def _number(pile: Pile, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
     """How many groups, and why."""
     if k == "auto":
         return _best_number(pile, seed)
     if not 1 <= k <= len(pile):
         raise LookalikeError(
-            f"k is {k}, but {pile.collection.path} has {len(pile):,} images", "give a smaller --k, or auto"
+            f"k is {k}, but {pile.collection.path} has {len(pile):,} images",
+            f"give 1 to {len(pile):,}, or auto",
         )
     return k, "k was given"
 

@@ -9,12 +9,11 @@ same place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError
+from lookalike.models.sift import details, opencv
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -22,7 +21,6 @@ Floats = NDArray[np.float32]
 _RATIO = 0.8  # Lowe's
 _TOLERANCE_PX = 3.0
 _LEAST_PAIRS = 8  # a homography needs four, and four more to speak for it
-_MOST_POINTS = 400
 # One picture covers at least this share of the other, and at most its inverse.
 _LEAST_COVER = 1 / 16
 
@@ -51,19 +49,13 @@ class Match:
 
 
 def points_of(grey: Grey) -> Points:
-    """The details of a picture uint8 (H, W); RootSIFT (Arandjelović & Zisserman 2012)."""
-    cv2 = _cv2()
-    sift = cv2.SIFT_create(nfeatures=_MOST_POINTS, contrastThreshold=0.02)
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
-    if descriptors is None:
-        return Points(grey, np.empty((0, 2), np.float32), np.empty((0, 128), np.float32))
-    rooted = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9))
-    return Points(grey, np.array([one.pt for one in keypoints], np.float32), rooted.astype(np.float32))
+    """The details of a picture uint8 (H, W)."""
+    return Points(grey, *details(grey))
 
 
 def match(one: Points, other: Points) -> Match | None:
     """How the first lies on the second; None where the details do not say."""
-    cv2 = _cv2()
+    cv2 = opencv()
     pairs = _paired(one, other)
     if len(pairs) < _LEAST_PAIRS:
         return None
@@ -92,7 +84,7 @@ def _paired(one: Points, other: Points) -> NDArray[np.int64]:
 
 def _agreement(one: Grey, other: Grey, homography: NDArray[np.float64]) -> tuple[float, float]:
     """The share of the smaller picture in both, and the correlation of the pixels there."""
-    cv2 = _cv2()
+    cv2 = opencv()
     size = other.shape[1], other.shape[0]
     laid = cv2.warpPerspective(one, homography, size)
     covered = cv2.warpPerspective(np.full_like(one, 255), homography, size, flags=cv2.INTER_NEAREST) > 0
@@ -106,11 +98,3 @@ def _agreement(one: Grey, other: Grey, homography: NDArray[np.float64]) -> tuple
     if len(a) < _LEAST_COVER * other.size or a.std() < 1 or b.std() < 1:
         return overlap, 0.0
     return overlap, float(np.corrcoef(a, b)[0, 1])
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        raise ExtraError("comparing details needs OpenCV", "sift") from None
-    return cv2

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lookalike.analysis.map import Map
 from lookalike.collection import Collection
+from lookalike.derived import read_derived
 from lookalike.errors import LookalikeError
 
 _MARGIN_PX, _THUMBNAIL_PX, _DOT_PX = 60, 56, 2
@@ -32,9 +33,9 @@ def draw_map(
 ) -> bytes:
     """A PNG of `size_px` a side.
 
-    Each item is a dot, coloured by the column `color`. On a grid of cells, the item nearest to the middle of
-    each cell is shown by its thumbnail, framed in its colour. Raises `LookalikeError` for a column that is
-    not there.
+    Each item is a dot, coloured by the column `color`, of the items or of the clusters. On a grid of cells,
+    the item nearest to the middle of each cell is shown by its thumbnail, framed in its colour. Raises
+    `LookalikeError` for a column that is not there.
     """
     if size_px < 4 * _MARGIN_PX:
         raise LookalikeError(f"a map of {size_px} pixels is too small", f"give at least {4 * _MARGIN_PX}")
@@ -63,6 +64,8 @@ def _values(placed: Map, collection: Collection, color: str | None) -> list[str 
     if color is None:
         return [None] * len(placed.ids)
     items = collection.items()
+    if color in ("cluster", "cluster_name") and (made := read_derived(collection, "clusters")):
+        items = made.rows
     if color not in items.column_names:
         raise LookalikeError(
             f"{collection.path} has no column {color}", f"it has: {', '.join(items.column_names)}"

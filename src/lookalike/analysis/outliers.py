@@ -77,7 +77,8 @@ def find_outliers(
         )
     near = nearest_others(pile, k, on_progress=on_progress)
     # Rows that an index did not find count as the farthest that it did.
-    distances = 1 - np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores).mean(axis=1)
+    cosines = np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores)
+    distances = np.maximum(1 - cosines.mean(axis=1), 0)  # a cosine may round to a little more than 1
     labels = [None if value in (None, "") else str(value) for value in pile.column(label)]
     suggested, share, own = _votes(near, labels)
     ids = pile.ids

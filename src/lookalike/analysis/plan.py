@@ -66,6 +66,13 @@ class Plan:
         return [move for group in self.groups for move in group.move]
 
 
+def check_tiers(tiers: Sequence[str]) -> None:
+    """Raises `LookalikeError` for a tier that is not known, and for none."""
+    unknown = [tier for tier in tiers if tier not in TIERS]
+    if unknown or not tiers:
+        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
+
+
 def make_plan(
     found: Duplicates, collection: str, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
 ) -> Plan:
@@ -74,9 +81,7 @@ def make_plan(
     `largest` keeps the most pixels, then the most bytes; `oldest` the earliest time of modification. Raises
     `LookalikeError` for a tier that is not known.
     """
-    unknown = [tier for tier in tiers if tier not in TIERS]
-    if unknown or not tiers:
-        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
+    check_tiers(tiers)
     pairs = [pair for pair in found.pairs if pair.tier in tiers]
     movable = [local_path(item["uri"]) is not None for item in found.items]
     doubled = {row for pair in pairs for row in pair.rows}

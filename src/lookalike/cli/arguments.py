@@ -12,7 +12,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--collection", metavar="C", help="where the collection is kept (default: SOURCE.lookalike)"
     )
-    parser.add_argument("--model", help="efficientnet-lite0 (default), pixels or colors")
+    parser.add_argument("--model", help="efficientnet-lite0 (default), pixels, colors or sift")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument("--threads", type=positive, metavar="N", help="(default: one a core)")

@@ -15,6 +15,7 @@ from lookalike.builder import Report, build
 from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
 from lookalike.evaluation.evaluation import Evaluation, evaluate
+from lookalike.models import load_model
 
 Progress = Callable[[int, int], None]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]
@@ -63,6 +64,8 @@ def compare(
     """
     if len(set(models)) < len(models) or not models:
         raise LookalikeError("give each model once, such as: --models pixels,efficientnet-lite0")
+    for model in models:
+        load_model(model)  # one that is not there is told before the others have worked
     contenders = []
     for model in models:
         with progress(f"embedding, {model}") as on_progress:

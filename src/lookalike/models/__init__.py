@@ -21,6 +21,7 @@ _BUILT_IN = {
     "efficientnet-lite0": "lookalike.models.efficientnet",
     "pixels": "lookalike.models.pixels",
     "colors": "lookalike.models.colors",
+    "sift": "lookalike.models.sift",
 }
 
 

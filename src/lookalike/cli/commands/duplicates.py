@@ -57,13 +57,14 @@ def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lookalike.analysis.duplicates import find_duplicates
-    from lookalike.analysis.plan import make_plan, write_plan
+    from lookalike.analysis.plan import check_tiers, make_plan, write_plan
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
-    collection = open_collection(options.collection)
     tiers = [tier.strip() for tier in options.tiers.split(",")]
+    check_tiers(tiers)
+    collection = open_collection(options.collection)
     with Progress("comparing") as progress:
         found = find_duplicates(collection, edits="edit" in tiers, on_progress=progress)
     plan = make_plan(found, str(options.collection), keep=options.keep, tiers=tiers)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SUMMARY = "measure how good the vectors are, by labels: are the nearest items of the same class?"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
-    "  lookalike evaluate photos/ --label folder --models pixels,efficientnet-lite0 --report report.html"
+    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
 )
 
 
