@@ -186,6 +186,23 @@ def test_an_unknown_word_is_explained_at_the_field(worded: Page, errors: list[st
     assert "400" in errors.pop()
 
 
+def test_a_word_that_is_spelled_alike_is_one_click_away(worded: Page, errors: list[str]) -> None:
+    field = worded.get_by_role("textbox", name="Search by words")
+    field.fill("-daisyy")
+    field.press("Enter")
+    worded.locator("#words-error").get_by_role("button", name="daisy").click()
+    expect(worded.locator(".chip.less")).to_have_count(1)
+    assert "400" in errors.pop()
+
+
+def test_an_address_with_an_unknown_word_offers_the_nearest(worded: Page, errors: list[str]) -> None:
+    worded.evaluate("location.hash += '&q=text:daisyy'")
+    worded.reload()
+    worded.get_by_role("link", name="daisy", exact=True).click()
+    expect(worded.locator(".chip")).to_have_count(1)
+    errors.clear()
+
+
 def test_another_collection_is_chosen_and_has_its_own_abilities(worded: Page) -> None:
     worded.get_by_label("Collection").select_option("photos")
     see(worded, "42 pictures")
