@@ -176,6 +176,25 @@ def test_words_search_where_the_model_knows_them(worded: Page) -> None:
     expect(worded.locator(".chip")).to_have_count(1)
 
 
+def test_the_error_of_a_condition_is_in_sight_in_a_low_window(page: Page, errors: list[str]) -> None:
+    page.set_viewport_size({"width": 1100, "height": 420})
+    page.keyboard.press("f")
+    page.get_by_text("Condition in SQL").click()
+    page.get_by_label("Pictures where").fill("label = 'sea' AND")
+    page.get_by_label("Pictures where").press("Enter")
+    expect(page.locator("#where-error")).to_be_in_viewport(ratio=1)
+    assert "400" in errors.pop()
+
+
+def test_the_part_of_a_search_that_was_added_last_is_in_sight(worded: Page) -> None:
+    worded.set_viewport_size({"width": 390, "height": 700})
+    for count, word in enumerate(("daisy", "broccoli", "-butterfly"), start=1):
+        worded.get_by_role("textbox", name="Search by words").fill(word)
+        worded.keyboard.press("Enter")
+        expect(worded.locator(".chip")).to_have_count(count)
+    expect(worded.locator(".chip").last).to_be_in_viewport(ratio=0.9)
+
+
 def test_an_unknown_word_is_explained_at_the_field(worded: Page, errors: list[str]) -> None:
     field = worded.get_by_role("textbox", name="Search by words")
     field.fill("daisi")

@@ -169,6 +169,7 @@ export function createFacets(host, { onChange, onError }) {
       /** @type {HTMLDetailsElement} */ (find("sql")).open = true;
       refuse(text);
       field.focus();
+      find("where-form").scrollIntoView({ block: "nearest" });
     },
     /** The collection has changed. */
     forget: () => (loaded = ""),
