@@ -176,6 +176,25 @@ def test_words_search_where_the_model_knows_them(worded: Page) -> None:
     expect(worded.locator(".chip")).to_have_count(1)
 
 
+def test_the_error_of_a_condition_is_in_sight_in_a_low_window(page: Page, errors: list[str]) -> None:
+    page.set_viewport_size({"width": 1100, "height": 420})
+    page.keyboard.press("f")
+    page.get_by_text("Condition in SQL").click()
+    page.get_by_label("Pictures where").fill("label = 'sea' AND")
+    page.get_by_label("Pictures where").press("Enter")
+    expect(page.locator("#where-error")).to_be_in_viewport(ratio=1)
+    assert "400" in errors.pop()
+
+
+def test_the_part_of_a_search_that_was_added_last_is_in_sight(worded: Page) -> None:
+    worded.set_viewport_size({"width": 390, "height": 700})
+    for count, word in enumerate(("daisy", "broccoli", "-butterfly"), start=1):
+        worded.get_by_role("textbox", name="Search by words").fill(word)
+        worded.keyboard.press("Enter")
+        expect(worded.locator(".chip")).to_have_count(count)
+    expect(worded.locator(".chip").last).to_be_in_viewport(ratio=0.9)
+
+
 def test_an_unknown_word_is_explained_at_the_field(worded: Page, errors: list[str]) -> None:
     field = worded.get_by_role("textbox", name="Search by words")
     field.fill("daisi")
@@ -184,6 +203,23 @@ def test_an_unknown_word_is_explained_at_the_field(worded: Page, errors: list[st
     assert field.input_value() == "daisi"
     see(worded, "9 pictures")
     assert "400" in errors.pop()
+
+
+def test_a_word_that_is_spelled_alike_is_one_click_away(worded: Page, errors: list[str]) -> None:
+    field = worded.get_by_role("textbox", name="Search by words")
+    field.fill("-daisyy")
+    field.press("Enter")
+    worded.locator("#words-error").get_by_role("button", name="daisy").click()
+    expect(worded.locator(".chip.less")).to_have_count(1)
+    assert "400" in errors.pop()
+
+
+def test_an_address_with_an_unknown_word_offers_the_nearest(worded: Page, errors: list[str]) -> None:
+    worded.evaluate("location.hash += '&q=text:daisyy'")
+    worded.reload()
+    worded.get_by_role("link", name="daisy", exact=True).click()
+    expect(worded.locator(".chip")).to_have_count(1)
+    errors.clear()
 
 
 def test_another_collection_is_chosen_and_has_its_own_abilities(worded: Page) -> None:

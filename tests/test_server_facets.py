@@ -48,6 +48,11 @@ def test_a_number_that_never_changes_has_one_bin(client: httpx.Client) -> None:
     assert (width["bins"], width["min"], width["max"]) == ([42], 64, 64)
 
 
+def test_a_column_without_numbers_has_neither_bins_nor_ends(client: httpx.Client) -> None:
+    price = facet(client, "price", where="price IS NULL")
+    assert price == {"name": "price", "type": "number", "min": None, "max": None, "bins": [], "edges": []}
+
+
 def test_facets_are_of_the_rows_for_which_a_condition_holds(client: httpx.Client) -> None:
     where = "price BETWEEN 20 AND 29"
     assert client.get("priced/facets", params={"where": where}).json()["total"] == 10

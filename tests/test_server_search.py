@@ -61,6 +61,7 @@ def test_a_sum_of_terms_finds_what_python_finds(
 def test_a_condition_is_held_by_all_hits(client: httpx.Client, collection: lookalike.Collection) -> None:
     where = "label <> 'sea' AND width > 60"
     answer = search(client, query=[{"id": SEA}], k=9, where=where)
+    assert (answer["total"], answer["matching"]) == (42, 28)
     assert found(answer["hits"]) == expected(collection.search(Id(SEA), 9, where=where, include_query=True))
 
 
@@ -92,9 +93,20 @@ def test_hits_have_the_confidence_that_python_gives(
     confidences = [hit["confidence"] for hit in answer["hits"]]
     results = collection.search(Id(SEA), k=42, include_query=True)
     assert confidences == pytest.approx([hit.confidence for hit in results], abs=1e-4)
-    assert answer["chance"] is False
     sure = search(client, query=[{"id": SEA}], k=42, min_confidence=0.5)["hits"]
     assert len(sure) == sum(confidence >= 0.5 for confidence in confidences) < 42
+
+
+@pytest.mark.parametrize("include", [True, False])
+def test_an_item_does_not_vouch_for_itself(tmp_path: Path, include: bool) -> None:
+    alike = 1 + np.random.default_rng(0).normal(scale=0.2, size=(50, 64)).astype(np.float32)
+    alone = np.tile(np.float32([1, -1]), 32)
+    ids = ["alone", *map(str, range(50))]
+    made = lookalike.from_vectors(tmp_path / "made.lookalike", np.stack([alone, *alike]), ids)
+    with running(made) as url, httpx.Client(base_url=f"{url}api/made/") as client:
+        answer = client.post("search", json={"id": "alone", "include_query": include}).json()
+    assert [hit["id"] for hit in answer["hits"] if hit["confidence"] > 0.5] == ["alone"] * include
+    assert answer["chance"] is True
 
 
 def test_a_box_of_an_item_is_cut_from_its_original(client: httpx.Client, photos: Path) -> None:
@@ -153,7 +165,9 @@ def test_words_are_embedded_by_a_model_that_knows_them(tmp_path: Path) -> None:
         hits = client.post("known/search", json={"query": [{"text": "daisy"}]}).json()["hits"]
         assert [hit["id"] for hit in hits] == ["red.png"]
         answer = client.post("known/search", json={"query": [{"text": "qwertz"}]})
-    assert problem(answer) == (400, "bad-parameter", "the model has no word 'qwertz'")
+        near = client.post("known/search", json={"query": [{"text": "daisyy"}]}).json()["nearest"]
+    assert problem(answer) == (400, "unknown-word", "the model has no word 'qwertz'")
+    assert "daisy" in near
 
 
 def test_a_picture_that_is_uploaded_as_a_data_url_is_read(client: httpx.Client, photos: Path) -> None:

@@ -70,6 +70,14 @@ class QueryError(LookalikeError):
     """A query is no picture, names an unknown id, or asks for an impossible number of results."""
 
 
+class UnknownWordError(QueryError):
+    """A model has no such word; `nearest` are the words that are spelled most like it."""
+
+    def __init__(self, message: str, hint: str, nearest: Sequence[str]) -> None:
+        super().__init__(message, hint)
+        self.nearest = list(nearest)
+
+
 class UnknownIdError(QueryError):
     """A collection has no item of that id; `nearest` are the ids that are spelled most like it."""
 

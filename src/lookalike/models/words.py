@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import QueryError
+from lookalike.errors import QueryError, UnknownWordError
 
 Floats = NDArray[np.float32]
 
@@ -96,8 +96,8 @@ def vocabulary() -> Vocabulary:
 def text_vector(text: str) -> Floats:
     """The unit vector float32 (1280,) of words that the network knows; several are averaged.
 
-    The longest names are found first, and words like "of" or "picture" are passed over. Raises `QueryError`
-    with the nearest known words where one is unknown.
+    The longest names are found first, and words like "of" or "picture" are passed over. Raises
+    `UnknownWordError` where one is unknown, `QueryError` where there are none or too many.
     """
     found = list(_names_in(text))
     if not found:
@@ -184,10 +184,10 @@ def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
         at = end
 
 
-def _unknown(word: str) -> QueryError:
+def _unknown(word: str) -> UnknownWordError:
     near = get_close_matches(word, vocabulary().terms, n=3, cutoff=0.6)
     hint = f"near it are: {', '.join(near)}" if near else "it knows a thousand kinds of things: docs/words.md"
-    return QueryError(f"the model has no word {word!r}", hint)
+    return UnknownWordError(f"the model has no word {word!r}", hint, near)
 
 
 def _spelling(name: str) -> str:

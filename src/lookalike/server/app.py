@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from lookalike.server.metrics import Measured, Metrics, metrics
 from lookalike.server.openapi import openapi
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
+from lookalike.server.warming import warm_up
 
 WEB_FOLDER = Path(__file__).parent / "web"
 
@@ -72,6 +75,7 @@ def create_app(collections: Sequence[Collection], access: Access | None = None) 
         ],
         middleware=[Middleware(Measured, figures), Middleware(Guard, access=access or Access())],
         exception_handlers=HANDLERS,
+        lifespan=_warmed,
     )
     app.router.redirect_slashes = False
     app.state.collections = live_collections(collections)
@@ -79,6 +83,12 @@ def create_app(collections: Sequence[Collection], access: Access | None = None) 
     app.state.metrics = figures
     app.state.slots = asyncio.Semaphore(os.cpu_count() or 1)
     return app
+
+
+@asynccontextmanager
+async def _warmed(app: Starlette) -> AsyncIterator[None]:
+    threading.Thread(target=warm_up, args=(app.state.collections.values(),), daemon=True).start()
+    yield
 
 
 async def health(request: Request) -> Response:

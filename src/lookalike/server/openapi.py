@@ -141,6 +141,7 @@ def _schemas() -> Schema:
     edges = {"min": _or_null(NUMBER), "max": _or_null(NUMBER), "edges": _list(NUMBER)}
     spread = {**edges, "bins": _list(COUNT)}
     name = {"name": TEXT}
+    counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
     return {
         "Problem": _object(
             {
@@ -181,10 +182,9 @@ def _schemas() -> Schema:
         },
         "Hits": _object({"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}),
         "Answer": _object(
-            {"query": {"type": "object"}, "took_ms": NUMBER, "total": COUNT, "hits": _list(_ref("Hit")),
-             "chance": {"type": "boolean"}}
+            {"query": {"type": "object"}, **counts, "hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}
         ),
-        "Answers": _object({"took_ms": NUMBER, "total": COUNT, "results": _list(_ref("Hits"))}),
+        "Answers": _object({**counts, "results": _list(_ref("Hits"))}),
         "Embed": {"oneOf": [_closed({"image": BASE64}, {"box": _or_null(box)}), _closed({"text": words})]},
         "Embedding": _object(
             {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,

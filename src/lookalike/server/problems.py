@@ -18,6 +18,7 @@ from lookalike.errors import (
     ModelError,
     QueryError,
     UnknownIdError,
+    UnknownWordError,
 )
 
 # kind -> status, title; the kind ends the URI by which a program tells one problem from another.
@@ -25,6 +26,7 @@ KINDS = {
     "unknown-path": (404, "There is nothing at this address"),
     "unknown-collection": (404, "There is no such collection"),
     "unknown-item": (404, "There is no such item"),
+    "unknown-word": (400, "The model does not know that word"),
     "no-original": (404, "The original of this item cannot be had"),
     "wrong-method": (405, "This address does not take this method"),
     "unauthorized": (401, "This server wants a token"),
@@ -78,6 +80,8 @@ async def on_lookalike_error(request: Request, error: Exception) -> Response:
             problem = Problem("not-a-picture", error.message)
         case UnknownIdError():
             problem = Problem("unknown-item", error.message, **extra, nearest=error.nearest)
+        case UnknownWordError():
+            problem = Problem("unknown-word", error.message, **extra, nearest=error.nearest)
         case QueryError():
             problem = Problem("bad-parameter", error.message, **extra)
         case ModelError():

@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            lifespan="off",
+            lifespan="on",
             ws="none",
             log_config=None,
             log_level="warning",

@@ -83,34 +83,38 @@ def _checked_type(request: Request) -> str:
 
 def _search(state: State, wanted: Search, metrics: Metrics) -> Response:
     started = time.perf_counter()
-    found = find(state, wanted, metrics)
+    count = len(matching(state, wanted.where))  # a condition that cannot be is a problem of its own
+    found = _find(state, wanted, metrics)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
-    answer: dict[str, Any] = {"took_ms": took_ms, "total": len(state.items)}
+    answer: dict[str, Any] = {"took_ms": took_ms, "total": len(state.items), "matching": count}
     if wanted.batch:
         return as_json({**answer, "results": found})
     return as_json({"query": _described(state, wanted.queries[0]), **answer, **found[0]})
 
 
-def find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]:
+def _find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
     directions = [sum_direction(state, query, metrics) for query in wanted.queries]
-    hidden = [set() if wanted.include_query else _rows_in(state, query) for query in wanted.queries]
-    most = wanted.k + max(map(len, hidden))
-    matching(state, wanted.where)  # a condition that cannot be is a problem of its own
+    asked = [_rows_in(state, query) for query in wanted.queries]
+    most = wanted.k if wanted.include_query else wanted.k + max(map(len, asked))
     with metrics.step("search"):
         nearest = state.nearest([one.vector for one in directions], most, wanted.where)
     with metrics.step("metadata"):
         return [
             _hits(state, direction, found, own, wanted)
-            for direction, found, own in zip(directions, nearest, hidden, strict=True)
+            for direction, found, own in zip(directions, nearest, asked, strict=True)
         ]
 
 
 def _hits(
-    state: State, direction: Direction, found: tuple[Rows, Floats], hidden: set[int], wanted: Search
+    state: State, direction: Direction, found: tuple[Rows, Floats], asked: set[int], wanted: Search
 ) -> dict[str, Any]:
-    """What was found, without the hidden rows; `chance` says that the best is no better than chance."""
+    """What was found, without the rows asked for unless they are wanted too.
+
+    `chance` says that the best of the others is no better than chance.
+    """
     rows, scores = found
+    hidden = set() if wanted.include_query else asked
     kept = [place for place, row in enumerate(rows.tolist()) if row not in hidden][: wanted.k]
     shown = cards(state, rows[kept], ["tags"])
     confidences: list[float | None] = [None] * len(kept)
@@ -124,7 +128,8 @@ def _hits(
         for one, score, confidence in zip(shown, scores[kept].tolist(), confidences, strict=True)
         if confidence is None or confidence >= wanted.min_confidence
     ]
-    best = hits[0]["confidence"] if hits else None
+    others = (one for row, one in zip(rows[kept].tolist(), confidences, strict=True) if row not in asked)
+    best = next(others, None)
     return {"hits": hits, "chance": best is not None and best < 0.5}
 
 

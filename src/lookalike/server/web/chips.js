@@ -111,7 +111,10 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
       shown = terms;
       row.replaceChildren(...terms.map(createChip));
       row.hidden = !terms.length;
-      if (focused < 0) return;
+      if (focused < 0) {
+        row.scrollLeft = row.scrollWidth; // what was added last
+        return;
+      }
       const next = row.children[Math.min(focused, terms.length - 1)]?.querySelector("button");
       (next ?? find("words")).focus();
     },

@@ -21,14 +21,17 @@
  *
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
- * @typedef {{took_ms: number, total: number, hits: Card[], chance?: boolean | null}} Answer
- * `total` counts the items of the collection.
+ * @typedef {{took_ms: number, total: number, matching: number, hits: Card[], chance: boolean}} Answer
+ * `total` counts the items of the collection, `matching` those that meet the filters. `chance`: no hit but
+ * what was asked for is better than chance.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values
  * @typedef {{name: string, type: "number", min: number, max: number, bins: number[],
  *   edges: number[]}} Histogram
- * @typedef {{total: number, columns: (Values | Histogram)[]}} Facets
+ * @typedef {{name: string, type: "number", min: null, max: null, bins: never[], edges: never[]}} Blank
+ * A column of numbers in which there is none.
+ * @typedef {{total: number, columns: (Values | Histogram | Blank)[]}} Facets
  *
  * @typedef {{vector_int8: string, model: string, dim: number,
  *   tags?: {tag: string, probability: number}[]}} Embedding

@@ -83,9 +83,7 @@ export function createFacets(host, { onChange, onError }) {
           "section",
           { className: "facet" },
           element("h3", { textContent: titleOf(column.name) }),
-          column.type === "number"
-            ? createRange(column, state.filters, (filters) => onChange({ filters }))
-            : createValues(column, state),
+          createChoice(column, state),
         ),
       );
     list.replaceChildren(...sections);
@@ -93,6 +91,13 @@ export function createFacets(host, { onChange, onError }) {
       list.append(element("p", { className: "quiet", textContent: "Nothing to filter by here." }));
     if (name)
       /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(name)}"]`))?.focus();
+  }
+
+  /** @param {Facets["columns"][number]} column @param {State} state */
+  function createChoice(column, state) {
+    if (column.type !== "number") return createValues(column, state);
+    if (column.min === null) return element("p", { className: "quiet", textContent: "No numbers here." });
+    return createRange(column, state.filters, (filters) => onChange({ filters }));
   }
 
   /** @param {Values} column @param {State} state */
@@ -164,6 +169,7 @@ export function createFacets(host, { onChange, onError }) {
       /** @type {HTMLDetailsElement} */ (find("sql")).open = true;
       refuse(text);
       field.focus();
+      find("where-form").scrollIntoView({ block: "nearest" });
     },
     /** The collection has changed. */
     forget: () => (loaded = ""),
@@ -195,7 +201,7 @@ function rank({ name, type }) {
 /** @param {Facets["columns"][number]} column @param {Filter[]} filters */
 function isUseful(column, filters) {
   if (filters.some((filter) => filter.column === column.name)) return true;
-  if (column.type === "number") return column.max > column.min;
+  if (column.type === "number") return column.bins.length > 1;
   const most = Math.max(0, ...column.values.map(({ count }) => count));
   return column.values.length > 0 && (most > 1 || column.distinct <= NAMES);
 }

@@ -38,22 +38,18 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
       if (grid.isBlank()) showInstead(title, `${detail} Trying again…`, [{ ...tryAgain, text: "Try now" }]);
       else messages.over(`${title}. Trying again…`, { ...tryAgain, text: "Try now" });
     } else if (UNREADABLE.includes(kind)) {
-      messages.over(
-        kind === "too-large" ? `Too large. ${detail}` : `Not a picture that can be read. ${detail}`,
-      );
+      messages.over(kind === "too-large" ? `Too large. ${detail}` : detail || title);
     } else if (kind === "unknown-word" || isWords(shown, next)) {
-      words.refuse(detail || title, nearest);
-      if (grid.isBlank()) showInstead("These words are not known", detail, [all]);
+      if (!grid.isBlank()) return words.refuse(detail || title, nearest);
+      const others = nearest.map((text) => linkTo(start, { kind: "text", text, weight: 1 }, text));
+      showInstead("These words are not known", detail, [...others, all]);
     } else if (kind === "bad-condition" || (next.where && next.where !== shown.where)) {
       facets.refuse(next.where, detail || title);
       if (grid.isBlank()) showInstead("The condition cannot be read", detail, [all]);
     } else if (kind === "unknown-item" && next === shown) {
       messages.over("This picture is not in the collection");
     } else if (kind === "unknown-item") {
-      const others = nearest.map((id) => {
-        const state = { ...start, terms: [{ kind: /** @type {const} */ ("id"), id, weight: 1 }] };
-        return { text: id, href: addressOf(state), act: () => go(state) };
-      });
+      const others = nearest.map((id) => linkTo(start, { kind: "id", id, weight: 1 }, id));
       const text = others.length ? "Perhaps it was one of these." : "It may have been removed.";
       showInstead("This picture is not in the collection", text, [...others, all]);
     } else if (kind === "unknown-collection") {
@@ -65,6 +61,12 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
       messages.over(`${title}. ${detail}`.trim(), tryAgain);
     }
   };
+
+  /** @param {State} start @param {import("./terms.js").Term} term @param {string} text */
+  function linkTo(start, term, text) {
+    const state = { ...start, terms: [term] };
+    return { text, href: addressOf(state), act: () => go(state) };
+  }
 
   /** @param {string} title @param {string} text @param {import("./messages.js").Action[]} actions */
   function showInstead(title, text, actions) {

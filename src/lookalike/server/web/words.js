@@ -48,7 +48,7 @@ export function createWords({ onTerm, onBack }) {
           {
             text: word,
             act: () => {
-              field.value = word;
+              field.value = /^\s*-/.test(field.value) ? `-${word}` : word;
               submit();
             },
           },

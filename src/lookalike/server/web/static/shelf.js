@@ -114,8 +114,10 @@ export class Shelf {
         return { ...(await this.card(row)), score, confidence };
       }),
     );
-    const best = hits[0]?.confidence ?? null;
-    return { took_ms, total: among ? among.length : count, hits, chance: best !== null && best < 0.5 };
+    const asked = new Set(terms.map((term) => ("id" in term ? term.id : null)));
+    const best = hits.find(({ id }) => !asked.has(id))?.confidence ?? null;
+    const matching = among ? among.length : count;
+    return { took_ms, total: count, matching, hits, chance: best !== null && best < 0.5 };
   }
 
   /** The unit vector of a weighted sum, and the length that it had. @param {Term[]} terms @param {VectorSet} vectors */
