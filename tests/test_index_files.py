@@ -9,6 +9,7 @@ import sys
 import faiss
 import numpy as np
 import pytest
+from conftest import command
 from indexes import COUNT, clouds, copy_of, index_path, write_part
 
 from lookalike.collection import Collection
@@ -181,6 +182,7 @@ def test_verifying_names_the_file_with_a_flipped_byte(indexed, tmp_path):
         f"{path}: the checksum does not match, the file is damaged; "
         f"build it again with: lookalike index {collection.path}"
     )
+    assert str(problem) in command("verify", collection.path).stdout
     path.unlink()
     assert "missing" in next(index_problems(collection))
 

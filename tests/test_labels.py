@@ -338,6 +338,7 @@ class TwoOfOneName:
     """A source that names two samples alike."""
 
     uri = "test://"
+    scope = ("test://",)
 
     def samples(self) -> Iterator[Sample | Failure]:
         for number in (1, 2):

@@ -139,6 +139,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("tqdm", {"cli"}),
         ("starlette", {"server"}),
         ("uvicorn", {"server"}),
+        ("prometheus_client", {"server"}),
     ],
 )
 def test_a_library_with_one_use_is_imported_in_one_place(library, only):

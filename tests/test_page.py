@@ -139,7 +139,7 @@ def test_a_chip_has_more_or_less_and_a_weight(page: Page) -> None:
     page.get_by_role("button", name="More like brick: change").click()
     slider = page.get_by_role("slider", name="How much")
     slider.fill("2")
-    expect(page.locator(".weight")).to_have_text("×2")
+    expect(page.locator(".weight")).to_have_text("\N{MULTIPLICATION SIGN}2")
     page.locator("#editor").get_by_role("button", name="Less like this").click()
     expect(page.locator(".chip.less")).to_have_count(1)
     assert fragment(page) == "c=photos&q=-2*id:brick/brick-000.jpg"
@@ -244,13 +244,11 @@ def test_a_weak_answer_looks_weak(page: Page, is_chance: bool) -> None:
     def weaken(route: Any) -> None:
         answer = route.fetch().json()
         for number, hit in enumerate(answer["hits"]):
-            hit["confidence"] = 0.1 if is_chance or number > 1 else 0.95
+            hit["confidence"] = 0.01 if is_chance or number > 1 else 0.95
         route.fulfill(json={**answer, "chance": is_chance})
 
     page.route("**/search", weaken)
     open_item(page)
-    assert page.get_by_text("Nothing here really looks like that").is_visible() == is_chance
+    assert page.get_by_text("Nothing else here really looks like that").is_visible() == is_chance
     assert page.locator(".tile.weak").count() == (42 if is_chance else 40)
     expect(page.locator(".tile.weak.ready img").last).to_have_css("opacity", "0.5")
-    if not is_chance:
-        expect(page.locator("#status")).to_contain_text("2 look alike, of 42 pictures")

@@ -110,7 +110,7 @@ def test_details_show_the_original_what_is_known_and_what_is_alike(page: Page, p
     expect(details.locator(".stage img")).to_have_attribute("src", re.compile("/images/sea%2Fsea-002.png"))
     facts = details.locator(".facts").inner_text()
     assert "sea/sea-002.png" in facts
-    assert "64 × 48" in facts
+    assert "64 \N{MULTIPLICATION SIGN} 48" in facts
     expect(details.locator(".neighbours img")).to_have_count(12)
     assert fragment(page) == "c=photos&item=sea/sea-002.png"
     details.get_by_role("button", name="Close the details").click()

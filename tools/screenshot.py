@@ -1,56 +1,76 @@
-"""Take the README's picture of the page: `pip install '.[test]'; python tools/screenshot.py docs/page.jpg`.
+"""Take the README's pictures of the page: `pip install '.[test]'; python tools/screenshot.py docs`.
 
+Writes page.jpg (a search by a picture) and page-details.jpg (one of its hits, in the dark).
 Needs Chromium (Debian: apt-get install chromium).
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import lookalike
 from lookalike.drawing import write_flowers
 from lookalike.server import serve
 
+SEARCH = "#c=flowers&q=id:poppy/poppy-002.jpg"
+LIMIT_BYTES = 200_000
 
-def main(target: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        images = Path(folder) / "flowers"
+
+def main(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        images = Path(work) / "flowers"
         write_flowers(images, count=300)
-        collection = lookalike.build(images, Path(folder) / "flowers.lookalike", label="folder")
-        ready = threading.Event()
-        urls: list[str] = []
+        collection = lookalike.build(images, Path(work) / "flowers.lookalike", label="folder")
+        url = _serve(collection)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"),
+                args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
+            )
+            page = browser.new_page(viewport={"width": 1200, "height": 640})
+            _shoot(page, url + SEARCH, folder / "page.jpg")
+            page = browser.new_page(viewport={"width": 1200, "height": 860}, color_scheme="dark")
+            page.goto(url + SEARCH)
+            page.wait_for_selector(".tile.ready")
+            hit = page.locator(".tile").nth(3).get_attribute("data-id")
+            _shoot(page, f"{url}{SEARCH}&item={hit}", folder / "page-details.jpg")
+            browser.close()
 
-        def on_ready(url: str) -> None:
-            urls.append(url)
-            ready.set()
 
-        threading.Thread(
-            target=serve,
-            args=(collection,),
-            kwargs={"open_browser": False, "on_ready": on_ready},
-            daemon=True,
-        ).start()
-        ready.wait(30)
-        _shoot(f"{urls[0]}?id=poppy/poppy-002.jpg", target)
+def _serve(collection: lookalike.Collection) -> str:
+    """Serve a collection until the program ends; the address of the page."""
+    ready = threading.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    options = {"open_browser": False, "on_ready": on_ready}
+    threading.Thread(target=serve, args=([collection],), kwargs=options, daemon=True).start()
+    ready.wait(30)
+    return urls[0]
 
 
-def _shoot(url: str, target: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-        )
-        page = browser.new_page(viewport={"width": 1200, "height": 640})
-        page.goto(url, wait_until="networkidle")
-        page.screenshot(path=target, type="jpeg", quality=80)
-        browser.close()
+def _shoot(page: Any, url: str, target: Path) -> None:
+    """A picture of the page at an address as JPEG, of the best quality that fits."""
+    page.goto(url, wait_until="networkidle")
+    page.wait_for_timeout(500)
+    image = Image.open(io.BytesIO(page.screenshot(type="png"))).convert("RGB")
+    for quality in (88, 82, 76, 70, 60):
+        image.save(target, quality=quality, optimize=True, progressive=True)
+        if target.stat().st_size < LIMIT_BYTES:
+            return
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,12 +34,12 @@ class Derived:
 
 
 def write_derived(
-    collection: Collection, name: str, made: Derived, *, fingerprint: str, command: str
+    collection: Collection, name: str, made: Derived, *, fingerprint: str, command: Sequence[str]
 ) -> None:
     """Keep a table that was made from the state `fingerprint`, in place of the one that is there.
 
-    `command` makes it again. The table is written before the JSON that vouches for it. Raises
-    `CollectionError` where the collection has changed since.
+    `command`, a list of words, makes it again. The table is written before the JSON that vouches for it.
+    Raises `CollectionError` where the collection has changed since.
     """
     buffer = io.BytesIO()
     pq.write_table(made.rows, buffer, compression="zstd", write_page_checksum=True)
@@ -47,14 +48,14 @@ def write_derived(
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "fingerprint": fingerprint,
-        "command": command,
+        "command": shlex.join(command),
         "sha256": hashlib.sha256(data).hexdigest(),
         **made.facts,
     }
     with writing(collection.path):
         if collection.fingerprint() != fingerprint:
             raise CollectionError(
-                f"{collection.path} was changed while it was read", f"run it again: {command}"
+                f"{collection.path} was changed while it was read", f"run it again: {shlex.join(command)}"
             )
         table_path, facts_path = _paths(collection, name)
         write_bytes(table_path, data)

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bytes, counted, fileOf, milliseconds, nameOf, number, strengthOf, titleOf } from "../../src/lookalike/server/web/format.js";
+import {
+  bytes,
+  counted,
+  fileOf,
+  milliseconds,
+  nameOf,
+  number,
+  sentence,
+  strengthOf,
+  titleOf,
+} from "../../src/lookalike/server/web/format.js";
 
 test("an item is called by its label, else by its file", () => {
   assert.equal(nameOf({ id: "a/b.jpg", label: "rose" }), "rose");
@@ -25,6 +35,21 @@ test("a column's name becomes a title", () => {
 });
 
 test("a confidence is strong, fair or weak, or not known", () => {
-  assert.deepEqual([1, 0.9, 0.7, 0.49, 0].map(strengthOf), ["strong", "strong", "fair", "weak", "weak"]);
+  assert.deepEqual([1, 0.5, 0.49, 0.05, 0.04, 0].map(strengthOf), [
+    "strong",
+    "strong",
+    "fair",
+    "fair",
+    "weak",
+    "weak",
+  ]);
   assert.deepEqual([null, undefined].map(strengthOf), [null, null]);
+});
+
+test("a message becomes a sentence", () => {
+  assert.deepEqual(["the model has no word 'x'", "Gone.", ""].map(sentence), [
+    "The model has no word 'x'.",
+    "Gone.",
+    "",
+  ]);
 });

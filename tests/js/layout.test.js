@@ -57,7 +57,10 @@ test("no other way to cut has heights closer to the wanted one", () => {
 test("the last row of a ragged end is not blown up", () => {
   const [row] = justify([1, 1], { ...WANTED, ragged: true });
   assert.equal(row.height, 200);
-  assert.deepEqual(placesOf([1, 1], row, 10), [{ left: 0, width: 200 }, { left: 210, width: 200 }]);
+  assert.deepEqual(placesOf([1, 1], row, 10), [
+    { left: 0, width: 200 },
+    { left: 210, width: 200 },
+  ]);
 });
 
 test("a lone picture in a full row is at most twice the wanted height", () => {

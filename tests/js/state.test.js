@@ -42,7 +42,8 @@ test("an address of a search by an item can be read", () => {
 });
 
 test("what cannot be understood in an address is left out", () => {
-  const hash = "#q=&q=rose&q=0*id:a&q=id:&q=x*id:b&f=&f=drop:label:x&f=is::x&f=between:width:a:b&f=is:label&z=1";
+  const hash =
+    "#q=&q=rose&q=0*id:a&q=id:&q=x*id:b&f=&f=drop:label:x&f=is::x&f=between:width:a:b&f=is:label&z=1";
   assert.deepEqual(stateOf(hash), START);
 });
 

@@ -69,13 +69,15 @@ def cluster(
     Raises `LookalikeError` for a k that cannot be, and where all images are equal.
     """
     pile = Pile.of(collection, ("id", "tags"))
+    size = max(5, round(len(pile) ** 0.5 / 3)) if min_size is None else min_size
     if method == "hdbscan":
-        found, reason = _dense(pile, min_size or max(5, round(len(pile) ** 0.5 / 3)), seed)
+        found, reason = _dense(pile, size)
     else:
         count, reason = _number(pile, k, seed)
         found = _grouped(pile, count, seed)
     result = _described(pile, found, method, seed, reason)
-    command = f"lookalike cluster {collection.path} --method {method} --k {k} --seed {seed}"
+    command = ["lookalike", "cluster", str(collection.path), "--seed", str(seed), "--method", method]
+    command += ["--k", str(k)] if method == "kmeans" else ["--min-size", str(size)]
     write_derived(
         collection, NAME, _derived(pile, found, result), fingerprint=pile.fingerprint, command=command
     )
@@ -139,7 +141,7 @@ def _in_order_of_size(found: KMeans) -> KMeans:
     return KMeans(found.centres[order], new[found.labels], found.scores)
 
 
-def _dense(pile: Pile, min_size: int, seed: int) -> tuple[KMeans, str]:
+def _dense(pile: Pile, min_size: int) -> tuple[KMeans, str]:
     """HDBSCAN (Campello, Moulavi & Sander 2013) on the first principal components."""
     try:
         from sklearn.cluster import HDBSCAN

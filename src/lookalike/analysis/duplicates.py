@@ -59,8 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """All pairs that were found among the `items`, dictionaries of id, uri, sha256, size_bytes, width and so
-    on.
+    """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
 
     `compared` is how many pairs were looked at. `fingerprint` names the state of the collection.
     """

@@ -58,7 +58,7 @@ def make_map(collection: Collection, method: Method = "pca", *, seed: int = 0) -
         }
     )
     facts = {"method": method, "seed": seed}
-    command = f"lookalike map {collection.path} --method {method} --seed {seed}"
+    command = ["lookalike", "map", str(collection.path), "--method", method, "--seed", str(seed)]
     write_derived(collection, NAME, Derived(rows, facts), fingerprint=pile.fingerprint, command=command)
     return placed
 

@@ -129,7 +129,8 @@ def _move(source: Path, to: Path) -> None:
                 raise
             copy = to.with_name(to.name + TEMPORARY_SUFFIX)
             shutil.copy2(source, copy)
-            os.sync()
+            with copy.open("rb") as written:
+                os.fsync(written.fileno())
             copy.rename(to)
             source.unlink()
     except OSError as error:

@@ -99,7 +99,7 @@ def find_outliers(
         ),
         mislabelled=_mislabelled(ids, labels, suggested, share, own)[:most],
     )
-    command = f"lookalike outliers {collection.path} --label {label} -k {k}"
+    command = ["lookalike", "outliers", str(collection.path), "--label", label, "-k", str(k)]
     write_derived(
         collection, NAME, Derived(rows, asdict(result)), fingerprint=pile.fingerprint, command=command
     )

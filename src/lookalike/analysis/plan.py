@@ -56,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to move from the collection at `collection`, of the state `fingerprint`.
+    """What to move: `collection` is the address of the one it was made from, of the state `fingerprint`.
 
     `left_out` images have duplicates, but lie where no file can be moved: in an archive, or on the web.
     """
@@ -72,7 +72,7 @@ class Plan:
 
 
 def make_plan(
-    found: Duplicates, collection: Path, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
+    found: Duplicates, collection: str, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
 ) -> Plan:
     """Which files stay and which could go, by the pairs of these tiers.
 
@@ -87,7 +87,7 @@ def make_plan(
     doubled = {row for pair in pairs for row in pair.rows}
     groups = tuple(_groups(found, [pair for pair in pairs if all(movable[row] for row in pair.rows)], keep))
     left_out = sum(not movable[row] for row in doubled)
-    return Plan(str(collection.resolve()), found.fingerprint, keep, groups, left_out)
+    return Plan(collection, found.fingerprint, keep, groups, left_out)
 
 
 def keep_plan(

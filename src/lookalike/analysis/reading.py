@@ -28,7 +28,7 @@ class Pile:
 
     @staticmethod
     def of(collection: Collection, columns: Sequence[str] = ("id",), least: int = 2) -> Pile:
-        """Read the columns, where the collection has them, and check all vectors to be read later.
+        """Read the columns that the collection has; the vectors are read later, part by part.
 
         Raises `LookalikeError` for fewer than `least` items.
         """

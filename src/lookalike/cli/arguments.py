@@ -55,7 +55,9 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
     parser.add_argument(
-        "--token", metavar="SECRET", help="what clients must send; other machines are let in with it alone"
+        "--token",
+        metavar="SECRET",
+        help="what clients must send; other machines are let in with it alone (or LOOKALIKE_TOKEN)",
     )
     parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
     parser.add_argument(

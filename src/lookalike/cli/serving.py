@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from lookalike.cli.output import say
@@ -21,7 +22,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         collections,
         host=options.host,
         port=options.port,
-        token=options.token,
+        token=options.token or os.environ.get("LOOKALIKE_TOKEN"),
         no_auth=options.no_auth,
         allow_hosts=options.allow_host,
         allow_origins=options.allow_origin,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,8 +26,8 @@ class IndexInfo:
     `why` is what the kind does, `reason` a sentence with the figures; `recall` is the share of the true ten
     nearest that it finds, measured on held-back rows when it was built or refreshed; `latency_ms` the median
     of one query at a time on one core; `bytes` the size of the file; `parts` the number, checksum and rows of
-    each part in it. `wanted`, `min_recall` and
-    `max_memory_bytes` are what was asked for, `trained_rows` how many rows there were then.
+    each part in it. `wanted`, `min_recall` and `max_memory_bytes` are what was asked for, `trained_rows` how
+    many rows there were then.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class IndexInfo:
     max_memory_bytes: int | None
     trained_rows: int
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of rows that are indexed."""
         return sum(int(rows) for _, _, rows in self.parts)

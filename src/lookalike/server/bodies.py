@@ -29,6 +29,15 @@ class Bodies:
         requests together would take too much memory.
         """
         body = bytearray()
+        try:
+            await self._fill(body, request)
+            if not body:
+                raise Problem("empty-body", "send a picture, or JSON with a query")
+            yield bytes(body)
+        finally:
+            self._held_bytes -= len(body)
+
+    async def _fill(self, body: bytearray, request: Request) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
@@ -41,13 +50,8 @@ class Bodies:
                         raise _too_large()
                     if self._held_bytes > MAX_TOGETHER_BYTES:
                         raise Problem("busy", "too many pictures are being sent at once; try again")
-            if not body:
-                raise Problem("empty-body", "send a picture, or JSON with a query")
-            yield bytes(body)
         except TimeoutError:
             raise Problem("too-slow", f"the body has to be here within {TIMEOUT_S:g} s") from None
-        finally:
-            self._held_bytes -= len(body)
 
 
 def content_type(request: Request) -> str:

@@ -24,6 +24,8 @@ DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
 # How long what is under way when Ctrl-C comes may still take.
 _GRACE_S = 2
+# For so long a connection that nobody uses stays open: a person looks at a page before they go on.
+_KEEP_ALIVE_S = 60
 
 
 class ServerError(LookalikeError):
@@ -105,6 +107,7 @@ class _Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         super().__init__(config)
         self._ready = ready

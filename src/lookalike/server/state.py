@@ -44,7 +44,7 @@ _KEPT = 16
 class State:
     """The rows without embedding are `items`; part `i` has those from `starts[i]`, and the tar `tars[i]`.
 
-    `vectors` is float32 (N, D), None where there is an index.
+    `row_of` is the number of the row of each id. `vectors` is float32 (N, D), None where there is an index.
     """
 
     collection: Collection
@@ -72,15 +72,15 @@ class State:
         for table in each(parts, Part.items if index is None else Part.described, path):
             if index is None:
                 blocks.append(matrix(table["embedding"]))
-                table = table.drop_columns(["embedding"])
-            tables.append(table)
+            tables.append(table.drop_columns(["embedding"]) if index is None else table)
         checksums = list(each(parts, Part.checksum, path))
         tars = list(each(parts, Part.thumbnails_path, path))
         if open_collection(path).fingerprint() != fingerprint:
             raise CollectionError(f"{path} changes while it is read", "try again in a moment")
-        items = collection.items()[:0]
         if tables:
             items = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        else:
+            items = collection.items()
         vectors = None
         if index is None:
             nothing = np.empty((0, collection.manifest.model.dim), np.float32)
@@ -99,6 +99,10 @@ class State:
     @cached_property
     def _sha256(self) -> pa.ChunkedArray:
         return self.items["sha256"]
+
+    @cached_property
+    def _all(self) -> Rows:
+        return np.arange(len(self.items))
 
     @cached_property
     def _ranges(self) -> Rows:
@@ -156,7 +160,7 @@ class State:
     def matching(self, where: str | None) -> Rows:
         """The rows for which a condition holds, in order; all of them without one."""
         if where is None:
-            return np.arange(len(self.items))
+            return self._all
         return np.flatnonzero(self.mask(where))
 
     def nearest(

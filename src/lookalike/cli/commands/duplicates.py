@@ -55,7 +55,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
-    from pathlib import Path
 
     from lookalike.analysis.duplicates import find_duplicates
     from lookalike.analysis.plan import keep_plan, make_plan, write_plan
@@ -67,7 +66,7 @@ def _find(options: argparse.Namespace) -> int:
     tiers = [tier.strip() for tier in options.tiers.split(",")]
     with Progress("comparing") as progress:
         found = find_duplicates(collection, edits="edit" in tiers, on_progress=progress)
-    plan = make_plan(found, Path(options.collection), keep=options.keep, tiers=tiers)
+    plan = make_plan(found, str(options.collection), keep=options.keep, tiers=tiers)
     if options.plan:
         write_plan(plan, options.plan)
     keep_plan(collection, found.items, plan, tiers=tiers)

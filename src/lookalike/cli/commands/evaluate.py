@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from lookalike.collection import is_collection, open_collection
+    from lookalike.stores import place
 
-    if is_collection(Path(options.target)):
+    if is_collection(place(options.target)):
         _show(_evaluated(options), open_collection(options.target), options)
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:

@@ -21,17 +21,30 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
    * @returns {Promise<void>} */
   function searchBlob(blob, name, change = { item: "" }) {
     const { collection } = shown();
-    return attempt(() => searchBlob(blob, name, change), async (signal) => {
-      if (!host.capabilities(collection).pictures) {
-        throw new HostError("no-pictures", "Own pictures cannot be searched by", host.capabilities(collection).reason ?? "");
-      }
-      const [{ vector_int8: vector, tags = [] }, preview] = await Promise.all([
-        host.embed(collection, { image: blob, signal }), previewOf(blob),
-      ]);
-      signal.throwIfAborted();
-      keep(vector, blob, name, tags.map(({ tag }) => tag));
-      await go({ ...shown(), ...change, terms: [{ kind: "picture", vector, preview, name, weight: 1 }] });
-    });
+    return attempt(
+      () => searchBlob(blob, name, change),
+      async (signal) => {
+        if (!host.capabilities(collection).pictures) {
+          throw new HostError(
+            "no-pictures",
+            "Own pictures cannot be searched by",
+            host.capabilities(collection).reason ?? "",
+          );
+        }
+        const [{ vector_int8: vector, tags = [] }, preview] = await Promise.all([
+          host.embed(collection, { image: blob, signal }),
+          previewOf(blob),
+        ]);
+        signal.throwIfAborted();
+        keep(
+          vector,
+          blob,
+          name,
+          tags.map(({ tag }) => tag),
+        );
+        await go({ ...shown(), ...change, terms: [{ kind: "picture", vector, preview, name, weight: 1 }] });
+      },
+    );
   }
 
   return {
@@ -63,8 +76,11 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
     /** Go to another collection, with what means the same there. @param {string} name */
     changeCollection(name) {
       const [from, to] = [shown().collection, name].map((one) => collections().find((c) => c.name === one));
-      const terms = shown().terms.filter(({ kind }) =>
-        (kind === "text" && host.capabilities(name).words) || (kind === "picture" && from?.model === to?.model));
+      const terms = shown().terms.filter(
+        ({ kind }) =>
+          (kind === "text" && host.capabilities(name).words) ||
+          (kind === "picture" && from?.model === to?.model),
+      );
       return go({ ...START, collection: name, terms });
     },
   };

@@ -21,10 +21,14 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
     const [name, url] = [nameOf(term), pictureOf(term)];
     const isLess = term.weight < 0;
     const size = Math.abs(term.weight);
-    const main = element("button", {
-      type: "button", className: "chip-main", "aria-haspopup": "dialog",
-      "aria-label": `${isLess ? "Less" : "More"} like ${name}${size === 1 ? "" : `, ${size} times`}: change`,
-    },
+    const main = element(
+      "button",
+      {
+        type: "button",
+        className: "chip-main",
+        "aria-haspopup": "dialog",
+        "aria-label": `${isLess ? "Less" : "More"} like ${name}${size === 1 ? "" : `, ${size} times`}: change`,
+      },
       url && element("img", { src: url, alt: "", width: 36, height: 36, draggable: false }),
       element("span", { className: "sign", textContent: isLess ? "−" : "+" }),
       element("span", { className: "chip-name", textContent: name }),
@@ -42,7 +46,8 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
     const step = { ArrowUp: WEIGHT_STEP, ArrowDown: -WEIGHT_STEP }[event.key] ?? 0;
     let next;
     if (step) next = weigh(shown, n, Math.sign(weight) * Math.max(WEIGHT_STEP, Math.abs(weight) + step));
-    else if (event.key === "-" || event.key === "+") next = weigh(shown, n, event.key === "-" ? -Math.abs(weight) : Math.abs(weight));
+    else if (event.key === "-" || event.key === "+")
+      next = weigh(shown, n, event.key === "-" ? -Math.abs(weight) : Math.abs(weight));
     else if (event.key === "Delete" || event.key === "Backspace") next = without(shown, n);
     if (!next) return;
     event.preventDefault();
@@ -64,17 +69,32 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
     };
     const value = element("output", { textContent: `×${Math.abs(term.weight)}` });
     const slider = element("input", {
-      type: "range", min: String(WEIGHT_STEP), max: String(MAX_WEIGHT), step: String(WEIGHT_STEP),
+      type: "range",
+      min: String(WEIGHT_STEP),
+      max: String(MAX_WEIGHT),
+      step: String(WEIGHT_STEP),
       value: String(Math.abs(term.weight)),
     });
     slider.addEventListener("input", () => (value.textContent = `×${Number(slider.value)}`));
     slider.addEventListener("change", () => set(Math.sign(shown[n].weight) * Number(slider.value)));
-    const open = canOpen(term) && element("button", { type: "button", className: "plain" }, icon("region"), "See it, or choose a part");
+    const open =
+      canOpen(term) &&
+      element("button", { type: "button", className: "plain" }, icon("region"), "See it, or choose a part");
     if (open) open.addEventListener("click", () => (close(), onOpen(term)));
     editor.replaceChildren(
-      element("div", { className: "segments", role: "group", "aria-label": "More or less" },
-        sign("More like this", 1), sign("Less like this", -1)),
-      element("label", { className: "how-much" }, element("span", { textContent: "How much" }), slider, value),
+      element(
+        "div",
+        { className: "segments", role: "group", "aria-label": "More or less" },
+        sign("More like this", 1),
+        sign("Less like this", -1),
+      ),
+      element(
+        "label",
+        { className: "how-much" },
+        element("span", { textContent: "How much" }),
+        slider,
+        value,
+      ),
       ...(open ? [open] : []),
     );
     const box = at.getBoundingClientRect();
@@ -92,9 +112,10 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
       row.replaceChildren(...terms.map(createChip));
       row.hidden = !terms.length;
       if (focused < 0) return;
-      const next = row.children[Math.min(focused, terms.length - 1)];
-      (/** @type {HTMLElement | null} */ (next?.querySelector("button")) ?? find("words")).focus();
+      const next = row.children[Math.min(focused, terms.length - 1)]?.querySelector("button");
+      (next ?? find("words")).focus();
     },
-    focusLast: () => /** @type {HTMLElement | null} */ (row.lastElementChild?.querySelector("button"))?.focus(),
+    focusLast: () =>
+      /** @type {HTMLElement | null} */ (row.lastElementChild?.querySelector("button"))?.focus(),
   };
 }

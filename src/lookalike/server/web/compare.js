@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 import { nameOf, strengthOf } from "./format.js";
 
 const WORDS = {
-  strong: "Much more alike than two pictures usually are here",
-  fair: "More alike than most pairs of pictures here",
-  weak: "No more alike than two pictures picked by chance",
+  strong: "More alike than chance would give here",
+  fair: "Somewhat alike, but chance could give as much",
+  weak: "Hardly more alike than any two pictures here",
 };
 
 /**
@@ -16,14 +16,32 @@ const WORDS = {
 export function comparison({ query, card, url, shared }) {
   const strength = strengthOf(card.confidence);
   const score = card.score ?? 0;
-  const bar = element("span", { className: strength ? `meter ${strength}` : "meter", role: "img",
-    "aria-label": `similarity ${score.toFixed(2)} of 1` }, element("span"));
+  const bar = element(
+    "span",
+    {
+      className: strength ? `meter ${strength}` : "meter",
+      role: "img",
+      "aria-label": `similarity ${score.toFixed(2)} of 1`,
+    },
+    element("span"),
+  );
   const inside = /** @type {HTMLElement} */ (bar.firstElementChild);
-  inside.style.width = `${Math.max(0, Math.min(1, card.confidence ?? score)) * 100}%`;
-  return element("div", { className: "why" },
-    element("div", { className: "pair" },
-      figure(query.url, query.name, "What you searched for"), figure(url, nameOf(card), "This picture")),
-    element("p", { className: "measure" }, bar, element("span", { className: "score-text", textContent: score.toFixed(2) })),
+  inside.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
+  return element(
+    "div",
+    { className: "why" },
+    element(
+      "div",
+      { className: "pair" },
+      figure(query.url, query.name, "What you searched for"),
+      figure(url, nameOf(card), "This picture"),
+    ),
+    element(
+      "p",
+      { className: "measure" },
+      bar,
+      element("span", { className: "score-text", textContent: score.toFixed(2) }),
+    ),
     strength && element("p", { className: "quiet", textContent: `${WORDS[strength]}.` }),
     shared.length > 0 && element("p", { className: "quiet", textContent: `In both: ${shared.join(", ")}` }),
   );
@@ -31,6 +49,8 @@ export function comparison({ query, card, url, shared }) {
 
 /** @param {string} url @param {string} name @param {string} caption */
 function figure(url, name, caption) {
-  const picture = url ? element("img", { src: url, alt: name }) : element("span", { className: "word", textContent: name });
+  const picture = url
+    ? element("img", { src: url, alt: name })
+    : element("span", { className: "word", textContent: name });
   return element("figure", {}, picture, element("figcaption", { textContent: caption }));
 }

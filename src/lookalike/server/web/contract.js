@@ -22,6 +22,7 @@
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
  * @typedef {{took_ms: number, total: number, hits: Card[], chance?: boolean | null}} Answer
+ * `total` counts the items of the collection.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values

@@ -57,11 +57,14 @@ export function createDetails(host, options) {
     shown = key;
     known = null;
     panel.hidden = false;
+    // Where the panel covers the pictures, the keyboard goes with the eyes.
+    if (matchMedia("(max-width: 900px)").matches) find("details-close").focus({ preventScroll: true });
     body.scrollTop = 0;
     for (const id of ["details-previous", "details-next"]) find(id).hidden = subject.kind === "own";
     if (subject.kind === "own") return showOwn(collection, subject);
     find("details-title").textContent = subject.card ? nameOf(subject.card) : fileOf(subject.id);
-    if (subject.card?.width) body.replaceChildren(stageOf(collection, subject.card), element("div", { className: "waiting" }));
+    if (subject.card?.width)
+      body.replaceChildren(stageOf(collection, subject.card), element("div", { className: "waiting" }));
     try {
       const row = await host.item(collection, subject.id, { signal });
       known = { collection, row };
@@ -70,8 +73,13 @@ export function createDetails(host, options) {
       const waiting = subject.card?.width ? /** @type {HTMLElement} */ (body.firstElementChild) : null;
       const like = element("div", { className: "neighbours" });
       const picture = card.width ? [waiting ?? stageOf(collection, card), hint(collection)] : [];
-      fill(...picture, actionsOf(collection, card), tagList(tagsOf(row)),
-        section("Similar pictures", like), section("Information", facts(row)));
+      fill(
+        ...picture,
+        actionsOf(collection, card),
+        tagList(tagsOf(row)),
+        section("Similar pictures", like),
+        section("Information", facts(row)),
+      );
       await Promise.all([addNeighbours(collection, card.id, like, signal), addComparison(card, signal)]);
     } catch (error) {
       if (signal.aborted) return;
@@ -97,7 +105,12 @@ export function createDetails(host, options) {
 
   /** @param {string} collection @param {Card} card */
   function stageOf(collection, card) {
-    return createStage(card, host.thumbnailUrl(collection, card), host.imageUrl(collection, card), nameOf(card));
+    return createStage(
+      card,
+      host.thumbnailUrl(collection, card),
+      host.imageUrl(collection, card),
+      nameOf(card),
+    );
   }
 
   /** A picture that parts can be drawn on; the original takes the thumbnail's place when it is there.
@@ -124,19 +137,46 @@ export function createDetails(host, options) {
       return null;
     }
     body.classList.remove("whole-only");
-    return element("p", { className: "hint" }, icon("region"), "Draw over a part of the picture to search by it");
+    return element(
+      "p",
+      { className: "hint" },
+      icon("region"),
+      "Draw over a part of the picture to search by it",
+    );
   }
 
   /** @param {string} collection @param {Card} card */
   function actionsOf(collection, card) {
-    const search = element("button", { type: "button", className: "primary" }, icon("similar"), "Find similar");
+    const search = element(
+      "button",
+      { type: "button", className: "primary" },
+      icon("similar"),
+      "Find similar",
+    );
     search.addEventListener("click", () => options.onSearch(card.id));
     const original = card.width ? host.imageUrl(collection, card) : null;
-    const open = original && element("a", { className: "round", href: original, target: "_blank", rel: "noopener",
-      title: "Open the original", "aria-label": "Open the original" }, icon("open"));
-    return element("div", { className: "detail-actions" }, search,
+    const open =
+      original &&
+      element(
+        "a",
+        {
+          className: "round",
+          href: original,
+          target: "_blank",
+          rel: "noopener",
+          title: "Open the original",
+          "aria-label": "Open the original",
+        },
+        icon("open"),
+      );
+    return element(
+      "div",
+      { className: "detail-actions" },
+      search,
       iconButton("plus", "More like this, too", () => options.onTerm(card.id, 1)),
-      iconButton("minus", "Less like this", () => options.onTerm(card.id, -1)), open);
+      iconButton("minus", "Less like this", () => options.onTerm(card.id, -1)),
+      open,
+    );
   }
 
   /** @param {string[]} tags */
@@ -153,15 +193,26 @@ export function createDetails(host, options) {
   /** @param {string} collection @param {string} id @param {HTMLElement} place @param {AbortSignal} signal */
   async function addNeighbours(collection, id, place, signal) {
     const terms = [{ id, weight: 1 }];
-    const { hits } = await host.search(collection, { terms, k: NEIGHBOURS + 1, filters: [], where: "", signal });
-    place.replaceChildren(...hits.filter((hit) => hit.id !== id).slice(0, NEIGHBOURS).map((hit) => {
-      const src = host.thumbnailUrl(collection, hit);
-      const picture = hit.width
-        ? element("img", { src, alt: nameOf(hit), loading: "lazy" })
-        : element("span", { className: "instead", textContent: nameOf(hit) });
-      const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, picture);
-      return onPlainClick(link, () => options.onOpen(hit.id));
-    }));
+    const { hits } = await host.search(collection, {
+      terms,
+      k: NEIGHBOURS + 1,
+      filters: [],
+      where: "",
+      signal,
+    });
+    place.replaceChildren(
+      ...hits
+        .filter((hit) => hit.id !== id)
+        .slice(0, NEIGHBOURS)
+        .map((hit) => {
+          const src = host.thumbnailUrl(collection, hit);
+          const picture = hit.width
+            ? element("img", { src, alt: nameOf(hit), loading: "lazy" })
+            : element("span", { className: "instead", textContent: nameOf(hit) });
+          const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, picture);
+          return onPlainClick(link, () => options.onOpen(hit.id));
+        }),
+    );
   }
 
   /** Say why the item was found, if it was. @param {Card | undefined} card @param {AbortSignal} signal */
@@ -172,7 +223,12 @@ export function createDetails(host, options) {
     body.querySelector(".why")?.parentElement?.remove();
     if (!query || !of || card?.score === undefined) return;
     const shared = tagsOf(of.row).filter((tag) => tags.includes(tag));
-    const why = comparison({ query, card, url: card.width ? host.thumbnailUrl(of.collection, card) : "", shared });
+    const why = comparison({
+      query,
+      card,
+      url: card.width ? host.thumbnailUrl(of.collection, card) : "",
+      shared,
+    });
     body.querySelector(".detail-actions")?.after(section("Why this one", why));
   }
 

@@ -32,7 +32,8 @@ const PATHS = {
   info: "M10 9.2v4.6M10 6.3v.1M17 10a7 7 0 1 1-14 0 7 7 0 0 1 14 0",
   similar: "M12.6 12.6 17 17M14 8.5a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0",
   open: "M11.5 4H16v4.5M16 4l-6.5 6.5M8 5H5.5A1.5 1.5 0 0 0 4 6.5v8A1.5 1.5 0 0 0 5.5 16h8a1.5 1.5 0 0 0 1.5-1.5V12",
-  region: "M3.5 7V5A1.5 1.5 0 0 1 5 3.5h2M13 3.5h2A1.5 1.5 0 0 1 16.5 5v2M16.5 13v2a1.5 1.5 0 0 1-1.5 1.5h-2M7 16.5H5A1.5 1.5 0 0 1 3.5 15v-2",
+  region:
+    "M3.5 7V5A1.5 1.5 0 0 1 5 3.5h2M13 3.5h2A1.5 1.5 0 0 1 16.5 5v2M16.5 13v2a1.5 1.5 0 0 1-1.5 1.5h-2M7 16.5H5A1.5 1.5 0 0 1 3.5 15v-2",
   previous: "m12 4.5-5.5 5.5 5.5 5.5",
   next: "m8 4.5 5.5 5.5L8 15.5",
 };
@@ -52,7 +53,11 @@ export function icon(name) {
 /** A round button that is a drawing. @param {keyof typeof PATHS} drawing @param {string} label
  * @param {(event: MouseEvent) => void} act @param {string} [className] */
 export function iconButton(drawing, label, act, className = "round") {
-  const made = element("button", { type: "button", className, title: label, "aria-label": label }, icon(drawing));
+  const made = element(
+    "button",
+    { type: "button", className, title: label, "aria-label": label },
+    icon(drawing),
+  );
   made.addEventListener("click", act);
   return made;
 }

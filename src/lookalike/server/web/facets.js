@@ -73,15 +73,26 @@ export function createFacets(host, { onChange, onError }) {
 
   /** @param {Facets} facets @param {State} state */
   function render(facets, state) {
-    const name = /** @type {HTMLElement | null} */ (document.activeElement?.closest("[data-key]"))?.dataset.key;
+    const name = /** @type {HTMLElement | null} */ (document.activeElement?.closest("[data-key]"))?.dataset
+      .key;
     const useful = facets.columns.filter((column) => isUseful(column, state.filters));
-    const sections = useful.sort((a, b) => rank(a) - rank(b)).map((column) =>
-      element("section", { className: "facet" },
-        element("h3", { textContent: titleOf(column.name) }),
-        column.type === "number" ? createRange(column, state.filters, (filters) => onChange({ filters })) : createValues(column, state)));
+    const sections = useful
+      .sort((a, b) => rank(a) - rank(b))
+      .map((column) =>
+        element(
+          "section",
+          { className: "facet" },
+          element("h3", { textContent: titleOf(column.name) }),
+          column.type === "number"
+            ? createRange(column, state.filters, (filters) => onChange({ filters }))
+            : createValues(column, state),
+        ),
+      );
     list.replaceChildren(...sections);
-    if (!sections.length) list.append(element("p", { className: "quiet", textContent: "Nothing to filter by here." }));
-    if (name) /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(name)}"]`))?.focus();
+    if (!sections.length)
+      list.append(element("p", { className: "quiet", textContent: "Nothing to filter by here." }));
+    if (name)
+      /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(name)}"]`))?.focus();
   }
 
   /** @param {Values} column @param {State} state */
@@ -90,24 +101,40 @@ export function createFacets(host, { onChange, onError }) {
     const rows = column.values.map(({ value, count }, i) => {
       const op = value === null ? "null" : column.type === "list" ? "has" : "is";
       const filter = /** @type {Filter} */ ({ column: column.name, op, value });
-      const box = element("input", { type: "checkbox", checked: toggle(state.filters, filter).length < state.filters.length });
+      const box = element("input", {
+        type: "checkbox",
+        checked: toggle(state.filters, filter).length < state.filters.length,
+      });
       box.dataset.key = JSON.stringify(filter);
       box.addEventListener("change", () => onChange({ filters: toggle(state.filters, filter) }));
       const bar = element("span", { className: "amount", "aria-hidden": "true" });
       bar.style.width = `${(count / most) * 100}%`;
       const text = value === null ? "none" : String(value);
-      return element("label", { className: "value", hidden: i >= FIRST && !box.checked && !long.has(column.name) },
-        bar, box, element("span", { className: "value-name", textContent: text }),
-        element("span", { className: "count", textContent: number(count) }));
+      return element(
+        "label",
+        { className: "value", hidden: i >= FIRST && !box.checked && !long.has(column.name) },
+        bar,
+        box,
+        element("span", { className: "value-name", textContent: text }),
+        element("span", { className: "count", textContent: number(count) }),
+      );
     });
-    const group = element("div", { className: "values", role: "group", "aria-label": titleOf(column.name) }, ...rows);
+    const group = element(
+      "div",
+      { className: "values", role: "group", "aria-label": titleOf(column.name) },
+      ...rows,
+    );
     if (rows.some((row) => row.hidden)) group.append(createMore(column, rows));
     return group;
   }
 
   /** @param {Values} column @param {HTMLElement[]} rows */
   function createMore(column, rows) {
-    const more = element("button", { type: "button", className: "plain more", textContent: `Show ${rows.length - FIRST} more` });
+    const more = element("button", {
+      type: "button",
+      className: "plain more",
+      textContent: `Show ${rows.length - FIRST} more`,
+    });
     more.addEventListener("click", () => {
       long.add(column.name);
       for (const row of rows) row.hidden = false;
@@ -150,7 +177,8 @@ async function facetsOf(host, { collection, filters, where }, signal) {
   const [all, ...others] = await Promise.all([
     host.facets(collection, { filters, where, signal }),
     ...chosen.map((name) =>
-      host.facets(collection, { filters: filters.filter(({ column }) => column !== name), where, signal })),
+      host.facets(collection, { filters: filters.filter(({ column }) => column !== name), where, signal }),
+    ),
   ]);
   const columns = all.columns.map((column) => {
     const at = chosen.indexOf(column.name);

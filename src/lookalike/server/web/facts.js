@@ -3,7 +3,18 @@
 import { element } from "./dom.js";
 import { bytes, number, titleOf } from "./format.js";
 
-const TAKEN = ["id", "label", "width", "height", "size_bytes", "mtime_ns", "sha256", "uri", "tags", "tag_probabilities"];
+const TAKEN = [
+  "id",
+  "label",
+  "width",
+  "height",
+  "size_bytes",
+  "mtime_ns",
+  "sha256",
+  "uri",
+  "tags",
+  "tag_probabilities",
+];
 
 /** The words that the model has for an item. @param {Record<string, any>} row @returns {string[]} */
 export function tagsOf(row) {
@@ -16,8 +27,16 @@ export function facts(row) {
   const known = [];
   if (row.label) known.push(["Label", row.label]);
   known.push(["File", row.id]);
-  if (row.width) known.push(["Size", [`${row.width} × ${row.height}`, row.size_bytes && bytes(row.size_bytes)].filter(Boolean).join(", ")]);
-  if (row.mtime_ns) known.push(["Changed", new Date(row.mtime_ns / 1e6).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })]);
+  if (row.width)
+    known.push([
+      "Size",
+      [`${row.width} × ${row.height}`, row.size_bytes && bytes(row.size_bytes)].filter(Boolean).join(", "),
+    ]);
+  if (row.mtime_ns)
+    known.push([
+      "Changed",
+      new Date(row.mtime_ns / 1e6).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }),
+    ]);
   for (const [name, value] of Object.entries(row)) {
     if (TAKEN.includes(name) || value === null || value === "") continue;
     known.push([titleOf(name), textOf(value)]);

@@ -24,7 +24,8 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
    * @param {State} shown @param {State} [next] what should have been shown
    */
   return function fail(error, again, shown, next = shown) {
-    const known = error instanceof HostError ? error : new HostError("failure", "That did not work", String(error));
+    const known =
+      error instanceof HostError ? error : new HostError("failure", "That did not work", String(error));
     const { kind, title, nearest } = known;
     const detail = sentence(known.detail);
     if (!(error instanceof HostError)) console.error(error);
@@ -37,7 +38,9 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
       if (grid.isBlank()) showInstead(title, `${detail} Trying again…`, [{ ...tryAgain, text: "Try now" }]);
       else messages.over(`${title}. Trying again…`, { ...tryAgain, text: "Try now" });
     } else if (UNREADABLE.includes(kind)) {
-      messages.over(kind === "too-large" ? `Too large. ${detail}` : `Not a picture that can be read. ${detail}`);
+      messages.over(
+        kind === "too-large" ? `Too large. ${detail}` : `Not a picture that can be read. ${detail}`,
+      );
     } else if (kind === "unknown-word" || isWords(shown, next)) {
       words.refuse(detail || title, nearest);
       if (grid.isBlank()) showInstead("These words are not known", detail, [all]);

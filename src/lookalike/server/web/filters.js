@@ -34,8 +34,11 @@ export function setRange(filters, column, range) {
 
 /** @param {Filter} one @param {Filter} other */
 export function same(one, other) {
-  return one.column === other.column && one.op === other.op &&
-    JSON.stringify(one.value ?? null) === JSON.stringify(other.value ?? null);
+  return (
+    one.column === other.column &&
+    one.op === other.op &&
+    JSON.stringify(one.value ?? null) === JSON.stringify(other.value ?? null)
+  );
 }
 
 /** What a filter says, for its chip. @param {Filter} filter */

@@ -45,11 +45,12 @@ export function titleOf(column) {
 }
 
 /**
- * How sure a likeness is, in words. `confidence` is the share of unrelated pairs that are less alike.
+ * How sure a likeness is. Below a half, chance would more often than not give a hit as good; but that is
+ * about the best of all, and most of a hundred hits that a person would call alike are above a twentieth.
  * @param {number | null | undefined} confidence @returns {"strong" | "fair" | "weak" | null}
  */
 export function strengthOf(confidence) {
   if (confidence === null || confidence === undefined) return null;
-  if (confidence >= 0.9) return "strong";
-  return confidence >= 0.5 ? "fair" : "weak";
+  if (confidence >= 0.5) return "strong";
+  return confidence >= 0.05 ? "fair" : "weak";
 }

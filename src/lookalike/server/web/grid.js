@@ -1,27 +1,19 @@
 // The pictures, as rows that fill the width. Only what is seen is in the document: a block is a page of a
 // source, laid out when its cards are there, and guessed before.
 
-import { isPlain } from "./dom.js";
+import { createBlock, dropBlock, fillBlock } from "./blocks.js";
 import { createExtent } from "./extent.js";
 import { createFetcher } from "./fetcher.js";
-import { estimate, justify, placesOf, shapeOf } from "./layout.js";
+import { estimate, placesOf, SHAPE, shapeOf } from "./layout.js";
 import { createScroller } from "./scroller.js";
-import { cardAt, cardsOf, PAGE } from "./sources.js";
-import { createBlank, createTile, dropTile } from "./tile.js";
+import { cardAt, cardsOf, PAGE, sourceOfNothing } from "./sources.js";
+import { createBlank, createTile, tileOf } from "./tile.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 /** @typedef {import("./sources.js").Source} Source */
 /** @typedef {import("./layout.js").Row} Row */
-/**
- * What is in the document of a page: `shapes` and `rows` where its cards are there, or blanks.
- * @typedef {{node: HTMLElement, cards: Card[] | undefined, shapes: number[], rows: Row[],
- *   tiles: Map<number, HTMLElement>}} Block
- */
-
-/** @typedef {(id: string) => void} Act */
-
+/** @typedef {import("./blocks.js").Block} Block */
 const OVERSCAN_PX = 700;
-const SHAPE = 1.3; // of pictures that nothing is known of
 
 /**
  * @param {{scroller: HTMLElement, sizer: HTMLElement}} elements
@@ -41,6 +33,10 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
   const blocks = new Map();
   const fetcher = createFetcher(() => source, { onLoaded: arrived, onError });
 
+  sizer.addEventListener("focusin", (event) => {
+    const tile = tileOf(event);
+    if (tile) activate(Number(tile.dataset.index));
+  });
   new ResizeObserver(() => {
     const now = measure();
     if (now.width === size.width && now.height === size.height) return;
@@ -52,7 +48,10 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
 
   function measure() {
     const style = getComputedStyle(node);
-    const [gap, height] = [parseFloat(style.getPropertyValue("--gap")), parseFloat(style.getPropertyValue("--row"))];
+    const [gap, height] = [
+      parseFloat(style.getPropertyValue("--gap")),
+      parseFloat(style.getPropertyValue("--row")),
+    ];
     return { width: sizer.clientWidth, gap: gap || 6, height: height || 180 };
   }
 
@@ -68,7 +67,9 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const mean = known.reduce((sum, card) => sum + shapeOf(card), 0) / known.length || SHAPE;
     const { total } = source;
     const last = Math.ceil(total / PAGE) - 1;
-    extent = createExtent(last + 1, (block) => estimate(block < last ? PAGE : total - last * PAGE, mean, size));
+    extent = createExtent(last + 1, (block) =>
+      estimate(block < last ? PAGE : total - last * PAGE, mean, size),
+    );
     scroller.setHeight(extent.total());
     schedule();
   }
@@ -88,11 +89,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const cards = source?.pages.get(index);
     const isLast = index === extent.count - 1;
     const count = isLast && source ? source.total - index * PAGE : PAGE;
-    const shapes = cards ? cards.map(shapeOf) : Array.from({ length: count }, () => SHAPE);
-    const rows = justify(shapes, { ...size, ragged: isLast });
-    const block = { node: document.createElement("div"), cards, shapes, rows, tiles: new Map() };
-    block.node.className = "block";
-    if (cards) settle(index, rows);
+    const block = createBlock(cards, count, { ...size, ragged: isLast });
+    if (cards) settle(index, block.rows);
     blocks.set(index, block);
     const after = [...blocks.keys()].filter((other) => other > index).sort((a, b) => a - b)[0];
     sizer.insertBefore(block.node, blocks.get(after)?.node ?? null);
@@ -114,8 +112,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const block = blocks.get(index);
     if (!block) return;
     mustFocus ||= block.node.contains(document.activeElement);
-    for (const tile of block.tiles.values()) dropTile(tile);
-    block.node.remove();
+    dropBlock(block);
     blocks.delete(index);
   }
 
@@ -126,47 +123,35 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     const first = extent.at(low);
     let last = first;
     for (; last < extent.count && extent.top(last) < high; last++) open(last);
-    const kept = new Set([Math.floor(active / PAGE)]);
+    const kept = hasFocus() ? Math.floor(active / PAGE) : -1;
     for (const index of [...blocks.keys()]) {
-      if ((index < first || index >= last) && !(kept.has(index) && hasFocus())) drop(index);
+      if ((index < first || index >= last) && index !== kept) drop(index);
     }
     for (const [index, block] of blocks) fill(index, block, low, high);
     fetcher.want(first, last - 1);
     focusActive();
   }
 
-  /** Give a block the tiles that are between two heights. @param {number} index @param {Block} block
-   * @param {number} low @param {number} high */
+  /** Give a block the tiles that are between two heights, and the one that may have the focus.
+   * @param {number} index @param {Block} block @param {number} low @param {number} high */
   function fill(index, block, low, high) {
     const top = extent.top(index);
+    const at = active - index * PAGE;
     block.node.style.transform = `translateY(${scroller.place(top)}px)`;
-    /** @type {Map<number, [Row, {left: number, width: number}]>} */
-    const wanted = new Map();
-    for (const row of block.rows) {
-      const isSeen = top + row.top + row.height > low && top + row.top < high;
-      const hasActive = active >= index * PAGE + row.first && active < index * PAGE + row.end;
-      if (!isSeen && !hasActive) continue;
-      placesOf(block.shapes, row, size.gap).forEach((place, i) => wanted.set(row.first + i, [row, place]));
-    }
-    for (const [i, tile] of block.tiles) {
-      if (wanted.has(i)) continue;
-      dropTile(tile);
-      block.tiles.delete(i);
-    }
-    let next = block.node.firstElementChild;
-    for (const [i, [row, place]] of wanted) {
-      const tile = block.tiles.get(i) ?? make(index * PAGE + i, block.cards?.[i], row, place);
-      block.tiles.set(i, tile);
-      if (tile === next) next = next.nextElementSibling;
-      else block.node.insertBefore(tile, next);
-    }
+    fillBlock(block, size.gap, {
+      isWanted: (row) =>
+        (top + row.top + row.height > low && top + row.top < high) || (at >= row.first && at < row.end),
+      make: (i, row, place) => make(index * PAGE + i, block.cards?.[i], row, place),
+    });
   }
 
   /** @param {number} index @param {Card | undefined} card @param {Row} row
    * @param {{left: number, width: number}} place */
   function make(index, card, row, { left, width }) {
     const total = source?.total ?? 0;
-    const tile = card ? createTile(card, { url: thumbnailUrl(card), href: href(card), index, total }) : createBlank();
+    const tile = card
+      ? createTile(card, { url: thumbnailUrl(card), href: href(card), index, total })
+      : createBlank();
     const style = { left, top: row.top, width, height: row.height };
     for (const [name, value] of Object.entries(style)) tile.style.setProperty(name, `${value.toFixed(2)}px`);
     if (card && index === active) linkOf(tile).tabIndex = 0;
@@ -227,8 +212,9 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     if (!source || target < 0 || target >= source.total) return index;
     const other = placeOf(target);
     const middle = here.left + here.width / 2;
-    const distances = placesOf(other.block.shapes, other.row, size.gap)
-      .map(({ left, width }) => Math.abs(left + width / 2 - middle));
+    const distances = placesOf(other.block.shapes, other.row, size.gap).map(({ left, width }) =>
+      Math.abs(left + width / 2 - middle),
+    );
     return target - (target % PAGE) + other.row.first + distances.indexOf(Math.min(...distances));
   }
 
@@ -271,11 +257,17 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       if (!source) return false;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
       /** @param {1 | -1} step @param {number} times */
-      const far = (step, times) => Array.from({ length: times }).reduce((at) => beside(Number(at), step), active);
+      const far = (step, times) =>
+        Array.from({ length: times }).reduce((at) => beside(Number(at), step), active);
       const target = {
-        ArrowRight: () => active + 1, ArrowLeft: () => active - 1, Home: () => 0, End: () => (source?.total ?? 1) - 1,
-        ArrowDown: () => beside(active, 1), ArrowUp: () => beside(active, -1),
-        PageDown: () => far(1, rows), PageUp: () => far(-1, rows),
+        ArrowRight: () => active + 1,
+        ArrowLeft: () => active - 1,
+        Home: () => 0,
+        End: () => (source?.total ?? 1) - 1,
+        ArrowDown: () => beside(active, 1),
+        ArrowUp: () => beside(active, -1),
+        PageDown: () => far(1, rows),
+        PageUp: () => far(-1, rows),
       }[key];
       if (target) focus(Number(target()));
       return Boolean(target);
@@ -297,29 +289,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     blank: () => show(sourceOfNothing(PAGE / 2)),
     /** Show nothing. */
     clear: () => show(sourceOfNothing(0)),
-    /** Call back with the id of the tile that something is done with.
-     * @param {{open: Act, details: Act, add: Act, subtract: Act}} acts */
-    onAction(acts) {
-      sizer.addEventListener("click", (event) => {
-        const target = /** @type {Element} */ (event.target);
-        const tile = /** @type {HTMLElement | null} */ (target.closest(".tile"));
-        const action = /** @type {HTMLElement | null} */ (target.closest("button"))?.dataset.action ?? "open";
-        if (!tile?.dataset.id || !isPlain(event)) return;
-        event.preventDefault();
-        acts[/** @type {keyof typeof acts} */ (action)](tile.dataset.id);
-      });
-      sizer.addEventListener("focusin", (event) => {
-        const tile = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".tile"));
-        if (tile?.dataset.id) activate(Number(tile.dataset.index));
-      });
-    },
   };
-}
-
-/** A source whose pictures do not come. @param {number} total @returns {Source} */
-function sourceOfNothing(total) {
-  const load = () => new Promise(() => {});
-  return { total, compared: 0, tookMs: 0, chance: false, pages: new Map(), load };
 }
 
 /** @param {HTMLElement} tile */

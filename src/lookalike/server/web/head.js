@@ -2,7 +2,7 @@
 
 import { element, find, iconButton } from "./dom.js";
 import { describe, toggle } from "./filters.js";
-import { counted, milliseconds, number, strengthOf } from "./format.js";
+import { counted, milliseconds, number } from "./format.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./contract.js").Collection} Collection */
@@ -20,7 +20,9 @@ export function createHead({ onCollection, onView, onChange }) {
   function showPlaces(state, collections) {
     const names = collections.map(({ name }) => name);
     if (choice.options.length !== names.length || names.some((name, i) => choice.options[i].value !== name)) {
-      choice.replaceChildren(...collections.map(({ name }) => element("option", { value: name, textContent: name })));
+      choice.replaceChildren(
+        ...collections.map(({ name }) => element("option", { value: name, textContent: name })),
+      );
     }
     choice.value = state.collection;
     choice.disabled = names.length < 2;
@@ -28,23 +30,40 @@ export function createHead({ onCollection, onView, onChange }) {
     const own = collections.find(({ name }) => name === state.collection)?.views ?? [];
     const views = VIEWS.filter(({ name }) => name === "explore" || own.includes(name));
     find("views").hidden = views.length < 2;
-    find("views").replaceChildren(...views.map(({ name, title }) => {
-      const made = element("button", { type: "button", "aria-pressed": name === state.view, textContent: title });
-      made.addEventListener("click", () => onView(name));
-      return made;
-    }));
+    find("views").replaceChildren(
+      ...views.map(({ name, title }) => {
+        const made = element("button", {
+          type: "button",
+          "aria-pressed": name === state.view,
+          textContent: title,
+        });
+        made.addEventListener("click", () => onView(name));
+        return made;
+      }),
+    );
   }
 
   /** @param {State} state */
   function showFilters({ filters, where }) {
     const chips = filters.map((filter) => {
-      const remove = iconButton("close", `Remove the filter ${describe(filter)}`, () =>
-        onChange({ filters: toggle(filters, filter) }), "clear");
-      return element("li", { className: "filter" }, element("span", { textContent: describe(filter) }), remove);
+      const remove = iconButton(
+        "close",
+        `Remove the filter ${describe(filter)}`,
+        () => onChange({ filters: toggle(filters, filter) }),
+        "clear",
+      );
+      return element(
+        "li",
+        { className: "filter" },
+        element("span", { textContent: describe(filter) }),
+        remove,
+      );
     });
     if (where) {
       const remove = iconButton("close", "Remove the condition", () => onChange({ where: "" }), "clear");
-      chips.push(element("li", { className: "filter condition" }, element("code", { textContent: where }), remove));
+      chips.push(
+        element("li", { className: "filter condition" }, element("code", { textContent: where }), remove),
+      );
     }
     find("chosen").replaceChildren(...chips);
     find("chosen").hidden = !chips.length;
@@ -56,10 +75,7 @@ export function createHead({ onCollection, onView, onChange }) {
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
     /** Say that the best hit is no better than chance, or not. @param {boolean} isWeak */
-    doubt(isWeak) {
-      find("doubt").hidden = !isWeak;
-      document.body.classList.toggle("doubtful", isWeak);
-    },
+    doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };
 }
 
@@ -69,13 +85,9 @@ export function statusOf(state, source, collection) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
   const all = collection?.count ?? source.compared;
   if (!state.terms.length) {
-    return isFiltered ? `${number(source.total)} of ${counted(all, "picture")}` : counted(source.total, "picture");
+    return isFiltered
+      ? `${number(source.total)} of ${counted(all, "picture")}`
+      : counted(source.total, "picture");
   }
-  const hits = [...source.pages.values()].flat();
-  const sure = hits.filter(({ confidence }) => confidence !== undefined && confidence !== null && strengthOf(confidence) !== "weak");
-  const isKnown = hits.some(({ confidence }) => typeof confidence === "number");
-  const compared = counted(source.compared, "picture");
-  const time = `in ${milliseconds(source.tookMs)}`;
-  if (isKnown && sure.length < hits.length && !source.chance) return `${number(sure.length)} look alike, of ${compared}, ${time}`;
-  return `The most alike of ${compared}, ${time}`;
+  return `The most alike of ${counted(source.compared, "picture")}, in ${milliseconds(source.tookMs)}`;
 }

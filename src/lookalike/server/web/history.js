@@ -47,10 +47,14 @@ export function onTravel(callback, { scroller, place }) {
     callback();
   });
   // A reload forgets everything but the history's own entries.
-  scroller.addEventListener("scroll", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => history.replaceState({ key, place: place() }, ""), WRITE_MS);
-  }, { passive: true });
+  scroller.addEventListener(
+    "scroll",
+    () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => history.replaceState({ key, place: place() }, ""), WRITE_MS);
+    },
+    { passive: true },
+  );
   return {
     /** The entry that is shown is the newest one now. */
     arrived() {

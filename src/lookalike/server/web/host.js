@@ -67,7 +67,10 @@ async function request(url, init) {
     throw new HostError("unreachable", "The server does not answer", detail);
   }
   const problem = await response.json().catch(() => ({}));
-  const kind = String(problem.type ?? "").split(":").pop() || "failure";
+  const kind =
+    String(problem.type ?? "")
+      .split(":")
+      .pop() || "failure";
   const title = problem.title || response.statusText || "That did not work";
   const { detail = "", hint, nearest = [] } = problem;
   throw new HostError(kind, title, hint && !nearest.length ? `${detail}; ${hint}` : detail, nearest);

@@ -6,6 +6,8 @@
 // Panoramas and strips are cut to these, width by height, so that they leave room for others.
 const NARROWEST = 0.45;
 const WIDEST = 3;
+/** The shape of pictures that nothing is known of. */
+export const SHAPE = 1.3;
 // Rows are from half to twice the wanted height.
 const STRETCH = 2;
 
@@ -67,7 +69,12 @@ function rowsOf(shapes, start, { width, gap, height, ragged }) {
     const shape = shapes.slice(first, end).reduce((sum, one) => sum + one, 0);
     const full = (width - gap * (end - first - 1)) / shape;
     const isShort = ragged && end === shapes.length;
-    rows.push({ first, end, top: 0, height: isShort ? Math.min(full, height) : Math.min(full, height * STRETCH) });
+    rows.push({
+      first,
+      end,
+      top: 0,
+      height: isShort ? Math.min(full, height) : Math.min(full, height * STRETCH),
+    });
   }
   rows.reverse();
   let top = 0;

@@ -19,6 +19,8 @@ import { createPortraits } from "./portraits.js";
 import { createRetry } from "./retry.js";
 import { cardsOf, sourceOf } from "./sources.js";
 import { addressOf, contentOf, START } from "./state.js";
+import { onTileAction } from "./tile.js";
+import { createVisited } from "./visited.js";
 import { createWords } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -26,7 +28,6 @@ import { createWords } from "./words.js";
 /** @typedef {import("./history.js").Place} Place */
 /** @typedef {{replace?: boolean, travel?: boolean, anew?: boolean}} How */
 
-const SOURCES_KEPT = 20;
 const PROGRESS_AFTER_MS = 150;
 const FOLLOW_MS = 120;
 
@@ -35,18 +36,20 @@ let collections = [];
 let shown = START;
 /** @type {Source | undefined} */
 let source;
-/** What was shown, and where it was left: coming back is instant. @type {Map<string, {source: Source, place: Place}>} */
-const left = new Map();
 /** Ends what the last navigation still waits for. */
 let turn = new AbortController();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let following;
 
+const visited = createVisited();
 const messages = createMessages();
 const retry = createRetry();
 const portraits = createPortraits(host, () => shown.collection);
 const actions = createActions(host, {
-  shown: () => shown, go, collections: () => collections, attempt,
+  shown: () => shown,
+  go,
+  collections: () => collections,
+  attempt,
   learn: (id) => portraits.learn(grid.cardAt(grid.indexOf(id))),
 });
 const head = createHead({
@@ -55,7 +58,9 @@ const head = createHead({
   onChange: (change) => go({ ...shown, ...change }),
 });
 const chips = createChips({
-  ...portraits, canOpen: portraits.hasDetails, onOpen: openTerm,
+  ...portraits,
+  canOpen: portraits.hasDetails,
+  onOpen: openTerm,
   onChange: (terms) => go({ ...shown, terms }),
 });
 const words = createWords({ onTerm: actions.addTerm, onBack: chips.focusLast });
@@ -63,17 +68,23 @@ const facets = createFacets(host, {
   onChange: (change) => go({ ...shown, ...change }),
   onError: (error) => fail(error, () => facets.show(shown), shown),
 });
-const grid = createGrid({ scroller: find("scroller"), sizer: find("pictures") }, {
-  thumbnailUrl: (card) => host.thumbnailUrl(shown.collection, card),
-  href: ({ id }) => addressOf({ ...shown, terms: [{ kind: "id", id, weight: 1 }], item: "" }),
-  onError: (error, again) => fail(error, again, shown),
-  onLoaded: () => (retry.stop(), messages.clearNote()),
-});
+const grid = createGrid(
+  { scroller: find("scroller"), sizer: find("pictures") },
+  {
+    thumbnailUrl: (card) => host.thumbnailUrl(shown.collection, card),
+    href: ({ id }) => addressOf({ ...shown, terms: [{ kind: "id", id, weight: 1 }], item: "" }),
+    onError: (error, again) => fail(error, again, shown),
+    onLoaded: () => (retry.stop(), messages.clearNote()),
+  },
+);
 const details = createDetails(host, {
   hrefTo: (id) => addressOf({ ...shown, item: id }),
   onOpen: (id) => go({ ...shown, item: id }),
   onClose: closeDetails,
-  onSearch: actions.search, onTerm: actions.add, onTag: actions.searchTag, onRegion: actions.searchRegion,
+  onSearch: actions.search,
+  onTerm: actions.add,
+  onTag: actions.searchTag,
+  onRegion: actions.searchRegion,
   onStep(step) {
     grid.focus(grid.indexOf(shown.item) + step);
     follow();
@@ -90,17 +101,21 @@ const travel = onTravel(restore, { scroller: find("scroller"), place: grid.ancho
 /** Show a state and, once what it needs is there, write it to the address.
  * @param {State} next @param {How} [how] @returns {Promise<void>} */
 function go(next, how = {}) {
-  return attempt(() => go(next, how), async (signal) => {
-    await findCollection(next, how.anew === true, signal);
-    const known = how.anew ? undefined : knownOf(contentOf(next));
-    const found = known?.source ?? await sourceOf(host, next, signal);
-    signal.throwIfAborted();
-    const leaving = grid.anchor();
-    if (source) keep(contentOf(shown), source, leaving);
-    if (!how.travel) record(next, leaving, how.replace === true);
-    travel.arrived();
-    show(next, found, how.travel ? placeOfEntry() : (known?.place ?? null));
-  }, next);
+  return attempt(
+    () => go(next, how),
+    async (signal) => {
+      await findCollection(next, how.anew === true, signal);
+      const known = how.anew ? undefined : knownOf(contentOf(next));
+      const found = known?.source ?? (await sourceOf(host, next, signal));
+      signal.throwIfAborted();
+      const leaving = grid.anchor();
+      if (source) visited.keep(contentOf(shown), source, leaving);
+      if (!how.travel) record(next, leaving, how.replace === true);
+      travel.arrived();
+      show(next, found, how.travel ? placeOfEntry() : (known?.place ?? null));
+    },
+    next,
+  );
 }
 
 /** Show the state that the address names, after a reload or a step through the history. */
@@ -119,14 +134,7 @@ async function findCollection(next, anew, signal) {
 
 /** What is shown or was shown before. @param {string} content */
 function knownOf(content) {
-  return source && content === contentOf(shown) ? { source, place: null } : left.get(content);
-}
-
-/** @param {string} content @param {Source} what @param {Place} place */
-function keep(content, what, place) {
-  left.delete(content);
-  left.set(content, { source: what, place });
-  if (left.size > SOURCES_KEPT) left.delete([...left.keys()][0]);
+  return source && content === contentOf(shown) ? { source, place: null } : visited.find(content);
 }
 
 /** Do something that takes a while, and say so; also when it fails.
@@ -157,7 +165,13 @@ function show(next, found, place) {
   words.allow(host.capabilities(next.collection), next.terms.length > 0);
   head.showPlaces(next, collections);
   head.showFilters(next);
-  head.say(statusOf(next, found, collections.find(({ name }) => name === next.collection)));
+  head.say(
+    statusOf(
+      next,
+      found,
+      collections.find(({ name }) => name === next.collection),
+    ),
+  );
   head.doubt(found.chance);
   if (isOther) {
     words.accept();
@@ -182,13 +196,18 @@ function sayEmpty(state) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
   if (!isFiltered) return messages.inPlace("No pictures yet", "Build the collection, and they appear here.");
   const act = () => go({ ...shown, filters: [], where: "" });
-  return messages.inPlace("No picture is like that", "None meets all the filters.", [{ text: "Clear the filters", act }]);
+  return messages.inPlace("No picture is like that", "None meets all the filters.", [
+    { text: "Clear the filters", act },
+  ]);
 }
 
 /** @param {State} state */
 function showDetails({ collection, item }) {
   // An own picture has no address; it stays while parts of it are searched by.
-  if (!item) return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture") ? undefined : details.close();
+  if (!item)
+    return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture")
+      ? undefined
+      : details.close();
   const card = grid.cardAt(grid.indexOf(item)) ?? portraits.cardOf(item);
   return details.show(collection, { kind: "item", id: item, card });
 }
@@ -250,35 +269,37 @@ function showShare(share) {
 }
 
 /** @param {string} id */
-function openDetails(id) {
-  return shown.item === id ? closeDetails() : go({ ...shown, item: id });
-}
+const openDetails = (id) => (shown.item === id ? closeDetails() : go({ ...shown, item: id }));
 
-grid.onAction({
+onTileAction(find("pictures"), {
   open: actions.search,
   details: openDetails,
   add: (id) => actions.add(id, 1),
   subtract: (id) => actions.add(id, -1),
 });
 createIntake((file) => actions.searchBlob(file, file.name));
-createKeys({
-  "/": words.focus,
-  Escape: escape,
-  f: () => facets.toggle(),
-  i: () => withActive(openDetails),
-  " ": () => withActive(openDetails),
-  "+": () => withActive((id) => actions.add(id, 1)),
-  "-": () => withActive((id) => actions.add(id, -1)),
-}, {
-  hasFocus: grid.hasFocus,
-  move(key) {
-    const isMove = grid.move(key);
-    if (isMove) follow();
-    return isMove;
+createKeys(
+  {
+    "/": words.focus,
+    Escape: escape,
+    f: () => facets.toggle(),
+    i: () => withActive(openDetails),
+    " ": () => withActive(openDetails),
+    "+": () => withActive((id) => actions.add(id, 1)),
+    "-": () => withActive((id) => actions.add(id, -1)),
   },
-});
+  {
+    hasFocus: grid.hasFocus,
+    move(key) {
+      const isMove = grid.move(key);
+      if (isMove) follow();
+      return isMove;
+    },
+  },
+);
 onPlainClick(/** @type {HTMLAnchorElement} */ (find("home")), () =>
-  go({ ...START, collection: shown.collection }, { anew: !shown.terms.length }));
+  go({ ...START, collection: shown.collection }, { anew: !shown.terms.length }),
+);
 onPlainClick(/** @type {HTMLAnchorElement} */ (find("skip")), () => grid.focus(grid.active()));
 host.onProgress?.(showShare);
 grid.blank();

@@ -19,7 +19,11 @@ export function createMessages() {
    */
   function inPlace(title, text, actions = []) {
     clear();
-    const row = element("div", { className: "actions" }, ...actions.map((action) => button(action, "action")));
+    const row = element(
+      "div",
+      { className: "actions" },
+      ...actions.map((action) => button(action, "action")),
+    );
     place.append(element("h2", { textContent: title }), element("p", { textContent: text }), row);
     place.hidden = false;
   }

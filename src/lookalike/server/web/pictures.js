@@ -28,7 +28,9 @@ export async function previewOf(blob) {
     const side = Math.min(image.width, image.height);
     const square = { x: (image.width - side) / 2, y: (image.height - side) / 2, side };
     const canvas = canvasOf(PREVIEW_PX, PREVIEW_PX);
-    canvas.getContext("2d")?.drawImage(image, square.x, square.y, square.side, square.side, 0, 0, PREVIEW_PX, PREVIEW_PX);
+    canvas
+      .getContext("2d")
+      ?.drawImage(image, square.x, square.y, square.side, square.side, 0, 0, PREVIEW_PX, PREVIEW_PX);
     image.close();
     const jpeg = await encoded(canvas, 0.6);
     return base64url(new Uint8Array(await jpeg.arrayBuffer()));

@@ -42,7 +42,8 @@ export function createPortraits(host, collection) {
     large(term) {
       const own = term.kind === "picture" ? ownOf(term.vector) : undefined;
       const place = collection();
-      const tags = async () => (term.kind === "id" ? tagsOf(await host.item(place, term.id)) : (own?.tags ?? []));
+      const tags = async () =>
+        term.kind === "id" ? tagsOf(await host.item(place, term.id)) : (own?.tags ?? []);
       return { url: own?.url ?? pictureOf(term), name: nameOfTerm(term), tags };
     },
   };

@@ -12,7 +12,10 @@ const STEPS = 100;
  * @param {(filters: import("./contract.js").Filter[]) => void} onChange
  */
 export function createRange({ name, min, max, bins, edges }, filters, onChange) {
-  const [low, high] = filters.find((one) => one.column === name && one.op === "between")?.value ?? [null, null];
+  const [low, high] = filters.find((one) => one.column === name && one.op === "between")?.value ?? [
+    null,
+    null,
+  ];
   const isWhole = Number.isInteger(min) && Number.isInteger(max) && edges.length > 0;
   const step = isWhole ? Math.max(1, Math.round((max - min) / STEPS)) : (max - min) / STEPS;
   const from = handle("from", low ?? min);
@@ -29,19 +32,26 @@ export function createRange({ name, min, max, bins, edges }, filters, onChange) 
   /** @param {"from" | "to"} end @param {number} value */
   function handle(end, value) {
     const made = element("input", {
-      type: "range", min: String(min), max: String(max), step: String(step), value: String(value),
+      type: "range",
+      min: String(min),
+      max: String(max),
+      step: String(step),
+      value: String(value),
       "aria-label": `${titleOf(name)} ${end}`,
     });
     made.dataset.key = `${name}:${end}`;
     // The far end can always be reached, also where the steps do not lead there.
     made.addEventListener("input", () => {
-      if (Number(from.value) > Number(to.value)) (end === "from" ? from : to).value = (end === "from" ? to : from).value;
+      if (Number(from.value) > Number(to.value))
+        (end === "from" ? from : to).value = (end === "from" ? to : from).value;
       say();
     });
     made.addEventListener("change", () => {
       const [first, last] = ends();
       const isAll = first <= min && last >= max;
-      onChange(setRange(filters, name, isAll ? null : [first <= min ? null : first, last >= max ? null : last]));
+      onChange(
+        setRange(filters, name, isAll ? null : [first <= min ? null : first, last >= max ? null : last]),
+      );
     });
     return made;
   }
@@ -57,7 +67,11 @@ export function createRange({ name, min, max, bins, edges }, filters, onChange) 
     bars.forEach((bar, i) => bar.classList.toggle("out", edges[i + 1] < first || edges[i] > last));
   }
 
-  return element("div", { className: "range" },
+  return element(
+    "div",
+    { className: "range" },
     element("div", { className: "bars", "aria-hidden": "true" }, ...bars),
-    element("div", { className: "handles" }, from, to), text);
+    element("div", { className: "handles" }, from, to),
+    text,
+  );
 }

@@ -17,7 +17,8 @@ export function createRegion(stage, onChosen) {
   const surface = element("button", {
     type: "button",
     className: "surface",
-    "aria-label": "Choose a part of the picture to search by: draw it, or press Enter for a frame, " +
+    "aria-label":
+      "Choose a part of the picture to search by: draw it, or press Enter for a frame, " +
       "move it with the arrow keys, size it with Shift and the arrow keys, and press Enter again",
   });
   stage.append(frame, surface);
@@ -32,7 +33,12 @@ export function createRegion(stage, onChosen) {
     frame.hidden = !box;
     stage.classList.toggle("framed", Boolean(box));
     if (!box) return;
-    for (const [side, value] of Object.entries({ left: box.x, top: box.y, width: box.width, height: box.height })) {
+    for (const [side, value] of Object.entries({
+      left: box.x,
+      top: box.y,
+      width: box.width,
+      height: box.height,
+    })) {
       frame.style.setProperty(side, `${value * 100}%`);
     }
   }

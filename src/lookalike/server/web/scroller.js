@@ -19,18 +19,22 @@ export function createScroller(node, sizer, onScroll) {
   const physicalLimit = () => Math.max(1, node.scrollHeight - node.clientHeight);
   const scale = () => (total > TALLEST_PX ? limit() / physicalLimit() : 1);
 
-  node.addEventListener("scroll", () => {
-    const moved = node.scrollTop - last;
-    if (!moved) return;
-    last = node.scrollTop;
-    const ratio = scale();
-    const isJump = Math.abs(moved) > 2 * node.clientHeight;
-    at = ratio === 1 ? last : isJump ? last * ratio : Math.min(limit(), Math.max(0, at + moved));
-    clearTimeout(settling);
-    // Bring the scroll bar to where it belongs; what is seen stays in its place.
-    if (ratio !== 1) settling = setTimeout(() => put(at), SETTLE_MS);
-    onScroll();
-  }, { passive: true });
+  node.addEventListener(
+    "scroll",
+    () => {
+      const moved = node.scrollTop - last;
+      if (!moved) return;
+      last = node.scrollTop;
+      const ratio = scale();
+      const isJump = Math.abs(moved) > 2 * node.clientHeight;
+      at = ratio === 1 ? last : isJump ? last * ratio : Math.min(limit(), Math.max(0, at + moved));
+      clearTimeout(settling);
+      // Bring the scroll bar to where it belongs; what is seen stays in its place.
+      if (ratio !== 1) settling = setTimeout(() => put(at), SETTLE_MS);
+      onScroll();
+    },
+    { passive: true },
+  );
 
   /** @param {number} wanted */
   function put(wanted) {

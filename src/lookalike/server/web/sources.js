@@ -1,5 +1,6 @@
 // Where the grid gets its cards from: all items, a page at a time, or the hits of a search.
 
+import { strengthOf } from "./format.js";
 import { toHost } from "./terms.js";
 
 /** @typedef {import("./contract.js").Card} Card */
@@ -67,11 +68,19 @@ function searchSource(host, { collection, terms, filters, where }) {
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
-      const [{ hits, took_ms, chance }, { total: compared }] = await Promise.all([
-        ask(PAGE, signal), host.items(collection, { offset: 0, limit: 1, filters, where, signal }),
+      const isFiltered = filters.length > 0 || where !== "";
+      const [{ hits, total: all, took_ms, chance }, stretch] = await Promise.all([
+        ask(PAGE, signal),
+        isFiltered ? host.items(collection, { offset: 0, limit: 1, filters, where, signal }) : null,
       ]);
+      const compared = stretch?.total ?? all;
       const total = hits.length < PAGE ? hits.length : Math.min(compared, MOST_HITS);
-      Object.assign(source, { total, compared, tookMs: took_ms, chance: chance === true });
+      Object.assign(source, {
+        total,
+        compared,
+        tookMs: took_ms,
+        chance: chance === true || isLonely(hits, terms),
+      });
       source.pages.set(0, hits);
     },
   };
@@ -87,8 +96,21 @@ function searchSource(host, { collection, terms, filters, where }) {
   return source;
 }
 
+/** A source whose pictures do not come. @param {number} total @returns {Source} */
+export function sourceOfNothing(total) {
+  const load = () => new Promise(() => {});
+  return { ...emptySource(), total, load };
+}
+
 function emptySource() {
   return { total: 0, compared: 0, tookMs: 0, chance: false, pages: new Map() };
+}
+
+/** Whether nothing looks like an item but the item itself. @param {Card[]} hits @param {State["terms"]} terms */
+function isLonely(hits, terms) {
+  const asked = new Set(terms.map((term) => (term.kind === "id" ? term.id : "")));
+  const best = hits.find(({ id }) => !asked.has(id))?.confidence;
+  return typeof best === "number" && strengthOf(best) !== "strong";
 }
 
 /** @param {Map<number, Card[]>} pages @param {number} near */

@@ -74,7 +74,9 @@ function filterText({ column, op, value }) {
 
 /** @param {string} text @returns {Filter[]} */
 function filterOf(text) {
-  const [op, column, ...values] = text.split(":").map((part) => part.replaceAll("%3A", ":").replaceAll("%25", "%"));
+  const [op, column, ...values] = text
+    .split(":")
+    .map((part) => part.replaceAll("%3A", ":").replaceAll("%25", "%"));
   if (!OPERATIONS.includes(op) || !column) return [];
   const known = /** @type {Filter["op"]} */ (op);
   if (known === "null") return [{ column, op: known, value: null }];

@@ -1,6 +1,6 @@
 // One picture in the grid: a link to what looks like it, with what else can be done with it.
 
-import { element, icon } from "./dom.js";
+import { element, icon, isPlain } from "./dom.js";
 import { fileOf, nameOf, strengthOf } from "./format.js";
 
 /** @typedef {import("./contract.js").Card} Card */
@@ -22,14 +22,22 @@ const TOOLS = [
 export function createTile(card, { url, href, index, total }) {
   const strength = strengthOf(card.confidence);
   const image = element("img", { alt: altOf(card, strength), decoding: "async", draggable: true });
-  const content = card.width ? image : element("span", { className: "instead", textContent: image.alt });
+  const content = card.width
+    ? image
+    : element("span", { className: "instead", textContent: altOf(card, null) });
   const link = element("a", { className: "picture", href, tabIndex: -1 }, content);
-  const tile = element("div", {
-    className: ["tile", strength, !card.width && "bare"].filter(Boolean).join(" "),
-    role: "listitem",
-    "aria-posinset": index + 1,
-    "aria-setsize": total,
-  }, link, createCaption(card), createTools(card));
+  const tile = element(
+    "div",
+    {
+      className: ["tile", strength, !card.width && "bare"].filter(Boolean).join(" "),
+      role: "listitem",
+      "aria-posinset": index + 1,
+      "aria-setsize": total,
+    },
+    link,
+    createCaption(card),
+    createTools(card),
+  );
   tile.dataset.index = String(index);
   tile.dataset.id = card.id;
   if (card.score !== undefined) tile.append(createScore(card.score, strength));
@@ -45,6 +53,29 @@ export function createTile(card, { url, href, index, total }) {
 /** The tile of an index while its card is on its way. */
 export function createBlank() {
   return element("div", { className: "tile blank", "aria-hidden": "true" });
+}
+
+/** The tile that an event is about, unless its card is on its way. @param {Event} event */
+export function tileOf(event) {
+  return /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".tile[data-id]"));
+}
+
+/**
+ * Call back with the id of the tile that something is done with.
+ * @param {HTMLElement} place that the tiles are in
+ * @param {Record<"open" | "details" | "add" | "subtract", (id: string) => void>} acts
+ */
+export function onTileAction(place, acts) {
+  place.addEventListener("click", (event) => {
+    const tile = tileOf(event);
+    const button = /** @type {HTMLElement | null} */ (
+      /** @type {Element} */ (event.target).closest("button")
+    );
+    if (!tile || !isPlain(event)) return;
+    event.preventDefault();
+    const action = /** @type {keyof typeof acts} */ (button?.dataset.action ?? "open");
+    acts[action](String(tile.dataset.id));
+  });
 }
 
 /** Stop loading the picture of a tile that is no longer seen. @param {HTMLElement} tile */
@@ -84,6 +115,8 @@ function createTools(card) {
 
 /** @param {number} score @param {keyof typeof STRENGTHS | null} strength */
 function createScore(score, strength) {
-  const text = strength ? `${STRENGTHS[strength]}; similarity ${score.toFixed(4)}` : `similarity ${score.toFixed(4)}`;
+  const text = strength
+    ? `${STRENGTHS[strength]}; similarity ${score.toFixed(4)}`
+    : `similarity ${score.toFixed(4)}`;
   return element("span", { className: "score", title: text, textContent: score.toFixed(2) });
 }

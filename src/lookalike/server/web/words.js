@@ -43,10 +43,18 @@ export function createWords({ onTerm, onBack }) {
     },
     /** Say at the field that they were not. @param {string} text @param {string[]} nearest */
     refuse(text, nearest) {
-      const others = nearest.map((word) => button({ text: word, act: () => {
-        field.value = word;
-        submit();
-      } }, "suggestion"));
+      const others = nearest.map((word) =>
+        button(
+          {
+            text: word,
+            act: () => {
+              field.value = word;
+              submit();
+            },
+          },
+          "suggestion",
+        ),
+      );
       for (const one of others) one.addEventListener("pointerdown", (event) => event.preventDefault());
       complaint.replaceChildren(element("span", { textContent: text }), ...others);
       field.setAttribute("aria-invalid", "true");

@@ -1,6 +1,6 @@
 """What does the static site cost in a browser: bytes and seconds to open, a query, and the model.
 
-    python benchmarks/browser.py [--images FOLDER] [--items 100000] [--onnxruntime-web DIR]
+    python benchmarks/site.py [--images FOLDER] [--items 100000] [--onnxruntime-web DIR]
 
 Chromium, headless, on a plain file server on the same machine (so loading has no network in it). The items
 of the large site are made of the vectors of drawn flowers: mixed by twos within a kind, with noise. Pictures

@@ -1,0 +1,124 @@
+"""How fast the page is in a real browser: `python benchmarks/page.py [--items N]`.
+
+Serves N made vectors of 1,280 dimensions, without pictures, and opens the page in Chromium, with nothing
+cached, some times: when the first items stand there, how long a search takes from the click to the hits on
+the screen, and how smoothly it scrolls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import lookalike
+from lookalike.server import serve
+from lookalike.server.app import WEB_FOLDER
+
+RUNS = 5
+
+# Times between frames while the page is scrolled by 200 px at each of 120 frames, in ms.
+SCROLL = """() => new Promise((resolve) => {
+  const scroller = document.getElementById("scroller");
+  const times = [];
+  let last = performance.now();
+  const step = () => {
+    const now = performance.now();
+    times.push(now - last);
+    last = now;
+    scroller.scrollTop += 200;
+    if (times.length < 120) requestAnimationFrame(step);
+    else resolve({ times, tiles: document.querySelectorAll(".tile").length });
+  };
+  requestAnimationFrame(step);
+})"""
+
+# From a click on the n-th tile to the frame in which the hits stand there, in ms.
+CLICK = """(n) => new Promise((resolve) => {
+  const tile = document.querySelectorAll(".tile[data-id]")[n];
+  const wanted = tile.dataset.id;
+  const started = performance.now();
+  const look = () => {
+    const isThere = document.querySelector(".score") && document.querySelector(".tile").dataset.id === wanted;
+    if (isThere) resolve(performance.now() - started);
+    else requestAnimationFrame(look);
+  };
+  tile.querySelector("a").click();
+  look();
+})"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=100_000, metavar="N", help="(default: %(default)s)")
+    count = parser.parse_args().items
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        url = _serve(_collection(Path(folder) / "many.lookalike", count))
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        runs = [_run(browser, url, number) for number in range(RUNS)]
+        browser.close()
+    median = {name: round(statistics.median(run[name] for run in runs), 1) for name in runs[0]}
+    scripts = sum(path.stat().st_size for path in WEB_FOLDER.glob("*.js"))
+    print(json.dumps({"items": count, "script_bytes": scripts, **median}, indent=1))
+
+
+def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
+    """The figures of one visit with an empty cache, in ms."""
+    page: Page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(url)
+    page.wait_for_selector(".tile[data-id]")
+    first: float = page.evaluate("performance.now()")
+    scrolled: dict[str, Any] = page.evaluate(SCROLL)
+    page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 0)")
+    page.wait_for_selector(".tile[data-id]")
+    search: float = page.evaluate(CLICK, number)
+    page.close()
+    return {
+        "first_items_ms": first,
+        "click_to_hits_ms": search,
+        "frame_median_ms": statistics.median(scrolled["times"]),
+        "frame_p99_ms": float(np.percentile(scrolled["times"], 99)),
+        "tiles_in_document": scrolled["tiles"],
+    }
+
+
+def _collection(path: Path, count: int) -> lookalike.Collection:
+    """Vectors around 100 centres, as pictures of 100 kinds of things would have."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(100, 1280)).astype(np.float32)
+    kinds = rng.integers(0, len(centres), count)
+    vectors = centres[kinds] + rng.standard_normal((count, 1280), dtype=np.float32)
+    names = (f"item-{number:07d}" for number in range(count))
+    return lookalike.from_vectors(path, vectors, names, columns={"label": [f"kind {kind}" for kind in kinds]})
+
+
+def _serve(collection: lookalike.Collection) -> str:
+    """Serve a collection until the program ends; the address of the page."""
+    ready = threading.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    options = {"open_browser": False, "on_ready": on_ready, "port": 0}
+    threading.Thread(target=serve, args=([collection],), kwargs=options, daemon=True).start()
+    ready.wait(60)
+    return urls[0]
+
+
+if __name__ == "__main__":
+    main()
