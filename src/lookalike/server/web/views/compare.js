@@ -75,7 +75,7 @@ export async function open(host, page, state, signal) {
   }
 
   const status = state.terms.length
-    ? `${both} of ${Math.max(one.size, other.size)} are found in both`
+    ? `${both} of ${Math.max(one.size, other.size)} are found in both; a dot marks the others`
     : "Choose a picture, and both collections are searched by it";
   return { node: element("div", { className: "columns" }, column(0), column(1)), status };
 

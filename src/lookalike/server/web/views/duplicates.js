@@ -87,7 +87,7 @@ export async function open(host, page, state, signal) {
   );
   add(first, "");
   tiers.hidden = !first.total;
-  all.append(list, rest, how(first));
+  all.append(how(first), list, rest);
   return { node: all, status: first.total ? counted(first.total, "group") : "Nothing is there twice" };
 }
 
@@ -96,7 +96,7 @@ function how({ command, left_out: leftOut, total }) {
   if (!total && !leftOut) return "";
   const left = leftOut ? `${counted(leftOut, "more duplicate")} lie where no file can be moved. ` : "";
   return element(
-    "aside",
+    "section",
     { className: "how", "aria-label": "How to move them" },
     element("p", { textContent: `${left}Nothing is moved from here. In a terminal, the plan can be read, changed and applied:` }),
     element("pre", { tabIndex: 0 }, element("code", {
