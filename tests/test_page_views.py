@@ -14,7 +14,6 @@ from conftest import build, write_picture, write_pictures
 from pages import Page, expect, fragment, ids, see, watch
 from serving import running
 
-import lookalike
 from lookalike.analysis.clusters import cluster
 from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.map import make_map
@@ -91,6 +90,14 @@ def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Pag
     expect(pair).to_have_count(2)
 
 
+def test_nothing_is_wider_than_a_phone(seen: Page) -> None:
+    seen.set_viewport_size({"width": 390, "height": 800})
+    for name in ("Clusters", "Duplicates", "Map", "Compare"):
+        view(seen, name)
+        expect(seen.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
+        assert seen.evaluate("document.getElementById('scroller').scrollWidth") <= 390
+
+
 def test_a_line_drawn_on_the_map_shows_what_is_in_it(seen: Page) -> None:
     canvas = view(seen, "Map").locator("canvas")
     see(seen, "25 pictures, by PCA: what is alike lies together")
@@ -140,7 +147,8 @@ def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
     place = seen.evaluate(
         """async () => {
           const { places } = await (await fetch("api/photos/map")).json();
-          return [...new Float32Array(Uint8Array.from(atob(places), (c) => c.charCodeAt(0)).buffer)].slice(0, 2);
+          const bytes = Uint8Array.from(atob(places), (letter) => letter.charCodeAt(0));
+          return [...new Float32Array(bytes.buffer)].slice(0, 2);
         }"""
     )
     box = canvas.bounding_box()

@@ -78,6 +78,8 @@ def test_the_groups_filter_as_any_column_does(seen: httpx.Client) -> None:
 def test_duplicates_come_in_groups_with_what_stays_and_why(seen: httpx.Client) -> None:
     found = get(seen, "duplicates")
     assert found["tiers"] == {"bytes": 1, "pixels": 1}
+    assert found["command"].startswith("lookalike duplicates /")
+    assert found["command"].endswith(" --keep largest --tiers bytes,pixels,copy")
     [same] = get(seen, "duplicates", tier="bytes")["groups"]
     assert {same["keep"]["id"], same["move"][0]["item"]["id"]} == {"sea/again.png", "sea/sea-002.png"}
     assert same["why"].startswith("the largest of them: 64 x 48")

@@ -108,7 +108,8 @@ def keep_plan(
     named = zip(types.items(), columns, strict=True)
     rows = pa.table({"id": ids, **{name: pa.array(values, type_) for (name, type_), values in named}})
     facts = {"keep": plan.keep, "tiers": list(tiers), "groups": len(plan.groups), "left_out": plan.left_out}
-    command = f"lookalike duplicates {collection.path} --keep {plan.keep} --tiers {','.join(tiers)}"
+    command = ["lookalike", "duplicates", str(collection.path), "--keep", plan.keep]
+    command += ["--tiers", ",".join(tiers)]
     made = Derived(rows, facts)
     write_derived(collection, NAME, made, fingerprint=plan.fingerprint, command=command)
 
