@@ -20,9 +20,11 @@ const FULL = {
     { column: "wi:dth", op: "between", value: [null, -1.5e-7] },
     { column: "height", op: "between", value: [0, 100] },
     { column: "label", op: "null", value: null },
+    { column: "map", op: "inside", value: [-100000, 5, 30, -7, 100000, 20] },
   ],
   where: "width > 3 AND label LIKE '%a+b%' -- &q=id:x",
   item: "a/b?c=d&e.jpg",
+  beside: "trees & flowers",
 };
 
 test("the start has an address of nothing", () => {

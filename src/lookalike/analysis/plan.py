@@ -12,11 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from lookalike.analysis.duplicates import DUPLICATES, TIERS, Duplicates, Pair
 from lookalike.analysis.pictures import local_path
+from lookalike.collection import Collection
+from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
 from lookalike.files import write_bytes
 
+NAME = "duplicates"
 FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1
 Keep = Literal["largest", "oldest"]
 
@@ -88,6 +93,30 @@ def make_plan(
     groups = tuple(_groups(found, [pair for pair in pairs if all(movable[row] for row in pair.rows)], keep))
     left_out = sum(not movable[row] for row in doubled)
     return Plan(collection, found.fingerprint, keep, groups, left_out)
+
+
+def keep_plan(
+    collection: Collection, items: Sequence[dict[str, Any]], plan: Plan, *, tiers: Sequence[str]
+) -> None:
+    """Write what a plan says of each of the `items` to `derived/duplicates.parquet` and `.json`.
+
+    `group` is the number of the item's group, -1 for none; `tier` is null for the one that stays; `reason`
+    says why it stays, or what was checked.
+    """
+    said: dict[str, tuple[int, str | None, str]] = {}
+    for number, group in enumerate(plan.groups):
+        said[group.keep.id] = number, None, group.why
+        said.update({move.file.id: (number, move.tier, move.reason) for move in group.move})
+    ids = [item["id"] for item in items]
+    columns = list(zip(*(said.get(id_, (-1, None, None)) for id_ in ids), strict=True))
+    types = {"group": pa.int32(), "tier": pa.string(), "reason": pa.string()}
+    named = zip(types.items(), columns, strict=True)
+    rows = pa.table({"id": ids, **{name: pa.array(values, type_) for (name, type_), values in named}})
+    facts = {"keep": plan.keep, "tiers": list(tiers), "groups": len(plan.groups), "left_out": plan.left_out}
+    command = ["lookalike", "duplicates", str(collection.path), "--keep", plan.keep]
+    command += ["--tiers", ",".join(tiers)]
+    made = Derived(rows, facts)
+    write_derived(collection, NAME, made, fingerprint=plan.fingerprint, command=command)
 
 
 def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Group]:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.collection import Collection
-from lookalike.server import browsing, clip_retrieval, searching
+from lookalike.server import browsing, clip_retrieval, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
 from lookalike.server.facets import facets
@@ -67,6 +67,11 @@ def create_app(collections: Sequence[Collection], access: Access | None = None) 
             Route("/api/{c}/thumbnails/{id:path}", browsing.thumbnail),
             Route("/api/{c}/images/{id:path}", browsing.image),
             Route("/api/{c}/facets", facets),
+            Route("/api/{c}/clusters", views.clusters),
+            Route("/api/{c}/duplicates", views.duplicates),
+            Route("/api/{c}/map", views.map_places),
+            Route("/api/{c}/map/colors", views.map_colors),
+            Route("/api/{c}/map/cards", views.map_cards),
             Route("/api/{c}/search", searching.search, methods=["POST"]),
             Route("/api/{c}/embed", searching.embed, methods=["POST"]),
             Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),

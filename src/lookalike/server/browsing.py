@@ -29,10 +29,9 @@ from lookalike.server.answers import (
 from lookalike.server.live import LiveCollection
 from lookalike.server.problems import Problem
 from lookalike.server.queries import whole
-from lookalike.server.state import State
+from lookalike.server.state import TABLES, State
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
-VIEWS = ("clusters", "duplicates", "map")
 _YEAR_S = 365 * 24 * 3600
 
 # The functions that are not async run in worker threads, which is Starlette's way with them.
@@ -137,7 +136,7 @@ def _summary(live: LiveCollection) -> dict[str, Any]:
         "name": live.name,
         **state.kept("summary", "", lambda: _described(state)),
         "index": index_state(state.collection),
-        "views": [view for view in VIEWS if _is_there(state.collection.path / "derived", view)],
+        "views": [view for view in TABLES if _is_there(state.collection.path / "derived", view)],
     }
 
 
@@ -175,4 +174,4 @@ def column_type(type_: pa.DataType) -> str:
 
 
 def _is_there(derived: Path, view: str) -> bool:
-    return any(derived.glob(f"{view}.*"))
+    return (derived / f"{view}.json").is_file()

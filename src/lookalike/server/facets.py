@@ -15,7 +15,7 @@ from lookalike.server.browsing import column_type
 from lookalike.server.state import State
 
 # What tells items apart, and what says how sure a tag is, has no facet.
-_WITHOUT = frozenset("id uri sha256 mtime_ns thumb_offset thumb_size tag_probabilities".split())
+_WITHOUT = frozenset("id uri sha256 mtime_ns thumb_offset thumb_size tag_probabilities map_x map_y".split())
 _MOST_VALUES, _BINS = 50, 20
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lookalike.collection import MANIFEST_NAME, Collection, open_collection
 from lookalike.errors import CollectionError
-from lookalike.server.state import State
+from lookalike.server.state import TABLES, State
 from lookalike.stores import is_remote
 
 _CHECK_EVERY_S = 1.0
@@ -23,7 +23,7 @@ _ATTEMPTS = 3
 _SETTLED_NS = 2_000_000_000
 
 Stamp = tuple[tuple[int, int], ...]
-Version = tuple[str, tuple[int, int]]
+Version = tuple[str, Stamp]
 
 
 class LiveCollection:
@@ -117,8 +117,9 @@ def _read(path: Path) -> tuple[Version, State]:
 
 
 def _version(path: Path) -> Version:
-    """What tells two states apart: the rows, and the index that was made of them. Reads every footer."""
-    return open_collection(path).fingerprint(), _touched(path / "derived" / "index.json")
+    """What tells two states apart: the rows, and what was derived of them. Reads every footer."""
+    derived = (path / "derived" / f"{name}.json" for name in ("index", *TABLES))
+    return open_collection(path).fingerprint(), tuple(_touched(file) for file in derived)
 
 
 def _stamp(path: Path) -> Stamp:

@@ -22,6 +22,7 @@ from lookalike.server.queries import (
     MAX_TERMS,
     MAX_TEXT_LENGTH,
 )
+from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
 Schema = dict[str, Any]
 
@@ -62,6 +63,12 @@ def _paths(collections: Sequence[str]) -> Schema:
     offset = _parameter("offset", "query", COUNT, "how many to pass over")
     limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
     k = _parameter("k", "query", _whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
+    tier = _parameter(
+        "tier", "query", {"enum": list(DUPLICATE_TIERS)}, "only groups with a pair of this tier"
+    )
+    column = _parameter("column", "query", TEXT, "the column that colours; without one, all are alike")
+    rows = _parameter("rows", "query", TEXT, f"numbers of items, such as 0,17,4; at most {MAX_CARDS}")
+    rows["required"] = True
     jpeg, any_picture = _content("image/jpeg", {}), _content("image/*", {})
     return {
         "/api/collections": {"get": _operation("What is served", "collections", _list(_ref("Collection")))},
@@ -79,6 +86,21 @@ def _paths(collections: Sequence[str]) -> Schema:
         },
         "/api/{c}/facets": {
             "get": _operation("The values of the columns", "facets", _ref("Facets"), [c, where])
+        },
+        "/api/{c}/clusters": {
+            "get": _operation("Groups of items that are alike", "clusters", _ref("Clusters"), [c])
+        },
+        "/api/{c}/duplicates": {
+            "get": _operation(
+                "What is there twice", "duplicates", _ref("Duplicates"), [c, tier, offset, limit]
+            )
+        },
+        "/api/{c}/map": {"get": _operation("A place in the plane for every item", "map", _ref("Map"), [c])},
+        "/api/{c}/map/colors": {
+            "get": _operation("A colour for every item", "mapColors", _ref("Colors"), [c, column, where])
+        },
+        "/api/{c}/map/cards": {
+            "get": _operation("Items by their numbers", "mapCards", _list(_ref("Card")), [c, rows])
         },
         "/api/{c}/search": {
             "post": _operation(
@@ -202,6 +224,26 @@ def _schemas() -> Schema:
                     }
                 ),
             }
+        ),
+        "Clusters": _object(
+            {"method": TEXT, "reason": TEXT, "noise": COUNT, "command": TEXT,
+             "clusters": _list(_object(
+                 {"cluster": COUNT, **name, "tags": _list(TEXT), "size": COUNT, "cohesion": NUMBER,
+                  "medoid": TEXT, "items": _list(_ref("Card"))}
+             ))}
+        ),
+        "Duplicates": _object(
+            {"command": TEXT, "keep": TEXT, "left_out": COUNT, "total": COUNT, "offset": COUNT,
+             "tiers": {"type": "object", "additionalProperties": COUNT},
+             "groups": _list(_object(
+                 {"keep": _ref("Card"), "why": TEXT,
+                  "move": _list(_object({"item": _ref("Card"), "tier": TEXT, "reason": TEXT}))}
+             ))}
+        ),
+        "Map": _object({"method": TEXT, "command": TEXT, "count": COUNT, "places": BASE64}),
+        "Colors": _object(
+            {"type": {"enum": ["none", "text", "number"]}, "codes": BASE64, "values": _list(TEXT),
+             "min": _or_null(NUMBER), "max": _or_null(NUMBER)}
         ),
         "KnnRequest": _object(
             {},

@@ -27,6 +27,8 @@ KINDS = {
     "unknown-collection": (404, "There is no such collection"),
     "unknown-item": (404, "There is no such item"),
     "unknown-word": (400, "The model does not know that word"),
+    "no-view": (404, "This has not been made for the collection"),
+    "stale-view": (409, "This was made from an older state of the collection"),
     "no-original": (404, "The original of this item cannot be had"),
     "wrong-method": (405, "This address does not take this method"),
     "unauthorized": (401, "This server wants a token"),

@@ -10,6 +10,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from lookalike.background import Background, background_of
 from lookalike.collection import Collection, open_collection
+from lookalike.derived import Derived, read_derived
 from lookalike.errors import CollectionError
 from lookalike.index import Index, open_index
 from lookalike.parts import Part, matrix, read_ranges
@@ -30,6 +32,9 @@ from lookalike.stores import each, is_remote
 from lookalike.where import parse_condition
 
 Rows = NDArray[np.int64]
+
+# Derived tables, and the columns of theirs that an item has beside its own.
+TABLES = {"clusters": {"cluster_name": "cluster_name"}, "duplicates": {}, "map": {"x": "map_x", "y": "map_y"}}
 
 # Answers that are kept, such as the rows that a condition holds for: a page asks for them again and again.
 _KEPT = 16
@@ -53,6 +58,7 @@ class State:
     index: Index | None
     vectors: Floats | None
     background: Background | None
+    derived: Mapping[str, Derived]
     _kept: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict)
     _keeping: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,10 +87,13 @@ class State:
             vectors = np.concatenate([nothing, *blocks])
         starts = np.cumsum([0, *(table.num_rows for table in tables)])
         background = background_of(collection)
+        derived = _derived(collection, len(items))
+        items = _with_derived(items, derived)
         row_of = {id_: row for row, id_ in enumerate(items["id"].to_pylist())}
         return State(
             collection=collection, fingerprint=fingerprint, items=items, parts=parts, checksums=checksums,
             tars=tars, starts=starts, row_of=row_of, index=index, vectors=vectors, background=background,
+            derived=derived,
         )  # fmt: skip
 
     @cached_property
@@ -224,3 +233,26 @@ class State:
         if part.checksum() != self.checksums[place]:
             raise CollectionError(f"{part.items_path} has been replaced", "ask again")
         return vectors
+
+
+def _derived(collection: Collection, count: int) -> dict[str, Derived]:
+    """The tables that are fresh and whole; of the others the views say what is wrong."""
+    found = {}
+    for name in TABLES:
+        with suppress(CollectionError):
+            made = read_derived(collection, name)
+            if made is not None and made.rows.num_rows == count:
+                found[name] = made
+    return found
+
+
+def _with_derived(items: pa.Table, derived: Mapping[str, Derived]) -> pa.Table:
+    """The items with what was found out about them, so that it filters as any column does.
+
+    A column of the collection's own keeps its name.
+    """
+    for name, made in derived.items():
+        for column, shown in TABLES[name].items():
+            if shown not in items.column_names:
+                items = items.append_column(shown, made.rows[column].combine_chunks())
+    return items

@@ -57,7 +57,7 @@ def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lookalike.analysis.duplicates import find_duplicates
-    from lookalike.analysis.plan import check_tiers, make_plan, write_plan
+    from lookalike.analysis.plan import check_tiers, keep_plan, make_plan, write_plan
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
@@ -70,6 +70,7 @@ def _find(options: argparse.Namespace) -> int:
     plan = make_plan(found, str(options.collection), keep=options.keep, tiers=tiers)
     if options.plan:
         write_plan(plan, options.plan)
+    keep_plan(collection, found.items, plan, tiers=tiers)
     if options.json:
         print_json(asdict(plan))
     else:

@@ -13,8 +13,8 @@
  *   labels: Record<string, number>, columns?: Column[], views?: string[]}} Collection
  *
  * Filters of one column are alternatives; those of different columns hold together.
- * `between` has [low, high], both included and null where open; `null` has no value.
- * @typedef {{column: string, op: "is" | "has" | "between" | "null", value: any}} Filter
+ * `between` has [low, high], both included and null where open; `null` has no value; `inside` is a polygon on the map.
+ * @typedef {{column: string, op: "is" | "has" | "between" | "null" | "inside", value: any}} Filter
  *
  * What a query is made of; a negative weight is subtracted. `vector_int8` is base64url.
  * @typedef {({id: string} | {text: string} | {vector_int8: string}) & {weight: number}} Term
@@ -36,6 +36,24 @@
  * @typedef {{vector_int8: string, model: string, dim: number,
  *   tags?: {tag: string, probability: number}[]}} Embedding
  * @typedef {{words: boolean, pictures: boolean, sql: boolean, reason?: string}} Capabilities
+ *
+ * What was derived from a collection; a host may know of none.
+ * @typedef {{cluster: number, name: string, size: number, cohesion: number, medoid: string, items: Card[]}} Cluster
+ * @typedef {{method: string, reason: string, noise: number, command: string, clusters: Cluster[]}} Clusters
+ * @typedef {{command: string, left_out: number, tiers: Record<string, number>, total: number, offset: number,
+ *   groups: {keep: Card, why: string, move: {item: Card, tier: string, reason: string}[]}[]}} Duplicates
+ * `places` has x and y of each item, from -1 to 1; `codes` are those of colors.js.
+ * @typedef {{method: string, command: string, places: Float32Array}} Places
+ * @typedef {{type: "none" | "text" | "number", codes: Uint8Array, values: string[], min: number | null,
+ *   max: number | null}} Colors
+ * @typedef {{
+ *   clusters: (c: string, options: {signal?: AbortSignal}) => Promise<Clusters>,
+ *   duplicates: (c: string, options: {offset: number, limit: number, tier?: string, signal?: AbortSignal})
+ *     => Promise<Duplicates>,
+ *   map: (c: string, options: {signal?: AbortSignal}) => Promise<Places>,
+ *   mapColors: (c: string, options: Chosen & {column: string}) => Promise<Colors>,
+ *   mapCards: (c: string, options: {rows: number[], signal?: AbortSignal}) => Promise<Card[]>,
+ * }} Views
  * What can be searched by: words, own pictures, SQL conditions; `reason` says why not pictures.
  */
 
@@ -54,6 +72,7 @@
  *   embed: (c: string, options: {image: Blob, signal?: AbortSignal}) => Promise<Embedding>,
  *   thumbnailUrl: (c: string, card: {id: string, v: string}) => string,
  *   imageUrl: (c: string, card: {id: string, v: string}) => string | null,
+ *   views?: Views,
  *   onProgress?: (listener: (share: number) => void) => void,
  * }} Host
  * A host that has to load before it can search tells which share is there, from 0 to 1.

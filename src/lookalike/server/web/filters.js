@@ -1,6 +1,8 @@
 // Which items are shown: values chosen in the facets. Those of one column are alternatives, those of
 // different columns hold together. A server gets them as SQL; a static site asks `matches`.
 
+import { contains, insideSql, UNITS } from "./polygon.js";
+
 /** @typedef {import("./contract.js").Filter} Filter */
 
 /** The SQL for all that is chosen, empty for no condition. @param {Filter[]} filters @param {string} where */
@@ -44,6 +46,7 @@ export function same(one, other) {
 /** What a filter says, for its chip. @param {Filter} filter */
 export function describe({ column, op, value }) {
   if (op === "null") return `no ${column}`;
+  if (op === "inside") return "part of the map";
   if (op !== "between") return String(value);
   const [low, high] = value;
   if (low === null) return `${column} up to ${high}`;
@@ -64,6 +67,7 @@ function columnsOf(filters) {
 function sqlOf({ column, op, value }) {
   const name = `"${column.replaceAll('"', '""')}"`;
   if (op === "null") return `${name} IS NULL`;
+  if (op === "inside") return insideSql(value);
   if (op === "has") return `list_contains(${name}, ${literal(value)})`;
   if (op === "is") return `${name} = ${literal(value)}`;
   const [low, high] = value;
@@ -78,6 +82,7 @@ function literal(value) {
 
 /** @param {Filter} filter @param {Record<string, any>} row */
 function holds({ column, op, value }, row) {
+  if (op === "inside") return contains(value, row.map_x * UNITS, row.map_y * UNITS);
   const found = row[column] ?? null;
   if (op === "null") return found === null;
   if (found === null) return false;

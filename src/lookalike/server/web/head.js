@@ -8,7 +8,13 @@ import { counted, milliseconds, number } from "./format.js";
 /** @typedef {import("./contract.js").Collection} Collection */
 
 /** The views that the page has, in their order; more are shown where a collection has them. */
-const VIEWS = [{ name: "explore", title: "Explore" }];
+const VIEWS = [
+  { name: "explore", title: "Explore" },
+  { name: "clusters", title: "Clusters" },
+  { name: "duplicates", title: "Duplicates" },
+  { name: "map", title: "Map" },
+  { name: "compare", title: "Compare" },
+];
 
 /** @param {{onCollection: (name: string) => void, onView: (view: string) => void,
  *   onChange: (change: Partial<State>) => void}} options */
@@ -28,7 +34,8 @@ export function createHead({ onCollection, onView, onChange }) {
     choice.disabled = names.length < 2;
     choice.hidden = !names.length;
     const own = collections.find(({ name }) => name === state.collection)?.views ?? [];
-    const views = VIEWS.filter(({ name }) => name === "explore" || own.includes(name));
+    const known = ["explore", ...own, ...(names.length > 1 ? ["compare"] : [])];
+    const views = VIEWS.filter(({ name }) => known.includes(name));
     find("views").hidden = views.length < 2;
     find("views").replaceChildren(
       ...views.map(({ name, title }) => {

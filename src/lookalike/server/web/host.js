@@ -42,9 +42,30 @@ const host = {
     return request(addressOf(c, "embed"), { method: "POST", body: image, headers, signal });
   },
   thumbnailUrl: (c, { id, v }) => addressOf(c, `thumbnails/${encodeURIComponent(id)}`, { v }).href,
+  views: {
+    clusters: (c, { signal }) => request(addressOf(c, "clusters"), { signal }),
+    duplicates(c, { offset, limit, tier = "", signal }) {
+      return request(addressOf(c, "duplicates", { offset, limit, tier }), { signal });
+    },
+    async map(c, { signal }) {
+      const found = await request(addressOf(c, "map"), { signal });
+      return { ...found, places: new Float32Array(bytesOf(found.places).buffer) };
+    },
+    async mapColors(c, { column, filters, where, signal }) {
+      const url = addressOf(c, "map/colors", { column, where: conditionOf(filters, where) });
+      const found = await request(url, { signal });
+      return { ...found, codes: bytesOf(found.codes) };
+    },
+    mapCards: (c, { rows, signal }) => request(addressOf(c, "map/cards", { rows: rows.join() }), { signal }),
+  },
   imageUrl: (c, { id, v }) => addressOf(c, `images/${encodeURIComponent(id)}`, { v }).href,
 };
 export default host;
+
+/** @param {string} base64 */
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
 
 /** @param {string} c @param {string} path @param {Record<string, string | number>} parameters */
 function addressOf(c, path, parameters = {}) {

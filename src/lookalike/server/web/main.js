@@ -20,6 +20,7 @@ import { createRetry } from "./retry.js";
 import { cardsOf, sourceOf } from "./sources.js";
 import { addressOf, contentOf, START } from "./state.js";
 import { onTileAction } from "./tile.js";
+import { createViews } from "./views.js";
 import { createVisited } from "./visited.js";
 import { createWords } from "./words.js";
 
@@ -54,7 +55,7 @@ const actions = createActions(host, {
 });
 const head = createHead({
   onCollection: actions.changeCollection,
-  onView: (view) => go({ ...shown, view }),
+  onView: (view) => go({ ...shown, view, item: "", beside: "" }),
   onChange: (change) => go({ ...shown, ...change }),
 });
 const chips = createChips({
@@ -96,6 +97,11 @@ const details = createDetails(host, {
   },
 });
 const fail = createFailures({ messages, words, facets, grid, retry, go });
+const views = createViews(host, {
+  go,
+  collections: () => collections,
+  fail: (error, again) => fail(error, again, shown),
+});
 const travel = onTravel(restore, { scroller: find("scroller"), place: grid.anchor });
 
 /** Show a state and, once what it needs is there, write it to the address.
@@ -104,15 +110,21 @@ function go(next, how = {}) {
   return attempt(
     () => go(next, how),
     async (signal) => {
+      // A new query is answered by pictures.
+      const isAsked = !how.travel && next.terms.length > 0 && next.terms !== shown.terms;
+      if (isAsked && next.view !== "compare") next.view = START.view;
       await findCollection(next, how.anew === true, signal);
       const known = how.anew ? undefined : knownOf(contentOf(next));
-      const found = known?.source ?? (await sourceOf(host, next, signal));
+      const [found, view] = await Promise.all([
+        known?.source ?? sourceOf(host, next, signal),
+        views.prepare(next, signal, how.anew === true),
+      ]);
       signal.throwIfAborted();
       const leaving = grid.anchor();
       if (source) visited.keep(contentOf(shown), source, leaving);
       if (!how.travel) record(next, leaving, how.replace === true);
       travel.arrived();
-      show(next, found, how.travel ? placeOfEntry() : (known?.place ?? null));
+      show(next, found, how.travel ? placeOfEntry() : (known?.place ?? null), view);
     },
     next,
   );
@@ -154,8 +166,8 @@ async function attempt(again, work, next = shown) {
   }
 }
 
-/** @param {State} next @param {Source} found @param {Place} place */
-function show(next, found, place) {
+/** @param {State} next @param {Source} found @param {Place} place @param {import("./views.js").View | null} view */
+function show(next, found, place, view) {
   const [before, isOther, hadFocus] = [shown, found !== source, grid.hasFocus()];
   [shown, source] = [next, found];
   messages.clear();
@@ -173,8 +185,12 @@ function show(next, found, place) {
     ),
   );
   head.doubt(found.chance);
-  if (isOther) {
-    words.accept();
+  views.show(view, next);
+  if (isOther) words.accept();
+  if (view) {
+    head.say(view.status);
+    grid.clear();
+  } else if (isOther) {
     grid.show(found, place);
     if (hadFocus) refocus(before);
   }

@@ -5,16 +5,17 @@
 /** @typedef {import("./contract.js").Filter} Filter */
 
 /**
+ * `beside` is the collection that is compared with, or empty.
  * `item` is the one whose details are open, or empty; an empty `collection` is the first there is.
  * @typedef {{collection: string, view: string, terms: Term[], filters: Filter[], where: string,
- *   item: string}} State
+ *   item: string, beside: string}} State
  */
 
 /** @type {State} */
-export const START = { collection: "", view: "explore", terms: [], filters: [], where: "", item: "" };
+export const START = { collection: "", view: "explore", terms: [], filters: [], where: "", item: "", beside: "" };
 
 const TERM = /^(?:(-?\d+(?:\.\d+)?)\*)?(id|text|picture):(.*)$/s;
-const OPERATIONS = ["is", "has", "between", "null"];
+const OPERATIONS = ["is", "has", "between", "null", "inside"];
 
 /** The fragment of the address of a state. @param {State} state */
 export function addressOf(state) {
@@ -24,6 +25,7 @@ export function addressOf(state) {
   for (const term of state.terms) parts.append("q", termText(term));
   for (const filter of state.filters) parts.append("f", filterText(filter));
   if (state.where) parts.append("where", state.where);
+  if (state.beside) parts.append("with", state.beside);
   if (state.item) parts.append("item", state.item);
   // Slashes and colons are fine in a fragment, and ids are full of them.
   return `#${parts.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2A", "*")}`;
@@ -39,6 +41,7 @@ export function stateOf(hash) {
     filters: parts.getAll("f").flatMap(filterOf),
     where: parts.get("where") ?? "",
     item: parts.get("item") ?? "",
+    beside: parts.get("with") ?? "",
   };
 }
 
@@ -68,7 +71,7 @@ function termOf(text) {
 
 /** @param {Filter} filter */
 function filterText({ column, op, value }) {
-  const values = op === "between" ? value.map(numberText) : op === "null" ? [] : [valueText(value)];
+  const values = op === "between" || op === "inside" ? value.map(numberText) : op === "null" ? [] : [valueText(value)];
   return [op, column, ...values].map((part) => part.replaceAll("%", "%25").replaceAll(":", "%3A")).join(":");
 }
 
@@ -80,6 +83,7 @@ function filterOf(text) {
   if (!OPERATIONS.includes(op) || !column) return [];
   const known = /** @type {Filter["op"]} */ (op);
   if (known === "null") return [{ column, op: known, value: null }];
+  if (known === "inside") return [{ column, op: known, value: values.map(Number).filter(Number.isFinite) }];
   if (known !== "between") return values.length ? [{ column, op: known, value: valueOf(values[0]) }] : [];
   const range = [numberOf(values[0]), numberOf(values[1])];
   return range[0] === null && range[1] === null ? [] : [{ column, op: known, value: range }];

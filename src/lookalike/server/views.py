@@ -1,0 +1,173 @@
+"""What `lookalike cluster`, `duplicates` and `map` have found in a collection, as the page shows it."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.analysis.clusters import members
+from lookalike.derived import Derived, read_derived
+from lookalike.errors import CollectionError
+from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
+from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE, column_type
+from lookalike.server.problems import Problem
+from lookalike.server.queries import whole
+from lookalike.server.state import State
+
+MAX_CARDS = 200
+DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
+
+# The page shows so many pictures of a group, and tells so many values of a column apart by colour.
+_SHOWN, _COLORS = 12, 12
+# Codes of a map's colours: the last two stand for no value, and for what the filters leave out.
+OTHERS, NO_VALUE, FILTERED = 253, 254, 255
+_COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "map": "map"}
+
+
+def clusters(request: Request) -> Response:
+    """`GET /api/{c}/clusters`: the groups, the largest first, each with the items nearest to its centre."""
+    state, made = _derived(request, "clusters")
+
+    def described() -> dict[str, Any]:
+        groups = []
+        for one in made.facts["clusters"]:
+            rows = [state.row_of[id_] for id_ in members(made, one["cluster"], _SHOWN)]
+            groups.append({**one, "items": cards(state, rows)})
+        facts = {name: made.facts[name] for name in ("method", "reason", "noise", "command")}
+        return {**facts, "clusters": groups}
+
+    return as_json(state.kept("clusters", "", described))
+
+
+def duplicates(request: Request) -> Response:
+    """`GET /api/{c}/duplicates`: a stretch of the groups, those of one `tier` or all."""
+    state, made = _derived(request, "duplicates")
+    offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
+    limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
+    tier = request.query_params.get("tier")
+    if tier is not None and tier not in DUPLICATE_TIERS:
+        known = ", ".join(DUPLICATE_TIERS)
+        raise Problem("bad-parameter", f"tier is one of {known}, not {tier!r}", field="tier")
+    groups: list[list[dict[str, Any]]] = state.kept("duplicates", "", lambda: _groups(made))
+    counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
+    wanted = [group for group in groups if tier is None or any(one["tier"] == tier for one in group[1:])]
+    return as_json(
+        {
+            **{name: made.facts[name] for name in ("command", "keep", "left_out")},
+            "tiers": {tier: counts[tier] for tier in DUPLICATE_TIERS if counts[tier]},
+            "total": len(wanted),
+            "offset": offset,
+            "groups": [_group(state, group) for group in wanted[offset : offset + limit]],
+        }
+    )
+
+
+def map_places(request: Request) -> Response:
+    """`GET /api/{c}/map`: where each item lies, float32 (N, 2) little-endian in base64, in their order."""
+    _, made = _derived(request, "map")
+    places = np.stack([np.asarray(made.rows[name], "<f4") for name in ("x", "y")], axis=1)
+    facts = {name: made.facts[name] for name in ("method", "command")}
+    return as_json({**facts, "count": len(places), "places": _base64(places)})
+
+
+def map_colors(request: Request) -> Response:
+    """`GET /api/{c}/map/colors`: a code for each item by a column's value, uint8 (N,) in base64.
+
+    Text: the place of the value among the most frequent ones. Numbers: 0, the least, to 252, the largest.
+    """
+    state, _ = _derived(request, "map")
+    name, where = request.query_params.get("column"), asked_condition(request)
+    kind, codes, more = "none", np.zeros(len(state.items), np.uint8), dict[str, Any]()
+    if name:
+        if name not in state.items.column_names:
+            raise Problem("bad-parameter", f"there is no column {name!r}", field="column")
+        kind = column_type(state.items[name].type)
+        if kind not in ("text", "number"):
+            raise Problem("bad-parameter", f"{name} has neither text nor numbers", field="column")
+        codes, more = (_text_codes if kind == "text" else _number_codes)(state.items[name])
+    if where is not None:
+        codes = np.where(_mask(state, where), codes, FILTERED).astype(np.uint8)
+    nothing: dict[str, Any] = {"values": [], "min": None, "max": None}
+    return as_json({"type": kind, "codes": _base64(codes), **nothing, **more})
+
+
+def map_cards(request: Request) -> Response:
+    """`GET /api/{c}/map/cards`: what a grid needs of the items of these numbers."""
+    state, _ = _derived(request, "map")
+    wanted = request.query_params.get("rows", "").split(",")
+    if len(wanted) > MAX_CARDS:
+        raise Problem("bad-parameter", f"at most {MAX_CARDS} rows, not {len(wanted)}", field="rows")
+    last = len(state.items) - 1
+    return as_json(cards(state, [whole(row, "rows", 0, last) for row in wanted]))
+
+
+def _derived(request: Request, name: str) -> tuple[State, Derived]:
+    """The state and its table; a `Problem` with the command that makes it, where it cannot be used."""
+    live = live_of(request)
+    state = live.state()
+    if name in state.derived:
+        return state, state.derived[name]
+    hint = f"make it with: lookalike {_COMMANDS[name]} {state.collection.path}"
+    try:
+        read_derived(state.collection, name)
+    except CollectionError as error:
+        raise Problem("stale-view", error.message, hint=error.hint or hint) from None
+    raise Problem("no-view", f"{live.name} has no {name}", hint=hint)
+
+
+def _groups(made: Derived) -> list[list[dict[str, Any]]]:
+    """The rows of each group of duplicates, the one that is kept first."""
+    numbered = made.rows.append_column("row", pa.array(np.arange(len(made.rows))))
+    rows = numbered.filter(pc.greater_equal(numbered["group"], 0))
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows.to_pylist():
+        found.setdefault(row["group"], []).append(row)
+    return [sorted(found[number], key=lambda row: row["tier"] is not None) for number in sorted(found)]
+
+
+def _group(state: State, group: list[dict[str, Any]]) -> dict[str, Any]:
+    keep, *others = cards(state, [one["row"] for one in group], ("size_bytes",))
+    moves = [
+        {"item": card, "tier": one["tier"], "reason": one["reason"]}
+        for card, one in zip(others, group[1:], strict=True)
+    ]
+    return {"keep": keep, "why": group[0]["reason"], "move": moves}
+
+
+def _text_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    counted = column.drop_null().value_counts()
+    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
+    order = [("count", "descending"), ("value", "ascending")]
+    values = table.sort_by(order)["value"][:_COLORS]
+    places = pc.fill_null(pc.index_in(column, value_set=values.combine_chunks()), OTHERS)
+    codes = np.where(np.asarray(column.is_null()), NO_VALUE, np.asarray(places))
+    return codes.astype(np.uint8), {"values": values.to_pylist()}
+
+
+def _number_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    numbers = np.asarray(pc.cast(column, pa.float64()), np.float64)
+    known = np.isfinite(numbers)
+    codes = np.full(len(numbers), NO_VALUE, np.uint8)
+    if not known.any():
+        return codes, {}
+    low, high = float(numbers[known].min()), float(numbers[known].max())
+    codes[known] = (numbers[known] - low) / ((high - low) or 1) * (OTHERS - 1)
+    return codes, {"min": low, "max": high}
+
+
+def _mask(state: State, where: str) -> NDArray[np.bool_]:
+    mask = np.zeros(len(state.items), np.bool_)
+    mask[matching(state, where)] = True
+    return mask
+
+
+def _base64(array: NDArray[Any]) -> str:
+    return base64.b64encode(array.tobytes()).decode()

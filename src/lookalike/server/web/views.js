@@ -1,0 +1,50 @@
+// The other ways to look at a collection, each loaded when it is first opened.
+
+import { find } from "./dom.js";
+import { contentOf } from "./state.js";
+
+/** @typedef {import("./state.js").State} State */
+/** What a view may do. @typedef {{go: (state: State) => void, collections: () => import("./contract.js").Collection[],
+ *   fail: (error: unknown, again: () => void) => void}} Page */
+/** What is shown, what the line above says, and what to do when it goes.
+ * @typedef {{node: HTMLElement, status: string, start?: () => void, close?: () => void}} View */
+/** @typedef {(host: import("./contract.js").Host, page: Page, state: State, signal: AbortSignal) => Promise<View>} Open */
+
+/** @type {Record<string, () => Promise<{open: Open}>>} */
+const MODULES = {
+  clusters: () => import("./views/clusters.js"),
+  compare: () => import("./views/compare.js"),
+  duplicates: () => import("./views/duplicates.js"),
+  map: () => import("./views/map.js"),
+};
+
+/** @param {import("./contract.js").Host} host @param {Page} page */
+export function createViews(host, page) {
+  const place = find("view");
+  /** @type {View | null} */
+  let open = null;
+  let content = "";
+
+  return {
+    /** The view that a state names, ready to be shown; null for the pictures alone.
+     * @param {State} state @param {AbortSignal} signal @param {boolean} anew @returns {Promise<View | null>} */
+    async prepare(state, signal, anew) {
+      if (!(state.view in MODULES) || (state.view !== "compare" && !host.views)) return null;
+      if (open && !anew && contentOf(state) === content) return open;
+      const module = await MODULES[state.view]();
+      return module.open(host, page, state, signal);
+    },
+    /** @param {View | null} view @param {State} state */
+    show(view, state) {
+      content = contentOf(state);
+      if (view === open) return;
+      open?.close?.();
+      open = view;
+      document.body.classList.toggle("viewing", view !== null);
+      place.hidden = view === null;
+      place.replaceChildren(...(view ? [view.node] : []));
+      if (view) find("scroller").scrollTop = 0;
+      view?.start?.();
+    },
+  };
+}

@@ -1,0 +1,96 @@
+// The same search in two collections, side by side: two models of the same pictures, say.
+
+import { element, onPlainClick } from "../dom.js";
+import { HostError } from "../contract.js";
+import { counted, milliseconds, nameOf, sentence } from "../format.js";
+import { addressOf } from "../state.js";
+import { toHost } from "../terms.js";
+
+/** @typedef {import("../contract.js").Card} Card */
+
+const HITS = 30;
+
+/** @type {import("../views.js").Open} */
+export async function open(host, page, state, signal) {
+  const all = page.collections();
+  const beside = all.find(({ name }) => name === state.beside) ?? otherOf(all, state.collection);
+  const names = [state.collection, beside.name];
+  const results = await Promise.all(names.map((name) => resultOf(name).catch(whatWentWrong)));
+  signal.throwIfAborted();
+  const [one, other] = results.map(({ cards }) => new Set(cards.map(({ id }) => id)));
+  const both = [...one].filter((id) => other.has(id)).length;
+
+  /** @param {string} name @returns {Promise<{cards: Card[], text: string}>} */
+  async function resultOf(name) {
+    const { filters, where, terms } = state;
+    if (!terms.length) {
+      const { items } = await host.items(name, { offset: 0, limit: HITS, filters, where, signal });
+      return { cards: items, text: "Choose a picture" };
+    }
+    const known = host.capabilities(name);
+    const isForeign = all.find((c) => c.name === name)?.model !== all.find((c) => c.name === state.collection)?.model;
+    if (isForeign && terms.some(({ kind }) => kind === "picture")) {
+      throw new HostError("other-model", "Another model made this collection", "It has no vector of your picture.");
+    }
+    if (!known.words && terms.some(({ kind }) => kind === "text")) {
+      throw new HostError("no-words", "This model knows no words", "Search by a picture.");
+    }
+    const found = await host.search(name, { terms: terms.map(toHost), k: HITS, filters, where, signal });
+    return { cards: found.hits, text: `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}` };
+  }
+
+  /** @param {number} n */
+  function column(n) {
+    const { cards, text } = results[n];
+    const about = all.find(({ name }) => name === names[n]);
+    const title = element("h2", {}, n ? choice() : element("span", { textContent: names[n] }));
+    const line = element("p", { className: "quiet", textContent: `${about?.model ?? ""} · ${text}` });
+    const tiles = cards.map((card) => tile(names[n], card, (n ? one : other).has(card.id)));
+    const list = element("ol", { className: "hits", "aria-label": `Found in ${names[n]}` }, ...tiles);
+    return element("section", { className: "column", "aria-label": names[n] }, title, line, list);
+  }
+
+  /** @param {string} name @param {Card} card @param {boolean} isInBoth */
+  function tile(name, card, isInBoth) {
+    const next = { ...state, terms: [{ kind: /** @type {const} */ ("id"), id: card.id, weight: 1 }], item: "" };
+    const content = card.width
+      ? element("img", { src: host.thumbnailUrl(name, card), alt: nameOf(card), loading: "lazy" })
+      : element("span", { textContent: nameOf(card) });
+    const score = card.score === undefined ? null : element("span", { className: "score", textContent: card.score.toFixed(2) });
+    const link = element("a", { href: addressOf(next), title: nameOf(card) }, content, score);
+    const className = state.terms.length && !isInBoth ? "alone" : "";
+    return element("li", { className }, onPlainClick(link, () => page.go(next)));
+  }
+
+  function choice() {
+    const others = all.filter(({ name }) => name !== state.collection);
+    const made = element(
+      "select",
+      { className: "collection", "aria-label": "Compare with" },
+      ...others.map(({ name }) => element("option", { value: name, textContent: name })),
+    );
+    made.value = beside.name;
+    made.addEventListener("change", () => page.go({ ...state, beside: made.value, item: "" }));
+    return made;
+  }
+
+  const status = state.terms.length
+    ? `${both} of ${Math.max(one.size, other.size)} are found in both; a dot marks the others`
+    : "Choose a picture, and both collections are searched by it";
+  return { node: element("div", { className: "columns" }, column(0), column(1)), status };
+
+  /** One side may fail, and the other is still shown. @param {unknown} error */
+  function whatWentWrong(error) {
+    if (!(error instanceof HostError)) throw error;
+    return { cards: /** @type {Card[]} */ ([]), text: `${sentence(error.title)} ${sentence(error.detail)}` };
+  }
+}
+
+/** Another collection, of the same pictures by another model where there is one.
+ * @param {import("../contract.js").Collection[]} all @param {string} name */
+function otherOf(all, name) {
+  const own = all.find((one) => one.name === name);
+  const others = all.filter((one) => one.name !== name);
+  if (!others.length) throw new HostError("no-view", "There is nothing to compare with", "Serve two collections: lookalike serve A B");
+  return others.find(({ count, model }) => count === own?.count && model !== own?.model) ?? others[0];
+}
