@@ -33,9 +33,12 @@ class Requests(logging.Handler):
             self.seen.append(found[0])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Requests]:
-    """An S3 server and what it is asked; the environment says where it is, as a user's would."""
+    """An S3 server and what it is asked; the environment says where it is, as a user's would.
+
+    One for all, since s3fs keeps its connections for as long as the process lives.
+    """
     moto_server = pytest.importorskip("moto.server")
     log, requests = logging.getLogger("werkzeug"), Requests()
     log.addHandler(requests)

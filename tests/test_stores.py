@@ -446,6 +446,12 @@ def test_an_empty_object_is_a_failure(bucket, folder, target):
     assert failures(build(source, target)[0]) == [("empty.jpg", "decode", "the file is empty")]
 
 
+def test_a_table_of_metadata_in_a_store_is_refused_with_what_to_do(bucket, folder, target):
+    with pytest.raises(SourceError, match=r"s3://b/rows\.csv: it is no file; copy it to this machine first"):
+        build(folder, target, metadata="s3://b/rows.csv")
+    assert not target.exists()
+
+
 def test_a_manifest_cannot_make_a_build_open_an_address(bucket, folder, target):
     (place(f"s3://{bucket}/table.csv")).put(b"path,caption\nbrick/brick-000.jpg,x\n")
     build(folder, target)
