@@ -217,5 +217,5 @@ def test_a_line_that_is_no_json_is_a_row_that_says_so(tmp_path):
 
 
 def test_a_first_row_that_cannot_be_read_is_an_error(tmp_path):
-    with pytest.raises(SourceError, match="line 1: Expecting .:. delimiter"):
+    with pytest.raises(SourceError, match=r"line 1: Expecting .:. delimiter"):
         rows(write(tmp_path, "list.jsonl", b'{"url"= 1}\n{"url": "http://a/2"}\n'))
