@@ -64,6 +64,30 @@ def test_the_same_score_is_worth_less_among_more_candidates():
     assert confidences == pytest.approx([0.9, 0.9**10, 0.9**100], abs=1e-4)
 
 
+def test_a_single_picture_and_the_same_picture_twice_are_one_query():
+    background, scores = Background(1, UNIFORM), np.float32([0.2, 0.5, 0.9])
+
+    twice = background.confidence(scores, length=2, weight=2)
+
+    assert twice == pytest.approx(background.confidence(scores), abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [1] * 5, [1, -1], [1, -0.5], [3, 1, -1]])
+def test_of_random_items_half_are_below_the_median_for_a_sum_too(weights):
+    vectors = noise(3000, 64) + 1.0  # any two have a cosine of about 1/2
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = Distribution.of((vectors[:500] @ vectors[500:1000].T).ravel())
+    confidences = []
+    for start in range(1000, 1500, 10):
+        total = np.array(weights) @ vectors[start : start + len(weights)]
+        length = float(np.linalg.norm(total))
+        cosines = vectors[1500:] @ total / length
+        confidences.append(Background(1, pairs).confidence(cosines, length=length, weight=sum(weights)))
+
+    assert np.median(confidences) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(np.less(confidences, 0.9)) == pytest.approx(0.9, abs=0.05)
+
+
 def test_words_have_a_background_of_their_own():
     words = Distribution.of(np.linspace(-0.1, 0.1, 1001, dtype=np.float32))
     background = Background(100, UNIFORM, words)

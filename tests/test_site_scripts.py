@@ -76,23 +76,24 @@ def test_pictures_are_resized_to_pythons_pixels(tmp_path, size, crop):
     assert (difference > 0).mean() < 0.02
 
 
-@pytest.mark.parametrize("of_words", [False, True])
-def test_hits_have_pythons_confidence(of_words):
+@pytest.mark.parametrize(("of_words", "length", "weight"), [(False, 1, 1), (True, 1, 1), (False, 1.2, 0.5)])
+def test_hits_have_pythons_confidence(of_words, length, weight):
     rng = np.random.default_rng(3)
     clustered = np.concatenate([rng.normal(0.3, 0.1, 5000), np.zeros(500)])  # with percentiles that are equal
     background = Background(400, Distribution.of(clustered), Distribution.of(clustered / 2))
     scores = [-0.5, 0.0, 0.0001, 0.1, 0.25, 0.3, 0.5, *background.items.percentiles[::9], 0.7, 0.99, 1.0]
 
     found = node(
-        "const [background, scores, ofWords] = argv.slice(1).map((text) => JSON.parse(text));"
-        "const all = scores.map((score) => confidence.confidenceOf(background, score, ofWords));"
+        "const [background, scores, sum] = argv.slice(1).map((text) => JSON.parse(text));"
+        "const all = scores.map((score) => confidence.confidenceOf(background, score, sum));"
         "console.log(JSON.stringify(all));",
         json.dumps(asdict(background)),
         json.dumps(scores),
-        json.dumps(of_words),
+        json.dumps({"ofWords": of_words, "length": length, "weight": weight}),
     )
 
-    assert found == pytest.approx(background.confidence(np.array(scores), of_words).tolist(), abs=1e-9)
+    expected = background.confidence(np.array(scores), of_words=of_words, length=length, weight=weight)
+    assert found == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_words_have_pythons_vectors(tmp_path):

@@ -67,15 +67,36 @@ class Background:
     items: Distribution
     words: Distribution | None = None
 
-    def confidence(self, cosines: Floats, of_words: bool = False) -> NDArray[np.float64]:
+    def confidence(
+        self, cosines: Floats, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
+    ) -> NDArray[np.float64]:
         """The confidence of hits, (n,) in [0, 1]: F^√N, where F is the fraction of pairs less similar.
+
+        A query that is a sum of unit vectors has the `length` that it had before it was scaled to 1, and the
+        sum of their weights as `weight`; its cosines count as those of one picture that are as unusual.
 
         The best of M random pictures is less similar than a hit with a probability of F^M. M is not the
         number N of candidates, since they are no strangers to each other: a collection of N pictures has,
         as a rule of thumb, √N kinds of things. docs/confidence.md has the measurement.
         """
         pairs = self.words if of_words and self.words else self.items
-        return np.asarray(pairs.fraction_below(cosines) ** np.sqrt(self.count))
+        as_of_one = _as_of_one(cosines, pairs.percentiles[50], length, weight)
+        return np.asarray(pairs.fraction_below(as_of_one) ** np.sqrt(self.count))
+
+
+def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> Floats:
+    """Cosines with a sum as those with one of its terms: equally many standard deviations from the usual.
+
+    Let every vector be a common part, of squared length `usual`, and a rest that points anywhere. The cosines
+    c with the terms then have the mean `usual`, and a covariance that grows with the terms' own likeness. So
+    length * cosine, which is the sum of weight * c, has the mean weight * usual and a variance in proportion
+    to length^2 - usual * weight^2; for a single term that is 1 - usual.
+    """
+    spread = max(length**2 - usual * weight**2, (1 - usual) * length**2 / 100)
+    if usual >= 1 or spread <= 0:  # all are equal
+        return cosines
+    excess = np.asarray(cosines, np.float64) * length - usual * weight
+    return np.asarray(usual + excess * np.sqrt((1 - usual) / spread), np.float32)
 
 
 def background_of(collection: Collection) -> Background | None:

@@ -149,10 +149,24 @@ def _parse_term(word: str) -> tuple[Term, float]:
     return Image(word), 1.0
 
 
-def query_vector(
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where a query points: a unit `vector` float32 (D,).
+
+    `length` is that of the weighted sum of unit vectors before it was scaled to 1, `weight` the sum of the
+    weights, and `of_words` says that all terms are words: what a confidence depends on.
+    """
+
+    vector: Floats
+    length: float
+    weight: float
+    of_words: bool
+
+
+def query_direction(
     collection: Collection, query: Query, stored: Callable[[Collection, set[str]], Mapping[str, Floats]]
-) -> Floats:
-    """The unit vector float32 (D,) of a sum; `stored` looks up the vectors of the items in it.
+) -> Direction:
+    """The direction of a sum; `stored` looks up the vectors of the items in it.
 
     Raises `QueryError` for a sum that contradicts itself or cancels out, an unknown id, words that the
     model does not know or a vector that does not fit, and `ImageError` for what is no picture.
@@ -164,7 +178,12 @@ def query_vector(
     length = float(np.linalg.norm(total))
     if length < _CANCELLED * sum(abs(weight) for _, weight in terms):
         raise QueryError("the terms of the query cancel each other out", "change a weight or leave one out")
-    return np.asarray(total / length, np.float32)
+    return Direction(
+        np.asarray(total / length, np.float32),
+        length,
+        weight=sum(weight for _, weight in query.terms),
+        of_words=all(isinstance(term, Text) for term, _ in query.terms),
+    )
 
 
 def _check(query: Query) -> None:

@@ -22,7 +22,7 @@ from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.index import open_index
 from lookalike.parts import Part, matrix
-from lookalike.query import Asked, Query, Text, as_query, query_vector, stored_vectors
+from lookalike.query import Asked, Direction, as_query, query_direction, stored_vectors
 from lookalike.results import Results
 from lookalike.samples import Hits
 from lookalike.stores import each
@@ -69,7 +69,8 @@ def search_many(
     check_numbers(k, min_confidence)
     condition = None if where is None else parse_condition(where, items_schema(collection))
     queries = [as_query(one) for one in asked]
-    vectors = [query_vector(collection, query, stored_vectors) for query in queries]
+    directions = [query_direction(collection, query, stored_vectors) for query in queries]
+    vectors = [direction.vector for direction in directions]
     hidden = [set() if include_query else query.ids for query in queries]
     most = k + max((len(ids) for ids in hidden), default=0)
     parts = collection.parts()
@@ -79,13 +80,13 @@ def search_many(
     found = [_without(hits, places, ids, k) for (hits, places), ids in zip(found, hidden, strict=True)]
     rows, background = _rows(parts, found, collection.path), background_of(collection)
     return [
-        results(query, hits, rows, background, min_confidence)
-        for query, (hits, _) in zip(queries, found, strict=True)
+        _results(direction, hits, rows, background, min_confidence)
+        for direction, (hits, _) in zip(directions, found, strict=True)
     ]
 
 
-def results(
-    query: Query,
+def _results(
+    direction: Direction,
     hits: Hits,
     rows: Mapping[str, tuple[Mapping[str, Any], Part]],
     background: Background | None,
@@ -94,8 +95,9 @@ def results(
     """Hits joined with their rows, as far as they have the confidence that is wanted."""
     if background is None:
         return Results.of(hits, [None] * len(hits.ids), rows)
-    of_words = all(isinstance(term, Text) for term, _ in query.terms)
-    confidences = background.confidence(hits.scores, of_words)
+    confidences = background.confidence(
+        hits.scores, of_words=direction.of_words, length=direction.length, weight=direction.weight
+    )
     kept = int((confidences >= min_confidence).sum())  # it falls with the score
     return Results.of(Hits(hits.ids[:kept], hits.scores[:kept]), confidences[:kept].tolist(), rows)
 

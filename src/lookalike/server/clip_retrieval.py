@@ -22,7 +22,7 @@ from lookalike.server.live import LiveCollection
 from lookalike.server.metrics import Metrics
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Term, parse_json, parse_term, whole
-from lookalike.server.searching import in_turn, sum_vector
+from lookalike.server.searching import in_turn, sum_direction
 from lookalike.server.state import State
 
 MAX_RESULTS, MAX_PICTURES, DEFAULT_RESULTS = 3000, 1000, 100
@@ -48,7 +48,7 @@ async def knn_service(request: Request) -> Response:
 
         def work() -> Response:
             state = live.state()
-            vector = sum_vector(state, query, metrics)
+            vector = sum_direction(state, query, metrics).vector
             with metrics.step("search"):
                 ((rows, scores),) = state.nearest([vector], most)
             if fields.get("deduplicate"):

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.models import Model, unit
-from lookalike.query import Floats, Id, Image, Query, Text, Vector, query_vector
+from lookalike.query import Direction, Floats, Id, Image, Query, Text, Vector, query_direction
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
@@ -98,21 +98,21 @@ def _search(state: State, wanted: Search, metrics: Metrics) -> Response:
 
 def find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
-    vectors = [sum_vector(state, query, metrics) for query in wanted.queries]
+    directions = [sum_direction(state, query, metrics) for query in wanted.queries]
     hidden = [set() if wanted.include_query else _rows_in(state, query) for query in wanted.queries]
     most = wanted.k + max(map(len, hidden))
     matching(state, wanted.where)  # a condition that cannot be is a problem of its own
     with metrics.step("search"):
-        nearest = state.nearest(vectors, most, wanted.where)
+        nearest = state.nearest([one.vector for one in directions], most, wanted.where)
     with metrics.step("metadata"):
         return [
-            _hits(state, query, found, own, wanted)
-            for query, found, own in zip(wanted.queries, nearest, hidden, strict=True)
+            _hits(state, direction, found, own, wanted)
+            for direction, found, own in zip(directions, nearest, hidden, strict=True)
         ]
 
 
 def _hits(
-    state: State, query: Sum, found: tuple[Rows, Floats], hidden: set[int], wanted: Search
+    state: State, direction: Direction, found: tuple[Rows, Floats], hidden: set[int], wanted: Search
 ) -> dict[str, Any]:
     """What was found, without the hidden rows; `chance` says that the best is no better than chance."""
     rows, scores = found
@@ -120,8 +120,10 @@ def _hits(
     shown = cards(state, rows[kept], ["tags"])
     confidences: list[float | None] = [None] * len(kept)
     if state.background:
-        of_words = all(isinstance(term, Text) for term, _ in query)
-        confidences = state.background.confidence(scores[kept], of_words).round(4).tolist()
+        found_to_be = state.background.confidence(
+            scores[kept], of_words=direction.of_words, length=direction.length, weight=direction.weight
+        )
+        confidences = found_to_be.round(4).tolist()
     hits = [
         {**one, "score": round(score, 6), "confidence": confidence}
         for one, score, confidence in zip(shown, scores[kept].tolist(), confidences, strict=True)
@@ -131,10 +133,10 @@ def _hits(
     return {"hits": hits, "chance": best is not None and best < 0.5}
 
 
-def sum_vector(state: State, query: Sum, metrics: Metrics) -> Floats:
-    """The unit vector of a sum of terms."""
+def sum_direction(state: State, query: Sum, metrics: Metrics) -> Direction:
+    """The direction of a sum of terms."""
     terms = [(_as_term(state, term, metrics), weight) for term, weight in query]
-    return query_vector(state.collection, Query(tuple(terms)), lambda _, ids: state.vectors_of(ids))
+    return query_direction(state.collection, Query(tuple(terms)), lambda _, ids: state.vectors_of(ids))
 
 
 def picture_features(model: Model, picture: Image, metrics: Metrics) -> Floats:

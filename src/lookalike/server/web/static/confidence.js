@@ -6,9 +6,24 @@
  * @typedef {{count: number, items: Distribution, words: Distribution | null}} Background
  */
 
-/** From 0 to 1. @param {Background} background @param {number} score @param {boolean} ofWords */
-export function confidenceOf({ count, items, words }, score, ofWords) {
-  return fractionBelow(ofWords && words ? words : items, score) ** Math.sqrt(count);
+/**
+ * What a confidence depends on beside the score: whether all terms are words, the length of the weighted sum of unit
+ * vectors, and the sum of the weights.
+ * @typedef {{ofWords: boolean, length: number, weight: number}} Sum
+ */
+
+/** From 0 to 1. @param {Background} background @param {number} score @param {Sum} sum */
+export function confidenceOf({ count, items, words }, score, { ofWords, length, weight }) {
+  const pairs = ofWords && words ? words : items;
+  return fractionBelow(pairs, asOfOne(score, pairs.percentiles[50], length, weight)) ** Math.sqrt(count);
+}
+
+/** A cosine with a sum, as the cosine with one of its terms that is as unusual.
+ * @param {number} score @param {number} usual @param {number} length @param {number} weight */
+function asOfOne(score, usual, length, weight) {
+  const spread = Math.max(length ** 2 - usual * weight ** 2, ((1 - usual) * length ** 2) / 100);
+  if (usual >= 1 || spread <= 0) return score;
+  return usual + (score * length - usual * weight) * Math.sqrt((1 - usual) / spread);
 }
 
 /** The fraction of pairs that are less similar. @param {Distribution} distribution @param {number} score */

@@ -100,16 +100,17 @@ export class Shelf {
   /** @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.vectors();
-    const query = await this.query(terms, vectors);
+    const { query, length } = await this.query(terms, vectors);
     const among = await this.matching(filters);
     const started = performance.now();
     const found = vectors.nearest(query, k, among ?? undefined);
     const took_ms = performance.now() - started;
     const { background, count } = this.entry;
-    const ofWords = terms.every((term) => "text" in term);
+    const weight = terms.reduce((total, term) => total + term.weight, 0);
+    const sum = { ofWords: terms.every((term) => "text" in term), length, weight };
     const hits = await Promise.all(
       found.map(async ({ row, score }) => {
-        const confidence = background && confidenceOf(background, score, ofWords);
+        const confidence = background && confidenceOf(background, score, sum);
         return { ...(await this.card(row)), score, confidence };
       }),
     );
@@ -117,7 +118,7 @@ export class Shelf {
     return { took_ms, total: among ? among.length : count, hits, chance: best !== null && best < 0.5 };
   }
 
-  /** The unit vector of a weighted sum. @param {Term[]} terms @param {VectorSet} vectors */
+  /** The unit vector of a weighted sum, and the length that it had. @param {Term[]} terms @param {VectorSet} vectors */
   async query(terms, vectors) {
     const sum = new Float32Array(vectors.dim);
     let weights = 0;
@@ -126,8 +127,9 @@ export class Shelf {
       vector.forEach((value, d) => (sum[d] += term.weight * value));
       weights += Math.abs(term.weight);
     }
-    const query = Math.hypot(...sum) < CANCELLED * weights ? null : unit(sum);
-    if (query) return query;
+    const length = Math.hypot(...sum);
+    const query = length < CANCELLED * weights ? null : unit(sum);
+    if (query) return { query, length };
     throw new HostError("bad-parameter", "The terms cancel each other out", "Change a weight or leave one out.");
   }
 
