@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from buckets import bucket, server  # noqa: F401 (fixtures)
 from indexes import COUNT, clouds, copy_of, write_collection
 from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image

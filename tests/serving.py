@@ -13,15 +13,21 @@ import uvicorn
 from PIL import Image
 
 import lookalike
+from lookalike.fetch import FetchOptions
 from lookalike.server import Access, create_app
 from lookalike.server.run import listen
 
 
 @contextmanager
-def running(*collections: lookalike.Collection, port: int = 0, access: Access | None = None) -> Iterator[str]:
+def running(
+    *collections: lookalike.Collection,
+    port: int = 0,
+    access: Access | None = None,
+    url_queries: FetchOptions | None = None,
+) -> Iterator[str]:
     """Serve collections; gives the address of the page, like `http://127.0.0.1:40123/`."""
     with listen("127.0.0.1", port) as listener:
-        app = create_app(collections, access)
+        app = create_app(collections, access, url_queries)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -33,6 +39,7 @@ def running(*collections: lookalike.Collection, port: int = 0, access: Access | 
         finally:
             server.should_exit = True
             thread.join()
+            app.state.pictures.close()
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:

@@ -239,6 +239,44 @@ def test_columns_that_have_a_name_of_the_status_get_another(site, tmp_path):
     assert (row["width"], row["width_"], row["key_"]) == (64, "999", "k")
 
 
+def test_a_store_is_no_place_for_a_download_and_what_is_one_is_said(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = listed(tmp_path, *ok(site, 1))
+
+    with pytest.raises(LookalikeError, match=r"lookalike pack FOLDER s3://bucket/shards"):
+        run(path, "s3://bucket/shards")
+
+    assert [one.name for one in tmp_path.iterdir()] == ["urls.csv"]
+
+
+def test_a_list_of_nothing_is_an_error(tmp_path):
+    (tmp_path / "urls.txt").write_text("\n\n")
+
+    with pytest.raises(LookalikeError, match=r"urls\.txt lists nothing"):
+        run(tmp_path / "urls.txt", tmp_path / "out")
+
+
+@pytest.mark.parametrize("words", [["--size", 64], ["--retry-failed"], ["--url-column", "url"]])
+def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path, words):
+    done = command("download", "hf:OWNER/NAME", tmp_path / "out", *words)
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        f"lookalike: {words[0]} is for lists of URLs, and hf:OWNER/NAME is none",
+    )
+
+
+def test_a_finished_download_says_that_nothing_is_left(site, tmp_path):
+    path = listed(tmp_path, *ok(site, 1))
+    words = ("download", path, tmp_path / "out", "--allow-private")
+
+    first, second = command(*words), command(*words)
+
+    assert first.stderr.startswith("1 downloaded")
+    assert second.stderr == "nothing is left to download\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
 def test_a_full_disk_is_a_clear_error_and_what_was_committed_stays(site, tmp_path, monkeypatch):
     source = listed(tmp_path, *ok(site, *range(8)))
     run(source, tmp_path / "out", count=4)

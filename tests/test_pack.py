@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hypothesis import strategies as some
 from pictures import quick
 from PIL import Image
 from sources import images, jpeg, listed, metadata, tar_of, written
+from web import web
 
 from lookalike.acquire.pack import pack
 from lookalike.acquire.shards import FORMATS, safe_key, suffix_of, writing_shard
@@ -311,3 +313,12 @@ def test_an_image_without_a_suffix_gets_that_of_its_bytes(format_, suffix):
 def test_the_members_of_a_tar_have_no_clock_and_no_user(tmp_path):
     with tarfile.open(shard(tmp_path, "tar")) as tar:
         assert {(one.mtime, one.uid, one.uname) for one in tar} == {(0, 0, "")}
+
+
+def test_a_list_of_urls_is_packed_and_nothing_is_left_running(tmp_path):
+    with web() as site:
+        path = written(tmp_path / "urls.txt", f"{site.url}/ok/1.jpg\n".encode())
+        report = pack(path, tmp_path / "out")
+
+    assert (report.images, report.failed) == (0, 1)  # the loopback is private
+    assert [thread.name for thread in threading.enumerate() if thread.name == "fetch"] == []

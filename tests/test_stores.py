@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from buckets import Requests
 from building import counts, failures, ids, labels, vectors
 from conftest import build, command, picture, write_pictures
 from PIL import Image
@@ -46,55 +44,6 @@ from lookalike.stores import StorePath, is_remote, place
 
 boto3 = pytest.importorskip("boto3")
 fsspec = pytest.importorskip("fsspec")
-moto_server = pytest.importorskip("moto.server")
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-NUMBERS = count()
-
-
-class Requests(logging.Handler):
-    """Keeps the requests that the server logs, such as `GET /bucket/key`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r"(GET|PUT|HEAD|POST|DELETE) \S+", record.getMessage()):
-            self.seen.append(found[0])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Requests]:
-    """An S3 server and what it is asked; the environment says where it is, as a user's would."""
-    log, requests = logging.getLogger("werkzeug"), Requests()
-    log.addHandler(requests)
-    log.propagate, log.level = False, logging.INFO
-    process = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    process.start()
-    host, port = process.get_host_and_port()
-    before = dict(os.environ)
-    os.environ.update(ENVIRONMENT, AWS_ENDPOINT_URL=f"http://{host}:{port}")
-    yield requests
-    os.environ.clear()
-    os.environ.update(before)
-    process.stop()
-    log.removeHandler(requests)
-
-
-@pytest.fixture
-def bucket(server: Requests) -> str:
-    """The name of a new bucket."""
-    name = f"bucket-{next(NUMBERS)}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return name
 
 
 @contextmanager
@@ -495,6 +444,12 @@ def test_an_empty_object_is_a_failure(bucket, folder, target):
     (place(source) / "empty.jpg").put(b"")
 
     assert failures(build(source, target)[0]) == [("empty.jpg", "decode", "the file is empty")]
+
+
+def test_a_table_of_metadata_in_a_store_is_refused_with_what_to_do(bucket, folder, target):
+    with pytest.raises(SourceError, match=r"s3://b/rows\.csv: it is no file; copy it to this machine first"):
+        build(folder, target, metadata="s3://b/rows.csv")
+    assert not target.exists()
 
 
 def test_a_manifest_cannot_make_a_build_open_an_address(bucket, folder, target):

@@ -186,3 +186,36 @@ def test_a_list_is_read_as_it_is_needed(tmp_path):
 
     assert [url for url, _ in found] == [f"http://a.org/{number}.jpg" for number in range(3)]
     assert peak < 1_000_000
+
+
+def test_a_row_that_cannot_be_read_is_a_row_that_says_so(tmp_path):
+    """It has no URL, so that it becomes a failure, and the rows around it are read."""
+    large = b"x" * 200_000
+    data = (
+        b"url,caption\nhttp://a/1,a\nhttp://a/2," + large + b'\nhttp://a/3,c\n"http://a/4,d\nhttp://a/5,e\n'
+    )
+
+    found = rows(write(tmp_path, "list.csv", data))
+
+    assert found == [
+        ("http://a/1", {"caption": "a"}),
+        ("line 3: field larger than field limit (131072)", {"caption": None}),
+        ("http://a/3", {"caption": "c"}),
+        ("line 5: a quote that is opened here is never closed", {"caption": None}),
+    ]
+
+
+def test_a_line_that_is_no_json_is_a_row_that_says_so(tmp_path):
+    data = b'{"url": "http://a/1"}\n{"url": \n[1]\n\n{"url": "http://a/2"}\n'
+
+    assert [url for url, _ in rows(write(tmp_path, "list.jsonl", data))] == [
+        "http://a/1",
+        "line 2: Expecting value",
+        "line 3: a row is an object or a URL, not [1]",
+        "http://a/2",
+    ]
+
+
+def test_a_first_row_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(SourceError, match=r"line 1: Expecting .:. delimiter"):
+        rows(write(tmp_path, "list.jsonl", b'{"url"= 1}\n{"url": "http://a/2"}\n'))

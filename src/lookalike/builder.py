@@ -283,8 +283,9 @@ def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: 
     given = {"label": label, "metadata": None if metadata is None else str(metadata)}
     last = before.sources.get(uri, {}) if before else {}
     chosen = {name: last.get(name) if value is None else value for name, value in given.items()}
-    if chosen["metadata"] not in (None, "none"):
-        chosen["metadata"] = str(Path(str(chosen["metadata"])).resolve())
+    table = chosen["metadata"]
+    if table not in (None, "none") and "://" not in str(table):  # of an address the listing tells
+        chosen["metadata"] = str(Path(str(table)).resolve())
     return {name: None if value == "none" else value for name, value in chosen.items()}
 
 

@@ -48,6 +48,10 @@ def list_source(source: Source, options: Options) -> Listing:
         raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
     samples, types = _typed(samples)
     if table := options.get("metadata"):
+        if "://" in table:  # not opened even where it could be: a manifest from elsewhere may name it
+            raise SourceError(
+                f"cannot read the metadata {table}: it is no file", "copy it to this machine first"
+            )
         metadata = read_metadata(Path(table))
         samples = _joined(samples, metadata, table)
         types |= metadata.types

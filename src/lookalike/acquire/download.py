@@ -33,12 +33,14 @@ from lookalike.acquire.status import (
     chunks_left,
     column_name,
     failed_chunks,
+    status_files,
     write_status,
 )
-from lookalike.errors import ImageError
+from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.fetch import Fetched, FetchError, FetchOptions
 from lookalike.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
+from lookalike.stores import is_remote, place
 
 SHARD_SIZE = 1000
 
@@ -78,6 +80,9 @@ def download(
     `on_progress` is called twice a second.
     Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
     """
+    if is_remote(place(out)):
+        hint = f"download to a folder, then: lookalike pack FOLDER {out}"
+        raise LookalikeError(f"a download goes on where it stopped, which {out} cannot do", hint)
     url_list = open_url_list(urls, url_column, metadata_columns)
     with open_output(Path(out), format, asdict(resize)) as output:
         if retry_failed:
@@ -92,6 +97,8 @@ def download(
             raise _first(group) from None
         finally:
             output.write_report(run.report().as_dict())
+        if not status_files(output.status_folder):
+            raise SourceError(f"{url_list.address} lists nothing")
     return run.report()
 
 

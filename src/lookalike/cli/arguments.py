@@ -66,6 +66,9 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
     )
+    parser.add_argument(
+        "--allow-url-queries", action="store_true", help="fetch pictures that queries name by their URL"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 

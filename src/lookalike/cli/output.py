@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import sys
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from lookalike.collection import Collection
 from lookalike.results import Results, jsonable
+
+if TYPE_CHECKING:
+    from lookalike.acquire.pack import Report
 
 
 def say(message: str) -> None:
@@ -18,6 +23,15 @@ def say(message: str) -> None:
 
 def print_json(value: Any) -> None:
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, default=str))
+
+
+def say_packed(report: Report, options: argparse.Namespace) -> int:
+    """What a pack has done; returns the exit code."""
+    if options.json:
+        print_json({"out": options.out, **asdict(report)})
+    failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
+    say(f"{report.images:,} images in {report.shards:,} shards, {report.bytes / 1e6:.1f} MB{failed}")
+    return 0 if report.images else 1
 
 
 def print_results(results: Results) -> None:

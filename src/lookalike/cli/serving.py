@@ -26,6 +26,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         no_auth=options.no_auth,
         allow_hosts=options.allow_host,
         allow_origins=options.allow_origin,
+        allow_url_queries=options.allow_url_queries,
         open_browser=not options.no_browser,
         on_ready=ready,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
 from lookalike.fetch.fetcher import Fetcher
 from lookalike.fetch.outcomes import Fetched, FetchError, FetchOptions
@@ -25,17 +25,19 @@ class BlockingFetcher:
 
     def fetch(self, url: str) -> Fetched:
         """The body behind a URL; raises `FetchError`, of the kind `stopped` when it is closed meanwhile."""
-        stopped = FetchError("stopped", "the fetch was stopped")
+        try:
+            return self.submit(url).result()
+        except CancelledError:
+            raise _stopped() from None
+
+    def submit(self, url: str) -> Future[Fetched]:
+        """The same without waiting for it; closing cancels the future, and cancelling it ends the fetch."""
         with self._lock:  # what is handed over before the stop is cancelled by it, nothing comes after
             if self._closed:
-                raise stopped
+                raise _stopped()
             if self._thread is None:
                 self._start()
-            future = asyncio.run_coroutine_threadsafe(self._fetcher.fetch(url), self._loop)
-        try:
-            return future.result()
-        except CancelledError:
-            raise stopped from None
+            return asyncio.run_coroutine_threadsafe(self._fetcher.fetch(url), self._loop)
 
     def close(self) -> None:
         """Stop what is on its way."""
@@ -59,3 +61,7 @@ class BlockingFetcher:
         async with Fetcher(self.options) as self._fetcher:
             self._ready.set()
             await self._stop.wait()
+
+
+def _stopped() -> FetchError:
+    return FetchError("stopped", "the fetch was stopped")

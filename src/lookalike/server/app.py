@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.collection import Collection
+from lookalike.fetch import FetchOptions
 from lookalike.server import browsing, clip_retrieval, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
@@ -25,6 +26,7 @@ from lookalike.server.facets import facets
 from lookalike.server.live import live_collections
 from lookalike.server.metrics import Measured, Metrics, metrics
 from lookalike.server.openapi import openapi
+from lookalike.server.pictures import Pictures
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
 from lookalike.server.warming import warm_up
@@ -40,10 +42,13 @@ _WEB_TYPES = {
 }
 
 
-def create_app(collections: Sequence[Collection], access: Access | None = None) -> Starlette:
+def create_app(
+    collections: Sequence[Collection], access: Access | None = None, url_queries: FetchOptions | None = None
+) -> Starlette:
     """The ASGI application that serves collections and the page, and follows their changes.
 
-    Without `access` only this machine may ask.
+    Without `access` only this machine may ask. Pictures that queries name by URL are fetched as `url_queries`
+    say, and refused without; `app.state.pictures.close()` stops what is being fetched.
     Raises `CollectionError` where a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
@@ -85,6 +90,7 @@ def create_app(collections: Sequence[Collection], access: Access | None = None) 
     app.router.redirect_slashes = False
     app.state.collections = live_collections(collections)
     app.state.bodies = Bodies()
+    app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
     app.state.slots = asyncio.Semaphore(os.cpu_count() or 1)
     return app

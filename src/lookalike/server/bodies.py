@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.requests import Request
 
@@ -29,27 +29,40 @@ class Bodies:
         requests together would take too much memory.
         """
         body = bytearray()
-        try:
-            await self._fill(body, request)
+        with self.holding() as hold:
+            await self._fill(body, request, hold)
             if not body:
                 raise Problem("empty-body", "send a picture, or JSON with a query")
             yield bytes(body)
-        finally:
-            self._held_bytes -= len(body)
 
-    async def _fill(self, body: bytearray, request: Request) -> None:
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """A function that counts bytes as held during the block; a `Problem` where all are too many."""
+        held = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal held
+            held += size_bytes
+            self._held_bytes += size_bytes
+            if self._held_bytes > MAX_TOGETHER_BYTES:
+                raise Problem("busy", "too many pictures are being sent at once; try again")
+
+        try:
+            yield hold
+        finally:
+            self._held_bytes -= held
+
+    async def _fill(self, body: bytearray, request: Request, hold: Callable[[int], None]) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 async for chunk in request.stream():
-                    self._held_bytes += len(chunk)
                     body += chunk
                     if len(body) > MAX_BODY_BYTES:
                         raise _too_large()
-                    if self._held_bytes > MAX_TOGETHER_BYTES:
-                        raise Problem("busy", "too many pictures are being sent at once; try again")
+                    hold(len(chunk))
         except TimeoutError:
             raise Problem("too-slow", f"the body has to be here within {TIMEOUT_S:g} s") from None
 

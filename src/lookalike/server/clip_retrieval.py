@@ -48,7 +48,7 @@ async def knn_service(request: Request) -> Response:
 
         def work() -> Response:
             state = live.state()
-            vector = sum_direction(state, ((term, 1.0),), metrics).vector
+            vector = sum_direction(state, query, metrics).vector
             with metrics.step("search"):
                 ((rows, scores),) = state.nearest([vector], most)
             if fields.get("deduplicate"):
@@ -63,7 +63,8 @@ async def knn_service(request: Request) -> Response:
             described = [{**meta, **hit} for meta, hit in zip(about, found, strict=False)]
             return as_json(described + found[len(described) :])
 
-        return await in_turn(request, work)
+        async with request.app.state.pictures.fetched([((term, 1.0),)]) as (query,):
+            return await in_turn(request, work)
 
 
 async def metadata(request: Request) -> Response:

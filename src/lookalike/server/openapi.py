@@ -21,6 +21,7 @@ from lookalike.server.queries import (
     MAX_QUERIES,
     MAX_TERMS,
     MAX_TEXT_LENGTH,
+    MAX_URL_LENGTH,
 )
 from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
@@ -155,6 +156,7 @@ def _schemas() -> Schema:
     how = {"k": k, "where": _or_null(_WHERE), "include_query": {"type": "boolean"}, "min_confidence": chance}
     vector = {"type": "array", "items": NUMBER, "minItems": 1}
     words = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
+    url = {"type": "string", "maxLength": MAX_URL_LENGTH}
     weight = {"type": "number", "minimum": -1e6, "maximum": 1e6, "not": {"const": 0}}
     size = {"width": COUNT, "height": COUNT}
     card = {"id": TEXT, "label": _or_null(TEXT), **size, "v": TEXT}
@@ -190,6 +192,7 @@ def _schemas() -> Schema:
             "oneOf": [
                 _closed({"id": TEXT}, {"box": _or_null(box), "weight": weight}),
                 _closed({"image": BASE64}, {"box": _or_null(box), "weight": weight}),
+                _closed({"url": url}, {"box": _or_null(box), "weight": weight}),
                 _closed({"text": words}, {"weight": weight}),
                 _closed({"vector": vector}, {"weight": weight}),
                 _closed({"vector_int8": TEXT}, {"weight": weight}),
@@ -207,7 +210,13 @@ def _schemas() -> Schema:
             {"query": {"type": "object"}, **counts, "hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}
         ),
         "Answers": _object({**counts, "results": _list(_ref("Hits"))}),
-        "Embed": {"oneOf": [_closed({"image": BASE64}, {"box": _or_null(box)}), _closed({"text": words})]},
+        "Embed": {
+            "oneOf": [
+                _closed({"image": BASE64}, {"box": _or_null(box)}),
+                _closed({"url": url}, {"box": _or_null(box)}),
+                _closed({"text": words}),
+            ]
+        },
         "Embedding": _object(
             {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
              "tags": _list(_object({"tag": TEXT, "probability": chance}))}
@@ -248,8 +257,9 @@ def _schemas() -> Schema:
         "KnnRequest": _object(
             {},
             {
-                "text": _or_null(words), "image": _or_null(BASE64), "embedding_input": _or_null(vector),
-                "indice_name": _or_null(TEXT), "modality": {"enum": ["image", "text"]},
+                "text": _or_null(words), "image": _or_null(BASE64), "image_url": _or_null(url),
+                "embedding_input": _or_null(vector), "indice_name": _or_null(TEXT),
+                "modality": {"enum": ["image", "text"]},
                 "num_images": {**COUNT, "default": DEFAULT_RESULTS}, "num_result_ids": COUNT,
                 "deduplicate": {"type": "boolean"},
             },

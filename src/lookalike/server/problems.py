@@ -43,6 +43,7 @@ KINDS = {
     "too-large": (413, "The body is too large"),
     "unsupported-type": (415, "The body is of a type that is not taken"),
     "not-a-picture": (422, "The body is not a picture that can be read"),
+    "not-fetched": (422, "The picture at this URL cannot be fetched"),
     "missing-extra": (501, "This server lacks a library"),
     "other-model": (409, "The model is not the one that made this collection"),
     "busy": (503, "The server has too much to do at the moment"),

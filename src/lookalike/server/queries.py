@@ -17,7 +17,7 @@ from lookalike.server.problems import Problem
 
 MAX_K, DEFAULT_K = 10_000, 50
 MAX_QUERIES, MAX_TERMS, MAX_HITS = 100, 32, 100_000
-MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH = 10_000, 1_000
+MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH, MAX_URL_LENGTH = 10_000, 1_000, 4_000
 # In an address; a server reads 64 KiB of one, and a character may take twelve.
 MAX_ADDRESS_CONDITION_LENGTH = 4_000
 
@@ -30,7 +30,16 @@ class Region:
     box: Box
 
 
-Term = Id | Image | Text | Vector | Region
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A picture that is to be fetched; `field` is where the request names it."""
+
+    url: str
+    box: Box | None
+    field: str
+
+
+Term = Id | Image | Text | Vector | Region | Url
 Sum = tuple[tuple[Term, float], ...]
 
 
@@ -182,14 +191,10 @@ _TERMS: Mapping[str, Callable[[Any, Box | None, str], Term]] = {
     ),
     "text": lambda value, box, name: Text(_text(value, name, MAX_TEXT_LENGTH)),
     "image": lambda value, box, name: Image(picture_bytes(value, name), box),
-    "url": lambda value, box, name: _refused_url(name),
+    "url": lambda value, box, name: Url(_text(value, name, MAX_URL_LENGTH), box, name),
     "vector": lambda value, box, name: _float_vector(value, name),
     "vector_int8": lambda value, box, name: _int8_vector(value, name),
 }
-
-
-def _refused_url(name: str) -> Term:
-    raise _bad(name, "this server fetches no pictures; send them as image")
 
 
 def _box(value: Any, name: str) -> Box | None:

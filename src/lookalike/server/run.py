@@ -9,7 +9,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import urlencode
 
 import uvicorn
@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from lookalike.collection import Collection, open_collection
 from lookalike.errors import LookalikeError
 from lookalike.server.app import create_app
+from lookalike.server.pictures import URL_QUERIES
 from lookalike.server.security import ANY_ADDRESS, LOOPBACK, Access, is_loopback
 
 DEFAULT_PORT = 7171
@@ -41,6 +42,7 @@ def serve(
     no_auth: bool = False,
     allow_hosts: Sequence[str] = (),
     allow_origins: Sequence[str] = (),
+    allow_url_queries: bool = False,
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -49,6 +51,7 @@ def serve(
     `port` None takes 7171 or the next that is free, 0 any that is free. An address that other machines reach
     needs a `token`, or `no_auth`. `allow_hosts` are further names that the server is reached by,
     `allow_origins` web sites whose pages may ask it, both as in `Access`.
+    `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses.
     Raises `ServerError` where it cannot or must not listen there, `CollectionError` where one cannot be read.
     """
     listener = listen(host, port)
@@ -59,7 +62,8 @@ def serve(
                 "give a secret with --token, or --no-auth to let everyone in",
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
-        app = create_app(collections, Access(hosts, token, no_auth, allow_origins))
+        access = Access(hosts, token, no_auth, allow_origins)
+        app = create_app(collections, access, URL_QUERIES if allow_url_queries else None)
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -70,7 +74,7 @@ def serve(
                 page = f"{url}?{urlencode({'token': token})}" if token else url
                 threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), closing(app.state.pictures):
             _Server(app, ready).run(sockets=[listener])
 
 
@@ -79,6 +83,7 @@ def from_environment() -> Starlette:
 
     `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN`, or `LOOKALIKE_NO_AUTH=1`,
     lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are lists with commas.
+    `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
     if not paths:
@@ -86,7 +91,8 @@ def from_environment() -> Starlette:
     token, no_auth = os.environ.get("LOOKALIKE_TOKEN"), os.environ.get("LOOKALIKE_NO_AUTH") == "1"
     hosts = (*(allowed_hosts("0.0.0.0") if token or no_auth else LOOPBACK), *_listed("LOOKALIKE_ALLOW_HOSTS"))
     access = Access(hosts, token, no_auth, _listed("LOOKALIKE_ALLOW_ORIGINS"))
-    return create_app([open_collection(path) for path in paths], access)
+    url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
+    return create_app([open_collection(path) for path in paths], access, url_queries)
 
 
 def _listed(variable: str) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +26,7 @@ from lookalike.server.queries import (
     Region,
     Sum,
     Term,
+    Url,
     int8_text,
     parse_json,
     parse_search,
@@ -48,7 +50,9 @@ async def search(request: Request) -> Response:
             wanted = parse_search({"k": k, "where": where, **parse_json(body)})
         else:
             wanted = Search((((Image(body), 1.0),),), k, where)
-        return await in_turn(request, lambda: _search(live.state(), wanted, request.app.state.metrics))
+        async with request.app.state.pictures.fetched(wanted.queries) as queries:
+            wanted = replace(wanted, queries=queries)
+            return await in_turn(request, lambda: _search(live.state(), wanted, request.app.state.metrics))
 
 
 async def embed(request: Request) -> Response:
@@ -58,9 +62,10 @@ async def embed(request: Request) -> Response:
         term: Term = Image(body)
         if kind == "application/json":
             term, _ = parse_term(parse_json(body), "the body")
-            if not isinstance(term, Image | Text):
+            if not isinstance(term, Image | Text | Url):
                 raise Problem("bad-parameter", "what is embedded is an image or text", field="image")
-        return await in_turn(request, lambda: _embed(live.state(), term, request.app.state.metrics))
+        async with request.app.state.pictures.fetched([((term, 1.0),)]) as (((term, _),),):
+            return await in_turn(request, lambda: _embed(live.state(), term, request.app.state.metrics))
 
 
 async def in_turn(request: Request, work: Callable[[], Response]) -> Response:
@@ -155,6 +160,8 @@ def _as_term(state: State, term: Term, metrics: Metrics) -> Id | Text | Vector:
             return _as_term(state, Image(_picture_of(state, term.id), term.box), metrics)
         case Id() | Text() | Vector():
             return term
+        case Url():
+            raise AssertionError("a URL is fetched before it is a term of a sum")
 
 
 def _picture_of(state: State, id_: str) -> bytes:
@@ -192,6 +199,8 @@ def _term(state: State, term: Term) -> dict[str, Any]:
             return {"text": term.text}
         case Vector():
             return {"dim": len(term.values)}
+        case Url():
+            raise AssertionError("a URL is fetched before it is a term of a sum")
 
 
 def _embed(state: State, term: Term, metrics: Metrics) -> Response:

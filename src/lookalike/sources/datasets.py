@@ -65,6 +65,10 @@ def _hugging_face(address: str, name: str) -> HuggingFace:
     except ImportError:
         raise ExtraError(f"{address} needs Hugging Face datasets", "hf") from None
     name, _, split = name.partition(":")
+    if name.startswith((".", "/")) and not Path(name).exists():
+        raise SourceError(f"there is no folder {name}")
+    if any((Path(name) / one).exists() for one in ("state.json", "dataset_dict.json")):
+        raise SourceError(f"{address} was written by save_to_disk", f"leave out hf: and give {name} itself")
     try:
         loaded = datasets.load_dataset(name, split=split or None)
     except Exception as error:  # of many kinds: not found, no network, a broken file

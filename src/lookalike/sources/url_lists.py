@@ -44,7 +44,8 @@ _BLOCK_CHARACTERS = 2**16
 _LONGEST_RECORD = 2**24
 
 Row = tuple[str, dict[str, Any]]
-Record = Mapping[str, Any]
+# A row by column, or why it cannot be read.
+Record = Mapping[str, Any] | ValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,14 @@ class UrlList:
     columns: Mapping[str, pa.DataType]
 
     def rows(self) -> Iterator[Row]:
-        """Each URL as it stands there, with its metadata; empty lines are passed over."""
+        """Each URL as it stands there, with its metadata; empty lines are passed over.
+
+        In the place of the URL of a row that cannot be read stands why: no URL, and so a failure later.
+        """
         for record in _records(self.address):
+            if isinstance(record, ValueError):
+                yield _clean(str(record)), dict.fromkeys(self.columns)
+                continue
             url = record.get(self.url_column)
             metadata = {name: _value(record.get(name), type_) for name, type_ in self.columns.items()}
             if url or any(value not in (None, "") for value in metadata.values()):
@@ -124,6 +131,8 @@ def _column_types(address: str) -> dict[str, pa.DataType]:
     first = next(iter(_records(address)), None)
     if first is None:
         raise SourceError(f"{address} lists nothing")
+    if isinstance(first, ValueError):
+        raise SourceError(f"cannot read the list {address}: {first}")
     return {str(name): pa.string() for name in first if name is not None}
 
 
@@ -175,24 +184,45 @@ def _lines(text: TextIO) -> Iterator[Record]:
     return ({"url": line.strip()} for line in text if line.strip())
 
 
-def _csv(text: TextIO) -> Iterator[Record]:
-    return _table(csv.reader(text))
-
-
-def _tsv(text: TextIO) -> Iterator[Record]:
-    return _table(csv.reader(text, "excel-tab"))
-
-
-def _table(rows: Iterator[list[str]]) -> Iterator[Record]:
+def _csv(text: TextIO, dialect: str = "excel") -> Iterator[Record]:
     """Rows below a line of names; a row may be short, its other values are missing then."""
+    has_ended = False
+
+    def lines() -> Iterator[str]:
+        nonlocal has_ended
+        yield from text
+        has_ended = True
+
+    rows = csv.reader(lines(), dialect)
     names = [name.strip() for name in next(rows, [])]
     if names and "://" in names[0]:
         raise SourceError("the first line of the list is a URL, not the names of columns", "call it .txt")
-    return (dict(zip(names, chain(row, repeat(None)), strict=False)) for row in rows if row)
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:  # the next line begins another row
+            yield ValueError(f"line {line}: {error}")
+            continue
+        if has_ended:  # a whole row does not look for the line after it
+            yield ValueError(f"line {line}: a quote that is opened here is never closed")
+        elif row:
+            yield dict(zip(names, chain(row, repeat(None)), strict=False))
+
+
+def _tsv(text: TextIO) -> Iterator[Record]:
+    return _csv(text, "excel-tab")
 
 
 def _json_lines(text: TextIO) -> Iterator[Record]:
-    return (_as_record(json.loads(line)) for line in text if line.strip())
+    for number, line in enumerate(text, 1):
+        if line.strip():
+            try:
+                yield _as_record(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                yield ValueError(f"line {number}: {getattr(error, 'msg', error)}")
 
 
 def _json_array(text: TextIO) -> Iterator[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from lookalike.cli.arguments import add_json, positive
 from lookalike.cli.network import add_network, fetch_options
@@ -83,6 +82,9 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json:
         print_json(report.as_dict())
+    if not (report.succeeded or report.failed or report.duplicates):
+        say("nothing is left to download")
+        return 0
     errors = ", ".join(f"{count:,} {kind}" for kind, count in report.errors.items())
     say(summary(report) + (f" (failed: {errors}; try them again with --retry-failed)" if errors else ""))
     return 0 if report.succeeded or not report.failed else 1
@@ -91,9 +93,14 @@ def run(options: argparse.Namespace) -> int:
 def _dataset(options: argparse.Namespace) -> int:
     """A data set by name has no URLs to fetch one by one: its library gets it, and it is packed."""
     from lookalike.acquire.pack import pack
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import say_packed
     from lookalike.cli.progress import Progress
+    from lookalike.errors import LookalikeError
 
+    for name in ("size", "enlarge", "retry_failed", "url_column", "metadata_columns"):
+        if getattr(options, name):
+            flag = "--" + name.replace("_", "-")
+            raise LookalikeError(f"{flag} is for lists of URLs, and {options.source} is none", "leave it out")
     with Progress("packing") as progress:
         report = pack(
             options.source,
@@ -103,7 +110,4 @@ def _dataset(options: argparse.Namespace) -> int:
             count=options.count,
             on_progress=progress,
         )
-    if options.json:
-        print_json({"out": options.out, **asdict(report)})
-    say(f"{report.images:,} images in {report.shards:,} shards, {report.bytes / 1e6:.1f} MB")
-    return 0 if report.images else 1
+    return say_packed(report, options)

@@ -25,10 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     from lookalike.acquire.pack import pack
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import say_packed
     from lookalike.cli.progress import Progress
 
     with Progress("packing") as progress:
@@ -45,8 +43,4 @@ def run(options: argparse.Namespace) -> int:
             name_column=options.name_column,
             on_progress=progress,
         )
-    if options.json:
-        print_json({"out": options.out, **asdict(report)})
-    failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
-    say(f"{report.images:,} images in {report.shards:,} shards, {report.bytes / 1e6:.1f} MB{failed}")
-    return 0 if report.images else 1
+    return say_packed(report, options)
