@@ -141,6 +141,15 @@ def test_back_and_reload_show_what_was_there(page):
     assert page.locator("#chips").is_hidden()
 
 
+def test_an_address_with_details_shows_their_picture(page):
+    page.goto(f"{page.url.partition('#')[0]}#c=photos&q=id:sea/sea-002.png&item=brick/brick-000.jpg")
+    page.reload()
+    page.get_by_text("This picture").wait_for()
+    page.wait_for_load_state("networkidle")
+    broken = "() => [...document.images].filter((one) => one.complete && !one.naturalWidth && one.src).length"
+    assert page.evaluate(broken) == 0
+
+
 def test_words_find_what_python_finds(page, built):
     page.locator("#words").fill("brick wall")
     page.keyboard.press("Enter")

@@ -241,6 +241,6 @@ function section(title, content) {
 }
 
 /** @param {Record<string, any>} row @returns {Card} */
-function cardOf({ id, label, width, height, sha256 }) {
-  return { id, label: label ?? null, width, height, v: String(sha256 ?? "").slice(0, 12) };
+function cardOf({ id, label, width, height, v, sha256 }) {
+  return { id, label: label ?? null, width, height, v: String(v ?? sha256?.slice(0, 12) ?? "") };
 }
