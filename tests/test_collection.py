@@ -289,7 +289,7 @@ def test_nothing_is_wrong_with_a_collection_as_it_was_built(collection):
     assert list(collection.verify()) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_verify_finds_any_changed_byte_of_any_part(collection, tmp_path_factory, place, change):
     copy = tmp_path_factory.mktemp("damaged") / "copy"

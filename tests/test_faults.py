@@ -143,6 +143,7 @@ def test_a_build_that_is_killed_at_any_step_goes_on_from_there(killer, tmp_path)
     assert steps > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_a_second_build_that_is_killed_at_any_step_goes_on_from_there(killer, tmp_path, rebuild):
     folder = write_pictures(tmp_path / "pictures", 8, size=(32, 24))

@@ -78,7 +78,7 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
 def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Page) -> None:
     place = view(seen, "Duplicates")
     see(seen, "1 group")
-    pair = place.locator(".pair figure")
+    pair = place.locator(".twins figure")
     expect(pair).to_have_count(2)
     expect(pair.first).to_contain_text("Stays")
     expect(pair.last).to_contain_text("the files have the same SHA-256")
@@ -177,7 +177,7 @@ def test_the_same_search_stands_side_by_side_for_two_models(seen: Page) -> None:
 
 
 def test_a_search_leaves_the_view_for_the_pictures(seen: Page) -> None:
-    view(seen, "Duplicates").locator(".pair a").first.click()
+    view(seen, "Duplicates").locator(".twins a").first.click()
     seen.get_by_role("complementary", name="sea").locator(".neighbours a").nth(2).wait_for()
     seen.goto(seen.url.replace("view=duplicates", "view=explore"))
     expect(seen.locator("#view")).to_be_hidden()

@@ -144,7 +144,7 @@ def test_arrow_streams_and_files_are_read(tmp_path, form):
 def test_a_stream_is_read_up_to_where_it_breaks_off(tmp_path):
     whole = stream_of(rows(5))
     found = []
-    for cut in range(0, len(whole), 7):
+    for cut in range(0, len(whole), 13):
         shard = written(tmp_path / "data.arrow", whole[:cut])
         samples, failed = listed(shard)
         assert len(failed) == 1

@@ -56,7 +56,7 @@ export async function open(host, page, state, signal) {
   /** @param {Duplicates["groups"][number]} group */
   function groupOf({ keep, why, move }) {
     const others = move.map(({ item, tier, reason }) => figure(item, TIERS[tier] ?? tier, reason, ""));
-    return element("li", {}, element("div", { className: "pair" }, figure(keep, "Stays", why, "stays"), ...others));
+    return element("li", {}, element("div", { className: "twins" }, figure(keep, "Stays", why, "stays"), ...others));
   }
 
   /** @param {Card} item @param {string} title @param {string} text @param {string} className */
