@@ -7,7 +7,7 @@ import shlex
 import sys
 
 import pytest
-from conftest import build, strict_json
+from conftest import build, strict_json, write_picture
 
 import lookalike
 from lookalike.cli.parser import COMMANDS, make_parser
