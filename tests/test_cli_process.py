@@ -141,4 +141,5 @@ def test_ctrl_c_while_it_starts_is_no_traceback(collection):
     process.send_signal(signal.SIGINT)
     stderr = process.communicate()[1]
 
-    assert (process.returncode, stderr) == (130, "\nlookalike: stopped; what was committed is kept\n")
+    assert stderr == "\nlookalike: stopped; what was committed is kept\n"
+    assert process.returncode in (130, -signal.SIGINT)  # Python may end itself so, after a module in C
