@@ -17,6 +17,8 @@ from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
 
 NAME = "outliers"
+# So many of the farthest, and of those that are likely mislabelled, are kept for the page.
+KEPT = 50
 Progress = Callable[[int, int], None]
 
 # An item is likely mislabelled where most neighbours share another label and hardly any its own.
@@ -62,7 +64,7 @@ def find_outliers(
     label: str = "label",
     *,
     k: int = 10,
-    most: int = 50,
+    most: int = KEPT,
     on_progress: Progress | None = None,
 ) -> Outliers:
     """Judge every item by its k nearest others; writes `derived/outliers.parquet` and `.json`.
