@@ -245,6 +245,14 @@ def test_camera_and_colours_of_the_map_stay_through_back_and_reload(seen: Page) 
     assert fragment(seen) == "c=photos&view=map&look=0,0,1.5"
 
 
+def test_a_column_of_the_address_that_is_gone_leaves_the_map_its_first_one(seen: Page, analysed: str) -> None:
+    seen.goto(f"{analysed}#view=map&color=gone&look=nonsense")
+    expect(seen.get_by_label("Colour by")).to_have_value("cluster_name")
+    expect(seen.locator(".legend li")).to_have_count(3)
+    seen.locator("canvas").press("+")
+    seen.wait_for_function("() => location.hash.endsWith('look=0,0,1.5')")
+
+
 def test_the_map_is_where_it_was_left_after_a_visit_to_another_view(seen: Page) -> None:
     view(seen, "Map").locator("canvas").press("+")
     seen.wait_for_function("() => location.hash.endsWith('&look=0,0,1.5')")

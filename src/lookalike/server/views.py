@@ -89,7 +89,7 @@ def middle(request: Request) -> Response:
     """`GET /api/{c}/middle`: the mean of the vectors of the items for which a condition holds."""
     state = live_of(request).state()
     rows = matching(state, asked_condition(request))
-    mean = state.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)]).sum(axis=0)
+    mean = state.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)].tolist()).sum(axis=0)
     if not mean.any():
         raise Problem("bad-parameter", "the condition holds for no item, or they cancel out", field="where")
     return as_json({"count": len(rows), "vector_int8": int8_text(mean)})

@@ -136,7 +136,9 @@ function go(next, how = {}) {
  * @param {{look: string}} change */
 function keep(change) {
   shown = { ...shown, ...change };
-  if (contentOf(current()) === contentOf(shown)) record(shown, null, true);
+  const entry = current();
+  entry.collection ||= shown.collection;
+  if (contentOf(entry) === contentOf(shown)) record(shown, null, true);
 }
 
 /** Show the state that the address names, after a reload or a step through the history. */

@@ -30,7 +30,7 @@ export async function open(host, page, state, signal) {
   const views = /** @type {import("../contract.js").Views} */ (host.views);
   const columns = columnsOf(page.collections().find(({ name }) => name === collection));
   /** @param {State} state */
-  const columnOf = ({ color }) => color || (columns[0] ?? PLAIN);
+  const columnOf = ({ color }) => ([PLAIN, ...columns].includes(color) ? color : (columns[0] ?? PLAIN));
   /** @param {string} column @param {AbortSignal} [stop] */
   const colorsOf = (column, stop) =>
     views.mapColors(collection, { column: column === PLAIN ? "" : column, filters, where, signal: stop });
@@ -127,7 +127,7 @@ export async function open(host, page, state, signal) {
 
   /** @param {number[]} polygon */
   function showInside(polygon) {
-    go({ view: "explore", terms: [], filters: within(polygon), item: "" });
+    go({ view: "explore", filters: within(polygon), item: "" });
   }
 
   /** Search by what the pictures in a part of the map have in common.
