@@ -218,6 +218,7 @@ def test_the_map_has_pictures_and_colours_by_any_column(seen: Page) -> None:
 def test_a_value_in_the_legend_filters_the_map(seen: Page) -> None:
     place = view(seen, "Map")
     place.get_by_label("Colour by").select_option("label")
+    expect(place.locator(".legend")).to_have_text("seabrickmeadow")
     place.get_by_role("button", name="brick").press("Enter")
     expect(seen.locator("#chosen")).to_contain_text("brick")
     expect(place.locator(":focus")).to_have_text("brick")
