@@ -25,8 +25,8 @@ from sklearn.neighbors import NearestNeighbors
 import lookalike
 from lookalike.analysis.clusters import cluster
 from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.reading import Pile
 from lookalike.derived import read_derived
+from lookalike.pile import Pile
 
 DIRECTIONS, GROUPS, NEIGHBOURS = 300, 100, 10
 LOOPED, ASKED = 100, 1000  # queries of the rivals that are timed

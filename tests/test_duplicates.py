@@ -15,9 +15,9 @@ from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.geometry import match, points_of
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.reading import Pile
 from lookalike.drawing import draw_flower
 from lookalike.errors import LookalikeError
+from lookalike.pile import Pile
 
 SPECIES = ("daisy", "rose", "tulip", "lily", "iris", "poppy", "dahlia", "lavender")
 

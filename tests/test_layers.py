@@ -38,6 +38,7 @@ ORDER = [
     "where",
     "search",
     "recommend",
+    "pile",
     "evaluation",
     "derived",
     "analysis",

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from lookalike.analysis.kmeans import SAMPLE_PER_CENTRE, KMeans, Labels, Vectors, spherical_kmeans, train
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
-from lookalike.analysis.reading import Pile
 from lookalike.collection import Collection
 from lookalike.derived import Derived, write_derived
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.pile import Pile
 
 NAME = "clusters"
 Method = Literal["kmeans", "hdbscan"]

@@ -20,9 +20,9 @@ from lookalike.analysis.geometry import match
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import nearest_others
 from lookalike.analysis.pictures import COLUMNS, Pictures
-from lookalike.analysis.reading import Pile
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.pile import Pile
 
 Progress = Callable[[int, int], None]
 

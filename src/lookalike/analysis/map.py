@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.projection import project
-from lookalike.analysis.reading import Pile, Vectors
 from lookalike.collection import Collection
 from lookalike.derived import Derived, write_derived
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.pile import Pile, Vectors
 
 NAME = "map"
 Method = Literal["pca", "umap"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.analysis.reading import Pile, Vectors
 from lookalike.index import Index, build_index, open_index
+from lookalike.pile import Pile, Vectors
 
 Rows = NDArray[np.int64]
 Progress = Callable[[int, int], None]

@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
-from lookalike.analysis.reading import Pile
 from lookalike.collection import Collection
 from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
+from lookalike.pile import Pile
 
 NAME = "outliers"
 Progress = Callable[[int, int], None]

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from lookalike.analysis.geometry import Grey, Points, points_of
-from lookalike.analysis.reading import Pile
 from lookalike.errors import ImageError
 from lookalike.images import load
 from lookalike.parts import read_ranges
+from lookalike.pile import Pile
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 _KEPT_POINTS = 4096  # pictures whose details are kept in memory, 0.3 MB each at most
