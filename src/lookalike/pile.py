@@ -5,7 +5,6 @@ All that looks at every vector stands on this, and so do its limits of memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -16,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.collection import Collection
-from lookalike.errors import CollectionError, LookalikeError
+from lookalike.errors import CollectionError, LookalikeError, MemoryLimitError
 from lookalike.parts import Part
 from lookalike.stores import each
 
@@ -125,17 +124,13 @@ class Pile:
     def room(self, limit: int | None, need: int, what: str) -> int | None:
         """How many bytes of the limit are left beside this pile and `need` more; None without a limit.
 
-        Raises `LookalikeError`, which says the least possible, where none are.
+        Raises `MemoryLimitError`, which says the least possible, where that is more than the limit.
         """
         if limit is None:
             return None
         need += _READING_BYTES + self.items.nbytes + _VALUE_BYTES * len(self) * self.items.num_columns
         if need > limit:
-            raise LookalikeError(
-                f"{what} of {len(self):,} items needs at least {math.ceil(need / 1e6):,} MB beside the "
-                f"program itself, the limit is {math.ceil(limit / 1e6):,} MB",
-                f"raise it with --max-memory {math.ceil(need / 1e6)}MB",
-            )
+            raise MemoryLimitError(f"{what} of {len(self):,} items", need, limit)
         return limit - need
 
     def for_cosines(self, limit: int | None, need: int, row_bytes: int, what: str) -> tuple[Pile, int]:

@@ -84,25 +84,28 @@ def judge(
     # Of each item: its place in the two lists, and what ranking it takes in a thread.
     need = values.nbytes + neighbours.nbytes + scores.nbytes + len(pile) * (48 + 16 * threads)
     pile, block = pile.for_cosines(max_memory_bytes, need, 0, "an evaluation")
+
+    def rank(start: int, asked: Ints, pool: ThreadPoolExecutor) -> None:
+        cosines = pile.cosines(asked)
+
+        def one(at: int) -> None:
+            query, row = int(asked[at]), cosines[at]
+            # As distances: they are finest near 0, where the neighbours are, and never negative.
+            np.maximum(np.subtract(1, row, out=row), 0, out=row)
+            row[copies(query)] = np.inf
+            alike = members(query)
+            alike = alike[np.isfinite(row[alike])]
+            relevant, nearest = _relevance(row, alike, int(needed[start + at]), most)
+            values[start + at, :-1] = _measured(relevant, len(alike), ks)
+            neighbours[start + at], scores[start + at] = nearest, 1 - row[nearest]
+
+        list(pool.map(one, range(len(asked))))
+
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(queries), block):
-            asked = queries[start : start + block]
-            cosines = pile.cosines(asked)
-
-            def one(at: int, start: int = start, asked: Ints = asked, cosines: Floats = cosines) -> None:
-                query, row = int(asked[at]), cosines[at]
-                # As distances: they are finest near 0, where the neighbours are, and never negative.
-                np.maximum(np.subtract(1, row, out=row), 0, out=row)
-                row[copies(query)] = np.inf
-                alike = members(query)
-                alike = alike[np.isfinite(row[alike])]
-                relevant, nearest = _relevance(row, alike, int(needed[start + at]), most)
-                values[start + at, :-1] = _measured(relevant, len(alike), ks)
-                neighbours[start + at], scores[start + at] = nearest, 1 - row[nearest]
-
-            list(pool.map(one, range(len(asked))))
+            rank(start, queries[start : start + block], pool)
             if on_progress:
-                on_progress(start + len(asked), len(queries))
+                on_progress(min(start + block, len(queries)), len(queries))
     predicted = vote(classes[neighbours[:, :voters]])
     values[:, -1] = predicted == classes[queries]
     return Judged(queries, measures(ks), values, predicted, neighbours, scores)
