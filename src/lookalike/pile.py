@@ -22,9 +22,9 @@ from lookalike.stores import each
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Measured: what reading one part of 16 MiB after the other adds to the resident set, mostly memory that
+# Measured: reading one part after the other adds so many times the largest to the resident set, mostly what
 # allocators keep for the next. A value of a column in Python takes the other, beside its bytes.
-_READING_BYTES, _VALUE_BYTES = 200_000_000, 80
+_PARTS_READ, _VALUE_BYTES = 12, 80
 # What a product of some rows with all takes without a limit; more makes it no faster.
 _SCORES_BYTES = 1 << 27
 # Each block of rows reads all vectors anew where they are not held, so fewer would take hours.
@@ -128,7 +128,9 @@ class Pile:
         """
         if limit is None:
             return None
-        need += _READING_BYTES + self.items.nbytes + _VALUE_BYTES * len(self) * self.items.num_columns
+        largest = max((int(mine[-1]) + 1 for mine in self.chosen if len(mine)), default=0)
+        need += _PARTS_READ * 4 * self.dim * largest
+        need += self.items.nbytes + _VALUE_BYTES * len(self) * self.items.num_columns
         if need > limit:
             raise MemoryLimitError(f"{what} of {len(self):,} items", need, limit)
         return limit - need

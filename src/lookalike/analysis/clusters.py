@@ -27,7 +27,7 @@ _TRAINED, _JUDGED, _BETWEEN = 5000, 2000, 6
 # Density means little among 1,280 numbers; in the first components of them it does (docs/analysis.md).
 _HDBSCAN_COMPONENTS = 16
 # Measured: HDBSCAN of an item; the silhouettes.
-_HDBSCAN_ITEM_BYTES, _SILHOUETTE_BYTES = 1500, 100_000_000
+_HDBSCAN_ITEM_BYTES, _SILHOUETTE_BYTES = 1500, 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ def _need(pile: Pile, k: int | Literal["auto"], method: Method) -> int:
     if method == "hdbscan":
         return projection_bytes(pile, _components(pile)) + _HDBSCAN_ITEM_BYTES * len(pile)
     groups = max(_CANDIDATES) if k == "auto" else k
-    # The sample, of which faiss makes a copy; centres and their sums; the label and the score of each item.
-    numbers = 2 * min(_sample_size(groups), len(pile)) + 6 * groups
-    return 4 * numbers * pile.dim + 24 * len(pile) + _SILHOUETTE_BYTES
+    # The sample; centres and their sums; the label and the score of each item.
+    numbers = (min(_sample_size(groups), len(pile)) + 6 * groups) * pile.dim + 6 * len(pile)
+    return 4 * numbers + (_SILHOUETTE_BYTES if k == "auto" else 0)
 
 
 def _number(pile: Pile, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
