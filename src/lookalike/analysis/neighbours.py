@@ -17,6 +17,7 @@ Progress = Callable[[int, int], None]
 
 # Up to here all products of all pairs take some seconds; beyond, the time would grow with the square.
 _MOST_EXACT = 20_000
+_BUILDING_BYTES = 64_000_000  # of parts that are read ahead while an index is built
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _best(pile: Pile, own: Rows, k: int) -> tuple[Rows, Vectors]:
 
 def _index(pile: Pile, limit: int | None, held_bytes: int) -> Index:
     """The index of the collection, built where there is none; refused where it does not fit."""
-    room = pile.room(limit, held_bytes, "the neighbours")
+    room = pile.room(limit, held_bytes + _BUILDING_BYTES, "the neighbours")
     taken = 0 if limit is None or room is None else limit - room
     index = open_index(pile.collection)
     if index is None:
