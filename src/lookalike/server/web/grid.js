@@ -255,6 +255,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     /** Move the focus by a key; whether it was one of the grid's. @param {string} key */
     move(key) {
       if (!source) return false;
+      // Keys start from what is seen, not from what had the focus before somebody scrolled away.
+      if (!hasFocus()) active = anchor()?.index ?? 0;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
       /** @param {1 | -1} step @param {number} times */
       const far = (step, times) =>
