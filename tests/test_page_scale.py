@@ -121,7 +121,9 @@ def test_keys_start_from_what_is_seen(long: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_pictures_are_scrolled_by_single_pixels_up_to_both_ends(window: Any, tmp_path: Path) -> None:
+def test_a_million_pictures_are_scrolled_by_single_pixels_up_to_both_ends(
+    window: Any, tmp_path: Path
+) -> None:
     with running(_collection(tmp_path / "million.lookalike", MILLION)) as url:
         page = window.new_page()
         page.goto(url)

@@ -94,6 +94,7 @@ def test_a_person_logs_in_once_with_the_address(locked: str) -> None:
     with httpx.Client(base_url=locked) as browser:
         answer = browser.get("/", params={"token": TOKEN, "id": 'a"b'})
         assert 'content="0; url=./?id=a%22b"' in answer.text
+        assert browser.get("/web/entered.js").status_code == 200
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
@@ -107,6 +108,7 @@ def test_a_wrong_token_in_the_address_leads_to_the_login(locked: str) -> None:
         answer = httpx.get(locked, params=params)
         assert answer.status_code == 401
         assert '<input name="token" type="password"' in answer.text
+        assert ("This is not the token" in answer.text) == (params == {"token": "wrong"})
         assert "set-cookie" not in answer.headers
 
 
