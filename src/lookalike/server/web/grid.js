@@ -274,6 +274,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       if (target) focus(Number(target()));
       return Boolean(target);
     },
+    /** Whether a tile is in sight or close to it; there is none at -1. @param {number} index */
+    isNear: (index) => index >= 0 && Math.abs(placeOf(index).top - scroller.y()) < 2 * scroller.view(),
     /** The index of an item among the loaded ones, or -1. @param {string} id */
     indexOf(id) {
       for (const [page, cards] of source?.pages ?? []) {
