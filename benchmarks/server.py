@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from index import PART_SIZE, embedded, grown
+from index_vectors import embedded, grow
 from PIL import Image
 
 from lookalike.collection import Collection, Manifest, create_collection, open_collection
@@ -39,7 +39,7 @@ from lookalike.index import build_index
 from lookalike.models import load_model
 from lookalike.parts import Part, embedding_column
 
-CLIENTS = 8
+CLIENTS, PART_SIZE = 8, 1024
 Request = Callable[[int], bytes]
 
 
@@ -206,7 +206,10 @@ def encoded_picture() -> bytes:
 def prepared(root: Path, count: int) -> Collection:
     """The collection with its index; made where it is not there yet."""
     if not (root / "collection.json").exists():
-        stored(root, grown(embedded(None, 12), count))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "vectors.npy"
+            grow(embedded(None, 3600), count, path)
+            stored(root, np.load(path))
         build_index(open_collection(root), "auto")
     return open_collection(root)
 

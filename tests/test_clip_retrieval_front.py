@@ -1,4 +1,4 @@
-"""clip-retrieval's front end, as its package has it, in a real browser: another origin that asks this server."""
+"""clip-retrieval's front end, as its package has it, in a real browser and from another origin."""
 
 from __future__ import annotations
 
