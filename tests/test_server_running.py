@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -229,25 +230,56 @@ def test_the_application_is_made_from_the_environment_for_other_servers(
         from_environment()
 
 
-def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
+@contextmanager
+def workers(collection: lookalike.Collection, **settings: str) -> Iterator[tuple[str, int]]:
+    """The address of plain uvicorn with two workers, and the number of its process."""
     with listen("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     words = "-m uvicorn --factory lookalike.server:from_environment --workers 2 --port".split()
-    environment = {**os.environ, "LOOKALIKE_COLLECTIONS": str(collection.path)}
+    environment = {**os.environ, "LOOKALIKE_COLLECTIONS": str(collection.path), **settings}
     with subprocess.Popen(
         [sys.executable, *words, str(port)], env=environment, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            assert answered(f"http://127.0.0.1:{port}/api/collections")[0]["count"] == 42
+            yield f"http://127.0.0.1:{port}/", process.pid
         finally:
             process.terminate()
+
+
+def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
+    with workers(collection, LOOKALIKE_TOKEN="SECRET") as (url, _):
+        assert answered(f"{url}api/collections")["status"] == 401
+        headers = {"Authorization": "Bearer SECRET"}
+        assert httpx.get(f"{url}api/collections", headers=headers).json()[0]["count"] == 42
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's list of mappings")
+def test_workers_share_the_index_in_memory(indexed: dict[str, lookalike.Collection]) -> None:
+    with workers(indexed["flat"]) as (url, parent):
+        answered(f"{url}healthz")
+        deadline = time.monotonic() + 20
+        while [pages["Shared_Clean"] > 0 for pages in index_pages(parent)] != [True, True]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert [pages["Private_Dirty"] for pages in index_pages(parent)] == [0, 0]
+
+
+def index_pages(parent: int) -> list[dict[str, int]]:
+    """Of each child that maps an index, how many kB of it are in memory, by kind."""
+    found = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        text = Path(f"/proc/{child}/smaps").read_text()
+        for mapping in re.findall(r"\.faiss\n((?:\w+: +.*\n)+)", text):
+            found.append({name: int(kb) for name, kb in re.findall(r"(\w+): +(\d+) kB", mapping)})
+    return found
 
 
 def answered(url: str) -> Any:
     """The answer of a server that has yet to start."""
     for _ in range(100):
         try:
-            return httpx.get(url).json()
+            answer = httpx.get(url)
+            return answer.json() if "json" in answer.headers["content-type"] else answer.text
         except httpx.TransportError:
             time.sleep(0.1)
     raise AssertionError("it does not start")
