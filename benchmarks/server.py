@@ -29,7 +29,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from index_vectors import embedded, grow
+from index import PART_SIZE
+from index_vectors import vector_files
 from PIL import Image
 
 from lookalike.collection import Collection, Manifest, create_collection, open_collection
@@ -39,7 +40,8 @@ from lookalike.index import build_index
 from lookalike.models import load_model
 from lookalike.parts import Part, embedding_column
 
-CLIENTS, PART_SIZE = 8, 1024
+CLIENTS = 8
+VIEWS = 3000  # pictures that are really embedded; the other vectors lie between theirs
 Request = Callable[[int], bytes]
 
 
@@ -206,10 +208,8 @@ def encoded_picture() -> bytes:
 def prepared(root: Path, count: int) -> Collection:
     """The collection with its index; made where it is not there yet."""
     if not (root / "collection.json").exists():
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "vectors.npy"
-            grow(embedded(None, 3600), count, path)
-            stored(root, np.load(path))
+        wanted = argparse.Namespace(cache=root.parent, count=count, images=None, views=VIEWS)
+        stored(root, np.load(vector_files(wanted)[0], mmap_mode="r"))
         build_index(open_collection(root), "auto")
     return open_collection(root)
 

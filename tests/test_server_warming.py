@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from PIL import Image
@@ -37,4 +36,4 @@ def test_a_server_that_starts_loads_conditions_and_words_unasked(tmp_path: Path)
 def test_a_collection_without_rows_words_or_model_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     nothing = lookalike.from_vectors(tmp_path / "made.lookalike", [[1.0, 2.0]], ["a"])
-    warm_up(live_collections([nothing]).values(), threading.Event())
+    warm_up(live_collections([nothing]).values())

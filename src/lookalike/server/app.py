@@ -97,11 +97,9 @@ def create_app(
 
 @asynccontextmanager
 async def _warmed(app: Starlette) -> AsyncIterator[None]:
-    # No daemon: one that the end of the process finds in C++ code aborts it.
-    stopped = threading.Event()
-    threading.Thread(target=warm_up, args=(app.state.collections.values(), stopped)).start()
+    # No daemon: a thread that is cut off within a library in C++ takes the process down with it.
+    threading.Thread(target=warm_up, args=(app.state.collections.values(),)).start()
     yield
-    stopped.set()
     app.state.turns.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -11,14 +10,12 @@ from lookalike.server.live import LiveCollection
 from lookalike.where import parse_condition
 
 
-def warm_up(collections: Iterable[LiveCollection], stopped: threading.Event) -> None:
+def warm_up(collections: Iterable[LiveCollection]) -> None:
     """Load the library of conditions, the models and their words; what cannot be had is left for a request.
 
     Of collections that are equally made the first takes all the time.
     """
     for live in collections:
-        if stopped.is_set():
-            return
         with suppress(LookalikeError, OSError):
             items = live.state().items
             parse_condition("id = ''", items.schema).mask(items[:1])
