@@ -108,7 +108,7 @@ class Guard:
 
     def _other_answer(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
         """A refusal, a preflight's permission or a login; None where the application is to answer."""
-        host = headers.get("host", "")
+        host = ",".join(headers.getlist("host"))  # of two, a proxy may mean one and this server the other
         if not self.access.token and not self.access.no_auth and not _is_near(scope):
             return Problem("foreign-client", "this server answers to its own machine alone").response()
         if not self.admits(host):
