@@ -26,6 +26,7 @@ ORDER = [
     "sources",
     "listing",
     "acquire",
+    "learned",
     "collection",
     "background",
     "reconcile",
