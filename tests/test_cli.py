@@ -240,7 +240,34 @@ def test_info_says_what_a_collection_holds(run, collection, photos):
         "sources": photos.as_uri() + "/",
         "labels": "brick 14, meadow 14, sea 14",
         "fingerprint": collection.fingerprint(),
+        "index": f"none yet: lookalike index {collection.path}",
+        "clusters": f"none yet: lookalike cluster {collection.path}",
+        "duplicates": f"none yet: lookalike duplicates {collection.path}",
+        "outliers": f"none yet: lookalike outliers {collection.path}",
+        "map": f"none yet: lookalike map {collection.path}",
     }
+
+
+def test_info_says_what_is_older_than_the_collection_and_how_to_make_it_again(run, folder, target):
+    build(folder, target)
+    run("map", target)
+    run("outliers", target, "-k", 3)
+    assert {"map           up to date", "outliers      up to date"} < set(lines(run, target))
+
+    write_picture(folder / "sea" / "new.png", 99)
+    build(folder, target)
+    facts = target / "derived" / "outliers.json"
+    facts.write_text("{")
+
+    again = f"lookalike map {target} --method pca --seed 0"
+    assert f"map           older than the collection: {again}" in lines(run, target)
+    assert f"outliers      unusable: remove it: {facts}" in lines(run, target)
+    made = strict_json(run("info", target, "--json")[1])["made"]
+    assert made["map"] == {"state": "stale", "command": again}
+
+
+def lines(run, target):
+    return run("info", target)[1].splitlines()
 
 
 def test_info_prints_json(run, collection):

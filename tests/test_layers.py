@@ -20,6 +20,7 @@ ORDER = [
     "tfrecords",
     "images",
     "models",
+    "parquet_files",
     "parts",
     "labels",
     "fetch",

@@ -146,7 +146,8 @@ def _pattern(address: str, columns: Columns) -> Shards:
         raise SourceError(
             f"there are no shards {address}"
             if is_pattern(address)
-            else f"there is no folder {place(address)}"
+            else f"there is no folder {place(address)}",
+            "give a folder of pictures; what else is read: lookalike build --help",
         )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):

@@ -59,7 +59,9 @@ function weightsOf(length, start, extent, size) {
     const center = start + (place + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - SUPPORT * spread + 0.5));
     const end = Math.min(length, Math.trunc(center + SUPPORT * spread + 0.5));
-    const raw = Float64Array.from({ length: end - first }, (_, i) => bicubic((first + i - center + 0.5) / spread));
+    const raw = Float64Array.from({ length: end - first }, (_, i) =>
+      bicubic((first + i - center + 0.5) / spread),
+    );
     const sum = raw.reduce((total, weight) => total + weight, 0);
     return { first, weights: raw.map((weight) => weight / sum) };
   });
