@@ -18,6 +18,7 @@ from lookalike.models import Model, ModelSpec, learner
 from lookalike.samples import Sample
 from lookalike.sources import Source, reading_ahead
 
+# The start of a name: a killed writer leaves a file with a longer one.
 FILE_NAME = re.compile(r"model-[0-9a-f]{16}\.npz")
 
 _CHECKSUM = re.compile("[0-9a-f]{64}")
@@ -82,8 +83,8 @@ def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
 
 def remove_others(root: Path, spec: ModelSpec) -> None:
     """Remove what was learned for a manifest that is no more, or never came to be."""
-    for path in root.glob("model-*.npz"):
-        if FILE_NAME.fullmatch(path.name) and path != _path(root, spec.sha256):
+    for path in root.glob("model-*"):
+        if FILE_NAME.match(path.name) and path.name != _path(root, spec.sha256).name:
             remove(path)
 
 

@@ -56,7 +56,7 @@ def learn(pictures: Sequence[Pixels]) -> bytes:
     descriptors = np.concatenate([np.empty((0, 128), np.float32), *found])
     if len(descriptors) < _CENTRES:
         raise ModelError(
-            f"sift needs {_CENTRES} details to learn of, {len(pictures):,} pictures have {len(descriptors)}",
+            f"sift needs {_CENTRES} details to learn of, and the images have {len(descriptors)}",
             "choose a model that needs none, such as --model pixels",
         )
     cv2.setRNGSeed(_SEED)
@@ -72,7 +72,7 @@ def _codebook(learned: bytes) -> Floats:
     try:
         with np.load(io.BytesIO(learned), allow_pickle=False) as file:
             recipe, codebook = str(file["recipe"]), np.asarray(file["codebook"], np.float32)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         recipe, codebook = "", np.empty((0, 128), np.float32)
     if recipe != _RECIPE or codebook.shape != (_CENTRES, 128):
         raise ModelError(
