@@ -188,6 +188,17 @@ def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = Tr
     return table.append_column(field, values)
 
 
+def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema, in its types; nulls for one that the table lacks."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema)
+
+
 def list_parts(root: Path, kind: str = "items") -> list[Part]:
     """The parts of the collection at `root` that have a file of this kind, in the order of number."""
     folder = root / kind

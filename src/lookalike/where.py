@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, QueryError
-from lookalike.parts import ITEM_FIELDS, Part
+from lookalike.parts import ITEM_FIELDS, Part, with_schema
 from lookalike.stores import each
 
 if TYPE_CHECKING:
@@ -94,16 +94,16 @@ class Condition:
         """
         if not rows.num_rows:
             return np.zeros(0, np.bool_)
-        named = _with_schema(rows, self.schema)
+        table = _named(rows, self.schema)
         return np.asarray(
-            self._run(f"SELECT coalesce({_wrapped(self.text)}, false) AS holds FROM items", named)
+            self._run(f"SELECT coalesce({_wrapped(self.text)}, false) AS holds FROM items", table)
         )
 
     def check_boolean(self) -> None:
         """Raise `QueryError` where the condition does not fit the types, or its value is no truth."""
         import duckdb
 
-        empty = _with_schema(self.schema.empty_table(), self.schema)
+        empty = _named(self.schema.empty_table(), self.schema)
         try:
             with self.connection.cursor() as cursor:
                 cursor.register("items", empty)
@@ -313,19 +313,11 @@ def _batches(parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pa.Table
         yield pa.concat_tables(batch, promote_options="permissive")
 
 
-def _with_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of a schema, of its types, and nulls where the rows have none."""
-    arrays = []
-    for field in schema:
-        if field.name not in rows.column_names:
-            arrays.append(pa.nulls(rows.num_rows, field.type))
-        else:
-            column = rows[field.name]
-            arrays.append(column if column.type == field.type else column.cast(field.type))
-    nullable = pa.schema([field.with_nullable(True) for field in schema])
-    if not nullable.names:  # a condition without columns is about every row all the same
+def _named(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns that a condition names, as DuckDB is to see them."""
+    if not schema.names:  # a condition without columns is about every row all the same
         return pa.table({"": pa.nulls(rows.num_rows, pa.bool_())})
-    return pa.table(arrays, nullable)
+    return with_schema(rows, pa.schema([field.with_nullable(True) for field in schema]))
 
 
 def _not_one_condition(condition: str) -> QueryError:

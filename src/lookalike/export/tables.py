@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from numpy.lib.format import open_memmap
 from lookalike.collection import Collection
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.parts import matrix
+from lookalike.parts import matrix, with_schema
 from lookalike.where import items_schema
 
 # clip-retrieval puts up to a million vectors into a file; fewer keep the memory small.
@@ -54,7 +53,7 @@ def _write_npy(folder: Path, collection: Collection, count: int, on_progress: On
     with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
         for table in _counted(collection, count, on_progress):
             vectors[done : done + len(table)] = matrix(table["embedding"])
-            writer.write_table(_as(table, schema))
+            writer.write_table(with_schema(table, schema))
             done += len(table)
     vectors.flush()
 
@@ -64,7 +63,7 @@ def _write_parquet(folder: Path, collection: Collection, count: int, on_progress
     schema = _schema(collection).append(embedding)
     with pq.ParquetWriter(folder / "vectors.parquet", schema, compression="zstd") as writer:
         for table in _counted(collection, count, on_progress):
-            writer.write_table(_as(table, schema))
+            writer.write_table(with_schema(table, schema))
 
 
 def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
@@ -73,7 +72,7 @@ def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_p
     schema = _schema(collection)
     for number, table in enumerate(_counted(collection, count, on_progress, CLIP_RETRIEVAL_ROWS)):
         np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
-        rows = _as(table, schema)
+        rows = with_schema(table, schema)
         rows = rows.append_column("image_path", rows["id"])  # clip-retrieval shows this of an item
         pq.write_table(rows, folder / "metadata" / f"metadata_{number}.parquet", compression="zstd")
 
@@ -91,14 +90,3 @@ def _counted(
 def _schema(collection: Collection) -> pa.Schema:
     """The columns of all parts but the vectors and where thumbnails lie, which means nothing elsewhere."""
     return pa.schema([field for field in items_schema(collection) if field.name not in _LEFT_OUT])
-
-
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with these columns; of one that its parts lack, nulls."""
-    columns: list[Any] = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)

@@ -98,7 +98,8 @@ def create_app(
 
 @asynccontextmanager
 async def _warmed(app: Starlette) -> AsyncIterator[None]:
-    threading.Thread(target=warm_up, args=(app.state.collections.values(),), daemon=True).start()
+    # No daemon: a thread that is cut off within a library in C++ takes the process down with it.
+    threading.Thread(target=warm_up, args=(app.state.collections.values(),)).start()
     yield
 
 
