@@ -65,7 +65,7 @@ def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collect
 
 @cache
 def taught(name: str) -> Model:
-    """A model that can embed: one that learns has learned of drawn flowers."""
+    """A model that can embed: one that learns has learned from drawn flowers."""
     learn = learner(name)
     if learn is None:
         return load_model(name)

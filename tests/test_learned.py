@@ -1,4 +1,4 @@
-"""A model that learns of the images of its collection: what is kept, and what can go wrong with it."""
+"""A model that learns from the images of its collection: what is kept, and what can go wrong with it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_in_a_store_the_same_is_kept(learned, dozen, bucket):
     assert list(stored.path.glob("model-*")) == []
 
 
-# What it is learned of
+# What it is learned from
 
 
 def listing_of(images: dict[str, bytes | None], read: list[str]) -> Listing:
@@ -252,7 +252,7 @@ def test_a_file_that_is_missing_is_found_and_refused(broken, dozen):
     path = file_of(broken.path)
     path.unlink()
 
-    assert list(broken.verify()) == [f"{path}: missing, it holds what sift learned of the images"]
+    assert list(broken.verify()) == [f"{path}: missing, which has what sift learned"]
     check_refused(broken, dozen, "missing")
 
 

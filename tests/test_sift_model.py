@@ -112,7 +112,7 @@ def test_a_model_that_has_learned_nothing_yet_says_how_it_does() -> None:
         load_model("sift").embed([flowers(seed=1)[0]])
 
     assert str(caught.value) == (
-        "sift has to learn of pictures before it can embed one; "
+        "sift has to learn from pictures before it can embed one; "
         "make a collection with: lookalike build FOLDER --model sift"
     )
 
@@ -121,7 +121,7 @@ def test_a_model_that_has_learned_nothing_yet_says_how_it_does() -> None:
 def test_pictures_with_fewer_details_than_centres_teach_nothing(count: int) -> None:
     dot = cv2.circle(np.full((224, 224, 3), 90, np.uint8), (100, 100), 8, (250, 250, 250), -1)
 
-    with pytest.raises(ModelError, match=rf"needs 16 details to learn of, and the images have {count * 5}; "):
+    with pytest.raises(ModelError, match=rf"to learn from, and the images have {count * 5}; "):
         learn([dot] * count)
 
 

@@ -2,7 +2,7 @@
 
     flowers.lookalike/
       collection.json               format version, model, sources
-      model-….npz                   what a model like `sift` learned of the images; others have none
+      model-….npz                   what a model like `sift` learned from the images; others have none
       items/part-000000.parquet     one row an embedded image
       failures/part-000000.parquet  one row an image that could not be read
       thumbnails/part-000000-….tar  JPEGs; a row of items knows its byte range
@@ -305,7 +305,7 @@ def check_target(root: Path) -> None:
 def create_collection(root: Path, manifest: Manifest, learned: bytes | None = None) -> Collection:
     """Make an empty collection, in place of the one that is there; call with the lock held.
 
-    `learned` is what the model learned of the images: the manifest then names that.
+    `learned` is what the model learned from the images: the manifest then names that.
     """
     check_target(root)
     for name in ("items", "failures", "thumbnails", "derived"):

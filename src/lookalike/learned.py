@@ -1,4 +1,4 @@
-"""What a model learned of the images of a collection: a file beside the manifest, named by its checksum.
+"""What a model learned from the images of a collection: a file beside the manifest, named by its checksum.
 
 The checksum is the model's in the manifest, so that writing the manifest puts both in force at once.
 """
@@ -27,7 +27,7 @@ _MOST_IMAGES, _SEED = 128, 0
 
 
 def learn(model: Model, listing: Listing, source: Source, max_megapixels: float) -> bytes | None:
-    """What the model learns of 128 of the images, drawn with a seed; None where it has nothing to learn.
+    """What the model learns from 128 of the images, drawn with a seed; None where it has nothing to learn.
 
     One that cannot be read is passed over: the build that follows records it.
     Raises `ModelError` where the others do not suffice.
@@ -42,7 +42,7 @@ def learn(model: Model, listing: Listing, source: Source, max_megapixels: float)
     pictures = [pixels for pixels in read if pixels is not None]
     if not pictures:
         raise ModelError(
-            f"{model.name} learns of the images first, and none of {len(drawn):,} can be read",
+            f"{model.name} learns from the images first, and none of {len(drawn):,} can be read",
             "see why with a model that has nothing to learn: --model pixels, then lookalike failures",
         )
     return teach(pictures)
@@ -75,7 +75,7 @@ def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
     try:
         learned = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"{path}: missing, it holds what {spec.name} learned of the images", hint) from None
+        raise ModelError(f"{path}: missing, which has what {spec.name} learned", hint) from None
     if hashlib.sha256(learned).hexdigest() != spec.sha256:
         raise ModelError(f"{path}: the checksum does not match, the file is damaged", hint)
     return learned

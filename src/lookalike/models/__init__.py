@@ -17,7 +17,7 @@ from lookalike.images import THUMBNAIL_PX, Box, ImageLike, Pixels, fit, load, re
 DEFAULT_MODEL = "efficientnet-lite0"
 
 # name -> the module whose load(device) makes the model; imported when the model is asked for. One that learns
-# of pictures has learn(pictures) too, and load(device, learned).
+# from pictures has learn(pictures) too, and load(device, learned).
 _BUILT_IN = {
     "efficientnet-lite0": "lookalike.models.efficientnet",
     "pixels": "lookalike.models.pixels",
@@ -131,7 +131,7 @@ def model_names() -> list[str]:
 
 
 def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
-    """How a model learns of pictures uint8 (S, S, 3), before it can embed; None where it need not."""
+    """How a model learns from pictures uint8 (S, S, 3), before it can embed; None where it need not."""
     return getattr(import_module(_BUILT_IN[name]), "learn", None) if name in _BUILT_IN else None
 
 

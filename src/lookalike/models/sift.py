@@ -56,7 +56,7 @@ def learn(pictures: Sequence[Pixels]) -> bytes:
     descriptors = np.concatenate([np.empty((0, 128), np.float32), *found])
     if len(descriptors) < _CENTRES:
         raise ModelError(
-            f"sift needs {_CENTRES} details to learn of, and the images have {len(descriptors)}",
+            f"sift needs {_CENTRES} details to learn from, and the images have {len(descriptors)}",
             "choose a model that needs none, such as --model pixels",
         )
     cv2.setRNGSeed(_SEED)
@@ -84,7 +84,7 @@ def _codebook(learned: bytes) -> Floats:
 
 def _untaught(pixels: Pixels) -> Floats:
     raise ModelError(
-        "sift has to learn of pictures before it can embed one",
+        "sift has to learn from pictures before it can embed one",
         "make a collection with: lookalike build FOLDER --model sift",
     )
 
