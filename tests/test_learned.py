@@ -252,7 +252,7 @@ def test_a_file_that_is_missing_is_found_and_refused(broken, dozen):
     path = file_of(broken.path)
     path.unlink()
 
-    assert list(broken.verify()) == [f"{path}: missing, which has what sift learned"]
+    assert list(broken.verify()) == [f"{path}, what sift learned, is missing"]
     check_refused(broken, dozen, "missing")
 
 

@@ -75,7 +75,7 @@ def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
     try:
         learned = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"{path}: missing, which has what {spec.name} learned", hint) from None
+        raise ModelError(f"{path}, what {spec.name} learned, is missing", hint) from None
     if hashlib.sha256(learned).hexdigest() != spec.sha256:
         raise ModelError(f"{path}: the checksum does not match, the file is damaged", hint)
     return learned
