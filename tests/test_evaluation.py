@@ -243,6 +243,14 @@ def test_models_are_compared_on_the_same_images_the_best_first(photos, tmp_path)
     assert [one.evaluation for one in again.contenders] == [one.evaluation for one in compared.contenders]
 
 
+def test_a_model_that_learns_is_compared_with_one_that_does_not(photos, tmp_path):
+    pytest.importorskip("cv2")
+
+    compared = compare(photos, ["pixels", "sift"], "folder", tmp_path, ks=(1,))
+
+    assert {one.model: one.vector_bytes for one in compared.contenders} == {"pixels": 12288, "sift": 8192}
+
+
 def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_path):
     (one,) = compare(photos, ["colors"], "folder", tmp_path, ks=(1,)).contenders
 

@@ -27,6 +27,7 @@ ORDER = [
     "sources",
     "listing",
     "acquire",
+    "learned",
     "collection",
     "background",
     "reconcile",
