@@ -29,7 +29,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from index import PART_SIZE, embedded, grown
+from index import PART_SIZE
+from index_vectors import vector_files
 from PIL import Image
 
 from lookalike.collection import Collection, Manifest, create_collection, open_collection
@@ -40,6 +41,7 @@ from lookalike.models import load_model
 from lookalike.parts import Part, embedding_column
 
 CLIENTS = 8
+VIEWS = 3000  # pictures that are really embedded; the other vectors lie between theirs
 Request = Callable[[int], bytes]
 
 
@@ -206,7 +208,8 @@ def encoded_picture() -> bytes:
 def prepared(root: Path, count: int) -> Collection:
     """The collection with its index; made where it is not there yet."""
     if not (root / "collection.json").exists():
-        stored(root, grown(embedded(None, 12), count))
+        wanted = argparse.Namespace(cache=root.parent, count=count, images=None, views=VIEWS)
+        stored(root, np.load(vector_files(wanted)[0], mmap_mode="r"))
         build_index(open_collection(root), "auto")
     return open_collection(root)
 

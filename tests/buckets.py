@@ -6,9 +6,13 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import pytest
+
+from lookalike.stores import place
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "key",
@@ -40,6 +44,7 @@ def server() -> Iterator[Requests]:
     One for all, since s3fs keeps its connections for as long as the process lives.
     """
     moto_server = pytest.importorskip("moto.server")
+    pytest.importorskip("fsspec")
     log, requests = logging.getLogger("werkzeug"), Requests()
     log.addHandler(requests)
     log.propagate, log.level = False, logging.INFO
@@ -62,3 +67,25 @@ def bucket(server: Requests) -> str:
     name = f"bucket-{next(NUMBERS)}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+@contextmanager
+def asked(server: Requests) -> Iterator[list[str]]:
+    """The requests of the block, when it is over."""
+    start, found = len(server.seen), list[str]()
+    yield found
+    found += server.seen[start:]
+
+
+def upload(folder: Path, address: str) -> str:
+    """Put every file of a folder below an address."""
+    target = place(address)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            (target / path.relative_to(folder).as_posix()).put(path.read_bytes())
+    return address
+
+
+def objects(address: str) -> list[str]:
+    """The names of all that is below an address."""
+    return sorted(place(address).files())

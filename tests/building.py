@@ -1,17 +1,22 @@
-"""What the tests of building share: how they look at a collection, and bad files."""
+"""What the tests of building share: how they look at a collection, parts made by hand, and bad files."""
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from conftest import write_picture
 
 import lookalike
+from lookalike.parts import Part, embedding_column
 
+JPEGS = [b"one", b"2", b"x" * 512, b"y" * 513, b"\xff\xd8" * 700, b"six"]
 NOTHING = {"embedded": 0, "failed": 0, "unchanged": 0, "removed": 0}
 
 
@@ -43,6 +48,47 @@ def files(root: Path) -> dict[str, tuple[int, int]]:
         str(path.relative_to(root)): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in root.rglob("part-*")
     }
+
+
+def edit_manifest(collection: lookalike.Collection, **changes: object) -> lookalike.Collection:
+    """Write other fields into collection.json, and open the collection again."""
+    path = collection.path / "collection.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return lookalike.open(collection.path)
+
+
+def rows_of(
+    ids: Sequence[str],
+    labels: Sequence[str | None] | None = None,
+    dtype: str = "float32",
+    **columns: pa.Array,
+) -> pa.Table:
+    """Rows as a build hands them to a part: no thumbnail columns yet, unit vectors of 4 dimensions."""
+    vectors = np.random.default_rng(len(ids)).normal(size=(len(ids), 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    count = len(ids)
+    known = {
+        "id": pa.array(ids, pa.string()),
+        "uri": pa.array([f"file:///{number}" for number in range(count)], pa.string()),
+        "size_bytes": pa.array(range(count), pa.int64()),
+        "mtime_ns": pa.array(range(count), pa.int64()),
+        "sha256": pa.array(["0" * 64] * count, pa.string()),
+        "width": pa.array([64] * count, pa.int32()),
+        "height": pa.array([48] * count, pa.int32()),
+        "label": pa.array(labels or [None] * count, pa.string()),
+        **columns,
+        "embedding": embedding_column(vectors, dtype),
+    }
+    nullable = {"label", *columns}
+    fields = [pa.field(name, array.type, nullable=name in nullable) for name, array in known.items()]
+    return pa.Table.from_arrays(list(known.values()), schema=pa.schema(fields))
+
+
+def written(root: Path, number: int = 0, ids: Sequence[str] = ("a.jpg", "b.jpg", "c.jpg")) -> Part:
+    """A committed part of such rows."""
+    part = Part(root, number)
+    part.write(rows_of(ids, dtype="float32"), JPEGS[: len(ids)])
+    return part
 
 
 def add_bad_files(folder: Path) -> None:

@@ -1,11 +1,13 @@
-"""Pictures and a collection for every test. The session's are shared: read them, never change them."""
+"""Pictures, a collection and the commands for every test. What is of the session is read, never changed."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,16 @@ from pages import address, chromium, errors, page, window  # noqa: F401 (fixture
 from PIL import Image
 
 import lookalike
+from lookalike.cli import main
 from lookalike.collection import Collection
+from lookalike.drawing import draw_flower
 from lookalike.index import KINDS, build_index
+from lookalike.models import Model, learner, load_model
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 def picture(seed: int, color: tuple[int, int, int] = (128, 128, 128), size: tuple[int, int] = (64, 48)):
@@ -56,10 +63,43 @@ def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collect
     return collection, reports[0]
 
 
+@cache
+def taught(name: str) -> Model:
+    """A model that can embed: one that learns has learned from drawn flowers."""
+    learn = learner(name)
+    if learn is None:
+        return load_model(name)
+    kinds = ("daisy", "rose", "sunflower", "tulip")
+    return load_model(name, learned=learn([load_model(name).pixels(draw_flower(kind, 1)) for kind in kinds]))
+
+
 def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `lookalike WORDS` in a process of its own."""
     words = (sys.executable, "-m", "lookalike", *map(str, words))
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process; gives the exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stopped:  # argparse
+            code = int(stopped.code or 0)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def strict_json(text: str) -> object:
+    """Parse JSON as other languages do: NaN and Infinity are not in it."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 @pytest.fixture(scope="session")

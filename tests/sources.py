@@ -11,6 +11,7 @@ from conftest import CLASSES, picture
 
 from lookalike.samples import Failure, Sample
 from lookalike.sources import open_source
+from lookalike.sources.folder import Folder
 from lookalike.tfrecords import encode_example, framed
 
 
@@ -62,3 +63,30 @@ def images(address: object, **columns: str) -> dict[str, bytes]:
 
 def metadata(address: object, **columns: str) -> dict[str, dict]:
     return {id_: dict(sample.metadata) for id_, sample in listed(address, **columns)[0].items()}
+
+
+def touch(root: Path, *names: str) -> None:
+    """Files of these names below a folder, each with bytes of its own."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"bytes of " + name.encode())
+
+
+def ids(root: Path) -> list[str]:
+    """The ids of the samples of a folder, where nothing fails."""
+    entries = list(Folder(root).samples())
+    assert [one for one in entries if isinstance(one, Failure)] == []
+    return [one.id for one in entries]
+
+
+def failures(root: Path) -> list[tuple[str, str]]:
+    """The ids and errors of what fails in the listing of a folder."""
+    found = [one for one in Folder(root).samples() if isinstance(one, Failure)]
+    assert {one.stage for one in found} <= {"list"}
+    return [(one.id, one.error) for one in found]
+
+
+def only_sample(root: Path) -> Sample:
+    (sample,) = Folder(root).samples()
+    assert isinstance(sample, Sample)
+    return sample

@@ -17,7 +17,7 @@ from lookalike.analysis.kmeans import spherical_kmeans
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
 from lookalike.analysis.sheets import draw_sheets
-from lookalike.derived import derived_state, read_derived
+from lookalike.derived import Derived, derived_state, read_derived, write_derived
 from lookalike.errors import CollectionError, LookalikeError
 from lookalike.pile import Pile
 
@@ -169,6 +169,13 @@ def test_stale_clusters_are_refused_with_the_command_that_makes_them_again(folde
         CollectionError, match=r"older than the collection; make it again with: lookalike cluster"
     ):
         read_derived(collection, "clusters")
+
+
+def test_a_command_in_one_string_is_refused(piled):
+    made = Derived(piled.items(["id"]), {})
+    with pytest.raises(TypeError, match="a list of words, not the text 'lookalike cluster'"):
+        write_derived(piled, "clusters", made, fingerprint=piled.fingerprint(), command="lookalike cluster")
+    assert derived_state(piled, "clusters") == "none"
 
 
 def test_a_damaged_table_is_refused(piled, damage):

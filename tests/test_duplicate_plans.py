@@ -218,6 +218,11 @@ def test_what_is_no_plan_is_refused(tmp_path, text):
         read_plan(tmp_path / "plan.json")
 
 
+def test_a_plan_that_is_not_there_names_the_command_that_makes_one(tmp_path):
+    with pytest.raises(LookalikeError, match=r"No such file or directory; make one with: lookalike dup"):
+        read_plan(tmp_path / "bad.json")
+
+
 def test_a_plan_with_a_strange_field_is_refused(plan, tmp_path):
     write_plan(plan, tmp_path / "plan.json")
     fields = json.loads((tmp_path / "plan.json").read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from dataclasses import asdict, replace
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import command
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
@@ -165,7 +168,7 @@ def test_items_without_a_label_are_left_out_and_those_alone_are_not_asked(tmp_pa
 
     found = evaluate(make(tmp_path, vectors, names))
 
-    assert (found.items, found.unlabelled, found.alone, found.queries) == (38, 2, 1, 37)
+    assert (found.items, found.unlabelled, found.singles, found.queries) == (38, 2, 1, 37)
     assert "alone" not in {one.label for one in found.classes}
 
 
@@ -246,6 +249,14 @@ def test_models_are_compared_on_the_same_images_the_best_first(photos, tmp_path)
     assert [one.evaluation for one in again.contenders] == [one.evaluation for one in compared.contenders]
 
 
+def test_a_model_that_learns_is_compared_with_one_that_does_not(photos, tmp_path):
+    pytest.importorskip("cv2")
+
+    compared = compare(photos, ["pixels", "sift"], "folder", tmp_path, ks=(1,))
+
+    assert {one.model: one.vector_bytes for one in compared.contenders} == {"pixels": 12288, "sift": 8192}
+
+
 def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_path):
     (one,) = compare(photos, ["colors"], "folder", tmp_path, ks=(1,)).contenders
 
@@ -299,7 +310,8 @@ def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, 
     page = report_html(evaluate(collection, worst=2), collection)
 
     assert "<script>" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "me&amp;dow" in page
-    assert page.count("data:image/jpeg;base64,/9j/") == 2 * 11
+    pictures = [base64.b64decode(one) for one in re.findall('data:image/jpeg;base64,([^"]+)', page)]
+    assert [Image.open(io.BytesIO(one)).size for one in pictures] == [(112, 112)] * 22
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<h2>What is taken for what</h2>" in page
 

@@ -11,7 +11,7 @@ from conftest import command
 
 import lookalike
 from lookalike.errors import CollectionError, StorageError
-from lookalike.export import export_clip_retrieval, export_npy, export_parquet, tables
+from lookalike.export import export_tables, tables
 
 
 def assert_same(imported: lookalike.Collection, collection: lookalike.Collection) -> None:
@@ -24,7 +24,7 @@ def assert_same(imported: lookalike.Collection, collection: lookalike.Collection
 
 
 def test_npy_and_its_table_come_back(collection, tmp_path):
-    folder = export_npy(collection, tmp_path / "out")
+    folder = export_tables(collection, tmp_path / "out", "npy")
 
     assert np.load(folder / "vectors.npy") == pytest.approx(collection.embeddings())
     imported = lookalike.import_vectors(
@@ -34,7 +34,7 @@ def test_npy_and_its_table_come_back(collection, tmp_path):
 
 
 def test_parquet_comes_back(collection, tmp_path):
-    folder = export_parquet(collection, tmp_path / "out")
+    folder = export_tables(collection, tmp_path / "out", "parquet")
 
     columns = pq.read_schema(folder / "vectors.parquet").names
     assert columns[0] == "id" and columns[-1] == "embedding" and "thumb_offset" not in columns
@@ -43,7 +43,7 @@ def test_parquet_comes_back(collection, tmp_path):
 
 def test_a_clip_retrieval_folder_of_several_files_comes_back(collection, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "CLIP_RETRIEVAL_ROWS", 20)
-    folder = export_clip_retrieval(collection, tmp_path / "out")
+    folder = export_tables(collection, tmp_path / "out", "clip-retrieval")
 
     assert [len(np.load(path)) for path in sorted((folder / "img_emb").iterdir())] == [20, 20, 2]
     rows = pq.read_table(folder / "metadata" / "metadata_2.parquet")
@@ -51,9 +51,9 @@ def test_a_clip_retrieval_folder_of_several_files_comes_back(collection, tmp_pat
     assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), collection)
 
 
-@pytest.mark.parametrize("export", [export_npy, export_parquet, export_clip_retrieval])
-def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, export):
-    folder = export(collection, tmp_path / "out", max_items=17)
+@pytest.mark.parametrize("form", ["npy", "parquet", "clip-retrieval"])
+def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, form):
+    folder = export_tables(collection, tmp_path / "out", form, max_items=17)
     table = next(path for path in sorted(folder.rglob("*.parquet")))
 
     assert pq.read_table(table)["id"].to_pylist() == collection.items(["id"])["id"].to_pylist()[:17]
@@ -62,16 +62,16 @@ def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, expor
 def test_16_bit_vectors_are_exported(photos, tmp_path):
     built = lookalike.build(photos, tmp_path / "half.lookalike", model="colors", dtype="float16")
 
-    folder = export_parquet(built, tmp_path / "out")
+    folder = export_tables(built, tmp_path / "out", "parquet")
 
     assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), built)
 
 
 def test_a_folder_that_is_not_empty_is_refused(collection, tmp_path):
-    export_npy(collection, tmp_path / "out")
+    export_tables(collection, tmp_path / "out", "npy")
 
     with pytest.raises(StorageError, match="holds other files, which an export would replace"):
-        export_npy(collection, tmp_path / "out")
+        export_tables(collection, tmp_path / "out", "npy")
 
 
 def test_nothing_is_left_when_the_collection_changes_meanwhile(copied, tmp_path):
@@ -80,7 +80,7 @@ def test_nothing_is_left_when_the_collection_changes_meanwhile(copied, tmp_path)
         part.write(part.items().slice(1))
 
     with pytest.raises(CollectionError, match="was changed"):
-        export_npy(copied, tmp_path / "out", on_progress=change)
+        export_tables(copied, tmp_path / "out", "npy", on_progress=change)
     assert not list(tmp_path.glob("*out*"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -78,6 +79,16 @@ def test_without_labels_only_distances_are_judged(tmp_path):
     found = find_outliers(stored(tmp_path, two_groups()))
 
     assert (found.labelled, found.mislabelled, len(found.farthest)) == (0, (), 50)
+
+
+def test_the_command_says_what_a_picture_is_labelled_and_what_its_neighbours_are(tmp_path):
+    labels = ["even", "odd"] * 30
+    labels[10] = "odd"
+    shown = command("outliers", stored(tmp_path, two_groups(), label=labels).path, "--most", 1)
+
+    title, wrong = shown.stdout.splitlines()[-2:]
+    assert title == "likely mislabelled (what most of the 10 nearest are called)"
+    assert wrong == "  labelled odd, but 100% are even  010"
 
 
 @pytest.mark.parametrize("k", [0, 60])
@@ -184,7 +195,9 @@ def test_an_unknown_column_is_a_clear_error(copied):
 def test_the_commands_print_and_draw(copied, tmp_path):
     shown = command("outliers", copied.path, "-k", 3, "--most", 2)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.count("far  ") == 2
+    title, *farthest = shown.stdout.splitlines()[:3]
+    assert title == "unlike all others (mean distance to the 3 nearest, 0 to 2)"
+    assert all(re.fullmatch(r"  0\.\d{3}  \S+", line) for line in farthest)
 
     mapped = command("map", copied.path, "--color", "label", "--out", tmp_path / "map.png", "--json")
     assert mapped.returncode == 0, mapped.stderr

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lookalike
-from lookalike import where
 from lookalike.errors import QueryError
-from lookalike.parts import Part, embedding_column
-from lookalike.where import items_schema, parse_condition
+from lookalike.parts import embedding_column
+from lookalike.where import parse_condition
 
 ROWS = pa.table(
     {
@@ -36,36 +31,9 @@ def mask_of(rows: pa.Table, condition: str) -> list[bool]:
     return parse_condition(condition, rows.schema).mask(rows).tolist()
 
 
-def matching_rows(collection: lookalike.Collection, condition: str) -> np.ndarray:
-    """For which rows of a collection a condition holds."""
-    return where.matching_rows(collection, parse_condition(condition, items_schema(collection)))
-
-
 def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
     """The ids of the rows for which a condition holds."""
     return rows["id"].filter(pa.array(mask_of(rows, condition))).to_pylist()
-
-
-def write_part(root: Path, number: int, ids: list[str], **columns: pa.Array) -> None:
-    """A part of rows that have these columns besides the usual ones."""
-    count = len(ids)
-    texts, zeros = pa.array([""] * count), pa.array([0] * count)
-    rows = {"id": pa.array(ids), "uri": texts, "size_bytes": zeros, "mtime_ns": zeros, "sha256": texts}
-    rows |= {name: pa.array([1] * count, pa.int32()) for name in ("width", "height")}
-    rows |= {"label": pa.nulls(count, pa.string()), **columns}
-    rows["embedding"] = embedding_column(np.ones((count, 1), np.float32), "float32")
-    Part(root, number).write(pa.table(rows), [b"x"] * count)
-
-
-@pytest.fixture
-def uneven(copied: lookalike.Collection) -> lookalike.Collection:
-    """Part 0 has `caption` and a small `stars`; part 2 a large `stars`; part 1 neither."""
-    for name in ("items", "thumbnails"):
-        shutil.rmtree(copied.path / name)
-    write_part(copied.path, 0, ["a", "b"], caption=pa.array(["x", None]), stars=pa.array([7, 8], pa.int8()))
-    write_part(copied.path, 1, ["c"])
-    write_part(copied.path, 2, ["d"], stars=pa.array([7_000_000_000]))
-    return copied
 
 
 @pytest.mark.parametrize(
@@ -109,30 +77,6 @@ def uneven(copied: lookalike.Collection) -> lookalike.Collection:
 )
 def test_a_condition_holds_for_these_rows(condition, expected):
     assert "".join(held(condition)) == expected
-
-
-@pytest.mark.parametrize(
-    ("condition", "slow"),
-    [
-        ("label = 'sea'", lambda row: row["label"] == "sea"),
-        (
-            "label <> 'sea' AND size_bytes > 900",
-            lambda row: row["label"] != "sea" and row["size_bytes"] > 900,
-        ),
-        ("id LIKE '%.jpg' OR width = 64", lambda row: row["id"].endswith(".jpg") or row["width"] == 64),
-        ("id LIKE '%-01_.%'", lambda row: re.search(r"-01.\.", row["id"]) is not None),
-        ("length(id) + width > 84", lambda row: len(row["id"]) + row["width"] > 84),
-        ("regexp_matches(id, '[0-4][13579]\\.')", lambda row: re.search(r"[0-4][13579]\.", row["id"])),
-        ("NOT starts_with(sha256, 'a')", lambda row: not row["sha256"].startswith("a")),
-    ],
-)
-def test_the_rows_of_a_collection_equal_a_slow_loop(collection, condition, slow):
-    expected = [bool(slow(row)) for row in collection.items().to_pylist()]
-
-    mask = matching_rows(collection, condition)
-
-    assert mask.dtype == np.bool_
-    assert mask.tolist() == expected
 
 
 COMPARISONS = {
@@ -294,22 +238,20 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         ("  \n", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
         (
             "widht > 3",
-            "the condition 'widht > 3' names 'widht', which is no column; did you mean width? "
+            "the condition names 'widht', which is no column; did you mean width? "
             "the columns are: id, width, label, tags, score, place (text stands in single quotes)",
         ),
         (
             "width + 1",
-            "the condition 'width + 1' is no truth but a value (INTEGER); compare it with something, "
-            "as in: width > 300",
+            "the condition is no truth but a value (INTEGER); compare it with something, as in: width > 300",
         ),
         (
             "true) UNION SELECT (true",
-            "'true) UNION SELECT (true' is not one SQL condition; give what stands after WHERE, such as: "
-            "width > 300",
+            "the condition is not one condition in SQL; give what stands after WHERE, such as: width > 300",
         ),
         (
             "getenv('HOME') = ''",
-            "the condition \"getenv('HOME') = ''\" has the function getenv, which is not allowed there; "
+            "the condition has the function getenv, which is not allowed there; "
             "use comparisons, arithmetic, and functions of the row's values",
         ),
     ],
@@ -332,12 +274,17 @@ def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, messa
         "width >",
     ],
 )
-def test_a_condition_that_does_not_fit_the_types_is_an_error_that_quotes_it(condition):
-    with pytest.raises(QueryError, match=r"^the condition .* cannot be applied: ") as error:
+def test_a_condition_that_does_not_fit_the_types_is_an_error_of_one_line(condition):
+    with pytest.raises(QueryError, match=r"^the condition cannot be applied: .+; .+") as error:
         mask_of(ROWS, condition)
 
-    assert condition in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("condition", ["width >", "label = 'a' AND", "(width > 3", "width > 3)"])
+def test_the_brackets_around_a_condition_are_not_spoken_of(condition):
+    with pytest.raises(QueryError, match=r"something is missing at its end|not one condition"):
+        mask_of(ROWS, condition)
 
 
 def test_a_value_that_cannot_be_converted_hints_at_try_cast():
@@ -393,52 +340,6 @@ def test_a_condition_may_list_thousands_of_ids():
     ids = ", ".join(f"'id-{number}'" for number in range(5_000))
 
     assert held(f"id IN ({ids}, 'c')") == ["c"]
-
-
-def test_a_column_that_some_parts_lack_is_null_there(uneven):
-    assert matching_rows(uneven, "caption = 'x'").tolist() == [True, False, False, False]
-    assert matching_rows(uneven, "caption IS NULL").tolist() == [False, True, True, True]
-
-
-def test_a_column_has_one_type_in_all_parts(uneven):
-    assert items_schema(uneven).field("stars").type == pa.int64()
-    assert matching_rows(uneven, "stars * 1000 >= 7000").tolist() == [True, True, False, True]
-
-
-def test_a_condition_checked_once_serves_the_table_of_each_part(uneven):
-    condition = parse_condition("stars = 7 AND id <> 'z'", items_schema(uneven))
-
-    assert condition.columns == ["stars", "id"]
-    assert [condition.mask(part.items()).tolist() for part in uneven.parts()] == [
-        [True, False],
-        [False],
-        [False],
-    ]
-
-
-def test_a_condition_without_columns_is_about_every_row(uneven):
-    assert matching_rows(uneven, "true").tolist() == [True] * 4
-    assert matching_rows(uneven, "1 > 2").tolist() == [False] * 4
-
-
-def test_an_empty_collection_has_no_rows_but_its_columns_are_known(copied):
-    shutil.rmtree(copied.path / "items")
-
-    assert matching_rows(copied, "width > 1").tolist() == []
-    with pytest.raises(QueryError, match="did you mean width"):
-        matching_rows(copied, "widht > 1")
-
-
-def test_only_the_named_columns_are_read(collection, monkeypatch):
-    read = []
-    items = Part.items
-    monkeypatch.setattr(
-        Part, "items", lambda part, columns=None: read.append(columns) or items(part, columns)
-    )
-
-    matching_rows(collection, "label = 'sea' AND height > 1")
-
-    assert read == [["id", "height", "label"]] * 3
 
 
 def test_a_condition_may_be_used_from_several_threads():

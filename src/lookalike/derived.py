@@ -23,6 +23,8 @@ from lookalike.errors import CollectionError
 from lookalike.files import write_bytes
 
 FORMAT, FORMAT_VERSION = "lookalike-derived", 1
+# Which commands derive a table, by the name of the table.
+COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "outliers": "outliers", "map": "map"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ def write_derived(
     """Keep a table that was made from the state `fingerprint`, in place of the one that is there.
 
     `command`, a list of words, makes it again. The table is written before the JSON that vouches for it.
-    Raises `CollectionError` where the collection has changed since.
+    Raises `CollectionError` where the collection has changed since, `TypeError` for a command in one string.
     """
+    if isinstance(command, str):  # which is a sequence of letters
+        raise TypeError(f"the command is a list of words, not the text {command!r}")
     buffer = io.BytesIO()
     pq.write_table(made.rows, buffer, compression="zstd", write_page_checksum=True)
     data = buffer.getvalue()
@@ -89,6 +93,12 @@ def derived_state(collection: Collection, name: str) -> Literal["none", "fresh",
     if facts is None:
         return "none"
     return "fresh" if facts["fingerprint"] == collection.fingerprint() else "stale"
+
+
+def derived_command(collection: Collection, name: str) -> str:
+    """The command that made such a table, or that would make one where there is none."""
+    facts = _facts(collection, name)
+    return facts["command"] if facts else shlex.join(["lookalike", COMMANDS[name], str(collection.path)])
 
 
 def _facts(collection: Collection, name: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,7 +96,7 @@ def local_copy(path: Path, check: str) -> Path:
     if not is_remote(path):
         return path
     names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(path.parent), check)]
-    copy = _cache_folder() / names[0] / f"{names[1]}-{path.name}"
+    copy = cache_folder() / names[0] / f"{names[1]}-{path.name}"
     if copy.exists():
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +113,14 @@ def local_copy(path: Path, check: str) -> Path:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return copy
+
+
+def cache_folder() -> Path:
+    """Where this user keeps what can be fetched again: $XDG_CACHE_HOME/lookalike, or the system's place."""
+    home = Path.home()
+    base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
+    chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
+    return Path(chosen) / "lookalike"
 
 
 def check_writable(root: Path) -> None:
@@ -132,11 +141,6 @@ def storage_error(path: Path | StorePath, error: OSError) -> StorageError:
         )
     hint = error.hint if isinstance(error, LookalikeError) else ""
     return StorageError(f"cannot write {path}: {error.strerror or error}", hint)
-
-
-def _cache_folder() -> Path:
-    """Where this user's copies are kept: $XDG_CACHE_HOME/lookalike, or ~/.cache/lookalike."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from lookalike.errors import SourceError
+from lookalike.errors import SourceError, one_line
 from lookalike.parts import RESERVED_COLUMNS
 
 # The first of these names that a table of metadata has is the column of relative paths.
@@ -63,7 +63,7 @@ def read_metadata(path: Path) -> Metadata:
             table = pq.read_table(file) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(file)
         names = table.column_names
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise SourceError(f"cannot read the metadata {path}: {' '.join(str(error).split())}") from None
+        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}") from None
     key = next((name for name in PATH_COLUMNS if name in names), None)
     if key is None:
         raise SourceError(
@@ -81,7 +81,7 @@ def read_metadata(path: Path) -> Metadata:
     try:
         paths = table[key].cast(pa.string()).to_pylist()
     except pa.ArrowException as error:
-        raise SourceError(f"the column {key} of {path} is no text: {' '.join(str(error).split())}") from None
+        raise SourceError(f"the column {key} of {path} is no text: {one_line(error)}") from None
     twice = [one for one, number in Counter(paths).items() if number > 1]
     if twice:
         raise SourceError(f"{path} has more than one row for {twice[0]}")

@@ -1,8 +1,7 @@
 """One part of a collection: its Parquet files and its tar of thumbnails, written and read back.
 
 A part is committed by renaming its items file into place; the thumbnails and failures it needs are
-there before. Every Parquet file carries its own checksum in its footer, so that one rename commits the
-data and the means to verify it together.
+there before.
 """
 
 from __future__ import annotations
@@ -13,18 +12,25 @@ import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
+from lookalike.errors import CollectionError, StoreError
 from lookalike.files import remove, write_bytes
+from lookalike.parquet_files import (
+    CHECKSUM_KEY,
+    damaged,
+    parquet_problems,
+    read_footer,
+    read_notes,
+    read_with_notes,
+    write_parquet,
+)
 from lookalike.samples import Failure
-from lookalike.stores import StorePath, is_remote
+from lookalike.stores import is_remote
 
 # The columns that every row of items has, before those that the source brought and the embedding.
 ITEM_FIELDS = (
@@ -51,11 +57,7 @@ FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 _TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
-_CHECKSUM_KEY, _THUMBNAILS_KEY = "lookalike.sha256", "lookalike.thumbnails"
-_NO_CHECKSUM = b"0" * 64
-# What is read of the end of a part in a store: a footer is some kB, more with hundreds of columns.
-_TAIL_BYTES = 1 << 16
-_ATTEMPTS = 3
+_THUMBNAILS_KEY = "lookalike.thumbnails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Part:
 
     def described(self) -> pa.Table:
         """The committed rows without the embedding."""
-        return _read(self.items_path, None, embedding=False)[0]
+        return read_with_notes(self.items_path, embedding=False)[0]
 
     def column_names(self) -> list[str]:
         """The columns of the items file, the embedding last."""
@@ -87,11 +89,11 @@ class Part:
 
     def schema(self) -> pa.Schema:
         """The columns of the items file and their types, from the footer."""
-        return _metadata(self.items_path).schema.to_arrow_schema().remove_metadata()
+        return read_footer(self.items_path).schema.to_arrow_schema().remove_metadata()
 
     def num_rows(self) -> int:
         """The number of rows, from the footer."""
-        return int(_metadata(self.items_path).num_rows)
+        return int(read_footer(self.items_path).num_rows)
 
     def embeddings(self) -> NDArray[np.float32]:
         """(n, D) float32, C-contiguous, in the order of the rows."""
@@ -99,12 +101,12 @@ class Part:
 
     def thumbnails_path(self) -> Path:
         """The tar that the rows' byte ranges refer to."""
-        return self._tar_path(_notes(_metadata(self.items_path)))
+        return self._tar_path(read_notes(self.items_path))
 
     def thumbnails(self, ids: Sequence[str]) -> list[bytes]:
         """The JPEGs of these items; raises `CollectionError` where one is gone."""
         # Rows and the name of their tar from one reading, between which no build can come.
-        rows, notes = _read(self.items_path, ["id", "thumb_offset", "thumb_size"])
+        rows, notes = read_with_notes(self.items_path, ["id", "thumb_offset", "thumb_size"])
         offsets, sizes = rows["thumb_offset"].to_pylist(), rows["thumb_size"].to_pylist()
         ranges = dict(zip(rows["id"].to_pylist(), zip(offsets, sizes, strict=True), strict=True))
         gone = [id_ for id_ in ids if id_ not in ranges]
@@ -114,12 +116,12 @@ class Part:
 
     def checksum(self) -> str:
         """The checksum of the items file as its footer states it: what tells two states apart."""
-        return _notes(_metadata(self.items_path)).get(_CHECKSUM_KEY, "")
+        return read_notes(self.items_path).get(CHECKSUM_KEY, "")
 
     def problems(self) -> list[str]:
         """What is wrong with the files of this part, a line each; reads every byte of them."""
         present = [path for path in (self.items_path, self.failures_path) if path.exists()]
-        found = [problem for path in present for problem in _parquet_problems(path)]
+        found = [problem for path in present for problem in parquet_problems(path)]
         if not found and self.items_path.exists():
             found += _tar_problems(self.thumbnails_path())
         return found
@@ -149,7 +151,7 @@ class Part:
     def write_failures(self, table: pa.Table) -> None:
         """Replace the failures of this part in one step; an empty table removes the file."""
         if table.num_rows:
-            _write_parquet(self.failures_path, table, {})
+            write_parquet(self.failures_path, table, {})
         else:
             remove(self.failures_path)
 
@@ -169,12 +171,12 @@ class Part:
         first = [field.name for field in ITEM_FIELDS]
         brought = [name for name in rows.column_names if name not in (*first, "embedding")]
         ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
-        _write_parquet(self.items_path, ordered, {_THUMBNAILS_KEY: thumbnails_name})
+        write_parquet(self.items_path, ordered, {_THUMBNAILS_KEY: thumbnails_name})
 
     def _tar_path(self, notes: Mapping[str, str]) -> Path:
         name = notes.get(_THUMBNAILS_KEY, "")
         if not _TAR_NAME.fullmatch(name):
-            raise _damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
+            raise damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
         return self.root / "thumbnails" / name
 
 
@@ -184,6 +186,17 @@ def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = Tr
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), field, values)
     return table.append_column(field, values)
+
+
+def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema, in its types; nulls for one that the table lacks."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema)
 
 
 def list_parts(root: Path, kind: str = "items") -> list[Part]:
@@ -228,98 +241,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     Raises `CollectionError` where the file is damaged.
     """
-    return _read(path, columns)[0]
-
-
-def _read(
-    path: Path, columns: Sequence[str] | None, embedding: bool = True
-) -> tuple[pa.Table, dict[str, str]]:
-    """The rows and the notes of the footer, from one opening of the file."""
-    if is_remote(path):
-        return _read_remote(path, columns, embedding)
-    try:
-        # Opened here, so that no path is taken for an address of another file system.
-        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
-            return _rows(parquet, columns, embedding), _notes(parquet.metadata)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _rows(parquet: pq.ParquetFile, columns: Sequence[str] | None, embedding: bool) -> pa.Table:
-    """The wanted columns, all by default; with or without the embedding."""
-    if not embedding:
-        columns = [name for name in parquet.schema_arrow.names if name != "embedding"]
-    return parquet.read(columns=columns).replace_schema_metadata(None)
-
-
-def _read_remote(
-    path: StorePath, columns: Sequence[str] | None, embedding: bool
-) -> tuple[pa.Table, dict[str, str]]:
-    """As `_read`, from a store: the whole file in one request, or the footer and the wanted ranges.
-
-    The same checksum in the footer before and after says that all ranges are of one version of the file.
-    """
-    # Nearly all of a file is embeddings.
-    whole = embedding and (columns is None or "embedding" in columns)
-    try:
-        for _ in range(_ATTEMPTS):
-            file = io.BytesIO(path.read_bytes()) if whole else path.open(buffering=0)
-            with pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet:
-                rows, notes = _rows(parquet, columns, embedding), _notes(parquet.metadata)
-            if whole or _notes(_remote_metadata(path)) == notes:
-                return rows, notes
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
-    raise CollectionError(f"{path} changes faster than it can be read", "wait until the build has finished")
-
-
-def _remote_metadata(path: StorePath) -> pq.FileMetaData:
-    """The footer, from one request for the end of the file; two where it is large."""
-    tail = path.read_tail(_TAIL_BYTES)
-    size = int.from_bytes(tail[-8:-4], "little") + 8  # the footer, its length, and the four letters PAR1
-    if size > len(tail) == _TAIL_BYTES:
-        tail = path.read_tail(size)
-    return pq.read_metadata(io.BytesIO(tail))
-
-
-def _write_parquet(path: Path, table: pa.Table, notes: dict[str, str]) -> None:
-    """Write a table whose footer holds the sha256 of the file, taken with 64 zeros in its place."""
-    buffer = io.BytesIO()
-    plain = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    with pq.ParquetWriter(
-        buffer,
-        table.schema,
-        compression=dict.fromkeys(plain, "zstd"),
-        use_dictionary=plain,
-        write_page_checksum=True,
-    ) as writer:
-        writer.write_table(table, row_group_size=max(1, table.num_rows))
-        writer.add_key_value_metadata({_CHECKSUM_KEY: _NO_CHECKSUM.decode(), **notes})
-    data = bytearray(buffer.getbuffer())
-    place = _checksum_place(data)
-    data[place] = hashlib.sha256(data).hexdigest().encode()
-    write_bytes(path, bytes(data))
-
-
-def _checksum_place(data: bytes | bytearray) -> slice:
-    """Where the 64 digits of the checksum stand in a file."""
-    key = data.rfind(_CHECKSUM_KEY.encode())
-    digits = re.compile(rb"[0-9a-f]{64}").search(data, key) if key >= 0 else None
-    if digits is None:
-        raise ValueError("no checksum in the footer")
-    return slice(*digits.span())
-
-
-def _parquet_problems(path: Path) -> list[str]:
-    data = bytearray(path.read_bytes())
-    try:
-        place = _checksum_place(data)
-    except ValueError:
-        return [f"{path}: the footer holds no checksum, the file is damaged"]
-    stated, data[place] = bytes(data[place]), _NO_CHECKSUM
-    if hashlib.sha256(data).hexdigest().encode() != stated:
-        return [f"{path}: the checksum does not match, the file is damaged"]
-    return []
+    return read_with_notes(path, columns)[0]
 
 
 def _tar_problems(path: Path) -> list[str]:
@@ -335,38 +257,6 @@ def _start_of_sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _metadata(path: Path) -> pq.FileMetaData:
-    try:
-        if is_remote(path):
-            return _remote_metadata(path)
-        status = path.stat()
-        return _local_metadata(path, (status.st_ino, status.st_mtime_ns, status.st_size))
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
-
-
-@lru_cache(maxsize=4096)
-def _local_metadata(path: Path, state: tuple[int, int, int]) -> pq.FileMetaData:
-    """The footer of a file in this state: a search of a thousand parts asks for each several times."""
-    with path.open("rb") as file:
-        return pq.read_metadata(file)
-
-
-def _notes(metadata: pq.FileMetaData) -> dict[str, str]:
-    """The key-value pairs of a footer."""
-    pairs = (metadata.metadata or {}).items()
-    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in pairs}
-
-
-def _damaged(path: Path | StorePath, reason: str) -> CollectionError:
-    return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
-
-
-def _unreadable(path: Path | StorePath, error: Exception) -> LookalikeError:
-    """The clear form of an error in reading; a store that cannot be reached is no damage."""
-    return error if isinstance(error, StoreError) else _damaged(path, one_line(error))
-
-
 def read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
     """The bytes at each (offset, size) of a file; `CollectionError` where it is missing or too short."""
     ranges = list(ranges)
@@ -375,10 +265,10 @@ def read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
     except StoreError:
         raise
     except (OSError, ValueError) as error:
-        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+        raise damaged(path, getattr(error, "strerror", None) or str(error)) from None
     for (offset, size), data in zip(ranges, found, strict=True):
         if len(data) < size:
-            raise _damaged(path, f"it ends before byte {offset + size}")
+            raise damaged(path, f"it ends before byte {offset + size}")
     return found
 
 

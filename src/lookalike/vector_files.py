@@ -13,9 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lookalike.collection import (
-    Collection,
-)
+from lookalike.collection import Collection
 from lookalike.errors import SourceError, one_line
 from lookalike.parts import RESERVED_COLUMNS
 from lookalike.stores import place

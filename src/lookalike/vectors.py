@@ -1,4 +1,4 @@
-"""Collections of vectors that were made elsewhere: arrays, .npy and Parquet files, clip-retrieval folders.
+"""Collections of vectors that were made elsewhere, with no images.
 
 Blocks of rows go in, parts come out, one after the other, so that memory does not grow with the number of
 rows (but for the ids, which are compared). A collection appears at its path when all is written and checked.
@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from lookalike.background import write_background

@@ -12,8 +12,24 @@ const SQUARE = [0, 0, 10, 0, 10, 10, 0, 10];
 const NOTCHED = [0, 0, 30, 0, 30, 30, 20, 30, 20, 10, 10, 10, 10, 30, 0, 30];
 
 test("a polygon contains what is inside, also where it is hollow", () => {
-  assert.deepEqual([[5, 5], [-1, 5], [11, 5], [5, 11]].map(([x, y]) => contains(SQUARE, x, y)), [true, false, false, false]);
-  assert.deepEqual([[5, 20], [15, 20], [25, 20], [15, 5]].map(([x, y]) => contains(NOTCHED, x, y)), [true, false, true, true]);
+  assert.deepEqual(
+    [
+      [5, 5],
+      [-1, 5],
+      [11, 5],
+      [5, 11],
+    ].map(([x, y]) => contains(SQUARE, x, y)),
+    [true, false, false, false],
+  );
+  assert.deepEqual(
+    [
+      [5, 20],
+      [15, 20],
+      [25, 20],
+      [15, 5],
+    ].map(([x, y]) => contains(NOTCHED, x, y)),
+    [true, false, true, true],
+  );
 });
 
 test("a polygon that crosses itself has a hole where it lies twice", () => {
@@ -41,16 +57,37 @@ test("a filter by a polygon holds for rows by their places", () => {
 });
 
 test("the condition of the longest line that is drawn fits into an address", () => {
-  const circle = Array.from({ length: 500 }, (_, i) => /** @type {[number, number]} */ ([Math.cos(i / 79.6) * 0.7333333, Math.sin(i / 79.6) * 0.61111111]));
+  const circle = Array.from(
+    { length: 500 },
+    (_, i) =>
+      /** @type {[number, number]} */ ([Math.cos(i / 79.6) * 0.7333333, Math.sin(i / 79.6) * 0.61111111]),
+  );
   const value = simplified(circle);
   assert.equal(value.length, 56);
   assert.ok(conditionOf([{ column: "map", op: "inside", value }], "").length < 3500);
-  for (const [x, y] of [[0, 0], [0.6, 0], [0, -0.55]]) assert.equal(contains(value, x * UNITS, y * UNITS), true);
-  for (const [x, y] of [[0.8, 0], [0, 0.7], [0.7, 0.5]]) assert.equal(contains(value, x * UNITS, y * UNITS), false);
+  for (const [x, y] of [
+    [0, 0],
+    [0.6, 0],
+    [0, -0.55],
+  ])
+    assert.equal(contains(value, x * UNITS, y * UNITS), true);
+  for (const [x, y] of [
+    [0.8, 0],
+    [0, 0.7],
+    [0.7, 0.5],
+  ])
+    assert.equal(contains(value, x * UNITS, y * UNITS), false);
 });
 
 test("a line with few corners stays as it is drawn", () => {
-  assert.deepEqual(simplified([[0, 0], [0.5, 0.25], [-1, 1]]), [0, 0, 50000, 25000, -100000, 100000]);
+  assert.deepEqual(
+    simplified([
+      [0, 0],
+      [0.5, 0.25],
+      [-1, 1],
+    ]),
+    [0, 0, 50000, 25000, -100000, 100000],
+  );
 });
 
 const SIZE = { width: 1000, height: 500 };

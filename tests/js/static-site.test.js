@@ -4,18 +4,32 @@ import { test } from "node:test";
 import { facetsOf } from "../../src/lookalike/server/web/static/facets.js";
 import { forEach, once, onceEach } from "../../src/lookalike/server/web/static/files.js";
 import { Lexicon, UnknownWord } from "../../src/lookalike/server/web/static/lexicon.js";
-import { centralSquare } from "../../src/lookalike/server/web/static/resize.js";
+import { centralSquare, groundOf } from "../../src/lookalike/server/web/static/resize.js";
 import { spelledAlike } from "../../src/lookalike/server/web/static/spelling.js";
 
 /** @typedef {import("../../src/lookalike/server/web/static/lexicon.js").Rules} Rules @type {Rules} */
 const RULES = {
-  terms: { cat: [[19, [0]], [0, [1, 2]]], rose: [[0, [1]]], "rose hip": [[0, [2]]] },
+  terms: {
+    cat: [
+      [19, [0]],
+      [0, [1, 2]],
+    ],
+    rose: [[0, [1]]],
+    "rose hip": [[0, [2]]],
+  },
   plurals: { mice: "mouse" },
-  endings: [["s", ""], ["es", ""]],
+  endings: [
+    ["s", ""],
+    ["es", ""],
+  ],
   stop_words: ["a", "of"],
   most_words: 5,
 };
-const AXES = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map((axis) => Float32Array.from(axis));
+const AXES = [
+  [1, 0, 0],
+  [0, 1, 0],
+  [0, 0, 1],
+].map((axis) => Float32Array.from(axis));
 const lexicon = new Lexicon(RULES, (number) => AXES[number]);
 /** @param {string} text */
 const rounded = (text) => Array.from(lexicon.vectorOf(text), (value) => Math.round(value * 1000) / 1000);
@@ -32,7 +46,10 @@ test("the longest name is taken, and several are averaged", () => {
 test("meanings count as often as they are meant", () => {
   const side = Math.SQRT1_2 / Math.hypot(20, 1);
 
-  assert.deepEqual(rounded("cat"), [20 / Math.hypot(20, 1), side, side].map((v) => Math.round(v * 1000) / 1000));
+  assert.deepEqual(
+    rounded("cat"),
+    [20 / Math.hypot(20, 1), side, side].map((v) => Math.round(v * 1000) / 1000),
+  );
 });
 
 test("an unknown word is named, and a text of none is none", () => {
@@ -43,7 +60,12 @@ test("an unknown word is named, and a text of none is none", () => {
       return /** @type {UnknownWord} */ (error).word;
     }
   };
-  assert.deepEqual(["a rose of constructor", "of a", "", "a a a a a a"].map(wordOf), ["constructor", "", "", ""]);
+  assert.deepEqual(["a rose of constructor", "of a", "", "a a a a a a"].map(wordOf), [
+    "constructor",
+    "",
+    "",
+    "",
+  ]);
 });
 
 test("what is spelled alike is offered, the most alike first", () => {
@@ -56,7 +78,12 @@ test("values are counted: frequent ones first, then by the alphabet, null last",
   assert.deepEqual(facet, {
     name: "label",
     type: "text",
-    values: [{ value: "a", count: 2 }, { value: "b", count: 2 }, { value: null, count: 2 }, { value: "c", count: 1 }],
+    values: [
+      { value: "a", count: 2 },
+      { value: "b", count: 2 },
+      { value: null, count: 2 },
+      { value: "c", count: 1 },
+    ],
     distinct: 4,
   });
 });
@@ -65,7 +92,13 @@ test("each value of a list is counted, and a missing list is none", () => {
   const [facet] = facetsOf([{ name: "tags", type: "list" }], () => [["x", "y"], null, ["x"]]);
 
   assert.deepEqual(facet, {
-    name: "tags", type: "list", values: [{ value: "x", count: 2 }, { value: "y", count: 1 }], distinct: 2,
+    name: "tags",
+    type: "list",
+    values: [
+      { value: "x", count: 2 },
+      { value: "y", count: 1 },
+    ],
+    distinct: 2,
   });
 });
 
@@ -80,14 +113,27 @@ test("numbers are counted in twenty bins, the last with its upper edge", () => {
 test("numbers that are all equal, or not there, have one bin or none", () => {
   const facet = (/** @type {any[]} */ values) => facetsOf([{ name: "n", type: "number" }], () => values)[0];
 
-  assert.deepEqual(facet([3, 3]), { name: "n", type: "number", min: 3, max: 3, bins: [2], edges: [2.5, 3.5] });
+  assert.deepEqual(facet([3, 3]), {
+    name: "n",
+    type: "number",
+    min: 3,
+    max: 3,
+    bins: [2],
+    edges: [2.5, 3.5],
+  });
   assert.deepEqual(facet([null]), { name: "n", type: "number", min: null, max: null, bins: [], edges: [] });
 });
 
 test("identifiers and what is no plain value have no facet", () => {
-  const columns = [{ name: "id", type: "text" }, { name: "nested", type: "other" }];
+  const columns = [
+    { name: "id", type: "text" },
+    { name: "nested", type: "other" },
+  ];
 
-  assert.deepEqual(facetsOf(/** @type {any} */ (columns), () => ["x"]), []);
+  assert.deepEqual(
+    facetsOf(/** @type {any} */ (columns), () => ["x"]),
+    [],
+  );
 });
 
 test("a picture of the right size stays as it is, without its alpha", () => {
@@ -134,4 +180,11 @@ test("every number comes, at most six at a time", async () => {
   });
 
   assert.deepEqual([done, most], [20, 6]);
+});
+
+test("what is white and transparent lies on grey, all else on white", () => {
+  const clear = [255, 255, 255, 0];
+  assert.equal(groundOf(new Uint8ClampedArray([...clear, 250, 255, 250, 255])), "#808080");
+  assert.equal(groundOf(new Uint8ClampedArray([...clear, 200, 0, 0, 255])), "white");
+  assert.equal(groundOf(new Uint8ClampedArray(clear)), "white");
 });

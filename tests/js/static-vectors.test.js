@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  fromInt8Text, hamming, parseVectors, toInt8Text, unit, VectorSet,
+  fromInt8Text,
+  hamming,
+  parseVectors,
+  toInt8Text,
+  unit,
+  VectorSet,
 } from "../../src/lookalike/server/web/static/vectors.js";
 
 /** Numbers between -1 and 1, always the same. @param {number} seed */
@@ -51,7 +56,16 @@ function setOf(vectors) {
 }
 
 test("a file of vectors is read back", () => {
-  const file = parseVectors(fileOf(3000, [[127, -5, 0], [1, 2, -128]], [0.5, 0.25]));
+  const file = parseVectors(
+    fileOf(
+      3000,
+      [
+        [127, -5, 0],
+        [1, 2, -128],
+      ],
+      [0.5, 0.25],
+    ),
+  );
 
   assert.deepEqual(
     { ...file, scales: [...file.scales], rows: [...file.rows] },
@@ -65,7 +79,10 @@ test("other bytes are no file of vectors", () => {
   new DataView(later).setUint16(4, 2, true);
 
   assert.throws(() => parseVectors(new ArrayBuffer(0)), /does not start with LKLV/);
-  assert.throws(() => parseVectors(new TextEncoder().encode("<!doctype html><html>not found</html>").buffer), /LKLV/);
+  assert.throws(
+    () => parseVectors(new TextEncoder().encode("<!doctype html><html>not found</html>").buffer),
+    /LKLV/,
+  );
   assert.throws(() => parseVectors(cut), /1 vectors of 3 numbers do not take 38 bytes/);
   assert.throws(() => parseVectors(later), /version 2/);
 });
@@ -102,15 +119,24 @@ test("among given rows only these are found, the best first", () => {
   const set = setOf(grouped(200, 64));
   const found = set.nearest(set.vectorOf(17), 10, Uint32Array.from([3, 57, 97]));
 
-  assert.deepEqual(found.map(({ row }) => row).sort((a, b) => a - b), [3, 57, 97]);
-  assert.deepEqual(found.map(({ score }) => score), found.map(({ score }) => score).sort((a, b) => b - a));
+  assert.deepEqual(
+    found.map(({ row }) => row).sort((a, b) => a - b),
+    [3, 57, 97],
+  );
+  assert.deepEqual(
+    found.map(({ score }) => score),
+    found.map(({ score }) => score).sort((a, b) => b - a),
+  );
 });
 
 test("equal items keep their order", () => {
   const [one] = grouped(1, 8);
   const set = setOf([one, one, one]);
 
-  assert.deepEqual(set.nearest(set.vectorOf(2), 3).map(({ row }) => row), [0, 1, 2]);
+  assert.deepEqual(
+    set.nearest(set.vectorOf(2), 3).map(({ row }) => row),
+    [0, 1, 2],
+  );
 });
 
 test("two passes find at least 97 % of the ten nearest that comparing all floats finds", () => {
@@ -121,7 +147,9 @@ test("two passes find at least 97 % of the ten nearest that comparing all floats
     const wanted = vectors[query * 199];
     const exact = vectors
       .map((vector, row) => ({ row, score: vector.reduce((sum, value, d) => sum + value * wanted[d], 0) }))
-      .sort((a, b) => b.score - a.score).slice(0, 10).map(({ row }) => row);
+      .sort((a, b) => b.score - a.score)
+      .slice(0, 10)
+      .map(({ row }) => row);
     const rows = new Set(set.nearest(wanted, 10).map(({ row }) => row));
     found += exact.filter((row) => rows.has(row)).length;
   }

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lookalike.acquire.status import DUPLICATE, FAILED, SUCCESS
+
 _ERRORS_SHOWN = 10
 
 
@@ -48,11 +50,11 @@ class Tally:
 
     def report(self, slowest_hosts: Sequence[tuple[str, float]]) -> DownloadReport:
         seconds = time.monotonic() - self._started_s
-        succeeded, failed = self._counts["success"], self._counts["failed"]
+        succeeded, failed = self._counts[SUCCESS], self._counts[FAILED]
         return DownloadReport(
             succeeded=succeeded,
             failed=failed,
-            duplicates=self._counts["duplicate"],
+            duplicates=self._counts[DUPLICATE],
             seconds=round(seconds, 2),
             bytes=self._bytes,
             images_per_s=round(succeeded / max(seconds, 1e-9), 1),

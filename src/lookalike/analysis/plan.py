@@ -194,17 +194,18 @@ def _odd(text: str) -> bool:
 
 def read_plan(path: str | Path) -> Plan:
     """Read a plan; raises `LookalikeError` for anything that is not one."""
+    hint = "make one with: lookalike duplicates C --plan plan.json"
     try:
         fields = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError) as error:
-        raise LookalikeError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise LookalikeError(f"{path} cannot be read: {error.strerror}", hint) from None
+    except ValueError as error:
+        raise LookalikeError(f"{path} is no JSON: {error}", hint) from None
     if not isinstance(fields, dict) or (fields.get("format"), fields.get("version")) != (
         FORMAT,
         FORMAT_VERSION,
     ):
-        raise LookalikeError(
-            f"{path} is no plan of duplicates", "make one with: lookalike duplicates C --plan plan.json"
-        )
+        raise LookalikeError(f"{path} is no plan of duplicates", hint)
     try:
         groups = tuple(
             Group(
@@ -221,7 +222,7 @@ def read_plan(path: str | Path) -> Plan:
             str(fields["collection"]), str(fields["fingerprint"]), fields["keep"], groups, fields["left_out"]
         )
     except (KeyError, TypeError) as error:
-        raise LookalikeError(f"{path} lacks a field or has one that makes no sense: {error}") from None
+        raise LookalikeError(f"{path} lacks a field or has one that makes no sense: {error}", hint) from None
 
 
 def _checked(fields: dict[str, Any]) -> File:

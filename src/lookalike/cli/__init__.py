@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not done,
 
 from __future__ import annotations
 
+import datetime  # noqa: F401  (first, since NumPy takes a Ctrl-C while it imports this for a broken install)
 import io
 import os
 import sys

@@ -62,8 +62,8 @@ class Evaluation:
     """What `evaluate` found.
 
     `overall` is the mean over queries, `per_class_mean` the mean over classes, in which a small class counts
-    as much as a large one. `unlabelled` items had no label, `alone` none other of their class to be found;
-    the first were left out, the second were ranked but not asked.
+    as much as a large one. `unlabelled` items had no label, and were left out; the classes of `singles` have
+    no other item that could be found, so these were ranked but not asked.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Evaluation:
     items: int
     queries: int
     unlabelled: int
-    alone: int
+    singles: int
     voters: int
     without_duplicates: bool
     overall: Measures
@@ -143,7 +143,7 @@ def evaluate(
         items=len(held.ids),
         queries=len(queries),
         unlabelled=held.unlabelled,
-        alone=len(held.ids) - len(askable),
+        singles=len(held.ids) - len(askable),
         voters=voters,
         without_duplicates=without_duplicates,
         overall=dict(zip(judged.names, estimates(judged.values, seed), strict=True)),

@@ -11,23 +11,31 @@ from lookalike.collection import Collection
 from lookalike.evaluation.bootstrap import Estimate
 from lookalike.evaluation.comparison import Comparison, Contender
 from lookalike.evaluation.evaluation import Answer, Evaluation, Worst
+from lookalike.images import decode, encode_jpeg, fit
 
 # The JPEGs of items by id.
 Thumbnails = Mapping[str, bytes]
 
 _MOST_CLASSES = 24  # in the table of confusions; above, the commonest pairs are listed instead
 _MOST_PAIRS = 30
+_PICTURE_PX = 112  # as in report.css
 
 
 def report_html(judged: Evaluation | Comparison, collection: Collection) -> str:
-    """A self-contained page; the pictures of the worst queries are the thumbnails of `collection`."""
-    thumbnails = collection.thumbnails(_shown(judged))
+    """A self-contained page; the worst queries are shown by squares of the thumbnails of `collection`."""
+    stored = collection.thumbnails(_shown(judged))
+    thumbnails = {id_: _small(jpeg) for id_, jpeg in stored.items()}
     if isinstance(judged, Evaluation):
         return _page(f"Evaluation of {judged.name}", _evaluation(judged, thumbnails))
     sections = [_comparison(judged)]
     for one in judged.contenders:
         sections.append(f"<h1>{escape(one.model)}</h1>{_evaluation(one.evaluation, thumbnails)}")
     return _page(f"Models on {judged.source}", "".join(sections))
+
+
+def _small(jpeg: bytes) -> bytes:
+    """As much of a thumbnail as the page shows of it."""
+    return encode_jpeg(fit(decode(jpeg, _PICTURE_PX).pixels, _PICTURE_PX, crop=1), 80)
 
 
 def _shown(judged: Evaluation | Comparison) -> set[str]:
@@ -71,8 +79,8 @@ def _evaluation(judged: Evaluation, thumbnails: Thumbnails) -> str:
     )
     if judged.unlabelled:
         facts += f" {judged.unlabelled:,} items without a label were left out."
-    if judged.alone:
-        facts += f" {judged.alone:,} items are alone in their class, and were ranked but not asked."
+    if judged.singles:
+        facts += f" {judged.singles:,} are the only ones of their class: they were ranked but not asked."
     if judged.without_duplicates:
         facts += " Copies of a query, byte for byte, were not ranked."
     return "".join(

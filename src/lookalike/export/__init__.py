@@ -6,6 +6,6 @@ Everything is written into a folder beside the target, which takes its name when
 from __future__ import annotations
 
 from lookalike.export.site import export_site
-from lookalike.export.tables import export_clip_retrieval, export_npy, export_parquet
+from lookalike.export.tables import export_tables
 
-__all__ = ["export_clip_retrieval", "export_npy", "export_parquet", "export_site"]
+__all__ = ["export_site", "export_tables"]

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
 from lookalike.errors import ModelError
-from lookalike.files import write_bytes
+from lookalike.files import cache_folder, write_bytes
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # What `npm view onnxruntime-web@1.30.0 dist.integrity` says.
@@ -50,14 +48,6 @@ def runtime_files(folder: str | Path | None = None) -> dict[str, Path]:
         if not _is_complete(root):
             _fetch(root)
     return {name: root / original for original, name in FILES.items()}
-
-
-def cache_folder() -> Path:
-    """Where this user keeps what can be fetched again."""
-    home = Path.home()
-    base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
-    chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
-    return Path(chosen) / "lookalike"
 
 
 def _is_complete(root: Path) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from numpy.lib.format import open_memmap
 from lookalike.collection import Collection
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.parts import matrix
+from lookalike.parts import matrix, with_schema
 from lookalike.where import items_schema
 
 # clip-retrieval puts up to a million vectors into a file; fewer keep the memory small.
@@ -26,68 +25,56 @@ _PIECE_ROWS = 8192
 _LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
 
 
-def export_npy(
+def export_tables(
     collection: Collection,
     target: str | Path,
+    form: str,
     *,
     max_items: int | None = None,
     on_progress: OnProgress = silent,
 ) -> Path:
-    """Write `vectors.npy`, float32 (N, D), and `metadata.parquet`, a row for each vector in their order."""
-    count = take_count(collection, max_items)
-    with new_folder(Path(target).resolve(), _nothing) as folder:
-        shape = (count, collection.manifest.model.dim)
-        vectors = open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
-        schema, done = _schema(collection), 0
-        with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
-            for table in _counted(collection, count, on_progress):
-                vectors[done : done + len(table)] = matrix(table["embedding"])
-                writer.write_table(_as(table, schema))
-                done += len(table)
-        vectors.flush()
-    return Path(target)
+    """Write the vectors, and a row for each of them in their order, as other tools have them.
 
-
-def export_parquet(
-    collection: Collection,
-    target: str | Path,
-    *,
-    max_items: int | None = None,
-    on_progress: OnProgress = silent,
-) -> Path:
-    """Write `vectors.parquet`: the columns of the items, and `embedding`, lists of D numbers."""
-    count = take_count(collection, max_items)
-    with new_folder(Path(target).resolve(), _nothing) as folder:
-        embedding = collection.parts()[0].schema().field("embedding")
-        schema = _schema(collection).append(embedding)
-        with pq.ParquetWriter(folder / "vectors.parquet", schema, compression="zstd") as writer:
-            for table in _counted(collection, count, on_progress):
-                writer.write_table(_as(table, schema))
-    return Path(target)
-
-
-def export_clip_retrieval(
-    collection: Collection,
-    target: str | Path,
-    *,
-    max_items: int | None = None,
-    on_progress: OnProgress = silent,
-) -> Path:
-    """Write `img_emb/img_emb_0.npy` and `metadata/metadata_0.parquet` and on, as clip-retrieval does.
-
-    `image_path` is the id, for it is what clip-retrieval shows of an item.
+    `form` is `npy` (`vectors.npy`, float32 (N, D), and `metadata.parquet`), `parquet` (`vectors.parquet`,
+    whose column `embedding` has lists of D numbers) or `clip-retrieval` (`img_emb/img_emb_0.npy` and
+    `metadata/metadata_0.parquet`, and so on).
     """
+    write = {"npy": _write_npy, "parquet": _write_parquet, "clip-retrieval": _write_clip_retrieval}[form]
     count = take_count(collection, max_items)
-    with new_folder(Path(target).resolve(), _nothing) as folder:
-        for name in ("img_emb", "metadata"):
-            (folder / name).mkdir()
-        schema = _schema(collection)
-        for number, table in enumerate(_counted(collection, count, on_progress, CLIP_RETRIEVAL_ROWS)):
-            np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
-            rows = _as(table, schema)
-            rows = rows.append_column("image_path", rows["id"])
-            pq.write_table(rows, folder / "metadata" / f"metadata_{number}.parquet", compression="zstd")
+    with new_folder(Path(target).resolve(), is_ours=lambda folder: False) as folder:
+        write(folder, collection, count, on_progress)
     return Path(target)
+
+
+def _write_npy(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
+    shape = (count, collection.manifest.model.dim)
+    vectors = open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
+    schema, done = _schema(collection), 0
+    with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
+        for table in _counted(collection, count, on_progress):
+            vectors[done : done + len(table)] = matrix(table["embedding"])
+            writer.write_table(with_schema(table, schema))
+            done += len(table)
+    vectors.flush()
+
+
+def _write_parquet(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
+    embedding = collection.parts()[0].schema().field("embedding")
+    schema = _schema(collection).append(embedding)
+    with pq.ParquetWriter(folder / "vectors.parquet", schema, compression="zstd") as writer:
+        for table in _counted(collection, count, on_progress):
+            writer.write_table(with_schema(table, schema))
+
+
+def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
+    for name in ("img_emb", "metadata"):
+        (folder / name).mkdir()
+    schema = _schema(collection)
+    for number, table in enumerate(_counted(collection, count, on_progress, CLIP_RETRIEVAL_ROWS)):
+        np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
+        rows = with_schema(table, schema)
+        rows = rows.append_column("image_path", rows["id"])  # clip-retrieval shows this of an item
+        pq.write_table(rows, folder / "metadata" / f"metadata_{number}.parquet", compression="zstd")
 
 
 def _counted(
@@ -103,18 +90,3 @@ def _counted(
 def _schema(collection: Collection) -> pa.Schema:
     """The columns of all parts but the vectors and where thumbnails lie, which means nothing elsewhere."""
     return pa.schema([field for field in items_schema(collection) if field.name not in _LEFT_OUT])
-
-
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with these columns; of one that its parts lack, nulls."""
-    columns: list[Any] = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _nothing(folder: Path) -> bool:
-    return False

@@ -4,6 +4,6 @@ Used by `lookalike download`, by a build from a list of URLs, and wherever else 
 aiohttp and Protego come with the extra `lookalike[download]`.
 """
 
-from lookalike.fetch.outcomes import USER_AGENT, Fetched, FetchError, FetchOptions
+from lookalike.fetch.outcomes import Fetched, FetchError, FetchOptions
 
-__all__ = ["USER_AGENT", "FetchError", "FetchOptions", "Fetched"]
+__all__ = ["FetchError", "FetchOptions", "Fetched"]

@@ -20,6 +20,7 @@ from lookalike.index.library import (
     with_rows,
 )
 from lookalike.index.state import IndexInfo, fixed_sha256, json_path, read_info, unusable
+from lookalike.models import unit
 
 Mask = NDArray[np.bool_]
 Vectors = NDArray[np.float32]
@@ -79,8 +80,7 @@ class Index:
         """
         if self._finest is None or self.info.refine_bits == 4:
             return None
-        found = self._finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
-        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+        return unit(self._finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
 
     def _among(self, queries: Vectors, k: int, among: Rows) -> tuple[Vectors, Rows]:
         """Compare these rows (n,) by the finest codes there are, copied out for it."""

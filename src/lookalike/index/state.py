@@ -139,11 +139,8 @@ def fixed_sha256(path: Path, slots: Sequence[Slot], count: int) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    state = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            state.update(block)
-    return state.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def index_problems(collection: Collection) -> Iterator[str]:

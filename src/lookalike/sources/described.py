@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lookalike.errors import one_line
 from lookalike.samples import Failure, Sample
 from lookalike.sources.folder import Folder
 from lookalike.sources.shards import metadata_of
@@ -43,7 +44,7 @@ class Described:
                 rows |= _rows(table)
             except (pa.ArrowException, OSError) as error:
                 uri = table.resolve().as_uri()
-                yield Failure(table.name, uri, "list", f"not readable: {' '.join(str(error).split())}")
+                yield Failure(table.name, uri, "list", f"not readable: {one_line(error)}")
         for entry in self.folder.samples():
             if isinstance(entry, Sample):
                 row = rows.get(entry.id) or rows.get(PurePosixPath(entry.id).stem) or {}

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lookalike.errors import one_line
 from lookalike.samples import Failure, Sample
 from lookalike.sources.shards import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
 
@@ -58,7 +59,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
                     yield shard.sample(name, None, read, metadata_of(row))
                     number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield shard.failure("", f"{' '.join(str(error).split())}; {number:,} rows precede it")
+        yield shard.failure("", f"{one_line(error)}; {number:,} rows precede it")
 
 
 def _schema(file: BinaryIO) -> pa.Schema:
@@ -157,7 +158,7 @@ def _read(group: _Group, image: str, index: int) -> bytes:
     try:
         data: bytes | None = _recent.images(group, image)[index].as_py()
     except pa.ArrowException as error:
-        raise OSError(" ".join(str(error).split())) from None
+        raise OSError(one_line(error)) from None
     if data is None:
         raise OSError("the row has no bytes of an image")
     return data

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.errors import SourceError
+from lookalike.errors import SourceError, one_line
 from lookalike.stores import place
 
 STANDARD_INPUT = "-"
@@ -160,7 +160,7 @@ def _reading(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise SourceError(f"cannot read the list {address}: {reason}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
 from lookalike.cli.arguments import add_json, add_source, positive
 from lookalike.cli.network import add_network
@@ -21,12 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.builder import Report
     from lookalike.cli.building import build
     from lookalike.cli.output import print_json
 
     collection, report = build(options, options.part_size)
     if options.json:
-        counts = {name: getattr(report, name) for name in Report.__slots__}
-        print_json({"collection": str(collection.path), **counts})
+        print_json({"collection": str(collection.path), **asdict(report)})
     return 0 if len(collection) else 1

@@ -136,5 +136,6 @@ def _print_evaluation(judged: Evaluation) -> None:
         print("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
         f"{judged.queries:,} queries among {judged.items:,} items of {len(judged.classes):,} classes; "
-        f"{judged.unlabelled:,} without a label left out, {judged.alone:,} alone in their class not asked"
+        f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: the only ones of "
+        "their class"
     )

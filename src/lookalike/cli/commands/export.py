@@ -36,25 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike import export
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
+    from lookalike.export import export_site, export_tables
 
     collection = open_collection(options.collection)
     started = time.monotonic()
     with Progress("exporting") as progress:
         common = {"max_items": options.max_items, "on_progress": progress}
-        match options.to:
-            case "site":
-                common |= {"with_model": options.with_model, "onnxruntime_web": options.onnxruntime_web}
-                folder = export.export_site(collection, options.target, **common)
-            case "npy":
-                folder = export.export_npy(collection, options.target, **common)
-            case "parquet":
-                folder = export.export_parquet(collection, options.target, **common)
-            case _:
-                folder = export.export_clip_retrieval(collection, options.target, **common)
+        if options.to == "site":
+            common |= {"with_model": options.with_model, "onnxruntime_web": options.onnxruntime_web}
+            folder = export_site(collection, options.target, **common)
+        else:
+            folder = export_tables(collection, options.target, options.to, **common)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     if options.json:

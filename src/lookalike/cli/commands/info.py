@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_collection, add_json
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
 
 SUMMARY = "what a collection holds"
 EXAMPLE = "lookalike info photos.lookalike"
@@ -19,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json
     from lookalike.collection import open_collection
+    from lookalike.derived import COMMANDS
 
     collection = open_collection(options.collection)
     labels = collection.items(["label"])["label"].value_counts().to_pylist()
@@ -35,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         "sources": list(collection.manifest.sources),
         "labels": {one["values"]: one["counts"] for one in labels if one["values"] is not None},
         "fingerprint": collection.fingerprint(),
+        "made": {name: _made(collection, name) for name in ("index", *COMMANDS)},
     }
     if options.json:
         print_json(facts)
@@ -44,7 +50,31 @@ def run(options: argparse.Namespace) -> int:
         "bytes": f"{size:,} ({size / 1e6:.1f} MB)",
         "sources": ", ".join(facts["sources"]),
         "labels": ", ".join(f"{label} {count:,}" for label, count in sorted(facts["labels"].items())),
+        **{name: _in_words(**made) for name, made in facts["made"].items()},
     }
+    del shown["made"]
     for name, value in shown.items():
         print(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
     return 0
+
+
+def _made(collection: Collection, name: str) -> dict[str, str]:
+    """Whether something derived is there and of this state, and the command that makes it."""
+    from lookalike.derived import derived_command, derived_state
+    from lookalike.errors import CollectionError
+    from lookalike.index import index_state
+
+    try:
+        if name == "index":
+            command = shlex.join(["lookalike", "index", str(collection.path)])
+            return {"state": index_state(collection), "command": command}
+        return {"state": derived_state(collection, name), "command": derived_command(collection, name)}
+    except CollectionError as error:
+        return {"state": "unusable", "command": error.hint}
+
+
+def _in_words(state: str, command: str) -> str:
+    if state == "fresh":
+        return "up to date"
+    what = {"none": "none yet", "stale": "older than the collection", "unusable": "unusable"}[state]
+    return f"{what}: {command}"

@@ -41,10 +41,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(asdict(found))
         return 0
+    print(f"unlike all others (mean distance to the {found.k} nearest, 0 to 2)")
     for one in found.farthest:
-        print(f"far     {one.distance:.3f}  {one.id}")
+        print(f"  {one.distance:.3f}  {one.id}")
+    if found.mislabelled:
+        print(f"likely mislabelled (what most of the {found.k} nearest are called)")
     for wrong in found.mislabelled:
-        print(f"label   {wrong.share:.0%} {wrong.suggested}, not {wrong.label}  {wrong.id}")
+        print(f"  labelled {wrong.label}, but {wrong.share:.0%} are {wrong.suggested}  {wrong.id}")
     if not found.labelled:
         say(f"no item has a value in the column {options.label}, so no labels were judged")
     return 0

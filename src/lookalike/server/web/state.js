@@ -12,7 +12,15 @@
  */
 
 /** @type {State} */
-export const START = { collection: "", view: "explore", terms: [], filters: [], where: "", item: "", beside: "" };
+export const START = {
+  collection: "",
+  view: "explore",
+  terms: [],
+  filters: [],
+  where: "",
+  item: "",
+  beside: "",
+};
 
 const TERM = /^(?:(-?\d+(?:\.\d+)?)\*)?(id|text|picture):(.*)$/s;
 const OPERATIONS = ["is", "has", "between", "null", "inside"];
@@ -71,7 +79,8 @@ function termOf(text) {
 
 /** @param {Filter} filter */
 function filterText({ column, op, value }) {
-  const values = op === "between" || op === "inside" ? value.map(numberText) : op === "null" ? [] : [valueText(value)];
+  const values =
+    op === "between" || op === "inside" ? value.map(numberText) : op === "null" ? [] : [valueText(value)];
   return [op, column, ...values].map((part) => part.replaceAll("%", "%25").replaceAll(":", "%3A")).join(":");
 }
 

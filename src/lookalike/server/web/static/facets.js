@@ -25,7 +25,10 @@ function frequent(values) {
   const counts = new Map();
   for (const value of values) counts.set(value ?? null, (counts.get(value ?? null) ?? 0) + 1);
   const sorted = Array.from(counts, ([value, count]) => ({ value, count })).sort(
-    (a, b) => b.count - a.count || Number(a.value === null) - Number(b.value === null) || (a.value < b.value ? -1 : 1),
+    (a, b) =>
+      b.count - a.count ||
+      Number(a.value === null) - Number(b.value === null) ||
+      (a.value < b.value ? -1 : 1),
   );
   return { values: sorted.slice(0, MOST_VALUES), distinct: sorted.length };
 }

@@ -13,7 +13,11 @@ export async function fetchFile(path) {
   try {
     response = await fetch(new URL(path, SITE));
   } catch {
-    throw new HostError("unreachable", "The site's files cannot be read", `${path} did not come: is there a network?`);
+    throw new HostError(
+      "unreachable",
+      "The site's files cannot be read",
+      `${path} did not come: is there a network?`,
+    );
   }
   if (response.ok) return response;
   const detail = `${path}: ${response.status} ${response.statusText}. Was the whole folder published?`;

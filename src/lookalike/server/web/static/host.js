@@ -15,9 +15,7 @@ const known = new Map();
 /** Is told how much of the vectors is there. @type {(share: number) => void} */
 let tell = () => {};
 
-const searcher = once(async () =>
-  startWorker("./search-worker.js", ({ done, total }) => tell(done / total)),
-);
+const searcher = once(async () => startWorker("./search-worker.js", ({ done, total }) => tell(done / total)));
 const embedder = once(async () => startWorker("./model-worker.js", () => {}));
 
 const catalogue = once(async () => {
@@ -26,7 +24,9 @@ const catalogue = once(async () => {
     throw new HostError("failure", "The site is of a later version than its page", "Export it again.");
   }
   for (const entry of collections) known.set(entry.name, entry);
-  await (await searcher())("open", collections);
+  await (
+    await searcher()
+  )("open", collections);
   return collections;
 });
 
@@ -65,7 +65,11 @@ const host = {
     await catalogue();
     const network = known.get(c)?.network;
     if (network) return (await embedder())("embed", { image, network }, signal);
-    throw new HostError("other-model", "Own pictures cannot be searched for here", host.capabilities(c).reason ?? "");
+    throw new HostError(
+      "other-model",
+      "Own pictures cannot be searched for here",
+      host.capabilities(c).reason ?? "",
+    );
   },
   thumbnailUrl(c, { v }) {
     if (!v) return "data:,"; // an item without a picture, or one of which no card has come yet

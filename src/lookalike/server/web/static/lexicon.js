@@ -39,7 +39,14 @@ export class Lexicon {
       }
       at = end;
     }
-    const sum = found.length ? unit(weighted(found, found.map(() => 1))) : null;
+    const sum = found.length
+      ? unit(
+          weighted(
+            found,
+            found.map(() => 1),
+          ),
+        )
+      : null;
     if (!sum) throw new UnknownWord("", "name a thing, such as daisy or dog");
     return sum;
   }
@@ -70,15 +77,33 @@ export class Lexicon {
   meant(meanings) {
     const vectors = meanings.map(([, classes]) => {
       const directions = classes.map(this.directionOf);
-      return /** @type {Float32Array} */ (unit(weighted(directions, directions.map(() => 1))));
+      return /** @type {Float32Array} */ (
+        unit(
+          weighted(
+            directions,
+            directions.map(() => 1),
+          ),
+        )
+      );
     });
-    return /** @type {Float32Array} */ (unit(weighted(vectors, meanings.map(([count]) => count + 1))));
+    return /** @type {Float32Array} */ (
+      unit(
+        weighted(
+          vectors,
+          meanings.map(([count]) => count + 1),
+        ),
+      )
+    );
   }
 }
 
 /** Lower case, 's as s, and one space for anything else that is no letter or digit. @param {string} name */
 function spelling(name) {
-  return name.toLowerCase().replace(/['’]s(?![\p{L}\p{N}_])/gu, "s").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  return name
+    .toLowerCase()
+    .replace(/['’]s(?![\p{L}\p{N}_])/gu, "s")
+    .replace(/[^\p{L}\p{N}]+/gu, " ")
+    .trim();
 }
 
 /** @param {Float32Array[]} vectors @param {number[]} weights */

@@ -33,7 +33,9 @@ export function startWorker(script, onNews) {
       const number = ++last;
       waiting.set(number, { resolve, reject });
       // The worker goes on; what it loads will be wanted later, and the answer is passed over.
-      signal?.addEventListener("abort", () => waiting.delete(number) && reject(signal.reason), { once: true });
+      signal?.addEventListener("abort", () => waiting.delete(number) && reject(signal.reason), {
+        once: true,
+      });
       worker.postMessage({ number, method, argument });
     });
 }
@@ -51,7 +53,8 @@ export function answerPage(methods) {
 
 /** @param {unknown} error */
 function problemOf(error) {
-  if (!(error instanceof HostError)) return { kind: "failure", title: "That did not work", detail: String(error) };
+  if (!(error instanceof HostError))
+    return { kind: "failure", title: "That did not work", detail: String(error) };
   const { kind, title, detail, nearest } = error;
   return { kind, title, detail, nearest };
 }

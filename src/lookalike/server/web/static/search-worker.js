@@ -21,5 +21,8 @@ answerPage({
   item: (argument) => shelfOf(argument).item(argument.id),
   facets: (argument) => shelfOf(argument).facets(argument),
   search: (argument) => shelfOf(argument).search(argument),
-  prepare: (argument) => shelfOf(argument).vectors().then(() => undefined),
+  prepare: (argument) =>
+    shelfOf(argument)
+      .vectors()
+      .then(() => undefined),
 });

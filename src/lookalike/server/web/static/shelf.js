@@ -44,7 +44,10 @@ export class Shelf {
       return set;
     });
     this.lexicon = once(async () => {
-      const [rules, bytes] = await Promise.all([fetchJson(file("words.json")), fetchBytes(file("words.bin"))]);
+      const [rules, bytes] = await Promise.all([
+        fetchJson(file("words.json")),
+        fetchBytes(file("words.bin")),
+      ]);
       const { rows, scales, dim } = parseVectors(bytes);
       return new Lexicon(rules, (number) => {
         const direction = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
@@ -82,7 +85,10 @@ export class Shelf {
     const row = await this.row(id);
     const [chunk, at] = this.place(row);
     const other = Object.entries(/** @type {Table} */ (await this.others(chunk)));
-    return { ...(await this.card(row)), ...Object.fromEntries(other.map(([name, values]) => [name, values[at]])) };
+    return {
+      ...(await this.card(row)),
+      ...Object.fromEntries(other.map(([name, values]) => [name, values[at]])),
+    };
   }
 
   /** @param {{filters: Filter[]}} chosen */
@@ -132,7 +138,11 @@ export class Shelf {
     const length = Math.hypot(...sum);
     const query = length < CANCELLED * weights ? null : unit(sum);
     if (query) return { query, length };
-    throw new HostError("bad-parameter", "The terms cancel each other out", "Change a weight or leave one out.");
+    throw new HostError(
+      "bad-parameter",
+      "The terms cancel each other out",
+      "Change a weight or leave one out.",
+    );
   }
 
   /** @param {Term} term @param {VectorSet} vectors */
@@ -179,7 +189,12 @@ export class Shelf {
     const row = (await this.rowOf()).get(id);
     if (row !== undefined) return row;
     const nearest = spelledAlike(id, (await this.rowOf()).keys());
-    throw new HostError("unknown-item", "There is no such item", `${this.entry.name} has no item “${id}”`, nearest);
+    throw new HostError(
+      "unknown-item",
+      "There is no such item",
+      `${this.entry.name} has no item “${id}”`,
+      nearest,
+    );
   }
 
   /** @param {number} row @returns {Promise<Card>} */

@@ -14,7 +14,10 @@ export function spelledAlike(text, known) {
     const likeness = (2 * shared) / (wanted.size + pairs.size);
     if (likeness >= LEAST) found.push({ one, likeness });
   }
-  return found.sort((a, b) => b.likeness - a.likeness).slice(0, 3).map(({ one }) => one);
+  return found
+    .sort((a, b) => b.likeness - a.likeness)
+    .slice(0, 3)
+    .map(({ one }) => one);
 }
 
 /** @param {string} text */

@@ -54,7 +54,8 @@ export class VectorSet {
 
   /** Take the vectors of a file. @param {ReturnType<typeof parseVectors>} file */
   add({ first, count, dim, scales, rows }) {
-    if (dim !== this.dim || first + count > this.count) throw new Error("the files of vectors do not fit together");
+    if (dim !== this.dim || first + count > this.count)
+      throw new Error("the files of vectors do not fit together");
     this.rows.set(rows, first * dim);
     this.scales.set(scales, first);
     for (let row = first; row < first + count; row++) {
@@ -152,6 +153,8 @@ export function toInt8Text(vector) {
 
 /** @param {string} text int8 numbers in base64url @returns {Float32Array} */
 export function fromInt8Text(text) {
-  const bytes = Int8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
+  const bytes = Int8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) =>
+    one.charCodeAt(0),
+  );
   return Float32Array.from(bytes);
 }

@@ -10,14 +10,20 @@ const COLUMN = "cluster_name";
 
 /** @type {import("../views.js").Open} */
 export async function open(host, page, state, signal) {
-  const found = await /** @type {import("../contract.js").Views} */ (host.views).clusters(state.collection, { signal });
+  const found = await /** @type {import("../contract.js").Views} */ (host.views).clusters(state.collection, {
+    signal,
+  });
 
   /** A link to the pictures of a group. @param {Filter} filter @param {(Node | string | null)[]} content */
   function card(filter, ...content) {
     const others = state.filters.filter(({ column }) => column !== COLUMN);
     const next = { ...state, view: "explore", filters: [...others, filter], item: "" };
     const link = element("a", { className: "group-card", href: addressOf(next) }, ...content);
-    return element("li", {}, onPlainClick(link, () => page.go(next)));
+    return element(
+      "li",
+      {},
+      onPlainClick(link, () => page.go(next)),
+    );
   }
 
   const cards = found.clusters.map((one) => {

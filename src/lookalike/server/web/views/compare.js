@@ -28,15 +28,23 @@ export async function open(host, page, state, signal) {
       return { cards: items, text: "Choose a picture" };
     }
     const known = host.capabilities(name);
-    const isForeign = all.find((c) => c.name === name)?.model !== all.find((c) => c.name === state.collection)?.model;
+    const isForeign =
+      all.find((c) => c.name === name)?.model !== all.find((c) => c.name === state.collection)?.model;
     if (isForeign && terms.some(({ kind }) => kind === "picture")) {
-      throw new HostError("other-model", "Another model made this collection", "It has no vector of your picture.");
+      throw new HostError(
+        "other-model",
+        "Another model made this collection",
+        "It has no vector of your picture.",
+      );
     }
     if (!known.words && terms.some(({ kind }) => kind === "text")) {
       throw new HostError("no-words", "This model knows no words", "Search by a picture.");
     }
     const found = await host.search(name, { terms: terms.map(toHost), k: HITS, filters, where, signal });
-    return { cards: found.hits, text: `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}` };
+    return {
+      cards: found.hits,
+      text: `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}`,
+    };
   }
 
   /** @param {number} n */
@@ -52,14 +60,25 @@ export async function open(host, page, state, signal) {
 
   /** @param {string} name @param {Card} card @param {boolean} isInBoth */
   function tile(name, card, isInBoth) {
-    const next = { ...state, terms: [{ kind: /** @type {const} */ ("id"), id: card.id, weight: 1 }], item: "" };
+    const next = {
+      ...state,
+      terms: [{ kind: /** @type {const} */ ("id"), id: card.id, weight: 1 }],
+      item: "",
+    };
     const content = card.width
       ? element("img", { src: host.thumbnailUrl(name, card), alt: nameOf(card), loading: "lazy" })
       : element("span", { textContent: nameOf(card) });
-    const score = card.score === undefined ? null : element("span", { className: "score", textContent: card.score.toFixed(2) });
+    const score =
+      card.score === undefined
+        ? null
+        : element("span", { className: "score", textContent: card.score.toFixed(2) });
     const link = element("a", { href: addressOf(next), title: nameOf(card) }, content, score);
     const className = state.terms.length && !isInBoth ? "alone" : "";
-    return element("li", { className }, onPlainClick(link, () => page.go(next)));
+    return element(
+      "li",
+      { className },
+      onPlainClick(link, () => page.go(next)),
+    );
   }
 
   function choice() {
@@ -91,6 +110,11 @@ export async function open(host, page, state, signal) {
 function otherOf(all, name) {
   const own = all.find((one) => one.name === name);
   const others = all.filter((one) => one.name !== name);
-  if (!others.length) throw new HostError("no-view", "There is nothing to compare with", "Serve two collections: lookalike serve A B");
+  if (!others.length)
+    throw new HostError(
+      "no-view",
+      "There is nothing to compare with",
+      "Serve two collections: lookalike serve A B",
+    );
   return others.find(({ count, model }) => count === own?.count && model !== own?.model) ?? others[0];
 }

@@ -25,14 +25,19 @@ export async function open(host, page, state, signal) {
   const list = element("ol", { className: "twice", "aria-label": "Groups of duplicates" });
   const rest = element("div", { className: "actions" });
   const first = await views.duplicates(collection, { offset: 0, limit: PAGE, signal });
-  const tiers = element("div", { className: "views tiers", role: "group", "aria-label": "Kinds of duplicates" });
+  const tiers = element("div", {
+    className: "views tiers",
+    role: "group",
+    "aria-label": "Kinds of duplicates",
+  });
 
   /** @param {Duplicates} found @param {string} tier */
   function add(found, tier) {
     if (!found.offset) list.replaceChildren();
     list.append(...found.groups.map(groupOf));
     const count = found.offset + found.groups.length;
-    const load = async () => add(await views.duplicates(collection, { offset: count, limit: PAGE, tier }), tier);
+    const load = async () =>
+      add(await views.duplicates(collection, { offset: count, limit: PAGE, tier }), tier);
     const more = { text: "Show more", act: () => attempt(load) };
     rest.replaceChildren(...(count < found.total ? [button(more, "action")] : []));
   }
@@ -44,7 +49,11 @@ export async function open(host, page, state, signal) {
 
   /** @param {string} text @param {string} tier */
   function tierButton(text, tier) {
-    const made = element("button", { type: "button", "aria-pressed": String(tier === ""), textContent: text });
+    const made = element("button", {
+      type: "button",
+      "aria-pressed": String(tier === ""),
+      textContent: text,
+    });
     const load = async () => add(await views.duplicates(collection, { offset: 0, limit: PAGE, tier }), tier);
     made.addEventListener("click", () => {
       for (const one of tiers.children) one.setAttribute("aria-pressed", String(one === made));
@@ -56,7 +65,11 @@ export async function open(host, page, state, signal) {
   /** @param {Duplicates["groups"][number]} group */
   function groupOf({ keep, why, move }) {
     const others = move.map(({ item, tier, reason }) => figure(item, TIERS[tier] ?? tier, reason, ""));
-    return element("li", {}, element("div", { className: "twins" }, figure(keep, "Stays", why, "stays"), ...others));
+    return element(
+      "li",
+      {},
+      element("div", { className: "twins" }, figure(keep, "Stays", why, "stays"), ...others),
+    );
   }
 
   /** @param {Card} item @param {string} title @param {string} text @param {string} className */
@@ -98,9 +111,15 @@ function how({ command, left_out: leftOut, total }) {
   return element(
     "section",
     { className: "how", "aria-label": "How to move them" },
-    element("p", { textContent: `${left}Nothing is moved from here. In a terminal, the plan can be read, changed and applied:` }),
-    element("pre", { tabIndex: 0 }, element("code", {
-      textContent: `${command} --plan plan.json\nlookalike duplicates --apply plan.json --to trash/`,
-    })),
+    element("p", {
+      textContent: `${left}Nothing is moved from here. In a terminal, the plan can be read, changed and applied:`,
+    }),
+    element(
+      "pre",
+      { tabIndex: 0 },
+      element("code", {
+        textContent: `${command} --plan plan.json\nlookalike duplicates --apply plan.json --to trash/`,
+      }),
+    ),
   );
 }

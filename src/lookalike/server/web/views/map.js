@@ -83,7 +83,12 @@ export async function open(host, page, state, signal) {
     context.beginPath();
     for (const [x, y] of drawn) context.lineTo(...toPixel(kept.look, canvas, x, y));
     context.closePath();
-    Object.assign(context, { strokeStyle: style.color, fillStyle: style.color, lineWidth: 2 * ratio, globalAlpha: 0.14 });
+    Object.assign(context, {
+      strokeStyle: style.color,
+      fillStyle: style.color,
+      lineWidth: 2 * ratio,
+      globalAlpha: 0.14,
+    });
     context.fill();
     context.globalAlpha = 1;
     context.stroke();
@@ -129,7 +134,12 @@ export async function open(host, page, state, signal) {
   /** The corners of what is seen, to select it without a pointer. @returns {[number, number][]} */
   function corners() {
     const { width, height } = canvas;
-    return [[0, 0], [width, 0], [width, height], [0, height]].map(([x, y]) => toPlace(kept.look, canvas, x, y));
+    return [
+      [0, 0],
+      [width, 0],
+      [width, height],
+      [0, height],
+    ].map(([x, y]) => toPlace(kept.look, canvas, x, y));
   }
 
   /** Open the details of the item at a pixel. @param {number} x @param {number} y */
@@ -138,7 +148,9 @@ export async function open(host, page, state, signal) {
     if (row < 0) return;
     try {
       const known = pictures.get(row)?.card;
-      const [card] = known ? [known] : await views.mapCards(collection, { rows: [row], signal: closing.signal });
+      const [card] = known
+        ? [known]
+        : await views.mapCards(collection, { rows: [row], signal: closing.signal });
       page.go({ ...state, item: card.id });
     } catch (error) {
       if (!closing.signal.aborted) page.fail(error, () => choose(x, y));
@@ -158,7 +170,12 @@ export async function open(host, page, state, signal) {
     }
   }
 
-  const lasso = element("button", { type: "button", className: "action", "aria-pressed": "false", textContent: "Select" });
+  const lasso = element("button", {
+    type: "button",
+    className: "action",
+    "aria-pressed": "false",
+    textContent: "Select",
+  });
   lasso.title = "Draw around pictures; or hold Shift and draw";
   lasso.addEventListener("click", () => lasso.setAttribute("aria-pressed", String(!isSelecting())));
   const isSelecting = () => lasso.getAttribute("aria-pressed") === "true";
@@ -195,7 +212,8 @@ export async function open(host, page, state, signal) {
   const sizes = new ResizeObserver(() => {
     const ratio = Math.min(2, devicePixelRatio || 1);
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * ratio));
-    if (width && (canvas.width !== width || canvas.height !== height)) Object.assign(canvas, { width, height });
+    if (width && (canvas.width !== width || canvas.height !== height))
+      Object.assign(canvas, { width, height });
     draw();
   });
   legend.show(first, points.colors);

@@ -75,7 +75,8 @@ function visible({ width, height }, places, codes, look) {
   const found = [];
   for (let i = 0; i < codes.length; i++) {
     if (codes[i] === FILTERED) continue;
-    if (Math.abs(places[2 * i] - look.x) <= across && Math.abs(places[2 * i + 1] - look.y) <= up) found.push(i);
+    if (Math.abs(places[2 * i] - look.x) <= across && Math.abs(places[2 * i + 1] - look.y) <= up)
+      found.push(i);
   }
   return found;
 }

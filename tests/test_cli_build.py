@@ -1,0 +1,139 @@
+"""The commands that make a collection or its index: build, import, index."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+from conftest import build, strict_json, write_picture, write_pictures
+
+import lookalike
+
+
+def test_build_says_what_it_did_on_stderr(run, folder, target):
+    code, stdout, stderr = run("build", folder, "-c", target, "--model", "colors")
+
+    assert (code, stdout) == (0, "")
+    assert re.fullmatch(r"embedding: 12 of 12, [\d,]+ images/s, 0 s left\n12 embedded\n", stderr)
+    assert len(lookalike.open(target)) == 12
+
+
+def test_build_keeps_the_collection_beside_the_folder(run, folder):
+    assert run("build", folder, "--model", "colors")[0] == 0
+    assert len(lookalike.open(folder.with_name("pictures.lookalike"))) == 12
+
+
+@pytest.mark.parametrize("source", [".", "./", "sea/.."])
+def test_build_of_the_folder_one_is_in_keeps_the_collection_beside_it(run, folder, monkeypatch, source):
+    monkeypatch.chdir(folder)
+
+    assert run("build", source, "--model", "colors")[0] == 0
+    assert len(lookalike.open(folder.with_name("pictures.lookalike"))) == 12
+
+
+def test_a_second_build_counts_what_it_left_alone(run, folder, target):
+    run("build", folder, "-c", target, "--model", "colors")
+    (folder / "sea" / "sea-002.png").unlink()
+    (folder / "bad.jpg").touch()
+
+    code, _, stderr = run("build", folder, "-c", target)
+
+    assert code == 0
+    assert stderr.splitlines()[-1] == (
+        f"0 embedded, 11 unchanged, 1 removed, 1 failed (see: lookalike failures {target})"
+    )
+
+
+def test_the_command_that_a_message_names_can_be_run_as_it_stands(run, tmp_path):
+    folder = write_pictures(tmp_path / "my pictures", 3)
+    (folder / "bad.jpg").touch()
+
+    stderr = run("build", folder, "--model", "colors")[2]
+
+    named = re.search(r"\(see: lookalike (.*)\)$", stderr)[1]
+    assert run(*shlex.split(named))[1].startswith("decode    bad.jpg  the file is empty")
+
+
+def test_build_prints_its_counts_as_json(run, folder, target):
+    (folder / "bad.jpg").touch()
+    code, stdout, _ = run("build", folder, "-c", target, "--model", "colors", "--json")
+
+    assert code == 0
+    assert strict_json(stdout) == {
+        "collection": str(target),
+        "embedded": 12,
+        "failed": 1,
+        "unchanged": 0,
+        "removed": 0,
+    }
+
+
+def test_every_option_of_build_reaches_the_builder(run, folder, target, tmp_path):
+    (tmp_path / "notes.csv").write_text("id,price\nsea/sea-002.png,3\n")
+    write_picture(folder / "large.png", 100, size=(1100, 1000))
+    words = "--label folder --model pixels --dtype float16 --threads 1 --max-megapixels 1 --part-size 5"
+
+    code, _, _ = run("build", folder, "-c", target, *words.split(), "--metadata", tmp_path / "notes.csv")
+
+    collection = lookalike.open(target)
+    assert code == 0
+    assert (collection.manifest.model.name, collection.manifest.dtype) == ("pixels", "float16")
+    assert len(collection.parts()) == 3
+    assert collection.items()["price"].drop_null().to_pylist() == [3]
+    assert collection.items()["label"][0].as_py() == "brick"
+    assert collection.failures()["id"].to_pylist() == ["large.png"]
+
+
+def test_build_of_pictures_that_all_fail_is_not_done(run, tmp_path, target):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "bad.jpg").touch()
+
+    code, _, stderr = run("build", tmp_path / "bad", "-c", target, "--model", "colors")
+
+    assert code == 1
+    assert stderr.splitlines()[-1] == f"0 embedded, 1 failed (see: lookalike failures {target})"
+
+
+def test_import_makes_a_collection_of_vectors(run, tmp_path, target):
+    np.save(tmp_path / "v.npy", np.eye(3, 8, dtype=np.float32))
+
+    code, stdout, stderr = run("import", tmp_path / "v.npy", "-c", target)
+
+    assert (code, stdout) == (0, "")
+    assert stderr == f"3 vectors of 8 dimensions in {target}\n"
+    assert run("search", target, "id:1", "-k", 1)[0] == 0
+    assert run("search", target, tmp_path / "v.npy")[2].startswith("lookalike: the vectors of")
+
+
+def test_index_says_what_it_built_and_why(run, folder, target):
+    build(folder, target)
+
+    code, stdout, _ = run("index", target)
+
+    assert code == 0
+    assert stdout.startswith("flat: ")
+    assert "recall@10 1.000" in stdout
+
+
+def test_a_build_brings_the_index_up_to_date(run, folder, target):
+    build(folder, target)
+    run("index", target, "--type", "flat")
+    write_picture(folder / "new.png", 100)
+
+    assert run("build", folder, "-c", target, "--model", "colors")[0] == 0
+    code, stdout, stderr = run("search", target, folder / "new.png", "-k", 1)
+
+    assert (code, stderr) == (0, "")
+    assert stdout.endswith("new.png\n")
+
+
+@pytest.mark.parametrize("words", [["--type", "nosuch"], ["--max-memory", "1kB"], ["--min-recall", "1.5"]])
+def test_an_index_that_cannot_be_is_an_error(run, folder, target, words):
+    build(folder, target)
+
+    code, stdout, stderr = run("index", target, *words)
+
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith("lookalike: ")
