@@ -252,7 +252,9 @@ def test_a_file_that_is_missing_is_found_and_refused(broken, dozen):
     path = file_of(broken.path)
     path.unlink()
 
-    assert list(broken.verify()) == [f"{path}, what sift learned, is missing"]
+    (problem,) = broken.verify()
+    assert problem.startswith(f"{path}, what sift learned, is missing")
+    assert problem.endswith(f"lookalike build SOURCE -c {broken.path} --rebuild")
     check_refused(broken, dozen, "missing")
 
 
@@ -260,7 +262,9 @@ def test_a_changed_byte_is_found_and_refused(broken, dozen, damage):
     path = file_of(broken.path)
     damage(path)
 
-    assert list(broken.verify()) == [f"{path}: the checksum does not match, the file is damaged"]
+    (problem,) = broken.verify()
+    assert problem.startswith(f"{path}: the checksum does not match, the file is damaged")
+    assert problem.endswith(f"lookalike build SOURCE -c {broken.path} --rebuild")
     check_refused(broken, dozen, "the file is damaged")
 
 

@@ -253,7 +253,7 @@ class Collection:
         try:
             read_learned(self.path, self.manifest.model)
         except ModelError as error:
-            yield error.message
+            yield str(error)
         seen: set[str] = set()
         parts = sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number)
         for part, problems in zip(parts, each(parts, Part.problems, self.path), strict=True):

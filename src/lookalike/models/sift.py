@@ -3,8 +3,8 @@
 Points with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) as
 RootSIFT (Arandjelović & Zisserman 2012), pooled by VLAD (Jégou, Douze, Schmid & Pérez, Aggregating local
 descriptors into a compact image representation, 2010): each goes to the nearest centre of a codebook, and
-the vector is, for each centre, the sum of the differences to it. The codebook is learned from pictures; before
-that, the model embeds none.
+the vector is, for each centre, the sum of the differences to it. The codebook is learned from pictures;
+before that, the model embeds none.
 """
 
 from __future__ import annotations
