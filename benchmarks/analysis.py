@@ -1,17 +1,31 @@
-"""How long do k-means, all neighbours and an evaluation take, beside what one would run else?
+"""How long do k-means, all neighbours, duplicates and an evaluation take, beside what one would run else?
 
-    python benchmarks/analysis.py [--count 100000] [--dim 1280] [--only kmeans neighbours evaluation]
+    python benchmarks/analysis.py [--count 100000] [--dim 1280] [--max-memory 1GB] [--imagededup PYTHON]
+                                  [--only kmeans neighbours evaluation duplicates]
 
 The vectors are made: unit vectors around 300 directions, the label being the direction. Ours read them from a
 collection; the others have them in memory. Inertia is that of the groups around their means. The rival of the
 evaluation is a loop of one product and one sort a query, timed on some queries and multiplied; both compute
-precision@10, R-precision and MAP@R of the same. Memory is the peak of the process so far.
+precision@10, R-precision and MAP@R of the same.
+
+The pictures for duplicates are crops of drawn flowers at 160 px. A tenth of them has a copy, saved in another
+quality. `--imagededup` is the Python of an environment with imagededup, whose PHash reads the same files.
+Precision and recall are those of the pairs of a picture and its copy. Crops of one flower overlap, so neither
+is asked for crops: ours runs as `lookalike duplicates --tiers bytes,pixels,copy` does. It is timed with the
+build of the collection, a process of its own, as the other has to read the pictures too.
+
+Each step runs in a process of its own, so that the peaks of memory do not mix. Ours is given `--max-memory`,
+which counts beside the program itself, and so does what is printed of ours: the same work on few vectors
+comes first, and what it takes is the program itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import json
+import re
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,17 +33,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.neighbors import NearestNeighbors
 
 import lookalike
 from lookalike.analysis.clusters import cluster
+from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
 from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.reading import Pile
+from lookalike.cli.arguments import size
+from lookalike.collection import open_collection
 from lookalike.derived import read_derived
+from lookalike.drawing import SPECIES, draw_flower
+from lookalike.evaluation import evaluate
+from lookalike.pile import Pile
 
 DIRECTIONS, GROUPS, NEIGHBOURS = 300, 100, 10
 LOOPED, ASKED = 100, 1000  # queries of the rivals that are timed
+SMALL = 1000  # vectors of the run that shows what the program itself takes
+VIEWS, SIDE_PX, COPIED = 40, 160, 10  # crops of a flower, their size; one in so many has a copy
+
+_PHASH = """
+import json, sys
+from imagededup.methods import PHash
+hasher = PHash(verbose=False)
+codes = hasher.encode_images(image_dir=sys.argv[1])
+found = hasher.find_duplicates(encoding_map=codes, max_distance_threshold=4)
+print(json.dumps([[a, b] for a, near in found.items() for b in near if a < b]))
+"""
 
 
 def main() -> None:
@@ -38,17 +66,35 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=1280)
-    parts = {"kmeans": kmeans, "neighbours": neighbours, "evaluation": evaluation}
-    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--max-memory", type=size, default=10**9, metavar="SIZE")
+    parser.add_argument("--imagededup", help="the Python of an environment with imagededup")
+    parser.add_argument("--only", nargs="+", choices=RIVALS, default=list(RIVALS))
+    parser.add_argument("--step", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    vectors, labels = made(options.count, options.dim)
-    print(f"{options.count:,} vectors of {options.dim:,}")
-    with tempfile.TemporaryDirectory() as folder:
-        names = [f"{row:07d}" for row in range(options.count)]
-        columns = {"label": [str(one) for one in labels]}
-        collection = lookalike.from_vectors(Path(folder) / "c.lookalike", vectors, names, columns=columns)
+    if options.step:
+        name, folder = options.step
+        print(json.dumps(STEPS[name](Path(folder), options)), flush=True)
+        return
+    print(f"{options.count:,} of {options.dim:,}, --max-memory {options.max_memory / 1e6:,.0f} MB")
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root)
+        if set(options.only) - {"duplicates"}:
+            vectors, labels = made(options.count, options.dim)
+            np.savez(folder / "made.npz", vectors=vectors, labels=labels)
+            store(folder / "c.lookalike", vectors, labels)
+            store(folder / "small.lookalike", vectors[:SMALL], labels[:SMALL])
+            del vectors
+        if "duplicates" in options.only:
+            write_pictures(folder / "pictures", options.count)
         for name in options.only:
-            parts[name](collection, vectors, labels)
+            ours = step(name, folder, options)
+            report(name, ours, ours["memory_mb"] - ours["program_mb"])
+            if RIVALS[name] != "phash":
+                theirs = step(RIVALS[name], folder, options)
+                report(f"  {RIVALS[name]}", theirs, theirs["memory_mb"], theirs["seconds"] / ours["seconds"])
+            elif options.imagededup:
+                theirs = phash(folder / "pictures", options.imagededup)
+                report("  imagededup PHash", theirs, theirs["memory_mb"], theirs["seconds"] / ours["seconds"])
 
 
 def made(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,43 +108,122 @@ def made(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors, labels
 
 
-def kmeans(collection: lookalike.Collection, vectors: np.ndarray, _: np.ndarray) -> None:
-    ours_s, _ = timed(lambda: cluster(collection, GROUPS))
-    made_groups = read_derived(collection, "clusters")
-    assert made_groups is not None
-    ours = inertia(vectors, made_groups.rows["cluster"].to_numpy())
-    theirs_s, fitted = timed(lambda: KMeans(GROUPS, n_init=1, random_state=0).fit(vectors))
-    report(f"k-means into {GROUPS}", ours_s, f"inertia {ours:.5g}")
-    report("  scikit-learn KMeans, n_init=1", theirs_s, f"inertia {fitted.inertia_:.5g}", theirs_s / ours_s)
+def store(path: Path, vectors: np.ndarray, labels: np.ndarray) -> None:
+    names = [f"{row:07d}" for row in range(len(vectors))]
+    lookalike.from_vectors(path, vectors, names, columns={"label": [str(one) for one in labels]})
 
 
-def neighbours(collection: lookalike.Collection, vectors: np.ndarray, _: np.ndarray) -> None:
-    ours_s, found = timed(lambda: nearest_others(Pile.of(collection), NEIGHBOURS))
-    asked = np.random.default_rng(1).choice(len(vectors), min(ASKED, len(vectors)), replace=False)
+def write_pictures(folder: Path, count: int) -> None:
+    """`count` pictures, N-a.jpg; where there is an N-b.jpg it is a copy of it."""
+    folder.mkdir()
+    rng, written, species = np.random.default_rng(0), 0, list(SPECIES)
+    for flower in range(count):
+        image = draw_flower(species[flower % len(species)], flower)
+        for view in range(VIEWS):
+            if written >= count:
+                return
+            side = rng.uniform(0.45, 0.75) * min(image.size)
+            left, top = (rng.uniform(0, length - side) for length in image.size)
+            cut = image.resize((SIDE_PX, SIDE_PX), box=(left, top, left + side, top + side))
+            cut = cut.rotate(90 * int(rng.integers(4)))
+            cut.save(folder / f"{flower}-{view}-a.jpg", quality=90)
+            written += 1
+            if view % COPIED == 0 and written < count:
+                cut.save(folder / f"{flower}-{view}-b.jpg", quality=60)
+                written += 1
+
+
+def step(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run a step in a process of its own."""
+    wishes = ["--count", options.count, "--dim", options.dim, "--max-memory", options.max_memory]
+    command = [sys.executable, __file__, *map(str, wishes), "--step", name, str(folder)]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(asked.stdout.splitlines()[-1])
+    return found
+
+
+def phash(pictures: Path, python: str) -> dict[str, Any]:
+    """imagededup's PHash as a whole process; its peak is that of the largest of its processes."""
+    command = ["/usr/bin/env", "time", "-v", python, "-c", _PHASH, str(pictures)]
+    started = time.perf_counter()
+    asked = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - started
+    peak = re.search(r"Maximum resident set size \(kbytes\): (\d+)", asked.stderr)
+    pairs = [(a, b) for a, b in json.loads(asked.stdout.splitlines()[-1])]
+    return {
+        "seconds": seconds,
+        "quality": judged(pairs, pictures),
+        "memory_mb": int(peak[1]) / 1e3 if peak else 0,
+    }
+
+
+def kmeans(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    cluster(open_collection(folder / "small.lookalike"), 10, max_memory_bytes=options.max_memory)
+    program_mb, collection = peak_mb(), open_collection(folder / "c.lookalike")
+    seconds, _ = timed(lambda: cluster(collection, GROUPS, max_memory_bytes=options.max_memory))
+    memory_mb = peak_mb()
+    groups = read_derived(collection, "clusters")
+    assert groups is not None
+    quality = f"inertia {inertia(loaded(folder)[0], groups.rows['cluster'].to_numpy()):.5g}"
+    return {"seconds": seconds, "quality": quality, "memory_mb": memory_mb, "program_mb": program_mb}
+
+
+def sklearn_kmeans(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
+    from sklearn.cluster import KMeans
+
+    vectors, _ = loaded(folder)
+    seconds, fitted = timed(lambda: KMeans(GROUPS, n_init=1, random_state=0).fit(vectors))
+    return {"seconds": seconds, "quality": f"inertia {fitted.inertia_:.5g}", "memory_mb": peak_mb()}
+
+
+def neighbours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    def near(name: str) -> Any:
+        pile = Pile.of(open_collection(folder / name))
+        return nearest_others(pile, NEIGHBOURS, max_memory_bytes=options.max_memory)
+
+    near("small.lookalike")
+    program_mb = peak_mb()
+    seconds, found = timed(lambda: near("c.lookalike"))
+    memory_mb = peak_mb()
+    vectors, _ = loaded(folder)
+    shares = []
+    for query in sampled(len(vectors), ASKED):
+        cosines = vectors @ vectors[query]
+        cosines[query] = -1
+        true = np.argpartition(-cosines, NEIGHBOURS)[:NEIGHBOURS]
+        shares.append(np.isin(found.rows[query], true).mean())
+    quality = f"recall {np.mean(shares):.3f}"
+    return {"seconds": seconds, "quality": quality, "memory_mb": memory_mb, "program_mb": program_mb}
+
+
+def sklearn_brute(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
+    from sklearn.neighbors import NearestNeighbors
+
+    vectors, _ = loaded(folder)
+    asked = sampled(len(vectors), ASKED)
     exact = NearestNeighbors(n_neighbors=NEIGHBOURS + 1, metric="cosine", algorithm="brute").fit(vectors)
-    some_s, rows = timed(lambda: exact.kneighbors(vectors[asked], return_distance=False))
-    theirs_s = some_s * len(vectors) / len(asked)
-    true = [set(row.tolist()) - {query} for query, row in zip(asked.tolist(), rows, strict=True)]
-    shares = [
-        len(set(found.rows[q].tolist()) & t) / len(t) for q, t in zip(asked.tolist(), true, strict=True)
-    ]
-    report(f"the {NEIGHBOURS} nearest of all, with the index", ours_s, f"recall {np.mean(shares):.3f}")
-    report(f"  scikit-learn brute, from {len(asked):,}", theirs_s, "recall 1", theirs_s / ours_s)
+    seconds, _ = timed(lambda: exact.kneighbors(vectors[asked], return_distance=False))
+    quality = f"recall 1, from {len(asked):,} queries"
+    return {"seconds": seconds * len(vectors) / len(asked), "quality": quality, "memory_mb": peak_mb()}
 
 
-def evaluation(collection: lookalike.Collection, vectors: np.ndarray, labels: np.ndarray) -> None:
-    ours_s, judged = timed(lambda: lookalike.evaluate(collection, ks=(10,)))
-    asked = np.random.default_rng(1).choice(len(vectors), min(LOOPED, len(vectors)), replace=False)
-    some_s, values = timed(lambda: np.array([looped(vectors, labels, query) for query in asked.tolist()]))
-    theirs_s = some_s * judged.queries / len(asked)
+def evaluation(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    limit = options.max_memory
+    evaluate(open_collection(folder / "small.lookalike"), ks=(10,), max_memory_bytes=limit)
+    program_mb, collection = peak_mb(), open_collection(folder / "c.lookalike")
+    seconds, judged = timed(lambda: evaluate(collection, ks=(10,), max_memory_bytes=limit))
     names = ("precision@10", "r_precision", "map@r")
-    report(
-        "evaluation, every item a query",
-        ours_s,
-        ", ".join(f"{name} {judged.overall[name].value:.3f}" for name in names),
-    )
-    means = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, values.mean(axis=0), strict=True))
-    report(f"  a numpy loop, from {len(asked)}", theirs_s, means, theirs_s / ours_s)
+    quality = ", ".join(f"{name} {judged.overall[name].value:.3f}" for name in names)
+    return {"seconds": seconds, "quality": quality, "memory_mb": peak_mb(), "program_mb": program_mb}
+
+
+def numpy_loop(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
+    vectors, labels = loaded(folder)
+    asked = sampled(len(vectors), LOOPED)
+    seconds, values = timed(lambda: np.array([looped(vectors, labels, query) for query in asked]))
+    means = values.mean(axis=0)
+    quality = f"precision@10 {means[0]:.3f}, r_precision {means[1]:.3f}, map@r {means[2]:.3f}"
+    return {"seconds": seconds * len(vectors) / len(asked), "quality": quality, "memory_mb": peak_mb()}
 
 
 def looped(vectors: np.ndarray, labels: np.ndarray, query: int) -> tuple[float, float, float]:
@@ -111,6 +236,39 @@ def looped(vectors: np.ndarray, labels: np.ndarray, query: int) -> tuple[float, 
     return relevant[:10].mean(), precision[-1], float((precision * relevant[:right]).sum() / right)
 
 
+def duplicates(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    def copies(collection: lookalike.Collection) -> Any:
+        return find_duplicates(collection, edits=False, max_memory_bytes=options.max_memory)
+
+    some = folder / "some"
+    some.mkdir()
+    for path in sorted((folder / "pictures").iterdir())[:100]:
+        (some / path.name).write_bytes(path.read_bytes())
+    copies(lookalike.build(some, folder / "some.lookalike"))
+    program_mb = peak_mb()
+    build = [sys.executable, "-m", "lookalike", "build", folder / "pictures", "-c", folder / "p.lookalike"]
+    built_s, _ = timed(lambda: subprocess.run(build, check=True, capture_output=True))
+    collection = open_collection(folder / "p.lookalike")
+    found_s, found = timed(lambda: copies(collection))
+    ids = [item["id"] for item in found.items]
+    pairs = [(ids[a], ids[b]) for a, b in (one.rows for one in found.pairs if one.tier in DUPLICATES)]
+    quality = f"{judged(pairs, folder / 'pictures')}; {built_s:.0f} s are the build"
+    memory_mb = peak_mb()
+    return {
+        "seconds": built_s + found_s,
+        "quality": quality,
+        "memory_mb": memory_mb,
+        "program_mb": program_mb,
+    }
+
+
+def judged(pairs: list[tuple[str, str]], pictures: Path) -> str:
+    """Precision and recall of pairs of names."""
+    right = sum(a[: -len("a.jpg")] == b[: -len("a.jpg")] for a, b in pairs)
+    copies = sum(path.name.endswith("-b.jpg") for path in pictures.iterdir())
+    return f"precision {right / max(1, len(pairs)):.3f}, recall {right / max(1, copies):.3f}"
+
+
 def inertia(vectors: np.ndarray, groups: np.ndarray) -> float:
     """The sum of squared distances to the mean of each group; the vectors have unit length."""
     total = float(len(vectors))
@@ -120,16 +278,45 @@ def inertia(vectors: np.ndarray, groups: np.ndarray) -> float:
     return total
 
 
+def loaded(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(folder / "made.npz") as arrays:
+        return arrays["vectors"], arrays["labels"]
+
+
+def sampled(count: int, most: int) -> list[int]:
+    chosen: list[int] = np.random.default_rng(1).choice(count, min(most, count), replace=False).tolist()
+    return chosen
+
+
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     found = work()
     return time.perf_counter() - started, found
 
 
-def report(name: str, seconds: float, quality: str, times: float | None = None) -> None:
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def peak_mb() -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
+
+
+def report(name: str, found: dict[str, Any], memory_mb: float, times: float | None = None) -> None:
     faster = f"{times:6.1f} times as long" if times else ""
-    print(f"{name:40}{seconds:9.1f} s  {quality:60}{memory_mb:7,.0f} MB{faster}", flush=True)
+    print(
+        f"{name:20}{found['seconds']:9.1f} s  {found['quality']:60}{memory_mb:7,.0f} MB{faster}", flush=True
+    )
+
+
+STEPS = {
+    step.__name__: step
+    for step in (kmeans, sklearn_kmeans, neighbours, sklearn_brute, evaluation, numpy_loop, duplicates)
+}
+RIVALS = {
+    "kmeans": "sklearn_kmeans",
+    "neighbours": "sklearn_brute",
+    "evaluation": "numpy_loop",
+    "duplicates": "phash",
+}
 
 
 if __name__ == "__main__":

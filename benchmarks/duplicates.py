@@ -4,9 +4,12 @@
 
 Each picture of the folder is edited in one way after the other; the originals and the edited are one
 collection, and an edited picture is found when it is paired with its original. Precision is the share of
-pairs that are of one original. `--imagededup` is the Python of an environment with imagededup: its PHash
-runs on the same files, at the distance at which its precision is still 0.99. (Its CNN needs weights
-that it downloads.)
+pairs that are of one original. For each edit a line a tier says how many of the edited it found; the last
+lines are the precision of each tier over all edits.
+
+`--imagededup` is the Python of an environment with imagededup, which runs on the same files: its PHash, and
+its CNN method, at the distance and at the cosine at which the precision is still 0.99. The weights of its
+own network have to be downloaded, so the CNN method is given the vectors of ours.
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ import json
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 import lookalike
-from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
+from lookalike.analysis.duplicates import DUPLICATES, Duplicates, find_duplicates
 
 PRECISION = 0.99
 # Pairs of the flowers that show the same photograph, as a look at them says: they are right, but not asked
@@ -66,6 +69,22 @@ print(json.dumps([[a, b, d] for a, near in found.items() for b, d in near if a <
 """
 
 
+_CNN = """
+import json, sys
+import numpy as np
+import torch
+from imagededup.methods import CNN
+from imagededup.utils import CustomModel
+model = CustomModel(name="given", model=torch.nn.Identity(), transform=lambda image: image)
+with np.load(sys.argv[1]) as given:
+    vectors = dict(zip(given["ids"].tolist(), given["vectors"]))
+method = CNN(verbose=False, model_config=model)
+found = method.find_duplicates(encoding_map=vectors, min_similarity_threshold=0.5, scores=True,
+    num_sim_workers=0)
+print(json.dumps([[a, b, -float(d)] for a, near in found.items() for b, d in near if a < b]))
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -78,7 +97,8 @@ def main() -> None:
     originals = sorted(path for path in options.images.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
     originals = originals[:: max(1, len(originals) // (options.count or len(originals)))]
     print(f"{len(originals):,} pictures")
-    print(f"{'':24}{'':12}{'precision':>10}{'recall':>8}{'s':>7}  tiers, or the distance", flush=True)
+    print(f"{'':24}{'':12}{'precision':>10}{'recall':>8}{'s':>7}", flush=True)
+    every: dict[str, list[tuple[str, str]]] = {tier: [] for tier in DUPLICATES}
     for name in options.edits:
         edit, quality = EDITS[name]
         with tempfile.TemporaryDirectory() as folder:
@@ -87,17 +107,45 @@ def main() -> None:
             started = time.perf_counter()
             found = find_duplicates(collection)
             seconds = time.perf_counter() - started
-            ids = [item["id"] for item in found.items]
-            pairs = [(ids[one.rows[0]], ids[one.rows[1]]) for one in found.pairs if one.tier in DUPLICATES]
-            tiers = Counter(one.tier for one in found.pairs if one.tier in DUPLICATES)
-            report(name, "lookalike", judged(pairs, len(originals)), seconds, str(dict(tiers)))
+            tiers = by_tier(found)
+            pairs = [pair for tier in DUPLICATES for pair in tiers[tier]]
+            report(name, "lookalike", judged(pairs, len(originals)), seconds, "all tiers")
+            for tier in DUPLICATES:
+                every[tier] += tiers[tier]
+                if tiers[tier]:
+                    report(
+                        "",
+                        f"  {tier}",
+                        judged(tiers[tier], len(originals)),
+                        None,
+                        f"{len(tiers[tier])} pairs",
+                    )
             for pair in wrong(pairs):
                 print(f"{'':36}not of one original: {pair[0]}, {pair[1]}")
             if options.imagededup:
-                started = time.perf_counter()
-                distance, judgement = phash(options.imagededup, images, len(originals))
-                seconds = time.perf_counter() - started
-                report(name, "PHash", judgement, seconds, f"{distance}, whole process")
+                vectors = Path(folder) / "vectors.npz"
+                np.savez(
+                    vectors, ids=collection.items(["id"])["id"].to_pylist(), vectors=collection.embeddings()
+                )
+                for system, script, given in (("PHash", _PHASH, images), ("CNN", _CNN, vectors)):
+                    started = time.perf_counter()
+                    most, judgement = imagededup(options.imagededup, script, given, len(originals))
+                    seconds = time.perf_counter() - started
+                    limit = f"distance {most:.0f}" if most >= 0 else f"cosine {-most:.3f}"
+                    report(name, system, judgement, seconds, f"{limit}, whole process")
+    for tier, pairs in every.items():
+        if pairs:
+            edited = len(originals) * len(options.edits)
+            report("all edits", f"  {tier}", judged(pairs, edited), None, f"{len(pairs)} pairs")
+
+
+def by_tier(found: Duplicates) -> dict[str, list[tuple[str, str]]]:
+    """The pairs of ids of each tier."""
+    ids = [item["id"] for item in found.items]
+    return {
+        tier: [(ids[one.rows[0]], ids[one.rows[1]]) for one in found.pairs if one.tier == tier]
+        for tier in DUPLICATES
+    }
 
 
 def written(originals: Iterable[Path], edit: Edit, quality: int, folder: Path) -> Path:
@@ -130,21 +178,31 @@ def _originals(pair: tuple[str, str]) -> frozenset[str]:
     return frozenset(name[: -len("-a.jpg")] for name in pair)
 
 
-def phash(python: str, images: Path, originals: int) -> tuple[int, tuple[float, float]]:
-    """The distance at which imagededup's PHash is precise enough, and its precision and recall there."""
-    asked = subprocess.run([python, "-c", _PHASH, str(images)], capture_output=True, text=True, check=True)
-    found = json.loads(asked.stdout.strip().splitlines()[-1])
-    by_distance = {
-        most: judged([(a, b) for a, b, bits in found if bits <= most], originals) for most in range(21)
-    }
-    good = [most for most, (precision, _) in by_distance.items() if precision >= PRECISION]
-    best = max(good, default=0)
-    return best, by_distance[best]
+def imagededup(python: str, script: str, given: Path, originals: int) -> tuple[float, tuple[float, float]]:
+    """The distance at which a method is precise enough, and its precision and recall there.
+
+    A cosine is a distance with its sign turned.
+    """
+    asked = subprocess.run([python, "-c", script, str(given)], capture_output=True, text=True, check=True)
+    found = sorted(json.loads(asked.stdout.strip().splitlines()[-1]), key=lambda pair: pair[2])
+    asked_for = [(a, b, distance) for a, b, distance in found if not _known((a, b))]
+    right = np.cumsum([len(_originals((a, b))) == 1 for a, b, _ in asked_for])
+    distances = np.array([distance for *_, distance in asked_for] + [np.inf])
+    # A distance takes all pairs of it, so it is judged at the last of them.
+    last = np.flatnonzero(distances[:-1] < distances[1:])
+    good = last[right[last] / (last + 1) >= PRECISION]
+    if not len(good):
+        return 0.0, (0.0, 0.0)
+    best = good[-1]
+    return float(distances[best]), (float(right[best] / (best + 1)), float(right[best] / originals))
 
 
-def report(name: str, system: str, judgement: tuple[float, float], seconds: float, remark: str) -> None:
+def report(
+    name: str, system: str, judgement: tuple[float, float], seconds: float | None, remark: str
+) -> None:
     precision, recall = judgement
-    print(f"{name:24}{system:12}{precision:10.3f}{recall:8.3f}{seconds:7.1f}  {remark}", flush=True)
+    took = "" if seconds is None else f"{seconds:.1f}"
+    print(f"{name:24}{system:12}{precision:10.3f}{recall:8.3f}{took:>7}  {remark}", flush=True)
 
 
 if __name__ == "__main__":

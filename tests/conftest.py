@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from PIL import Image
 import lookalike
 from lookalike.cli import main
 from lookalike.collection import Collection
+from lookalike.drawing import draw_flower
 from lookalike.index import KINDS, build_index
+from lookalike.models import Model, learner, load_model
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
@@ -58,6 +61,16 @@ def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collect
     reports: list[lookalike.Report] = []
     collection = lookalike.build(source, target, **{"model": "colors", **options}, on_done=reports.append)
     return collection, reports[0]
+
+
+@cache
+def taught(name: str) -> Model:
+    """A model that can embed: one that learns has learned from drawn flowers."""
+    learn = learner(name)
+    if learn is None:
+        return load_model(name)
+    kinds = ("daisy", "rose", "sunflower", "tulip")
+    return load_model(name, learned=learn([load_model(name).pixels(draw_flower(kind, 1)) for kind in kinds]))
 
 
 def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:

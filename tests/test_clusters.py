@@ -16,10 +16,10 @@ from lookalike.analysis.clusters import cluster
 from lookalike.analysis.kmeans import spherical_kmeans
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
-from lookalike.analysis.reading import Pile
 from lookalike.analysis.sheets import draw_sheets
 from lookalike.derived import Derived, derived_state, read_derived, write_derived
 from lookalike.errors import CollectionError, LookalikeError
+from lookalike.pile import Pile
 
 
 def blobs(count: int = 400, groups: int = 7, noise: float = 0.6) -> tuple[np.ndarray, np.ndarray]:

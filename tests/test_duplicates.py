@@ -15,9 +15,9 @@ from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.geometry import match, points_of
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.reading import Pile
 from lookalike.drawing import draw_flower
 from lookalike.errors import LookalikeError
+from lookalike.pile import Pile
 
 SPECIES = ("daisy", "rose", "tulip", "lily", "iris", "poppy", "dahlia", "lavender")
 
@@ -169,14 +169,14 @@ def test_neighbours_are_those_of_a_slow_loop_exactly_or_through_the_index(most_e
         assert found.rows[row].tolist() == others[:4]
         assert found.scores[row] == pytest.approx(vectors[others[:4]] @ vectors[row], abs=1e-5)
     assert found.recall > 0.95
-    pairs = found.pairs(0.5)
-    assert all(low < high and score >= 0.5 for (low, high), score in pairs.items())
-    assert pairs.keys() == {
+    pairs, cosines = found.pairs(0.5)
+    assert cosines == pytest.approx(np.einsum("nd,nd->n", *vectors[pairs.T]), abs=1e-5)
+    assert [tuple(pair) for pair in pairs.tolist()] == sorted(
         (i, j)
         for i in range(300)
         for j in range(i + 1, 300)
         if vectors[i] @ vectors[j] >= 0.5 and (j in found.rows[i] or i in found.rows[j])
-    }
+    )
 
 
 def test_vectors_without_pictures_cannot_be_compared(tmp_path):

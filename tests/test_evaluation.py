@@ -19,10 +19,10 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 import lookalike
 from lookalike.errors import LookalikeError, ModelError
 from lookalike.evaluation import Contender, compare, evaluate, report_html
-from lookalike.evaluation import retrieval as retrieval_module
 from lookalike.evaluation.bootstrap import Estimate, estimates
 from lookalike.evaluation.comparison import pareto_front
 from lookalike.evaluation.retrieval import judge, others_alike, vote
+from lookalike.pile import Pile
 
 KS = (1, 3, 10)
 
@@ -62,15 +62,19 @@ def make(root: Path, vectors, labels, **columns) -> lookalike.Collection:
     return lookalike.from_vectors(root / "c.lookalike", vectors, ids, columns={"label": labels, **columns})
 
 
+def piled(root: Path, vectors) -> Pile:
+    return Pile.of(make(root, vectors, ["any"] * len(vectors)))
+
+
 @pytest.mark.parametrize("copies", [False, True])
-@pytest.mark.parametrize("block_bytes", [2**27, 3000])
-def test_every_measure_is_that_of_a_slow_loop(copies, block_bytes, monkeypatch):
-    monkeypatch.setattr(retrieval_module, "_BLOCK_BYTES", block_bytes)
+@pytest.mark.parametrize("scores_bytes", [2**27, 3000])
+def test_every_measure_is_that_of_a_slow_loop(copies, scores_bytes, tmp_path, monkeypatch):
+    monkeypatch.setattr("lookalike.pile._SCORES_BYTES", scores_bytes)
     vectors, labels = clouds(120, 6)
     groups = np.arange(120) // 2 * 2 if copies else np.arange(120)
     queries = np.flatnonzero(others_alike(labels, groups) > 0)
 
-    judged = judge(vectors, labels, groups, queries, ks=KS, voters=5)
+    judged = judge(piled(tmp_path, vectors), labels, groups, queries, ks=KS, voters=5)
 
     for at, query in enumerate(queries):
         expected = slow(vectors, labels, groups, query)
@@ -79,9 +83,9 @@ def test_every_measure_is_that_of_a_slow_loop(copies, block_bytes, monkeypatch):
         )
 
 
-def test_neighbours_precision_and_votes_are_those_of_scikit_learn():
+def test_neighbours_precision_and_votes_are_those_of_scikit_learn(tmp_path):
     vectors, labels = clouds(300, 7)
-    judged = judge(vectors, labels, np.arange(300), np.arange(300), ks=(4,), voters=1)
+    judged = judge(piled(tmp_path, vectors), labels, np.arange(300), np.arange(300), ks=(4,), voters=1)
 
     nearest = NearestNeighbors(n_neighbors=4, metric="cosine", algorithm="brute").fit(vectors)
     distances, rows = nearest.kneighbors()  # without an argument: none is its own neighbour
@@ -101,20 +105,20 @@ def test_a_tie_of_votes_goes_to_the_nearer_class():
     assert vote(np.array([[7, 3, 3, 7, 5], [1, 2, 3, 4, 4], [9, 8, 7, 6, 5]])).tolist() == [7, 4, 9]
 
 
-def test_of_equal_cosines_the_wrong_answer_is_taken_to_come_first():
+def test_of_equal_cosines_the_wrong_answer_is_taken_to_come_first(tmp_path):
     same = np.tile(np.float32([[1, 0]]), (6, 1))
     labels = np.array([0, 0, 0, 1, 1, 1])
 
-    judged = judge(same, labels, np.arange(6), np.arange(6), ks=(3,), voters=3)
+    judged = judge(piled(tmp_path, same), labels, np.arange(6), np.arange(6), ks=(3,), voters=3)
 
     # Two right answers and three wrong ones, all equal: nothing is found before the wrong ones.
     assert judged.values.max() == 0
 
 
-def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_1():
+def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_1(tmp_path):
     vectors, labels = np.repeat(np.eye(5, dtype=np.float32), 4, axis=0), np.repeat(np.arange(5), 4)
 
-    judged = judge(vectors, labels, np.arange(20), np.arange(20), ks=(10,), voters=3)
+    judged = judge(piled(tmp_path, vectors), labels, np.arange(20), np.arange(20), ks=(10,), voters=3)
 
     assert dict(zip(judged.names, judged.values.mean(axis=0), strict=True)) == pytest.approx(
         {"precision@10": 0.3, "recall@10": 1, "r_precision": 1, "map@r": 1, "knn_accuracy": 1}
@@ -146,7 +150,9 @@ def test_an_evaluation_has_all_classes_the_confusions_and_the_worst(tmp_path):
         (f"class {one}", int((labels == one).sum())) for one in np.unique(labels)
     ]
     assert sum(one.queries for one in found.classes) == found.queries == 100
-    predicted = judge(vectors, labels, np.arange(100), np.arange(100), ks=(1,), voters=5).predicted
+    predicted = judge(
+        Pile.of(collection), labels, np.arange(100), np.arange(100), ks=(1,), voters=5
+    ).predicted
     table = confusion_matrix(labels, predicted, labels=range(5))
     assert {(one.label, one.predicted): one.count for one in found.confusions} == {
         (f"class {i}", f"class {j}"): table[i, j] for i in range(5) for j in range(5) if table[i, j]
@@ -241,6 +247,14 @@ def test_models_are_compared_on_the_same_images_the_best_first(photos, tmp_path)
     again = compare(photos, ["pixels", "colors"], "folder", tmp_path, ks=(1, 5))
     assert [one.images_per_s for one in again.contenders] == [None, None]
     assert [one.evaluation for one in again.contenders] == [one.evaluation for one in compared.contenders]
+
+
+def test_a_model_that_learns_is_compared_with_one_that_does_not(photos, tmp_path):
+    pytest.importorskip("cv2")
+
+    compared = compare(photos, ["pixels", "sift"], "folder", tmp_path, ks=(1,))
+
+    assert {one.model: one.vector_bytes for one in compared.contenders} == {"pixels": 12288, "sift": 8192}
 
 
 def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_evaluation import clouds
+from test_evaluation import clouds, piled
 
 from lookalike.evaluation.retrieval import judge
 
@@ -16,9 +16,10 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
-def ranked():
+def ranked(tmp_path_factory):
     vectors, labels = clouds(400, 9)
-    return vectors, labels, judge(vectors, labels, np.arange(400), np.arange(400), ks=(1, 5, 10), voters=5)
+    pile = piled(tmp_path_factory.mktemp("ranked"), vectors)
+    return vectors, labels, judge(pile, labels, np.arange(400), np.arange(400), ks=(1, 5, 10), voters=5)
 
 
 def test_precision_recall_and_r_precision_are_those_of_torchmetrics(ranked):

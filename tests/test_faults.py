@@ -94,6 +94,7 @@ def strange_files(target: Path) -> list[str]:
     known |= {path for part in collection.parts() for path in (part.items_path, part.thumbnails_path())}
     known |= set((target / "failures").glob("part-??????.parquet"))
     known |= {target / "derived" / "background.json"}
+    known |= {target / f"model-{collection.manifest.model.sha256[:16]}.npz"}
     return [str(path) for path in target.rglob("*") if path.is_file() and path not in known]
 
 
@@ -168,6 +169,34 @@ def test_a_second_build_that_is_killed_at_any_step_goes_on_from_there(killer, tm
         assert strange_files(target) == []
     assert code == 0
     assert steps > 20
+
+
+@pytest.mark.parametrize("before", [None, "colors", "sift"])
+def test_a_build_that_is_killed_while_its_model_learns_leaves_all_of_it_or_nothing(killer, tmp_path, before):
+    pytest.importorskip("cv2")
+    folder = write_pictures(tmp_path / "pictures", 3)
+    first = build(folder, tmp_path / "first", model=before)[0].path if before else None
+    write_picture(folder / "new.png", 9)
+    whole, _ = build(folder, tmp_path / "whole", model="sift")
+    options = {"model": "sift", "rebuild": bool(before), "threads": 1}
+    steps, model = 0, None
+    while model != whole.manifest.model:  # what comes after is the same for every model
+        steps += 1
+        target = tmp_path / f"killed-{steps}"
+        if first:
+            shutil.copytree(first, target)
+
+        assert killer.build(folder, target, steps, **options) == -signal.SIGKILL
+
+        if (target / "collection.json").exists():
+            collection = lookalike.open(target)
+            assert list(collection.verify()) == []
+            model = collection.model.spec
+        again, _ = build(folder, target, **options)
+        assert again.manifest.model == whole.manifest.model, f"killed at step {steps}"
+        assert state(again) == state(whole)
+        assert strange_files(target) == []
+    assert steps > 5
 
 
 def killed(folder: Path, target: Path, parts: int, delay_s: float) -> bool:

@@ -113,6 +113,14 @@ def test_a_png_of_any_kind_has_the_right_color(
     assert first_pixel(png((1, 1), depth, color_type, b"\x00" + row, extra)) == pytest.approx(color, abs=1)
 
 
+def test_what_is_white_and_transparent_lies_on_grey() -> None:
+    logo = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
+    logo.putpixel((3, 3), (250, 255, 250, 255))
+    picture = decode(encoded(logo, "PNG"), 4)
+    assert picture.pixels[0, 0].tolist() == [128, 128, 128]
+    assert picture.pixels[3, 3].tolist() == [250, 255, 250]
+
+
 def test_a_transparent_gif_lies_on_white() -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([10, 20, 30, 200, 0, 0])

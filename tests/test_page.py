@@ -11,6 +11,7 @@ from pages import (
     PHOTO,
     Page,
     expect,
+    focused,
     fragment,
     ids,
     open_item,
@@ -75,6 +76,24 @@ def test_back_returns_to_the_place_among_all_pictures(page: Page) -> None:
     assert fragment(page) in ("", "c=photos")
     assert page.locator(".chip").count() == 0
     assert scrolled(page) == pytest.approx(before, abs=2)
+
+
+def test_back_from_a_search_among_hits_returns_to_the_place_among_them(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 500})
+    open_item(page)
+    page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 700)")
+    page.wait_for_timeout(100)
+    clicked = page.locator(".tile[data-id]").evaluate_all(
+        "tiles => tiles.find((tile) => tile.getBoundingClientRect().top > 200).dataset.id"
+    )
+    tile(page, clicked).click()
+    expect(page.locator(".tile").first).to_have_attribute("data-id", clicked)
+    assert scrolled(page) == 0
+    page.go_back()
+    expect(page.locator(".tile").first).not_to_have_attribute("data-id", clicked)
+    expect(tile(page, clicked)).to_be_in_viewport()
+    assert scrolled(page) == pytest.approx(700, abs=2)
+    assert focused(page) == clicked
 
 
 def test_a_reload_keeps_the_place(page: Page) -> None:

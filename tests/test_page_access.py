@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from pages import Page, expect, focused, fragment, ids, open_item, see, see_hits, tile, watch
+from serving import running
+
+import lookalike
+from lookalike.server.security import Access
 
 AXE = os.environ.get("AXE_CORE", "")
 SHIFTS = """() => new Promise((resolve) => {
@@ -117,6 +121,43 @@ def test_nothing_moves_where_that_is_not_wanted(page: Page) -> None:
     image.to_have_css("transition-property", "opacity, transform, filter")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_login_looks_like_the_page_and_leads_to_what_the_address_named(
+    chromium: Any, collection: lookalike.Collection, scheme: str
+) -> None:
+    context = chromium.new_context(color_scheme=scheme)
+    with running(collection, access=Access(token="secret")) as url:
+        page = context.new_page()
+        page.goto(f"{url}#c=photos&q=id:sea/sea-002.png")
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+        ground = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 20)"}[scheme]
+        expect(page.locator("body")).to_have_css("background-color", ground)
+        if AXE:
+            page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+            assert violations(page) == []
+        page.get_by_label("Token").fill("secret")
+        page.keyboard.press("Enter")
+        see_hits(page, "sea")
+        assert page.url == f"{url}#c=photos&q=id:sea/sea-002.png"
+    context.close()
+
+
+def test_chips_and_views_on_a_phone_fade_where_there_is_more(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    terms = "&".join(f"q=id:brick/brick-00{number}.jpg" for number in (0, 3, 6, 9))
+    page.goto(f"{page.url.partition('#')[0]}#c=photos&{terms}")
+    expect(page.locator(".chip")).to_have_count(4)
+    chips = page.locator("#chips")
+    assert fades(chips) == ["36px", "0px"]  # what was added last is in sight
+    chips.evaluate("chips => { chips.scrollLeft = 0; }")
+    assert fades(chips) == ["0px", "36px"]
+    page.goto(f"{page.url.partition('#')[0]}#c=photos&q=id:brick/brick-000.jpg")
+    expect(page.locator(".chip")).to_have_count(1)
+    assert fades(chips) == ["0px", "0px"]
+
+
 @pytest.mark.skipif(not AXE, reason="AXE_CORE does not name axe.min.js (npm pack axe-core)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(chromium: Any, address: str, scheme: str) -> None:
@@ -146,6 +187,13 @@ def test_axe_finds_nothing(chromium: Any, address: str, scheme: str) -> None:
     found["help"] = violations(page)
     context.close()
     assert found == {"exploring": [], "filters": [], "a chip": [], "details": [], "help": []}
+
+
+def fades(row: Any) -> list[str]:
+    """How wide the fading ends of a row are, before and after what is seen."""
+    row.page.wait_for_timeout(50)
+    style = "row => ['--before', '--after'].map((name) => getComputedStyle(row).getPropertyValue(name))"
+    return [f"{round(float(width.removesuffix('px')))}px" for width in row.evaluate(style)]
 
 
 def violations(page: Page) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from serving import running
 import lookalike
 
 COUNT = 100_000
+MILLION = 1_000_000
 
 # The longest time between two frames while the page is scrolled down by a view at each frame, in ms.
 SCROLL = """(frames) => new Promise((resolve) => {
@@ -33,11 +35,13 @@ SCROLL = """(frames) => new Promise((resolve) => {
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a collection of 100,000 vectors of 8 dimensions is served."""
-    vectors = np.random.default_rng(0).normal(size=(COUNT, 8)).astype(np.float32)
-    names = (f"item-{number:06d}" for number in range(COUNT))
-    made = lookalike.from_vectors(tmp_path_factory.mktemp("many") / "many.lookalike", vectors, names)
-    with running(made) as url:
+    with running(_collection(tmp_path_factory.mktemp("many") / "many.lookalike", COUNT)) as url:
         yield url
+
+
+def _collection(path: Path, count: int) -> lookalike.Collection:
+    vectors = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
+    return lookalike.from_vectors(path, vectors, (f"item-{number:06d}" for number in range(count)))
 
 
 @pytest.fixture
@@ -104,3 +108,40 @@ def test_the_keyboard_reaches_the_end_and_comes_back_from_a_search(long: Page) -
     expect(long.locator(".tile[data-id='item-099999']")).to_be_visible()
     assert scrolled(long) == pytest.approx(before, abs=300)  # a row or two, as the focus is brought into view
     assert focused(long) == "item-099999"
+
+
+def test_keys_start_from_what_is_seen(long: Page) -> None:
+    long.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 200_000)")
+    expect(long.locator(".tile[data-id]").first).to_be_attached()
+    long.wait_for_timeout(300)
+    before = scrolled(long)
+    long.keyboard.press("ArrowRight")
+    expect(long.locator(".tile[data-id] a:focus")).to_be_in_viewport()
+    assert scrolled(long) == pytest.approx(before, abs=300)
+
+
+@pytest.mark.slow
+def test_a_million_pictures_are_scrolled_by_single_pixels_up_to_both_ends(
+    window: Any, tmp_path: Path
+) -> None:
+    with running(_collection(tmp_path / "million.lookalike", MILLION)) as url:
+        page = window.new_page()
+        page.goto(url)
+        see(page, "1,000,000 pictures")
+        scroller = page.locator("#scroller")
+        page.mouse.move(500, 600)
+        scroller.evaluate("scroller => (scroller.scrollTop = 20_000)")
+        for _ in range(25):  # a way up that a scaled scroll bar would cut short, without a rest on it
+            page.mouse.wheel(0, -1000)
+        expect(page.locator('.tile[data-id="item-000000"]')).to_be_in_viewport()
+        scroller.evaluate("scroller => (scroller.scrollTop = scroller.scrollHeight / 2)")
+        page.wait_for_function(
+            "() => Math.abs(document.querySelectorAll('.tile')[9]?.dataset.index - 500_000) < 5000"
+        )
+        scroller.evaluate("scroller => (scroller.scrollTop = scroller.scrollHeight - 20_000)")
+        expect(page.locator(".tile[data-id]").first).to_be_attached()
+        for _ in range(40):  # the last rows are higher than was guessed
+            page.mouse.wheel(0, 1000)
+            page.wait_for_timeout(30)
+        expect(page.locator('.tile[data-id="item-999999"]')).to_be_in_viewport()
+        page.close()

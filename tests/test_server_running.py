@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,25 @@ def test_names_of_this_machine_are_answered(client: httpx.Client, host: str) -> 
     assert client.get("/api/collections", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost:x", "", "192.168.1.2"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        *"""evil.example 127.0.0.1.evil.example localhost:x 192.168.1.2 localhost. localhost@evil.example
+    evil.example#localhost ::1 [::1 [::ffff:127.0.0.1] 127.1 2130706433 localhost:80:80""".split(),
+    ],
+)
 def test_other_names_are_refused(client: httpx.Client, host: str) -> None:
     for path in ("/", "/web/main.js", "/api/collections"):
         assert problem(client.get(path, headers={"Host": host}))[:2] == (403, "foreign-host")
+
+
+@pytest.mark.parametrize("hosts", [("localhost", "evil.example"), ("evil.example", "localhost"), ()])
+def test_a_request_names_one_host(client: httpx.Client, hosts: tuple[str, ...]) -> None:
+    lines = "".join(f"Host: {host}\r\n" for host in hosts)
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
+        connection.sendall(f"GET /api/collections HTTP/1.1\r\n{lines}\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 403 ")
 
 
 def test_a_server_for_the_network_answers_to_addresses_but_not_to_any_name() -> None:
@@ -213,25 +230,56 @@ def test_the_application_is_made_from_the_environment_for_other_servers(
         from_environment()
 
 
-def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
+@contextmanager
+def workers(collection: lookalike.Collection, **settings: str) -> Iterator[tuple[str, int]]:
+    """The address of plain uvicorn with two workers, and the number of its process."""
     with listen("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     words = "-m uvicorn --factory lookalike.server:from_environment --workers 2 --port".split()
-    environment = {**os.environ, "LOOKALIKE_COLLECTIONS": str(collection.path)}
+    environment = {**os.environ, "LOOKALIKE_COLLECTIONS": str(collection.path), **settings}
     with subprocess.Popen(
         [sys.executable, *words, str(port)], env=environment, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            assert answered(f"http://127.0.0.1:{port}/api/collections")[0]["count"] == 42
+            yield f"http://127.0.0.1:{port}/", process.pid
         finally:
             process.terminate()
+
+
+def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
+    with workers(collection, LOOKALIKE_TOKEN="SECRET") as (url, _):
+        assert answered(f"{url}api/collections")["status"] == 401
+        headers = {"Authorization": "Bearer SECRET"}
+        assert httpx.get(f"{url}api/collections", headers=headers).json()[0]["count"] == 42
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's list of mappings")
+def test_workers_share_the_index_in_memory(indexed: dict[str, lookalike.Collection]) -> None:
+    with workers(indexed["flat"]) as (url, parent):
+        answered(f"{url}healthz")
+        deadline = time.monotonic() + 20
+        while [pages["Shared_Clean"] > 0 for pages in index_pages(parent)] != [True, True]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert [pages["Private_Dirty"] for pages in index_pages(parent)] == [0, 0]
+
+
+def index_pages(parent: int) -> list[dict[str, int]]:
+    """Of each child that maps an index, how many kB of it are in memory, by kind."""
+    found = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        text = Path(f"/proc/{child}/smaps").read_text()
+        for mapping in re.findall(r"\.faiss\n((?:\w+: +.*\n)+)", text):
+            found.append({name: int(kb) for name, kb in re.findall(r"(\w+): +(\d+) kB", mapping)})
+    return found
 
 
 def answered(url: str) -> Any:
     """The answer of a server that has yet to start."""
     for _ in range(100):
         try:
-            return httpx.get(url).json()
+            answer = httpx.get(url)
+            return answer.json() if "json" in answer.headers["content-type"] else answer.text
         except httpx.TransportError:
             time.sleep(0.1)
     raise AssertionError("it does not start")
@@ -292,16 +340,52 @@ def test_an_address_that_is_not_here_is_refused(host: str, port: int) -> None:
     assert "--port" in refused.value.hint or "--host" in refused.value.hint
 
 
-def test_serve_says_where_it_is_and_ends_quietly_at_ctrl_c(collection: lookalike.Collection) -> None:
-    script = (
-        "import sys, lookalike, lookalike.server as s; s.serve([lookalike.open(sys.argv[1])], port=0,"
-        " open_browser=False, on_ready=lambda url: print(url, flush=True))"
-    )
-    words = [sys.executable, "-c", script, str(collection.path)]
+SERVE = """
+import sys, lookalike
+from lookalike.server import serve
+serve([lookalike.open(sys.argv[1])], port=0, open_browser=False, on_ready=lambda url: print(url, flush=True))
+"""
+
+
+@contextmanager
+def served(collection: lookalike.Collection) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of a server in a process of its own, and the process."""
+    words = [sys.executable, "-c", SERVE, str(collection.path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        url = process.stdout.readline().strip()
+        yield process.stdout.readline().strip(), process
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_says_where_it_is_and_ends_quietly(collection: lookalike.Collection, ending: int) -> None:
+    with served(collection) as (url, process):
         assert httpx.get(f"{url}api/collections").json()[0]["count"] == 42
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest, errors) == (0 if ending == signal.SIGINT else -ending, "", "")
+
+
+def test_serve_ends_quietly_where_it_has_only_just_begun(collection: lookalike.Collection) -> None:
+    with served(collection) as (_, process):
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_what_is_under_way_when_it_ends_is_answered(collection: lookalike.Collection) -> None:
+    body = encoded(picture(1))
+    head = (
+        "POST /api/photos/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with served(collection) as (url, process):
+        host, port = url.removeprefix("http://").rstrip("/").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head.encode() + body[:100])
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            connection.sendall(body[100:])
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        _, errors = process.communicate(timeout=20)
+    assert errors == ""

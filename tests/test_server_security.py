@@ -94,6 +94,7 @@ def test_a_person_logs_in_once_with_the_address(locked: str) -> None:
     with httpx.Client(base_url=locked) as browser:
         answer = browser.get("/", params={"token": TOKEN, "id": 'a"b'})
         assert 'content="0; url=./?id=a%22b"' in answer.text
+        assert browser.get("/web/entered.js").status_code == 200
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
@@ -107,6 +108,7 @@ def test_a_wrong_token_in_the_address_leads_to_the_login(locked: str) -> None:
         answer = httpx.get(locked, params=params)
         assert answer.status_code == 401
         assert '<input name="token" type="password"' in answer.text
+        assert ("This is not the token" in answer.text) == (params == {"token": "wrong"})
         assert "set-cookie" not in answer.headers
 
 
@@ -217,6 +219,12 @@ def test_a_pipe_in_the_place_of_a_picture_does_not_hold_the_server(folder: Path,
         "true) ; COPY items TO '/tmp/stolen.csv'; SELECT (true",
         "getenv('HOME') <> ''",
         "repeat(id, 1000000000) = 'x'",
+        "1 = 1; ATTACH '/tmp/stolen.db'",
+        "id IN (FROM glob('/*'))",
+        "current_setting('home_directory') = 'x'",
+        "pragma_version() = 'x'",
+        "id = (TABLE items)",
+        "COLUMNS('.*') = 1",
     ],
 )
 def test_a_condition_reads_and_writes_nothing_but_the_columns(client: httpx.Client, where: str) -> None:
@@ -226,6 +234,36 @@ def test_a_condition_reads_and_writes_nothing_but_the_columns(client: httpx.Clie
 
 
 # Too much, and too slowly.
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"query": [{"id": "SEA", "weight": NaN}]}', "query[0].weight"),
+        ('{"query": [{"id": "SEA", "weight": -Infinity}]}', "query[0].weight"),
+        ('{"query": [{"id": "SEA", "weight": 1e-320}]}', None),
+        ('{"query": [{"id": "SEA", "box": [0, 0, NaN, 1]}]}', "query[0].box"),
+        ('{"query": [{"vector": [NaN]}]}', None),
+        ('{"id": "SEA", "k": 1e400}', "k"),
+        ('{"id": "SEA", "k": 1000000000000000000000}', "k"),
+        ('{"queries": [' + ",".join(['[{"id": "SEA"}]'] * 100_000) + "]}", "queries"),
+    ],
+)
+def test_a_number_or_a_batch_beyond_all_measure_is_refused(
+    client: httpx.Client, body: str, field: str | None
+) -> None:
+    body = body.replace("SEA", "sea/sea-002.png")
+    answer = client.post(
+        "/api/photos/search", content=body, headers={"Content-Type": "application/json"}, timeout=20
+    )
+    assert problem(answer)[:2] == (400, "bad-parameter")
+    assert answer.json().get("field") == field
+
+
+def test_of_a_body_no_more_is_read_than_it_declares(client: httpx.Client) -> None:
+    head = "POST /api/photos/search HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 10"
+    assert re.match(rb"HTTP/1.1 4(00|22) ", sent(client, head, b"x" * 10_000))
+    assert client.get("/healthz").text == "ok"
 
 
 def sent(client: httpx.Client, head: str, body: bytes = b"") -> bytes:

@@ -93,6 +93,19 @@ def test_a_private_address_is_refused(guarded: httpx.Client, site: Web, host: st
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+    ],
+)
+def test_what_a_cloud_tells_its_machines_is_refused(guarded: httpx.Client, url: str) -> None:
+    detail = "the URL leads to an address that is not public"
+    assert problem(search(guarded, {"url": url})) == (422, "not-fetched", detail)
+
+
+@pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://example.org/a", "data:image/png,x", "http://", "x"]
 )
 def test_only_http_is_fetched(client: httpx.Client, url: str) -> None:

@@ -238,22 +238,20 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         ("  \n", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
         (
             "widht > 3",
-            "the condition 'widht > 3' names 'widht', which is no column; did you mean width? "
+            "the condition names 'widht', which is no column; did you mean width? "
             "the columns are: id, width, label, tags, score, place (text stands in single quotes)",
         ),
         (
             "width + 1",
-            "the condition 'width + 1' is no truth but a value (INTEGER); compare it with something, "
-            "as in: width > 300",
+            "the condition is no truth but a value (INTEGER); compare it with something, as in: width > 300",
         ),
         (
             "true) UNION SELECT (true",
-            "'true) UNION SELECT (true' is not one SQL condition; give what stands after WHERE, such as: "
-            "width > 300",
+            "the condition is not one condition in SQL; give what stands after WHERE, such as: width > 300",
         ),
         (
             "getenv('HOME') = ''",
-            "the condition \"getenv('HOME') = ''\" has the function getenv, which is not allowed there; "
+            "the condition has the function getenv, which is not allowed there; "
             "use comparisons, arithmetic, and functions of the row's values",
         ),
     ],
@@ -276,12 +274,17 @@ def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, messa
         "width >",
     ],
 )
-def test_a_condition_that_does_not_fit_the_types_is_an_error_that_quotes_it(condition):
-    with pytest.raises(QueryError, match=r"^the condition .* cannot be applied: ") as error:
+def test_a_condition_that_does_not_fit_the_types_is_an_error_of_one_line(condition):
+    with pytest.raises(QueryError, match=r"^the condition cannot be applied: .+; .+") as error:
         mask_of(ROWS, condition)
 
-    assert condition in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("condition", ["width >", "label = 'a' AND", "(width > 3", "width > 3)"])
+def test_the_brackets_around_a_condition_are_not_spoken_of(condition):
+    with pytest.raises(QueryError, match=r"something is missing at its end|not one condition"):
+        mask_of(ROWS, condition)
 
 
 def test_a_value_that_cannot_be_converted_hints_at_try_cast():

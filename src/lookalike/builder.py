@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,13 @@ from lookalike.collection import (
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
 from lookalike.fetch import FetchOptions
 from lookalike.images import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
+from lookalike.learned import learn
 from lookalike.listing import Options, list_source
 from lookalike.models import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
 from lookalike.reconcile import reconcile
 from lookalike.samples import Failure, Sample
-from lookalike.sources import SlowSource, Source, open_source
+from lookalike.sources import closing_source, open_source, reading_ahead
 from lookalike.stores import place
 
 PART_SIZE = 1024
@@ -107,18 +108,21 @@ def build(
     if before and not rebuild:
         _check_goes_on(root, before, images.uri, model, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
+    asked = load_model(model or (before.model.name if before else DEFAULT_MODEL), device=device)
     fresh = Manifest(
-        load_model(model or (before.model.name if before else DEFAULT_MODEL), device=device).spec,
+        asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
     )
-    with writing(root) as still_ours:
-        go_on = is_collection(root) and not rebuild
-        target = open_collection(root) if go_on else create_collection(root, fresh)
+    with writing(root) as still_ours, closing_source(images):
+        if is_collection(root) and not rebuild:
+            target = open_collection(root)
+        else:
+            target = create_collection(root, fresh, learn(asked, listing, images, max_megapixels))
         embed = _Embedding(target.load_model(device), max_megapixels)
         target = target.with_source(listing.source_uri, listing.options)
         plan = reconcile(target, listing)
-        samples = _read_ahead(plan.pending, images)
+        samples = reading_ahead(plan.pending, images)
         outcomes = _in_order(embed, samples, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
         embedded = _commit(
@@ -199,25 +203,6 @@ def _in_order(
             yield from waiting.popleft().result()
     finally:
         samples.close()  # first: the threads may be waiting for what is read ahead
-        pool.shutdown(cancel_futures=True)
-
-
-def _read_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
-    """The samples in their order, those of a slow source while threads of their own read the next ones."""
-    if not isinstance(source, SlowSource):
-        yield from samples
-        return
-    reading: deque[Sample] = deque()
-    pool = ThreadPoolExecutor(source.read_ahead, "read")
-    try:
-        for sample in samples:
-            reading.append(replace(sample, read=pool.submit(sample.read).result))
-            if len(reading) > source.read_ahead:
-                yield reading.popleft()
-        yield from reading
-        pool.shutdown()  # the last ones are being read still
-    finally:
-        source.close()
         pool.shutdown(cancel_futures=True)
 
 

@@ -2,6 +2,7 @@
 
     flowers.lookalike/
       collection.json               format version, model, sources
+      model-….npz                   what a model like `sift` learned from the images; others have none
       items/part-000000.parquet     one row an embedded image
       failures/part-000000.parquet  one row an image that could not be read
       thumbnails/part-000000-….tar  JPEGs; a row of items knows its byte range
@@ -37,6 +38,7 @@ from lookalike.files import (
     storage_error,
     write_bytes,
 )
+from lookalike.learned import FILE_NAME, read_learned, remove_others, write_learned
 from lookalike.leases import lease
 from lookalike.models import Model, ModelSpec, load_model
 from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts, read_parquet
@@ -178,7 +180,7 @@ class Collection:
                 f"the vectors of {self.path} were made elsewhere, by {pinned.name}, which is not here",
                 "search by id:… or by a vector",
             )
-        model = load_model(pinned.name, device=device)
+        model = load_model(pinned.name, device=device, learned=read_learned(self.path, pinned))
         if model.spec != pinned:
             raise ModelError(
                 f"{self.path} was embedded with another version of {pinned.name}, whose vectors "
@@ -248,6 +250,10 @@ class Collection:
 
     def verify(self) -> Iterator[str]:
         """Read every byte and say what is wrong, a line each; nothing where all is well."""
+        try:
+            read_learned(self.path, self.manifest.model)
+        except ModelError as error:
+            yield str(error)
         seen: set[str] = set()
         parts = sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number)
         for part, problems in zip(parts, each(parts, Part.problems, self.path), strict=True):
@@ -292,16 +298,23 @@ def check_target(root: Path) -> None:
         raise CollectionError(f"{root} is a file", "give another path with -c")
     strange = root.is_dir() and not is_collection(root)
     own = {LOCK_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
-    if strange and any(entry.name not in own for entry in root.iterdir()):
+    if strange and any(one.name not in own and not FILE_NAME.match(one.name) for one in root.iterdir()):
         raise CollectionError(f"{root} holds other files and is no collection", "give another path with -c")
 
 
-def create_collection(root: Path, manifest: Manifest) -> Collection:
-    """Make an empty collection, in place of the one that is there; call with the lock held."""
+def create_collection(root: Path, manifest: Manifest, learned: bytes | None = None) -> Collection:
+    """Make an empty collection, in place of the one that is there; call with the lock held.
+
+    `learned` is what the model learned from the images: the manifest then names that.
+    """
     check_target(root)
     for name in ("items", "failures", "thumbnails", "derived"):
         remove_tree(root / name)
+    if learned is not None:
+        model = replace(manifest.model, sha256=write_learned(root, learned))
+        manifest = replace(manifest, model=model)
     write_bytes(root / MANIFEST_NAME, manifest.to_json())
+    remove_others(root, manifest.model)
     return Collection(root, manifest)
 
 
@@ -350,6 +363,7 @@ def _remove_leftovers(root: Path) -> None:
     if not is_collection(root):
         return
     remove_temporary(root)
+    remove_others(root, Manifest.read(root / MANIFEST_NAME).model)
     named = set(each(list_parts(root), Part.thumbnails_path, root))
     for tar in (root / "thumbnails").glob("*.tar"):
         if tar not in named:

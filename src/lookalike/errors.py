@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Sequence
 
 
@@ -28,6 +29,17 @@ class ExtraError(LookalikeError):
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(need, f"pip install 'lookalike[{extra}]'")
+
+
+class MemoryLimitError(LookalikeError):
+    """Work needs more memory than it may take; `need_bytes` would do."""
+
+    def __init__(self, what: str, need_bytes: int, limit_bytes: int, otherwise: str = "") -> None:
+        self.what, self.need_bytes = what, need_bytes
+        super().__init__(
+            f"{what} needs at least {need_bytes:,} bytes, the limit is {limit_bytes:,}",
+            f"raise it with --max-memory {math.ceil(need_bytes / 1e6)}MB{otherwise}",
+        )
 
 
 class ImageError(LookalikeError):

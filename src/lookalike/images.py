@@ -349,14 +349,25 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _pillow_pixels(image: Image.Image) -> Pixels:
-    """RGB uint8 (H, W, 3) of any Pillow mode: transparency on white, deep grey scaled to 8 bits."""
+    """RGB uint8 (H, W, 3) of any Pillow mode: transparency on a ground, deep grey scaled to 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_eight_bits(image))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        image = Image.new("RGBA", rgba.size, "white")
+        image = Image.new("RGBA", rgba.size, _ground(rgba))
         image.alpha_composite(rgba)
     return np.asarray(image.convert("RGB"))
+
+
+def _ground(rgba: Image.Image) -> str:
+    """What a transparent picture lies on: white, or grey where it is so light that it would vanish there.
+
+    `groundOf` of the page's resize.js is the same.
+    """
+    values = np.asarray(rgba)
+    seen = values[..., 3] >= 128
+    lightness = values[..., :3].min(axis=2)[seen]
+    return "#808080" if seen.any() and lightness.mean() > 224 else "white"
 
 
 def _eight_bits(image: Image.Image) -> Pixels:

@@ -33,6 +33,9 @@ _COMPARED_IDS = 20_000
 # A sum shorter than this part of its terms' weights is what rounding left of nothing.
 _CANCELLED = 1e-4
 
+# A smaller weight, or the square of it, would be rounded to 0, and one larger than its inverse to infinity.
+_LEAST_WEIGHT = 1e-100
+
 
 class _Summable:
     """What can stand in a sum: `+`, `-`, and `*` and `/` by a number."""
@@ -191,7 +194,7 @@ def _check(query: Query) -> None:
         raise QueryError("the query is empty", "ask with a picture, id:… or text:…")
     signs: dict[Term, float] = {}
     for term, weight in query.terms:
-        if not math.isfinite(weight) or weight == 0:
+        if not _LEAST_WEIGHT < abs(weight) < 1 / _LEAST_WEIGHT:
             raise QueryError(f"a weight of the query is {weight}", "a weight is a number other than 0")
         if signs.setdefault(term, weight) * weight < 0:
             raise QueryError(f"the query contradicts itself: {term} is wanted and not wanted")
@@ -214,7 +217,8 @@ def _checked_vector(term: Vector, dim: int) -> Floats:
     values = np.asarray(term.values, np.float64)
     if values.shape != (dim,):
         raise QueryError(f"a query vector of this collection has the shape ({dim},), not {values.shape}")
-    length = float(np.linalg.norm(values))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(values))
     if not math.isfinite(length) or length == 0:
         raise QueryError("the query vector has no direction: it is zero, or has values that are no numbers")
     return np.asarray(values / length, np.float32)

@@ -29,6 +29,9 @@ MAX_CONDITION_LENGTH = 100_000  # characters: some thousand ids in a list
 # Calls and casts inside each other: some double what they are given, and this bounds the doubling.
 _MAX_CALLS = 8
 
+# Where in a file a thumbnail lies says nothing to a person who looks for the name of a column.
+_PLACES = ("thumb_offset", "thumb_size")
+
 # Rows that go to DuckDB at once: a query costs a millisecond, a part has too few rows to be worth one.
 _BATCH_ROWS = 65_536
 
@@ -110,10 +113,10 @@ class Condition:
                 cursor.execute(_statement(self.text))
                 type_ = str(cursor.description[0][1] if cursor.description else None)
         except duckdb.Error as error:
-            raise _failed(self.text, error) from None
+            raise _failed(error) from None
         if type_ != "BOOLEAN":
             hint = "compare it with something, as in: width > 300"
-            raise QueryError(f"the condition {_short(self.text)} is no truth but a value ({type_})", hint)
+            raise QueryError(f"the condition is no truth but a value ({type_})", hint)
 
     def _run(self, statement: str, rows: pa.Table) -> NDArray[np.bool_]:
         import duckdb
@@ -123,7 +126,7 @@ class Condition:
                 cursor.register("items", rows)
                 holds: NDArray[np.bool_] = cursor.execute(statement).fetchnumpy()["holds"]
         except duckdb.Error as error:
-            raise _failed(self.text, error) from None
+            raise _failed(error) from None
         return holds
 
 
@@ -157,14 +160,12 @@ def parse_condition(condition: str, schema: pa.Schema) -> Condition:
     connection = _sealed_database()
     try:
         tree = _parsed(connection, condition)
-        named = list(dict.fromkeys(_named_columns(tree, condition, schema, _MAX_CALLS)))
+        named = list(dict.fromkeys(_named_columns(tree, schema, _MAX_CALLS)))
     except RecursionError:
-        raise QueryError(
-            f"the condition {_short(condition)} is nested too deeply", "use a shorter one"
-        ) from None
+        raise QueryError("the condition is nested too deeply", "use a shorter one") from None
     if len({name.lower() for name in named}) < len(named):
         raise QueryError(
-            f"the condition {_short(condition)} names columns that differ in upper and lower case only, "
+            "the condition names columns that differ in upper and lower case only, "
             "which SQL cannot tell apart",
             "rename one of them",
         )
@@ -206,11 +207,11 @@ def _parsed(connection: duckdb.DuckDBPyConnection, condition: str) -> Any:
     tree = _serialized(connection, condition)
     [expected] = _serialized(connection, "true")
     if len(tree) != 1 or len(tree[0]["node"].get("select_list", ())) != 1:
-        raise _not_one_condition(condition)
+        raise _not_one_condition()
     [expression] = tree[0]["node"].pop("select_list")
     del expected["node"]["select_list"]
     if tree[0] != expected:
-        raise _not_one_condition(condition)
+        raise _not_one_condition()
     return expression
 
 
@@ -221,12 +222,12 @@ def _serialized(connection: duckdb.DuckDBPyConnection, condition: str) -> Any:
     try:
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [_statement(condition)]).fetchone()
     except (duckdb.Error, UnicodeEncodeError) as error:
-        raise _failed(condition, error) from None
+        raise _failed(error) from None
     answer = _without_places(json.loads(row[0] if row else "{}"))
     if answer["error"]:
         if answer["error_type"] == "not implemented":  # how DuckDB calls whatever is not a SELECT
-            raise _not_one_condition(condition)
-        raise _failed(condition, answer["error_message"])
+            raise _not_one_condition()
+        raise _failed(answer["error_message"])
     return answer["statements"]
 
 
@@ -236,40 +237,40 @@ def _without_places(tree: Any) -> Any:
     return [_without_places(one) for one in tree] if isinstance(tree, list) else tree
 
 
-def _named_columns(tree: Any, condition: str, schema: pa.Schema, calls: int) -> Iterator[str]:
+def _named_columns(tree: Any, schema: pa.Schema, calls: int) -> Iterator[str]:
     """The columns that a tree names; `QueryError` for any node in it that is not allowed.
 
     Every object is looked at, whatever key it stands under, so that no version of DuckDB can hide one.
     `calls` is how many calls and casts may still stand inside each other.
     """
     if isinstance(tree, dict) and "class" in tree:
-        _check_node(tree, condition)
+        _check_node(tree)
         if tree["class"] == "COLUMN_REF":
-            yield _column(tree["column_names"], condition, schema)
+            yield _column(tree["column_names"], schema)
             return
         calls -= tree["class"] in ("FUNCTION", "CAST") and not tree.get("is_operator")
         if calls < 0:
-            raise _refused(condition, f"more than {_MAX_CALLS} calls inside each other")
+            raise _refused(f"more than {_MAX_CALLS} calls inside each other")
     elif isinstance(tree, dict) and ("node" in tree or "from_table" in tree):
-        raise _refused(condition, "a query within it")
+        raise _refused("a query within it")
     values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     for value in values:
-        yield from _named_columns(value, condition, schema, calls)
+        yield from _named_columns(value, schema, calls)
 
 
-def _check_node(node: dict[str, Any], condition: str) -> None:
+def _check_node(node: dict[str, Any]) -> None:
     kind = node["class"]
     if kind not in _NODES:
-        raise _refused(condition, kind.lower().replace("_", " "))
+        raise _refused(kind.lower().replace("_", " "))
     if kind == "OPERATOR" and node["type"] not in _OPERATORS:
-        raise _refused(condition, node["type"].lower().replace("_", " "))
+        raise _refused(node["type"].lower().replace("_", " "))
     if node.get("schema") or node.get("catalog"):
-        raise _refused(condition, "a name with a schema")
+        raise _refused("a name with a schema")
     if kind == "FUNCTION" and node["function_name"].lower() not in _FUNCTIONS:
-        raise _refused(condition, f"the function {node['function_name']}")
+        raise _refused(f"the function {node['function_name']}")
 
 
-def _column(names: Sequence[str], condition: str, schema: pa.Schema) -> str:
+def _column(names: Sequence[str], schema: pa.Schema) -> str:
     """The column of items that a dotted name begins with: exactly, or but for upper and lower case."""
     known = [name for name in schema.names if name != "embedding"]
     qualified = len(names) > 1 and names[0].lower() == "items" and _find(names[1], known)
@@ -278,8 +279,9 @@ def _column(names: Sequence[str], condition: str, schema: pa.Schema) -> str:
         return found
     nearest = get_close_matches(names[0], known, n=1, cutoff=0.5)
     offer = f"did you mean {nearest[0]}? " if nearest else ""
-    hint = f"{offer}the columns are: {', '.join(known)} (text stands in single quotes)"
-    raise QueryError(f"the condition {_short(condition)} names {names[0]!r}, which is no column", hint)
+    useful = [name for name in known if name not in _PLACES]
+    hint = f"{offer}the columns are: {', '.join(useful)} (text stands in single quotes)"
+    raise QueryError(f"the condition names {names[0]!r}, which is no column", hint)
 
 
 def _find(name: str, known: Sequence[str]) -> str | None:
@@ -320,20 +322,19 @@ def _named(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return with_schema(rows, pa.schema([field.with_nullable(True) for field in schema]))
 
 
-def _not_one_condition(condition: str) -> QueryError:
-    return QueryError(
-        f"{_short(condition)} is not one SQL condition", "give what stands after WHERE, such as: width > 300"
-    )
+def _not_one_condition() -> QueryError:
+    hint = "give what stands after WHERE, such as: width > 300"
+    return QueryError("the condition is not one condition in SQL", hint)
 
 
-def _refused(condition: str, what: str) -> QueryError:
+def _refused(what: str) -> QueryError:
     return QueryError(
-        f"the condition {_short(condition)} has {what}, which is not allowed there",
+        f"the condition has {what}, which is not allowed there",
         "use comparisons, arithmetic, and functions of the row's values",
     )
 
 
-def _failed(condition: str, error: object) -> QueryError:
+def _failed(error: object) -> QueryError:
     """DuckDB's own words in one line: the first paragraph, without the lists of candidates after it."""
     reason = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
     hint = "text stands in single quotes, as in: label = 'roses' AND width > 300"
@@ -342,10 +343,8 @@ def _failed(condition: str, error: object) -> QueryError:
     elif "Division by zero" in reason:
         hint = "TRY(…) gives NULL there"
     reason = reason.split(". Use ")[0].rstrip(".;")
-    return QueryError(f"the condition {_short(condition)} cannot be applied: {reason}", hint)
-
-
-def _short(condition: str) -> str:
-    """The condition in one line of a message."""
-    line = " ".join(condition.split())
-    return repr(line if len(line) <= 200 else line[:200] + "…")
+    if reason.endswith(
+        ('error at or near ")"', 'error at or near "FROM"')
+    ):  # what stands after the condition
+        reason = "something is missing at its end or before a bracket, or a bracket is too many"
+    return QueryError(f"the condition cannot be applied: {reason}", hint)

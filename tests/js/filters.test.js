@@ -68,7 +68,7 @@ test("a column has one range", () => {
 
 test("a filter says what it is", () => {
   assert.equal(describe(ROSES), "roses");
-  assert.equal(describe(WIDE), "width from 300");
-  assert.equal(describe({ ...WIDE, value: [1, 2] }), "width 1 to 2");
-  assert.equal(describe({ column: "label", op: "null", value: null }), "no label");
+  assert.equal(describe(WIDE), "Width from 300 px");
+  assert.equal(describe({ ...WIDE, value: [1, 2] }), "Width 1 px to 2 px");
+  assert.equal(describe({ column: "label", op: "null", value: null }), "Label: none");
 });

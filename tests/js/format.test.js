@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  amount,
   bytes,
   counted,
   fileOf,
@@ -32,6 +33,13 @@ test("sizes and durations are in units of their own", () => {
 
 test("a column's name becomes a title", () => {
   assert.equal(titleOf("taken_at"), "Taken at");
+  assert.equal(titleOf("size_bytes"), "File size");
+});
+
+test("a number of a column has its unit, where that is known", () => {
+  assert.equal(amount("size_bytes", 45_678), "46 kB");
+  assert.equal(amount("width", 1200), "1,200 px");
+  assert.equal(amount("stars", 4.5), "4.5");
 });
 
 test("a confidence is strong, fair or weak, or not known", () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { facetsOf } from "../../src/lookalike/server/web/static/facets.js";
 import { forEach, once, onceEach } from "../../src/lookalike/server/web/static/files.js";
 import { Lexicon, UnknownWord } from "../../src/lookalike/server/web/static/lexicon.js";
-import { centralSquare } from "../../src/lookalike/server/web/static/resize.js";
+import { centralSquare, groundOf } from "../../src/lookalike/server/web/static/resize.js";
 import { spelledAlike } from "../../src/lookalike/server/web/static/spelling.js";
 
 /** @typedef {import("../../src/lookalike/server/web/static/lexicon.js").Rules} Rules @type {Rules} */
@@ -180,4 +180,11 @@ test("every number comes, at most six at a time", async () => {
   });
 
   assert.deepEqual([done, most], [20, 6]);
+});
+
+test("what is white and transparent lies on grey, all else on white", () => {
+  const clear = [255, 255, 255, 0];
+  assert.equal(groundOf(new Uint8ClampedArray([...clear, 250, 255, 250, 255])), "#808080");
+  assert.equal(groundOf(new Uint8ClampedArray([...clear, 200, 0, 0, 255])), "white");
+  assert.equal(groundOf(new Uint8ClampedArray(clear)), "white");
 });

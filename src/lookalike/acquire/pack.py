@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,7 @@ from lookalike.errors import LookalikeError, SourceError
 from lookalike.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.listing import list_source
 from lookalike.samples import Failure, Sample
-from lookalike.sources import SlowSource, open_source
+from lookalike.sources import closing_source, open_source
 from lookalike.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
@@ -97,11 +96,8 @@ def pack(
     notes = _open_notes(root, plan)
     notes["failures"] = [asdict(failure) for failure in listing.failures]
     shards: dict[str, Any] = notes["shards"]
-    closed = closing(images) if isinstance(images, SlowSource) else nullcontext()
-    with (
-        ThreadPoolExecutor(_READERS) as pool,
-        closed,
-    ):  # closed first, so that no thread waits for the network
+    # The source is closed first, so that no thread waits for the network.
+    with ThreadPoolExecutor(_READERS) as pool, closing_source(images):
         for number, start in enumerate(range(0, len(entries), images_per_shard)):
             path = shard_path(root, number, format)
             if path.name in shards and path.exists():

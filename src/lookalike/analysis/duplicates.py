@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.geometry import match
 from lookalike.analysis.hashing import perceptual_hash
-from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.pictures import COLUMNS, Pictures
-from lookalike.analysis.reading import Pile
+from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
+from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.pile import Pile
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +45,12 @@ _MOST_BITS, _LEAST_COSINE_COPY, _MOST_STRETCH = 8, 0.6, 0.05
 # (docs/analysis.md).
 _LEAST_COSINE_EDIT, _LEAST_CORRELATION = 0.75, 0.8
 _LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
+
+# Pictures whose details are kept for the next pair with them. Measured: what an item takes (its columns, its
+# hash, its pairs) and what finding details takes in a thread.
+_MOST_KEPT, _LEAST_KEPT = 4096, 64
+_ITEM_BYTES, _THREAD_BYTES = 2000, 40_000_000
+_VECTORS_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +77,47 @@ class Duplicates:
 
 
 def find_duplicates(
-    collection: Collection, *, edits: bool = True, on_progress: Progress | None = None
+    collection: Collection,
+    *,
+    edits: bool = True,
+    max_memory_bytes: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Duplicates:
     """Find the pairs of images that show the same.
 
     Thumbnails are compared; originals are read only for identical pixels and the time when they were taken,
     where they are local files. Without `edits` no details are compared, which is much faster where many
-    images are alike.
+    images are alike. Takes `max_memory_bytes` at most, if given, beside the program itself and the originals
+    that are read, one a core. Raises `MemoryLimitError` where that is not enough.
     """
     pile = Pile.of(collection, COLUMNS)
-    pictures = Pictures(pile)
+    held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(pile)
+    room = pile.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
+    kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
+    pictures = Pictures(pile, kept)
     if not any(pictures.has_thumbnail(row) for row in range(len(pile))):
         raise LookalikeError(
             f"{collection.path} has vectors without pictures, which cannot be compared",
             "build a collection of the images: lookalike build",
         )
     first_of, pairs = _identical_bytes(pictures)
-    different = sorted(set(first_of))
-    candidates = nearest_others(pile, _NEIGHBOURS + _most_copies(first_of)).pairs(_LEAST_COSINE_COPY)
-    hashes = _hashes(pictures, different)
-    candidates |= _with_cosines(pile, _near_hashes(hashes) - candidates.keys())
+    hashes = _hashes(pictures, sorted(set(first_of)))
+    near = nearest_others(
+        pile,
+        _NEIGHBOURS + _most_copies(first_of),
+        max_memory_bytes=max_memory_bytes,
+        held_bytes=held_bytes,
+    )
+    rows, cosines = _candidates(pile, near, hashes)
     # Of identical files one stands for all.
-    wanted = [(rows, s) for rows, s in candidates.items() if all(first_of[row] == row for row in rows)]
-    wanted.sort()
+    wanted = np.flatnonzero((np.array(first_of)[rows] == rows).all(axis=1))
 
-    def compare(one: tuple[tuple[int, int], float]) -> Pair | None:
-        return _compared(pictures, hashes, *one, edits)
+    def compare(at: int) -> Pair | None:
+        one, other = rows[at].tolist()
+        return _compared(pictures, hashes, (one, other), float(cosines[at]), edits)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, found in enumerate(_ahead(pool, compare, wanted), 1):
+        for done, found in enumerate(_ahead(pool, compare, wanted.tolist()), 1):
             if found is not None:
                 pairs.append(found)
             if on_progress:
@@ -132,8 +150,20 @@ def _hashes(pictures: Pictures, rows: Iterable[int]) -> dict[int, NDArray[np.boo
         return dict(zip(shown, pool.map(lambda row: perceptual_hash(pictures.grey(row)), shown), strict=True))
 
 
-def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> set[tuple[int, int]]:
-    """All pairs of rows whose hashes differ in at most 8 bits, the lower row first.
+def _candidates(
+    pile: Pile, near: Neighbours, hashes: dict[int, NDArray[np.bool_]]
+) -> tuple[Rows, NDArray[np.float32]]:
+    """The pairs (P, 2) near in vectors or in hash, the lower row first, rising; and their cosines (P,)."""
+    rows, cosines = near.pairs(_LEAST_COSINE_COPY)
+    by_hash = _near_hashes(hashes)
+    by_hash = by_hash[~np.isin(by_hash @ (len(pile), 1), rows @ (len(pile), 1))]
+    rows = np.concatenate([rows, by_hash])
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    return rows[order], np.concatenate([cosines, _cosines(pile, by_hash)])[order]
+
+
+def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
+    """All pairs of rows (P, 2) whose hashes differ in at most 8 bits, the lower row first.
 
     Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
     is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
@@ -150,19 +180,18 @@ def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> set[tuple[int, int]]:
     limits, _, found = index.range_search(codes, _MOST_BITS + 1)
     first = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
     later = first < found
-    return set(zip(rows[first[later]].tolist(), rows[found[later]].tolist(), strict=True))
+    return np.unique(np.stack([rows[first[later]], rows[found[later]]], axis=1), axis=0)
 
 
-def _with_cosines(pile: Pile, pairs: set[tuple[int, int]]) -> dict[tuple[int, int], float]:
-    """The cosine of each pair."""
-    if not pairs:
-        return {}
-    ends = np.array(sorted(pairs))
-    rows, places = np.unique(ends, return_inverse=True)
-    vectors = pile.take(rows)
-    places = places.reshape(ends.shape)
-    cosines = np.einsum("nd,nd->n", vectors[places[:, 0]], vectors[places[:, 1]])
-    return dict(zip(map(tuple, ends.tolist()), cosines.tolist(), strict=True))
+def _cosines(pile: Pile, pairs: Rows) -> NDArray[np.float32]:
+    """The cosine (P,) of each pair (P, 2), so many at once that their vectors take 64 MiB."""
+    step = max(1, _VECTORS_BYTES // (8 * pile.dim))
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), step):
+        rows, places = np.unique(pairs[start : start + step], return_inverse=True)
+        one, other = pile.take(rows)[places.reshape(-1, 2)].transpose(1, 0, 2)
+        found.append(np.einsum("nd,nd->n", one, other))
+    return np.concatenate(found)
 
 
 def _compared(

@@ -10,17 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.analysis.projection import project
-from lookalike.analysis.reading import Pile, Vectors
+from lookalike.analysis.projection import project, projection_bytes
 from lookalike.collection import Collection
 from lookalike.derived import Derived, write_derived
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.pile import Pile, Vectors
 
 NAME = "map"
 Method = Literal["pca", "umap"]
 
 # UMAP of the first components takes less time and memory, and looks the same.
 _UMAP_COMPONENTS, _UMAP_NEIGHBOURS = 50, 15
+# Measured: what it takes to begin with, and of each item.
+_UMAP_BYTES, _UMAP_ITEM_BYTES = 250_000_000, 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,25 @@ class Map:
     places: Vectors
 
 
-def make_map(collection: Collection, method: Method = "pca", *, seed: int = 0) -> Map:
+def make_map(
+    collection: Collection, method: Method = "pca", *, seed: int = 0, max_memory_bytes: int | None = None
+) -> Map:
     """Place every item; writes `derived/map.parquet` and `.json`.
 
     `pca` shows the two directions in which the items differ most: fast, always the same, and distances far
     apart can be trusted. `umap` (McInnes, Healy & Melville 2018) keeps neighbours together and shows groups;
-    sizes of gaps mean little. Raises `LookalikeError` where all images are equal.
+    sizes of gaps mean little. Takes `max_memory_bytes` at most, if given, beside the program itself. Raises
+    `LookalikeError` where that is not enough, and where all images are equal.
     """
     pile = Pile.of(collection, least=3)
+    components = min(_UMAP_COMPONENTS, pile.dim) if method == "umap" else 2
+    need = projection_bytes(pile, components)
     if method == "umap":
-        places = _umap(project(pile, min(_UMAP_COMPONENTS, collection.manifest.model.dim)), seed)
-    else:
-        places = project(pile, 2)
+        need += _UMAP_BYTES + _UMAP_ITEM_BYTES * len(pile)
+    pile.room(max_memory_bytes, need, f"a map by {method}")
+    places = project(pile, components)
+    if method == "umap":
+        places = _umap(places, seed)
     places = places - (places.max(axis=0) + places.min(axis=0)) / 2
     extent = float(np.abs(places).max())
     if extent < 1e-6:

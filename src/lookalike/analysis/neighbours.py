@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.analysis.reading import Pile, Vectors
+from lookalike.errors import MemoryLimitError
 from lookalike.index import Index, build_index, open_index
+from lookalike.pile import Pile, Vectors
 
 Rows = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 # Up to here all products of all pairs take some seconds; beyond, the time would grow with the square.
 _MOST_EXACT = 20_000
-_BLOCK_ROWS = 512
+_BUILDING_BYTES = 64_000_000  # of parts that are read ahead while an index is built
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +31,39 @@ class Neighbours:
     scores: Vectors
     recall: float
 
-    def pairs(self, least: float) -> dict[tuple[int, int], float]:
-        """Each pair of a cosine of at least `least` once, the lower row first."""
+    def pairs(self, least: float) -> tuple[Rows, Vectors]:
+        """Each pair (P, 2) of a cosine of at least `least` once, the lower row first, rising; and the cosines
+        (P,).
+        """
         first, place = np.nonzero((self.scores >= least) & (self.rows >= 0))
-        second = self.rows[first, place]
-        ends = np.sort(np.stack([first, second], axis=1), axis=1).tolist()
-        scores = self.scores[first, place].tolist()
-        return {(low, high): score for (low, high), score in zip(ends, scores, strict=True)}
+        ends = np.sort(np.stack([first, self.rows[first, place]], axis=1), axis=1)
+        _, at = np.unique(ends @ (len(self.rows), 1), return_index=True)
+        return ends[at], self.scores[first, place][at]
 
 
-def nearest_others(pile: Pile, k: int, *, on_progress: Progress | None = None) -> Neighbours:
+def nearest_others(
+    pile: Pile,
+    k: int,
+    *,
+    max_memory_bytes: int | None = None,
+    held_bytes: int = 0,
+    on_progress: Progress | None = None,
+) -> Neighbours:
     """The k nearest others of every item.
 
     Up to 20,000 items are compared all with all. Beyond, the index of the collection is asked, and built
-    first where there is none of this state; it says its own recall.
+    first where there is none of this state; it says its own recall. With `held_bytes`, which the caller
+    takes, it is at most `max_memory_bytes`, if given, beside the program itself. Raises `MemoryLimitError`
+    where that is not enough.
     """
     k = min(k, len(pile) - 1)
+    held_bytes += len(pile) * k * 12
     rows, scores = np.empty((len(pile), k), np.int64), np.empty((len(pile), k), np.float32)
     found: Iterator[tuple[Rows, Vectors]]
     if len(pile) <= _MOST_EXACT:
-        found, recall = _exact(pile, k), 1.0
+        found, recall = _exact(pile, k, max_memory_bytes, held_bytes), 1.0
     else:
-        index = open_index(pile.collection)
-        if index is None:
-            build_index(pile.collection)
-            index = open_index(pile.collection)
-        assert index is not None
+        index = _index(pile, max_memory_bytes, held_bytes)
         found, recall = _asked(pile, index, k), index.info.recall
     start = 0
     for some_rows, some_scores in found:
@@ -66,14 +74,41 @@ def nearest_others(pile: Pile, k: int, *, on_progress: Progress | None = None) -
     return Neighbours(rows, scores, recall)
 
 
-def _exact(pile: Pile, k: int) -> Iterator[tuple[Rows, Vectors]]:
-    vectors = pile.take(np.arange(len(pile)))
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        own = np.arange(start, min(start + _BLOCK_ROWS, len(vectors)))
-        cosines = vectors[own] @ vectors.T
-        cosines[own - start, own] = -np.inf
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        yield _ordered(best, np.take_along_axis(cosines, best, axis=1))
+def _exact(pile: Pile, k: int, limit: int | None, need: int) -> Iterator[tuple[Rows, Vectors]]:
+    # Of each pair: a copy of the cosine to be put in order, and the number of its row.
+    pile, at_once = pile.for_cosines(limit, need, 12 * len(pile), "the neighbours")
+    for start in range(0, len(pile), at_once):
+        yield _best(pile, np.arange(start, min(start + at_once, len(pile))), k)
+
+
+def _best(pile: Pile, own: Rows, k: int) -> tuple[Rows, Vectors]:
+    cosines = pile.cosines(own)
+    cosines[own - own[0], own] = -np.inf
+    best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+    return _ordered(best, np.take_along_axis(cosines, best, axis=1))
+
+
+def _index(pile: Pile, limit: int | None, held_bytes: int) -> Index:
+    """The index of the collection, built where there is none; refused where it does not fit."""
+    room = pile.room(limit, held_bytes + _BUILDING_BYTES, "the neighbours")
+    taken = 0 if limit is None or room is None else limit - room
+    index = open_index(pile.collection)
+    if index is None:
+        try:
+            build_index(pile.collection, max_memory_bytes=room)
+        except MemoryLimitError as error:
+            raise MemoryLimitError(error.what, error.need_bytes + taken, limit or 0) from None
+        index = open_index(pile.collection)
+    assert index is not None
+    if limit is not None and taken + index.info.bytes > limit:
+        raise MemoryLimitError(
+            f"the work with the index of {pile.collection.path}",
+            taken + index.info.bytes,
+            limit,
+            f", or make it smaller: lookalike index {pile.collection.path} "
+            f"--max-memory {(limit - taken) // 10**6}MB",
+        )
+    return index
 
 
 def _asked(pile: Pile, index: Index, k: int) -> Iterator[tuple[Rows, Vectors]]:

@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
-from lookalike.analysis.reading import Pile
 from lookalike.collection import Collection
 from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
+from lookalike.pile import Pile
 
 NAME = "outliers"
 # So many of the farthest, and of those that are likely mislabelled, are kept for the page.
@@ -23,6 +23,7 @@ Progress = Callable[[int, int], None]
 
 # An item is likely mislabelled where most neighbours share another label and hardly any its own.
 _LEAST_OTHER, _MOST_OWN = 0.6, 0.1
+_BLOCK_ROWS = 1024  # voting compares each neighbour with each
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,20 @@ def find_outliers(
     *,
     k: int = 10,
     most: int = KEPT,
+    max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Outliers:
     """Judge every item by its k nearest others; writes `derived/outliers.parquet` and `.json`.
 
-    Labels are compared where the collection has the column `label`. Raises `LookalikeError` for a k that
-    cannot be.
+    Labels are compared where the collection has the column `label`. Takes `max_memory_bytes` at most, if
+    given, beside the program itself. Raises `LookalikeError` for a k or a limit that cannot be.
     """
     pile = Pile.of(collection, ("id", label))
     if not 1 <= k < len(pile):
         raise LookalikeError(
             f"k is {k}, but each of {len(pile):,} images has {len(pile) - 1:,} others", "give a smaller -k"
         )
-    near = nearest_others(pile, k, on_progress=on_progress)
+    near = nearest_others(pile, k, max_memory_bytes=max_memory_bytes, on_progress=on_progress)
     # Rows that an index did not find count as the farthest that it did.
     cosines = np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores)
     distances = np.maximum(1 - cosines.mean(axis=1), 0)  # a cosine may round to a little more than 1
@@ -119,16 +121,18 @@ def _votes(
     names = sorted({one for one in labels if one is not None})
     number = {name: place for place, name in enumerate(names)}
     codes = np.array([-1 if one is None else number[one] for one in labels])
-    around = np.where(near.rows < 0, -1, codes[near.rows])
-    known = (around >= 0).sum(axis=1)
-    counts = ((around[:, :, None] == around[:, None, :]) & (around[:, None, :] >= 0)).sum(axis=2)
-    best = counts.argmax(axis=1)
-    each = np.arange(len(labels))
-    chosen = around[each, best]
-    share = counts[each, best] / np.maximum(known, 1)
-    own = ((around == codes[:, None]) & (around >= 0)).sum(axis=1) / np.maximum(known, 1)
+    chosen, shares = np.full(len(labels), -1), np.zeros((2, len(labels)), np.float32)
+    for start in range(0, len(labels), _BLOCK_ROWS):
+        here = slice(start, start + _BLOCK_ROWS)
+        around = np.where(near.rows[here] < 0, -1, codes[near.rows[here]])
+        known = np.maximum((around >= 0).sum(axis=1), 1)
+        counts = ((around[:, :, None] == around[:, None, :]) & (around[:, None, :] >= 0)).sum(axis=2)
+        best = counts.argmax(axis=1)[:, None]
+        chosen[here] = np.take_along_axis(around, best, axis=1)[:, 0]
+        shares[0, here] = np.take_along_axis(counts, best, axis=1)[:, 0] / known
+        shares[1, here] = ((around == codes[here, None]) & (around >= 0)).sum(axis=1) / known
     suggested: list[Any] = [names[code] if code >= 0 else None for code in chosen.tolist()]
-    return suggested, share.astype(np.float32), own.astype(np.float32)
+    return suggested, shares[0], shares[1]
 
 
 def _mislabelled(

@@ -15,20 +15,24 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from lookalike.analysis.geometry import Grey, Points, points_of
-from lookalike.analysis.reading import Pile
 from lookalike.errors import ImageError
 from lookalike.images import load
 from lookalike.parts import read_ranges
+from lookalike.pile import Pile
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
-_KEPT_POINTS = 4096  # pictures whose details are kept in memory, 0.3 MB each at most
+POINTS_BYTES = 300_000  # of the details of one picture, at most
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Access to the pictures of a `Pile` that was read with `COLUMNS`; safe to use from several threads."""
+    """Access to the pictures of a `Pile` that was read with `COLUMNS`; safe to use from several threads.
+
+    The details of `kept` pictures are kept in memory.
+    """
 
     pile: Pile
+    kept: int
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -56,7 +60,7 @@ class Pictures:
     def points(self) -> Any:
         """From a row, and whether to mirror it, to the details of the thumbnail."""
 
-        @lru_cache(maxsize=_KEPT_POINTS)
+        @lru_cache(maxsize=self.kept)
         def found(row: int, mirrored: bool) -> Points:
             grey = self.grey(row)
             return points_of(np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey)

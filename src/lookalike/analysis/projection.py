@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.analysis.reading import Pile, Vectors
+from lookalike.pile import Pile, Vectors
 
 
 def project(pile: Pile, components: int) -> Vectors:
@@ -18,9 +18,14 @@ def project(pile: Pile, components: int) -> Vectors:
     return np.concatenate([(block - mean) @ directions for block in pile.blocks()])
 
 
+def projection_bytes(pile: Pile, components: int) -> int:
+    """What `project` takes: the covariance with what finds its directions, and the result twice."""
+    return 6 * 8 * pile.dim**2 + 2 * 4 * len(pile) * components
+
+
 def _principal(pile: Pile, components: int) -> tuple[Vectors, Vectors]:
     """The mean (D,) and the directions (D, C) of the largest variance, by the covariance of all vectors."""
-    dim = pile.collection.manifest.model.dim
+    dim = pile.dim
     total, products = np.zeros(dim), np.zeros((dim, dim))
     for block in pile.blocks():
         total += block.sum(axis=0, dtype=np.float64)

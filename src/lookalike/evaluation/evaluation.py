@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
 from lookalike.evaluation.bootstrap import Estimate, estimates
 from lookalike.evaluation.retrieval import Ints, Judged, Progress, judge, others_alike
-from lookalike.parts import matrix
+from lookalike.pile import Pile
 
 Measures = Mapping[str, Estimate]
 # A query may be shown with so many of its nearest.
@@ -88,8 +86,8 @@ class Evaluation:
 class _Labelled:
     """The N items that have a label: `classes` and `groups` are int64 (N,), `labels` the names of classes."""
 
+    pile: Pile
     ids: list[str]
-    vectors: NDArray[np.float32]
     labels: list[str]
     classes: Ints
     groups: Ints
@@ -106,14 +104,16 @@ def evaluate(
     max_queries: int | None = None,
     worst: int = 20,
     seed: int = 0,
+    max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Evaluation:
     """Judge a collection by the labels in one of its columns, each item being a query once.
 
     `ks` are the numbers of results at which precision and recall are taken. `voters` nearest vote for a
     class. `without_duplicates` ranks no item whose bytes are those of the query. `max_queries` asks a
-    sample, drawn by `seed`. Holds all vectors in memory, and about 0.3 GB. Raises `LookalikeError` where
-    labels are missing, all the same or all different, a k cannot be, or a vector has NaN.
+    sample, drawn by `seed`. Holds all vectors in memory, and about 0.5 GB; takes `max_memory_bytes` at most,
+    if given, beside the program itself, by reading them again and again. Raises `LookalikeError` where labels
+    are missing, all the same or all different, a k or the limit cannot be, or a vector has NaN.
     """
     held = _read(collection, label, without_duplicates)
     _check(held, ks, voters)
@@ -126,7 +126,14 @@ def evaluate(
         )
     queries = _sampled(askable, max_queries, seed)
     judged = judge(
-        held.vectors, held.classes, held.groups, queries, ks=ks, voters=voters, on_progress=on_progress
+        held.pile,
+        held.classes,
+        held.groups,
+        queries,
+        ks=ks,
+        voters=voters,
+        max_memory_bytes=max_memory_bytes,
+        on_progress=on_progress,
     )
     classes = _per_class(judged, held, seed)
     return Evaluation(
@@ -150,38 +157,28 @@ def evaluate(
 
 
 def _read(collection: Collection, label: str, without_duplicates: bool) -> _Labelled:
-    """Ids, labels and vectors, from one reading of each part."""
-    ids: list[str] = []
-    names: list[str] = []
-    checksums: list[str] = []
-    blocks, unlabelled = [], 0
-    for part in collection.parts():
-        present = part.column_names()
-        if label not in present:
-            raise LookalikeError(
-                f"{collection.path} has no column {label}",
-                f"it has: {', '.join(name for name in present if name != 'embedding')}",
-            )
-        rows = part.items([*dict.fromkeys(("id", "sha256", label)), "embedding"])
-        column = rows[label].to_pylist()
-        kept = [at for at, value in enumerate(column) if value not in (None, "")]
-        unlabelled += len(column) - len(kept)
-        chosen = rows.take(pa.array(kept, pa.int64()))
-        ids += chosen["id"].to_pylist()
-        checksums += chosen["sha256"].to_pylist()
-        names += [str(column[at]) for at in kept]
-        blocks.append(matrix(chosen["embedding"]))
-    if not ids:
+    """The items that have a label; their vectors are read later."""
+    pile = Pile.of(collection, ("id", label, *(["sha256"] if without_duplicates else [])), least=0)
+    if pile.parts and label not in pile.items.column_names:
+        present = pile.parts[0].column_names()
+        raise LookalikeError(
+            f"{collection.path} has no column {label}",
+            f"it has: {', '.join(name for name in present if name != 'embedding')}",
+        )
+    values = pile.column(label)
+    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
+    if not len(kept):
         raise LookalikeError(
             f"no item of {collection.path} has a value in the column {label}",
             "give labels when building: --label folder, --label 'regex:PATTERN' or --metadata FILE",
         )
-    labels, classes = np.unique(np.array(names), return_inverse=True)
-    groups = np.arange(len(ids))
+    labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
+    pile = pile.only(kept)
+    groups = np.arange(len(pile))
     if without_duplicates:  # what was made elsewhere has no checksum, and no known copies
-        own = [sha256 or f"row {row}" for row, sha256 in enumerate(checksums)]
+        own = [sha256 or f"row {row}" for row, sha256 in enumerate(pile.column("sha256"))]
         groups = np.unique(np.array(own), return_inverse=True)[1]
-    return _Labelled(ids, np.concatenate(blocks), labels.tolist(), classes, groups, unlabelled)
+    return _Labelled(pile, pile.ids, labels.tolist(), classes, groups, len(values) - len(kept))
 
 
 def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
@@ -196,11 +193,6 @@ def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
                 f"k is {k}, but each of {len(held.ids):,} labelled items has {len(held.ids) - 1:,} others",
                 "give smaller numbers: -k 1 2 --voters 1",
             )
-    bad = np.flatnonzero(~np.isfinite(held.vectors).all(axis=1))
-    if len(bad):
-        raise LookalikeError(
-            f"the vector of {held.ids[bad[0]]} has a value that is not finite", "see: lookalike verify"
-        )
 
 
 def _sampled(rows: Ints, most: int | None, seed: int) -> Ints:

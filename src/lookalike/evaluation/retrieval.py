@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.pile import Pile
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
-
-_BLOCK_BYTES = 2**27  # of the scores of one block of queries; a copy and a mask of its rows come on top
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +57,55 @@ def others_alike(classes: Ints, groups: Ints) -> Ints:
 
 
 def judge(
-    vectors: Floats,
+    pile: Pile,
     classes: Ints,
     groups: Ints,
     queries: Ints,
     *,
     ks: Sequence[int],
     voters: int,
+    max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Judged:
-    """Rank all items for each query, and measure how early those of its class come.
+    """Rank all N items for each query, and measure how early those of its class come.
 
-    `vectors` (N, D) have unit length. Neither the query nor what shares its group is ranked. Each query needs
+    Neither the query nor what shares its group is ranked. Each query, of which the row numbers rise, needs
     at least one other item of its class. `voters` nearest vote for a class; a tie goes to the nearer. Where
-    cosines are equal, the wrong answer is taken to come first. Memory: about 0.3 GB beside the vectors.
+    cosines are equal, the wrong answer is taken to come first. Holds the vectors where they fit, and reads
+    them again for each block of queries where not; about 0.3 GB beside them without a limit.
     """
     most = max(*ks, voters)
     needed = np.maximum(others_alike(classes, groups)[queries], most)
-    copies = _copies(groups)
+    members, copies = _rows_of(classes), _rows_of(groups)
     values = np.empty((len(queries), len(measures(ks))))
     neighbours = np.empty((len(queries), most), np.int64)
     scores = np.empty((len(queries), most), np.float32)
-    block = max(1, _BLOCK_BYTES // (4 * max(1, len(vectors))))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(queries), block):
-            asked = queries[start : start + block]
+    threads = os.cpu_count() or 1
+    # Of each item: its place in the two lists, and what ranking it takes in a thread.
+    need = values.nbytes + neighbours.nbytes + scores.nbytes + len(pile) * (48 + 16 * threads)
+    pile, block = pile.for_cosines(max_memory_bytes, need, 0, "an evaluation")
+
+    def rank(start: int, asked: Ints, pool: ThreadPoolExecutor) -> None:
+        cosines = pile.cosines(asked)
+
+        def one(at: int) -> None:
+            query, row = int(asked[at]), cosines[at]
             # As distances: they are finest near 0, where the neighbours are, and never negative.
-            distances = np.maximum(1 - vectors[asked] @ vectors.T, 0)
+            np.maximum(np.subtract(1, row, out=row), 0, out=row)
+            row[copies(query)] = np.inf
+            alike = members(query)
+            alike = alike[np.isfinite(row[alike])]
+            relevant, nearest = _relevance(row, alike, int(needed[start + at]), most)
+            values[start + at, :-1] = _measured(relevant, len(alike), ks)
+            neighbours[start + at], scores[start + at] = nearest, 1 - row[nearest]
 
-            def one(at: int, start: int = start, asked: Ints = asked, distances: Floats = distances) -> None:
-                row = distances[at]
-                row[copies(int(asked[at]))] = np.inf
-                alike = (classes == classes[asked[at]]) & np.isfinite(row)
-                relevant, nearest = _relevance(row, alike, int(needed[start + at]), most)
-                values[start + at, :-1] = _measured(relevant, int(alike.sum()), ks)
-                neighbours[start + at], scores[start + at] = nearest, 1 - row[nearest]
+        list(pool.map(one, range(len(asked))))
 
-            list(pool.map(one, range(len(asked))))
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(queries), block):
+            rank(start, queries[start : start + block], pool)
             if on_progress:
-                on_progress(start + len(asked), len(queries))
+                on_progress(min(start + block, len(queries)), len(queries))
     predicted = vote(classes[neighbours[:, :voters]])
     values[:, -1] = predicted == classes[queries]
     return Judged(queries, measures(ks), values, predicted, neighbours, scores)
@@ -107,14 +117,15 @@ def vote(classes: Ints) -> Ints:
     return np.asarray(np.take_along_axis(classes, counts.argmax(axis=1)[:, None], axis=1)[:, 0])
 
 
-def _relevance(distances: Floats, alike: Mask, depth: int, most: int) -> tuple[Mask, Ints]:
-    """Whether each of the `depth` nearest is alike, and the rows of the `most` nearest.
+def _relevance(distances: Floats, alike: Ints, depth: int, most: int) -> tuple[Mask, Ints]:
+    """Whether each of the `depth` nearest is in `alike`, and the rows of the `most` nearest.
 
     The bits of floats that are not negative order like integers. The lowest bit of each is given up to say
-    whether the item is alike: so one sort of plain numbers, which is several times faster than one that has
-    to carry row numbers along, tells the whole ranking.
+    whether the item is alike: so plain numbers tell the whole ranking, which are several times faster to
+    put in order than numbers that carry row numbers along.
     """
-    keys = (distances.view(np.int32) & -2) | alike
+    keys = distances.view(np.int32) & -2
+    keys[alike] |= 1
     depth = min(depth, len(keys))
     first = np.sort(np.partition(keys, depth - 1)[:depth])
     rows = np.flatnonzero(keys <= first[most - 1])
@@ -137,8 +148,8 @@ def _measured(relevant: Mask, right: int, ks: Sequence[int]) -> list[float]:
     return [*precisions, *recalls, float(found[right - 1] / right), average]
 
 
-def _copies(groups: Ints) -> Callable[[int], Any]:
-    """A function from a row to the rows of its group."""
+def _rows_of(groups: Ints) -> Callable[[int], Any]:
+    """A function from a row to the rows of its group, itself among them."""
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(int(groups.max(initial=0)) + 2))
     return lambda row: order[starts[groups[row]] : starts[groups[row] + 1]]

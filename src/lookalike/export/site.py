@@ -206,7 +206,11 @@ def _model_files(collection: Collection, onnxruntime_web: str | Path | None) -> 
 
 def _write_page(site: Path) -> None:
     """The page of the server with the host that reads files, and a policy that lets it ask nobody else."""
-    shutil.copytree(WEB_FOLDER, site / "web", ignore=shutil.ignore_patterns("index.html", "__pycache__"))
+    shutil.copytree(
+        WEB_FOLDER,
+        site / "web",
+        ignore=shutil.ignore_patterns("index.html", "login.html", "entered.js", "__pycache__"),
+    )
     _write(site / "web" / "host.js", _HOST)
     page = (WEB_FOLDER / "index.html").read_text(encoding="utf-8")
     assert _CHARSET in page

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, MemoryLimitError
 from lookalike.index.state import ROW_NUMBER_BYTES
 
 KINDS = ("flat", "hnsw", "ivf", "ivf-pq", "rabitq", "ivf-rabitq")
@@ -39,7 +39,7 @@ class Plan:
 
 
 def choose(count: int, dim: int, kind: str, max_memory_bytes: int | None) -> Plan:
-    """The first plan that fits; raises `LookalikeError`, which says the least possible.
+    """The first plan that fits; raises `MemoryLimitError`, which says the least possible.
 
     `auto` takes exact search while that is fast, then RaBitQ in an inverted file (IVF with 8-bit codes
     where the vectors are short), with coarser codes for as long as the limit asks for it.
@@ -50,11 +50,12 @@ def choose(count: int, dim: int, kind: str, max_memory_bytes: int | None) -> Pla
             return plan
     least = min(plan.bytes for plan in plans)
     name = "an index" if kind == "auto" else f"an index of kind {kind}"
-    raise LookalikeError(
-        f"{name} over {count:,} vectors of {dim:,} needs at least {least:,} bytes, "
-        f"the limit is {max_memory_bytes:,}",
-        f"raise it with --max-memory {math.ceil(least / 1e6)}MB"
-        + ("" if kind == "auto" else ", or leave the kind to auto"),
+    assert max_memory_bytes is not None
+    raise MemoryLimitError(
+        f"{name} over {count:,} vectors of {dim:,}",
+        least,
+        max_memory_bytes,
+        "" if kind == "auto" else ", or leave the kind to auto",
     )
 
 

@@ -16,7 +16,8 @@ from lookalike.images import THUMBNAIL_PX, Box, ImageLike, Pixels, fit, load, re
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
-# name -> the module whose load(device) makes the model; imported when the model is asked for.
+# name -> the module whose load(device) makes the model; imported when the model is asked for. One that learns
+# from pictures has learn(pictures) too, and load(device, learned).
 _BUILT_IN = {
     "efficientnet-lite0": "lookalike.models.efficientnet",
     "pixels": "lookalike.models.pixels",
@@ -29,8 +30,9 @@ _BUILT_IN = {
 class ModelSpec:
     """What has to be equal for two vectors to be comparable; a collection's manifest keeps it.
 
-    `sha256` is that of the weights (of the recipe, for models without weights). A picture is cut to
-    its central square of `crop` times its shorter side and resized, bicubic, to `size_px`.
+    `sha256` is that of the weights, or of what was learned in their place (of the recipe, for models
+    without either). A picture is cut to its central square of `crop` times its shorter side and resized,
+    bicubic, to `size_px`.
     """
 
     name: str
@@ -128,12 +130,22 @@ def model_names() -> list[str]:
     return list(_BUILT_IN)
 
 
+def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
+    """How a model learns from pictures uint8 (S, S, 3), before it can embed; None where it need not."""
+    return getattr(import_module(_BUILT_IN[name]), "learn", None) if name in _BUILT_IN else None
+
+
 @lru_cache(maxsize=4)
-def load_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
-    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` where it cannot run."""
+def load_model(name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None) -> Model:
+    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` where it cannot run.
+
+    `learned` is what `learner` gave, for a model that has one: without it, it knows its size, and embeds
+    nothing.
+    """
     if name not in _BUILT_IN:
         raise ModelError(f"unknown model {name!r}", f"known are: {', '.join(_BUILT_IN)}")
     if device not in ("cpu", "cuda"):
         raise ModelError(f"unknown device {device!r}", "known are: cpu, cuda")
-    model: Model = import_module(_BUILT_IN[name]).load(device)
+    load = import_module(_BUILT_IN[name]).load
+    model: Model = load(device) if learned is None else load(device, learned)
     return model

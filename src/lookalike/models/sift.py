@@ -3,43 +3,91 @@
 Points with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) as
 RootSIFT (Arandjelović & Zisserman 2012), pooled by VLAD (Jégou, Douze, Schmid & Pérez, Aggregating local
 descriptors into a compact image representation, 2010): each goes to the nearest centre of a codebook, and
-the vector is, for each centre, the sum of the differences to it.
+the vector is, for each centre, the sum of the differences to it. The codebook is learned from pictures;
+before that, the model embeds none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError
+from lookalike.errors import ExtraError, ModelError
 from lookalike.images import Pixels
 from lookalike.models import Model, ModelSpec
 
 Floats = NDArray[np.float32]
 
-# float32 (16, 128), by tools/build_sift.py.
-CODEBOOK_FILE = Path(__file__).with_name("sift_codebook.npy")
-
 _SIZE_PX = 224
 _MOST_DETAILS = 400
-_RECIPE = b"sift 1: 224 px, RootSIFT, at most 400, contrast 0.02, VLAD, each centre of length 1; codebook "
+_CENTRES = 16
+_SEED = 0
+_RECIPE = "sift 2: 224 px, RootSIFT, at most 400, contrast 0.02, VLAD, each centre of length 1"
 
 
-def load(device: str) -> Model:
-    """The model `sift`; it runs on the CPU whatever the device. Raises `ExtraError` without OpenCV."""
+def load(device: str, learned: bytes | None = None) -> Model:
+    """The model `sift` with what `learn` gave; it runs on the CPU whatever the device.
+
+    Without it, embedding raises `ModelError`. Raises `ExtraError` without OpenCV, and `ModelError` for what
+    another version has learned.
+    """
     opencv()
-    data = CODEBOOK_FILE.read_bytes()
-    codebook = np.load(io.BytesIO(data), allow_pickle=False)
-    spec = ModelSpec(
-        "sift", hashlib.sha256(_RECIPE + data).hexdigest(), dim=codebook.size, size_px=_SIZE_PX, crop=1.0
-    )
+    if learned is None:
+        spec = ModelSpec("sift", hashlib.sha256(_RECIPE.encode()).hexdigest(), _CENTRES * 128, _SIZE_PX, 1.0)
+        return Model(spec, _untaught)
+    codebook = _codebook(learned)
+    spec = ModelSpec("sift", hashlib.sha256(learned).hexdigest(), codebook.size, _SIZE_PX, 1.0)
     return Model(spec, partial(features, codebook=codebook))
+
+
+def learn(pictures: Sequence[Pixels]) -> bytes:
+    """A codebook of the details in pictures uint8 (S, S, 3): an NPZ file with its `recipe` and `codebook`.
+
+    The centres are those of k-means, seeded. Raises `ModelError` where there are fewer details than centres.
+    """
+    cv2 = opencv()
+    found = [details(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))[1] for picture in pictures]
+    descriptors = np.concatenate([np.empty((0, 128), np.float32), *found])
+    if len(descriptors) < _CENTRES:
+        raise ModelError(
+            f"sift needs {_CENTRES} details to learn from, and the images have {len(descriptors)}",
+            "choose a model that needs none, such as --model pixels",
+        )
+    cv2.setRNGSeed(_SEED)
+    until = (cv2.TERM_CRITERIA_MAX_ITER, 25, 0)
+    _, _, codebook = cv2.kmeans(descriptors, _CENTRES, None, until, 1, cv2.KMEANS_PP_CENTERS)
+    file = io.BytesIO()
+    np.savez(file, recipe=np.array(_RECIPE), codebook=codebook)
+    return file.getvalue()
+
+
+def _codebook(learned: bytes) -> Floats:
+    """The centres float32 (C, 128) in what `learn` gave; `ModelError` for what another version gave."""
+    try:
+        with np.load(io.BytesIO(learned), allow_pickle=False) as file:
+            recipe, codebook = str(file["recipe"]), np.asarray(file["codebook"], np.float32)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        recipe, codebook = "", np.empty((0, 128), np.float32)
+    if recipe != _RECIPE or codebook.shape != (_CENTRES, 128):
+        raise ModelError(
+            "the codebook was not learned by this version of sift",
+            "embed the images again with: lookalike build SOURCE -c COLLECTION --rebuild",
+        )
+    return codebook
+
+
+def _untaught(pixels: Pixels) -> Floats:
+    raise ModelError(
+        "sift has to learn from pictures before it can embed one",
+        "make a collection with: lookalike build FOLDER --model sift",
+    )
 
 
 def features(pixels: Pixels, codebook: Floats) -> Floats:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +27,7 @@ from lookalike.server.openapi import openapi
 from lookalike.server.pictures import Pictures
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
+from lookalike.server.turns import Turns
 from lookalike.server.warming import warm_up
 
 WEB_FOLDER = Path(__file__).parent / "web"
@@ -94,7 +93,7 @@ def create_app(
     app.state.bodies = Bodies()
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
-    app.state.slots = asyncio.Semaphore(os.cpu_count() or 1)
+    app.state.turns = Turns(figures.observe_batch)
     return app
 
 
@@ -103,6 +102,7 @@ async def _warmed(app: Starlette) -> AsyncIterator[None]:
     # No daemon: a thread that is cut off within a library in C++ takes the process down with it.
     threading.Thread(target=warm_up, args=(app.state.collections.values(),)).start()
     yield
+    app.state.turns.close()
 
 
 async def health(request: Request) -> Response:

@@ -22,7 +22,7 @@ from lookalike.server.live import LiveCollection
 from lookalike.server.metrics import Metrics
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Term, parse_json, parse_term, whole
-from lookalike.server.searching import in_turn, sum_direction
+from lookalike.server.searching import direction_of, embedded, in_turn, state_of
 from lookalike.server.state import State
 
 MAX_RESULTS, MAX_PICTURES, DEFAULT_RESULTS = 3000, 1000, 100
@@ -47,8 +47,7 @@ async def knn_service(request: Request) -> Response:
         metrics: Metrics = request.app.state.metrics
 
         def work() -> Response:
-            state = live.state()
-            vector = sum_direction(state, query, metrics).vector
+            vector = direction_of(state, query).vector
             with metrics.step("search"):
                 ((rows, scores),) = state.nearest([vector], most)
             if fields.get("deduplicate"):
@@ -63,7 +62,9 @@ async def knn_service(request: Request) -> Response:
             described = [{**meta, **hit} for meta, hit in zip(about, found, strict=False)]
             return as_json(described + found[len(described) :])
 
-        async with request.app.state.pictures.fetched([((term, 1.0),)]) as (query,):
+        async with request.app.state.pictures.fetched([((term, 1.0),)]) as queries:
+            state = await state_of(request, live)
+            (query,) = await embedded(request, state, queries)
             return await in_turn(request, work)
 
 

@@ -62,11 +62,14 @@ class LiveCollection:
                     self._refresh()
         return self.state().thumbnail(id_)
 
+    def state_at_hand(self) -> State | None:
+        """The state in memory, without any waiting; None where it is time to look for a newer one."""
+        return None if self._gone or time.monotonic() >= self._next_check else self._state
+
     def cached_thumbnail(self, id_: str) -> tuple[str, bytes] | None:
-        """The same where it takes no waiting for a disk or a look at it; None where it might."""
-        if self._gone or time.monotonic() >= self._next_check:
-            return None
-        return self._state.cached_thumbnail(id_)
+        """As `thumbnail`, where it takes no waiting for a disk; None where it might."""
+        state = self.state_at_hand()
+        return state.cached_thumbnail(id_) if state else None
 
     def _refresh(self) -> None:
         started = time.monotonic()

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STEPS = ("decode", "embed", "search", "metadata")
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BATCHES = (1, 2, 4, 8, 16)
 # Set before the workers start, this names the folder in which they put their figures together.
 _SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -36,6 +37,10 @@ class Metrics:
             "lookalike_step_seconds", "Time that a step of an answer took", ["step"],
             registry=self.registry, buckets=_BUCKETS_S,
         )  # fmt: skip
+        self._batches = Histogram(
+            "lookalike_batch_pictures", "Pictures embedded by one call of the model",
+            registry=self.registry, buckets=_BATCHES,
+        )  # fmt: skip
         self._steps = {step: self._step_s.labels(step) for step in STEPS}
 
     @contextmanager
@@ -51,6 +56,10 @@ class Metrics:
         """Count an answer."""
         self._requests.labels(route, str(status)).inc()
         self._request_s.labels(route).observe(duration_s)
+
+    def observe_batch(self, pictures: int) -> None:
+        """Count a call of the model."""
+        self._batches.observe(pictures)
 
     def text(self) -> bytes:
         """All figures as Prometheus reads them; of all workers where they share a folder."""

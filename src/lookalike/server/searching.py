@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.models import Model, unit
+from lookalike.images import Pixels
+from lookalike.models import unit
 from lookalike.query import Direction, Floats, Id, Image, Query, Text, Vector, query_direction
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
+from lookalike.server.live import LiveCollection
 from lookalike.server.metrics import Metrics
 from lookalike.server.problems import Problem
 from lookalike.server.queries import (
@@ -35,6 +35,7 @@ from lookalike.server.queries import (
 )
 from lookalike.server.queries import Request as Search
 from lookalike.server.state import Rows, State
+from lookalike.server.turns import Result, Turns
 
 _BODY_TYPES = ("application/json", "application/octet-stream")
 _TAKEN = "image/*, application/octet-stream or application/json"
@@ -51,8 +52,9 @@ async def search(request: Request) -> Response:
         else:
             wanted = Search((((Image(body), 1.0),),), k, where)
         async with request.app.state.pictures.fetched(wanted.queries) as queries:
-            wanted = replace(wanted, queries=queries)
-            return await in_turn(request, lambda: _search(live.state(), wanted, request.app.state.metrics))
+            wanted, state = replace(wanted, queries=queries), await state_of(request, live)
+            sums = await embedded(request, state, queries)
+            return await in_turn(request, lambda: _search(state, wanted, sums, request.app.state.metrics))
 
 
 async def embed(request: Request) -> Response:
@@ -65,17 +67,21 @@ async def embed(request: Request) -> Response:
             if not isinstance(term, Image | Text | Url):
                 raise Problem("bad-parameter", "what is embedded is an image or text", field="image")
         async with request.app.state.pictures.fetched([((term, 1.0),)]) as (((term, _),),):
-            return await in_turn(request, lambda: _embed(live.state(), term, request.app.state.metrics))
+            state = await state_of(request, live)
+            features = await picture_features(request, state, term) if isinstance(term, Image) else None
+            return await in_turn(request, lambda: _embedding(state, term, features))
 
 
-async def in_turn(request: Request, work: Callable[[], Response]) -> Response:
-    """Do the work in a thread, on as many at once as there are cores.
+async def state_of(request: Request, live: LiveCollection) -> State:
+    """The newest state of a collection."""
+    found = live.state_at_hand()
+    return found if found else await in_turn(request, live.state)
 
-    More would not be faster, and a large picture takes hundreds of megabytes while it is decoded.
-    """
-    slots: asyncio.Semaphore = request.app.state.slots
-    async with slots:
-        return await run_in_threadpool(work)
+
+async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
+    """Do the work in a thread, when its turn has come."""
+    turns: Turns = request.app.state.turns
+    return await turns.run(work)
 
 
 def _checked_type(request: Request) -> str:
@@ -86,10 +92,10 @@ def _checked_type(request: Request) -> str:
     return kind
 
 
-def _search(state: State, wanted: Search, metrics: Metrics) -> Response:
+def _search(state: State, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> Response:
     started = time.perf_counter()
     count = len(matching(state, wanted.where))  # a condition that cannot be is a problem of its own
-    found = _find(state, wanted, metrics)
+    found = _find(state, wanted, sums, metrics)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
     answer: dict[str, Any] = {"took_ms": took_ms, "total": len(state.items), "matching": count}
     if wanted.batch:
@@ -97,9 +103,9 @@ def _search(state: State, wanted: Search, metrics: Metrics) -> Response:
     return as_json({"query": _described(state, wanted.queries[0]), **answer, **found[0]})
 
 
-def _find(state: State, wanted: Search, metrics: Metrics) -> list[dict[str, Any]]:
+def _find(state: State, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
-    directions = [sum_direction(state, query, metrics) for query in wanted.queries]
+    directions = [direction_of(state, one) for one in sums]
     asked = [_rows_in(state, query) for query in wanted.queries]
     most = wanted.k if wanted.include_query else wanted.k + max(map(len, asked))
     with metrics.step("search"):
@@ -138,30 +144,43 @@ def _hits(
     return {"hits": hits, "chance": best is not None and best < 0.5}
 
 
-def sum_direction(state: State, query: Sum, metrics: Metrics) -> Direction:
-    """The direction of a sum of terms."""
-    terms = [(_as_term(state, term, metrics), weight) for term, weight in query]
-    return query_direction(state.collection, Query(tuple(terms)), lambda _, ids: state.vectors_of(ids))
+def direction_of(state: State, query: Query) -> Direction:
+    """The direction of a sum of items, words and vectors."""
+    return query_direction(state.collection, query, lambda _, ids: state.vectors_of(ids))
 
 
-def picture_features(model: Model, picture: Image, metrics: Metrics) -> Floats:
-    """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
-    with metrics.step("decode"):
-        pixels = model.pixels(picture.image, picture.box)
-    with metrics.step("embed"):
-        return model.features(pixels[None])
+async def embedded(request: Request, state: State, queries: Sequence[Sum]) -> list[Query]:
+    """The queries with vectors in the place of their pictures."""
+    return [
+        Query(tuple([(await _without_picture(request, state, term), weight) for term, weight in query]))
+        for query in queries
+    ]
 
 
-def _as_term(state: State, term: Term, metrics: Metrics) -> Id | Text | Vector:
+async def _without_picture(request: Request, state: State, term: Term) -> Id | Text | Vector:
     match term:
-        case Image():
-            return Vector(unit(picture_features(state.collection.model, term, metrics))[0])
-        case Region():
-            return _as_term(state, Image(_picture_of(state, term.id), term.box), metrics)
+        case Image() | Region():
+            return Vector(unit(await picture_features(request, state, term))[0])
         case Id() | Text() | Vector():
             return term
         case Url():
             raise AssertionError("a URL is fetched before it is a term of a sum")
+
+
+async def picture_features(request: Request, state: State, picture: Image | Region) -> Floats:
+    """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
+    turns: Turns = request.app.state.turns
+    metrics: Metrics = request.app.state.metrics
+    pixels = await turns.run(lambda: _pixels(state, picture, metrics))
+    with metrics.step("embed"):
+        return await turns.features(state.collection.model, pixels)
+
+
+def _pixels(state: State, picture: Image | Region, metrics: Metrics) -> Pixels:
+    model = state.collection.model
+    data = picture.image if isinstance(picture, Image) else _picture_of(state, picture.id)
+    with metrics.step("decode"):
+        return model.pixels(data, picture.box)
 
 
 def _picture_of(state: State, id_: str) -> bytes:
@@ -203,11 +222,10 @@ def _term(state: State, term: Term) -> dict[str, Any]:
             raise AssertionError("a URL is fetched before it is a term of a sum")
 
 
-def _embed(state: State, term: Term, metrics: Metrics) -> Response:
+def _embedding(state: State, term: Term, features: Floats | None) -> Response:
     model = state.collection.model
     tags: list[tuple[str, float]] = []
-    if isinstance(term, Image):
-        features = picture_features(model, term, metrics)
+    if features is not None:
         vector = unit(features)[0]
         (tags,) = model.tags(features) if model.tags else [[]]
     else:

@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,8 +29,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 ANY_ADDRESS = "(address)"
 
 COOKIE = "lookalike_session"
-# For load balancers, which have no token; it says nothing but that the server runs.
-_FREE_PATHS = ("/healthz",)
+# For load balancers, which have no token, that the server runs; and what the login looks like.
+_FREE_PATHS = ("/healthz", "/web/style.css", "/web/icon.svg")
+_LOGIN = (Path(__file__).parent / "web" / "login.html").read_text(encoding="utf-8")
 _READING = ("GET", "HEAD", "OPTIONS")
 
 _POLICY = (
@@ -106,7 +108,7 @@ class Guard:
 
     def _other_answer(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
         """A refusal, a preflight's permission or a login; None where the application is to answer."""
-        host = headers.get("host", "")
+        host = ",".join(headers.getlist("host"))  # of two, a proxy may mean one and this server the other
         if not self.access.token and not self.access.no_auth and not _is_near(scope):
             return Problem("foreign-client", "this server answers to its own machine alone").response()
         if not self.admits(host):
@@ -136,7 +138,7 @@ def _without_token(scope: Scope, headers: Headers, token: str) -> Response | Non
         if any(name == "token" and _same(value, token) for name, value in asked):
             rest = urlencode([pair for pair in asked if pair[0] != "token"])
             return _welcome(f"./?{rest}" if rest else "./", session, scope["scheme"] == "https")
-        return _login()
+        return _login("This is not the token." if dict(asked).get("token") else "")
     hint = "send the header: Authorization: Bearer TOKEN"
     problem = Problem("unauthorized", "this server wants a token", hint=hint)
     return problem.response({"WWW-Authenticate": "Bearer"})
@@ -144,17 +146,16 @@ def _without_token(scope: Scope, headers: Headers, token: str) -> Response | Non
 
 def _welcome(target: str, session: str, is_secure: bool) -> Response:
     """Sets the cookie and goes on from a page of this site: after a redirect from another site's link, a
-    browser would not send a strict cookie."""
-    goes_on = f'<meta http-equiv="refresh" content="0; url={html.escape(target)}">'
-    answer = HTMLResponse(f"<!doctype html><title>Lookalike</title>{goes_on}")
+    browser would not send a strict cookie. A script does it where it can, as it keeps the fragment."""
+    goes_on = f'<noscript><meta http-equiv="refresh" content="0; url={html.escape(target)}"></noscript>'
+    script = '<script src="web/entered.js"></script>'
+    answer = HTMLResponse(f"<!doctype html><title>Lookalike</title>{goes_on}{script}")
     answer.set_cookie(COOKIE, session, path="/", httponly=True, samesite="strict", secure=is_secure)
     return answer
 
 
-def _login() -> Response:
-    field = '<label>Token <input name="token" type="password" autofocus></label>'
-    form = f"<form>{field} <button>Open</button></form>"
-    page = f'<!doctype html><html lang="en"><title>Lookalike</title><h1>Lookalike</h1>{form}'
+def _login(complaint: str) -> Response:
+    page = _LOGIN.replace('role="alert">', f'role="alert">{complaint}')
     policy = _POLICY.replace("form-action 'none'", "form-action 'self'")
     return HTMLResponse(page, 401, {"Content-Security-Policy": policy, "WWW-Authenticate": "Bearer"})
 

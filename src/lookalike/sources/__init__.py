@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -52,6 +56,35 @@ class SlowSource(Source, Protocol):
     def close(self) -> None:
         """End the readings that are under way; they raise."""
         ...
+
+
+def closing_source(source: Source) -> AbstractContextManager[object]:
+    """A context that ends the readings of a slow source when it is left."""
+    return closing(source) if isinstance(source, SlowSource) else nullcontext()
+
+
+def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
+    """The samples in their order, those of a slow source while threads of their own read the next ones.
+
+    Left before its end, it closes the source, since others may be waiting for what is being read.
+    """
+    if not isinstance(source, SlowSource):
+        yield from samples
+        return
+    reading: deque[Sample] = deque()
+    pool = ThreadPoolExecutor(source.read_ahead, "read")
+    try:
+        for sample in samples:
+            reading.append(replace(sample, read=pool.submit(sample.read).result))
+            if len(reading) > source.read_ahead:
+                yield reading.popleft()
+        yield from reading
+        pool.shutdown()  # the last ones are being read still
+    except BaseException:
+        source.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def open_source(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_collection, add_json, positive
+from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
 SUMMARY = "find groups of images that are alike, and name them"
 EXAMPLE = "lookalike cluster photos.lookalike --k auto --sheets sheets/"
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="another one gives other groups (default: 0)")
     parser.add_argument("--sheets", metavar="DIR", help="write a picture of each group into this folder")
+    add_max_memory(parser)
     add_json(parser)
 
 
@@ -44,7 +45,12 @@ def run(options: argparse.Namespace) -> int:
 
     collection = open_collection(options.collection)
     found = cluster(
-        collection, options.k, method=options.method, min_size=options.min_size, seed=options.seed
+        collection,
+        options.k,
+        method=options.method,
+        min_size=options.min_size,
+        seed=options.seed,
+        max_memory_bytes=options.max_memory,
     )
     if options.json:
         print_json(asdict(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lookalike.cli.arguments import add_json
+from lookalike.cli.arguments import add_json, add_max_memory
 
 if TYPE_CHECKING:
     from lookalike.analysis.plan import Plan
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", metavar="FILE", help="move the files of a plan, all or none")
     parser.add_argument("--to", metavar="DIR", help="where --apply moves them")
     parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to where they were")
+    add_max_memory(parser)
     add_json(parser)
 
 
@@ -66,7 +67,12 @@ def _find(options: argparse.Namespace) -> int:
     check_tiers(tiers)
     collection = open_collection(options.collection)
     with Progress("comparing") as progress:
-        found = find_duplicates(collection, edits="edit" in tiers, on_progress=progress)
+        found = find_duplicates(
+            collection,
+            edits="edit" in tiers,
+            max_memory_bytes=options.max_memory,
+            on_progress=progress,
+        )
     plan = make_plan(found, str(options.collection), keep=options.keep, tiers=tiers)
     if options.plan:
         write_plan(plan, options.plan)

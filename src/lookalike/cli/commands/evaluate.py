@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lookalike.cli.arguments import add_json, positive
+from lookalike.cli.arguments import add_json, add_max_memory, positive
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queries", type=positive, metavar="N", help="ask only so many, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of what is random (default: 0)")
     parser.add_argument("--report", metavar="FILE", help="write a page with tables and the worst queries")
+    add_max_memory(parser)
     add_json(parser)
 
 
@@ -90,6 +91,7 @@ def _wishes(options: argparse.Namespace) -> dict[str, Any]:
         "without_duplicates": options.without_duplicates,
         "max_queries": options.queries,
         "seed": options.seed,
+        "max_memory_bytes": options.max_memory,
     }
 
 

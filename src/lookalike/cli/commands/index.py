@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from lookalike.cli.arguments import add_collection, add_json, size
+from lookalike.cli.arguments import add_collection, add_json, add_max_memory
 
 SUMMARY = "make search fast: pick, build and measure an index"
 EXAMPLE = "lookalike index photos.lookalike --max-memory 1GB --min-recall 0.95"
@@ -19,12 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         help="auto (default: by count, dimension and memory), flat, hnsw, ivf, ivf-pq, rabitq or ivf-rabitq",
     )
-    parser.add_argument(
-        "--max-memory",
-        type=size,
-        metavar="SIZE",
-        help="what building and searching may take beside the program itself, such as 1GB",
-    )
+    add_max_memory(parser)
     parser.add_argument(
         "--min-recall",
         type=float,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_collection, add_json, positive
+from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
 SUMMARY = "place all images on a plane, so that what is alike lies together"
 EXAMPLE = "lookalike map photos.lookalike --method umap --color label --out map.png"
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="draw the map as a PNG")
     parser.add_argument("--size", type=positive, default=1600, metavar="PX", help="of it (default: 1600)")
     parser.add_argument("--no-thumbnails", action="store_true", help="draw dots only")
+    add_max_memory(parser)
     add_json(parser)
 
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.files import write_bytes
 
     collection = open_collection(options.collection)
-    placed = make_map(collection, options.method, seed=options.seed)
+    placed = make_map(collection, options.method, seed=options.seed, max_memory_bytes=options.max_memory)
     if options.out:
         picture = draw_map(
             placed,

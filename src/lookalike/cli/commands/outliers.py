@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_collection, add_json, positive
+from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
 SUMMARY = "find images that are unlike all others, and labels that are likely wrong"
 EXAMPLE = "lookalike outliers photos.lookalike --label label"
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most", type=positive, default=20, metavar="N", help="how many are shown (default: 20)"
     )
+    add_max_memory(parser)
     add_json(parser)
 
 
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
             options.label,
             k=options.k,
             most=max(options.most, KEPT),
+            max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
     found = replace(

@@ -1,6 +1,7 @@
 // Which items are shown: values chosen in the facets. Those of one column are alternatives, those of
 // different columns hold together. A server gets them as SQL; a static site asks `matches`.
 
+import { amount, titleOf } from "./format.js";
 import { contains, insideSql, UNITS } from "./polygon.js";
 
 /** @typedef {import("./contract.js").Filter} Filter */
@@ -45,12 +46,12 @@ export function same(one, other) {
 
 /** What a filter says, for its chip. @param {Filter} filter */
 export function describe({ column, op, value }) {
-  if (op === "null") return `no ${column}`;
+  if (op === "null") return `${titleOf(column)}: none`;
   if (op === "inside") return "part of the map";
   if (op !== "between") return String(value);
-  const [low, high] = value;
-  if (low === null) return `${column} up to ${high}`;
-  return high === null ? `${column} from ${low}` : `${column} ${low} to ${high}`;
+  const [low, high] = value.map((/** @type {number | null} */ end) => end !== null && amount(column, end));
+  if (!low) return `${titleOf(column)} up to ${high}`;
+  return high ? `${titleOf(column)} ${low} to ${high}` : `${titleOf(column)} from ${low}`;
 }
 
 /** The filters, those of a column together. @param {Filter[]} filters */

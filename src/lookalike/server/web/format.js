@@ -38,8 +38,18 @@ export function bytes(size) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
+/** What people call the columns that every collection has. @type {Record<string, string>} */
+const TITLES = { size_bytes: "File size", mtime_ns: "Date of the file", cluster_name: "Cluster" };
+
+/** A number of a column, with its unit where that is known. @param {string} column @param {number} value */
+export function amount(column, value) {
+  if (column === "size_bytes") return bytes(value);
+  return column === "width" || column === "height" ? `${number(value)} px` : number(value);
+}
+
 /** A column's name as a title: `taken_at` is "Taken at". @param {string} column */
 export function titleOf(column) {
+  if (column in TITLES) return TITLES[column];
   const words = column.replaceAll("_", " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -255,6 +255,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     /** Move the focus by a key; whether it was one of the grid's. @param {string} key */
     move(key) {
       if (!source?.total) return false;
+      // Keys start from what is seen, not from what had the focus before somebody scrolled away.
+      if (!hasFocus()) active = anchor()?.index ?? 0;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
       /** @param {1 | -1} step @param {number} times */
       const far = (step, times) =>
@@ -272,6 +274,8 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       if (target) focus(Number(target()));
       return Boolean(target);
     },
+    /** Whether a tile is in sight or close to it; there is none at -1. @param {number} index */
+    isNear: (index) => index >= 0 && Math.abs(placeOf(index).top - scroller.y()) < 2 * scroller.view(),
     /** The index of an item among the loaded ones, or -1. @param {string} id */
     indexOf(id) {
       for (const [page, cards] of source?.pages ?? []) {

@@ -92,7 +92,7 @@ export function createHead({ onCollection, onView, onChange }) {
 export function statusOf(state, source, collection) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
   const all = collection?.count ?? source.compared;
-  if (!state.terms.length) {
+  if (!state.terms.length || !source.compared) {
     return isFiltered
       ? `${number(source.total)} of ${counted(all, "picture")}`
       : counted(source.total, "picture");

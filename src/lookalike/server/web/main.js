@@ -203,7 +203,7 @@ function show(next, found, place, view) {
     grid.clear();
   } else if (isOther) {
     grid.show(found, place);
-    if (hadFocus) refocus(before);
+    if (hadFocus) refocus(before, place);
   }
   if (!found.total) sayEmpty(next);
   const [first] = next.terms.map(portraits.nameOf);
@@ -212,10 +212,14 @@ function show(next, found, place, view) {
   showDetails(next);
 }
 
-/** Keep the keyboard where it was: at what is searched by, or at what was. @param {State} before */
-function refocus(before) {
-  const [term] = shown.terms.length ? shown.terms : before.terms;
-  grid.focus(Math.max(0, term?.kind === "id" ? grid.indexOf(term.id) : 0));
+/** Keep the keyboard where it was: at what is searched by, or at what was, and nowhere far from a
+ * place that somebody came back to. @param {State} before @param {Place} place */
+function refocus(before, place) {
+  const [now, then] = [shown, before].map(({ terms: [term] }) =>
+    term?.kind === "id" ? grid.indexOf(term.id) : -1,
+  );
+  if (place) grid.focus([then, now].find(grid.isNear) ?? place.index);
+  else grid.focus(Math.max(0, shown.terms.length ? now : then));
 }
 
 /** @param {State} state */

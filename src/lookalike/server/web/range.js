@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { setRange } from "./filters.js";
-import { number, titleOf } from "./format.js";
+import { amount, titleOf } from "./format.js";
 
 const STEPS = 100;
 
@@ -63,7 +63,7 @@ export function createRange({ name, min, max, bins, edges }, filters, onChange) 
 
   function say() {
     const [first, last] = ends();
-    text.textContent = `${number(first)} – ${number(last)}`;
+    text.textContent = `${amount(name, first)} – ${amount(name, last)}`;
     bars.forEach((bar, i) => bar.classList.toggle("out", edges[i + 1] < first || edges[i] > last));
   }
 

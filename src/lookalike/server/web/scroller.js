@@ -1,9 +1,19 @@
 // Scrolls through more pixels than a browser can: a million pictures are taller than any element may be. The
-// page is scaled down then; wheels and fingers still move by single pixels, the scroll bar by the whole.
+// scroll bar then moves by more than it says; wheels and fingers still move by single pixels.
 
 // Firefox stops at 17.8 million pixels, Chromium at 33.5.
 const TALLEST_PX = 12_000_000;
+/** So far from both ends nothing is scaled, or the browser would be at its end before the pictures are. */
+const EVEN_PX = 1_000_000;
 const SETTLE_MS = 200;
+
+/** The place in a length `to` of a place in a length `from`: the same near both ends, scaled between them.
+ * @param {number} at @param {number} from @param {number} to */
+export function stretched(at, from, to) {
+  if (at <= EVEN_PX) return at;
+  if (from - at <= EVEN_PX) return to - (from - at);
+  return EVEN_PX + ((at - EVEN_PX) * (to - 2 * EVEN_PX)) / (from - 2 * EVEN_PX);
+}
 
 /**
  * @param {HTMLElement} node scrolls @param {HTMLElement} sizer is what it scrolls, as high as all pictures
@@ -16,8 +26,9 @@ export function createScroller(node, sizer, onScroll) {
   let settling;
 
   const limit = () => Math.max(0, total + node.scrollHeight - sizer.offsetHeight - node.clientHeight);
-  const physicalLimit = () => Math.max(1, node.scrollHeight - node.clientHeight);
-  const scale = () => (total > TALLEST_PX ? limit() / physicalLimit() : 1);
+  const physicalLimit = () => node.scrollHeight - node.clientHeight;
+
+  const clamp = (/** @type {number} */ wanted) => Math.min(limit(), Math.max(0, wanted));
 
   node.addEventListener(
     "scroll",
@@ -25,12 +36,12 @@ export function createScroller(node, sizer, onScroll) {
       const moved = node.scrollTop - last;
       if (!moved) return;
       last = node.scrollTop;
-      const ratio = scale();
+      const isScaled = total > TALLEST_PX;
       const isJump = Math.abs(moved) > 2 * node.clientHeight;
-      at = ratio === 1 ? last : isJump ? last * ratio : Math.min(limit(), Math.max(0, at + moved));
+      at = isScaled && !isJump ? clamp(at + moved) : stretched(last, physicalLimit(), limit());
       clearTimeout(settling);
       // Bring the scroll bar to where it belongs; what is seen stays in its place.
-      if (ratio !== 1) settling = setTimeout(() => put(at), SETTLE_MS);
+      if (isScaled) settling = setTimeout(() => put(at), SETTLE_MS);
       onScroll();
     },
     { passive: true },
@@ -38,8 +49,8 @@ export function createScroller(node, sizer, onScroll) {
 
   /** @param {number} wanted */
   function put(wanted) {
-    at = Math.min(limit(), Math.max(0, wanted));
-    node.scrollTop = at / scale();
+    at = clamp(wanted);
+    node.scrollTop = stretched(at, limit(), physicalLimit());
     last = node.scrollTop;
     onScroll();
   }

@@ -68,7 +68,7 @@ export function createWords({ onTerm, onBack }) {
       find("choose").hidden = !pictures;
       const isNarrow = matchMedia("(max-width: 640px)").matches;
       const ask = pictures && !isNarrow ? "Search by words, or drop a picture" : "Search by words";
-      field.placeholder = isMore ? "Add words" : ask;
+      field.placeholder = isMore ? (isNarrow ? "Add" : "Add words") : ask;
       find("invitation").textContent = pictures
         ? "Drop, paste or choose a picture to find what looks like it"
         : `Click on a picture to find what looks like it${reason ? ` (${reason})` : ""}`;

@@ -3,7 +3,7 @@
 import { HostError } from "../contract.js";
 import { fetchBytes, onceEach, SITE } from "./files.js";
 import { answerPage } from "./remote.js";
-import { centralSquare } from "./resize.js";
+import { centralSquare, groundOf } from "./resize.js";
 import { toInt8Text, unit } from "./vectors.js";
 
 /** @typedef {{file: string, name: string, sha256: string, dim: number, size_px: number, crop: number}} Network */
@@ -39,7 +39,7 @@ answerPage({
   },
 });
 
-/** What the network sees of a picture: RGB, on white where it is transparent. @param {Blob} image
+/** What the network sees of a picture: RGB, on a ground where it is transparent. @param {Blob} image
  * @param {Network} network */
 async function pixelsOf(image, { size_px, crop }) {
   let bitmap;
@@ -55,12 +55,14 @@ async function pixelsOf(image, { size_px, crop }) {
   const options = { willReadFrequently: true };
   const canvas = new OffscreenCanvas(width, height).getContext("2d", options);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas);
-  context.fillStyle = "white";
-  context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  return centralSquare(context.getImageData(0, 0, width, height).data, width, height, size_px, crop);
+  const drawn = () => context.getImageData(0, 0, width, height).data;
+  context.fillStyle = groundOf(drawn());
+  context.globalCompositeOperation = "destination-over";
+  context.fillRect(0, 0, width, height);
+  return centralSquare(drawn(), width, height, size_px, crop);
 }
 
 /** Other weights would give vectors that mean nothing here. @param {ArrayBuffer} bytes @param {string} sha256 */

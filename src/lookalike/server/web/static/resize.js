@@ -73,3 +73,15 @@ function bicubic(x) {
   if (x < 1) return ((A + 2) * x - (A + 3)) * x * x + 1;
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * A : 0;
 }
+
+/** What a transparent picture lies on: white, or grey where it is so light that it would vanish there, as in
+ * Python's images.py. @param {Uint8ClampedArray} rgba */
+export function groundOf(rgba) {
+  let [sum, count] = [0, 0];
+  for (let at = 0; at < rgba.length; at += 4) {
+    if (rgba[at + 3] < 128) continue;
+    sum += Math.min(rgba[at], rgba[at + 1], rgba[at + 2]);
+    count++;
+  }
+  return sum > 224 * count ? "#808080" : "white";
+}
