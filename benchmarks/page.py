@@ -2,7 +2,7 @@
 
 Serves N made vectors of 1,280 dimensions, without pictures, and opens the page in Chromium, with nothing
 cached, some times: when the first items stand there, how long a search takes from the click to the hits on
-the screen, and how smoothly it scrolls.
+the screen, how smoothly it scrolls, and how smoothly the map of all of them is zoomed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import lookalike
+from lookalike.analysis.map import make_map
 from lookalike.server import serve
 from lookalike.server.app import WEB_FOLDER
 
@@ -55,6 +56,25 @@ CLICK = """(n) => new Promise((resolve) => {
   look();
 })"""
 
+# Times between frames while the map is zoomed in and out by a step of the wheel at each of 120 frames, in ms.
+ZOOM = """() => new Promise((resolve) => {
+  const canvas = document.querySelector(".map canvas");
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  const [clientX, clientY] = [left + width / 2, top + height / 2];
+  const times = [];
+  let last = performance.now();
+  const step = () => {
+    const now = performance.now();
+    times.push(now - last);
+    last = now;
+    const deltaY = times.length <= 60 ? -100 : 100;
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, clientX, clientY, cancelable: true }));
+    if (times.length < 120) requestAnimationFrame(step);
+    else resolve(times);
+  };
+  requestAnimationFrame(step);
+})"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -85,6 +105,9 @@ def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
     page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 0)")
     page.wait_for_selector(".tile[data-id]")
     search: float = page.evaluate(CLICK, number)
+    page.goto(f"{url}#view=map&color=label")
+    page.wait_for_selector(".legend li")
+    zoomed: list[float] = page.evaluate(ZOOM)
     page.close()
     return {
         "first_items_ms": first,
@@ -92,6 +115,8 @@ def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
         "frame_median_ms": statistics.median(scrolled["times"]),
         "frame_p99_ms": float(np.percentile(scrolled["times"], 99)),
         "tiles_in_document": scrolled["tiles"],
+        "map_frame_median_ms": statistics.median(zoomed),
+        "map_frame_p99_ms": float(np.percentile(zoomed, 99)),
     }
 
 
@@ -102,7 +127,10 @@ def _collection(path: Path, count: int) -> lookalike.Collection:
     kinds = rng.integers(0, len(centres), count)
     vectors = centres[kinds] + rng.standard_normal((count, 1280), dtype=np.float32)
     names = (f"item-{number:07d}" for number in range(count))
-    return lookalike.from_vectors(path, vectors, names, columns={"label": [f"kind {kind}" for kind in kinds]})
+    labels = {"label": [f"kind {kind}" for kind in kinds]}
+    made = lookalike.from_vectors(path, vectors, names, columns=labels)
+    make_map(made)
+    return made
 
 
 def _serve(collection: lookalike.Collection) -> str:

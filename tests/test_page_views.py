@@ -11,18 +11,25 @@ from typing import Any
 
 import pytest
 from conftest import build, write_picture, write_pictures
-from pages import Page, expect, fragment, ids, see, watch
+from pages import PHOTO, Page, expect, fragment, ids, see, watch
 from serving import running
 
 from lookalike.analysis.clusters import cluster
 from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.map import make_map
+from lookalike.analysis.outliers import find_outliers
 from lookalike.analysis.plan import keep_plan, make_plan
 
 AXE = os.environ.get("AXE_CORE")
 INK = """canvas => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+# What is drawn, as one number.
+PIXELS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Uint32Array(data.buffer).reduce((sum, pixel) => (sum * 31 + pixel) >>> 0, 0);
 }"""
 
 
@@ -36,6 +43,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     other, _ = build(source, folder / "pixels.lookalike", label="folder", model="pixels")
     cluster(made, 3)
     make_map(made)
+    find_outliers(made, k=5)
     tiers = ("bytes", "pixels", "copy")
     found = find_duplicates(made, edits=False)
     keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
@@ -77,48 +85,124 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
 
 def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Page) -> None:
     place = view(seen, "Duplicates")
-    see(seen, "1 group")
+    see(seen, "1 group of pictures that are there twice")
     pair = place.locator(".twins figure")
     expect(pair).to_have_count(2)
     expect(pair.first).to_contain_text("Stays")
     expect(pair.last).to_contain_text("the files have the same SHA-256")
     expect(place.locator("code")).to_contain_text("--plan plan.json\nlookalike duplicates --apply plan.json")
-    place.get_by_role("button", name="Identical files 1").click()
+    place.get_by_role("button", name="Identical files 1").press("Enter")
+    seen.wait_for_function("() => location.hash === '#c=photos&view=duplicates&tier=bytes'")
+    expect(place.locator(":focus")).to_have_text("Identical files 1")
     expect(pair).to_have_count(2)
+    seen.reload()
+    chosen = place.get_by_role("group").get_by_role("button", pressed=True)
+    expect(chosen).to_have_text("Identical files 1")
+    seen.go_back()
+    expect(chosen).to_have_text("All")
     pair.last.get_by_role("link").click()
     expect(seen.get_by_role("complementary", name="sea")).to_be_visible()
     expect(pair).to_have_count(2)
 
 
+def test_outliers_are_pictures_unlike_all_others_and_labels_that_may_be_wrong(seen: Page) -> None:
+    place = view(seen, "Outliers")
+    see(seen, re.compile("^The 25 pictures that are the farthest from all others"))
+    far = place.get_by_role("region", name="Unlike all others").get_by_role("listitem")
+    expect(far).to_have_count(25)
+    distances = [float(one) for one in far.locator("strong").all_inner_texts()]
+    assert distances == sorted(distances, reverse=True)
+    wrong = place.get_by_role("region", name="Likely mislabelled")
+    expect(wrong).to_contain_text("No label in label is contradicted by most of the neighbours.")
+    far.first.get_by_role("link").click()
+    expect(seen.get_by_role("complementary")).to_contain_text("Similar pictures")
+    assert re.fullmatch(r"c=photos&view=outliers&item=\w+/.+", fragment(seen))
+
+
+def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
+    window: Any, tmp_path: Path, errors: list[str]
+) -> None:
+    source = write_pictures(tmp_path / "odd", 18)
+    (source / "sea" / "sea-002.png").rename(source / "brick" / "not-a-brick.png")
+    made, _ = build(source, tmp_path / "odd.lookalike", label="folder")
+    find_outliers(made, k=5)
+    page = window.new_page()
+    watch(page, errors)
+    with running(made) as url:
+        page.goto(f"{url}#view=outliers")
+        wrong = page.get_by_role("region", name="Likely mislabelled").get_by_role("listitem")
+        expect(wrong).to_have_count(1)
+        expect(wrong).to_have_text("sea, not brick?100% of the neighbours are sea")
+        see(page, re.compile("1 label that may be wrong$"))
+        page.close()
+    assert errors == []
+
+
 def test_nothing_is_wider_than_a_phone(seen: Page) -> None:
     seen.set_viewport_size({"width": 390, "height": 800})
-    for name in ("Clusters", "Duplicates", "Map", "Compare"):
+    for name in ("Clusters", "Duplicates", "Outliers", "Map", "Compare"):
         view(seen, name)
         expect(seen.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
         assert seen.evaluate("document.getElementById('scroller').scrollWidth") <= 390
 
 
-def test_a_line_drawn_on_the_map_shows_what_is_in_it(seen: Page) -> None:
-    canvas = view(seen, "Map").locator("canvas")
-    see(seen, "25 pictures, by PCA: what is alike lies together")
-    seen.get_by_role("button", name="Select").click()
-    box = canvas.bounding_box()
+def draw_around_the_left(page: Page) -> None:
+    """Draw a line around what lies left of the middle of the map."""
+    box = page.locator("canvas").bounding_box()
     middle, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"] - 3
-    seen.mouse.move(middle, box["y"] + 3)
-    seen.mouse.down()
+    page.mouse.move(middle, box["y"] + 3)
+    page.mouse.down()
     for x, y in ((box["x"] + 3, box["y"] + 3), (box["x"] + 3, bottom), (middle, bottom)):
-        seen.mouse.move(x, y, steps=8)
-    seen.mouse.up()
-    see(seen, re.compile(r"^\d+ of 25 pictures$"))
-    inside = ids(seen)
-    expect(seen.locator("#chosen")).to_contain_text("part of the map")
-    left = seen.evaluate(
+        page.mouse.move(x, y, steps=8)
+    page.mouse.up()
+
+
+def left_of_the_map(page: Page) -> list[str]:
+    return page.evaluate(
         "async () => (await (await fetch('api/photos/items?where=map_x<0')).json()).items.map((c) => c.id)"
     )
-    assert 0 < len(inside) < 25
-    assert sorted(inside) == sorted(left)
+
+
+def test_a_line_drawn_on_the_map_shows_what_is_in_it(seen: Page) -> None:
+    place = view(seen, "Map")
+    see(seen, "25 pictures, by PCA: what is alike lies together")
+    seen.get_by_role("button", name="Draw around").click()
+    draw_around_the_left(seen)
+    left = left_of_the_map(seen)
+    assert 0 < len(left) < 25
+    expect(place.locator(".picked")).to_contain_text(f"{len(left)} pictures")
+    seen.keyboard.press("Enter")  # the focus is on the first thing to do
+    see(seen, f"{len(left)} of 25 pictures")
+    assert sorted(ids(seen)) == sorted(left)
+    expect(seen.locator("#chosen")).to_contain_text("part of the map")
     seen.reload()
-    see(seen, f"{len(inside)} of 25 pictures")
+    see(seen, f"{len(left)} of 25 pictures")
+
+
+def test_what_is_selected_on_the_map_is_searched_by(seen: Page) -> None:
+    place = view(seen, "Map")
+    see(seen, "25 pictures, by PCA: what is alike lies together")
+    seen.keyboard.down("Shift")
+    draw_around_the_left(seen)
+    seen.keyboard.up("Shift")
+    left = left_of_the_map(seen)
+    place.get_by_role("button", name="Search by them").click()
+    see(seen, re.compile("^The most alike of 25 pictures"))
+    expect(seen.locator(".chip-name")).to_have_text(f"{len(left)} pictures of the map")
+    assert len(set(ids(seen)[: len(left) // 2]) - set(left)) <= 1
+    seen.reload()
+    see(seen, re.compile("^The most alike of 25 pictures"))
+
+
+def test_a_selection_is_dropped_by_escape_and_by_a_click(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    picked = seen.locator(".picked")
+    for drop in (lambda: seen.keyboard.press("Escape"), lambda: canvas.click(position={"x": 5, "y": 5})):
+        canvas.press("Enter")
+        expect(picked).to_contain_text("25 pictures")
+        drop()
+        expect(picked).to_be_hidden()
+    assert fragment(seen) == "c=photos&view=map"
 
 
 def test_the_map_has_pictures_and_colours_by_any_column(seen: Page) -> None:
@@ -126,20 +210,71 @@ def test_the_map_has_pictures_and_colours_by_any_column(seen: Page) -> None:
     expect(place.locator(".legend li")).to_have_count(3)
     place.get_by_label("Colour by").select_option("label")
     expect(place.locator(".legend")).to_have_text("seabrickmeadow")
-    place.get_by_label("Colour by").select_option("size_bytes")
-    expect(place.locator(".legend li")).to_have_text([re.compile(r"[\d,.]+ to [\d,.]+")])
+    place.get_by_label("Colour by").select_option("outlier_distance")
+    expect(place.locator(".legend li")).to_have_text([re.compile(r"^0\.\d+0\.\d+$")])
     seen.wait_for_function(f"() => ({INK})(document.querySelector('canvas')) > 500")  # photographs
+
+
+def test_a_value_in_the_legend_filters_the_map(seen: Page) -> None:
+    place = view(seen, "Map")
+    place.get_by_label("Colour by").select_option("label")
+    expect(place.locator(".legend")).to_have_text("seabrickmeadow")
+    place.get_by_role("button", name="brick").press("Enter")
+    expect(seen.locator("#chosen")).to_contain_text("brick")
+    expect(place.locator(":focus")).to_have_text("brick")
+    expect(place.get_by_role("button", name="brick")).to_have_attribute("aria-pressed", "true")
+    place.locator("canvas").press("Enter")
+    expect(place.locator(".picked")).to_contain_text("8 pictures")
+
+
+def test_camera_and_colours_of_the_map_stay_through_back_and_reload(seen: Page) -> None:
+    place = view(seen, "Map")
+    choice = place.get_by_label("Colour by")
+    expect(choice).to_have_value("cluster_name")
+    place.locator("canvas").press("+")
+    seen.wait_for_function("() => location.hash.endsWith('&look=0,0,1.5')")
+    choice.select_option("label")
+    expect(place.locator(".legend")).to_have_text("seabrickmeadow")
+    place.locator("canvas").press("+")
+    seen.wait_for_function("() => location.hash.endsWith('&color=label&look=0,0,2.25')")
+    before = place.locator("canvas").evaluate(PIXELS)
+    seen.reload()
+    expect(choice).to_have_value("label")
+    seen.wait_for_function(f"before => ({PIXELS})(document.querySelector('canvas')) === before", arg=before)
+    seen.go_back()
+    expect(choice).to_have_value("cluster_name")
+    assert fragment(seen) == "c=photos&view=map&look=0,0,1.5"
+
+
+def test_a_column_of_the_address_that_is_gone_leaves_the_map_its_first_one(seen: Page, analysed: str) -> None:
+    seen.goto(f"{analysed}#view=map&color=gone&look=nonsense")
+    expect(seen.get_by_label("Colour by")).to_have_value("cluster_name")
+    expect(seen.locator(".legend li")).to_have_count(3)
+    seen.locator("canvas").press("+")
+    seen.wait_for_function("() => location.hash.endsWith('look=0,0,1.5')")
+
+
+def test_the_map_is_where_it_was_left_after_a_visit_to_another_view(seen: Page) -> None:
+    view(seen, "Map").locator("canvas").press("+")
+    seen.wait_for_function("() => location.hash.endsWith('&look=0,0,1.5')")
+    view(seen, "Duplicates")
+    seen.wait_for_function("() => location.hash === '#c=photos&view=duplicates'")
+    view(seen, "Map")
+    seen.wait_for_function("() => location.hash.endsWith('&look=0,0,1.5')")
 
 
 def test_the_map_is_moved_zoomed_and_selected_from_by_keys(seen: Page) -> None:
     canvas = view(seen, "Map").locator("canvas")
     canvas.focus()
-    for key in "+++":
+    for key in ("+", *["ArrowLeft"] * 6, "Enter", "Enter"):
         seen.keyboard.press(key)
-    seen.keyboard.press("ArrowLeft")
-    seen.keyboard.press("Enter")
-    see(seen, re.compile(r"^\d+ of 25 pictures$|^0 of"))
-    assert len(ids(seen)) < 25
+    see(seen, re.compile(r"^\d+ of 25 pictures$"))
+    assert 0 < len(ids(seen)) < 25
+
+
+def test_the_help_names_the_keys_of_the_map(seen: Page) -> None:
+    view(seen, "Map").locator("canvas").press("?")
+    expect(seen.get_by_role("table", name="Keys on the map")).to_contain_text("Enterselect all in view")
 
 
 def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
@@ -176,6 +311,18 @@ def test_the_same_search_stands_side_by_side_for_two_models(seen: Page) -> None:
     see(seen, re.compile(r"^\d+ of 25 are found in both"))
 
 
+def test_an_own_picture_is_compared_as_each_model_sees_it(seen: Page) -> None:
+    place = view(seen, "Compare")
+    expect(place.locator(".column")).to_have_count(2)
+    seen.locator("#file").set_input_files(PHOTO)
+    see(seen, re.compile(r"^\d+ of 25 are found in both"))
+    for column in place.locator(".column").all():
+        expect(column.locator(".hits li")).to_have_count(25)
+    seen.reload()
+    expect(place.locator(".column").first.locator(".hits li")).to_have_count(25)
+    expect(place.locator(".column").last).to_contain_text("choose the picture again")
+
+
 def test_a_search_leaves_the_view_for_the_pictures(seen: Page) -> None:
     view(seen, "Duplicates").locator(".twins a").first.click()
     seen.get_by_role("complementary", name="sea").locator(".neighbours a").nth(2).wait_for()
@@ -210,11 +357,11 @@ def test_axe_finds_nothing_in_the_views(chromium: Any, analysed: str, scheme: st
     see(page, "25 pictures")
     page.add_script_tag(content=Path(AXE).read_text(encoding="utf-8"))
     found = {}
-    for name in ("Clusters", "Duplicates", "Map", "Compare"):
+    for name in ("Clusters", "Duplicates", "Outliers", "Map", "Compare"):
         view(page, name)
         expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
         page.wait_for_timeout(300)
         result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
         found[name] = [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in result["violations"]]
     context.close()
-    assert found == {"Clusters": [], "Duplicates": [], "Map": [], "Compare": []}
+    assert found == {"Clusters": [], "Duplicates": [], "Outliers": [], "Map": [], "Compare": []}

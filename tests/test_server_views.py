@@ -19,7 +19,9 @@ import lookalike
 from lookalike.analysis.clusters import cluster
 from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.map import make_map
+from lookalike.analysis.outliers import find_outliers
 from lookalike.analysis.plan import keep_plan, make_plan
+from lookalike.derived import COMMANDS
 
 
 def analysed(folder: Path) -> lookalike.Collection:
@@ -31,6 +33,7 @@ def analysed(folder: Path) -> lookalike.Collection:
     made, _ = build(source, folder / "photos.lookalike", label="folder")
     cluster(made, 3)
     make_map(made)
+    find_outliers(made, k=5)
     tiers = ("bytes", "pixels", "copy")
     found = find_duplicates(made, edits=False)
     keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
@@ -55,7 +58,7 @@ def codes(answer: dict) -> np.ndarray:
 
 
 def test_a_collection_says_which_views_it_has(seen: httpx.Client) -> None:
-    assert seen.get("collections").json()[0]["views"] == ["clusters", "duplicates", "map"]
+    assert seen.get("collections").json()[0]["views"] == ["clusters", "duplicates", "outliers", "map"]
 
 
 def test_clusters_have_the_items_nearest_to_their_centre_first(seen: httpx.Client) -> None:
@@ -85,6 +88,23 @@ def test_duplicates_come_in_groups_with_what_stays_and_why(seen: httpx.Client) -
     assert same["why"].startswith("the largest of them: 64 x 48")
     assert same["move"][0]["reason"] == "the files have the same SHA-256"
     assert get(seen, "duplicates", offset=1, limit=1)["groups"] == found["groups"][1:2]
+
+
+def test_outliers_come_the_farthest_first_and_their_distance_is_a_column(seen: httpx.Client) -> None:
+    found = get(seen, "outliers")
+    assert (found["k"], found["label"], found["labelled"]) == (5, "label", 20)
+    distances = [one["distance"] for one in found["farthest"]]
+    assert distances == sorted(distances, reverse=True)
+    near = get(seen, "items", where=f"outlier_distance < {distances[4] - 1e-6}")["items"]
+    farthest = {one["item"]["id"] for one in found["farthest"][:5]}
+    assert farthest == {item["id"] for item in get(seen, "items")["items"]} - {item["id"] for item in near}
+
+
+def test_the_middle_of_some_items_is_nearest_to_them(seen: httpx.Client) -> None:
+    found = get(seen, "middle", where="label = 'sea'")
+    term = {"vector_int8": found["vector_int8"]}
+    hits = seen.post("photos/search", json={"query": [term], "k": 7}).json()["hits"]
+    assert (found["count"], [hit["label"] for hit in hits]) == (7, ["sea"] * 7)
 
 
 def test_a_map_has_a_place_and_a_colour_for_every_item(seen: httpx.Client) -> None:
@@ -126,6 +146,7 @@ def test_items_of_the_map_are_asked_for_by_number(seen: httpx.Client) -> None:
         ("duplicates", {"tier": "worse"}, "tier"),
         ("map/colors", {"column": "nothing"}, "column"),
         ("map/colors", {"column": "embedding"}, "column"),
+        ("middle", {"where": "label = 'nothing'"}, "where"),
         ("map/cards", {"rows": "99"}, "rows"),
         ("map/cards", {"rows": ""}, "rows"),
         ("map/cards", {"rows": ",".join(["0"] * 201)}, "rows"),
@@ -139,7 +160,7 @@ def test_a_bad_parameter_is_named(seen: httpx.Client, path: str, parameters: dic
 
 def test_what_was_never_made_names_the_command(collection: lookalike.Collection) -> None:
     with running(collection) as url:
-        for path, command in (("clusters", "cluster"), ("duplicates", "duplicates"), ("map", "map")):
+        for path, command in COMMANDS.items():
             answer = httpx.get(f"{url}api/photos/{path}")
             assert problem(answer)[:2] == (404, "no-view")
             assert answer.json()["hint"] == f"make it with: lookalike {command} {collection.path}"

@@ -3,7 +3,15 @@ import { test } from "node:test";
 
 import { conditionOf, matches } from "../../src/lookalike/server/web/filters.js";
 import { contains, insideSql, simplified, UNITS } from "../../src/lookalike/server/web/polygon.js";
-import { moved, toPixel, toPlace, zoomed } from "../../src/lookalike/server/web/views/camera.js";
+import {
+  lookOf,
+  lookText,
+  moved,
+  toPixel,
+  toPlace,
+  WHOLE,
+  zoomed,
+} from "../../src/lookalike/server/web/views/camera.js";
 import { FILTERED, OTHERS, palette, scaleColor } from "../../src/lookalike/server/web/views/colors.js";
 import { nearest, pictured } from "../../src/lookalike/server/web/views/plot.js";
 
@@ -134,10 +142,37 @@ const points = {
   colors: palette("none", "#eeeeee"),
 };
 
-test("of points in one cell the first is pictured, and none that is filtered out", () => {
+test("of points that are near each other the first is pictured, and none that is filtered out", () => {
   const look = { x: 0, y: 0, zoom: 1 };
-  assert.deepEqual(pictured(SIZE, points, look, 50), [0, 2]);
-  assert.deepEqual(pictured(SIZE, points, { ...look, zoom: 100 }, 50), [0, 1]);
+  assert.deepEqual(pictured(SIZE, points, look, 50, []), [0, 2]);
+  assert.deepEqual(pictured(SIZE, points, { ...look, zoom: 100 }, 50, []), [0, 1]);
+});
+
+test("a point that is pictured stays so", () => {
+  assert.deepEqual(pictured(SIZE, points, { x: 0, y: 0, zoom: 1 }, 50, [1]), [1, 2]);
+});
+
+test("no two pictures lie over each other", () => {
+  const places = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i * i) * 0.9);
+  const many = { places, codes: new Uint8Array(1000), colors: [] };
+  const look = { x: 0, y: 0, zoom: 1 };
+  const shown = pictured(SIZE, many, look, 40, []).map((i) =>
+    toPixel(look, SIZE, places[2 * i], places[2 * i + 1]),
+  );
+  assert.ok(shown.length > 20);
+  for (const [i, [x, y]] of shown.entries()) {
+    for (const [otherX, otherY] of shown.slice(i + 1)) {
+      assert.ok(Math.abs(x - otherX) >= 40 || Math.abs(y - otherY) >= 40);
+    }
+  }
+});
+
+test("a look comes back from the address as it was, and one that makes no sense is the whole map", () => {
+  assert.equal(lookText({ x: 0.123456, y: -0.5, zoom: 12.3456 }), "0.1235,-0.5,12.35");
+  assert.deepEqual(lookOf("0.1235,-0.5,12.35"), { x: 0.1235, y: -0.5, zoom: 12.35 });
+  assert.equal(lookText(WHOLE), "");
+  for (const text of ["", "1,2", "a,b,c", "0,0,Infinity"]) assert.deepEqual(lookOf(text), WHOLE);
+  assert.deepEqual(lookOf("99,0,1e9"), { x: 2, y: 0, zoom: 2000 });
 });
 
 test("a click takes the nearest point within reach", () => {

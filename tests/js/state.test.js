@@ -25,6 +25,9 @@ const FULL = {
   where: "width > 3 AND label LIKE '%a+b%' -- &q=id:x",
   item: "a/b?c=d&e.jpg",
   beside: "trees & flowers",
+  color: "a,b & c",
+  look: "0.5,-0.25,4",
+  tier: "",
 };
 
 test("the start has an address of nothing", () => {
@@ -51,7 +54,15 @@ test("what cannot be understood in an address is left out", () => {
 
 test("the details that are open do not decide what the grid shows", () => {
   assert.equal(contentOf(FULL), contentOf({ ...FULL, item: "" }));
+  assert.equal(contentOf(FULL), contentOf({ ...FULL, color: "label", look: "" }));
   assert.notEqual(contentOf(FULL), contentOf({ ...FULL, where: "" }));
+});
+
+test("what is a view's own stands in the address of that view only", () => {
+  const own = { color: "label", look: "0,0,2", tier: "bytes" };
+  assert.equal(addressOf({ ...START, ...own, view: "map" }), "#view=map&color=label&look=0,0,2");
+  assert.equal(addressOf({ ...START, ...own, view: "duplicates" }), "#view=duplicates&tier=bytes");
+  assert.equal(addressOf({ ...START, ...own }), "#");
 });
 
 test("random states survive the way through the address", () => {

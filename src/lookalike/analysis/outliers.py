@@ -17,6 +17,8 @@ from lookalike.errors import LookalikeError
 from lookalike.pile import Pile
 
 NAME = "outliers"
+# So many of the farthest, and of those that are likely mislabelled, are kept for the page.
+KEPT = 50
 Progress = Callable[[int, int], None]
 
 # An item is likely mislabelled where most neighbours share another label and hardly any its own.
@@ -63,7 +65,7 @@ def find_outliers(
     label: str = "label",
     *,
     k: int = 10,
-    most: int = 50,
+    most: int = KEPT,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Outliers:

@@ -73,6 +73,8 @@ def create_app(
             Route("/api/{c}/facets", facets),
             Route("/api/{c}/clusters", views.clusters),
             Route("/api/{c}/duplicates", views.duplicates),
+            Route("/api/{c}/outliers", views.outliers),
+            Route("/api/{c}/middle", views.middle),
             Route("/api/{c}/map", views.map_places),
             Route("/api/{c}/map/colors", views.map_colors),
             Route("/api/{c}/map/cards", views.map_cards),

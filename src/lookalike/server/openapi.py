@@ -96,6 +96,12 @@ def _paths(collections: Sequence[str]) -> Schema:
                 "What is there twice", "duplicates", _ref("Duplicates"), [c, tier, offset, limit]
             )
         },
+        "/api/{c}/outliers": {
+            "get": _operation("What doesn't belong", "outliers", _ref("Outliers"), [c])
+        },
+        "/api/{c}/middle": {
+            "get": _operation("The mean vector of items", "middle", _ref("Middle"), [c, where])
+        },
         "/api/{c}/map": {"get": _operation("A place in the plane for every item", "map", _ref("Map"), [c])},
         "/api/{c}/map/colors": {
             "get": _operation("A colour for every item", "mapColors", _ref("Colors"), [c, column, where])
@@ -249,6 +255,14 @@ def _schemas() -> Schema:
                   "move": _list(_object({"item": _ref("Card"), "tier": TEXT, "reason": TEXT}))}
              ))}
         ),
+        "Outliers": _object(
+            {"command": TEXT, "k": COUNT, "label": TEXT, "labelled": COUNT,
+             "farthest": _list(_object({"item": _ref("Card"), "distance": NUMBER})),
+             "mislabelled": _list(_object(
+                 {"item": _ref("Card"), "label": TEXT, "suggested": TEXT, "share": chance, "own": chance}
+             ))}
+        ),
+        "Middle": _object({"count": COUNT, "vector_int8": TEXT}),
         "Map": _object({"method": TEXT, "command": TEXT, "count": COUNT, "places": BASE64}),
         "Colors": _object(
             {"type": {"enum": ["none", "text", "number"]}, "codes": BASE64, "values": _list(TEXT),

@@ -34,7 +34,12 @@ from lookalike.where import parse_condition
 Rows = NDArray[np.int64]
 
 # Derived tables, and the columns of theirs that an item has beside its own.
-TABLES = {"clusters": {"cluster_name": "cluster_name"}, "duplicates": {}, "map": {"x": "map_x", "y": "map_y"}}
+TABLES = {
+    "clusters": {"cluster_name": "cluster_name"},
+    "duplicates": {},
+    "outliers": {"outlier_distance": "outlier_distance"},
+    "map": {"x": "map_x", "y": "map_y"},
+}
 
 # Answers that are kept, such as the rows that a condition holds for: a page asks for them again and again.
 _KEPT = 16

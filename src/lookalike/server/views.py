@@ -1,4 +1,4 @@
-"""What `lookalike cluster`, `duplicates` and `map` have found in a collection, as the page shows it."""
+"""What `lookalike cluster`, `duplicates`, `outliers` and `map` have found, as the page shows it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
-from lookalike.derived import Derived, read_derived
+from lookalike.derived import Derived, derived_command, read_derived
 from lookalike.errors import CollectionError
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE, column_type
 from lookalike.server.problems import Problem
-from lookalike.server.queries import whole
+from lookalike.server.queries import int8_text, whole
 from lookalike.server.state import State
 
 MAX_CARDS = 200
@@ -29,7 +29,8 @@ DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 _SHOWN, _COLORS = 12, 12
 # Codes of a map's colours: the last two stand for no value, and for what the filters leave out.
 OTHERS, NO_VALUE, FILTERED = 253, 254, 255
-_COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "map": "map"}
+# The mean of so many vectors is that of all of them to a hundredth.
+_MOST_AVERAGED = 2000
 
 
 def clusters(request: Request) -> Response:
@@ -68,6 +69,30 @@ def duplicates(request: Request) -> Response:
             "groups": [_group(state, group) for group in wanted[offset : offset + limit]],
         }
     )
+
+
+def outliers(request: Request) -> Response:
+    """`GET /api/{c}/outliers`: the items unlike all others, and those that are likely mislabelled."""
+    state, made = _derived(request, "outliers")
+    facts = made.facts
+
+    def found(name: str) -> list[dict[str, Any]]:
+        items = cards(state, [state.row_of[one["id"]] for one in facts[name]])
+        told = ({key: value for key, value in one.items() if key != "id"} for one in facts[name])
+        return [{"item": item, **one} for item, one in zip(items, told, strict=True)]
+
+    about = {name: facts[name] for name in ("command", "k", "label", "labelled")}
+    return as_json({**about, "farthest": found("farthest"), "mislabelled": found("mislabelled")})
+
+
+def middle(request: Request) -> Response:
+    """`GET /api/{c}/middle`: the mean of the vectors of the items for which a condition holds."""
+    state = live_of(request).state()
+    rows = matching(state, asked_condition(request))
+    mean = state.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)].tolist()).sum(axis=0)
+    if not mean.any():
+        raise Problem("bad-parameter", "the condition holds for no item, or they cancel out", field="where")
+    return as_json({"count": len(rows), "vector_int8": int8_text(mean)})
 
 
 def map_places(request: Request) -> Response:
@@ -115,11 +140,11 @@ def _derived(request: Request, name: str) -> tuple[State, Derived]:
     state = live.state()
     if name in state.derived:
         return state, state.derived[name]
-    hint = f"make it with: lookalike {_COMMANDS[name]} {state.collection.path}"
     try:
+        hint = f"make it with: {derived_command(state.collection, name)}"
         read_derived(state.collection, name)
     except CollectionError as error:
-        raise Problem("stale-view", error.message, hint=error.hint or hint) from None
+        raise Problem("stale-view", error.message, hint=error.hint) from None
     raise Problem("no-view", f"{live.name} has no {name}", hint=hint)
 
 

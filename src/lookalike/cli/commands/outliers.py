@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
-    from lookalike.analysis.outliers import find_outliers
+    from lookalike.analysis.outliers import KEPT, find_outliers
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
@@ -34,10 +34,13 @@ def run(options: argparse.Namespace) -> int:
             open_collection(options.collection),
             options.label,
             k=options.k,
-            most=options.most,
+            most=max(options.most, KEPT),
             max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
+    found = replace(
+        found, farthest=found.farthest[: options.most], mislabelled=found.mislabelled[: options.most]
+    )
     if options.json:
         print_json(asdict(found))
         return 0

@@ -42,6 +42,9 @@
  * @typedef {{method: string, reason: string, noise: number, command: string, clusters: Cluster[]}} Clusters
  * @typedef {{command: string, left_out: number, tiers: Record<string, number>, total: number, offset: number,
  *   groups: {keep: Card, why: string, move: {item: Card, tier: string, reason: string}[]}[]}} Duplicates
+ * @typedef {{k: number, label: string, labelled: number, command: string,
+ *   farthest: {item: Card, distance: number}[],
+ *   mislabelled: {item: Card, label: string, suggested: string, share: number}[]}} Outliers
  * `places` has x and y of each item, from -1 to 1; `codes` are those of colors.js.
  * @typedef {{method: string, command: string, places: Float32Array}} Places
  * @typedef {{type: "none" | "text" | "number", codes: Uint8Array, values: string[], min: number | null,
@@ -50,8 +53,10 @@
  *   clusters: (c: string, options: {signal?: AbortSignal}) => Promise<Clusters>,
  *   duplicates: (c: string, options: {offset: number, limit: number, tier?: string, signal?: AbortSignal})
  *     => Promise<Duplicates>,
+ *   outliers: (c: string, options: {signal?: AbortSignal}) => Promise<Outliers>,
  *   map: (c: string, options: {signal?: AbortSignal}) => Promise<Places>,
  *   mapColors: (c: string, options: Chosen & {column: string}) => Promise<Colors>,
+ *   middle: (c: string, options: Chosen) => Promise<{count: number, vector_int8: string}>,
  *   mapCards: (c: string, options: {rows: number[], signal?: AbortSignal}) => Promise<Card[]>,
  * }} Views
  * What can be searched by: words, own pictures, SQL conditions; `reason` says why not pictures.

@@ -254,7 +254,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     hasFocus,
     /** Move the focus by a key; whether it was one of the grid's. @param {string} key */
     move(key) {
-      if (!source) return false;
+      if (!source?.total) return false;
       // Keys start from what is seen, not from what had the focus before somebody scrolled away.
       if (!hasFocus()) active = anchor()?.index ?? 0;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));

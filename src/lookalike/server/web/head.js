@@ -12,6 +12,7 @@ const VIEWS = [
   { name: "explore", title: "Explore" },
   { name: "clusters", title: "Clusters" },
   { name: "duplicates", title: "Duplicates" },
+  { name: "outliers", title: "Outliers" },
   { name: "map", title: "Map" },
   { name: "compare", title: "Compare" },
 ];

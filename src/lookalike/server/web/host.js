@@ -47,6 +47,7 @@ const host = {
     duplicates(c, { offset, limit, tier = "", signal }) {
       return request(addressOf(c, "duplicates", { offset, limit, tier }), { signal });
     },
+    outliers: (c, { signal }) => request(addressOf(c, "outliers"), { signal }),
     async map(c, { signal }) {
       const found = await request(addressOf(c, "map"), { signal });
       return { ...found, places: new Float32Array(bytesOf(found.places).buffer) };
@@ -55,6 +56,9 @@ const host = {
       const url = addressOf(c, "map/colors", { column, where: conditionOf(filters, where) });
       const found = await request(url, { signal });
       return { ...found, codes: bytesOf(found.codes) };
+    },
+    middle(c, { filters, where, signal }) {
+      return request(addressOf(c, "middle", { where: conditionOf(filters, where) }), { signal });
     },
     mapCards: (c, { rows, signal }) => request(addressOf(c, "map/cards", { rows: rows.join() }), { signal }),
   },

@@ -99,6 +99,8 @@ const details = createDetails(host, {
 const fail = createFailures({ messages, words, facets, grid, retry, go });
 const views = createViews(host, {
   go,
+  keep,
+  shown: () => shown,
   collections: () => collections,
   fail: (error, again) => fail(error, again, shown),
 });
@@ -128,6 +130,15 @@ function go(next, how = {}) {
     },
     next,
   );
+}
+
+/** Put a change that needs no loading into the address, unless that names another entry of the history by now.
+ * @param {{look: string}} change */
+function keep(change) {
+  shown = { ...shown, ...change };
+  const entry = current();
+  entry.collection ||= shown.collection;
+  if (contentOf(entry) === contentOf(shown)) record(shown, null, true);
 }
 
 /** Show the state that the address names, after a reload or a step through the history. */
@@ -184,7 +195,7 @@ function show(next, found, place, view) {
       collections.find(({ name }) => name === next.collection),
     ),
   );
-  head.doubt(found.chance);
+  head.doubt(found.chance && !view);
   views.show(view, next);
   if (isOther) words.accept();
   if (view) {

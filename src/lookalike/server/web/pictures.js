@@ -5,14 +5,14 @@ const LARGEST_PART_PX = 1024;
 
 /** A part of a picture, in fractions of its sides. @typedef {{x: number, y: number, width: number,
  *   height: number}} Box */
-/** @typedef {{url: string, name: string, tags: string[]}} Own */
+/** @typedef {{url: string, name: string, tags: string[], blob: Blob}} Own */
 
 /** The pictures of this visit, by their vectors. @type {Map<string, Own>} */
 const own = new Map();
 
 /** @param {string} vector @param {Blob} blob @param {string} name @param {string[]} tags */
 export function keep(vector, blob, name, tags) {
-  if (!own.has(vector)) own.set(vector, { url: URL.createObjectURL(blob), name, tags });
+  if (!own.has(vector)) own.set(vector, { url: URL.createObjectURL(blob), name, tags, blob });
 }
 
 /** The whole picture, where it came during this visit. @param {string} vector */

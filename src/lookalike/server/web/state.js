@@ -7,8 +7,9 @@
 /**
  * `beside` is the collection that is compared with, or empty.
  * `item` is the one whose details are open, or empty; an empty `collection` is the first there is.
+ * `color` and `look` are the map's column and camera, `tier` is the kind of duplicates.
  * @typedef {{collection: string, view: string, terms: Term[], filters: Filter[], where: string,
- *   item: string, beside: string}} State
+ *   item: string, beside: string, color: string, look: string, tier: string}} State
  */
 
 /** @type {State} */
@@ -20,7 +21,13 @@ export const START = {
   where: "",
   item: "",
   beside: "",
+  color: "",
+  look: "",
+  tier: "",
 };
+
+/** What stands in the address of one view only. @type {Record<string, ("color" | "look" | "tier")[]>} */
+const OF_VIEW = { map: ["color", "look"], duplicates: ["tier"] };
 
 const TERM = /^(?:(-?\d+(?:\.\d+)?)\*)?(id|text|picture):(.*)$/s;
 const OPERATIONS = ["is", "has", "between", "null", "inside"];
@@ -34,9 +41,11 @@ export function addressOf(state) {
   for (const filter of state.filters) parts.append("f", filterText(filter));
   if (state.where) parts.append("where", state.where);
   if (state.beside) parts.append("with", state.beside);
+  for (const name of OF_VIEW[state.view] ?? []) if (state[name]) parts.append(name, state[name]);
   if (state.item) parts.append("item", state.item);
   // Slashes and colons are fine in a fragment, and ids are full of them.
-  return `#${parts.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2A", "*")}`;
+  const text = parts.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
+  return `#${text.replaceAll("%2A", "*").replaceAll("%2C", ",")}`;
 }
 
 /** The state that an address names; what cannot be understood is left out. @param {string} hash @returns {State} */
@@ -50,12 +59,16 @@ export function stateOf(hash) {
     where: parts.get("where") ?? "",
     item: parts.get("item") ?? "",
     beside: parts.get("with") ?? "",
+    color: parts.get("color") ?? "",
+    look: parts.get("look") ?? "",
+    tier: parts.get("tier") ?? "",
   };
 }
 
-/** What decides which pictures are shown, without the details that are open. @param {State} state */
+/** What decides which pictures are shown, without the details that are open and how the map is looked at.
+ * @param {State} state */
 export function contentOf(state) {
-  return addressOf({ ...state, item: "" });
+  return addressOf({ ...state, item: "", color: "", look: "" });
 }
 
 /** @param {Term} term */

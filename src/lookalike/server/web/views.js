@@ -4,10 +4,14 @@ import { find } from "./dom.js";
 import { contentOf } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
-/** What a view may do. @typedef {{go: (state: State) => void, collections: () => import("./contract.js").Collection[],
+/** What a view may do: `keep` puts a camera into the address, without a step in the history.
+ * @typedef {{go: (state: State) => void, keep: (change: {look: string}) => void, shown: () => State,
+ *   collections: () => import("./contract.js").Collection[],
  *   fail: (error: unknown, again: () => void) => void}} Page */
-/** What is shown, what the line above says, and what to do when it goes.
- * @typedef {{node: HTMLElement, status: string, start?: () => void, close?: () => void}} View */
+/** What is shown, what the line above says, and what to do when it is there, when Back changes how it is looked at,
+ * and when it goes.
+ * @typedef {{node: HTMLElement, status: string, start?: () => void, update?: (state: State) => void,
+ *   close?: () => void}} View */
 /** @typedef {(host: import("./contract.js").Host, page: Page, state: State, signal: AbortSignal) => Promise<View>} Open */
 
 /** @type {Record<string, () => Promise<{open: Open}>>} */
@@ -15,6 +19,7 @@ const MODULES = {
   clusters: () => import("./views/clusters.js"),
   compare: () => import("./views/compare.js"),
   duplicates: () => import("./views/duplicates.js"),
+  outliers: () => import("./views/outliers.js"),
   map: () => import("./views/map.js"),
 };
 
@@ -37,12 +42,15 @@ export function createViews(host, page) {
     /** @param {View | null} view @param {State} state */
     show(view, state) {
       content = contentOf(state);
-      if (view === open) return;
+      if (view === open) return open?.update?.(state);
       open?.close?.();
       open = view;
       document.body.classList.toggle("viewing", view !== null);
       place.hidden = view === null;
+      const had = place.contains(document.activeElement) ? document.activeElement?.textContent : null;
       place.replaceChildren(...(view ? [view.node] : []));
+      // A button that made the view anew keeps the focus.
+      if (had) [...place.querySelectorAll("button")].find((one) => one.textContent === had)?.focus();
       if (view) find("scroller").scrollTop = 0;
       view?.start?.();
     },

@@ -1,11 +1,33 @@
 // Where the map is looked at from: which place is in the middle of the canvas, and how large all is.
 
-const MOST_ZOOM = 2000;
+const [LEAST_ZOOM, MOST_ZOOM] = [0.5, 2000];
 /** The part of the canvas that the whole map takes. */
 const FILL = 0.92;
 
 /** @typedef {{x: number, y: number, zoom: number}} Look */
 /** @typedef {{width: number, height: number}} Size of the canvas, in pixels */
+
+export const WHOLE = { x: 0, y: 0, zoom: 1 };
+
+/** A look as it stands in the address, such as `0.25,-0.1,4`; empty for the whole map. @param {Look} look */
+export function lookText({ x, y, zoom }) {
+  const text = [Number(x.toFixed(4)), Number(y.toFixed(4)), Number(zoom.toPrecision(4))].join();
+  return text === "0,0,1" ? "" : text;
+}
+
+/** The look that an address names; the whole map where it makes no sense. @param {string} text @returns {Look} */
+export function lookOf(text) {
+  const [x, y, zoom] = text.split(",").map(Number);
+  const isSound = [x, y, zoom].every(Number.isFinite) && text !== "";
+  return isSound
+    ? { x: within(x, -2, 2), y: within(y, -2, 2), zoom: within(zoom, LEAST_ZOOM, MOST_ZOOM) }
+    : WHOLE;
+}
+
+/** @param {number} value @param {number} low @param {number} high */
+function within(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}
 
 /** Pixels that a length of 1 on the map takes. @param {Look} look @param {Size} size */
 export function scaleOf({ zoom }, { width, height }) {
@@ -30,7 +52,7 @@ export function toPlace(look, size, left, top) {
  * @returns {Look} */
 export function zoomed(look, size, factor, left, top) {
   const [x, y] = toPlace(look, size, left, top);
-  const zoom = Math.min(MOST_ZOOM, Math.max(0.5, look.zoom * factor));
+  const zoom = within(look.zoom * factor, LEAST_ZOOM, MOST_ZOOM);
   const stays = look.zoom / zoom;
   return { x: x + (look.x - x) * stays, y: y + (look.y - y) * stays, zoom };
 }

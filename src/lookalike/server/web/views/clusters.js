@@ -52,7 +52,7 @@ export async function open(host, page, state, signal) {
       ),
     );
   }
-  const about = `${sentence(found.reason)} Cohesion is the mean cosine to the middle: at 1, all are the same.`;
+  const about = `${sentence(found.reason)} Cohesion says how alike the pictures of a group are; at 1, all are the same.`;
   return {
     node: element(
       "div",

@@ -3,10 +3,12 @@
 import { element, onPlainClick } from "../dom.js";
 import { HostError } from "../contract.js";
 import { counted, milliseconds, nameOf, sentence } from "../format.js";
+import { ownOf } from "../pictures.js";
 import { addressOf } from "../state.js";
 import { toHost } from "../terms.js";
 
 /** @typedef {import("../contract.js").Card} Card */
+/** @typedef {import("../terms.js").Term} Term */
 
 const HITS = 30;
 
@@ -27,24 +29,30 @@ export async function open(host, page, state, signal) {
       const { items } = await host.items(name, { offset: 0, limit: HITS, filters, where, signal });
       return { cards: items, text: "Choose a picture" };
     }
-    const known = host.capabilities(name);
-    const isForeign =
-      all.find((c) => c.name === name)?.model !== all.find((c) => c.name === state.collection)?.model;
-    if (isForeign && terms.some(({ kind }) => kind === "picture")) {
-      throw new HostError(
-        "other-model",
-        "Another model made this collection",
-        "It has no vector of your picture.",
-      );
-    }
-    if (!known.words && terms.some(({ kind }) => kind === "text")) {
+    if (!host.capabilities(name).words && terms.some(({ kind }) => kind === "text")) {
       throw new HostError("no-words", "This model knows no words", "Search by a picture.");
     }
-    const found = await host.search(name, { terms: terms.map(toHost), k: HITS, filters, where, signal });
-    return {
-      cards: found.hits,
-      text: `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}`,
-    };
+    const own = await Promise.all(terms.map((term) => (isForeign(name) ? embeddedAnew(name, term) : term)));
+    const found = await host.search(name, { terms: own.map(toHost), k: HITS, filters, where, signal });
+    const doubt = found.chance ? "; chance would give as near ones" : "";
+    const text = `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
+    return { cards: found.hits, text };
+  }
+
+  /** Whether another model made this collection than the one that is shown. @param {string} name */
+  function isForeign(name) {
+    const [model, own] = [name, state.collection].map((one) => all.find((c) => c.name === one)?.model);
+    return model !== own;
+  }
+
+  /** A term as the model of another collection sees it. @param {string} name @param {Term} term
+   * @returns {Promise<Term>} */
+  async function embeddedAnew(name, term) {
+    if (term.kind !== "picture") return term;
+    const blob = ownOf(term.vector)?.blob;
+    if (blob) return { ...term, vector: (await host.embed(name, { image: blob, signal })).vector_int8 };
+    const detail = "The address has your picture only as the first model sees it: choose the picture again.";
+    throw new HostError("other-model", "Another model made this collection", detail);
   }
 
   /** @param {number} n */

@@ -1,11 +1,12 @@
 // What is there twice, side by side: what would be kept and why. Nothing is moved from here.
 
 import { element, onPlainClick } from "../dom.js";
-import { bytes, counted, fileOf } from "../format.js";
+import { bytes, counted, fileOf, number } from "../format.js";
 import { button } from "../messages.js";
 import { addressOf } from "../state.js";
 
 const PAGE = 50;
+const APPLY = "lookalike duplicates --apply plan.json --to trash/\nlookalike duplicates --undo trash/";
 /** @type {Record<string, string>} */
 const TIERS = {
   bytes: "Identical files",
@@ -20,45 +21,26 @@ const TIERS = {
 
 /** @type {import("../views.js").Open} */
 export async function open(host, page, state, signal) {
-  const { collection } = state;
+  const { collection, tier } = state;
   const views = /** @type {import("../contract.js").Views} */ (host.views);
   const list = element("ol", { className: "twice", "aria-label": "Groups of duplicates" });
   const rest = element("div", { className: "actions" });
-  const first = await views.duplicates(collection, { offset: 0, limit: PAGE, signal });
-  const tiers = element("div", {
-    className: "views tiers",
-    role: "group",
-    "aria-label": "Kinds of duplicates",
-  });
+  const first = await views.duplicates(collection, { offset: 0, limit: PAGE, tier, signal });
 
-  /** @param {Duplicates} found @param {string} tier */
-  function add(found, tier) {
-    if (!found.offset) list.replaceChildren();
+  /** @param {Duplicates} found */
+  function add(found) {
     list.append(...found.groups.map(groupOf));
     const count = found.offset + found.groups.length;
-    const load = async () =>
-      add(await views.duplicates(collection, { offset: count, limit: PAGE, tier }), tier);
-    const more = { text: "Show more", act: () => attempt(load) };
-    rest.replaceChildren(...(count < found.total ? [button(more, "action")] : []));
+    const load = () => views.duplicates(collection, { offset: count, limit: PAGE, tier }).then(add);
+    const act = () => load().catch((error) => page.fail(error, act));
+    const text = `Show more (${number(found.total - count)})`;
+    rest.replaceChildren(...(count < found.total ? [button({ text, act }, "action")] : []));
   }
 
-  /** @param {() => Promise<void>} load */
-  function attempt(load) {
-    load().catch((error) => page.fail(error, () => attempt(load)));
-  }
-
-  /** @param {string} text @param {string} tier */
-  function tierButton(text, tier) {
-    const made = element("button", {
-      type: "button",
-      "aria-pressed": String(tier === ""),
-      textContent: text,
-    });
-    const load = async () => add(await views.duplicates(collection, { offset: 0, limit: PAGE, tier }), tier);
-    made.addEventListener("click", () => {
-      for (const one of tiers.children) one.setAttribute("aria-pressed", String(one === made));
-      attempt(load);
-    });
+  /** @param {string} text @param {string} name */
+  function tierButton(text, name) {
+    const made = element("button", { type: "button", "aria-pressed": name === tier, textContent: text });
+    made.addEventListener("click", () => page.go({ ...state, tier: name }));
     return made;
   }
 
@@ -68,7 +50,7 @@ export async function open(host, page, state, signal) {
     return element(
       "li",
       {},
-      element("div", { className: "twins" }, figure(keep, "Stays", why, "stays"), ...others),
+      element("div", { className: "twins" }, figure(keep, "Stays", why.split(":")[0], "stays"), ...others),
     );
   }
 
@@ -93,32 +75,42 @@ export async function open(host, page, state, signal) {
     );
   }
 
-  const all = element("div", {}, tiers);
-  tiers.append(
-    tierButton("All", ""),
-    ...Object.entries(first.tiers).map(([tier, count]) => tierButton(`${TIERS[tier]} ${count}`, tier)),
+  add(first);
+  const tiers = Object.entries(first.tiers).map(([name, count]) =>
+    tierButton(`${TIERS[name]} ${number(count)}`, name),
   );
-  add(first, "");
-  tiers.hidden = !first.total;
-  all.append(how(first), list, rest);
-  return { node: all, status: first.total ? counted(first.total, "group") : "Nothing is there twice" };
+  const kinds = { className: "views tiers", role: "group", "aria-label": "Kinds of duplicates" };
+  const count = counted(first.total, "group");
+  const node = element(
+    "div",
+    {},
+    tiers.length ? element("div", kinds, tierButton("All", ""), ...tiers) : null,
+    how(first),
+    list,
+    rest,
+  );
+  return {
+    node,
+    status: tiers.length ? `${count} of pictures that are there twice` : "Nothing is there twice",
+  };
 }
 
 /** How to move them, which is done in a terminal. @param {Duplicates} found */
-function how({ command, left_out: leftOut, total }) {
-  if (!total && !leftOut) return "";
+function how({ command, left_out: leftOut, tiers }) {
+  if (!Object.keys(tiers).length && !leftOut) return null;
   const left = leftOut ? `${counted(leftOut, "more duplicate")} lie where no file can be moved. ` : "";
   return element(
-    "section",
-    { className: "how", "aria-label": "How to move them" },
+    "details",
+    { className: "how" },
+    element("summary", { textContent: "How to move them away" }),
     element("p", {
-      textContent: `${left}Nothing is moved from here. In a terminal, the plan can be read, changed and applied:`,
+      textContent: `${left}Nothing is moved from here. In a terminal, make a plan, read and change it, and apply it:`,
     }),
     element(
       "pre",
       { tabIndex: 0 },
       element("code", {
-        textContent: `${command} --plan plan.json\nlookalike duplicates --apply plan.json --to trash/`,
+        textContent: `${command} --plan plan.json\n${APPLY}`,
       }),
     ),
   );

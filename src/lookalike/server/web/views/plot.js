@@ -1,18 +1,24 @@
 // Draws the points of the map: discs into the pixels of a canvas, which takes milliseconds for 100,000.
 
 import { scaleOf } from "./camera.js";
-import { FILTERED, rgbOf } from "./colors.js";
+import { FILTERED, OTHERS, rgbOf } from "./colors.js";
 
 /** Pictures are shown where no more points than these are seen, one in each cell of the canvas. */
 const MOST_SEEN = 3000;
 const MOST_PICTURES = 150;
+/** Above, rims are not smooth: mixing them takes longer than all else. */
+export const MANY = 20_000;
+/** By code, what is drawn over what. */
+const RANKS = Uint8Array.from({ length: 256 }, (_, code) => (code < OTHERS ? 2 : Number(code < FILTERED)));
+/** A cell and those around it. */
+const AROUND = [-1, 0, 1].flatMap((right) => [-1, 0, 1].map((down) => [right, down]));
 
 /**
  * @typedef {import("./camera.js").Look} Look
  * @typedef {{places: Float32Array, codes: Uint8Array, colors: string[]}} Points
  */
 
-/** Draw all points, those that are filtered out below the others.
+/** Draw all points; lowest those that are filtered out, then those without a colour of their own.
  * @param {HTMLCanvasElement} canvas @param {Points} points @param {Look} look @param {number} radius in pixels */
 export function plot(canvas, { places, codes, colors }, look, radius) {
   const { width, height } = canvas;
@@ -20,35 +26,54 @@ export function plot(canvas, { places, codes, colors }, look, radius) {
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const inks = Uint32Array.from(colors, inkOf);
-  const disc = discOf(radius);
+  const { inner, rim } = discOf(radius, width, codes.length < MANY);
   const scale = scaleOf(look, canvas);
-  const [left, top] = [width / 2 - look.x * scale, height / 2 + look.y * scale];
-  for (const isBelow of [true, false]) {
+  const [left, top, margin] = [
+    width / 2 - look.x * scale,
+    height / 2 + look.y * scale,
+    Math.ceil(radius) + 1,
+  ];
+  for (const rank of [0, 1, 2]) {
     for (let i = 0; i < codes.length; i++) {
-      if ((codes[i] === FILTERED) !== isBelow) continue;
+      if (RANKS[codes[i]] !== rank) continue;
       const x = Math.round(left + places[2 * i] * scale);
       const y = Math.round(top - places[2 * i + 1] * scale);
-      if (x < radius || y < radius || x >= width - radius || y >= height - radius) continue;
+      if (x < margin || y < margin || x >= width - margin || y >= height - margin) continue;
       const [at, ink] = [y * width + x, inks[codes[i]]];
-      for (let j = 0; j < disc.length; j += 2) pixels[at + disc[j + 1] * width + disc[j]] = ink;
+      for (let j = 0; j < inner.length; j++) pixels[at + inner[j]] = ink;
+      for (let j = 0; j < rim.length; j += 2)
+        pixels[at + rim[j]] = mixed(pixels[at + rim[j]], ink, rim[j + 1]);
     }
   }
   context.putImageData(image, 0, 0);
 }
 
-/** The points to show pictures of: the first in each cell, and none where too many are seen.
- * @param {{width: number, height: number}} size @param {Points} points @param {Look} look @param {number} cell */
-export function pictured(size, { places, codes }, look, cell) {
+/** The points to show pictures of, no two over each other; none where too many are seen.
+ * @param {{width: number, height: number}} size @param {Points} points @param {Look} look @param {number} side
+ * of a picture @param {number[]} before those that were shown, which are shown again where they can */
+export function pictured(size, { places, codes }, look, side, before) {
   const seen = visible(size, places, codes, look);
   if (seen.length > MOST_SEEN) return [];
   const scale = scaleOf(look, size);
-  /** By the cell's place on the map, so that moving the map changes no choice. @type {Map<string, number>} */
-  const taken = new Map();
-  for (const i of seen) {
-    const key = `${Math.floor((places[2 * i] * scale) / cell)} ${Math.floor((places[2 * i + 1] * scale) / cell)}`;
-    if (!taken.has(key)) taken.set(key, i);
+  const isSeen = new Set(seen);
+  const chosen = [];
+  /** By the cell of the map that they lie in. @type {Map<string, number>} */
+  const cells = new Map();
+  for (const i of [...before.filter((row) => isSeen.has(row)), ...seen]) {
+    const [x, y] = [places[2 * i] * scale, places[2 * i + 1] * scale];
+    const [column, row] = [Math.floor(x / side), Math.floor(y / side)];
+    const isTaken = AROUND.some(([right, down]) => {
+      const other = cells.get(`${column + right} ${row + down}`);
+      if (other === undefined) return false;
+      return (
+        Math.abs(places[2 * other] * scale - x) < side && Math.abs(places[2 * other + 1] * scale - y) < side
+      );
+    });
+    if (isTaken) continue;
+    cells.set(`${column} ${row}`, i);
+    if (chosen.push(i) === MOST_PICTURES) break;
   }
-  return [...taken.values()].slice(0, MOST_PICTURES);
+  return chosen;
 }
 
 /** The point nearest to a pixel, at most `reach` pixels away; -1 for none.
@@ -81,15 +106,33 @@ function visible({ width, height }, places, codes, look) {
   return found;
 }
 
-/** The pixels of a disc, as steps [right, down, right, down, …] from its middle. @param {number} radius */
-function discOf(radius) {
-  const steps = [];
-  for (let y = -radius; y <= radius; y++) {
-    for (let x = -radius; x <= radius; x++) {
-      if (x * x + y * y <= radius * radius + 0.5) steps.push(x, y);
+/** The pixels of a disc, as steps from its middle in a picture of this width: those that are whole, and of those
+ * on the rim each step and its share, of 256. @param {number} radius @param {number} width
+ * @param {boolean} isSmooth */
+function discOf(radius, width, isSmooth) {
+  /** @type {[number[], number[]]} */
+  const [inner, rim] = [[], []];
+  const reach = Math.ceil(radius);
+  for (let y = -reach; y <= reach; y++) {
+    for (let x = -reach; x <= reach; x++) {
+      const share = Math.round(256 * Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y))));
+      if (share === 256 || (!isSmooth && share >= 128)) inner.push(y * width + x);
+      else if (isSmooth && share > 0) rim.push(y * width + x, share);
     }
   }
-  return Int32Array.from(steps);
+  return { inner: Int32Array.from(inner), rim: Int32Array.from(rim) };
+}
+
+/** A pixel with a share of an ink over it, of 256; over nothing, the ink is that transparent.
+ * @param {number} under @param {number} ink @param {number} share */
+function mixed(under, ink, share) {
+  const below = under >>> 24;
+  if (!below) return ((share << 24) | (ink & 0xffffff)) >>> 0;
+  const rest = 256 - share;
+  // Two of three channels at once: a product of two bytes takes two bytes.
+  const odd = (((ink & 0xff00ff) * share + (under & 0xff00ff) * rest) / 256) & 0xff00ff;
+  const even = (((ink & 0xff00) * share + (under & 0xff00) * rest) / 256) & 0xff00;
+  return ((Math.max(below, share) << 24) | odd | even) >>> 0;
 }
 
 /** A colour as a pixel in memory, where red comes first. @param {string} hex */

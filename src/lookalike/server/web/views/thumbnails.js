@@ -1,0 +1,53 @@
+// The pictures on the map: asked for when they are seen, one request at a time, for what is seen by then.
+
+import { element } from "../dom.js";
+
+/** @typedef {import("../contract.js").Card} Card */
+
+/**
+ * @param {{load: (rows: number[]) => Promise<Card[]>, url: (card: Card) => string, onLoaded: () => void,
+ *   onError: (error: unknown) => void}} options `load` gives the cards of items by their numbers
+ */
+export function createThumbnails({ load, url, onLoaded, onError }) {
+  /** @type {Map<number, {card: Card, image: HTMLImageElement | null}>} */
+  const known = new Map();
+  /** @type {number[]} */
+  let wanted = [];
+  let isBusy = false;
+
+  /** @param {number[]} rows @returns {Promise<Card[]>} */
+  async function learn(rows) {
+    const cards = await load(rows);
+    rows.forEach((row, i) => {
+      const image = cards[i].width ? element("img", { onload: onLoaded, src: url(cards[i]) }) : null;
+      known.set(row, { card: cards[i], image });
+    });
+    return cards;
+  }
+
+  async function loadAll() {
+    isBusy = true;
+    try {
+      while (wanted.length) await learn(wanted.splice(0));
+    } catch (error) {
+      onError(error);
+    } finally {
+      isBusy = false;
+    }
+  }
+
+  return {
+    /** These are seen, and no others. @param {number[]} rows */
+    want(rows) {
+      wanted = rows.filter((row) => !known.has(row));
+      if (!isBusy && wanted.length) loadAll();
+    },
+    /** The picture of an item, where it is there. @param {number} row */
+    imageOf(row) {
+      const image = known.get(row)?.image;
+      return image?.complete && image.naturalWidth ? image : null;
+    },
+    /** @param {number} row @returns {Promise<Card>} */
+    cardOf: async (row) => known.get(row)?.card ?? (await learn([row]))[0],
+  };
+}
