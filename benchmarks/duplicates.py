@@ -140,12 +140,10 @@ def main() -> None:
 
 
 def by_tier(found: Duplicates) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of ids of each tier."""
+    """The pairs of ids of each tier, but for those of one photograph that nobody edited."""
     ids = [item["id"] for item in found.items]
-    return {
-        tier: [(ids[one.rows[0]], ids[one.rows[1]]) for one in found.pairs if one.tier == tier]
-        for tier in DUPLICATES
-    }
+    pairs = [(one.tier, (ids[one.rows[0]], ids[one.rows[1]])) for one in found.pairs]
+    return {tier: [pair for its, pair in pairs if its == tier and not _known(pair)] for tier in DUPLICATES}
 
 
 def written(originals: Iterable[Path], edit: Edit, quality: int, folder: Path) -> Path:
@@ -160,14 +158,13 @@ def written(originals: Iterable[Path], edit: Edit, quality: int, folder: Path) -
 
 def judged(pairs: list[tuple[str, str]], originals: int) -> tuple[float, float]:
     """The precision and the recall of pairs of names."""
-    asked = [pair for pair in pairs if not _known(pair)]
-    right = len(asked) - len(wrong(asked))
-    return right / max(1, len(asked)), right / originals
+    right = len(pairs) - len(wrong(pairs))
+    return right / max(1, len(pairs)), right / originals
 
 
 def wrong(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs that are not of one original, nor known to show the same."""
-    return [pair for pair in pairs if len(_originals(pair)) > 1 and not _known(pair)]
+    """The pairs that are not of one original."""
+    return [pair for pair in pairs if len(_originals(pair)) > 1]
 
 
 def _known(pair: tuple[str, str]) -> bool:
