@@ -51,6 +51,21 @@ def test_a_clip_retrieval_folder_of_several_files_comes_back(collection, tmp_pat
     assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), collection)
 
 
+def test_an_image_path_of_the_collections_own_goes_into_a_clip_retrieval_folder_as_it_is(tmp_path):
+    vectors, columns = np.eye(2, dtype=np.float32), {"image_path": ["x.jpg", "y.jpg"]}
+    made = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ["a", "b"], columns=columns)
+
+    folder = export_tables(made, tmp_path / "out", "clip-retrieval")
+
+    (rows,) = [pq.read_table(path) for path in (folder / "metadata").iterdir()]
+    assert rows.select(["id", "image_path"]).to_pylist() == [
+        {"id": "a", "image_path": "x.jpg"},
+        {"id": "b", "image_path": "y.jpg"},
+    ]
+    imported = lookalike.import_vectors(folder, tmp_path / "back.lookalike")
+    assert imported.items(["id", "image_path"]).to_pylist() == rows.select(["id", "image_path"]).to_pylist()
+
+
 @pytest.mark.parametrize("form", ["npy", "parquet", "clip-retrieval"])
 def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, form):
     folder = export_tables(collection, tmp_path / "out", form, max_items=17)

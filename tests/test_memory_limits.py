@@ -175,7 +175,7 @@ def test_an_index_that_does_not_fit_is_refused_and_one_is_built_that_does(tmp_pa
         nearest_others(pile, 5, max_memory_bytes=least)
 
 
-@pytest.mark.parametrize("name", ["cluster", "outliers", "map", "evaluate"])
+@pytest.mark.parametrize("name", ["cluster", "duplicates", "outliers", "map", "evaluate"])
 def test_every_command_takes_the_limit(name, tmp_path):
     make(tmp_path / "c.lookalike", 100, 16)
 

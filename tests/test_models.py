@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.errors import ImageError, ModelError
-from lookalike.models import Model, load_model, model_names
+from lookalike.models import Model, load_model
 
 CLASSICAL = ["pixels", "colors", "sift"]
 
@@ -31,10 +31,6 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 # Asking for a model
-
-
-def test_four_models_are_built_in() -> None:
-    assert model_names() == ["efficientnet-lite0", "pixels", "colors", "sift"]
 
 
 @pytest.mark.parametrize("name", ["resnet", "Pixels", "", "lookalike.models.pixels"])

@@ -139,6 +139,12 @@ def _file(**arrays: object) -> bytes:
     return file.getvalue()
 
 
+def _strange(archive: bytes) -> bytes:
+    """An archive whose first file is compressed by a method that nobody knows."""
+    entry = archive.index(b"PK\1\2")
+    return archive[: entry + 10] + b"\x99" + archive[entry + 11 :]
+
+
 @pytest.mark.parametrize(
     "learned",
     [
@@ -148,8 +154,9 @@ def _file(**arrays: object) -> bytes:
         _file(recipe="sift 1", codebook=np.zeros((16, 128))),
         _file(recipe=np.array(["an", "object"], object), codebook=np.zeros((16, 128))),
         learn(flowers(seed=1))[:-100],
+        _strange(learn(flowers(seed=1))),
     ],
-    ids=["empty", "text", "no recipe", "another recipe", "pickled", "cut off"],
+    ids=["empty", "text", "no recipe", "another recipe", "pickled", "cut off", "packed in a strange way"],
 )
 def test_what_this_version_has_not_learned_is_refused(learned: bytes) -> None:
     with pytest.raises(ModelError, match=r"was not learned by this version of sift; .* --rebuild"):

@@ -123,6 +123,15 @@ def test_a_table_without_images_is_no_source(tmp_path, target):
         build(shard, target, image_column="photo")
 
 
+def test_a_table_with_two_columns_of_images_of_one_name_is_no_source(tmp_path, target):
+    two = pa.table([pa.array([jpeg()])] * 2, ["image", "image"])
+    (tmp_path / "train.arrow").write_bytes(file_of(two))
+
+    for shard in (write(tmp_path / "train.parquet", two), tmp_path / "train.arrow"):
+        with pytest.raises(SourceError, match="has no column of images, only: image, image"):
+            build(shard, target)
+
+
 def test_a_row_without_an_image_is_a_failure(tmp_path, target):
     pictures = [None, {"bytes": jpeg(0)}, {"path": "/etc/passwd"}]
     shard = write(tmp_path / "train.parquet", pa.table({"image": pa.array(pictures, PICTURE)}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from building import ids as ids_of
@@ -209,6 +210,18 @@ def test_metadata_with_another_number_of_rows_is_refused(tmp_path, target):
 
     with pytest.raises(SourceError, match=r"v.npy has 3 vectors, and .*rows.csv has 2 rows"):
         import_vectors(tmp_path / "v.npy", target, metadata=tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("names", [["id", "tag", "tag"], ["id", "id", "tag"]])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_metadata_with_two_columns_of_one_name_is_refused(tmp_path, target, names, suffix):
+    np.save(tmp_path / "v.npy", VECTORS)
+    rows = pa.table([pa.array(IDS)] * 3, names)
+    path = tmp_path / f"rows{suffix}"
+    pq.write_table(rows, path) if suffix == ".parquet" else pyarrow.csv.write_csv(rows, path)
+
+    with pytest.raises(SourceError, match=rf"rows{suffix} has more than one column {names[1]}; rename"):
+        import_vectors(tmp_path / "v.npy", target, metadata=path)
 
 
 def test_columns_that_change_their_type_between_files_are_refused(tmp_path, target):

@@ -8,7 +8,7 @@
       thumbnails/part-000000-….tar  JPEGs; a row of items knows its byte range
       derived/                      what can be rebuilt
 
-Only `items/` and `collection.json` are truth. docs/format.md specifies every field.
+Only `items/`, `collection.json` and what the model learned are truth. docs/format.md specifies every field.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lookalike.files import (
 from lookalike.learned import FILE_NAME, read_learned, remove_others, write_learned
 from lookalike.leases import lease
 from lookalike.models import Model, ModelSpec, load_model
-from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts, read_parquet
+from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts
 from lookalike.stores import each, is_remote, place
 
 if TYPE_CHECKING:
@@ -146,8 +146,7 @@ class Collection:
 
     def failures(self) -> pa.Table:
         """One row an image that could not be read: id, uri, stage, error."""
-        paths = [part.failures_path for part in list_parts(self.path, "failures")]
-        tables = list(each(paths, read_parquet, self.path))
+        tables = list(each(list_parts(self.path, "failures"), Part.failures, self.path))
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
 
     def thumbnails(self, ids: Iterable[str]) -> dict[str, bytes]:

@@ -77,7 +77,11 @@ class Part:
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The committed rows, all columns by default."""
-        return read_parquet(self.items_path, columns)
+        return read_with_notes(self.items_path, columns)[0]
+
+    def failures(self) -> pa.Table:
+        """The rows of images that could not be read."""
+        return read_with_notes(self.failures_path)[0]
 
     def described(self) -> pa.Table:
         """The committed rows without the embedding."""
@@ -234,14 +238,6 @@ def failure_table(failures: Sequence[Failure]) -> pa.Table:
     """Failures as rows: id, uri, stage, error."""
     columns = {name: [getattr(one, name) for one in failures] for name in FAILURE_SCHEMA.names}
     return pa.table(columns, FAILURE_SCHEMA)
-
-
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one Parquet file, with the checksums of its pages checked.
-
-    Raises `CollectionError` where the file is damaged.
-    """
-    return read_with_notes(path, columns)[0]
 
 
 def _tar_problems(path: Path) -> list[str]:

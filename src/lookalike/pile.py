@@ -33,14 +33,15 @@ _LEAST_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """N items of one state of a collection: their parts, the rows of each that count, and some columns.
+    """N items of one state of a collection: its parts, which rows of each count, and some columns of these.
 
-    `held` (N, D) are the vectors, where they are in memory.
+    `checksums` are of the parts. `held` (N, D) are the vectors, where they are in memory.
     """
 
     collection: Collection
     fingerprint: str
     parts: Sequence[Part]
+    checksums: Sequence[str]
     chosen: Sequence[Rows]
     items: pa.Table
     held: Vectors | None = None
@@ -49,7 +50,7 @@ class Pile:
     def of(collection: Collection, columns: Sequence[str] = ("id",), least: int = 2) -> Pile:
         """Read the columns that the collection has; the vectors are read later, part by part.
 
-        Raises `LookalikeError` for fewer than `least` items.
+        Raises `LookalikeError` for fewer than `least` items, `CollectionError` where a build comes between.
         """
         fingerprint, parts = collection.fingerprint(), collection.parts()
         present = dict.fromkeys(name for part in parts for name in part.column_names())
@@ -59,8 +60,11 @@ class Pile:
                 f"{collection.path} has {len(items):,} images, this needs at least {least}",
                 "build it first: lookalike build",
             )
+        checksums = list(each(parts, Part.checksum, collection.path))
         chosen = [np.arange(size) for size in each(parts, Part.num_rows, collection.path)]
-        return Pile(collection, fingerprint, parts, chosen, items)
+        if collection.fingerprint() != fingerprint:
+            raise _changed(collection)
+        return Pile(collection, fingerprint, parts, checksums, chosen, items)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -89,12 +93,15 @@ class Pile:
         return replace(self, chosen=chosen, items=self.items.take(pa.array(rows)))
 
     def blocks(self) -> Iterator[Vectors]:
-        """The vectors of one part after the other; raises `CollectionError` for one with NaN."""
+        """The vectors of one part after the other.
+
+        Raises `CollectionError` for one with NaN, and for a part that was replaced.
+        """
         if self.held is not None:
             yield from np.split(self.held, self._starts()[1:])
             return
-        for part, mine in zip(self.parts, self.chosen, strict=True):
-            yield self._read(part, mine)
+        for place in range(len(self.parts)):
+            yield self._read(place)
 
     def sample(self, count: int, seed: int) -> Vectors:
         """`count` vectors drawn at random, or all; (n, D), in the order of rows."""
@@ -108,10 +115,10 @@ class Pile:
         if self.held is not None:
             return self.held[rows]
         found = np.empty((len(rows), self.dim), np.float32)
-        for part, mine, start in zip(self.parts, self.chosen, self._starts(), strict=True):
-            here = slice(*np.searchsorted(rows, (start, start + len(mine))))
+        for place, start in enumerate(self._starts()):
+            here = slice(*np.searchsorted(rows, (start, start + len(self.chosen[place]))))
             if here.start < here.stop:
-                found[here] = self._read(part, mine)[rows[here] - start]
+                found[here] = self._read(place)[rows[here] - start]
         return found
 
     def cosines(self, rows: Rows) -> Vectors:
@@ -143,22 +150,23 @@ class Pile:
         row_bytes += 4 * (len(self) + self.dim)
         held_bytes, usual = 4 * len(self) * self.dim, max(_LEAST_AT_ONCE, _SCORES_BYTES // row_bytes)
         room = self.room(limit, need + row_bytes * min(_LEAST_AT_ONCE, len(self)), what)
-        if room is None or room >= held_bytes:
-            held = replace(self, held=self.take(np.arange(len(self))))
-            return held, usual if room is None else min(
-                usual, _LEAST_AT_ONCE + (room - held_bytes) // row_bytes
-            )
-        return self, _LEAST_AT_ONCE + room // row_bytes
+        if room is not None and room < held_bytes:
+            return self, _LEAST_AT_ONCE + room // row_bytes
+        held = replace(self, held=self.take(np.arange(len(self))))
+        if room is None:
+            return held, usual
+        return held, min(usual, _LEAST_AT_ONCE + (room - held_bytes) // row_bytes)
 
     def _starts(self) -> list[int]:
         """The number of the first row of each part."""
         return [0, *accumulate(len(rows) for rows in self.chosen)][: len(self.chosen)]
 
-    def _read(self, part: Part, mine: Rows) -> Vectors:
-        """The vectors of these rows of a part."""
+    def _read(self, place: int) -> Vectors:
+        """The vectors of the rows of a part that count."""
+        part, mine = self.parts[place], self.chosen[place]
         vectors = part.embeddings()
-        if len(mine) and mine[-1] >= len(vectors):
-            raise CollectionError(f"{self.collection.path} was changed while it was read", "run it again")
+        if part.checksum() != self.checksums[place]:
+            raise _changed(self.collection)
         vectors = vectors if len(mine) == len(vectors) else vectors[mine]
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(bad):
@@ -168,3 +176,7 @@ class Pile:
                 f"see: lookalike verify {self.collection.path}",
             )
         return vectors
+
+
+def _changed(collection: Collection) -> CollectionError:
+    return CollectionError(f"{collection.path} was changed while it was read", "run it again")

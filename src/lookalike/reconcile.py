@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lookalike.collection import Collection
 from lookalike.errors import CollectionError, SourceError
 from lookalike.listing import Listing
-from lookalike.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, read_parquet, set_column
+from lookalike.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, set_column
 from lookalike.samples import Failure, Sample
 from lookalike.stores import each
 
@@ -141,7 +141,7 @@ def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
 def _forget_failures(collection: Collection, source_uri: str) -> None:
     for part in list_parts(collection.path, "failures"):
         try:
-            table = read_parquet(part.failures_path)
+            table = part.failures()
         except CollectionError:  # nothing that this build does not find out again
             table = FAILURE_SCHEMA.empty_table()
         others = table.filter(pc.invert(pc.starts_with(table["uri"], source_uri)))

@@ -152,13 +152,22 @@ def _tables(path: Path) -> Iterator[pa.Table]:
             if path.suffix.lower() not in _PARQUET:
                 as_text = dict.fromkeys((*ID_COLUMNS, "label"), pa.string())
                 options = pyarrow.csv.ConvertOptions(column_types=as_text)
-                table = pyarrow.csv.read_csv(file, convert_options=options)
+                table = _unambiguous(pyarrow.csv.read_csv(file, convert_options=options), path)
                 yield from (table.slice(start, READ_ROWS) for start in range(0, len(table), READ_ROWS))
                 return
             for batch in pq.ParquetFile(file).iter_batches(READ_ROWS):
-                yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                yield _unambiguous(pa.Table.from_batches([batch]).replace_schema_metadata(None), path)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"cannot read {path}: {one_line(error)}") from None
+
+
+def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
+    """The table, where no two columns have one name; else raises `SourceError`."""
+    names = table.column_names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"{path} has more than one column {twice}", "rename or drop the others")
+    return table
 
 
 def _embedding_rows(path: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:

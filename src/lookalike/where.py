@@ -343,8 +343,7 @@ def _failed(error: object) -> QueryError:
     elif "Division by zero" in reason:
         hint = "TRY(…) gives NULL there"
     reason = reason.split(". Use ")[0].rstrip(".;")
-    if reason.endswith(
-        ('error at or near ")"', 'error at or near "FROM"')
-    ):  # what stands after the condition
+    # Both stand after the condition.
+    if reason.endswith(('error at or near ")"', 'error at or near "FROM"')):
         reason = "something is missing at its end or before a bracket, or a bracket is too many"
     return QueryError(f"the condition cannot be applied: {reason}", hint)

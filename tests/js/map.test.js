@@ -14,6 +14,7 @@ import {
 } from "../../src/lookalike/server/web/views/camera.js";
 import { FILTERED, OTHERS, palette, scaleColor } from "../../src/lookalike/server/web/views/colors.js";
 import { nearest, pictured } from "../../src/lookalike/server/web/views/plot.js";
+import { createThumbnails } from "../../src/lookalike/server/web/views/thumbnails.js";
 
 const SQUARE = [0, 0, 10, 0, 10, 10, 0, 10];
 // A U: what lies between its arms is outside.
@@ -179,4 +180,30 @@ test("a click takes the nearest point within reach", () => {
   const look = { x: 0, y: 0, zoom: 1 };
   assert.equal(nearest(SIZE, points, look, 502, 250, 20), 1);
   assert.equal(nearest(SIZE, points, look, 800, 250, 20), -1);
+});
+
+test("of the pictures on the map those that were seen last are kept, a thousand of them", async () => {
+  /** @type {number[]} */
+  const asked = [];
+  const thumbnails = createThumbnails({
+    load: async (rows) => {
+      asked.push(...rows);
+      return rows.map((row) => ({ id: `${row}`, label: null, width: 0, height: 0, v: "" }));
+    },
+    url: () => "",
+    onLoaded: () => {},
+    onError: assert.ifError,
+  });
+  const see = async (/** @type {number} */ first) => {
+    thumbnails.want(Array.from({ length: 100 }, (_, i) => first + i));
+    await new Promise(setImmediate);
+  };
+  for (let first = 0; first < 1000; first += 100) await see(first);
+  await see(0);
+  await see(1000);
+  assert.equal(asked.length, 1100);
+  assert.equal((await thumbnails.cardOf(0)).id, "0");
+  assert.equal(asked.length, 1100);
+  assert.equal((await thumbnails.cardOf(100)).id, "100");
+  assert.equal(asked.length, 1101);
 });

@@ -104,6 +104,11 @@ def size(text: str) -> int:
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 
+def names(text: str) -> list[str]:
+    """Names such as `caption, license`, with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     number = int(text)

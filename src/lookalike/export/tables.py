@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,8 @@ from lookalike.export.target import new_folder
 from lookalike.parts import matrix, with_schema
 from lookalike.where import items_schema
 
+Form = Literal["npy", "parquet", "clip-retrieval"]
+
 # clip-retrieval puts up to a million vectors into a file; fewer keep the memory small.
 CLIP_RETRIEVAL_ROWS = 65_536
 _PIECE_ROWS = 8192
@@ -28,7 +31,7 @@ _LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
 def export_tables(
     collection: Collection,
     target: str | Path,
-    form: str,
+    form: Form,
     *,
     max_items: int | None = None,
     on_progress: OnProgress = silent,
@@ -73,7 +76,8 @@ def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_p
     for number, table in enumerate(_counted(collection, count, on_progress, CLIP_RETRIEVAL_ROWS)):
         np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
         rows = with_schema(table, schema)
-        rows = rows.append_column("image_path", rows["id"])  # clip-retrieval shows this of an item
+        if "image_path" not in schema.names:  # clip-retrieval shows this of an item
+            rows = rows.append_column("image_path", rows["id"])
         pq.write_table(rows, folder / "metadata" / f"metadata_{number}.parquet", compression="zstd")
 
 

@@ -119,15 +119,10 @@ class Model:
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(B, D) vectors to float32 of unit length."""
+    """Vectors (..., D) as float32 of unit length."""
     # A picture without any feature has no direction; it gets the one in which all are equal.
-    vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, np.float32(1))
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
-
-
-def model_names() -> list[str]:
-    """The names that `load_model` takes."""
-    return list(_BUILT_IN)
+    vectors = np.where(vectors.any(axis=-1, keepdims=True), vectors, np.float32(1))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:

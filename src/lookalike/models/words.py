@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError, UnknownWordError
+from lookalike.models import unit
 
 Floats = NDArray[np.float32]
 
@@ -102,12 +103,12 @@ def text_vector(text: str) -> Floats:
     found = list(_names_in(text))
     if not found:
         raise QueryError(f"there is no word to search with in {text!r}", "name a thing, such as daisy or dog")
-    return _unit(np.mean([_meanings_vector(meanings) for meanings in found], axis=0))
+    return unit(np.mean([_meanings_vector(meanings) for meanings in found], axis=0))
 
 
 def class_vectors() -> Floats:
     """The unit vectors of the names of the classes, (1000, 1280): what `text_vector` gives for each."""
-    return _unit(_directions())
+    return unit(_directions())
 
 
 def logits(features: Floats) -> Floats:
@@ -157,14 +158,14 @@ def _directions() -> Floats:
 
     Ridge regression on the class vectors: v = X' (X X' + ridge)^-1 y, for y of 1 in the classes and else 0.
     """
-    units = _unit(vocabulary().vectors)
+    units = unit(vocabulary().vectors)
     return np.asarray(np.linalg.solve(units @ units.T + _RIDGE * np.eye(len(units), dtype=np.float32), units))
 
 
 def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
     """The unit vectors of the meanings, averaged as often as each is meant, so that a cat is no lion."""
-    vectors = _unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))
-    return _unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
+    vectors = unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))
+    return unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
 
 
 def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
@@ -193,11 +194,6 @@ def _unknown(word: str) -> UnknownWordError:
 def _spelling(name: str) -> str:
     """Lower case, 's as s, and one space for anything else that is no letter or digit."""
     return re.sub(r"[\W_]+", " ", re.sub(r"['\u2019]s\b", "s", name.lower())).strip()
-
-
-def _unit(vectors: Floats) -> Floats:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
 
 
 def tables() -> tuple[dict[str, Any], Floats]:

@@ -78,8 +78,12 @@ def _format(file: BinaryIO) -> str:
 
 
 def _image_column(schema: pa.Schema, wanted: str | None) -> str | None:
-    """The column of images: the one asked for, the one that Hugging Face says it is, or one by its name."""
-    able = [field.name for field in schema if _holds_bytes(field.type)]
+    """The column of images: the one asked for, the one that Hugging Face says it is, or one by its name.
+
+    None where it is not there, or there twice.
+    """
+    holders = [field.name for field in schema if _holds_bytes(field.type)]
+    able = [name for name in holders if schema.names.count(name) == 1]
     said = [name for name, feature in _features(schema).items() if feature.get("_type") == "Image"]
     ranked = [wanted] if wanted else [*said, *IMAGE_NAMES, *(able if len(able) == 1 else ())]
     return next((name for name in ranked if name in able), None)

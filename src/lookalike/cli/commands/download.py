@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_json, positive
+from lookalike.cli.arguments import add_json, names, positive
 from lookalike.cli.network import add_network, fetch_options
 
 SUMMARY = "download images from a list of URLs into shards; goes on where it stopped"
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder of the shards")
     parser.add_argument("--url-column", metavar="NAME", help="(default: url, or the like)")
     parser.add_argument(
-        "--metadata-columns", metavar="A,B", type=_names, help="columns to keep (default: all; '' for none)"
+        "--metadata-columns", metavar="A,B", type=names, help="columns to keep (default: all; '' for none)"
     )
     parser.add_argument(
         "--format", choices=["tar", "parquet", "tfrecord", "folder"], default="tar", help="(default: tar)"
@@ -51,10 +51,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
     group.add_argument("--max-megapixels", type=float, default=200.0, metavar="MP", help="(default: 200)")
     group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lookalike.cli.arguments import add_json, add_max_memory
+from lookalike.cli.arguments import add_json, add_max_memory, names
 
 if TYPE_CHECKING:
     from lookalike.analysis.plan import Plan
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tiers",
         metavar="A,B",
+        type=names,
         default="bytes,pixels,copy,edit",
         help=f"what counts as twice, of {', '.join(_TIERS)} (default: all but moment)",
     )
@@ -63,20 +64,19 @@ def _find(options: argparse.Namespace) -> int:
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
-    tiers = [tier.strip() for tier in options.tiers.split(",")]
-    check_tiers(tiers)
+    check_tiers(options.tiers)
     collection = open_collection(options.collection)
     with Progress("comparing") as progress:
         found = find_duplicates(
             collection,
-            edits="edit" in tiers,
+            edits="edit" in options.tiers,
             max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
-    plan = make_plan(found, str(options.collection), keep=options.keep, tiers=tiers)
+    plan = make_plan(found, str(options.collection), keep=options.keep, tiers=options.tiers)
     if options.plan:
         write_plan(plan, options.plan)
-    keep_plan(collection, found.items, plan, tiers=tiers)
+    keep_plan(collection, found.items, plan, tiers=options.tiers)
     if options.json:
         print_json(asdict(plan))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lookalike.cli.arguments import add_json, add_max_memory, positive
+from lookalike.cli.arguments import add_json, add_max_memory, names, positive
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", default="label", help="the column of labels; for a folder the rule, as in: lookalike build"
     )
-    parser.add_argument("--models", metavar="A,B", help="compare these models on a folder of images")
+    parser.add_argument(
+        "--models", metavar="A,B", type=names, help="compare these models on a folder of images"
+    )
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, to use again")
     parser.add_argument(
         "-k", type=positive, nargs="+", default=[1, 5, 10], metavar="K", help="results (default: 1 5 10)"
@@ -80,7 +82,7 @@ def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.evaluation import compare
     from lookalike.models import DEFAULT_MODEL
 
-    models = [name.strip() for name in (options.models or DEFAULT_MODEL).split(",")]
+    models = options.models or [DEFAULT_MODEL]
     return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))
 
 

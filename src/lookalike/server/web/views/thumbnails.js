@@ -4,12 +4,15 @@ import { element } from "../dom.js";
 
 /** @typedef {import("../contract.js").Card} Card */
 
+/** A map may have a million pictures: so many are kept, which is more than are ever seen at once. */
+const MOST_KEPT = 1000;
+
 /**
  * @param {{load: (rows: number[]) => Promise<Card[]>, url: (card: Card) => string, onLoaded: () => void,
  *   onError: (error: unknown) => void}} options `load` gives the cards of items by their numbers
  */
 export function createThumbnails({ load, url, onLoaded, onError }) {
-  /** @type {Map<number, {card: Card, image: HTMLImageElement | null}>} */
+  /** Those that were seen last stand last. @type {Map<number, {card: Card, image: HTMLImageElement | null}>} */
   const known = new Map();
   /** @type {number[]} */
   let wanted = [];
@@ -22,6 +25,7 @@ export function createThumbnails({ load, url, onLoaded, onError }) {
       const image = cards[i].width ? element("img", { onload: onLoaded, src: url(cards[i]) }) : null;
       known.set(row, { card: cards[i], image });
     });
+    for (const row of [...known.keys()].slice(0, -MOST_KEPT)) known.delete(row);
     return cards;
   }
 
@@ -40,6 +44,10 @@ export function createThumbnails({ load, url, onLoaded, onError }) {
     /** These are seen, and no others. @param {number[]} rows */
     want(rows) {
       wanted = rows.filter((row) => !known.has(row));
+      for (const row of rows) {
+        const one = known.get(row);
+        if (one && known.delete(row)) known.set(row, one);
+      }
       if (!isBusy && wanted.length) loadAll();
     },
     /** The picture of an item, where it is there. @param {number} row */
