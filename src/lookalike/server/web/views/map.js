@@ -72,7 +72,7 @@ export async function open(host, page, state, signal) {
     onShow: showInside,
     onSearch: searchBy,
   });
-  const legend = createLegend((value) => go({ filters: toggle(filters, { column, op: "is", value }) }));
+  const legend = createLegend((filter) => go({ filters: toggle(filters, filter) }));
   const choice = columnChoice(columns, column, (color) => go({ color }));
 
   function draw() {
@@ -169,18 +169,16 @@ export async function open(host, page, state, signal) {
     column = choice.value = name;
     try {
       const colors = await colorsOf(name, closing.signal);
-      if (column === name) showColors(colors);
+      if (column === name) showColors(name, colors);
     } catch (error) {
       fail(error, () => colorBy(name));
     }
   }
 
-  /** @param {import("../contract.js").Colors} colors */
-  function showColors(colors) {
+  /** @param {string} name @param {import("../contract.js").Colors} colors */
+  function showColors(name, colors) {
     points = { places, codes: colors.codes, colors: palette(colors.type, faint) };
-    legend.show(colors, points.colors, (value) =>
-      filters.some((one) => same(one, { column, op: "is", value })),
-    );
+    legend.show(name, colors, points.colors, (filter) => filters.some((one) => same(one, filter)));
     schedule();
   }
 
@@ -239,7 +237,7 @@ export async function open(host, page, state, signal) {
   const stage = element("div", { className: "map-stage" }, canvas, selection.node);
   const node = element("div", { className: "map" }, tools, stage, legend.node);
   onKeys(node, { Escape: selection.clear }, selection.isThere);
-  showColors(first);
+  showColors(column, first);
   return {
     node,
     status: `${counted(places.length / 2, "picture")}, by ${method.toUpperCase()}: what is alike lies together`,
