@@ -71,6 +71,17 @@ def test_keys_add_subtract_and_open_details_which_follow_the_arrows(page: Page) 
     expect(page.locator(".chip.less")).to_have_count(1)
 
 
+def test_the_focus_stays_where_a_filter_was_removed(page: Page) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#c=photos&f=is:label:tsea&f=is:label:tbrick")
+    see(page, "28 of 42 pictures")
+    page.get_by_role("button", name="Remove the filter sea").press("Enter")
+    see(page, "14 of 42 pictures")
+    expect(page.locator(":focus")).to_have_attribute("aria-label", "Remove the filter brick")
+    page.keyboard.press("Enter")
+    see(page, "42 pictures")
+    expect(page.locator("#scroller")).to_be_focused()
+
+
 def test_the_question_mark_helps_and_escape_ends_it(page: Page) -> None:
     page.keyboard.press("?")
     assert page.get_by_role("dialog").get_by_text("find what looks like the picture").is_visible()

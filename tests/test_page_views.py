@@ -83,6 +83,12 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
     assert ids(seen) == []
 
 
+def test_the_button_of_a_view_keeps_the_focus(seen: Page) -> None:
+    seen.get_by_role("group", name="Views").get_by_role("button", name="Clusters").press("Enter")
+    see(seen, "3 groups of pictures that are alike")
+    expect(seen.locator(":focus")).to_have_text("Clusters")
+
+
 def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Page) -> None:
     place = view(seen, "Duplicates")
     see(seen, "1 group of pictures that are there twice")

@@ -64,7 +64,11 @@ const chips = createChips({
   onOpen: openTerm,
   onChange: (terms) => go({ ...shown, terms }),
 });
-const words = createWords({ onTerm: actions.addTerm, onBack: chips.focusLast });
+const words = createWords({
+  onTerm: actions.addTerm,
+  onBack: chips.focusLast,
+  onDown: () => grid.focus(grid.active()),
+});
 const facets = createFacets(host, {
   onChange: (change) => go({ ...shown, ...change }),
   onError: (error) => fail(error, () => facets.show(shown), shown),

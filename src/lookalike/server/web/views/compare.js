@@ -3,7 +3,7 @@
 import { element, onPlainClick } from "../dom.js";
 import { HostError } from "../contract.js";
 import { counted, milliseconds, nameOf, sentence } from "../format.js";
-import { ownOf } from "../pictures.js";
+import { embedded, ownOf } from "../pictures.js";
 import { addressOf } from "../state.js";
 import { toHost } from "../terms.js";
 
@@ -49,8 +49,8 @@ export async function open(host, page, state, signal) {
    * @returns {Promise<Term>} */
   async function embeddedAnew(name, term) {
     if (term.kind !== "picture") return term;
-    const blob = ownOf(term.vector)?.blob;
-    if (blob) return { ...term, vector: (await host.embed(name, { image: blob, signal })).vector_int8 };
+    const own = ownOf(term.vector);
+    if (own) return { ...term, vector: await embedded(host, name, own.blob, own.name, signal) };
     const detail = "The address has your picture only as the first model sees it: choose the picture again.";
     throw new HostError("other-model", "Another model made this collection", detail);
   }
