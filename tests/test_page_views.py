@@ -284,22 +284,38 @@ def test_the_help_names_the_keys_of_the_map(seen: Page) -> None:
     expect(seen.get_by_role("table", name="Keys on the map")).to_contain_text("Enterselect all in view")
 
 
-def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
-    canvas = view(seen, "Map").locator("canvas")
-    place = seen.evaluate(
+def place_of_the_first(page: Page) -> dict[str, float]:
+    """Where the first picture lies on the canvas."""
+    place = page.evaluate(
         """async () => {
           const { places } = await (await fetch("api/photos/map")).json();
           const bytes = Uint8Array.from(atob(places), (letter) => letter.charCodeAt(0));
           return [...new Float32Array(bytes.buffer)].slice(0, 2);
         }"""
     )
-    box = canvas.bounding_box()
+    box = page.locator("canvas").bounding_box()
     scale = min(box["width"], box["height"]) / 2 * 0.92
-    x, y = box["width"] / 2 + place[0] * scale, box["height"] / 2 - place[1] * scale
-    canvas.click(position={"x": x, "y": y})
+    return {"x": box["width"] / 2 + place[0] * scale, "y": box["height"] / 2 - place[1] * scale}
+
+
+def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    canvas.click(position=place_of_the_first(seen))
     first = seen.evaluate("async () => (await (await fetch('api/photos/items')).json()).items[0].id")
     seen.wait_for_function("() => location.hash.includes('item=')")
     assert fragment(seen) == f"c=photos&view=map&item={first}"
+
+
+def test_the_picture_under_the_pointer_is_shown_large(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    seen.wait_for_function(f"() => ({INK})(document.querySelector('canvas')) > 500")  # photographs
+    seen.wait_for_load_state("networkidle")
+    drawn = f"before => ({PIXELS})(document.querySelector('canvas')) === before"
+    before = canvas.evaluate(PIXELS)
+    canvas.hover(position=place_of_the_first(seen))
+    seen.wait_for_function(drawn.replace("===", "!=="), arg=before)
+    seen.mouse.move(0, 0)
+    seen.wait_for_function(drawn, arg=before)
 
 
 def test_the_same_search_stands_side_by_side_for_two_models(seen: Page) -> None:

@@ -38,10 +38,11 @@ export function createHead({ onCollection, onView, onChange }) {
     const known = ["explore", ...own, ...(names.length > 1 ? ["compare"] : [])];
     const views = VIEWS.filter(({ name }) => known.includes(name));
     find("views").hidden = views.length < 2;
+    const view = known.includes(state.view) ? state.view : "explore";
     const buttons = views.map(({ name, title }) => {
       const made = element("button", {
         type: "button",
-        "aria-pressed": name === state.view,
+        "aria-pressed": name === view,
         textContent: title,
       });
       made.addEventListener("click", () => onView(name));

@@ -35,7 +35,7 @@ export async function open(host, page, state, signal) {
     const own = await Promise.all(terms.map((term) => (isForeign(name) ? embeddedAnew(name, term) : term)));
     const found = await host.search(name, { terms: own.map(toHost), k: HITS, filters, where, signal });
     const doubt = found.chance ? "; chance would give as near ones" : "";
-    const text = `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
+    const text = `of ${counted(found.matching, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
     return { cards: found.hits, text };
   }
 

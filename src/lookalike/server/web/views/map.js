@@ -18,6 +18,8 @@ import { createThumbnails } from "./thumbnails.js";
 
 const STEP_PX = 80;
 const PICTURE_PX = 52;
+/** The one under the pointer. */
+const HOVERED_PX = 160;
 /** Browsers allow some writing to the history, not one at each step of a wheel. */
 const KEEP_MS = 200;
 /** In the address: coloured by no column. */
@@ -55,6 +57,7 @@ export async function open(host, page, state, signal) {
   let keeping;
   /** @type {number[]} */
   let rows = [];
+  let hovered = -1;
   let frame = 0;
 
   const schedule = () => (frame ||= requestAnimationFrame(draw));
@@ -82,8 +85,9 @@ export async function open(host, page, state, signal) {
     const ratio = canvas.width / canvas.clientWidth;
     plot(canvas, points, look, radiusOf(look.zoom, places.length / 2) * ratio);
     rows = pictured(canvas, points, look, PICTURE_PX * 1.08 * ratio, rows);
-    thumbnails.want(rows);
+    thumbnails.want(hovered < 0 ? rows : [hovered, ...rows]);
     for (const row of rows) drawPicture(context, row, PICTURE_PX * ratio);
+    if (hovered >= 0) drawPicture(context, hovered, HOVERED_PX * ratio);
     selection.paint(canvas, look, ratio);
   }
 
@@ -151,10 +155,23 @@ export async function open(host, page, state, signal) {
     selection.close();
   }
 
+  /** @param {number} x @param {number} y */
+  function rowAt(x, y) {
+    return nearest(canvas, points, look, x, y, ((PICTURE_PX / 2) * canvas.width) / canvas.clientWidth);
+  }
+
+  /** @param {[number, number] | null} at */
+  function hover(at) {
+    const row = at ? rowAt(...at) : -1;
+    if (row === hovered) return;
+    hovered = row;
+    schedule();
+  }
+
   /** Open the details of the item at a pixel. @param {number} x @param {number} y */
   async function choose(x, y) {
     if (selection.isThere()) return selection.clear();
-    const row = nearest(canvas, points, look, x, y, ((PICTURE_PX / 2) * canvas.width) / canvas.clientWidth);
+    const row = rowAt(x, y);
     if (row < 0) return;
     try {
       const { id } = await thumbnails.cardOf(row);
@@ -203,6 +220,7 @@ export async function open(host, page, state, signal) {
     onDraw: (line) => selection.draw(line.map(([x, y]) => toPlace(look, canvas, x, y))),
     onDrawn: selection.close,
     onClick: choose,
+    onHover: hover,
   });
   onKeys(canvas, {
     ArrowLeft: () => move(STEP_PX, 0),
