@@ -200,6 +200,17 @@ def test_axe_finds_nothing(chromium: Any, address: str, scheme: str) -> None:
     assert found == {"exploring": [], "filters": [], "a chip": [], "details": [], "help": []}
 
 
+@pytest.mark.skipif(not AXE, reason="AXE_CORE does not name axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_description_of_the_api(chromium: Any, address: str, scheme: str) -> None:
+    context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{address}docs")
+    page.add_script_tag(content=Path(AXE).read_text(encoding="utf-8"))
+    assert violations(page) == []
+    context.close()
+
+
 def fades(row: Any) -> list[str]:
     """How wide the fading ends of a row are, before and after what is seen."""
     row.page.wait_for_timeout(50)

@@ -252,3 +252,15 @@ def test_a_collection_that_is_not_there_is_explained(worded: Page, two: str) -> 
     worded.goto(f"{two}#c=gone")
     worded.get_by_role("link", name="Show what is here").click()
     see(worded, "9 pictures")
+
+
+def test_a_collection_that_is_back_is_found_without_a_reload(worded: Page, two: str) -> None:
+    listed = worded.request.get(f"{two}api/collections").json()
+    here = [one for one in listed if one["name"] == "few"]
+    worded.route("**/api/collections", lambda route: route.fulfill(json=here))
+    worded.evaluate("location.hash = 'c=photos'")
+    worded.reload()
+    expect(worded.get_by_role("heading", name="This collection is not here")).to_be_visible()
+    worded.unroute("**/api/collections")
+    worded.evaluate("location.hash = 'c=photos&f=is:label:tsea'")
+    see(worded, "14 of 42 pictures")

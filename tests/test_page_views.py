@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import build, write_picture, write_pictures
-from pages import PHOTO, Page, expect, fragment, ids, see, watch
+from pages import PHOTO, Page, expect, focused, fragment, ids, see, watch
 from serving import running
 
 from lookalike.analysis.clusters import cluster
@@ -77,6 +77,7 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
     seen.keyboard.press("Enter")
     see(seen, f"{count} of 25 pictures")
     assert len(ids(seen)) == count
+    assert focused(seen) == ids(seen)[0]
     assert re.fullmatch(r"c=photos&f=is:cluster_name:t.+", fragment(seen))
     seen.go_back()
     expect(cards).to_have_count(3)
@@ -123,6 +124,14 @@ def test_outliers_are_pictures_unlike_all_others_and_labels_that_may_be_wrong(se
     far.first.get_by_role("link").click()
     expect(seen.get_by_role("complementary")).to_contain_text("Similar pictures")
     assert re.fullmatch(r"c=photos&view=outliers&item=\w+/.+", fragment(seen))
+
+
+def test_on_a_phone_the_focus_returns_from_the_details_to_the_picture(seen: Page) -> None:
+    seen.set_viewport_size({"width": 390, "height": 800})
+    view(seen, "Outliers").get_by_role("link").nth(1).press("Enter")
+    expect(seen.get_by_role("button", name="Close the details")).to_be_focused()
+    seen.keyboard.press("Escape")
+    expect(seen.locator("#view").get_by_role("link").nth(1)).to_be_focused()
 
 
 def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
