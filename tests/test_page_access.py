@@ -71,6 +71,17 @@ def test_keys_add_subtract_and_open_details_which_follow_the_arrows(page: Page) 
     expect(page.locator(".chip.less")).to_have_count(1)
 
 
+def test_the_focus_stays_where_a_filter_was_removed(page: Page) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#c=photos&f=is:label:tsea&f=is:label:tbrick")
+    see(page, "28 of 42 pictures")
+    page.get_by_role("button", name="Remove the filter sea").press("Enter")
+    see(page, "14 of 42 pictures")
+    expect(page.locator(":focus")).to_have_attribute("aria-label", "Remove the filter brick")
+    page.keyboard.press("Enter")
+    see(page, "42 pictures")
+    expect(page.locator("#scroller")).to_be_focused()
+
+
 def test_the_question_mark_helps_and_escape_ends_it(page: Page) -> None:
     page.keyboard.press("?")
     assert page.get_by_role("dialog").get_by_text("find what looks like the picture").is_visible()
@@ -187,6 +198,17 @@ def test_axe_finds_nothing(chromium: Any, address: str, scheme: str) -> None:
     found["help"] = violations(page)
     context.close()
     assert found == {"exploring": [], "filters": [], "a chip": [], "details": [], "help": []}
+
+
+@pytest.mark.skipif(not AXE, reason="AXE_CORE does not name axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_description_of_the_api(chromium: Any, address: str, scheme: str) -> None:
+    context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{address}docs")
+    page.add_script_tag(content=Path(AXE).read_text(encoding="utf-8"))
+    assert violations(page) == []
+    context.close()
 
 
 def fades(row: Any) -> list[str]:

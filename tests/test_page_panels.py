@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import build, write_pictures
-from pages import PHOTO, Page, expect, fragment, ids, open_item, see, see_hits, tile, watch
+from pages import PHOTO, Page, expect, focused, fragment, ids, open_item, see, see_hits, tile, watch
 from serving import running
 
 import lookalike
@@ -174,6 +174,9 @@ def test_words_search_where_the_model_knows_them(worded: Page) -> None:
     worded.keyboard.press("Backspace")
     worded.keyboard.press("Delete")
     expect(worded.locator(".chip")).to_have_count(1)
+    worded.keyboard.press("/")
+    worded.keyboard.press("ArrowDown")
+    assert focused(worded) == ids(worded)[0]
 
 
 def test_the_error_of_a_condition_is_in_sight_in_a_low_window(page: Page, errors: list[str]) -> None:
@@ -232,7 +235,32 @@ def test_another_collection_is_chosen_and_has_its_own_abilities(worded: Page) ->
     see(worded, "9 pictures")
 
 
+def test_an_own_picture_goes_along_to_a_collection_of_another_model(worded: Page) -> None:
+    worded.locator("#file").set_input_files(PHOTO)
+    see(worded, re.compile("^The most alike of 9 pictures"))
+    worded.get_by_label("Collection").select_option("photos")
+    see_hits(worded, "holiday.png")
+    assert ids(worded)[0].startswith("meadow/")
+    worded.reload()
+    see_hits(worded, "holiday.png")
+    worded.get_by_label("Collection").select_option("few")  # the file is gone since the reload
+    see(worded, "9 pictures")
+    assert fragment(worded) == "c=few"
+
+
 def test_a_collection_that_is_not_there_is_explained(worded: Page, two: str) -> None:
     worded.goto(f"{two}#c=gone")
     worded.get_by_role("link", name="Show what is here").click()
     see(worded, "9 pictures")
+
+
+def test_a_collection_that_is_back_is_found_without_a_reload(worded: Page, two: str) -> None:
+    listed = worded.request.get(f"{two}api/collections").json()
+    here = [one for one in listed if one["name"] == "few"]
+    worded.route("**/api/collections", lambda route: route.fulfill(json=here))
+    worded.evaluate("location.hash = 'c=photos'")
+    worded.reload()
+    expect(worded.get_by_role("heading", name="This collection is not here")).to_be_visible()
+    worded.unroute("**/api/collections")
+    worded.evaluate("location.hash = 'c=photos&f=is:label:tsea'")
+    see(worded, "14 of 42 pictures")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import build, write_picture, write_pictures
-from pages import PHOTO, Page, expect, fragment, ids, see, watch
+from pages import PHOTO, Page, expect, focused, fragment, ids, see, watch
 from serving import running
 
 from lookalike.analysis.clusters import cluster
@@ -77,10 +77,17 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
     seen.keyboard.press("Enter")
     see(seen, f"{count} of 25 pictures")
     assert len(ids(seen)) == count
+    assert focused(seen) == ids(seen)[0]
     assert re.fullmatch(r"c=photos&f=is:cluster_name:t.+", fragment(seen))
     seen.go_back()
     expect(cards).to_have_count(3)
     assert ids(seen) == []
+
+
+def test_the_button_of_a_view_keeps_the_focus(seen: Page) -> None:
+    seen.get_by_role("group", name="Views").get_by_role("button", name="Clusters").press("Enter")
+    see(seen, "3 groups of pictures that are alike")
+    expect(seen.locator(":focus")).to_have_text("Clusters")
 
 
 def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Page) -> None:
@@ -117,6 +124,14 @@ def test_outliers_are_pictures_unlike_all_others_and_labels_that_may_be_wrong(se
     far.first.get_by_role("link").click()
     expect(seen.get_by_role("complementary")).to_contain_text("Similar pictures")
     assert re.fullmatch(r"c=photos&view=outliers&item=\w+/.+", fragment(seen))
+
+
+def test_on_a_phone_the_focus_returns_from_the_details_to_the_picture(seen: Page) -> None:
+    seen.set_viewport_size({"width": 390, "height": 800})
+    view(seen, "Outliers").get_by_role("link").nth(1).press("Enter")
+    expect(seen.get_by_role("button", name="Close the details")).to_be_focused()
+    seen.keyboard.press("Escape")
+    expect(seen.locator("#view").get_by_role("link").nth(1)).to_be_focused()
 
 
 def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
@@ -218,8 +233,9 @@ def test_the_map_has_pictures_and_colours_by_any_column(seen: Page) -> None:
 def test_a_value_in_the_legend_filters_the_map(seen: Page) -> None:
     place = view(seen, "Map")
     place.get_by_label("Colour by").select_option("label")
-    expect(place.locator(".legend")).to_have_text("seabrickmeadow")
-    place.get_by_role("button", name="brick").press("Enter")
+    legend = place.get_by_role("list", name="Colours by Label")  # the groups have the same names
+    legend.get_by_role("button", name="brick").press("Enter")
+    seen.wait_for_function("() => location.hash.includes('f=is:label:tbrick')")
     expect(seen.locator("#chosen")).to_contain_text("brick")
     expect(place.locator(":focus")).to_have_text("brick")
     expect(place.get_by_role("button", name="brick")).to_have_attribute("aria-pressed", "true")
@@ -234,7 +250,7 @@ def test_camera_and_colours_of_the_map_stay_through_back_and_reload(seen: Page) 
     place.locator("canvas").press("+")
     seen.wait_for_function("() => location.hash.endsWith('&look=0,0,1.5')")
     choice.select_option("label")
-    expect(place.locator(".legend")).to_have_text("seabrickmeadow")
+    expect(place.get_by_role("list", name="Colours by Label")).to_be_visible()
     place.locator("canvas").press("+")
     seen.wait_for_function("() => location.hash.endsWith('&color=label&look=0,0,2.25')")
     before = place.locator("canvas").evaluate(PIXELS)
@@ -277,22 +293,38 @@ def test_the_help_names_the_keys_of_the_map(seen: Page) -> None:
     expect(seen.get_by_role("table", name="Keys on the map")).to_contain_text("Enterselect all in view")
 
 
-def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
-    canvas = view(seen, "Map").locator("canvas")
-    place = seen.evaluate(
+def place_of_the_first(page: Page) -> dict[str, float]:
+    """Where the first picture lies on the canvas."""
+    place = page.evaluate(
         """async () => {
           const { places } = await (await fetch("api/photos/map")).json();
           const bytes = Uint8Array.from(atob(places), (letter) => letter.charCodeAt(0));
           return [...new Float32Array(bytes.buffer)].slice(0, 2);
         }"""
     )
-    box = canvas.bounding_box()
+    box = page.locator("canvas").bounding_box()
     scale = min(box["width"], box["height"]) / 2 * 0.92
-    x, y = box["width"] / 2 + place[0] * scale, box["height"] / 2 - place[1] * scale
-    canvas.click(position={"x": x, "y": y})
+    return {"x": box["width"] / 2 + place[0] * scale, "y": box["height"] / 2 - place[1] * scale}
+
+
+def test_a_picture_on_the_map_opens_its_details(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    canvas.click(position=place_of_the_first(seen))
     first = seen.evaluate("async () => (await (await fetch('api/photos/items')).json()).items[0].id")
     seen.wait_for_function("() => location.hash.includes('item=')")
     assert fragment(seen) == f"c=photos&view=map&item={first}"
+
+
+def test_the_picture_under_the_pointer_is_shown_large(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    seen.wait_for_function(f"() => ({INK})(document.querySelector('canvas')) > 500")  # photographs
+    seen.wait_for_load_state("networkidle")
+    drawn = f"before => ({PIXELS})(document.querySelector('canvas')) === before"
+    before = canvas.evaluate(PIXELS)
+    canvas.hover(position=place_of_the_first(seen))
+    seen.wait_for_function(drawn.replace("===", "!=="), arg=before)
+    seen.mouse.move(0, 0)
+    seen.wait_for_function(drawn, arg=before)
 
 
 def test_the_same_search_stands_side_by_side_for_two_models(seen: Page) -> None:

@@ -17,7 +17,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto
 h2 { font: 600 1.05rem ui-monospace, monospace; border-top: 1px solid #8884; padding-top: 1.5rem; }
 pre { background: #8881; padding: .75rem; overflow: auto; font-size: .85rem; }
 dt { font-family: ui-monospace, monospace; } summary { cursor: pointer; }
-:root { color-scheme: light dark; }
+a { color: light-dark(#3a34c4, #a9a5ff); }
+:root { color-scheme: light dark; background: light-dark(#fff, #111114); color: light-dark(#17171c, #ededf2); }
 """
 
 
@@ -34,7 +35,7 @@ def docs_style(request: Request) -> Response:
 def _page(about: dict[str, Any]) -> Iterator[str]:
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Lookalike API</title>'
     yield '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="docs/style.css">'
-    yield f"<h1>Lookalike API {about['info']['version']}</h1><p>{_text(about['info']['description'])} "
+    yield f"<main><h1>Lookalike API {about['info']['version']}</h1><p>{_text(about['info']['description'])} "
     yield 'The same for machines: <a href="openapi.json">openapi.json</a>.</p>'
     for path, operations in about["paths"].items():
         for method, operation in operations.items():
@@ -47,6 +48,7 @@ def _page(about: dict[str, Any]) -> Iterator[str]:
     yield "<h1>Schemas</h1>"
     for name, schema in about["components"]["schemas"].items():
         yield f'<div id="{name}">{_schema(name, schema)}</div>'
+    yield "</main>"
 
 
 def _parameters(operation: dict[str, Any]) -> Iterator[str]:

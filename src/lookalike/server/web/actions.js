@@ -1,7 +1,7 @@
 // What a person can do, as the state that it leads to.
 
 import { HostError } from "./contract.js";
-import { cut, keep, previewOf } from "./pictures.js";
+import { cut, embedded, ownOf, previewOf } from "./pictures.js";
 import { START } from "./state.js";
 import { withTerm } from "./terms.js";
 
@@ -31,24 +31,45 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
             host.capabilities(collection).reason ?? "",
           );
         }
-        const [{ vector_int8: vector, tags = [] }, preview] = await Promise.all([
-          host.embed(collection, { image: blob, signal }),
+        const [vector, preview] = await Promise.all([
+          embedded(host, collection, blob, name, signal),
           previewOf(blob),
         ]);
         signal.throwIfAborted();
-        keep(
-          vector,
-          blob,
-          name,
-          tags.map(({ tag }) => tag),
-        );
         await go({ ...shown(), ...change, terms: [{ kind: "picture", vector, preview, name, weight: 1 }] });
+      },
+    );
+  }
+
+  /** Go to another collection, with what means the same there. @param {string} name @returns {Promise<void>} */
+  function changeCollection(name) {
+    const { collection, terms } = shown();
+    const [from, to] = [collection, name].map((one) => collections().find((c) => c.name === one)?.model);
+
+    /** @param {Term} term @param {AbortSignal} signal @returns {Promise<Term[]>} */
+    async function taken(term, signal) {
+      const { words, pictures } = host.capabilities(name);
+      if (term.kind === "text") return words ? [term] : [];
+      if (term.kind === "id") return [];
+      if (from === to) return [term];
+      const own = ownOf(term.vector);
+      if (!own || !pictures) return [];
+      return [{ ...term, vector: await embedded(host, name, own.blob, own.name, signal) }];
+    }
+
+    return attempt(
+      () => changeCollection(name),
+      async (signal) => {
+        const all = await Promise.all(terms.map((term) => taken(term, signal)));
+        signal.throwIfAborted();
+        await go({ ...START, collection: name, terms: all.flat() });
       },
     );
   }
 
   return {
     searchBlob,
+    changeCollection,
     /** Search by an item and nothing else. @param {string} id */
     search(id) {
       learn(id);
@@ -72,16 +93,6 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
      * @param {import("./pictures.js").Box} box @param {string} name */
     async searchRegion(image, box, name) {
       await searchBlob(await cut(image, box), `Part of ${name.replace(/^Part of /, "")}`, {});
-    },
-    /** Go to another collection, with what means the same there. @param {string} name */
-    changeCollection(name) {
-      const [from, to] = [shown().collection, name].map((one) => collections().find((c) => c.name === one));
-      const terms = shown().terms.filter(
-        ({ kind }) =>
-          (kind === "text" && host.capabilities(name).words) ||
-          (kind === "picture" && from?.model === to?.model),
-      );
-      return go({ ...START, collection: name, terms });
     },
   };
 }

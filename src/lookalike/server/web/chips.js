@@ -1,6 +1,6 @@
 // The query as a row of chips: what is searched for, each with more or less of it, and how much.
 
-import { element, find, icon, iconButton } from "./dom.js";
+import { element, exchange, find, icon, iconButton } from "./dom.js";
 import { MAX_WEIGHT, weigh, WEIGHT_STEP, without } from "./terms.js";
 
 /** @typedef {import("./terms.js").Term} Term */
@@ -107,16 +107,11 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
   return {
     /** @param {Term[]} terms */
     show(terms) {
-      const focused = [...row.children].findIndex((chip) => chip.contains(document.activeElement));
+      const hadFocus = row.contains(document.activeElement);
       shown = terms;
-      row.replaceChildren(...terms.map(createChip));
+      exchange(row, terms.map(createChip), find(find("words").hidden ? "choose" : "words"));
       row.hidden = !terms.length;
-      if (focused < 0) {
-        row.scrollLeft = row.scrollWidth; // what was added last
-        return;
-      }
-      const next = row.children[Math.min(focused, terms.length - 1)]?.querySelector("button");
-      (next ?? find("words")).focus();
+      if (!hadFocus) row.scrollLeft = row.scrollWidth; // what was added last
     },
     focusLast: () =>
       /** @type {HTMLElement | null} */ (row.lastElementChild?.querySelector("button"))?.focus(),

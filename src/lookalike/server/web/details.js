@@ -34,6 +34,8 @@ export function createDetails(host, options) {
   let shown = "";
   /** What was found of the item that is shown. @type {{collection: string, row: Record<string, any>} | null} */
   let known = null;
+  /** What had the focus before. @type {Element | null} */
+  let opener = null;
 
   find("details-close").addEventListener("click", options.onClose);
   find("details-previous").addEventListener("click", () => options.onStep(-1));
@@ -43,6 +45,7 @@ export function createDetails(host, options) {
     turn.abort();
     shown = "";
     known = null;
+    if (panel.contains(document.activeElement)) /** @type {HTMLElement | null} */ (opener)?.focus();
     panel.hidden = true;
     body.replaceChildren();
   }
@@ -56,6 +59,7 @@ export function createDetails(host, options) {
     const { signal } = (turn = new AbortController());
     shown = key;
     known = null;
+    if (panel.hidden) opener = document.activeElement;
     panel.hidden = false;
     // Where the panel covers the pictures, the keyboard goes with the eyes.
     if (matchMedia("(max-width: 900px)").matches) find("details-close").focus({ preventScroll: true });

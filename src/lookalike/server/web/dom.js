@@ -22,6 +22,17 @@ export function find(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
+/** Put others in the place of all children. Where one of them had the focus, the one that now stands there gets it,
+ * or `otherwise` where none is left.
+ * @param {HTMLElement} place @param {HTMLElement[]} children @param {HTMLElement} otherwise */
+export function exchange(place, children, otherwise) {
+  const at = [...place.children].findIndex((one) => one.contains(document.activeElement));
+  place.replaceChildren(...children);
+  if (at < 0) return;
+  const next = children[Math.min(at, children.length - 1)];
+  (next?.matches("button") ? next : (next?.querySelector("button") ?? otherwise)).focus();
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The drawings of the buttons, on a square of 20. */

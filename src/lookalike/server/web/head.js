@@ -1,6 +1,6 @@
 // The top of the page: which collection, which view, what is filtered, and what is shown.
 
-import { element, find, iconButton } from "./dom.js";
+import { element, exchange, find, iconButton } from "./dom.js";
 import { describe, toggle } from "./filters.js";
 import { counted, milliseconds, number } from "./format.js";
 
@@ -38,17 +38,17 @@ export function createHead({ onCollection, onView, onChange }) {
     const known = ["explore", ...own, ...(names.length > 1 ? ["compare"] : [])];
     const views = VIEWS.filter(({ name }) => known.includes(name));
     find("views").hidden = views.length < 2;
-    find("views").replaceChildren(
-      ...views.map(({ name, title }) => {
-        const made = element("button", {
-          type: "button",
-          "aria-pressed": name === state.view,
-          textContent: title,
-        });
-        made.addEventListener("click", () => onView(name));
-        return made;
-      }),
-    );
+    const view = known.includes(state.view) ? state.view : "explore";
+    const buttons = views.map(({ name, title }) => {
+      const made = element("button", {
+        type: "button",
+        "aria-pressed": name === view,
+        textContent: title,
+      });
+      made.addEventListener("click", () => onView(name));
+      return made;
+    });
+    exchange(find("views"), buttons, find("scroller"));
   }
 
   /** @param {State} state */
@@ -73,7 +73,7 @@ export function createHead({ onCollection, onView, onChange }) {
         element("li", { className: "filter condition" }, element("code", { textContent: where }), remove),
       );
     }
-    find("chosen").replaceChildren(...chips);
+    exchange(find("chosen"), chips, find("scroller"));
     find("chosen").hidden = !chips.length;
   }
 

@@ -64,7 +64,11 @@ const chips = createChips({
   onOpen: openTerm,
   onChange: (terms) => go({ ...shown, terms }),
 });
-const words = createWords({ onTerm: actions.addTerm, onBack: chips.focusLast });
+const words = createWords({
+  onTerm: actions.addTerm,
+  onBack: chips.focusLast,
+  onDown: () => grid.focus(grid.active()),
+});
 const facets = createFacets(host, {
   onChange: (change) => go({ ...shown, ...change }),
   onError: (error) => fail(error, () => facets.show(shown), shown),
@@ -148,9 +152,10 @@ function restore() {
 
 /** @param {State} next @param {boolean} anew @param {AbortSignal} signal */
 async function findCollection(next, anew, signal) {
-  if (!collections.length || anew) collections = await host.collections({ signal });
+  const isKnown = () => collections.some(({ name }) => name === next.collection);
+  if (!isKnown() || anew) collections = await host.collections({ signal });
   next.collection ||= collections[0]?.name ?? "";
-  if (collections.some(({ name }) => name === next.collection)) return;
+  if (isKnown()) return;
   const detail = collections.length ? `It was called ${next.collection}.` : "The server has none.";
   throw new HostError("unknown-collection", "This collection is not here", detail);
 }
@@ -179,7 +184,8 @@ async function attempt(again, work, next = shown) {
 
 /** @param {State} next @param {Source} found @param {Place} place @param {import("./views.js").View | null} view */
 function show(next, found, place, view) {
-  const [before, isOther, hadFocus] = [shown, found !== source, grid.hasFocus()];
+  const hadFocus = grid.hasFocus() || find("view").contains(document.activeElement);
+  const [before, isOther] = [shown, found !== source];
   [shown, source] = [next, found];
   messages.clear();
   const ids = new Set(next.terms.map((term) => (term.kind === "id" ? term.id : "")));

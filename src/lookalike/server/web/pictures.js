@@ -10,14 +10,19 @@ const LARGEST_PART_PX = 1024;
 /** The pictures of this visit, by their vectors. @type {Map<string, Own>} */
 const own = new Map();
 
-/** @param {string} vector @param {Blob} blob @param {string} name @param {string[]} tags */
-export function keep(vector, blob, name, tags) {
-  if (!own.has(vector)) own.set(vector, { url: URL.createObjectURL(blob), name, tags, blob });
-}
-
 /** The whole picture, where it came during this visit. @param {string} vector */
 export function ownOf(vector) {
   return own.get(vector);
+}
+
+/** A picture as the model of a collection sees it, which is kept with the picture.
+ * @param {import("./contract.js").Host} host @param {string} collection @param {Blob} blob @param {string} name
+ * @param {AbortSignal} [signal] @returns {Promise<string>} its vector */
+export async function embedded(host, collection, blob, name, signal) {
+  const { vector_int8: vector, tags = [] } = await host.embed(collection, { image: blob, signal });
+  const url = own.get(vector)?.url ?? URL.createObjectURL(blob);
+  own.set(vector, { url, name, tags: tags.map(({ tag }) => tag), blob });
+  return vector;
 }
 
 /** A square of 56 px as a JPEG in base64url; empty where the browser cannot read the picture.

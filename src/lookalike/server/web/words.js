@@ -5,10 +5,10 @@ import { button } from "./messages.js";
 import { wordsOf } from "./terms.js";
 
 /**
- * @param {{onTerm: (term: import("./terms.js").Term) => void, onBack: () => void}} options
- * `onBack` is called when somebody wants to delete what is left of the field
+ * @param {{onTerm: (term: import("./terms.js").Term) => void, onBack: () => void, onDown: () => void}} options
+ * `onBack` is called when somebody wants to delete what is left of the field, `onDown` to go to what is below
  */
-export function createWords({ onTerm, onBack }) {
+export function createWords({ onTerm, onBack, onDown }) {
   const field = /** @type {HTMLInputElement} */ (find("words"));
   const complaint = find("words-error");
 
@@ -26,6 +26,7 @@ export function createWords({ onTerm, onBack }) {
   field.addEventListener("blur", clear);
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter") submit();
+    else if (event.key === "ArrowDown") (event.preventDefault(), onDown());
     else if (event.key === "Backspace" && !field.value) onBack();
     else if (event.key === "Escape" && field.value) {
       event.stopPropagation();

@@ -3,7 +3,7 @@
 import { element, onPlainClick } from "../dom.js";
 import { HostError } from "../contract.js";
 import { counted, milliseconds, nameOf, sentence } from "../format.js";
-import { ownOf } from "../pictures.js";
+import { embedded, ownOf } from "../pictures.js";
 import { addressOf } from "../state.js";
 import { toHost } from "../terms.js";
 
@@ -35,7 +35,7 @@ export async function open(host, page, state, signal) {
     const own = await Promise.all(terms.map((term) => (isForeign(name) ? embeddedAnew(name, term) : term)));
     const found = await host.search(name, { terms: own.map(toHost), k: HITS, filters, where, signal });
     const doubt = found.chance ? "; chance would give as near ones" : "";
-    const text = `of ${counted(found.total, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
+    const text = `of ${counted(found.matching, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
     return { cards: found.hits, text };
   }
 
@@ -49,8 +49,8 @@ export async function open(host, page, state, signal) {
    * @returns {Promise<Term>} */
   async function embeddedAnew(name, term) {
     if (term.kind !== "picture") return term;
-    const blob = ownOf(term.vector)?.blob;
-    if (blob) return { ...term, vector: (await host.embed(name, { image: blob, signal })).vector_int8 };
+    const own = ownOf(term.vector);
+    if (own) return { ...term, vector: await embedded(host, name, own.blob, own.name, signal) };
     const detail = "The address has your picture only as the first model sees it: choose the picture again.";
     throw new HostError("other-model", "Another model made this collection", detail);
   }

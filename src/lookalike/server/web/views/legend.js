@@ -2,25 +2,32 @@
 
 import { NO_VALUE, OTHERS } from "./colors.js";
 import { element } from "../dom.js";
-import { number } from "../format.js";
+import { number, titleOf } from "../format.js";
 
-/** @param {(value: string) => void} onValue */
-export function createLegend(onValue) {
-  const node = element("ul", { className: "legend", "aria-label": "Colours" });
+/** @typedef {import("../contract.js").Filter} Filter */
 
-  /** @param {string} value @param {string} color @param {boolean} isChosen */
-  function entry(value, color, isChosen) {
-    const made = element("button", { type: "button", "aria-pressed": isChosen }, swatch(color), value);
-    made.addEventListener("click", () => onValue(value));
+/** @param {(filter: Filter) => void} onFilter */
+export function createLegend(onFilter) {
+  const node = element("ul", { className: "legend" });
+
+  /** @param {Filter} filter @param {string} color @param {boolean} isChosen */
+  function entry(filter, color, isChosen) {
+    const made = element("button", { type: "button", "aria-pressed": isChosen }, swatch(color), filter.value);
+    made.addEventListener("click", () => onFilter(filter));
     return element("li", {}, made);
   }
 
   return {
     node,
-    /** @param {import("../contract.js").Colors} colors @param {string[]} palette
-     * @param {(value: string) => boolean} isChosen */
-    show({ type, values, codes, min, max }, palette, isChosen) {
-      const entries = values.map((value, code) => entry(value, palette[code], isChosen(value)));
+    /** @param {string} column @param {import("../contract.js").Colors} colors of that column
+     * @param {string[]} palette @param {(filter: Filter) => boolean} isChosen */
+    show(column, { type, values, codes, min, max }, palette, isChosen) {
+      node.setAttribute("aria-label", `Colours by ${titleOf(column)}`);
+      const entries = values.map((value, code) => {
+        /** @type {Filter} */
+        const filter = { column, op: "is", value };
+        return entry(filter, palette[code], isChosen(filter));
+      });
       if (codes.includes(OTHERS)) entries.push(element("li", {}, swatch(palette[OTHERS]), "others"));
       if (type === "number" && min !== null && max !== null) {
         const scale = element("i", { className: "scale", "aria-hidden": "true" });

@@ -18,6 +18,8 @@ import { createThumbnails } from "./thumbnails.js";
 
 const STEP_PX = 80;
 const PICTURE_PX = 52;
+/** The one under the pointer. */
+const HOVERED_PX = 160;
 /** Browsers allow some writing to the history, not one at each step of a wheel. */
 const KEEP_MS = 200;
 /** In the address: coloured by no column. */
@@ -55,6 +57,7 @@ export async function open(host, page, state, signal) {
   let keeping;
   /** @type {number[]} */
   let rows = [];
+  let hovered = -1;
   let frame = 0;
 
   const schedule = () => (frame ||= requestAnimationFrame(draw));
@@ -72,7 +75,7 @@ export async function open(host, page, state, signal) {
     onShow: showInside,
     onSearch: searchBy,
   });
-  const legend = createLegend((value) => go({ filters: toggle(filters, { column, op: "is", value }) }));
+  const legend = createLegend((filter) => go({ filters: toggle(filters, filter) }));
   const choice = columnChoice(columns, column, (color) => go({ color }));
 
   function draw() {
@@ -82,8 +85,9 @@ export async function open(host, page, state, signal) {
     const ratio = canvas.width / canvas.clientWidth;
     plot(canvas, points, look, radiusOf(look.zoom, places.length / 2) * ratio);
     rows = pictured(canvas, points, look, PICTURE_PX * 1.08 * ratio, rows);
-    thumbnails.want(rows);
+    thumbnails.want(hovered < 0 ? rows : [hovered, ...rows]);
     for (const row of rows) drawPicture(context, row, PICTURE_PX * ratio);
+    if (hovered >= 0) drawPicture(context, hovered, HOVERED_PX * ratio);
     selection.paint(canvas, look, ratio);
   }
 
@@ -151,10 +155,23 @@ export async function open(host, page, state, signal) {
     selection.close();
   }
 
+  /** @param {number} x @param {number} y */
+  function rowAt(x, y) {
+    return nearest(canvas, points, look, x, y, ((PICTURE_PX / 2) * canvas.width) / canvas.clientWidth);
+  }
+
+  /** @param {[number, number] | null} at */
+  function hover(at) {
+    const row = at ? rowAt(...at) : -1;
+    if (row === hovered) return;
+    hovered = row;
+    schedule();
+  }
+
   /** Open the details of the item at a pixel. @param {number} x @param {number} y */
   async function choose(x, y) {
     if (selection.isThere()) return selection.clear();
-    const row = nearest(canvas, points, look, x, y, ((PICTURE_PX / 2) * canvas.width) / canvas.clientWidth);
+    const row = rowAt(x, y);
     if (row < 0) return;
     try {
       const { id } = await thumbnails.cardOf(row);
@@ -169,18 +186,16 @@ export async function open(host, page, state, signal) {
     column = choice.value = name;
     try {
       const colors = await colorsOf(name, closing.signal);
-      if (column === name) showColors(colors);
+      if (column === name) showColors(name, colors);
     } catch (error) {
       fail(error, () => colorBy(name));
     }
   }
 
-  /** @param {import("../contract.js").Colors} colors */
-  function showColors(colors) {
+  /** @param {string} name @param {import("../contract.js").Colors} colors */
+  function showColors(name, colors) {
     points = { places, codes: colors.codes, colors: palette(colors.type, faint) };
-    legend.show(colors, points.colors, (value) =>
-      filters.some((one) => same(one, { column, op: "is", value })),
-    );
+    legend.show(name, colors, points.colors, (filter) => filters.some((one) => same(one, filter)));
     schedule();
   }
 
@@ -205,6 +220,7 @@ export async function open(host, page, state, signal) {
     onDraw: (line) => selection.draw(line.map(([x, y]) => toPlace(look, canvas, x, y))),
     onDrawn: selection.close,
     onClick: choose,
+    onHover: hover,
   });
   onKeys(canvas, {
     ArrowLeft: () => move(STEP_PX, 0),
@@ -239,7 +255,7 @@ export async function open(host, page, state, signal) {
   const stage = element("div", { className: "map-stage" }, canvas, selection.node);
   const node = element("div", { className: "map" }, tools, stage, legend.node);
   onKeys(node, { Escape: selection.clear }, selection.isThere);
-  showColors(first);
+  showColors(column, first);
   return {
     node,
     status: `${counted(places.length / 2, "picture")}, by ${method.toUpperCase()}: what is alike lies together`,

@@ -10,9 +10,10 @@ const WHEEL = 0.0022;
  * @param {HTMLCanvasElement} canvas
  * @param {{isSelecting: () => boolean, onMove: (right: number, down: number) => void,
  *   onZoom: (factor: number, x: number, y: number) => void, onDraw: (line: [number, number][]) => void,
- *   onDrawn: () => void, onClick: (x: number, y: number) => void}} acts
+ *   onDrawn: () => void, onClick: (x: number, y: number) => void,
+ *   onHover: (at: [number, number] | null) => void}} acts of which `onHover` is of a mouse alone, and null when it leaves
  */
-export function createPointer(canvas, { isSelecting, onMove, onZoom, onDraw, onDrawn, onClick }) {
+export function createPointer(canvas, { isSelecting, onMove, onZoom, onDraw, onDrawn, onClick, onHover }) {
   /** The fingers that are down, by their pointer. @type {Map<number, [number, number]>} */
   const down = new Map();
   /** @type {[number, number][]} */
@@ -38,7 +39,7 @@ export function createPointer(canvas, { isSelecting, onMove, onZoom, onDraw, onD
   });
   canvas.addEventListener("pointermove", (event) => {
     const before = down.get(event.pointerId);
-    if (!before) return;
+    if (!before) return event.pointerType === "mouse" ? onHover(pixelOf(event)) : undefined;
     const now = pixelOf(event);
     const other = [...down].find(([id]) => id !== event.pointerId)?.[1];
     down.set(event.pointerId, now);
@@ -53,6 +54,7 @@ export function createPointer(canvas, { isSelecting, onMove, onZoom, onDraw, onD
       onMove(now[0] - before[0], now[1] - before[1]);
     }
   });
+  canvas.addEventListener("pointerleave", () => onHover(null));
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, (event) => {
       const { pointerId } = /** @type {PointerEvent} */ (event);
