@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,9 @@ from lookalike.models import Model, learner, load_model
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
 
 Run = Callable[..., tuple[int, str, str]]
+
+# A shell starts what is to run in the background with Ctrl-C ignored, and tests would hand that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def picture(seed: int, color: tuple[int, int, int] = (128, 128, 128), size: tuple[int, int] = (64, 48)):
