@@ -18,8 +18,7 @@ h2 { font: 600 1.05rem ui-monospace, monospace; border-top: 1px solid #8884; pad
 pre { background: #8881; padding: .75rem; overflow: auto; font-size: .85rem; }
 dt { font-family: ui-monospace, monospace; } summary { cursor: pointer; }
 a { color: light-dark(#3a34c4, #a9a5ff); }
-:root { color-scheme: light dark; }
-:root { background: light-dark(#fff, #111114); color: light-dark(#17171c, #ededf2); }
+:root { color-scheme: light dark; color: light-dark(#17171c, #ededf2); background: light-dark(#fff, #111); }
 """
 
 
