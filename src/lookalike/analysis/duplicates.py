@@ -167,11 +167,15 @@ def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
 
     Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
     is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
+    Pictures without contrast are left out: all would be near each other.
     """
     try:
         import faiss
     except ImportError:
         raise ExtraError("finding duplicates needs faiss", "analysis") from None
+    hashes = {row: bits for row, bits in hashes.items() if bits.any()}
+    if not hashes:
+        return np.empty((0, 2), np.int64)
     rows = np.array(list(hashes))
     codes = np.packbits(np.stack(list(hashes.values())), axis=1)
     index = faiss.IndexBinaryMultiHash(64, 4, 16)
@@ -209,6 +213,8 @@ def _compared(
     if bits <= _MOST_BITS and score >= _LEAST_COSINE_COPY and _same_shape(pictures, rows):
         if _same_pixels(pictures, rows):
             return Pair(rows, "pixels", "all pixels are equal", score)
+        if not hashes[one].any():
+            return None  # two pictures without contrast
         return Pair(rows, "copy", f"the hashes differ in {bits} of 64 bits, the cosine is {score:.2f}", score)
     if edits and score >= _LEAST_COSINE_EDIT:
         found = _edited(pictures, rows, score)
