@@ -121,6 +121,7 @@ def test_tags_that_tell_a_group_from_the_others_name_it():
 
     assert telling_tags(tags, labels, 3) == [["dog", "animal"], ["cat", "animal"], []]
     assert unique_names([["dog"], ["dog"], []]) == ["dog", "dog (2)", "group 2"]
+    assert unique_names([["bee", "rose"], ["rose", "bee", "fly"]]) == ["bee, rose", "rose, bee (2)"]
 
 
 def test_a_tag_that_is_rare_in_a_group_does_not_name_it():

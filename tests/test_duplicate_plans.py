@@ -29,7 +29,7 @@ def item(number: int, width: int = 100, mtime_ns: int = 0) -> dict[str, object]:
 
 def planned(items: list[dict[str, object]], *pairs: tuple[int, int, str], **wishes) -> dict[str, list[str]]:
     """What a plan of these pairs would keep, and what it would move for it."""
-    found = Duplicates("f", items, tuple(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs), 0)
+    found = Duplicates("f", items, tuple(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs), 0, 1.0)
     plan = make_plan(found, "c.lookalike", **wishes)
     return {group.keep.id: [move.file.id for move in group.move] for group in plan.groups}
 
@@ -65,7 +65,7 @@ def test_a_burst_is_moved_only_when_asked():
 
 def test_what_lies_in_an_archive_is_counted_and_left():
     items = [item(0), {**item(1), "uri": "tar:///a.tar#1.jpg"}]
-    found = Duplicates("f", items, (Pair((0, 1), "copy", "", 1.0),), 0)
+    found = Duplicates("f", items, (Pair((0, 1), "copy", "", 1.0),), 0, 1.0)
 
     plan = make_plan(found, "c.lookalike")
 

@@ -67,13 +67,15 @@ class Pair:
 class Duplicates:
     """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
 
-    `compared` is how many pairs were looked at. `fingerprint` names the state of the collection.
+    `compared` is how many pairs were looked at, `recall` the share of true neighbours among them.
+    `fingerprint` names the state of the collection.
     """
 
     fingerprint: str
     items: Sequence[dict[str, Any]]
     pairs: tuple[Pair, ...]
     compared: int
+    recall: float
 
 
 def find_duplicates(
@@ -122,9 +124,8 @@ def find_duplicates(
                 pairs.append(found)
             if on_progress:
                 on_progress(done, len(wanted))
-    return Duplicates(
-        pile.fingerprint, pictures.rows, tuple(sorted(pairs, key=lambda p: p.rows)), len(wanted)
-    )
+    ordered = tuple(sorted(pairs, key=lambda pair: pair.rows))
+    return Duplicates(pile.fingerprint, pictures.rows, ordered, len(wanted), near.recall)
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
