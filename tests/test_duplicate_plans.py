@@ -58,6 +58,14 @@ def test_what_holds_for_a_file_holds_for_all_with_its_bytes():
     assert planned(items, *pairs, tiers=("bytes",)) == {"0.jpg": ["1.jpg", "2.jpg"]}
 
 
+def test_thousands_of_identical_files_are_one_group_without_a_pair_of_each_two():
+    count = 20_000  # whose pairs would not fit in memory
+
+    groups = planned([item(number) for number in range(count)], *((0, i, "bytes") for i in range(1, count)))
+
+    assert [len(moved) for moved in groups.values()] == [count - 1]
+
+
 def test_a_burst_is_moved_only_when_asked():
     assert planned([item(0), item(1)], (0, 1, "moment")) == {}
     assert planned([item(0), item(1)], (0, 1, "moment"), tiers=("moment",)) == {"0.jpg": ["1.jpg"]}
