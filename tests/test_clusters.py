@@ -121,6 +121,7 @@ def test_tags_that_tell_a_group_from_the_others_name_it():
 
     assert telling_tags(tags, labels, 3) == [["dog", "animal"], ["cat", "animal"], []]
     assert unique_names([["dog"], ["dog"], []]) == ["dog", "dog (2)", "group 2"]
+    assert unique_names([["bee", "rose"], ["rose", "bee", "fly"]]) == ["bee, rose", "rose, bee (2)"]
 
 
 def test_a_tag_that_is_rare_in_a_group_does_not_name_it():
@@ -214,8 +215,9 @@ def test_wishes_that_cannot_be_are_a_clear_error(piled, wishes, message):
 def test_images_that_are_all_equal_have_no_groups_but_one_can_be_asked_for(tmp_path):
     collection = stored(tmp_path / "c.lookalike", np.tile(np.float32([[0.6, 0.8]]), (30, 1)))
 
-    with pytest.raises(LookalikeError, match="all images have the same vector"):
-        cluster(collection)
+    for method in ("kmeans", "hdbscan"):
+        with pytest.raises(LookalikeError, match="all images have the same vector"):
+            cluster(collection, method=method)
     assert [one.size for one in cluster(collection, 1).clusters] == [30]
 
 

@@ -29,7 +29,7 @@ def item(number: int, width: int = 100, mtime_ns: int = 0) -> dict[str, object]:
 
 def planned(items: list[dict[str, object]], *pairs: tuple[int, int, str], **wishes) -> dict[str, list[str]]:
     """What a plan of these pairs would keep, and what it would move for it."""
-    found = Duplicates("f", items, tuple(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs), 0)
+    found = Duplicates("f", items, tuple(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs), 0, 1.0)
     plan = make_plan(found, "c.lookalike", **wishes)
     return {group.keep.id: [move.file.id for move in group.move] for group in plan.groups}
 
@@ -58,6 +58,14 @@ def test_what_holds_for_a_file_holds_for_all_with_its_bytes():
     assert planned(items, *pairs, tiers=("bytes",)) == {"0.jpg": ["1.jpg", "2.jpg"]}
 
 
+def test_thousands_of_identical_files_are_one_group_without_a_pair_of_each_two():
+    count = 20_000  # whose pairs would not fit in memory
+
+    groups = planned([item(number) for number in range(count)], *((0, i, "bytes") for i in range(1, count)))
+
+    assert [len(moved) for moved in groups.values()] == [count - 1]
+
+
 def test_a_burst_is_moved_only_when_asked():
     assert planned([item(0), item(1)], (0, 1, "moment")) == {}
     assert planned([item(0), item(1)], (0, 1, "moment"), tiers=("moment",)) == {"0.jpg": ["1.jpg"]}
@@ -65,7 +73,7 @@ def test_a_burst_is_moved_only_when_asked():
 
 def test_what_lies_in_an_archive_is_counted_and_left():
     items = [item(0), {**item(1), "uri": "tar:///a.tar#1.jpg"}]
-    found = Duplicates("f", items, (Pair((0, 1), "copy", "", 1.0),), 0)
+    found = Duplicates("f", items, (Pair((0, 1), "copy", "", 1.0),), 0, 1.0)
 
     plan = make_plan(found, "c.lookalike")
 

@@ -151,6 +151,29 @@ def test_a_hash_survives_encoding_resizing_and_light_and_tells_pictures_apart():
     assert all(one.shape == (64,) and one.sum() == 32 for one in hashes)
 
 
+def test_nothing_is_said_of_a_picture_without_contrast():
+    noise = np.random.default_rng(0).integers(252, 256, (200, 300), np.uint8)
+
+    assert not perceptual_hash(noise).any()
+
+
+def test_blank_pictures_are_no_copies_of_each_other_and_not_all_pairs_are_compared(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(200):
+        blank = Image.new("RGB", (64, 48), (240 + number % 16, 250, 240 + number // 16))
+        blank.save(tmp_path / "images" / f"{number:03d}.png")
+    blank.save(tmp_path / "images" / "199.bmp")
+    collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
+
+    found = find_duplicates(collection)
+
+    ids = [item["id"] for item in found.items]
+    assert [(sorted(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs] == [
+        (["199.bmp", "199.png"], "pixels")
+    ]
+    assert found.compared <= 10 * 201  # of 20,100
+
+
 def vectors_of(count: int) -> np.ndarray:
     vectors = np.random.default_rng(0).normal(size=(count, 24))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from lookalike.analysis.clusters import cluster
 from lookalike.analysis.map import make_map
 from lookalike.analysis.neighbours import nearest_others
 from lookalike.analysis.outliers import find_outliers
+from lookalike.cli import main
 from lookalike.collection import Collection, open_collection
 from lookalike.derived import read_derived
 from lookalike.errors import MemoryLimitError
@@ -173,6 +176,31 @@ def test_an_index_that_does_not_fit_is_refused_and_one_is_built_that_does(tmp_pa
 
     with pytest.raises(MemoryLimitError, match=r"or make it smaller: lookalike index .* --max-memory 2MB"):
         nearest_others(pile, 5, max_memory_bytes=least)
+
+
+def test_the_least_that_is_asked_for_is_enough_and_a_coarse_index_is_said_to_be_one(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(neighbours_module, "_MOST_EXACT", 100)
+    collection = lookalike.from_vectors(
+        tmp_path / "c.lookalike",
+        np.random.default_rng(0).normal(size=(3000, 256)).astype(np.float32),
+        [str(row) for row in range(3000)],
+    )
+    work = partial(find_outliers, collection)
+    limit = needed(lambda limit: work(max_memory_bytes=limit))
+    while True:  # the index comes after the columns
+        try:
+            recall = work(max_memory_bytes=limit).recall
+            break
+        except MemoryLimitError as error:
+            assert error.need_bytes > limit
+            limit = error.need_bytes
+
+    assert recall < 0.9
+    assert json.loads((collection.path / "derived" / "outliers.json").read_text())["recall"] == recall
+    assert main(["outliers", str(collection.path), "--max-memory", str(limit)]) == 0
+    assert f"the index found {recall:.0%} of the nearest neighbours" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["cluster", "duplicates", "outliers", "map", "evaluate"])

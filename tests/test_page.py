@@ -23,6 +23,13 @@ from pages import (
 )
 from serving import encoded
 
+
+def make_small(page: Page) -> None:
+    """A window in which the pictures scroll; returns when they are laid out in it."""
+    page.set_viewport_size({"width": 400, "height": 500})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 # Exploring.
 
 
@@ -63,7 +70,7 @@ def test_a_click_searches_and_the_address_has_the_id(page: Page) -> None:
 
 
 def test_back_returns_to_the_place_among_all_pictures(page: Page) -> None:
-    page.set_viewport_size({"width": 400, "height": 500})
+    make_small(page)
     page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 700)")
     tile(page, "meadow/meadow-031.jpg").scroll_into_view_if_needed()
     before = scrolled(page)
@@ -79,7 +86,7 @@ def test_back_returns_to_the_place_among_all_pictures(page: Page) -> None:
 
 
 def test_back_from_a_search_among_hits_returns_to_the_place_among_them(page: Page) -> None:
-    page.set_viewport_size({"width": 400, "height": 500})
+    make_small(page)
     open_item(page)
     page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 700)")
     page.wait_for_timeout(100)
@@ -97,7 +104,7 @@ def test_back_from_a_search_among_hits_returns_to_the_place_among_them(page: Pag
 
 
 def test_a_reload_keeps_the_place(page: Page) -> None:
-    page.set_viewport_size({"width": 400, "height": 500})
+    make_small(page)
     page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 700)")
     page.wait_for_timeout(300)
     page.reload()

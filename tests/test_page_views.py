@@ -134,6 +134,13 @@ def test_on_a_phone_the_focus_returns_from_the_details_to_the_picture(seen: Page
     expect(seen.locator("#view").get_by_role("link").nth(1)).to_be_focused()
 
 
+def test_on_a_phone_the_chosen_view_is_in_sight_in_its_row(seen: Page) -> None:
+    seen.set_viewport_size({"width": 390, "height": 800})
+    view(seen, "Compare")
+    seen.reload()
+    expect(seen.get_by_role("button", name="Compare", pressed=True)).to_be_in_viewport(ratio=1)
+
+
 def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
     window: Any, tmp_path: Path, errors: list[str]
 ) -> None:

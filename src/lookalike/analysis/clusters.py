@@ -126,10 +126,7 @@ def _number(pile: Pile, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
 def _best_number(pile: Pile, seed: int) -> tuple[int, str]:
     """The k of the highest mean silhouette (Rousseeuw 1987), in cosine distance, on a sample."""
     sample = pile.sample(_TRAINED, seed)
-    if np.ptp(sample, axis=0).max() < 1e-5:
-        raise LookalikeError(
-            "all images have the same vector, so there are no groups", "give --k 1 to have one"
-        )
+    _check_unequal(sample)
     values: dict[int, float] = {}
     grid = [k for k in _CANDIDATES if k == 2 or k * 10 <= len(sample)]
     for k in grid:
@@ -140,6 +137,13 @@ def _best_number(pile: Pile, seed: int) -> tuple[int, str]:
         values.setdefault(k, _silhouette(sample, k, seed))
     best = max(values, key=values.__getitem__)
     return best, f"of {len(values)} numbers tried, {best} has the highest silhouette, {values[best]:.2f}"
+
+
+def _check_unequal(vectors: Vectors) -> None:
+    if np.ptp(vectors, axis=0).max() < 1e-5:
+        raise LookalikeError(
+            "all images have the same vector, so there are no groups", "give --k 1 to have one"
+        )
 
 
 def _silhouette(sample: Vectors, k: int, seed: int) -> float:
@@ -184,7 +188,9 @@ def _dense(pile: Pile, min_size: int) -> tuple[KMeans, str]:
             f"a group of at least {min_size} cannot be told apart among {len(pile):,} images",
             "give a smaller --min-size",
         )
-    labels = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(project(pile, _components(pile)))
+    places = project(pile, _components(pile))
+    _check_unequal(places)
+    labels = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(places)
     count = int(labels.max()) + 1
     reason = f"{count} groups of at least {min_size} are denser than what is around them"
     return _in_order_of_size(_centred(pile, labels.astype(np.int32), count)), reason

@@ -67,13 +67,15 @@ class Pair:
 class Duplicates:
     """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
 
-    `compared` is how many pairs were looked at. `fingerprint` names the state of the collection.
+    `compared` is how many pairs were looked at, `recall` the share of true neighbours among them.
+    `fingerprint` names the state of the collection.
     """
 
     fingerprint: str
     items: Sequence[dict[str, Any]]
     pairs: tuple[Pair, ...]
     compared: int
+    recall: float
 
 
 def find_duplicates(
@@ -122,9 +124,8 @@ def find_duplicates(
                 pairs.append(found)
             if on_progress:
                 on_progress(done, len(wanted))
-    return Duplicates(
-        pile.fingerprint, pictures.rows, tuple(sorted(pairs, key=lambda p: p.rows)), len(wanted)
-    )
+    ordered = tuple(sorted(pairs, key=lambda pair: pair.rows))
+    return Duplicates(pile.fingerprint, pictures.rows, ordered, len(wanted), near.recall)
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
@@ -167,11 +168,15 @@ def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
 
     Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
     is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
+    Pictures without contrast are left out: all would be near each other.
     """
     try:
         import faiss
     except ImportError:
         raise ExtraError("finding duplicates needs faiss", "analysis") from None
+    hashes = {row: bits for row, bits in hashes.items() if bits.any()}
+    if not hashes:
+        return np.empty((0, 2), np.int64)
     rows = np.array(list(hashes))
     codes = np.packbits(np.stack(list(hashes.values())), axis=1)
     index = faiss.IndexBinaryMultiHash(64, 4, 16)
@@ -209,6 +214,8 @@ def _compared(
     if bits <= _MOST_BITS and score >= _LEAST_COSINE_COPY and _same_shape(pictures, rows):
         if _same_pixels(pictures, rows):
             return Pair(rows, "pixels", "all pixels are equal", score)
+        if not hashes[one].any():
+            return None  # two pictures without contrast
         return Pair(rows, "copy", f"the hashes differ in {bits} of 64 bits, the cosine is {score:.2f}", score)
     if edits and score >= _LEAST_COSINE_EDIT:
         found = _edited(pictures, rows, score)

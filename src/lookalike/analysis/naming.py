@@ -53,10 +53,13 @@ def _telling(inside: Counter[str], total: Counter[str], size: int, items: int, m
 
 
 def unique_names(tags: Sequence[Sequence[str]]) -> list[str]:
-    """A name for each group: its two most telling tags, or `group N`; a number keeps equal ones apart."""
-    names, seen = [], Counter[str]()
+    """A name for each group: its two most telling tags, or `group N`; a number keeps those of equal tags
+    apart, in whatever order.
+    """
+    names, seen = [], Counter[frozenset[str]]()
     for number, words in enumerate(tags):
-        name = ", ".join(words[:2]) or f"group {number}"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        two = words[:2] or [f"group {number}"]
+        seen[frozenset(two)] += 1
+        again = seen[frozenset(two)]
+        names.append(", ".join(two) + (f" ({again})" if again > 1 else ""))
     return names

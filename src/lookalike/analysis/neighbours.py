@@ -95,7 +95,7 @@ def _index(pile: Pile, limit: int | None, held_bytes: int) -> Index:
     index = open_index(pile.collection)
     if index is None:
         try:
-            build_index(pile.collection, max_memory_bytes=room)
+            build_index(pile.collection, max_memory_bytes=room if room is None else max(1, room))
         except MemoryLimitError as error:
             raise MemoryLimitError(error.what, error.need_bytes + taken, limit or 0) from None
         index = open_index(pile.collection)

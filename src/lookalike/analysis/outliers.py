@@ -50,12 +50,14 @@ class Outliers:
     """The farthest items, the farthest first; those likely mislabelled, the surest first; the `k` they come
     from.
 
-    `labelled` items have a label in the column `label`; 0 where there is none.
+    `labelled` items have a label in the column `label`; 0 where there is none. `recall` is the share of the
+    true neighbours that they were judged by.
     """
 
     k: int
     label: str
     labelled: int
+    recall: float
     farthest: tuple[Outlier, ...]
     mislabelled: tuple[Mislabelled, ...]
 
@@ -99,6 +101,7 @@ def find_outliers(
         k=k,
         label=label,
         labelled=sum(one is not None for one in labels),
+        recall=near.recall,
         farthest=tuple(
             Outlier(ids[row], float(distances[row])) for row in np.argsort(-distances, kind="stable")[:most]
         ),

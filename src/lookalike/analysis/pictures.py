@@ -22,6 +22,7 @@ from lookalike.pile import Pile
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
+_CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is asked for again and again
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,22 @@ class Pictures:
 
         return found
 
-    def pixels_checksum(self, row: int) -> str | None:
-        """The SHA-256 of the decoded original, upright; None where it cannot be read here."""
-        path = local_path(self.rows[row]["uri"])
-        if path is None:
-            return None
-        try:
-            picture = load(path, cover_px=2**20)  # in full
-        except ImageError:
-            return None
-        return hashlib.sha256(repr(picture.pixels.shape).encode() + picture.pixels.tobytes()).hexdigest()
+    @cached_property
+    def pixels_checksum(self) -> Any:
+        """From a row to the SHA-256 of the decoded original, upright; None where it cannot be read here."""
+
+        @lru_cache(maxsize=_CHECKSUMS_KEPT)
+        def found(row: int) -> str | None:
+            path = local_path(self.rows[row]["uri"])
+            if path is None:
+                return None
+            try:
+                pixels = load(path, cover_px=2**20).pixels  # in full
+            except ImageError:
+                return None
+            return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+        return found
 
     def taken_at(self, row: int) -> float | None:
         """When the picture was taken, by its EXIF, in seconds since 1970; None where that is not known."""

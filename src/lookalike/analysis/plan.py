@@ -24,6 +24,7 @@ from lookalike.files import write_bytes
 NAME = "duplicates"
 FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1
 Keep = Literal["largest", "oldest"]
+_SAME_BYTES = "the files have the same SHA-256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,43 +125,37 @@ def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Gr
 
     So A like B and B like C does not move C for A, which may be unlike it.
     """
-    near: dict[int, dict[int, Pair]] = defaultdict(dict)
-    for pair in _with_copies(pairs):
-        one, other = pair.rows
-        near[one][other] = near[other][one] = pair
-    free = set(near)
-    for row in sorted(near, key=lambda row: _merit(found.items[row], keep)):
-        if row not in free:
-            continue
-        taken = [other for other in sorted(near[row]) if other in free]
-        free -= {row, *taken}
-        if taken:
-            moves = tuple(
-                Move(_file(found.items[other]), near[row][other].tier, near[row][other].reason)
-                for other in taken
-            )
-            yield Group(_file(found.items[row]), _why(found.items[row], keep), moves)
-
-
-def _with_copies(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs, and what holds for a file also for all that have its bytes."""
+    alike: dict[int, list[Pair]] = defaultdict(list)  # of the first with the same bytes, which was compared
     copies: dict[int, list[int]] = defaultdict(list)
     for pair in pairs:
+        one, other = pair.rows
         if pair.tier == "bytes":
-            copies[pair.rows[0]].append(pair.rows[1])
-    spread = {}
-    for pair in pairs:
-        first, second = ([row, *copies[row]] for row in pair.rows)
-        for one in first:
-            for other in second:
-                if one != other:
-                    spread[one, other] = Pair((one, other), pair.tier, pair.reason, pair.score)
-    for group in list(copies.values()):
-        for one in group:
-            for other in group:
-                if one < other:
-                    spread[one, other] = Pair((one, other), "bytes", "the files have the same SHA-256", 1.0)
-    return list(spread.values())
+            copies[one].append(other)
+        else:
+            alike[one].append(pair)
+            alike[other].append(pair)
+
+    def merit(row: int) -> tuple[Any, ...]:
+        return _merit(found.items[row], keep)
+
+    same = {row: sorted([row, *copies[row]], key=merit) for row in {*alike, *copies}}
+    free = set(same)
+    for first in sorted(same, key=lambda row: merit(same[row][0])):
+        if first not in free:
+            continue
+        free.remove(first)
+        best, *others = same[first]
+        moves = {row: Move(_file(found.items[row]), "bytes", _SAME_BYTES) for row in others}
+        for pair in alike[first]:
+            other = sum(pair.rows) - first
+            if other in free:
+                free.remove(other)
+                moves.update(
+                    {row: Move(_file(found.items[row]), pair.tier, pair.reason) for row in same[other]}
+                )
+        if moves:
+            ordered = tuple(moves[row] for row in sorted(moves))
+            yield Group(_file(found.items[best]), _why(found.items[best], keep), ordered)
 
 
 def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:

@@ -15,10 +15,21 @@ from lookalike.results import Results, jsonable
 if TYPE_CHECKING:
     from lookalike.acquire.pack import Report
 
+_GOOD_RECALL = 0.9  # that of an index is 0.95 where memory allows it
+
 
 def say(message: str) -> None:
     """One line beside the results."""
     print(message, file=sys.stderr, flush=True)
+
+
+def say_recall(recall: float, collection: str) -> None:
+    """Whether many of the neighbours that something was judged by were not the nearest."""
+    if recall < _GOOD_RECALL:
+        say(
+            f"the index found {recall:.0%} of the nearest neighbours; for more, give more --max-memory to "
+            f"lookalike index {shlex.quote(collection)}, then run this again"
+        )
 
 
 def print_json(value: Any) -> None:

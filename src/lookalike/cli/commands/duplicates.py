@@ -60,7 +60,7 @@ def _find(options: argparse.Namespace) -> int:
 
     from lookalike.analysis.duplicates import find_duplicates
     from lookalike.analysis.plan import check_tiers, keep_plan, make_plan, write_plan
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
@@ -73,6 +73,7 @@ def _find(options: argparse.Namespace) -> int:
             max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
+    say_recall(found.recall, options.collection)
     plan = make_plan(found, str(options.collection), keep=options.keep, tiers=options.tiers)
     if options.plan:
         write_plan(plan, options.plan)

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict, replace
 
     from lookalike.analysis.outliers import KEPT, find_outliers
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     found = replace(
         found, farthest=found.farthest[: options.most], mislabelled=found.mislabelled[: options.most]
     )
+    say_recall(found.recall, options.collection)
     if options.json:
         print_json(asdict(found))
         return 0

@@ -49,6 +49,8 @@ export function createHead({ onCollection, onView, onChange }) {
       return made;
     });
     exchange(find("views"), buttons, find("scroller"));
+    const pressed = buttons[views.findIndex(({ name }) => name === view)];
+    pressed?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the row is longer than wide
   }
 
   /** @param {State} state */
