@@ -1,7 +1,7 @@
 """Applying a plan: files are moved, never deleted, and can all be moved back.
 
 Before the first file moves everything is checked, and a journal is written into the target folder. It lists
-all moves, so that what a kill leaves half done can be undone or gone on with.
+all moves, so that what a kill leaves half done can be undone.
 """
 
 from __future__ import annotations
