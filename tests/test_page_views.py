@@ -252,6 +252,15 @@ def test_a_value_in_the_legend_filters_the_map(seen: Page) -> None:
     expect(place.locator(".picked")).to_contain_text("8 pictures")
 
 
+def test_a_map_that_is_out_of_sight_is_not_drawn(seen: Page) -> None:
+    canvas = view(seen, "Map").locator("canvas")
+    expect(canvas).to_be_visible()
+    canvas.evaluate("async (canvas) => (canvas.style.display = 'none')")
+    expect(canvas).to_be_hidden()
+    canvas.evaluate("(canvas) => (canvas.style.display = '')")
+    seen.wait_for_function(f"() => ({INK})(document.querySelector('canvas')) > 500")
+
+
 def test_camera_and_colours_of_the_map_stay_through_back_and_reload(seen: Page) -> None:
     place = view(seen, "Map")
     choice = place.get_by_label("Colour by")

@@ -81,7 +81,7 @@ export async function open(host, page, state, signal) {
   function draw() {
     frame = 0;
     const context = canvas.getContext("2d");
-    if (!context || !canvas.width) return;
+    if (!context || !canvas.clientWidth) return; // it may be out of sight when a picture comes
     const ratio = canvas.width / canvas.clientWidth;
     plot(canvas, points, look, radiusOf(look.zoom, places.length / 2) * ratio);
     rows = pictured(canvas, points, look, PICTURE_PX * 1.08 * ratio, rows);
