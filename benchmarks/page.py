@@ -14,7 +14,6 @@ import statistics
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -26,21 +25,40 @@ from lookalike.server.app import WEB_FOLDER
 
 RUNS = 5
 
-# Times between frames while the page is scrolled by 200 px at each of 120 frames, in ms.
-SCROLL = """() => new Promise((resolve) => {
-  const scroller = document.getElementById("scroller");
+# Times between frames, in ms, while a step is taken at each of 120 frames. `step(n)` is the n-th, from 1.
+FRAMES = """() => new Promise((resolve) => {
+  PREPARE
   const times = [];
   let last = performance.now();
-  const step = () => {
+  const frame = () => {
     const now = performance.now();
     times.push(now - last);
     last = now;
-    scroller.scrollTop += 200;
-    if (times.length < 120) requestAnimationFrame(step);
-    else resolve({ times, tiles: document.querySelectorAll(".tile").length });
+    step(times.length);
+    if (times.length < 120) requestAnimationFrame(frame);
+    else resolve(times);
   };
-  requestAnimationFrame(step);
+  requestAnimationFrame(frame);
 })"""
+
+# The page is scrolled by 200 px.
+SCROLL = FRAMES.replace(
+    "PREPARE",
+    """const scroller = document.getElementById("scroller");
+  const step = () => (scroller.scrollTop += 200);""",
+)
+
+# The map is zoomed in, and then out again, by a step of the wheel.
+ZOOM = FRAMES.replace(
+    "PREPARE",
+    """const canvas = document.querySelector(".map canvas");
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  const [clientX, clientY] = [left + width / 2, top + height / 2];
+  const step = (n) => {
+    const deltaY = n <= 60 ? -100 : 100;
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, clientX, clientY, cancelable: true }));
+  };""",
+)
 
 # From a click on the n-th tile to the frame in which the hits stand there, in ms.
 CLICK = """(n) => new Promise((resolve) => {
@@ -54,25 +72,6 @@ CLICK = """(n) => new Promise((resolve) => {
   };
   tile.querySelector("a").click();
   look();
-})"""
-
-# Times between frames while the map is zoomed in and out by a step of the wheel at each of 120 frames, in ms.
-ZOOM = """() => new Promise((resolve) => {
-  const canvas = document.querySelector(".map canvas");
-  const { left, top, width, height } = canvas.getBoundingClientRect();
-  const [clientX, clientY] = [left + width / 2, top + height / 2];
-  const times = [];
-  let last = performance.now();
-  const step = () => {
-    const now = performance.now();
-    times.push(now - last);
-    last = now;
-    const deltaY = times.length <= 60 ? -100 : 100;
-    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, clientX, clientY, cancelable: true }));
-    if (times.length < 120) requestAnimationFrame(step);
-    else resolve(times);
-  };
-  requestAnimationFrame(step);
 })"""
 
 
@@ -101,7 +100,8 @@ def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
     page.goto(url)
     page.wait_for_selector(".tile[data-id]")
     first: float = page.evaluate("performance.now()")
-    scrolled: dict[str, Any] = page.evaluate(SCROLL)
+    scrolled: list[float] = page.evaluate(SCROLL)
+    tiles = page.locator(".tile").count()
     page.locator("#scroller").evaluate("scroller => (scroller.scrollTop = 0)")
     page.wait_for_selector(".tile[data-id]")
     search: float = page.evaluate(CLICK, number)
@@ -112,9 +112,9 @@ def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
     return {
         "first_items_ms": first,
         "click_to_hits_ms": search,
-        "frame_median_ms": statistics.median(scrolled["times"]),
-        "frame_p99_ms": float(np.percentile(scrolled["times"], 99)),
-        "tiles_in_document": scrolled["tiles"],
+        "frame_median_ms": statistics.median(scrolled),
+        "frame_p99_ms": float(np.percentile(scrolled, 99)),
+        "tiles_in_document": tiles,
         "map_frame_median_ms": statistics.median(zoomed),
         "map_frame_p99_ms": float(np.percentile(zoomed, 99)),
     }

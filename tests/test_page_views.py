@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 from conftest import build, write_picture, write_pictures
+from deriving import derive_all
 from pages import PHOTO, Page, expect, focused, fragment, ids, see, watch
 from serving import running
 
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.map import make_map
 from lookalike.analysis.outliers import find_outliers
-from lookalike.analysis.plan import keep_plan, make_plan
 
 AXE = os.environ.get("AXE_CORE")
 INK = """canvas => {
@@ -41,12 +39,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.copy(source / "sea" / "sea-002.png", source / "sea" / "again.png")
     made, _ = build(source, folder / "photos.lookalike", label="folder")
     other, _ = build(source, folder / "pixels.lookalike", label="folder", model="pixels")
-    cluster(made, 3)
-    make_map(made)
-    find_outliers(made, k=5)
-    tiers = ("bytes", "pixels", "copy")
-    found = find_duplicates(made, edits=False)
-    keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
+    derive_all(made)
     with running(made, other) as url:
         yield url
 

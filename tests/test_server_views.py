@@ -12,15 +12,12 @@ import httpx
 import numpy as np
 import pytest
 from conftest import build, write_picture, write_pictures
+from deriving import derive_all
 from PIL import Image
 from serving import problem, running
 
 import lookalike
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.map import make_map
-from lookalike.analysis.outliers import find_outliers
-from lookalike.analysis.plan import keep_plan, make_plan
 from lookalike.derived import COMMANDS
 
 
@@ -31,12 +28,7 @@ def analysed(folder: Path) -> lookalike.Collection:
     with Image.open(source / "brick" / "brick-000.jpg") as image:
         image.save(source / "brick" / "other.png")
     made, _ = build(source, folder / "photos.lookalike", label="folder")
-    cluster(made, 3)
-    make_map(made)
-    find_outliers(made, k=5)
-    tiers = ("bytes", "pixels", "copy")
-    found = find_duplicates(made, edits=False)
-    keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
+    derive_all(made)
     return made
 
 
