@@ -1,6 +1,15 @@
-"""A collection with everything that can be derived from it, for the tests of the views."""
+"""What the tests of the views share: a collection with all that can be derived from it, and its page."""
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import build, write_pictures
+from pages import Page, see, watch
+from serving import running
 
 import lookalike
 from lookalike.analysis.clusters import cluster
@@ -18,3 +27,32 @@ def derive_all(made: lookalike.Collection) -> None:
     tiers = ("bytes", "pixels", "copy")
     found = find_duplicates(made, edits=False)
     keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where 25 pictures are served, one of them twice, with all views; and the same by another model."""
+    folder = tmp_path_factory.mktemp("analysed")
+    source = write_pictures(folder / "photos", 24)
+    shutil.copy(source / "sea" / "sea-002.png", source / "sea" / "again.png")
+    made, _ = build(source, folder / "photos.lookalike", label="folder")
+    other, _ = build(source, folder / "pixels.lookalike", label="folder", model="pixels")
+    derive_all(made)
+    with running(made, other) as url:
+        yield url
+
+
+@pytest.fixture
+def seen(window: Any, analysed: str, errors: list[str]) -> Iterator[Page]:
+    page = window.new_page()
+    watch(page, errors)
+    page.goto(f"{analysed}#c=photos")
+    see(page, "25 pictures")
+    yield page
+    page.close()
+    assert errors == []
+
+
+def view(page: Page, name: str) -> Any:
+    page.get_by_role("group", name="Views").get_by_role("button", name=name).click()
+    return page.locator("#view")
