@@ -37,13 +37,13 @@ import numpy as np
 import lookalike
 from lookalike.analysis.clusters import cluster
 from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
+from lookalike.analysis.evaluation import evaluate
 from lookalike.analysis.neighbours import nearest_others
 from lookalike.cli.arguments import size
 from lookalike.collection import open_collection
-from lookalike.derived import read_derived
-from lookalike.drawing import SPECIES, draw_flower
-from lookalike.evaluation import evaluate
-from lookalike.pile import Pile
+from lookalike.demo.flowers import SPECIES, draw_flower
+from lookalike.storage.derived import read_derived
+from lookalike.storage.pile import Pile
 
 DIRECTIONS, GROUPS, NEIGHBOURS = 300, 100, 10
 LOOPED, ASKED = 100, 1000  # queries of the rivals that are timed

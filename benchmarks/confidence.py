@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 import lookalike
-from lookalike.background import background_of
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
+from lookalike.search.confidence import background_of
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image
 
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
 
 LOOSE = ("--allow-private", "--ignore-robots", "--rate", "0", "--per-host", "64", "--concurrency", "64")
 SETS = {"500x375": ((500, 375), 400), "12 MP": ((4000, 3000), 40)}

@@ -32,8 +32,8 @@ import onnxruntime
 from PIL import Image
 
 import lookalike
-from lookalike.drawing import write_flowers
-from lookalike.images import decode, fit
+from lookalike.demo.flowers import write_flowers
+from lookalike.images.decoding import decode, fit
 
 BATCH = 4
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
 
 LOOKALIKE = (sys.executable, "-m", "lookalike")
 

@@ -26,8 +26,8 @@ from index_vectors import add_arguments, vector_files
 
 from lookalike.collection import Manifest, create_collection, is_collection
 from lookalike.index import KINDS
-from lookalike.models import load_model
-from lookalike.parts import Part, embedding_column
+from lookalike.models.model import load_model
+from lookalike.storage.parts import Part, embedding_column
 
 RIVALS = ("numpy", "faiss-flat", "faiss-hnsw32", "usearch", "autofaiss")
 OURS = ("auto", *KINDS)

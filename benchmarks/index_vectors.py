@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from lookalike.drawing import write_flowers
-from lookalike.models import load_model
+from lookalike.demo.flowers import write_flowers
+from lookalike.models.model import load_model
 
 QUERIES, BLOCK = 200, 10_000
 

@@ -34,11 +34,11 @@ from index_vectors import vector_files
 from PIL import Image
 
 from lookalike.collection import Collection, Manifest, create_collection, open_collection
-from lookalike.drawing import write_flowers
-from lookalike.images import load, thumbnail
+from lookalike.demo.flowers import write_flowers
+from lookalike.images.decoding import load, thumbnail
 from lookalike.index import build_index
-from lookalike.models import load_model
-from lookalike.parts import Part, embedding_column
+from lookalike.models.model import load_model
+from lookalike.storage.parts import Part, embedding_column
 
 CLIENTS = 8
 VIEWS = 3000  # pictures that are really embedded; the other vectors lie between theirs

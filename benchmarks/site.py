@@ -28,7 +28,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 import lookalike
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
 from lookalike.export import export_site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

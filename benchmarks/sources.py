@@ -27,9 +27,9 @@ from pathlib import Path
 
 import lookalike
 from lookalike.acquire.pack import pack
-from lookalike.drawing import write_flowers
-from lookalike.samples import Sample
-from lookalike.sources import open_source
+from lookalike.demo.flowers import write_flowers
+from lookalike.sources.opening import open_source
+from lookalike.storage.samples import Sample
 
 FORMATS = ("tar", "tfrecord", "parquet")
 

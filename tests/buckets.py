@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.stores import place
+from lookalike.storage.stores import place
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "key",

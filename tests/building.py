@@ -14,7 +14,7 @@ import pyarrow as pa
 from conftest import write_picture
 
 import lookalike
-from lookalike.parts import Part, embedding_column
+from lookalike.storage.parts import Part, embedding_column
 
 JPEGS = [b"one", b"2", b"x" * 512, b"y" * 513, b"\xff\xd8" * 700, b"six"]
 NOTHING = {"embedded": 0, "failed": 0, "unchanged": 0, "removed": 0}

@@ -22,9 +22,9 @@ from PIL import Image
 import lookalike
 from lookalike.cli import main
 from lookalike.collection import Collection
-from lookalike.drawing import draw_flower
+from lookalike.demo.flowers import draw_flower
 from lookalike.index import KINDS, build_index
-from lookalike.models import Model, learner, load_model
+from lookalike.models.model import Model, learner, load_model
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 import lookalike
 from lookalike.collection import Collection, Manifest, create_collection
-from lookalike.models import ModelSpec
-from lookalike.parts import Part, embedding_column
+from lookalike.models.model import ModelSpec
+from lookalike.storage.parts import Part, embedding_column
 
 DIM, COUNT, PART_SIZE = 64, 3000, 500
 SPEC = ModelSpec("clouds", "0" * 64, DIM, 8, 1.0)

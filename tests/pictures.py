@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import settings
 from PIL import ExifTags, Image
 
-from lookalike.images import load
+from lookalike.images.decoding import load
 
 FLOWERS = Path(__file__).parents[2] / "shared" / "data" / "flowers"
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)

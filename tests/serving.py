@@ -13,9 +13,9 @@ import uvicorn
 from PIL import Image
 
 import lookalike
-from lookalike.fetch import FetchOptions
 from lookalike.server import Access, create_app
 from lookalike.server.run import listen
+from lookalike.sources.fetch import FetchOptions
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from sources import images, jpeg, listed, metadata, records_of, written
+from source_files import images, jpeg, listed, metadata, records_of, written
 
 from lookalike.acquire.pack import pack
 

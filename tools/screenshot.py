@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import lookalike
-from lookalike.drawing import write_flowers
+from lookalike.demo.flowers import write_flowers
 from lookalike.server import serve
 
 SEARCH = "#c=flowers&q=id:poppy/poppy-002.jpg"

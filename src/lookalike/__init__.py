@@ -4,7 +4,7 @@ Sources yield Samples. A Model turns Samples into vectors. A Collection stores t
 a Collection.
 
     collection = lookalike.build("photos/", "photos.lookalike", label="folder")
-    collection.search("query.jpg", k=10)
+    collection.search("search.query.jpg", k=10)
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ __version__ = "0.1.0"
 
 # Public name -> module and name there; imported at first use, so that `import lookalike` costs nothing.
 _PUBLIC = {
-    "build": "builder.build",
+    "build": "builder.build.build",
     "open": "collection.open_collection",
     "download": "acquire.download.download",
-    "FetchOptions": "fetch.FetchOptions",
+    "FetchOptions": "sources.fetch.FetchOptions",
     "Resize": "acquire.resize.Resize",
-    "from_vectors": "vectors.from_vectors",
-    "import_vectors": "vector_files.import_vectors",
-    "load_model": "models.load_model",
-    "evaluate": "evaluation.evaluate",
+    "from_vectors": "builder.vectors.from_vectors",
+    "import_vectors": "builder.vector_files.import_vectors",
+    "load_model": "models.model.load_model",
+    "evaluate": "analysis.evaluation.evaluate",
     "Collection": "collection.Collection",
-    "Model": "models.Model",
-    "Id": "query.Id",
-    "Image": "query.Image",
-    "Text": "query.Text",
-    "Vector": "query.Vector",
-    "Query": "query.Query",
-    "Results": "results.Results",
-    "Hit": "results.Hit",
-    "Report": "builder.Report",
+    "Model": "models.model.Model",
+    "Id": "search.query.Id",
+    "Image": "search.query.Image",
+    "Text": "search.query.Text",
+    "Vector": "search.query.Vector",
+    "Query": "search.query.Query",
+    "Results": "search.results.Results",
+    "Hit": "search.results.Hit",
+    "Report": "builder.build.Report",
     "LookalikeError": "errors.LookalikeError",
 }
 
@@ -64,24 +64,24 @@ __all__ = [
 if TYPE_CHECKING:
     from lookalike.acquire.download import download as download
     from lookalike.acquire.resize import Resize as Resize
-    from lookalike.builder import Report as Report
-    from lookalike.builder import build as build
+    from lookalike.analysis.evaluation import evaluate as evaluate
+    from lookalike.builder.build import Report as Report
+    from lookalike.builder.build import build as build
+    from lookalike.builder.vector_files import import_vectors as import_vectors
+    from lookalike.builder.vectors import from_vectors as from_vectors
     from lookalike.collection import Collection as Collection
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
-    from lookalike.evaluation import evaluate as evaluate
-    from lookalike.fetch import FetchOptions as FetchOptions
-    from lookalike.models import Model as Model
-    from lookalike.models import load_model as load_model
-    from lookalike.query import Id as Id
-    from lookalike.query import Image as Image
-    from lookalike.query import Query as Query
-    from lookalike.query import Text as Text
-    from lookalike.query import Vector as Vector
-    from lookalike.results import Hit as Hit
-    from lookalike.results import Results as Results
-    from lookalike.vector_files import import_vectors as import_vectors
-    from lookalike.vectors import from_vectors as from_vectors
+    from lookalike.models.model import Model as Model
+    from lookalike.models.model import load_model as load_model
+    from lookalike.search.query import Id as Id
+    from lookalike.search.query import Image as Image
+    from lookalike.search.query import Query as Query
+    from lookalike.search.query import Text as Text
+    from lookalike.search.query import Vector as Vector
+    from lookalike.search.results import Hit as Hit
+    from lookalike.search.results import Results as Results
+    from lookalike.sources.fetch import FetchOptions as FetchOptions
 
 
 def __getattr__(name: str) -> Any:

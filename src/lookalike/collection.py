@@ -29,8 +29,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lookalike.builder.learned import FILE_NAME, read_learned, remove_others, write_learned
 from lookalike.errors import CollectionError, LockedError, ModelError
-from lookalike.files import (
+from lookalike.models.model import Model, ModelSpec, load_model
+from lookalike.storage.files import (
     TEMPORARY_SUFFIX,
     check_writable,
     remove_temporary,
@@ -38,15 +40,13 @@ from lookalike.files import (
     storage_error,
     write_bytes,
 )
-from lookalike.learned import FILE_NAME, read_learned, remove_others, write_learned
-from lookalike.leases import lease
-from lookalike.models import Model, ModelSpec, load_model
-from lookalike.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts
-from lookalike.stores import each, is_remote, place
+from lookalike.storage.leases import lease
+from lookalike.storage.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts
+from lookalike.storage.stores import each, is_remote, place
 
 if TYPE_CHECKING:
-    from lookalike.query import Asked
-    from lookalike.results import Results
+    from lookalike.search.query import Asked
+    from lookalike.search.results import Results
 
 FORMAT, FORMAT_VERSION = "lookalike-collection", 1
 MANIFEST_NAME, LOCK_NAME = "collection.json", ".lock"
@@ -225,7 +225,7 @@ class Collection:
         holds are found. Items that stand in the query are left out, unless `include_query`, and so are hits
         whose confidence in [0, 1] is below `min_confidence`: those that chance would give too.
         """
-        from lookalike.search import search_many
+        from lookalike.search.search import search_many
 
         queries = query if isinstance(query, list) else [query]
         found = search_many(
@@ -243,7 +243,7 @@ class Collection:
         diverse: float = 0.0,
     ) -> Results:
         """The k items most like the average of what is liked, and unlike what is disliked."""
-        from lookalike.recommend import recommend
+        from lookalike.search.recommend import recommend
 
         return recommend(self, liked, disliked, k, where=where, diverse=diverse)
 

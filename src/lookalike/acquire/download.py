@@ -37,10 +37,10 @@ from lookalike.acquire.status import (
     write_status,
 )
 from lookalike.errors import ImageError, LookalikeError, SourceError
-from lookalike.fetch import Fetched, FetchError, FetchOptions
-from lookalike.fetch.fetcher import Fetcher
+from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
+from lookalike.sources.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
-from lookalike.stores import is_remote, place
+from lookalike.storage.stores import is_remote, place
 
 SHARD_SIZE = 1000
 

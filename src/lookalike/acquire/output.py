@@ -23,7 +23,7 @@ import filelock
 from lookalike.acquire.shards import FORMATS, shard_path
 from lookalike.acquire.status import status_files
 from lookalike.errors import LockedError, LookalikeError
-from lookalike.files import TEMPORARY_SUFFIX, storage_error, write_bytes
+from lookalike.storage.files import TEMPORARY_SUFFIX, storage_error, write_bytes
 
 MANIFEST, REPORT, LOCK = "download.json", "report.json", ".lock"
 _SHARD = re.compile(r"(\d{5,})(\..+)?")

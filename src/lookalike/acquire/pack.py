@@ -18,12 +18,12 @@ from typing import Any
 import pyarrow as pa
 
 from lookalike.acquire.shards import FORMATS, safe_key, shard_path, writing_shard
+from lookalike.builder.listing import list_source
 from lookalike.errors import LookalikeError, SourceError
-from lookalike.files import TEMPORARY_SUFFIX, write_bytes
-from lookalike.listing import list_source
-from lookalike.samples import Failure, Sample
-from lookalike.sources import closing_source, open_source
-from lookalike.stores import is_remote, place
+from lookalike.sources.opening import closing_source, open_source
+from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
+from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
 

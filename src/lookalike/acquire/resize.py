@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.images import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpeg
+from lookalike.images.decoding import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpeg
 
 try:
     import cv2

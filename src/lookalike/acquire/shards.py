@@ -28,9 +28,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.files import replacing, write_bytes
 from lookalike.sources.folder import SUFFIXES
-from lookalike.tfrecords import encode_example, framed
+from lookalike.sources.tfrecord_format import encode_example, framed
+from lookalike.storage.files import replacing, write_bytes
 
 Types = Mapping[str, pa.DataType]
 # Adds one image to the open shard: its key, its encoded bytes, its metadata.

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from lookalike.acquire.seen import Seen
 from lookalike.errors import LookalikeError
-from lookalike.files import replacing
 from lookalike.sources.url_lists import Row
+from lookalike.storage.files import replacing
 
 SUCCESS, FAILED, DUPLICATE = "success", "failed", "duplicate"
 

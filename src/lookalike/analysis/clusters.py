@@ -14,9 +14,9 @@ from lookalike.analysis.kmeans import SAMPLE_PER_CENTRE, KMeans, Labels, Vectors
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.collection import Collection
-from lookalike.derived import Derived, write_derived
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.pile import Pile
+from lookalike.storage.derived import Derived, write_derived
+from lookalike.storage.pile import Pile
 
 NAME = "clusters"
 Method = Literal["kmeans", "hdbscan"]

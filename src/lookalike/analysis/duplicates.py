@@ -22,7 +22,7 @@ from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.pile import Pile
+from lookalike.storage.pile import Pile
 
 Progress = Callable[[int, int], None]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.collection import Collection
-from lookalike.derived import Derived, write_derived
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.pile import Pile, Vectors
+from lookalike.storage.derived import Derived, write_derived
+from lookalike.storage.pile import Pile, Vectors
 
 NAME = "map"
 Method = Literal["pca", "umap"]

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lookalike.analysis.map import Map
 from lookalike.collection import Collection
-from lookalike.derived import read_derived
 from lookalike.errors import LookalikeError
+from lookalike.storage.derived import read_derived
 
 _MARGIN_PX, _THUMBNAIL_PX, _DOT_PX = 60, 56, 2
 # The commonest values have colours of their own; what else there is, is grey.

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from lookalike.analysis.plan import File, Plan
 from lookalike.errors import LookalikeError
-from lookalike.files import TEMPORARY_SUFFIX, remove, storage_error, write_bytes
+from lookalike.storage.files import TEMPORARY_SUFFIX, remove, storage_error, write_bytes
 
 JOURNAL = "moved-duplicates.json"
 Moves = Sequence[tuple[Path, Path]]

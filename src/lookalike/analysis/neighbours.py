@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import MemoryLimitError
 from lookalike.index import Index, build_index, open_index
-from lookalike.pile import Pile, Vectors
+from lookalike.storage.pile import Pile, Vectors
 
 Rows = NDArray[np.int64]
 Progress = Callable[[int, int], None]

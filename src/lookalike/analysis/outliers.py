@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
 from lookalike.collection import Collection
-from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
-from lookalike.pile import Pile
+from lookalike.storage.derived import Derived, write_derived
+from lookalike.storage.pile import Pile
 
 NAME = "outliers"
 # So many of the farthest, and of those that are likely mislabelled, are kept for the page.

@@ -16,9 +16,9 @@ from PIL import ExifTags, Image
 
 from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
-from lookalike.images import load
-from lookalike.parts import read_ranges
-from lookalike.pile import Pile
+from lookalike.images.decoding import load
+from lookalike.storage.parts import read_ranges
+from lookalike.storage.pile import Pile
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most

@@ -17,9 +17,9 @@ import pyarrow as pa
 from lookalike.analysis.duplicates import DUPLICATES, TIERS, Duplicates, Pair
 from lookalike.analysis.pictures import local_path
 from lookalike.collection import Collection
-from lookalike.derived import Derived, write_derived
 from lookalike.errors import LookalikeError
-from lookalike.files import write_bytes
+from lookalike.storage.derived import Derived, write_derived
+from lookalike.storage.files import write_bytes
 
 NAME = "duplicates"
 FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1

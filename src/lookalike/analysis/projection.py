@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.pile import Pile, Vectors
+from lookalike.storage.pile import Pile, Vectors
 
 
 def project(pile: Pile, components: int) -> Vectors:

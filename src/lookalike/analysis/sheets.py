@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from lookalike.analysis.clusters import NAME, members
 from lookalike.collection import Collection
-from lookalike.derived import read_derived
 from lookalike.errors import LookalikeError
-from lookalike.files import write_bytes
+from lookalike.storage.derived import read_derived
+from lookalike.storage.files import write_bytes
 
 _CELL_PX, _GAP_PX, _TITLE_PX, _COLUMNS = 128, 6, 34, 8
 

@@ -6,8 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
-from lookalike import builder
-from lookalike.builder import Report
+from lookalike.builder import build as builder
+from lookalike.builder.build import Report
 from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
@@ -15,7 +15,7 @@ from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
 from lookalike.sources.addresses import bare_name, is_pattern
-from lookalike.stores import is_remote, place
+from lookalike.storage.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:

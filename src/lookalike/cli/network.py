@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lookalike.cli.arguments import positive, size
 
 if TYPE_CHECKING:
-    from lookalike.fetch import FetchOptions
+    from lookalike.sources.fetch import FetchOptions
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def fetch_options(options: argparse.Namespace) -> FetchOptions:
     """What `add_network` has read."""
-    from lookalike.fetch import FetchOptions
+    from lookalike.sources.fetch import FetchOptions
 
     given = {field.name: getattr(options, field.name, None) for field in fields(FetchOptions)}
     return FetchOptions(**{name: value for name, value in given.items() if value is not None})

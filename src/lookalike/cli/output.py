@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lookalike.collection import Collection
-from lookalike.results import Results, jsonable
+from lookalike.search.results import Results, jsonable
 
 if TYPE_CHECKING:
     from lookalike.acquire.pack import Report

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lookalike.collection import Collection, open_collection
 from lookalike.errors import CollectionError
-from lookalike.parts import Part
+from lookalike.storage.parts import Part
 
 # A column of the encoded thumbnails that the pieces get; no column of a collection has such a name.
 THUMBNAIL = "\0thumbnail"

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from lookalike.errors import ModelError
-from lookalike.files import cache_folder, write_bytes
+from lookalike.storage.files import cache_folder, write_bytes
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # What `npm view onnxruntime-web@1.30.0 dist.integrity` says.

@@ -29,19 +29,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lookalike.background import background_of
 from lookalike.collection import Collection
 from lookalike.errors import CollectionError, ModelError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
 from lookalike.export.vector_format import float32_file, int8_file
-from lookalike.models import DEFAULT_MODEL
-from lookalike.parts import matrix
-from lookalike.results import jsonable
-from lookalike.server.app import WEB_FOLDER
+from lookalike.models.model import DEFAULT_MODEL
+from lookalike.page import WEB_FOLDER
+from lookalike.search.confidence import background_of
+from lookalike.search.results import jsonable
+from lookalike.search.where import items_schema
 from lookalike.server.browsing import column_type
-from lookalike.where import items_schema
+from lookalike.storage.parts import matrix
 
 FORMAT, VERSION = "lookalike-site", 1
 CHUNK_ROWS = 1000

@@ -17,8 +17,8 @@ from numpy.lib.format import open_memmap
 from lookalike.collection import Collection
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.parts import matrix, with_schema
-from lookalike.where import items_schema
+from lookalike.search.where import items_schema
+from lookalike.storage.parts import matrix, with_schema
 
 Form = Literal["npy", "parquet", "clip-retrieval"]
 

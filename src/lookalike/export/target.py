@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.collection import writing
 from lookalike.errors import StorageError
-from lookalike.files import storage_error
+from lookalike.storage.files import storage_error
 
 
 @contextmanager

@@ -5,10 +5,10 @@ says from which state of the collection it was made, how well it does, and why i
 docs/index.md explains the kinds.
 """
 
-from lookalike.index.asking import Index, index_state, open_index
 from lookalike.index.building import build_index, refresh
+from lookalike.index.index import Index, index_state, open_index
+from lookalike.index.info import IndexInfo, index_problems
 from lookalike.index.plans import KINDS
-from lookalike.index.state import IndexInfo, index_problems
 
 __all__ = [
     "KINDS",

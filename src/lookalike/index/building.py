@@ -22,14 +22,10 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection, writing
 from lookalike.errors import LookalikeError
-from lookalike.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
-from lookalike.index.asking import Index
-from lookalike.index.filling import Filling, Old
+from lookalike.index.faiss_library import emptied, in_memory, mapped, on_one_thread, trained
 from lookalike.index.graph import Graph
-from lookalike.index.library import emptied, in_memory, mapped, on_one_thread, trained
-from lookalike.index.plans import check_wishes, choose
-from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
-from lookalike.index.state import (
+from lookalike.index.index import Index
+from lookalike.index.info import (
     IndexFiles,
     IndexInfo,
     Slot,
@@ -39,8 +35,12 @@ from lookalike.index.state import (
     json_path,
     read_info,
 )
-from lookalike.parts import Part
-from lookalike.stores import each, is_remote
+from lookalike.index.plans import check_wishes, choose
+from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
+from lookalike.index.writer import Filling, Old
+from lookalike.storage.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
+from lookalike.storage.parts import Part
+from lookalike.storage.stores import each, is_remote
 
 Progress = Callable[[int, int], None]
 Vectors = NDArray[np.float32]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.index.library import faiss
-from lookalike.index.state import Slot
+from lookalike.index.faiss_library import faiss
+from lookalike.index.info import Slot
 
 
 class Graph:

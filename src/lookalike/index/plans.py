@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lookalike.errors import LookalikeError, MemoryLimitError
-from lookalike.index.state import ROW_NUMBER_BYTES
+from lookalike.index.info import ROW_NUMBER_BYTES
 
 KINDS = ("flat", "hnsw", "ivf", "ivf-pq", "rabitq", "ivf-rabitq")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.parts import Part
+from lookalike.storage.parts import Part
 
 NEIGHBOURS = 10  # recall is that of the ten nearest
 

@@ -11,8 +11,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images import Pixels
-from lookalike.models import Model, ModelSpec
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import Model, ModelSpec
 
 _SIZE_PX, _CELLS = 64, 8
 _RECIPE = b"colors 1: 8 x 8 cells of 64 px, YCbCr of ITU-R BT.601, minus middle grey"

@@ -13,8 +13,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
-from lookalike.images import Pixels
-from lookalike.models import Model, ModelSpec
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import Model, ModelSpec
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 

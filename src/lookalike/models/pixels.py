@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images import Pixels
-from lookalike.models import Model, ModelSpec
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import Model, ModelSpec
 
 _SIZE_PX = 32
 _RECIPE = b"pixels 1: 32 x 32 RGB, minus 127.5"

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ExtraError, ModelError
-from lookalike.images import Pixels
-from lookalike.models import Model, ModelSpec
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import Model, ModelSpec
 
 Floats = NDArray[np.float32]
 

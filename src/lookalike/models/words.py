@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError, UnknownWordError
-from lookalike.models import unit
+from lookalike.models.model import unit
 
 Floats = NDArray[np.float32]
 

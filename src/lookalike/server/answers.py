@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.errors import QueryError
-from lookalike.results import jsonable
+from lookalike.search.results import jsonable
 from lookalike.server.live import LiveCollection
 from lookalike.server.problems import Problem
 from lookalike.server.queries import MAX_ADDRESS_CONDITION_LENGTH, condition

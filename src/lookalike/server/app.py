@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.collection import Collection
-from lookalike.fetch import FetchOptions
+from lookalike.page import WEB_FOLDER
 from lookalike.server import browsing, clip_retrieval, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
@@ -28,9 +28,8 @@ from lookalike.server.pictures import Pictures
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
 from lookalike.server.turns import Turns
-from lookalike.server.warming import warm_up
-
-WEB_FOLDER = Path(__file__).parent / "web"
+from lookalike.server.warmup import warm_up
+from lookalike.sources.fetch import FetchOptions
 
 # The operating system's own table is not to be trusted: on Windows it has scripts as plain text.
 _WEB_TYPES = {

@@ -16,7 +16,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.query import Floats
+from lookalike.search.query import Floats
 from lookalike.server.answers import as_json, details, named
 from lookalike.server.live import LiveCollection
 from lookalike.server.metrics import Metrics

@@ -11,7 +11,7 @@ from pathlib import Path
 from lookalike.collection import MANIFEST_NAME, Collection, open_collection
 from lookalike.errors import CollectionError
 from lookalike.server.state import TABLES, State
-from lookalike.stores import is_remote
+from lookalike.storage.stores import is_remote
 
 _CHECK_EVERY_S = 1.0
 # While a build runs, reading its progress may take at most one part in this many of the time.

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from lookalike.fetch import FetchError, FetchOptions
-from lookalike.query import Image
+from lookalike.search.query import Image
 from lookalike.server.bodies import MAX_BODY_BYTES, Bodies
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Sum, Url
+from lookalike.sources.fetch import FetchError, FetchOptions
 
 if TYPE_CHECKING:
-    from lookalike.fetch.blocking import BlockingFetcher
+    from lookalike.sources.fetch.blocking import BlockingFetcher
 
 # Whoever may ask chooses the URLs: so little at once and so briefly that no other site suffers from it.
 URL_QUERIES = FetchOptions(concurrency=8, timeout_s=10, max_bytes=MAX_BODY_BYTES, retries=0)
@@ -30,7 +30,7 @@ class Pictures:
         self._bodies = bodies
         self._fetcher: BlockingFetcher | None = None
         if options is not None:
-            from lookalike.fetch.blocking import BlockingFetcher
+            from lookalike.sources.fetch.blocking import BlockingFetcher
 
             self._fetcher = BlockingFetcher(options)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.images import Box
-from lookalike.query import Id, Image, Text, Vector
+from lookalike.images.decoding import Box
+from lookalike.search.query import Id, Image, Text, Vector
 from lookalike.server.problems import Problem
 
 MAX_K, DEFAULT_K = 10_000, 50

@@ -11,9 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.images import Pixels
-from lookalike.models import unit
-from lookalike.query import Direction, Floats, Id, Image, Query, Text, Vector, query_direction
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import unit
+from lookalike.search.query import Direction, Floats, Id, Image, Query, Text, Vector, query_direction
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original

@@ -14,13 +14,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lookalike.page import WEB_FOLDER
 from lookalike.server.problems import Problem
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -31,7 +31,7 @@ ANY_ADDRESS = "(address)"
 COOKIE = "lookalike_session"
 # For load balancers, which have no token, that the server runs; and what the login looks like.
 _FREE_PATHS = ("/healthz", "/web/style.css", "/web/icon.svg")
-_LOGIN = (Path(__file__).parent / "web" / "login.html").read_text(encoding="utf-8")
+_LOGIN = (WEB_FOLDER / "login.html").read_text(encoding="utf-8")
 _READING = ("GET", "HEAD", "OPTIONS")
 
 _POLICY = (

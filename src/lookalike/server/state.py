@@ -20,16 +20,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.background import Background, background_of
 from lookalike.collection import Collection, open_collection
-from lookalike.derived import Derived, read_derived
 from lookalike.errors import CollectionError
 from lookalike.index import Index, open_index
-from lookalike.parts import Part, matrix, read_ranges
-from lookalike.query import Floats, unknown_id
-from lookalike.search import largest
-from lookalike.stores import each, is_remote
-from lookalike.where import parse_condition
+from lookalike.search.confidence import Background, background_of
+from lookalike.search.query import Floats, unknown_id
+from lookalike.search.search import largest
+from lookalike.search.where import parse_condition
+from lookalike.storage.derived import Derived, read_derived
+from lookalike.storage.parts import Part, matrix, read_ranges
+from lookalike.storage.stores import each, is_remote
 
 Rows = NDArray[np.int64]
 

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from lookalike.images import Pixels
-from lookalike.models import Model
-from lookalike.query import Floats
+from lookalike.images.decoding import Pixels
+from lookalike.models.model import Model
+from lookalike.search.query import Floats
 
 # A call for more pictures is hardly faster for each, and all of them wait for its end.
 MAX_BATCH = 16

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
-from lookalike.derived import Derived, derived_command, read_derived
 from lookalike.errors import CollectionError
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE, column_type
 from lookalike.server.problems import Problem
 from lookalike.server.queries import int8_text, whole
 from lookalike.server.state import State
+from lookalike.storage.derived import Derived, derived_command, read_derived
 
 MAX_CARDS = 200
 DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import ExtraError, SourceError
-from lookalike.samples import Failure, Sample
 from lookalike.sources.addresses import kind_of
-from lookalike.sources.shards import Shards, metadata_of, unique_name
+from lookalike.sources.shard import metadata_of, unique_name
+from lookalike.sources.shards import Shards
+from lookalike.storage.samples import Failure, Sample
 
 
 def open_dataset(address: str) -> HuggingFace | TensorFlow:

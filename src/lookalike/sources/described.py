@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
-from lookalike.samples import Failure, Sample
 from lookalike.sources.folder import Folder
-from lookalike.sources.shards import metadata_of
+from lookalike.sources.shard import metadata_of
+from lookalike.storage.samples import Failure, Sample
 
 _TABLE_NAME = re.compile(r"\d{5,}\.parquet")
 

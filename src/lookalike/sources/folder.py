@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from lookalike.samples import Failure, Sample
+from lookalike.storage.samples import Failure, Sample
 
 # What counts as an image by name; the bytes decide when it is read.
 SUFFIXES = frozenset(

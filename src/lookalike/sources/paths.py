@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lookalike.samples import Failure, Sample
-from lookalike.sources.shards import folder_uri, shown
+from lookalike.sources.shard import folder_uri, shown
+from lookalike.storage.samples import Failure, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,68 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from lookalike.errors import SourceError
-from lookalike.parts import RESERVED_COLUMNS
-from lookalike.samples import Failure, Sample
+from lookalike.sources import table, tar, tfrecord
 from lookalike.sources.addresses import bare_name, is_pattern, kind_of
-
-# What a column of images is called: by the original image_embeddings library, Hugging Face and TFDS, by
-# TensorFlow's own tools, by img2dataset, by others. The first that is there is taken.
-IMAGE_NAMES = (
-    *("image", "image/encoded", "encoded", "image_raw", "image_bytes", "img"),
-    *("jpg", "jpeg", "png", "webp", "bytes", "content"),
-)
-# And that of their names, in the same way.
-_NAME_NAMES = ("image_name", "path", "image/filename", "filename", "file_name", "image/name", "key")
-
-# What may become a column as it is.
-_SCALARS = (bool, int, float, str, date)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The names that a person gave for the column of images and for that of their names, if any."""
-
-    image: str | None = None
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One file of many images; `name` stands before the names of its images in their ids."""
-
-    path: Path
-    name: str
-    columns: Columns
-    mtime_ns: int = 0
-
-    @property
-    def uri(self) -> str:
-        return shard_uri(self.path)
-
-    def sample(
-        self, name: str, size_bytes: int | None, read: Callable[[], bytes], metadata: Mapping[str, Any]
-    ) -> Sample:
-        """An image of the shard; `name` is unique in it."""
-        id_ = f"{self.name}/{shown(name)}"
-        return Sample(id_, self._uri(name), size_bytes, self.mtime_ns, read, metadata)
-
-    def failure(self, name: str, reason: str) -> Failure:
-        """An image that cannot be taken; without a name, all that could not be listed."""
-        id_ = f"{self.name}/{shown(name)}" if name else self.path.name
-        return Failure(id_, self._uri(name), "list", reason)
-
-    def _uri(self, name: str) -> str:
-        return self.uri + quote(name.encode("utf-8", "surrogateescape"))
+from lookalike.sources.shard import Columns, Shard, folder_uri, shard_uri
+from lookalike.storage.samples import Failure, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,64 +58,5 @@ class Shards:
 
 
 def _reader(kind: str | None) -> Callable[[Shard], Iterator[Sample | Failure]]:
-    from lookalike.sources import table, tar, tfrecord
-
     readers = {"tar": tar.samples, "tfrecord": tfrecord.samples, "table": table.samples}
     return readers[kind or ""]
-
-
-def folder_uri(folder: Path) -> str:
-    """What the URIs of all files below a folder start with."""
-    return folder.resolve().as_uri().removesuffix("/") + "/"
-
-
-def shard_uri(path: Path) -> str:
-    """What the URIs of all images in a shard start with."""
-    return path.resolve().as_uri() + "#"
-
-
-def shown(name: str) -> str:
-    """A name as text; bytes that are not UTF-8 are shown as \\xe9."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What may become columns: scalars, under names that a collection does not need itself.
-
-    `width` becomes `width_`, and so on. A label and a date are text. Not a number is no value.
-    """
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        if (
-            not name
-            or not isinstance(value, _SCALARS)
-            or (isinstance(value, float) and not math.isfinite(value))
-        ):
-            continue
-        free = sys.intern(name + "_" if name in RESERVED_COLUMNS else name)
-        is_text = name == "label" or isinstance(value, date)
-        found[free] = str(value) if is_text else value
-    return found
-
-
-def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None:
-    """Raise `SourceError` where a shard has no images, naming what it has."""
-    if name is None:
-        wanted = f"no column {shard.columns.image}" if shard.columns.image else "no column of images"
-        raise SourceError(
-            f"{shard.path} has {wanted}, only: {', '.join(there) or 'nothing'}",
-            "name the one with the encoded images: --image-column NAME",
-        )
-
-
-def unique_name(fields: Mapping[str, Any], column: str | None, number: int, taken: set[str]) -> str:
-    """The name of the image in row `number`: what the row says, else its number.
-
-    `taken` are the names of the rows before; a name that is there again gets the number too.
-    """
-    given = (fields.get(one) for one in ((column,) if column else _NAME_NAMES))
-    name = next((one for one in given if isinstance(one, str) and one), str(number))
-    if name in taken:
-        name = f"{name}~{number}"
-    taken.add(name)
-    return name

@@ -10,9 +10,9 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
-from lookalike.samples import Failure, Sample
 from lookalike.sources.folder import SUFFIXES
-from lookalike.stores import StorePath, modified_ns
+from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.stores import StorePath, modified_ns
 
 
 @dataclass(frozen=True, slots=True)

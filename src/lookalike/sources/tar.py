@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from lookalike.samples import Failure, Sample
 from lookalike.sources.folder import SUFFIXES
-from lookalike.sources.shards import Shard, metadata_of
+from lookalike.sources.shard import Shard, metadata_of
 from lookalike.sources.unpacking import opened, problem_of, read_at
+from lookalike.storage.samples import Failure, Sample
 
 _BESIDE = (".json", ".txt", ".cls")
 _TAKEN = SUFFIXES.union(_BESIDE)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from lookalike.stores import is_remote
+from lookalike.storage.stores import is_remote
 
 # A gzip file can only be read from its start, so each is unpacked to a temporary file, the last two are
 # kept, and older ones go: samples are read in their order.

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError, one_line
-from lookalike.stores import place
+from lookalike.storage.stores import place
 
 STANDARD_INPUT = "-"
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from lookalike.fetch import FetchError
-from lookalike.fetch.blocking import BlockingFetcher
-from lookalike.fetch.guards import check_url
-from lookalike.samples import Failure, Sample
-from lookalike.sources.shards import metadata_of
+from lookalike.sources.fetch import FetchError
+from lookalike.sources.fetch.blocking import BlockingFetcher
+from lookalike.sources.fetch.guards import check_url
+from lookalike.sources.shard import metadata_of
 from lookalike.sources.url_lists import UrlList
+from lookalike.storage.samples import Failure, Sample
 
 
 @dataclass(frozen=True, slots=True)

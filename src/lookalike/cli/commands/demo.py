@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.builder import build
+    from lookalike.builder.build import build
     from lookalike.cli.output import print_results, say
     from lookalike.cli.progress import Progress
     from lookalike.cli.serving import serve
-    from lookalike.demo import write_images
-    from lookalike.query import Id
+    from lookalike.demo.images import write_images
+    from lookalike.search.query import Id
 
     with (
         nullcontext(options.out)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lookalike.cli.arguments import add_json, add_max_memory, names, positive
 
 if TYPE_CHECKING:
+    from lookalike.analysis.comparison import Comparison
+    from lookalike.analysis.evaluation import Evaluation
     from lookalike.collection import Collection
-    from lookalike.evaluation import Comparison, Evaluation
 
 SUMMARY = "measure how good the vectors are, by labels: are the nearest items of the same class?"
 EXAMPLE = (
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from lookalike.collection import is_collection, open_collection
-    from lookalike.stores import place
+    from lookalike.storage.stores import place
 
     if is_collection(place(options.target)):
         _show(_evaluated(options), open_collection(options.target), options)
@@ -62,10 +63,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _evaluated(options: argparse.Namespace) -> Evaluation:
+    from lookalike.analysis.evaluation import evaluate
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
-    from lookalike.evaluation import evaluate
 
     if options.models:
         raise LookalikeError(
@@ -78,9 +79,9 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
 
 
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
+    from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
-    from lookalike.evaluation import compare
-    from lookalike.models import DEFAULT_MODEL
+    from lookalike.models.model import DEFAULT_MODEL
 
     models = options.models or [DEFAULT_MODEL]
     return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))
@@ -102,9 +103,10 @@ def _show(judged: Evaluation | Comparison, collection: Collection, options: argp
     from dataclasses import asdict
     from pathlib import Path
 
+    from lookalike.analysis.comparison import Comparison
+    from lookalike.analysis.report import report_html
     from lookalike.cli.output import print_json, say
-    from lookalike.evaluation import Comparison, report_html
-    from lookalike.files import write_bytes
+    from lookalike.storage.files import write_bytes
 
     if options.report:
         write_bytes(Path(options.report), report_html(judged, collection).encode())

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json
     from lookalike.collection import open_collection
-    from lookalike.derived import COMMANDS
+    from lookalike.storage.derived import COMMANDS
 
     collection = open_collection(options.collection)
     labels = collection.items(["label"])["label"].value_counts().to_pylist()
@@ -60,9 +60,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _made(collection: Collection, name: str) -> dict[str, str]:
     """Whether something derived is there and of this state, and the command that makes it."""
-    from lookalike.derived import derived_command, derived_state
     from lookalike.errors import CollectionError
     from lookalike.index import index_state
+    from lookalike.storage.derived import derived_command, derived_state
 
     try:
         if name == "index":

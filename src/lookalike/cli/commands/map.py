@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.analysis.map_picture import draw_map
     from lookalike.cli.output import print_json, say
     from lookalike.collection import open_collection
-    from lookalike.files import write_bytes
+    from lookalike.storage.files import write_bytes
 
     collection = open_collection(options.collection)
     placed = make_map(collection, options.method, seed=options.seed, max_memory_bytes=options.max_memory)

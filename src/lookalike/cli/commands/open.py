@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.building import build
     from lookalike.cli.serving import serve
     from lookalike.collection import is_collection, open_collection
-    from lookalike.stores import place
+    from lookalike.storage.stores import place
 
     if is_collection(place(options.source)):
         return serve([open_collection(options.source)], options)

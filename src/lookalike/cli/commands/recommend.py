@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say_if_stale
     from lookalike.collection import open_collection
-    from lookalike.query import parse_query
+    from lookalike.search.query import parse_query
 
     collection = open_collection(options.collection)
     liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say, say_if_stale
     from lookalike.collection import open_collection
-    from lookalike.query import parse_query
+    from lookalike.search.query import parse_query
 
     collection = open_collection(options.collection)
     query = parse_query(options.query, options.unlike)

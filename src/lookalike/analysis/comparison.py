@@ -1,0 +1,115 @@
+"""Several models on the same images: which finds best, which embeds fastest, whose vectors are smallest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike.analysis.evaluation import Evaluation, evaluate
+from lookalike.builder.build import Report, build
+from lookalike.collection import Collection
+from lookalike.errors import LookalikeError
+from lookalike.models.model import load_model
+
+Progress = Callable[[int, int], None]
+Steps = Callable[[str], AbstractContextManager[Progress | None]]
+
+# What the models are told apart by; MAP@R looks at more of the ranking than any single k.
+QUALITY = "map@r"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One model: how it was judged, how many images a second it embedded, and the bytes of a vector.
+
+    `images_per_s` is that of the whole build on all cores; None where the collection was there already.
+    `on_front` says that no other model is at least as good in everything and better in something.
+    """
+
+    model: str
+    evaluation: Evaluation
+    images_per_s: float | None
+    vector_bytes: int
+    on_front: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The models in the order of quality, the best first."""
+
+    source: str
+    contenders: tuple[Contender, ...]
+
+
+def compare(
+    source: str | Path,
+    models: Sequence[str],
+    label: str,
+    folder: str | Path,
+    *,
+    progress: Steps = lambda what: nullcontext(),
+    **options: Any,
+) -> Comparison:
+    """Build a collection of the images with each model, and evaluate all of them in the same way.
+
+    `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; those that are
+    there are brought up to date. `progress` gives, for the name of a step, a context whose value is called
+    with what is done and to do; `options` are those of `evaluate`.
+    """
+    if len(set(models)) < len(models) or not models:
+        raise LookalikeError("give each model once, such as: --models pixels,efficientnet-lite0")
+    for model in models:
+        load_model(model)  # one that is not there is told before the others have worked
+    contenders = []
+    for model in models:
+        with progress(f"embedding, {model}") as on_progress:
+            collection, images_per_s = _built(source, Path(folder), model, label, on_progress)
+        with progress(f"evaluating {model}") as on_progress:
+            judged = evaluate(collection, on_progress=on_progress, **options)
+        width = np.dtype(collection.manifest.dtype).itemsize
+        contenders.append(Contender(model, judged, images_per_s, judged.dim * width))
+    marked = [
+        replace(one, on_front=here) for one, here in zip(contenders, pareto_front(contenders), strict=True)
+    ]
+    return Comparison(str(source), tuple(sorted(marked, key=lambda one: -_quality(one))))
+
+
+def _built(
+    source: str | Path,
+    folder: Path,
+    model: str,
+    label: str,
+    on_progress: Progress | None,
+) -> tuple[Collection, float | None]:
+    """The collection and the images a second; None where none had to be embedded."""
+    reports: list[Report] = []
+    started = time.perf_counter()
+    collection = build(
+        source,
+        folder / f"{model}.lookalike",
+        model=model,
+        label=label,
+        on_progress=on_progress,
+        on_done=reports.append,
+    )
+    seconds = time.perf_counter() - started
+    return collection, reports[0].embedded / seconds if reports[0].embedded else None
+
+
+def _quality(contender: Contender) -> float:
+    return contender.evaluation.overall[QUALITY].value
+
+
+def pareto_front(contenders: Sequence[Contender]) -> list[bool]:
+    """Which are on the Pareto front of quality, speed and size; without speed where one was not measured."""
+    timed = all(one.images_per_s is not None for one in contenders)
+    merits = np.array(
+        [(_quality(one), -one.vector_bytes, (one.images_per_s or 0) if timed else 0) for one in contenders]
+    )
+    return [not any((other >= own).all() and (other > own).any() for other in merits) for own in merits]

@@ -1,0 +1,241 @@
+"""The evaluation of one collection: its labels, the measures overall and per class, and what went worst."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.analysis.bootstrap import Estimate, estimates
+from lookalike.analysis.retrieval import Ints, Judged, Progress, judge, others_alike
+from lookalike.collection import Collection
+from lookalike.errors import LookalikeError
+from lookalike.storage.pile import Pile
+
+Measures = Mapping[str, Estimate]
+# A query may be shown with so many of its nearest.
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """One class: its label, how many items and queries it has, and the measures of its queries."""
+
+    label: str
+    items: int
+    queries: int
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """`count` items of the class `label` whose nearest vote for the class `predicted`."""
+
+    label: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One item that was found: its id, its label and its cosine."""
+
+    id: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A query that went wrong: what it is, its MAP@R, and what was found, the nearest first."""
+
+    id: str
+    label: str
+    map_at_r: float
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    `overall` is the mean over queries, `per_class_mean` the mean over classes, in which a small class counts
+    as much as a large one. `unlabelled` items had no label, and were left out; the classes of `singles` have
+    no other item that could be found, so these were ranked but not asked.
+    """
+
+    name: str
+    model: str
+    dim: int
+    items: int
+    queries: int
+    unlabelled: int
+    singles: int
+    voters: int
+    without_duplicates: bool
+    overall: Measures
+    per_class_mean: Mapping[str, float]
+    classes: tuple[Class, ...]
+    confusions: tuple[Confusion, ...]
+    worst: tuple[Worst, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """The N items that have a label: `classes` and `groups` are int64 (N,), `labels` the names of classes."""
+
+    pile: Pile
+    ids: list[str]
+    labels: list[str]
+    classes: Ints
+    groups: Ints
+    unlabelled: int
+
+
+def evaluate(
+    collection: Collection,
+    label: str = "label",
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+    voters: int = 5,
+    without_duplicates: bool = False,
+    max_queries: int | None = None,
+    worst: int = 20,
+    seed: int = 0,
+    max_memory_bytes: int | None = None,
+    on_progress: Progress | None = None,
+) -> Evaluation:
+    """Judge a collection by the labels in one of its columns, each item being a query once.
+
+    `ks` are the numbers of results at which precision and recall are taken. `voters` nearest vote for a
+    class. `without_duplicates` ranks no item whose bytes are those of the query. `max_queries` asks a
+    sample, drawn by `seed`. Holds all vectors in memory, and about 0.5 GB; takes `max_memory_bytes` at most,
+    if given, beside the program itself, by reading them again and again. Raises `LookalikeError` where labels
+    are missing, all the same or all different, a k or the limit cannot be, or a vector has NaN.
+    """
+    held = _read(collection, label, without_duplicates)
+    _check(held, ks, voters)
+    right = others_alike(held.classes, held.groups)
+    askable = np.flatnonzero(right > 0)
+    if not len(askable):
+        raise LookalikeError(
+            f"no class of the column {label} has two items, so no query has a right answer",
+            "label by something wider",
+        )
+    queries = _sampled(askable, max_queries, seed)
+    judged = judge(
+        held.pile,
+        held.classes,
+        held.groups,
+        queries,
+        ks=ks,
+        voters=voters,
+        max_memory_bytes=max_memory_bytes,
+        on_progress=on_progress,
+    )
+    classes = _per_class(judged, held, seed)
+    return Evaluation(
+        name=collection.name,
+        model=collection.manifest.model.name,
+        dim=collection.manifest.model.dim,
+        items=len(held.ids),
+        queries=len(queries),
+        unlabelled=held.unlabelled,
+        singles=len(held.ids) - len(askable),
+        voters=voters,
+        without_duplicates=without_duplicates,
+        overall=dict(zip(judged.names, estimates(judged.values, seed), strict=True)),
+        per_class_mean={
+            name: float(np.mean([one.measures[name].value for one in classes])) for name in judged.names
+        },
+        classes=classes,
+        confusions=_confusions(judged, held),
+        worst=_worst(judged, held, worst),
+    )
+
+
+def _read(collection: Collection, label: str, without_duplicates: bool) -> _Labelled:
+    """The items that have a label; their vectors are read later."""
+    pile = Pile.of(collection, ("id", label, *(["sha256"] if without_duplicates else [])), least=0)
+    if pile.parts and label not in pile.items.column_names:
+        present = pile.parts[0].column_names()
+        raise LookalikeError(
+            f"{collection.path} has no column {label}",
+            f"it has: {', '.join(name for name in present if name != 'embedding')}",
+        )
+    values = pile.column(label)
+    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
+    if not len(kept):
+        raise LookalikeError(
+            f"no item of {collection.path} has a value in the column {label}",
+            "give labels when building: --label folder, --label 'regex:PATTERN' or --metadata FILE",
+        )
+    labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
+    pile = pile.only(kept)
+    groups = np.arange(len(pile))
+    if without_duplicates:  # what was made elsewhere has no checksum, and no known copies
+        own = [sha256 or f"row {row}" for row, sha256 in enumerate(pile.column("sha256"))]
+        groups = np.unique(np.array(own), return_inverse=True)[1]
+    return _Labelled(pile, pile.ids, labels.tolist(), classes, groups, len(values) - len(kept))
+
+
+def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
+    if len(held.labels) == 1:
+        raise LookalikeError(
+            f"all {len(held.ids):,} items have the label {held.labels[0]!r}, so every answer would be right",
+            "evaluation needs at least two classes",
+        )
+    for k in (*ks, voters):
+        if not 1 <= k < len(held.ids):
+            raise LookalikeError(
+                f"k is {k}, but each of {len(held.ids):,} labelled items has {len(held.ids) - 1:,} others",
+                "give smaller numbers: -k 1 2 --voters 1",
+            )
+
+
+def _sampled(rows: Ints, most: int | None, seed: int) -> Ints:
+    if most is None or most >= len(rows):
+        return rows
+    if most < 1:
+        raise LookalikeError(f"the number of queries is {most}, it has to be at least 1")
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+def _per_class(judged: Judged, held: _Labelled, seed: int) -> tuple[Class, ...]:
+    """Each class that has a query, in the order of labels."""
+    asked, sizes = held.classes[judged.rows], np.bincount(held.classes)
+    found = []
+    for number in np.unique(asked).tolist():
+        values = judged.values[asked == number]
+        measured = dict(zip(judged.names, estimates(values, seed), strict=True))
+        found.append(Class(held.labels[number], int(sizes[number]), len(values), measured))
+    return tuple(found)
+
+
+def _confusions(judged: Judged, held: _Labelled) -> tuple[Confusion, ...]:
+    """How often each class is taken for each, itself included, the commonest first."""
+    pairs = Counter(zip(held.classes[judged.rows].tolist(), judged.predicted.tolist(), strict=True))
+    return tuple(
+        Confusion(held.labels[true], held.labels[taken], count)
+        for (true, taken), count in sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
+
+
+def _worst(judged: Judged, held: _Labelled, most: int) -> tuple[Worst, ...]:
+    """The queries of the lowest MAP@R; of equals, those that were the surest of their nearest come first."""
+    quality = judged.values[:, judged.names.index("map@r")]
+    order = np.lexsort((-judged.scores[:, 0], quality))[:most]
+    return tuple(
+        Worst(
+            held.ids[judged.rows[at]],
+            held.labels[held.classes[judged.rows[at]]],
+            float(quality[at]),
+            tuple(
+                Answer(held.ids[row], held.labels[held.classes[row]], float(score))
+                for row, score in zip(judged.neighbours[at, :_SHOWN], judged.scores[at, :_SHOWN], strict=True)
+            ),
+        )
+        for at in order.tolist()
+    )

@@ -1,0 +1,110 @@
+"""Columns that a build adds to the images of a source: a label from the path, or a table's columns."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from lookalike.errors import SourceError, one_line
+from lookalike.storage.parts import RESERVED_COLUMNS
+
+# The first of these names that a table of metadata has is the column of relative paths.
+PATH_COLUMNS = ("id", "path", "file", "filename", "file_name", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A table's columns by the relative path of an image: `types` of the columns, `rows` of values."""
+
+    types: dict[str, pa.DataType]
+    rows: dict[str, dict[str, Any]]
+
+
+def label_rule(rule: str) -> Callable[[str], str | None]:
+    """How a label follows from an id: `folder` (its parent folder) or `regex:PATTERN` (first group).
+
+    The pattern is searched in the file's name. Where nothing matches there is no label.
+    Raises `SourceError` for any other rule.
+    """
+    if rule == "folder":
+        return lambda id_: PurePosixPath(id_).parent.name or None
+    if not rule.startswith("regex:"):
+        raise SourceError(f"unknown label rule {rule!r}", "use folder, or regex:PATTERN with a group")
+    try:
+        pattern = re.compile(rule.removeprefix("regex:"))
+    except re.error as error:
+        raise SourceError(f"the label's pattern is not a regular expression: {error}") from None
+    if pattern.groups < 1:
+        raise SourceError(
+            f"the label's pattern {pattern.pattern!r} has no group",
+            "put the label in brackets: 'regex:^image_([a-z]+)_'",
+        )
+
+    def first_group(id_: str) -> str | None:
+        match = pattern.search(PurePosixPath(id_).name)
+        return (match[1] or None) if match else None
+
+    return first_group
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read a CSV or Parquet file of columns by relative path; raises `SourceError` naming what is wrong."""
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(file)
+        names = table.column_names
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}") from None
+    key = next((name for name in PATH_COLUMNS if name in names), None)
+    if key is None:
+        raise SourceError(
+            f"{path} has no column of relative paths, only: {', '.join(table.column_names)}",
+            f"name the column one of: {', '.join(PATH_COLUMNS)}",
+        )
+    columns = [name for name in table.column_names if name != key]
+    taken = sorted(RESERVED_COLUMNS.intersection(columns))
+    if taken or len(set(names)) < len(names):
+        raise SourceError(
+            f"{path} has columns that the collection needs itself or that are there twice: "
+            f"{', '.join(taken or names)}",
+            "rename them",
+        )
+    try:
+        paths = table[key].cast(pa.string()).to_pylist()
+    except pa.ArrowException as error:
+        raise SourceError(f"the column {key} of {path} is no text: {one_line(error)}") from None
+    twice = [one for one, number in Counter(paths).items() if number > 1]
+    if twice:
+        raise SourceError(f"{path} has more than one row for {twice[0]}")
+    rows = [_without_nan(row) for row in table.select(columns).to_pylist()]
+    types = {name: table.schema.field(name).type for name in columns}
+    if "label" in types:
+        types["label"] = pa.string()
+        for row in rows:
+            row["label"] = None if row["label"] in (None, "") else str(row["label"])
+    return Metadata(types, dict(zip(paths, rows, strict=True)))
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """Not a number is no value: it equals nothing, not even itself, and JSON cannot say it."""
+    is_nan = {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
+    return {name: None if name in is_nan else value for name, value in row.items()}
+
+
+def _read_csv(file: BinaryIO) -> pa.Table:
+    """Paths and labels as the text that stands there; the types of other columns follow from their values."""
+    as_text = dict.fromkeys((*PATH_COLUMNS, "label"), pa.string())
+    table = pyarrow.csv.read_csv(file, convert_options=pyarrow.csv.ConvertOptions(column_types=as_text))
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise ValueError(f"the column {field.name} is not UTF-8")
+    return table

@@ -1,0 +1,149 @@
+"""What a build has to do: compares a listing with what is committed, and removes what no longer holds.
+
+The rows of a part all come from one source, since a build writes parts of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookalike.builder.listing import Listing
+from lookalike.collection import Collection
+from lookalike.errors import CollectionError, SourceError
+from lookalike.storage.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, set_column
+from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.stores import each
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left to do: samples to embed, and failures to record; the rest are counts of images."""
+
+    pending: list[Sample]
+    failures: list[Failure]
+    unchanged: int
+    removed: int
+
+
+def reconcile(collection: Collection, listing: Listing) -> Plan:
+    """Drop the rows of images that are gone or changed, refresh the metadata of those that stay.
+
+    A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
+    sources stay, and so do those of which the listing cannot tell that they are gone. Failures of this
+    source are forgotten, since each build tries them again.
+    Raises `SourceError` where the images cannot join those of another source.
+    """
+    committed = collection.parts()
+    parts = list(zip(committed, each(committed, Part.described, collection.path), strict=True))
+    ours = [(part, rows) for part, rows in parts if _source_is(listing, rows)]
+    others = [rows for _, rows in parts if not _source_is(listing, rows)]
+    _check_types(listing, others)
+    pending = dict(listing.samples)
+    failures = [*listing.failures, *_refuse_taken_ids(pending, others)]
+    unchanged = removed = 0
+    for part, rows in ours:
+        keep: list[bool] = []
+        columns = ("id", "uri", "size_bytes", "mtime_ns")
+        for id_, *state in zip(*(rows[name].to_pylist() for name in columns), strict=True):
+            sample = listing.samples.get(id_)
+            if sample is None:
+                keep.append(not listing.tells_gone(state[0]))
+                removed += not keep[-1]
+            elif _is_unchanged(sample, *state):
+                keep.append(True)
+                del pending[id_]
+                unchanged += 1
+            else:
+                keep.append(False)
+        _refresh(part, rows, keep, listing)
+    _forget_failures(collection, listing.source_uri)
+    return Plan(list(pending.values()), failures, unchanged, removed)
+
+
+def _is_unchanged(sample: Sample, uri: str, size_bytes: int, mtime_ns: int) -> bool:
+    same_size = sample.size_bytes in (None, size_bytes)
+    return same_size and (sample.uri, sample.mtime_ns) == (uri, mtime_ns)
+
+
+def _source_is(listing: Listing, rows: pa.Table) -> bool:
+    return bool(rows["uri"][0].as_py().startswith(listing.source_uri))
+
+
+def _check_types(listing: Listing, others: list[pa.Table]) -> None:
+    """Raise `SourceError` where a column has a type that does not go with another source's."""
+    wanted = pa.schema(list(listing.types.items()))
+    for rows in others:
+        try:
+            pa.unify_schemas([rows.schema, wanted], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise SourceError(
+                f"a column has another type than in the images of another source: {error}",
+                "rename it in the metadata",
+            ) from None
+
+
+def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> list[Failure]:
+    """Take the samples whose ids another source's images have out of `pending`."""
+    failures = []
+    total = len(pending)
+    for rows in others:
+        for id_, uri in zip(rows["id"].to_pylist(), rows["uri"].to_pylist(), strict=True):
+            if sample := pending.pop(id_, None):
+                failures.append(sample.refused(f"the id is taken by {uri}"))
+    if failures and len(failures) == total:
+        raise SourceError(
+            f"the collection has the ids of all {total:,} images already, from another source: "
+            f"{failures[0].id} is {failures[0].error.removeprefix('the id is taken by ')}",
+            "if the folder was moved, start again with --rebuild; else give another path with -c",
+        )
+    return failures
+
+
+def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> None:
+    """Rewrite a part whose rows go, or whose metadata is not what the source says now."""
+    described = _with_metadata(rows, listing)
+    if all(keep) and described is rows:
+        return
+    embedding = part.items(["embedding"])
+    described = described.append_column(embedding.schema.field(0), embedding["embedding"])
+    if all(keep):
+        part.write(described)
+    else:
+        kept = described.filter(pa.array(keep))
+        part.write(kept, part.thumbnails(kept["id"].to_pylist()))
+
+
+def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
+    """The rows with the metadata of their samples; the same object where nothing changes.
+
+    What is not listed, since its source adds to the collection, keeps what it has.
+    """
+    samples = [listing.samples.get(id_) for id_ in rows["id"].to_pylist()]
+    if not any(samples):
+        return rows
+    types = {"label": pa.string(), **listing.types}
+    for name in rows.column_names:
+        if name not in types and name not in RESERVED_COLUMNS and all(samples):
+            rows = rows.drop_columns([name])
+    for name, type_ in types.items():
+        same_type = name in rows.column_names and rows[name].type == type_
+        before = rows[name].to_pylist() if same_type else [None] * len(samples)
+        known = zip(samples, before, strict=True)
+        values = pa.array([one.metadata.get(name) if one else old for one, old in known], type_)
+        if name not in rows.column_names or not rows[name].combine_chunks().equals(values):
+            rows = set_column(rows, name, values)
+    return rows
+
+
+def _forget_failures(collection: Collection, source_uri: str) -> None:
+    for part in list_parts(collection.path, "failures"):
+        try:
+            table = part.failures()
+        except CollectionError:  # nothing that this build does not find out again
+            table = FAILURE_SCHEMA.empty_table()
+        others = table.filter(pc.invert(pc.starts_with(table["uri"], source_uri)))
+        if others.num_rows < table.num_rows or not table.num_rows:
+            part.write_failures(others)

@@ -1,0 +1,1 @@
+"""Pictures for a first look that need no network: flowers, drawn here."""

@@ -1,0 +1,39 @@
+"""Images for a first look, made on the spot: drawn flowers, or scikit-learn's handwritten digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from lookalike.errors import ExtraError
+
+
+def write_images(
+    dataset: str, folder: Path, count: int, on_progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write `count` labelled images of a dataset, `flowers` or `digits`, as folder/LABEL/NAME."""
+    if dataset == "digits":
+        _write_digits(folder, count)
+        return
+    from lookalike.demo.flowers import write_flowers
+
+    write_flowers(folder, count, on_progress=lambda done: on_progress(done, count) if on_progress else None)
+
+
+def _write_digits(folder: Path, count: int) -> None:
+    """The 8 x 8 digits of the UCI set that scikit-learn ships, dark on white, enlarged to 64 px."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ExtraError("the dataset digits needs scikit-learn", "digits") from None
+    import numpy as np
+    from PIL import Image
+
+    digits = load_digits()
+    pairs = zip(digits.images, digits.target, strict=True)
+    for number, (image, digit) in enumerate(islice(pairs, count)):
+        path = folder / str(digit) / f"digit-{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grey = np.rint(255 - image / 16 * 255).astype(np.uint8)
+        Image.fromarray(grey).resize((64, 64), Image.Resampling.BICUBIC).save(path)

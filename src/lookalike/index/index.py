@@ -1,0 +1,167 @@
+"""An open index: a query, a number of neighbours and a filter in, cosines and rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection
+from lookalike.errors import QueryError
+from lookalike.index.faiss_library import (
+    finest_codes,
+    mapped,
+    on_few_threads,
+    parameters_for,
+    rows_within,
+    with_rows,
+)
+from lookalike.index.info import IndexInfo, fixed_sha256, json_path, read_info, unusable
+from lookalike.models.model import unit
+from lookalike.storage.files import local_copy, remove
+
+Mask = NDArray[np.bool_]
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+# So few rows that match are compared one by one: reading them takes less than looking for them.
+_FEW = 1000
+
+
+class Index:
+    """An open index; safe to ask from several threads."""
+
+    def __init__(self, info: IndexInfo, opened: Any) -> None:
+        self.info = info
+        self._opened = opened
+        self._finest = finest_codes(opened)
+
+    def search(self, queries: Vectors, k: int, mask: Mask | None = None) -> tuple[Vectors, Rows]:
+        """The k nearest rows of each query, of those that `mask` (N,) allows.
+
+        Queries are float32 (Q, D) of unit length. Returns cosines float32 (Q, k), falling, and rows int64
+        (Q, k), counted over the collection's rows in the order of parts; where fewer match the rest is
+        row -1 with score -1. Cosines are exact with `flat`, and off by some thousandths where 8 bits rank.
+        Raises `QueryError` for another dimension, NaN, or a k or mask that cannot be.
+        """
+        queries = self._checked(queries, k, mask)
+        matching = self.info.count if mask is None else int(np.count_nonzero(mask))
+        scores = np.full((len(queries), k), -1, np.float32)
+        rows = np.full((len(queries), k), -1, np.int64)
+        wanted = min(k, matching)
+        if not wanted or not len(queries):
+            return scores, rows
+        if mask is not None and matching <= _FEW and self._finest is not None:
+            found = self._among(queries, wanted, np.flatnonzero(mask))
+        else:
+            bits = None if mask is None else np.packbits(mask, bitorder="little")
+            found = self.ask(queries, wanted, widened(self.info, wanted, matching), bits)
+            short = (found[1] < 0).any(axis=1)
+            if short.any():
+                found[0][short], found[1][short] = self._exhaustive(queries[short], wanted, bits)
+        scores[:, :wanted] = np.where(found[1] < 0, -1, np.clip(found[0], -1, 1))
+        rows[:, :wanted] = found[1]
+        return scores, rows
+
+    def ask(
+        self, queries: Vectors, k: int, parameters: Mapping[str, int], bits: NDArray[np.uint8] | None = None
+    ) -> tuple[Vectors, Rows]:
+        """One search with given parameters; rows that are missing have the number -1."""
+        wishes = parameters_for(self.info.kind, parameters, bits)
+        scores, rows = on_few_threads(lambda: self._opened.search(queries, k, params=wishes), len(queries))
+        return scores, rows
+
+    def vectors(self, rows: Rows) -> Vectors | None:
+        """Unit vectors float32 (n, D) of these rows, from codes of 8 bits or more; None where there are none.
+
+        Their cosine to the stored ones is 0.999 and more.
+        """
+        if self._finest is None or self.info.refine_bits == 4:
+            return None
+        return unit(self._finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
+
+    def _among(self, queries: Vectors, k: int, among: Rows) -> tuple[Vectors, Rows]:
+        """Compare these rows (n,) by the finest codes there are, copied out for it."""
+        few = with_rows(self._finest, among)
+        scores, found = on_few_threads(lambda: few.search(queries, k), len(queries))
+        return scores, among[found]
+
+    def _exhaustive(self, queries: Vectors, k: int, bits: NDArray[np.uint8] | None) -> tuple[Vectors, Rows]:
+        """Compare every row that matches, by the finest codes there are."""
+        if self._finest is None:
+            every = {"nprobe": self.info.lists} if self.info.lists else {}
+            return self.ask(queries, k, every, bits)
+        wishes = parameters_for("flat", {}, bits)
+        scores, rows = on_few_threads(lambda: self._finest.search(queries, k, params=wishes), len(queries))
+        return scores, rows
+
+    def _checked(self, queries: Vectors, k: int, mask: Mask | None) -> Vectors:
+        queries = np.ascontiguousarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.info.dim:
+            raise QueryError(f"queries have the shape {queries.shape}, the index takes (Q, {self.info.dim})")
+        if not np.isfinite(queries).all():
+            raise QueryError("a query has a number that is not finite")
+        if k < 1:
+            raise QueryError(f"k is the number of results, at least 1, not {k}")
+        if mask is not None and (mask.shape != (self.info.count,) or mask.dtype != np.bool_):
+            raise QueryError(
+                f"the mask is {mask.dtype} {mask.shape}, the index takes bool ({self.info.count},)"
+            )
+        return queries
+
+
+def open_index(collection: Collection) -> Index | None:
+    """The index of exactly this state of the collection, mapped into memory; None where there is none.
+
+    A stale index is None too; `index_state` tells them apart.
+    Raises `CollectionError` where its file is truncated, damaged or another one.
+    """
+    stored = read_info(collection)
+    if stored is None or stored[0].fingerprint != collection.fingerprint():
+        return None
+    info, files = stored
+    path = json_path(collection).with_name(files.name)
+    if not path.exists() and read_info(collection) != stored:
+        return open_index(collection)  # another has taken its place meanwhile
+    try:
+        here = local_copy(path, files.sha256)
+        whole = here.stat().st_size == files.size
+        if not whole or fixed_sha256(here, files.slots, info.count) != files.fixed_sha256:
+            if here != path:
+                remove(here)
+            raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
+        index = mapped(here)
+    except (OSError, RuntimeError) as error:
+        raise unusable(collection, path, str(error).splitlines()[0]) from None
+    if not rows_within(index, info.count):
+        raise unusable(collection, path, "it is damaged: it names rows that are not there")
+    return Index(info, index)
+
+
+def index_state(collection: Collection) -> Literal["none", "fresh", "stale"]:
+    """Whether there is an index, and whether it was made from this state of the collection."""
+    stored = read_info(collection)
+    if stored is None:
+        return "none"
+    return "fresh" if stored[0].fingerprint == collection.fingerprint() else "stale"
+
+
+def widened(info: IndexInfo, k: int, matching: int) -> dict[str, int]:
+    """The tuned parameters, made wider for more results than ten and for filters.
+
+    Rows that match lie further from the query the fewer they are: the lists read grow with the root of
+    that, and hold at least four times the rows that are wanted. A walk through the graph passes the rows
+    that do not match too, so its effort grows with their number.
+    """
+    wider = dict(info.parameters)
+    spread = (info.count / matching) ** 0.5
+    if "nprobe" in wider:
+        enough = max(wider["nprobe"] * spread, 4 * k * info.lists / matching)
+        wider["nprobe"] = min(info.lists, round(enough) + 1) if enough > wider["nprobe"] else wider["nprobe"]
+    if "ef_search" in wider:
+        wider["ef_search"] = max(round(wider["ef_search"] * spread**2), 2 * k)
+    if "refine" in wider and k > 100:  # the more are wanted, the fewer of them are near the border
+        wider["refine"] = min(wider["refine"], max(2, 4000 // k))
+    return wider

@@ -1,0 +1,177 @@
+"""What is known of an index that is there: the JSON in `derived/`, and the files that it vouches for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lookalike.collection import Collection
+from lookalike.errors import CollectionError
+from lookalike.storage.files import remove, write_bytes
+
+FORMAT, FORMAT_VERSION = "lookalike-index", 1
+ROW_NUMBER_BYTES = 8
+_EDGE_BYTES, _READ_BYTES = 1 << 20, 1 << 20
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What `derived/index.json` says of an index.
+
+    `why` is what the kind does, `reason` a sentence with the figures; `recall` is the share of the true ten
+    nearest that it finds, measured on held-back rows when it was built or refreshed; `latency_ms` the median
+    of one query at a time on one core; `bytes` the size of the file; `parts` the number, checksum and rows of
+    each part in it. `wanted`, `min_recall` and `max_memory_bytes` are what was asked for, `trained_rows` how
+    many rows there were then.
+    """
+
+    kind: str
+    why: str
+    reason: str
+    recall: float
+    latency_ms: float
+    build_s: float
+    bytes: int
+    parameters: Mapping[str, int]
+    parts: list[list[Any]]
+    fingerprint: str
+    dim: int
+    lists: int
+    refine_bits: int
+    wanted: str
+    min_recall: float
+    max_memory_bytes: int | None
+    trained_rows: int
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows that are indexed."""
+        return sum(int(rows) for _, _, rows in self.parts)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The stretch of an index file that holds codes of rows, `code_bytes` each, from `offset` on.
+
+    They are in the order of rows; or in that of `lists`, list after list its codes and then its row
+    numbers, with the length of each list before the stretch.
+    """
+
+    offset: int
+    code_bytes: int
+    lists: int = 0
+
+    def size(self, count: int) -> int:
+        return count * (self.code_bytes + (ROW_NUMBER_BYTES if self.lists else 0))
+
+
+@dataclass(frozen=True)
+class IndexFiles:
+    """The files of an index: `name` and its `size`, the `truth` beside it, and what tells damage.
+
+    `fixed_sha256` is that of all bytes outside the `slots` (what a reader trusts: sizes and centres), or of
+    the first and last megabyte where there are none; the other two are of the whole files.
+    """
+
+    name: str
+    size: int
+    slots: list[Slot]
+    fixed_sha256: str
+    sha256: str
+    truth: str
+    truth_sha256: str
+
+
+def read_info(collection: Collection) -> tuple[IndexInfo, IndexFiles] | None:
+    """What the JSON says; None where there is none, `CollectionError` where it makes no sense."""
+    path = json_path(collection)
+    try:
+        fields = json.loads(path.read_bytes())
+        if (fields["format"], fields["version"]) != (FORMAT, FORMAT_VERSION):
+            raise ValueError("it has another format or version")
+        slots = [Slot(**slot) for slot in fields["files"].pop("slots")]
+        files = IndexFiles(**fields["files"], slots=slots)
+        if Path(files.name).name != files.name or Path(files.truth).name != files.truth:
+            raise ValueError("it names files that are not beside it")
+        return IndexInfo(**fields["info"]), files
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unusable(collection, path, str(error)) from None
+
+
+def commit(collection: Collection, info: IndexInfo, files: IndexFiles) -> None:
+    """Name the files, which lie there, in the JSON: from then on they are the index. Others are removed."""
+    fields = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "files": asdict(files),
+        "info": asdict(info),
+    }
+    write_bytes(json_path(collection), (json.dumps(fields, indent=2) + "\n").encode())
+    for path in json_path(collection).parent.glob("index*"):
+        if path.name not in (files.name, files.truth, json_path(collection).name):
+            remove(path)
+
+
+def json_path(collection: Collection) -> Path:
+    return collection.path / "derived" / "index.json"
+
+
+def fixed_sha256(path: Path, slots: Sequence[Slot], count: int) -> str:
+    """The SHA-256 of what lies outside the slots; without slots, of the first and last megabyte."""
+    size = path.stat().st_size
+    skipped = [(slot.offset, slot.offset + slot.size(count)) for slot in slots]
+    if not slots:
+        skipped = [(_EDGE_BYTES, size - _EDGE_BYTES)]
+    state, start = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        for skip_from, skip_to in [*skipped, (size, size)]:
+            for block in _blocks(file, start, max(start, skip_from)):
+                state.update(block)
+            start = max(start, skip_to)
+    return state.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def index_problems(collection: Collection) -> Iterator[str]:
+    """Read every byte of the index, if there is one, and say what is wrong with it."""
+    try:
+        stored = read_info(collection)
+    except CollectionError as error:
+        yield str(error)
+        return
+    if stored is None:
+        return
+    files = stored[1]
+    for name, stated in ((files.name, files.sha256), (files.truth, files.truth_sha256)):
+        path = json_path(collection).with_name(name)
+        if not path.exists():
+            yield f"{path}: missing; build it again with: lookalike index {collection.path}"
+        elif file_sha256(path) != stated:
+            yield (
+                f"{path}: the checksum does not match, the file is damaged; "
+                f"build it again with: lookalike index {collection.path}"
+            )
+
+
+def unusable(collection: Collection, path: Path, why: str) -> CollectionError:
+    return CollectionError(
+        f"the index {path} cannot be used: {why}", f"build it again with: lookalike index {collection.path}"
+    )
+
+
+def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end and (block := file.read(min(_READ_BYTES, end - start))):
+        start += len(block)
+        yield block

@@ -1,0 +1,164 @@
+"""How alike two things of a collection are by chance: what tells a likeness from a mere cosine.
+
+A cosine of 0.6 is much among photographs of all kinds and little among portraits. So the cosines of random
+pairs are kept as a background, and a hit has a confidence: how hard it is to be that similar by chance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection
+from lookalike.errors import ModelError
+from lookalike.storage.files import write_bytes
+from lookalike.storage.parts import Part
+from lookalike.storage.stores import each
+
+Floats = NDArray[np.float32]
+
+FORMAT, FORMAT_VERSION = "lookalike-background", 1
+# Up to 512 rows, 8 from each of 64 places: 130,000 pairs, and little to read.
+_PLACES, _ROWS_A_PLACE = 64, 8
+_LEVELS = np.arange(100) / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Cosines of random pairs: `percentiles` 0 to 99, and the mean excess of those above the last.
+
+    Beyond a high threshold most tails fall exponentially (Pickands 1975), so hits are told apart that are
+    more similar than any pair of the sample.
+    """
+
+    percentiles: Sequence[float]
+    tail: float
+
+    @staticmethod
+    def of(cosines: Floats) -> Distribution:
+        percentiles = np.quantile(cosines, _LEVELS)
+        above = cosines[cosines > percentiles[-1]]
+        tail = float((above - percentiles[-1]).mean()) if len(above) else 0.0
+        return Distribution([round(float(one), 5) for one in percentiles], round(max(tail, 1e-4), 5))
+
+    def fraction_below(self, cosines: Floats) -> NDArray[np.float64]:
+        """The fraction of pairs that are less similar, in [0, 1), for each of (n,) cosines."""
+        values, first = np.unique(self.percentiles, return_index=True)
+        within = np.interp(cosines, values, _LEVELS[first])
+        excess = np.maximum(np.asarray(cosines, np.float64) - values[-1], 0)
+        beyond = 1 - (1 - _LEVELS[-1]) * np.exp(-excess / self.tail)
+        return np.where(excess > 0, beyond, within)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The background of a collection of `count` items: of pairs of items, and of words with items.
+
+    Words and pictures are less alike than pictures are; `words` is None where the model knows none.
+    """
+
+    count: int
+    items: Distribution
+    words: Distribution | None = None
+
+    def confidence(
+        self, cosines: Floats, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
+    ) -> NDArray[np.float64]:
+        """The confidence of hits, (n,) in [0, 1]: F^√N, where F is the fraction of pairs less similar.
+
+        A query that is a sum of unit vectors has the `length` that it had before it was scaled to 1, and the
+        sum of their weights as `weight`; its cosines count as those of one picture that are as unusual.
+
+        The best of M random pictures is less similar than a hit with a probability of F^M. M is not the
+        number N of candidates, since they are no strangers to each other: a collection of N pictures has,
+        as a rule of thumb, √N kinds of things. docs/confidence.md has the measurement.
+        """
+        pairs = self.words if of_words and self.words else self.items
+        as_of_one = _as_of_one(cosines, pairs.percentiles[50], length, weight)
+        return np.asarray(pairs.fraction_below(as_of_one) ** np.sqrt(self.count))
+
+
+def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> Floats:
+    """Cosines with a sum as those with one of its terms: equally many standard deviations from the usual.
+
+    Let every vector be a common part, of squared length `usual`, and a rest that points anywhere. The cosines
+    c with the terms then have the mean `usual`, and a covariance that grows with the terms' own likeness. So
+    length * cosine, which is the sum of weight * c, has the mean weight * usual and a variance in proportion
+    to length^2 - usual * weight^2; for a single term that is 1 - usual.
+    """
+    spread = max(length**2 - usual * weight**2, (1 - usual) * length**2 / 100)
+    if usual >= 1 or spread <= 0:  # all are equal
+        return cosines
+    excess = np.asarray(cosines, np.float64) * length - usual * weight
+    return np.asarray(usual + excess * np.sqrt((1 - usual) / spread), np.float32)
+
+
+def background_of(collection: Collection) -> Background | None:
+    """The background of this state: the stored one, or a new sample; None for fewer than two items."""
+    try:
+        fields = json.loads(_path(collection).read_bytes())
+        if _heading(collection).items() <= fields.items():
+            words = fields["words"] and Distribution(**fields["words"])
+            return Background(fields["count"], Distribution(**fields["items"]), words)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # missing or no background: it is derived, and quickly made again
+    return _sampled(collection)
+
+
+def write_background(collection: Collection) -> None:
+    """Sample and keep the background, unless that of this state is there; call with the lock held."""
+    found = background_of(collection)
+    if found is not None:
+        fields = {**_heading(collection), **asdict(found)}
+        data = (json.dumps(fields) + "\n").encode()
+        if not _path(collection).exists() or _path(collection).read_bytes() != data:
+            write_bytes(_path(collection), data)
+
+
+def _path(collection: Collection) -> Path:
+    return collection.path / "derived" / "background.json"
+
+
+def _heading(collection: Collection) -> dict[str, Any]:
+    return {"format": FORMAT, "version": FORMAT_VERSION, "fingerprint": collection.fingerprint()}
+
+
+def _sampled(collection: Collection) -> Background | None:
+    parts = collection.parts()
+    ends = np.cumsum(list(each(parts, Part.num_rows, collection.path)))
+    if not parts or ends[-1] < 2:
+        return None
+    vectors = np.concatenate(list(_some_rows(parts, ends)))
+    pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+    words = _word_vectors(collection)
+    return Background(
+        int(ends[-1]),
+        Distribution.of(pairs),
+        None if words is None else Distribution.of((words @ vectors.T).ravel()),
+    )
+
+
+def _some_rows(parts: Sequence[Part], ends: NDArray[np.int64]) -> Iterator[Floats]:
+    """Rows at evenly spaced places of parts that end at these rows: neighbours in a folder are alike."""
+    places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
+    numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
+    of_parts = each([parts[number] for number in numbers], Part.embeddings, parts[0].root)
+    for vectors, share in zip(of_parts, shares, strict=True):
+        wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
+        yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
+
+
+def _word_vectors(collection: Collection) -> Floats | None:
+    if not collection.manifest.model.sha256:  # made elsewhere
+        return None
+    try:
+        words = collection.model.word_vectors
+    except ModelError:  # made by a model that is not here
+        return None
+    return None if words is None else words()

@@ -1,0 +1,73 @@
+"""Recommendation: what is like the average of the liked items, and not all of it the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection
+from lookalike.errors import QueryError
+from lookalike.search.query import Asked, Query, as_query, stored_vectors
+from lookalike.search.results import Results
+from lookalike.search.search import search
+
+# Rocchio 1971: what is disliked says less about a taste than what is liked.
+_DISLIKED_WEIGHT = 0.5
+
+# A diverse choice of k is made among this many times k of the best.
+_CANDIDATES = 5
+
+
+def recommend(
+    collection: Collection,
+    liked: Sequence[Asked],
+    disliked: Sequence[Asked] = (),
+    k: int = 10,
+    *,
+    where: str | None = None,
+    diverse: float = 0.0,
+) -> Results:
+    """The k items most like the average of `liked` and unlike that of `disliked`.
+
+    With `diverse` in (0, 1] they are chosen one after the other by maximal marginal relevance (Carbonell
+    and Goldstein 1998): 1 - `diverse` times the cosine to the query, minus `diverse` times that to the
+    likest item already chosen. The score of a hit stays its cosine to the query.
+    """
+    if not liked:
+        raise QueryError("nothing is liked", "name at least one item with --liked id:…")
+    if not 0 <= diverse <= 1:
+        raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
+    query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)
+    if diverse == 0:
+        return search(collection, query, k, where=where)
+    found = search(collection, query, k * _CANDIDATES, where=where)
+    vectors = stored_vectors(collection, {hit.id for hit in found})
+    matrix = np.stack([vectors[hit.id] for hit in found]) if found else np.empty((0, 1), np.float32)
+    scores = np.array([hit.score for hit in found])
+    chosen = marginally_relevant(scores, matrix, k, diverse)
+    return replace(found, hits=tuple(found[place] for place in chosen))
+
+
+def marginally_relevant(
+    scores: NDArray[np.floating], vectors: NDArray[np.float32], k: int, diverse: float
+) -> list[int]:
+    """Rows chosen by maximal marginal relevance: `scores` (n,) to the query, unit `vectors` (n, D)."""
+    chosen: list[int] = []
+    likest = np.zeros(len(scores))
+    remaining = np.ones(len(scores), bool)
+    while len(chosen) < min(k, len(scores)):
+        gain = (1 - diverse) * scores - diverse * likest
+        best = int(np.argmax(np.where(remaining, gain, -np.inf)))
+        likeness = vectors @ vectors[best]
+        likest = np.maximum(likest, likeness) if chosen else likeness
+        remaining[best] = False
+        chosen.append(best)
+    return chosen
+
+
+def _mean(asked: Sequence[Asked], weight: float) -> Query:
+    terms = [term for one in asked for term in as_query(one).terms]
+    return Query(tuple((term, own * weight / len(asked)) for term, own in terms))

@@ -1,0 +1,156 @@
+"""Sources of images: an address goes in, Samples come out, one file a kind."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lookalike.errors import SourceError
+from lookalike.sources.addresses import expand, is_pattern, kind_of, shards_below
+from lookalike.sources.described import described
+from lookalike.sources.fetch import FetchOptions
+from lookalike.sources.folder import Folder
+from lookalike.sources.paths import read_paths
+from lookalike.sources.shard import Columns
+from lookalike.sources.shards import Shards
+from lookalike.sources.store import StoreFolder
+from lookalike.sources.url_lists import is_url_list, open_url_list
+from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.stores import is_remote, place
+
+
+class Source(Protocol):
+    """Where images come from.
+
+    `uri` is the prefix that the URIs of all its samples share: what tells them from another source's.
+    `scope` are the prefixes for which its listing is complete: an image there that is not listed is gone.
+    Its `str` is the address as a person gave it.
+    """
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def scope(self) -> tuple[str, ...]: ...
+
+    def samples(self) -> Iterator[Sample | Failure]:
+        """Every image in a fixed order, without reading it, and what could not be listed.
+
+        A failure whose URI ends in `/` or `#` stands for all that lies below it.
+        """
+        ...
+
+
+@runtime_checkable
+class SlowSource(Source, Protocol):
+    """A source whose samples wait for the network: `read_ahead` of them are worth reading at once."""
+
+    @property
+    def read_ahead(self) -> int: ...
+
+    def close(self) -> None:
+        """End the readings that are under way; they raise."""
+        ...
+
+
+def closing_source(source: Source) -> AbstractContextManager[object]:
+    """A context that ends the readings of a slow source when it is left."""
+    return closing(source) if isinstance(source, SlowSource) else nullcontext()
+
+
+def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
+    """The samples in their order, those of a slow source while threads of their own read the next ones.
+
+    Left before its end, it closes the source, since others may be waiting for what is being read.
+    """
+    if not isinstance(source, SlowSource):
+        yield from samples
+        return
+    reading: deque[Sample] = deque()
+    pool = ThreadPoolExecutor(source.read_ahead, "read")
+    try:
+        for sample in samples:
+            reading.append(replace(sample, read=pool.submit(sample.read).result))
+            if len(reading) > source.read_ahead:
+                yield reading.popleft()
+        yield from reading
+        pool.shutdown()  # the last ones are being read still
+    except BaseException:
+        source.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def open_source(
+    address: str | Path,
+    image_column: str | None = None,
+    name_column: str | None = None,
+    fetch: FetchOptions = FetchOptions(),
+) -> Source:
+    """The source at an address; raises `SourceError` where there is none.
+
+    An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
+    with brace ranges (`{000..099}`) or wildcards, or a list of URLs, which are fetched as `fetch` says, each
+    also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
+    those that hold an image (or its URL) and its name, where these cannot be told.
+    """
+    text, columns = str(address), Columns(image_column, name_column)
+    if text == "-":
+        return read_paths(sys.stdin.buffer)
+    if text.startswith(("hf:", "tfds:")):
+        from lookalike.sources import datasets
+
+        return datasets.open_dataset(text)
+    path = place(address)
+    if path.is_dir():
+        return _folder(text, path, columns)
+    if path.exists() and is_url_list(path, image_column):
+        return _urls(path, image_column, fetch)
+    if path.exists():
+        if kind_of(path) is None:
+            raise SourceError(
+                f"{path} is a file, and no shard of images",
+                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
+                "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
+            )
+        return Shards(text, path.parent, (path,), columns)
+    return _pattern(text, columns)
+
+
+def _folder(text: str, path: Path, columns: Columns) -> Source:
+    """A folder of shards where it has some, else of images."""
+    shards = tuple(shards_below(path))
+    if shards:
+        return Shards(text, path, shards, columns, whole=True)
+    return StoreFolder(path) if is_remote(path) else described(Folder(path))
+
+
+def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
+    from lookalike.sources.fetch.blocking import BlockingFetcher
+    from lookalike.sources.urls import Urls
+
+    return Urls(open_url_list(path, url_column), BlockingFetcher(fetch))
+
+
+def _pattern(address: str, columns: Columns) -> Shards:
+    """The shards that brace ranges and wildcards stand for; one that is missing becomes a failure."""
+    paths = expand(address) if is_pattern(address) else []
+    shards = tuple(path for path in paths if kind_of(path))
+    if not any(path.exists() for path in shards):
+        raise SourceError(
+            f"there are no shards {address}"
+            if is_pattern(address)
+            else f"there is no folder {place(address)}",
+            "give a folder of pictures; what else is read: lookalike build --help",
+        )
+    root = shards[0].parent
+    while not all(path.is_relative_to(root) for path in shards):
+        root = root.parent
+    return Shards(address, root, shards, columns)

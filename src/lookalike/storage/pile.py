@@ -1,0 +1,182 @@
+"""One state of a collection, read again and again: its columns at once, its vectors part by part or held.
+
+All that looks at every vector stands on this, and so do its limits of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.collection import Collection
+from lookalike.errors import CollectionError, LookalikeError, MemoryLimitError
+from lookalike.storage.parts import Part
+from lookalike.storage.stores import each
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+# Measured: reading one part after the other adds so many times the largest to the resident set, mostly what
+# allocators keep for the next. A value of a column in Python takes the other, beside its bytes.
+_PARTS_READ, _VALUE_BYTES = 12, 80
+# What a product of some rows with all takes without a limit; more makes it no faster.
+_SCORES_BYTES = 1 << 27
+# Each block of rows reads all vectors anew where they are not held, so fewer would take hours.
+_LEAST_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """N items of one state of a collection: its parts, which rows of each count, and some columns of these.
+
+    `checksums` are of the parts. `held` (N, D) are the vectors, where they are in memory.
+    """
+
+    collection: Collection
+    fingerprint: str
+    parts: Sequence[Part]
+    checksums: Sequence[str]
+    chosen: Sequence[Rows]
+    items: pa.Table
+    held: Vectors | None = None
+
+    @staticmethod
+    def of(collection: Collection, columns: Sequence[str] = ("id",), least: int = 2) -> Pile:
+        """Read the columns that the collection has; the vectors are read later, part by part.
+
+        Raises `LookalikeError` for fewer than `least` items, `CollectionError` where a build comes between.
+        """
+        fingerprint, parts = collection.fingerprint(), collection.parts()
+        present = dict.fromkeys(name for part in parts for name in part.column_names())
+        items = collection.items([name for name in dict.fromkeys(columns) if name in present] or ["id"])
+        if len(items) < least:
+            raise LookalikeError(
+                f"{collection.path} has {len(items):,} images, this needs at least {least}",
+                "build it first: lookalike build",
+            )
+        checksums = list(each(parts, Part.checksum, collection.path))
+        chosen = [np.arange(size) for size in each(parts, Part.num_rows, collection.path)]
+        if collection.fingerprint() != fingerprint:
+            raise _changed(collection)
+        return Pile(collection, fingerprint, parts, checksums, chosen, items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def dim(self) -> int:
+        return self.collection.manifest.model.dim
+
+    @property
+    def ids(self) -> list[str]:
+        found: list[str] = self.items["id"].to_pylist()
+        return found
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column; nothing but None where the collection has no such column."""
+        if name in self.items.column_names:
+            return list(self.items[name].to_pylist())
+        return [None] * len(self)
+
+    def only(self, rows: Rows) -> Pile:
+        """These rows, which rise, and no others."""
+        chosen = [
+            mine[rows[slice(*np.searchsorted(rows, (start, start + len(mine))))] - start]
+            for start, mine in zip(self._starts(), self.chosen, strict=True)
+        ]
+        return replace(self, chosen=chosen, items=self.items.take(pa.array(rows)))
+
+    def blocks(self) -> Iterator[Vectors]:
+        """The vectors of one part after the other.
+
+        Raises `CollectionError` for one with NaN, and for a part that was replaced.
+        """
+        if self.held is not None:
+            yield from np.split(self.held, self._starts()[1:])
+            return
+        for place in range(len(self.parts)):
+            yield self._read(place)
+
+    def sample(self, count: int, seed: int) -> Vectors:
+        """`count` vectors drawn at random, or all; (n, D), in the order of rows."""
+        chosen = np.arange(len(self))
+        if count < len(self):
+            chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return self.take(chosen)
+
+    def take(self, rows: Rows) -> Vectors:
+        """The vectors of these rows, which rise; (n, D)."""
+        if self.held is not None:
+            return self.held[rows]
+        found = np.empty((len(rows), self.dim), np.float32)
+        for place, start in enumerate(self._starts()):
+            here = slice(*np.searchsorted(rows, (start, start + len(self.chosen[place]))))
+            if here.start < here.stop:
+                found[here] = self._read(place)[rows[here] - start]
+        return found
+
+    def cosines(self, rows: Rows) -> Vectors:
+        """(n, N) the cosine of each of these rows, which rise, with each item."""
+        asked, found = self.take(rows), np.empty((len(rows), len(self)), np.float32)
+        for start, block in zip(self._starts(), self.blocks(), strict=True):
+            np.matmul(asked, block.T, out=found[:, start : start + len(block)])
+        return found
+
+    def room(self, limit: int | None, need: int, what: str) -> int | None:
+        """How many bytes of the limit are left beside this pile and `need` more; None without a limit.
+
+        Raises `MemoryLimitError`, which says the least possible, where that is more than the limit.
+        """
+        if limit is None:
+            return None
+        largest = max((int(mine[-1]) + 1 for mine in self.chosen if len(mine)), default=0)
+        need += _PARTS_READ * 4 * self.dim * largest
+        need += self.items.nbytes + _VALUE_BYTES * len(self) * self.items.num_columns
+        if need > limit:
+            raise MemoryLimitError(f"{what} of {len(self):,} items", need, limit)
+        return limit - need
+
+    def for_cosines(self, limit: int | None, need: int, row_bytes: int, what: str) -> tuple[Pile, int]:
+        """The pile, with its vectors held where they fit, and how many rows to give to `cosines` at once.
+
+        `need` bytes are taken by other things, and `row_bytes` by each of these rows.
+        """
+        row_bytes += 4 * (len(self) + self.dim)
+        held_bytes, usual = 4 * len(self) * self.dim, max(_LEAST_AT_ONCE, _SCORES_BYTES // row_bytes)
+        room = self.room(limit, need + row_bytes * min(_LEAST_AT_ONCE, len(self)), what)
+        if room is not None and room < held_bytes:
+            return self, _LEAST_AT_ONCE + room // row_bytes
+        held = replace(self, held=self.take(np.arange(len(self))))
+        if room is None:
+            return held, usual
+        return held, min(usual, _LEAST_AT_ONCE + (room - held_bytes) // row_bytes)
+
+    def _starts(self) -> list[int]:
+        """The number of the first row of each part."""
+        return [0, *accumulate(len(rows) for rows in self.chosen)][: len(self.chosen)]
+
+    def _read(self, place: int) -> Vectors:
+        """The vectors of the rows of a part that count."""
+        part, mine = self.parts[place], self.chosen[place]
+        vectors = part.embeddings()
+        if part.checksum() != self.checksums[place]:
+            raise _changed(self.collection)
+        vectors = vectors if len(mine) == len(vectors) else vectors[mine]
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(bad):
+            name = part.items(["id"])["id"][int(mine[bad[0]])].as_py()
+            raise CollectionError(
+                f"the vector of {name} has a value that is not finite",
+                f"see: lookalike verify {self.collection.path}",
+            )
+        return vectors
+
+
+def _changed(collection: Collection) -> CollectionError:
+    return CollectionError(f"{collection.path} was changed while it was read", "run it again")

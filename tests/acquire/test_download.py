@@ -1,0 +1,358 @@
+"""Downloading lists into shards: every URL has a row, and nothing is fetched twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import build, command
+from web_server import jpeg, web
+
+from lookalike.acquire.download import download
+from lookalike.acquire.resize import Resize
+from lookalike.acquire.seen import Seen
+from lookalike.errors import LookalikeError, StorageError
+from lookalike.sources.fetch import FetchOptions
+
+LOCAL = FetchOptions(allow_private=True, rate=0, per_host=8, timeout_s=2, retries=0)
+
+
+@pytest.fixture
+def site():
+    with web() as running:
+        yield running
+
+
+def listed(folder: Path, *urls: str) -> Path:
+    path = folder / "urls.csv"
+    path.write_text("url,caption\n" + "".join(f"{url},c{number}\n" for number, url in enumerate(urls)))
+    return path
+
+
+def ok(site, *numbers: int) -> list[str]:
+    return [f"{site.url}/ok/{number}.jpg" for number in numbers]
+
+
+def run(source: Path, out: Path, **options):
+    return download(source, out, **{"fetch": LOCAL, "shard_size": 4, "threads": 2, **options})
+
+
+def status(out: Path) -> list[dict]:
+    return [row for path in sorted(out.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def members(out: Path) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(out.glob("*.tar")):
+        with tarfile.open(path) as tar:
+            found |= {member.name: tar.extractfile(member).read() for member in tar}
+    return found
+
+
+def test_every_url_has_a_row_with_what_became_of_it(site, tmp_path):
+    urls = [*ok(site, 1), f"{site.url}/html.jpg", f"{site.url}/status/404", "no url", f"{site.url}/half.jpg"]
+
+    report = run(listed(tmp_path, *urls, *ok(site, 1)), tmp_path / "out")
+
+    rows = status(tmp_path / "out")
+    assert [row["url"] for row in rows] == [*urls, *ok(site, 1)]
+    assert [row["status"] for row in rows] == ["success", *["failed"] * 4, "duplicate"]
+    assert [row["error"] for row in rows] == [None, "image", "http-404", "invalid-url", "image", None]
+    assert [row["http_status"] for row in rows] == [200, 200, 404, None, 200, None]
+    assert [row["caption"] for row in rows] == ["c0", "c1", "c2", "c3", "c4", "c5"]
+    assert "it is an HTML page" in rows[1]["error_message"]
+    assert (report.succeeded, report.failed, report.duplicates) == (1, 4, 1)
+    assert report.errors == {"image": 2, "http-404": 1, "invalid-url": 1}
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["succeeded"] == 1
+
+
+def test_an_image_lies_in_the_tar_as_it_came_with_what_is_known_of_it(site, tmp_path):
+    run(listed(tmp_path, *ok(site, 1)), tmp_path / "out", resize=Resize(256))
+
+    (row,) = status(tmp_path / "out")
+    found = members(tmp_path / "out")
+    assert found[f"{row['key']}.jpg"] == jpeg(1)
+    beside = json.loads(found[f"{row['key']}.json"])
+    assert (beside["caption"], beside["width"], beside["height"]) == ("c0", 64, 48)
+    assert (row["bytes"], row["width"], row["original_width"]) == (len(jpeg(1)), 64, 64)
+
+
+@pytest.mark.parametrize("format_", ["tar", "parquet", "tfrecord", "folder"])
+def test_every_format_can_be_built_from(site, tmp_path, format_):
+    run(listed(tmp_path, *ok(site, 1, 2, 3, 4, 5)), tmp_path / "out", format=format_)
+
+    collection, report = build(tmp_path / "out", tmp_path / "c")
+
+    assert (report.embedded, report.failed) == (5, 0)
+    assert set(collection.items(["caption"])["caption"].to_pylist()) == {"c0", "c1", "c2", "c3", "c4"}
+
+
+def test_a_finished_download_asks_for_nothing_again(site, tmp_path):
+    source = listed(tmp_path, *ok(site, *range(10)))
+    run(source, tmp_path / "out")
+    before = dict(site.asked)
+
+    report = run(source, tmp_path / "out")
+
+    assert report.succeeded == 0
+    assert dict(site.asked) == before
+
+
+def test_rows_that_are_added_to_the_list_are_downloaded(site, tmp_path):
+    run(listed(tmp_path, *ok(site, 0, 1, 2, 3, 4)), tmp_path / "out")
+    run(listed(tmp_path, *ok(site, 0, 1, 2, 3, 4, 5, 3, 6)), tmp_path / "out")
+
+    assert [row["url"] for row in status(tmp_path / "out")] == ok(site, 0, 1, 2, 3, 4, 5, 3, 6)
+    assert {site.asked[f"/ok/{number}.jpg"] for number in range(7)} == {1}
+
+
+def test_another_list_is_refused(site, tmp_path):
+    run(listed(tmp_path, *ok(site, 0, 1)), tmp_path / "out")
+
+    with pytest.raises(LookalikeError, match="was made from another list: the URLs differ from row 1 on"):
+        run(listed(tmp_path, *ok(site, 2, 3)), tmp_path / "out")
+
+
+def test_other_options_and_other_files_are_refused(site, tmp_path):
+    source = listed(tmp_path, *ok(site, 0, 1))
+    run(source, tmp_path / "out")
+
+    with pytest.raises(LookalikeError, match="made with size_px = None, not 256"):
+        run(source, tmp_path / "out", resize=Resize(256))
+    with pytest.raises(LookalikeError, match="holds other files, which no download has made"):
+        run(source, tmp_path)
+
+
+def test_what_failed_is_tried_again_into_new_shards_and_nothing_else(site, tmp_path):
+    source = listed(tmp_path, *ok(site, 0, 1), f"{site.url}/unavailable", f"{site.url}/status/404")
+    run(source, tmp_path / "out")
+
+    report = run(source, tmp_path / "out", retry_failed=True)
+
+    assert (report.succeeded, report.failed) == (1, 1)
+    assert [(row["status"], row["caption"]) for row in status(tmp_path / "out")[4:]] == [
+        ("success", "c2"),
+        ("failed", "c3"),
+    ]
+    assert site.asked["/ok/0.jpg"] == 1
+    assert run(source, tmp_path / "out", retry_failed=True).failed == 1
+    assert site.asked["/unavailable"] == 2
+    assert run(source, tmp_path / "out").succeeded == 0
+
+
+def test_a_count_takes_the_first_rows(site, tmp_path):
+    run(listed(tmp_path, *ok(site, *range(10))), tmp_path / "out", count=3)
+
+    assert len(status(tmp_path / "out")) == 3
+
+
+def test_columns_that_have_a_name_of_the_status_get_another(site, tmp_path):
+    source = tmp_path / "list.csv"
+    source.write_text(f"url,width,key\n{site.url}/ok/1.jpg,999,k\n")
+    run(source, tmp_path / "out")
+
+    (row,) = status(tmp_path / "out")
+    assert (row["width"], row["width_"], row["key_"]) == (64, "999", "k")
+
+
+def test_a_store_is_no_place_for_a_download_and_what_is_one_is_said(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = listed(tmp_path, *ok(site, 1))
+
+    with pytest.raises(LookalikeError, match=r"lookalike pack FOLDER s3://bucket/shards"):
+        run(path, "s3://bucket/shards")
+
+    assert [one.name for one in tmp_path.iterdir()] == ["urls.csv"]
+
+
+def test_a_list_of_nothing_is_an_error(tmp_path):
+    (tmp_path / "urls.txt").write_text("\n\n")
+
+    with pytest.raises(LookalikeError, match=r"urls\.txt lists nothing"):
+        run(tmp_path / "urls.txt", tmp_path / "out")
+
+
+@pytest.mark.parametrize("words", [["--size", 64], ["--retry-failed"], ["--url-column", "url"]])
+def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path, words):
+    done = command("download", "hf:OWNER/NAME", tmp_path / "out", *words)
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        f"lookalike: {words[0]} is for lists of URLs, and hf:OWNER/NAME is none",
+    )
+
+
+def test_a_finished_download_says_that_nothing_is_left(site, tmp_path):
+    path = listed(tmp_path, *ok(site, 1))
+    words = ("download", path, tmp_path / "out", "--allow-private")
+
+    first, second = command(*words), command(*words)
+
+    assert first.stderr.startswith("1 downloaded")
+    assert second.stderr == "nothing is left to download\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_full_disk_is_a_clear_error_and_what_was_committed_stays(site, tmp_path, monkeypatch):
+    source = listed(tmp_path, *ok(site, *range(8)))
+    run(source, tmp_path / "out", count=4)
+    real = os.fsync
+
+    def full(descriptor):
+        if "00001.tar" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left on the device"):
+        run(source, tmp_path / "out")
+    monkeypatch.undo()
+
+    assert sorted(path.name for path in (tmp_path / "out").glob("0*")) == ["00000.parquet", "00000.tar"]
+    run(source, tmp_path / "out")
+    assert len(status(tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("when_s", [0.3, 0.9])
+def test_a_killed_download_goes_on_and_fetches_no_finished_shard_again(tmp_path, when_s):
+    with web(delay_s=0.05) as site:
+        source, out = listed(tmp_path, *ok(site, *range(60))), tmp_path / "out"
+        words = [sys.executable, "-m", "lookalike", "download", source, out, "--allow-private", "--rate", "0"]
+        process = subprocess.Popen([*map(str, words), "--shard-size", "6"], stderr=subprocess.DEVNULL)
+        while len(list(out.glob("*.parquet"))) < 3 * when_s:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        finished = {row["url"].removeprefix(site.url) for row in status(out)}
+        assert 0 < len(finished) < 60
+        members(out)  # every tar that has its name is whole
+
+        run(source, out, shard_size=6)
+
+        assert [site.asked[path] for path in finished] == [1] * len(finished)
+        rows = status(out)
+        assert sorted(row["url"] for row in rows) == sorted(ok(site, *range(60)))
+        assert sum(name.endswith(".jpg") for name in members(out)) == 60
+        assert not list(out.glob("*.tmp"))
+
+
+def test_an_interrupted_download_leaves_finished_shards_and_its_report(tmp_path):
+    with web(delay_s=0.05) as site:
+        source, out = listed(tmp_path, *ok(site, *range(60)), f"{site.url}/never"), tmp_path / "out"
+        words = [sys.executable, "-m", "lookalike", "download", source, out, "--allow-private", "--rate", "0"]
+        process = subprocess.Popen([*map(str, words), "--shard-size", "6"], stderr=subprocess.DEVNULL)
+        while len(list(out.glob("*.parquet"))) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(20) == 130
+        assert not list(out.glob("*.tmp"))
+        assert {path.stem for path in out.glob("*.tar")} == {path.stem for path in out.glob("*.parquet")}
+        assert json.loads((out / "report.json").read_text())["succeeded"] >= 12
+
+
+def test_urls_come_from_the_standard_input_too(site, tmp_path):
+    words = ("download", "-", tmp_path / "out", "--allow-private", "--rate", "0", "--json")
+
+    done = command(*words, input="\n".join(ok(site, 1, 2)))
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["succeeded"] == 2
+    assert "2 downloaded" in done.stderr
+
+
+def test_private_addresses_are_refused_by_default(site, tmp_path):
+    done = command("download", listed(tmp_path, *ok(site, 1)), tmp_path / "out")
+
+    assert done.returncode == 1
+    assert "1 private-address" in done.stderr
+    assert site.asked == {}
+
+
+def test_the_set_of_urls_agrees_with_pythons():
+    random = np.random.default_rng(0)
+    seen, expected = Seen(), set()
+
+    for _ in range(50):
+        texts = [str(number) for number in random.integers(0, 3000, 100)]
+        known = []
+        for text in texts:
+            known.append(text in expected)
+            expected.add(text)
+        assert seen.add(texts).tolist() == known
+
+
+# Straight through
+
+
+def test_a_list_builds_a_collection_without_a_copy_of_the_originals(site, tmp_path):
+    source = listed(
+        tmp_path, *ok(site, *range(20)), f"{site.url}/html.jpg", f"{site.url}/status/404", "no url"
+    )
+
+    collection, report = build(source, tmp_path / "c", fetch=LOCAL)
+
+    assert (report.embedded, report.failed) == (20, 3)
+    rows = collection.items(["id", "uri", "caption", "size_bytes"]).to_pylist()
+    assert [row["uri"] for row in rows] == [row["id"] for row in rows] == ok(site, *range(20))
+    assert [row["caption"] for row in rows] == [f"c{number}" for number in range(20)]
+    assert {row["stage"]: row["error"] for row in collection.failures().to_pylist()} == {
+        "list": "not an http or https URL: 'no url'",
+        "decode": "not an image that can be read (it is an HTML page)",
+        "read": "HTTP 404 X",
+    }
+
+
+def test_urls_that_are_in_the_collection_are_not_fetched_again(site, tmp_path):
+    build(listed(tmp_path, *ok(site, 1, 2, 3)), tmp_path / "c", fetch=LOCAL)
+
+    collection, report = build(listed(tmp_path, *ok(site, 3, 4)), tmp_path / "c", fetch=LOCAL)
+
+    assert (report.embedded, report.unchanged, report.removed) == (1, 1, 0)
+    assert {row["id"]: row["caption"] for row in collection.items(["id", "caption"]).to_pylist()} == dict(
+        zip(ok(site, 1, 2, 3, 4), ["c0", "c1", "c0", "c1"], strict=True)
+    )
+    assert {site.asked[f"/ok/{number}.jpg"] for number in (1, 2, 3, 4)} == {1}
+
+
+def test_reading_runs_ahead_of_the_threads_that_embed(tmp_path):
+    with web(delay_s=0.1) as site:
+        build(listed(tmp_path, *ok(site, *range(40))), tmp_path / "c", fetch=LOCAL, threads=1)
+
+        assert site.most_at_once == 8
+
+
+def test_an_interrupted_build_of_urls_stops_at_once(tmp_path):
+    with web() as site:
+        source = listed(tmp_path, *(f"{site.url}/never/{number}" for number in range(9)))
+        words = [
+            "build",
+            source,
+            "-c",
+            tmp_path / "c",
+            "--model",
+            "colors",
+            "--allow-private",
+            "--ignore-robots",
+        ]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lookalike", *map(str, words)], stderr=subprocess.PIPE, text=True
+        )
+        while not site.asked:
+            time.sleep(0.01)
+        started_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert "stopped" in said
+        assert time.monotonic() - started_s < 5

@@ -1,0 +1,220 @@
+"""Duplicates: each tier finds what was made for it, and nothing else; a burst is told by its time."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+import lookalike
+from lookalike.analysis import neighbours as neighbours_module
+from lookalike.analysis.duplicates import find_duplicates
+from lookalike.analysis.geometry import match, points_of
+from lookalike.analysis.hashing import perceptual_hash
+from lookalike.analysis.neighbours import nearest_others
+from lookalike.demo.flowers import draw_flower
+from lookalike.errors import LookalikeError
+from lookalike.storage.pile import Pile
+
+SPECIES = ("daisy", "rose", "tulip", "lily", "iris", "poppy", "dahlia", "lavender")
+
+
+@cache
+def flower(number: int) -> Image.Image:
+    return draw_flower(SPECIES[number % len(SPECIES)], 100 + number)
+
+
+def taken(moment: str) -> bytes:
+    """An EXIF block that says when the picture was taken."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = moment
+    return exif.tobytes()
+
+
+def crop(image: Image.Image) -> Image.Image:
+    """The middle of a picture, 80% of each side."""
+    x, y = image.width // 10, image.height // 10
+    return image.crop((x, y, image.width - x, image.height - y))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Eight flowers, and one duplicate of seven of them, each made in another way."""
+    folder = tmp_path_factory.mktemp("duplicates") / "images"
+    folder.mkdir()
+    flowers = [flower(number) for number in range(8)]
+    for number, image in enumerate(flowers):
+        image.save(folder / f"{number}.jpg", quality=92)
+    (folder / "0-bytes.jpg").write_bytes((folder / "0.jpg").read_bytes())
+    with Image.open(folder / "1.jpg") as image:
+        image.save(folder / "1-pixels.png")
+    flowers[2].save(folder / "2-encoded.jpg", quality=40)
+    flowers[3].resize((flowers[3].width // 2, flowers[3].height // 2)).save(folder / "3-resized.jpg")
+    crop(flowers[4]).save(folder / "4-cropped.jpg")
+    ImageOps.mirror(flowers[5]).save(folder / "5-mirrored.jpg")
+    flowers[6].transpose(Image.Transpose.ROTATE_180).save(folder / "6-rotated.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collection(images) -> lookalike.Collection:
+    return lookalike.build(images, images.with_suffix(".lookalike"))
+
+
+def test_each_made_duplicate_is_found_in_its_tier_and_nothing_else(collection):
+    found = find_duplicates(collection)
+
+    ids = [item["id"] for item in found.items]
+    assert {(*sorted(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs} == {
+        ("0-bytes.jpg", "0.jpg", "bytes"),
+        ("1-pixels.png", "1.jpg", "pixels"),
+        ("2-encoded.jpg", "2.jpg", "copy"),
+        ("3-resized.jpg", "3.jpg", "copy"),
+        ("4-cropped.jpg", "4.jpg", "edit"),
+        ("5-mirrored.jpg", "5.jpg", "edit"),
+        ("6-rotated.jpg", "6.jpg", "edit"),
+    }
+    reasons = {ids[pair.rows[0]]: pair.reason for pair in found.pairs}
+    assert reasons["0-bytes.jpg"] == "the files have the same SHA-256"
+    assert reasons["1-pixels.png"] == "all pixels are equal"
+    assert "of 64 bits, the cosine is 0." in reasons["2-encoded.jpg"]
+    assert reasons["5-mirrored.jpg"].startswith("mirrored, ")
+    assert not reasons["4-cropped.jpg"].startswith("mirrored, ")
+
+
+def test_without_edits_no_details_are_compared(collection):
+    assert {pair.tier for pair in find_duplicates(collection, edits=False).pairs} == {
+        "bytes",
+        "pixels",
+        "copy",
+    }
+
+
+@pytest.mark.parametrize(("second", "tiers"), [(4, ["moment"]), (40, [])])
+def test_a_burst_is_told_by_when_the_pictures_were_taken(second, tiers, tmp_path):
+    (tmp_path / "images").mkdir()
+    flower(1).save(tmp_path / "images" / "a.jpg", exif=taken("2024:05:01 10:00:00"))
+    # Another crop of another size: too unlike for a copy, and too smooth for details to agree.
+    blurred = flower(1).resize((40, 40)).resize((240, 240))
+    blurred.save(tmp_path / "images" / "b.jpg", exif=taken(f"2024:05:01 10:00:{second:02d}"))
+    flower(2).save(tmp_path / "images" / "c.jpg", exif=taken("2024:05:01 10:00:01"))
+    collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
+
+    assert [pair.tier for pair in find_duplicates(collection, edits=False).pairs] == tiers
+
+
+def test_a_homography_is_that_of_the_crop_that_was_made():
+    image = flower(4)
+    whole, part = (np.asarray(one.convert("L")) for one in (image, crop(image)))
+
+    found = match(points_of(part), points_of(whole))
+
+    assert found is not None
+    shift = [[1, 0, image.width // 10], [0, 1, image.height // 10], [0, 0, 1]]
+    assert found.homography == pytest.approx(np.array(shift, float), abs=1)
+    assert found.correlation > 0.99
+    assert found.overlap == pytest.approx(1, abs=0.03)
+    assert found.inliers >= 8
+
+
+def test_the_details_of_different_pictures_do_not_agree():
+    points = [points_of(np.asarray(flower(number).convert("L"))) for number in range(8)]
+
+    for one in range(8):
+        for other in range(one):
+            found = match(points[one], points[other])
+            assert found is None or found.correlation < 0.8
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_picture_without_details_matches_nothing(value):
+    plain = points_of(np.full((200, 200), value, np.uint8))
+
+    assert len(plain.places) == 0
+    assert match(plain, plain) is None
+    assert match(plain, points_of(np.asarray(flower(0).convert("L")))) is None
+
+
+def test_a_hash_survives_encoding_resizing_and_light_and_tells_pictures_apart():
+    greys = [flower(number).convert("L") for number in range(8)]
+    hashes = [perceptual_hash(np.asarray(one)) for one in greys]
+
+    for grey, own in zip(greys, hashes, strict=True):
+        half = np.asarray(grey.resize((grey.width // 2, grey.height // 2)))
+        darker = (np.asarray(grey) * 0.8).astype(np.uint8)
+        assert (perceptual_hash(half) != own).sum() <= 4
+        assert (perceptual_hash(darker) != own).sum() <= 4
+    assert min((a != b).sum() for i, a in enumerate(hashes) for b in hashes[:i]) > 8
+    assert all(one.shape == (64,) and one.sum() == 32 for one in hashes)
+
+
+def test_nothing_is_said_of_a_picture_without_contrast():
+    noise = np.random.default_rng(0).integers(252, 256, (200, 300), np.uint8)
+
+    assert not perceptual_hash(noise).any()
+
+
+def test_blank_pictures_are_no_copies_of_each_other_and_not_all_pairs_are_compared(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(200):
+        blank = Image.new("RGB", (64, 48), (240 + number % 16, 250, 240 + number // 16))
+        blank.save(tmp_path / "images" / f"{number:03d}.png")
+    blank.save(tmp_path / "images" / "199.bmp")
+    collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
+
+    found = find_duplicates(collection)
+
+    ids = [item["id"] for item in found.items]
+    assert [(sorted(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs] == [
+        (["199.bmp", "199.png"], "pixels")
+    ]
+    assert found.compared <= 10 * 201  # of 20,100
+
+
+def vectors_of(count: int) -> np.ndarray:
+    vectors = np.random.default_rng(0).normal(size=(count, 24))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("most_exact", [20_000, 100])
+def test_neighbours_are_those_of_a_slow_loop_exactly_or_through_the_index(most_exact, tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbours_module, "_MOST_EXACT", most_exact)
+    vectors = vectors_of(300)
+    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, [str(i) for i in range(300)])
+
+    found = nearest_others(Pile.of(collection), 4)
+
+    for row in range(300):
+        others = sorted((i for i in range(300) if i != row), key=lambda i: -float(vectors[i] @ vectors[row]))
+        assert found.rows[row].tolist() == others[:4]
+        assert found.scores[row] == pytest.approx(vectors[others[:4]] @ vectors[row], abs=1e-5)
+    assert found.recall > 0.95
+    pairs, cosines = found.pairs(0.5)
+    assert cosines == pytest.approx(np.einsum("nd,nd->n", *vectors[pairs.T]), abs=1e-5)
+    assert [tuple(pair) for pair in pairs.tolist()] == sorted(
+        (i, j)
+        for i in range(300)
+        for j in range(i + 1, 300)
+        if vectors[i] @ vectors[j] >= 0.5 and (j in found.rows[i] or i in found.rows[j])
+    )
+
+
+def test_vectors_without_pictures_cannot_be_compared(tmp_path):
+    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors_of(5), list("abcde"))
+
+    with pytest.raises(LookalikeError, match="has vectors without pictures"):
+        find_duplicates(collection)
+
+
+def test_images_that_are_all_equal_are_found_to_be_so(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(30):
+        flower(3).save(tmp_path / "images" / f"{number}.jpg")
+    collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
+
+    pairs = find_duplicates(collection).pairs
+
+    assert [(pair.rows, pair.tier) for pair in pairs] == [((0, row), "bytes") for row in range(1, 30)]

@@ -1,0 +1,127 @@
+"""The scripts of the static site against Python: the same pixels, and the same vectors of words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import picture
+
+from lookalike.export.vector_format import int8_file
+from lookalike.images.decoding import fit
+from lookalike.models.model import words
+from lookalike.search.confidence import Background, Distribution
+
+TESTS = Path(__file__).parents[1] / "web" / "js"
+SCRIPTS = Path(__file__).parents[2] / "src" / "lookalike" / "web" / "static"
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+def node(script: str, *arguments: object) -> Any:
+    """What a module that may use the scripts says, as JSON."""
+    imports = "".join(
+        f"import * as {name} from {json.dumps((SCRIPTS / f'{name}.js').as_uri())};"
+        for name in ("resize", "lexicon", "vectors", "confidence")
+    )
+    source = (
+        f"import {{readFileSync, writeFileSync}} from 'node:fs';{imports}const argv = process.argv;{script}"
+    )
+    # A module from the command line: its arguments begin at 1.
+    command = [str(NODE), "--input-type=module", "-e", source, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout or "null")
+
+
+def test_the_tests_of_the_scripts_themselves():
+    done = subprocess.run(
+        [str(NODE), "--test", *map(str, sorted(TESTS.glob("static-*.test.js")))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "size, crop",
+    [((64, 48), 1.0), ((500, 375), 1.0), ((301, 640), 0.875), ((224, 224), 1.0), ((7, 900), 1.0)],
+)
+def test_pictures_are_resized_to_pythons_pixels(tmp_path, size, crop):
+    pixels = np.asarray(picture(5, size=size))
+    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    (tmp_path / "rgba").write_bytes(np.concatenate([pixels, opaque], axis=2).tobytes())
+
+    node(
+        "const [path, width, height, crop] = argv.slice(1);"
+        "const rgb = resize.centralSquare(readFileSync(path), +width, +height, 224, +crop);"
+        "writeFileSync(path + '.out', rgb);",
+        tmp_path / "rgba",
+        *size,
+        crop,
+    )
+
+    found = np.frombuffer((tmp_path / "rgba.out").read_bytes(), np.uint8).reshape(224, 224, 3)
+    difference = np.abs(found.astype(int) - fit(pixels, 224, crop))
+    assert difference.max() <= 1  # Pillow's weights have 22 bits, these 53
+    assert (difference > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize(("of_words", "length", "weight"), [(False, 1, 1), (True, 1, 1), (False, 1.2, 0.5)])
+def test_hits_have_pythons_confidence(of_words, length, weight):
+    rng = np.random.default_rng(3)
+    clustered = np.concatenate([rng.normal(0.3, 0.1, 5000), np.zeros(500)])  # with percentiles that are equal
+    background = Background(400, Distribution.of(clustered), Distribution.of(clustered / 2))
+    scores = [-0.5, 0.0, 0.0001, 0.1, 0.25, 0.3, 0.5, *background.items.percentiles[::9], 0.7, 0.99, 1.0]
+
+    found = node(
+        "const [background, scores, sum] = argv.slice(1).map((text) => JSON.parse(text));"
+        "const all = scores.map((score) => confidence.confidenceOf(background, score, sum));"
+        "console.log(JSON.stringify(all));",
+        json.dumps(asdict(background)),
+        json.dumps(scores),
+        json.dumps({"ofWords": of_words, "length": length, "weight": weight}),
+    )
+
+    expected = background.confidence(np.array(scores), of_words=of_words, length=length, weight=weight)
+    assert found == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_words_have_pythons_vectors(tmp_path):
+    texts = [
+        "daisy",
+        "Dogs",
+        "a photo of a cat",
+        "Persian cat's",
+        "mice",
+        "sports-car",
+        "daisies and red wine",
+    ]
+    rules, directions = words.tables()
+    (tmp_path / "words.json").write_text(json.dumps(rules))
+    (tmp_path / "words.bin").write_bytes(int8_file(directions))
+
+    found = node(
+        "const [folder, texts] = argv.slice(1);"
+        "const bytes = readFileSync(folder + '/words.bin');"
+        "const {rows, scales, dim} = vectors.parseVectors(bytes.buffer.slice(bytes.byteOffset, "
+        "bytes.byteOffset + bytes.length));"
+        "const row = (n) => rows.subarray(n * dim, (n + 1) * dim);"
+        "const direction = (n) => Float32Array.from(row(n), (value) => value * scales[n]);"
+        "const known = new lexicon.Lexicon(JSON.parse(readFileSync(folder + '/words.json')), direction);"
+        "console.log(JSON.stringify(JSON.parse(texts).map((text) => [...known.vectorOf(text)])));",
+        tmp_path,
+        json.dumps(texts),
+    )
+
+    expected = np.stack([words.text_vector(text) for text in texts])
+    assert np.vecdot(np.array(found), expected).min() > 0.999

@@ -1,0 +1,362 @@
+"""Search: exact, the same for every split into parts, and a picture is its own nearest neighbour."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import build, picture, write_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import lookalike
+from lookalike import Id
+from lookalike.errors import ImageError, QueryError
+from lookalike.search.search import nearest
+
+
+def slow_nearest(query: list[float], rows: list[tuple[str, list[float]]], k: int) -> list[tuple[str, float]]:
+    """One product at a time; a sort that keeps the order of equal scores."""
+    scored = [
+        (id_, max(-1.0, min(1.0, sum(a * b for a, b in zip(query, row, strict=True))))) for id_, row in rows
+    ]
+    return sorted(scored, key=lambda pair: -pair[1])[:k]
+
+
+def pairs(results) -> list[tuple[str, float]]:
+    return [(hit.id, hit.score) for hit in results]
+
+
+# Eighths and sums of few of them are exact in float32, so that ties are ties whatever the order of addition.
+EIGHTHS = st.integers(-8, 8).map(lambda number: number / 8)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), dim=st.integers(1, 5), count=st.integers(0, 30), k=st.integers(1, 12))
+def test_nearest_equals_a_slow_loop_for_any_split_into_blocks(data, dim, count, k):
+    vector = st.lists(EIGHTHS, min_size=dim, max_size=dim)
+    query = data.draw(vector)
+    rows = [(f"id-{number}", data.draw(vector)) for number in range(count)]
+    cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=5)))
+    matrix = np.array([row for _, row in rows], np.float32).reshape(count, dim)
+    ids = pa.chunked_array([pa.array([id_ for id_, _ in rows], pa.string())])
+    bounds = list(zip([0, *cuts], [*cuts, count], strict=True))
+
+    ((hits, blocks),) = nearest(
+        [np.array(query, np.float32)], ((ids[start:end], matrix[start:end]) for start, end in bounds), k
+    )
+
+    # Clipping may make scores equal that were not: the order is that of the products.
+    exact = sorted(rows, key=lambda row: -sum(a * b for a, b in zip(query, row[1], strict=True)))[:k]
+    assert list(hits.ids) == [id_ for id_, _ in exact]
+    assert sorted(hits.scores.tolist()) == sorted(score for _, score in slow_nearest(query, rows, k))
+    for id_, block in zip(hits.ids, blocks, strict=True):
+        start, end = bounds[block]
+        assert start <= int(id_.removeprefix("id-")) < end
+
+
+@pytest.mark.parametrize("k", [1, 5, 42])
+def test_search_equals_a_slow_loop(collection, photos, k):
+    query = collection.model.embed([photos / "sea" / "sea-002.png"])[0].tolist()
+    ids = collection.items(["id"])["id"].to_pylist()
+    expected = slow_nearest(query, list(zip(ids, collection.embeddings().tolist(), strict=True)), k)
+
+    results = collection.search(photos / "sea" / "sea-002.png", k)
+
+    assert [hit.id for hit in results] == [id_ for id_, _ in expected]
+    assert [hit.score for hit in results] == pytest.approx([score for _, score in expected], abs=1e-6)
+
+
+def test_every_image_is_its_own_nearest_neighbour_with_a_score_of_one(collection, photos):
+    for id_ in collection.items(["id"])["id"].to_pylist():
+        for query in (Id(id_), photos / id_):
+            (best,) = collection.search(query, k=1, include_query=True)
+            assert (best.id, best.score) == (id_, pytest.approx(1, abs=1e-6))
+
+
+def test_every_image_is_its_own_nearest_neighbour_as_float16(folder, target):
+    collection, _ = build(folder, target, dtype="float16")
+
+    for id_ in collection.items(["id"])["id"].to_pylist():
+        (best,) = collection.search(folder / id_, k=1)
+        assert (best.id, best.score) == (id_, pytest.approx(1, abs=1e-3))
+
+
+def test_pictures_of_the_same_class_come_first(collection):
+    results = collection.search(picture(999, (60, 100, 180)), k=5)
+
+    assert {hit.label for hit in results} == {"sea"}
+
+
+def test_a_query_may_be_a_path_bytes_a_pillow_image_an_array_or_an_id(collection, photos):
+    path = photos / "sea" / "sea-002.png"
+    with Image.open(path) as image:
+        queries = [path, str(path), path.read_bytes(), image, np.asarray(image), Id("sea/sea-002.png")]
+        found = [collection.search(query, k=7, include_query=True) for query in queries]
+
+    assert found[0][0].id == "sea/sea-002.png"
+    for results in found[1:]:
+        assert [hit.id for hit in results] == [hit.id for hit in found[0]]
+        assert [hit.score for hit in results] == pytest.approx([hit.score for hit in found[0]], abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [0, -1, -10])
+def test_a_k_below_one_is_refused(collection, k):
+    with pytest.raises(QueryError, match=f"k is the number of results, at least 1, not {k}"):
+        collection.search(Id("sea/sea-002.png"), k=k, include_query=True)
+
+
+def test_a_k_above_the_number_of_items_gives_all_of_them(collection):
+    results = collection.search(Id("sea/sea-002.png"), k=1000, include_query=True)
+
+    assert len(results) == len({hit.id for hit in results}) == 42
+
+
+def test_an_unknown_id_is_refused_with_the_nearest_that_there_are(collection):
+    with pytest.raises(QueryError, match=r"has no item 'sea/sea-02\.png'") as caught:
+        collection.search(Id("sea/sea-02.png"), include_query=True)
+    assert re.fullmatch(r"did you mean sea/sea-\d+\.png or .*\?", caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("nowhere.jpg", r"cannot read nowhere\.jpg: No such file"),
+        (Path(), "cannot read"),
+        ("nul\0.jpg", "cannot read"),
+        (b"", "the file is empty"),
+        (b"no picture", "not an image that can be read"),
+        (np.zeros((4, 4), np.float32), "an image array is uint8"),
+        (np.zeros((0, 4), np.uint8), "an image array is uint8"),
+        (None, "an image"),
+        (7, "an image"),
+    ],
+)
+def test_a_query_that_is_no_picture_is_refused(collection, query, message):
+    with pytest.raises(ImageError, match=message):
+        collection.search(query)
+
+
+def test_the_best_is_the_first_and_scores_are_cosines(collection):
+    scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42, include_query=True)]
+
+    assert scores == sorted(scores, reverse=True)
+    assert all(-1 <= score <= 1 for score in scores)
+    assert all(type(score) is float for score in scores)
+
+
+def test_equal_pictures_keep_the_order_of_their_rows(folder, target):
+    whole = (folder / "sea" / "sea-002.png").read_bytes()
+    names = [f"copy-{number:02d}.png" for number in range(30)]
+    for name in names:
+        (folder / name).write_bytes(whole)
+    for part_size in (1000, 7, 1):
+        collection, _ = build(folder, target, part_size=part_size, rebuild=True)
+
+        results = collection.search(Id("sea/sea-002.png"), k=31, include_query=True)
+
+        assert {hit.score for hit in results} == {results[0].score}
+        assert [hit.id for hit in results] == [*names, "sea/sea-002.png"]
+        assert [hit.id for hit in collection.search(Id("copy-20.png"), k=5, include_query=True)] == names[:5]
+
+
+def test_scores_do_not_depend_on_the_split_into_parts(photos, collection, tmp_path):
+    whole, _ = build(photos, tmp_path / "whole", part_size=1000)
+    split, _ = build(photos, tmp_path / "split", part_size=1)
+
+    for query in (Id("sea/sea-002.png"), photos / "brick" / "brick-000.jpg"):
+        assert pairs(whole.search(query, k=42)) == pairs(split.search(query, k=42))
+        assert pairs(whole.search(query, k=42)) == pairs(collection.search(query, k=42))
+
+
+def test_results_are_a_sequence_of_hits(collection):
+    results = collection.search(Id("sea/sea-002.png"), k=5, include_query=True)
+
+    assert len(results) == 5
+    assert [hit.id for hit in results] == [results[place].id for place in range(5)]
+    assert results[0] is results.hits[0] is next(iter(results))
+    assert results[-1] is results[4]
+    assert tuple(results[1:3]) == (results[1], results[2])
+    assert results[0] in results
+    assert list(reversed(results)) == list(results)[::-1]
+    with pytest.raises(IndexError):
+        results[5]
+    assert not collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[1:]
+
+
+def test_a_hit_has_the_columns_of_its_row(collection, photos):
+    hit = collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[0]
+    path = photos / "sea" / "sea-002.png"
+
+    assert (hit.id, hit.label, hit.uri) == ("sea/sea-002.png", "sea", path.as_uri())
+    assert repr(hit) == "Hit(id='sea/sea-002.png', score=1.000, label='sea')"
+    shown = hit.as_dict()
+    assert list(shown) == [
+        "id",
+        "score",
+        "confidence",
+        "uri",
+        "size_bytes",
+        "mtime_ns",
+        "sha256",
+        "width",
+        "height",
+        "label",
+    ]
+    assert shown["size_bytes"] == path.stat().st_size
+
+
+def test_the_thumbnail_of_a_hit_is_that_of_its_item(collection):
+    for hit in collection.search(Id("sea/sea-002.png"), k=42, include_query=True):
+        (best,) = collection.search(hit.thumbnail(), k=1)
+        assert (best.id, best.score > 0.98) == (hit.id, True)
+
+
+def test_the_thumbnail_of_a_hit_is_never_that_of_another_item(folder, target):
+    collection, _ = build(folder, target)
+    hit = collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[0]
+    before = hit.thumbnail()
+    (folder / "brick" / "brick-000.jpg").unlink()
+    build(folder, target)
+
+    try:
+        after = hit.thumbnail()
+    except lookalike.LookalikeError:
+        return
+    assert after == before
+
+
+def test_results_as_a_table_have_a_row_for_each_hit(collection):
+    table = collection.search(Id("sea/sea-002.png"), k=3, include_query=True).to_table()
+
+    assert table.num_rows == 3
+    assert table.column_names[:3] == ["id", "score", "confidence"]
+    assert table["id"][0].as_py() == "sea/sea-002.png"
+
+
+def two_sources(folder: Path, target: Path) -> lookalike.Collection:
+    """A collection whose second source brought a column that the first has not."""
+    other = write_picture(folder.parent / "other" / "one.png", 100).parent
+    (folder.parent / "notes.csv").write_text("id,price\none.png,3\n")
+    build(folder, target)
+    return build(other, target, metadata=folder.parent / "notes.csv")[0]
+
+
+def test_results_as_a_table_have_the_columns_of_every_source(folder, target):
+    collection = two_sources(folder, target)
+
+    table = collection.search(Id("sea/sea-002.png"), k=13, include_query=True).to_table()
+
+    assert dict(zip(table["id"].to_pylist(), table["price"].to_pylist(), strict=True))["one.png"] == 3
+
+
+def test_no_results_are_a_table_with_columns(tmp_path, target):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "bad.jpg").touch()
+    results = build(tmp_path / "bad", target)[0].search(picture(1))
+
+    assert len(results) == 0
+    assert results.to_table().num_rows == 0
+    assert results.to_table().column_names[:2] == ["id", "score"]
+
+
+def test_results_in_a_notebook_are_pictures(collection):
+    results = collection.search(Id("sea/sea-002.png"), k=3, include_query=True)
+
+    shown = re.findall(r'<img src="data:image/jpeg;base64,([^"]*)"', results._repr_html_())
+
+    assert [base64.b64decode(data) for data in shown] == [hit.thumbnail() for hit in results]
+
+
+def test_results_in_a_notebook_are_escaped(folder, target):
+    evil = "\"><script>alert('&')<"
+    write_picture(folder / evil / "one.png", 100)
+    collection, _ = build(folder, target, label="folder")
+
+    shown = collection.search(Id(f"{evil}/one.png"), k=1, include_query=True)._repr_html_()
+
+    assert "<script" not in shown
+    assert "&quot;&gt;&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/one.png" in shown
+    assert "1.000 &quot;&gt;&lt;script&gt;" in shown
+
+
+def test_only_rows_for_which_the_condition_holds_are_found(collection, photos):
+    results = collection.search(photos / "sea" / "sea-002.png", k=50, where="label = 'brick'")
+
+    assert {hit.label for hit in results} == {"brick"}
+    assert len(results) == collection.items(["label"])["label"].to_pylist().count("brick")
+
+
+def test_a_filtered_search_has_k_results_whenever_k_rows_match(collection):
+    results = collection.search(Id("sea/sea-002.png"), k=5, where="label = 'brick' OR label = 'meadow'")
+
+    assert len(results) == 5
+    scores = [hit.score for hit in collection.search(Id("sea/sea-002.png"), k=42) if hit.label != "sea"]
+    assert [hit.score for hit in results] == scores[:5]
+
+
+def test_a_condition_that_names_no_column_is_an_error_with_the_columns(collection):
+    with pytest.raises(QueryError, match="colour") as error:
+        collection.search(Id("sea/sea-002.png"), where="colour = 'red'")
+
+    assert "label" in str(error.value)
+
+
+def test_recommendations_can_be_filtered(collection):
+    results = collection.recommend([Id("sea/sea-002.png")], k=4, where="label = 'meadow'", diverse=0.2)
+
+    assert [hit.label for hit in results] == ["meadow"] * 4
+
+
+@pytest.fixture
+def indexed(folder, target):
+    from lookalike.index import build_index
+
+    collection, _ = build(folder, target, part_size=5)
+    build_index(collection, "flat")
+    return collection
+
+
+def test_an_index_is_what_answers(indexed, folder, monkeypatch):
+    monkeypatch.setattr("lookalike.search.search.nearest", None)
+
+    assert indexed.search(folder / "sea" / "sea-002.png", k=1)[0].id == "sea/sea-002.png"
+
+
+def test_a_search_through_an_index_finds_what_an_exact_one_finds(indexed, folder):
+    query, where = folder / "brick" / "brick-000.jpg", "label IS NULL"
+    through = indexed.search([query, Id("sea/sea-002.png")], k=7, where=where)
+    (indexed.path / "derived" / "index.json").unlink()
+
+    for one, exact in zip(
+        through, indexed.search([query, Id("sea/sea-002.png")], k=7, where=where), strict=True
+    ):
+        assert [hit.id for hit in one] == [hit.id for hit in exact]
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in exact], abs=1e-6)
+
+
+def test_a_removed_image_never_comes_back_from_an_index_of_before(indexed, folder, target):
+    (folder / "sea" / "sea-002.png").unlink()
+    collection, _ = build(folder, target)
+
+    assert "sea/sea-002.png" not in [hit.id for hit in collection.search(Id("sea/sea-005.png"), k=50)]
+
+
+def test_a_part_that_is_replaced_during_a_search_is_not_taken_for_the_old_one(
+    indexed, folder, target, monkeypatch
+):
+    from lookalike.search import search
+
+    opened = search.open_index(indexed)
+    (folder / "brick" / "brick-000.jpg").unlink()
+    collection, _ = build(folder, target)
+    monkeypatch.setattr("lookalike.search.search.open_index", lambda _: opened)
+
+    results = collection.search(folder / "sea" / "sea-002.png", k=3)
+
+    assert (results[0].id, results[0].score) == ("sea/sea-002.png", pytest.approx(1, abs=1e-6))

@@ -1,0 +1,350 @@
+"""Conditions: SQL over a row's columns and nothing else; what holds equals a slow loop in Python."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookalike.errors import QueryError
+from lookalike.search.where import parse_condition
+from lookalike.storage.parts import embedding_column
+
+ROWS = pa.table(
+    {
+        "id": ["a", "b", "c", "d"],
+        "width": pa.array([200, 400, None, 301], pa.int32()),
+        "label": ["roses", None, "daisy", "roses"],
+        "tags": pa.array([["daisy", "vase"], [], None, ["rose"]], pa.list_(pa.string())),
+        "score": [0.5, 1.5, None, -2.0],
+        "place": [{"city": "Rome"}, {"city": "Oslo"}, None, {"city": None}],
+    }
+)
+
+
+def mask_of(rows: pa.Table, condition: str) -> list[bool]:
+    """For which rows of a table a condition holds."""
+    return parse_condition(condition, rows.schema).mask(rows).tolist()
+
+
+def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
+    """The ids of the rows for which a condition holds."""
+    return rows["id"].filter(pa.array(mask_of(rows, condition))).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("label = 'roses' AND width > 300", "d"),
+        ("label = 'roses' OR width > 300", "abd"),
+        ("list_contains(tags, 'daisy')", "a"),
+        ("'rose' IN tags", "d"),
+        ("tags[1] = 'daisy'", "a"),
+        ("len(tags) = 0", "b"),
+        ("label LIKE 'ro%'", "ad"),
+        ("label ILIKE 'RO%'", "ad"),
+        ("label NOT LIKE 'ro%'", "c"),
+        ("regexp_matches(label, '^d.*y$')", "c"),
+        ("label ~ 'd.*y'", "c"),
+        ("label SIMILAR TO 'd.*'", "c"),
+        ("id IN ('a', 'c')", "ac"),
+        ("id NOT IN ('a', 'c')", "bd"),
+        ("width BETWEEN 200 AND 301", "ad"),
+        ("width IS NULL", "c"),
+        ("label IS NOT NULL AND NOT (label = 'daisy')", "ad"),
+        ("CASE WHEN width > 300 THEN label = 'roses' ELSE true END", "acd"),
+        ("coalesce(width, 0) = 0", "c"),
+        ("TRY_CAST(id AS INTEGER) IS NULL", "abcd"),
+        ("width::DOUBLE / 2 > 150", "bd"),
+        ("width % 2 = 1 AND -width < 0 AND width * 2 + 1 = 603", "d"),
+        ("abs(score) >= 1.5", "bd"),
+        ("upper(label) || '!' = 'ROSES!'", "ad"),
+        ("place.city = 'Rome'", "a"),
+        ("items.width = 400", "b"),
+        ("WIDTH = 400", "b"),
+        ('"width" = 400', "b"),
+        ("width IS DISTINCT FROM 400", "acd"),
+        ("DATE '2024-02-28' + INTERVAL 1 DAY = DATE '2024-02-29'", "abcd"),
+        ("true -- and no more", "abcd"),
+        ("width > 300 /* large */", "bd"),
+        ("id = 'a; DROP TABLE items'", ""),
+        ("false", ""),
+    ],
+)
+def test_a_condition_holds_for_these_rows(condition, expected):
+    assert "".join(held(condition)) == expected
+
+
+COMPARISONS = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    "=": lambda a, b: a == b,
+    "<>": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    values=st.lists(st.none() | st.integers(-3, 3), min_size=1, max_size=20),
+    operator=st.sampled_from(sorted(COMPARISONS)),
+    limit=st.integers(-3, 3),
+)
+def test_any_comparison_equals_a_slow_loop(values, operator, limit):
+    rows = pa.table({"n": pa.array(values, pa.int64())})
+    expected = [value is not None and COMPARISONS[operator](value, limit) for value in values]
+
+    assert mask_of(rows, f"n {operator} {limit}") == expected
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=st.lists(st.none() | st.text(max_size=5), max_size=9), wanted=st.text(max_size=5))
+def test_any_text_equals_itself_alone(values, wanted):
+    values, wanted = (
+        [None if one is None else one.replace("\0", "") for one in values],
+        wanted.replace("\0", ""),
+    )
+    rows = pa.table({"t": pa.array([*values, wanted], pa.string())})
+    literal = "'" + wanted.replace("'", "''") + "'"
+
+    assert mask_of(rows, f"t = {literal}") == [one == wanted for one in [*values, wanted]]
+
+
+# CANARY stands for a file that holds `true`; OUT for one that must not come to be.
+ATTACKS = [
+    "1=1; DROP TABLE items",
+    "1=1; SELECT 1",
+    "1=1); DROP TABLE items; --",
+    "1=1); COPY (SELECT 1) TO 'OUT'; SELECT (1=1",
+    "true) FROM items; COPY items TO 'OUT'; --",
+    "true) UNION ALL SELECT (true",
+    "true), (true",
+    "true) AS holds, (SELECT true",
+    "true) FROM items WHERE (true",
+    "true) FROM (SELECT (true",
+    "COPY items TO 'OUT'",
+    "ATTACH 'OUT'",
+    "ATTACH 'CANARY' AS other",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "PRAGMA database_list",
+    "SET enable_external_access = true",
+    "EXPORT DATABASE 'OUT'",
+    "EXISTS (SELECT 1)",
+    "(SELECT true)",
+    "true) UNION SELECT (getenv('HOME') = ''",
+    "width IN (SELECT 200)",
+    "width = ANY (SELECT 200)",
+    "EXISTS (FROM read_csv('CANARY'))",
+    "EXISTS (FROM 'CANARY')",
+    "EXISTS (WITH t AS (SELECT 1) FROM t)",
+    "read_csv('CANARY') IS NULL",
+    "read_text('CANARY') IS NULL",
+    "read_blob('CANARY') IS NULL",
+    "read_parquet('CANARY') IS NULL",
+    "glob('CANARY') IS NULL",
+    "(SELECT content = 'true' FROM read_text('CANARY'))",
+    "getenv('HOME') = ''",
+    "current_setting('memory_limit') = ''",
+    "set_config('threads', '2') = ''",
+    "getvariable('x') IS NULL",
+    "nextval('s') > 0",
+    "write_log('x') IS NULL",
+    "sleep_ms(1000) IS NULL",
+    "pg_sleep(1) IS NULL",
+    "current_query() = ''",
+    "current_user = ''",
+    "version() = ''",
+    "query('SELECT 1') IS NULL",
+    "json_execute_serialized_sql('{}') IS NULL",
+    "system.main.getenv('HOME') = ''",
+    "pg_catalog.current_setting('threads') = ''",
+    "GetEnv('HOME') = ''",
+    "\"getenv\"('HOME') = ''",
+    "abs(length(getenv('HOME'))) > 0",
+    "CASE WHEN getenv('HOME') = '' THEN true END",
+    "[getenv('HOME')] = []",
+    "{'a': getenv('HOME')}.a = ''",
+    "CAST(getenv('HOME') AS INTEGER) = 1",
+    "'HOME'.getenv() = ''",
+    "list_transform(tags, x -> getenv(x)) = []",
+    "list_aggregate(tags, 'count') > 0",
+    "count(*) > 0",
+    "sum(width) OVER () > 0",
+    "COLUMNS(*) IS NULL",
+    "#1 > 0",
+    "width > ?",
+    "width > $1",
+    "rowid > 0",
+    "length(repeat('a', 1000000000)) > 0",
+    "length(range(1000000000)) > 0",
+    "random() < 0.5",
+    "unnest(tags) = 'daisy'",
+    "width > (VALUES (1))",
+    "width > 1 LIMIT 1",
+    "width > 1 GROUP BY width",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
+    canary, out = tmp_path / "canary.csv", tmp_path / "out"
+    canary.write_text("true\n")
+    canary.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    before = canary.stat()
+
+    with pytest.raises(QueryError) as error:
+        mask_of(ROWS, attack.replace("CANARY", str(canary)).replace("OUT", str(out)))
+
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.iterdir()) == [canary]
+    assert canary.read_text() == "true\n"
+    assert canary.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "FROM read_text('CANARY')",
+        "COPY (SELECT 1) TO 'CANARY'",
+        "ATTACH 'CANARY'",
+        "SET threads = 4",
+        "FROM local",
+    ],
+)
+def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp_path):
+    import duckdb
+
+    (tmp_path / "canary").write_text("true")
+    local = ROWS  # a table that DuckDB would find by the name of the variable
+    connection = parse_condition("true", local.schema).connection
+
+    with pytest.raises(duckdb.Error):
+        connection.execute(statement.replace("CANARY", str(tmp_path / "canary")))
+
+    assert (tmp_path / "canary").read_text() == "true"
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
+        ("  \n", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
+        (
+            "widht > 3",
+            "the condition names 'widht', which is no column; did you mean width? "
+            "the columns are: id, width, label, tags, score, place (text stands in single quotes)",
+        ),
+        (
+            "width + 1",
+            "the condition is no truth but a value (INTEGER); compare it with something, as in: width > 300",
+        ),
+        (
+            "true) UNION SELECT (true",
+            "the condition is not one condition in SQL; give what stands after WHERE, such as: width > 300",
+        ),
+        (
+            "getenv('HOME') = ''",
+            "the condition has the function getenv, which is not allowed there; "
+            "use comparisons, arithmetic, and functions of the row's values",
+        ),
+    ],
+)
+def test_an_error_says_in_one_line_what_is_wrong_and_what_to_do(condition, message):
+    with pytest.raises(QueryError) as error:
+        mask_of(ROWS, condition)
+
+    assert "\n" not in str(error.value)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "width = 'x'",
+        "CAST(label AS INTEGER) > 1",
+        "list_contains(width, 1)",
+        "lower(tags, 1) = 'a'",
+        "width >",
+    ],
+)
+def test_a_condition_that_does_not_fit_the_types_is_an_error_of_one_line(condition):
+    with pytest.raises(QueryError, match=r"^the condition cannot be applied: .+; .+") as error:
+        mask_of(ROWS, condition)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("condition", ["width >", "label = 'a' AND", "(width > 3", "width > 3)"])
+def test_the_brackets_around_a_condition_are_not_spoken_of(condition):
+    with pytest.raises(QueryError, match=r"something is missing at its end|not one condition"):
+        mask_of(ROWS, condition)
+
+
+def test_a_value_that_cannot_be_converted_hints_at_try_cast():
+    with pytest.raises(QueryError, match="TRY_CAST gives NULL"):
+        mask_of(ROWS, "CAST(label AS INTEGER) > 1")
+
+
+@pytest.mark.parametrize(
+    "condition", ["NULL::BOOLEAN", "width > NULL", "TRY(width % 0) = 0", "NULL AND true"]
+)
+def test_null_counts_as_false(condition):
+    assert held(condition) == []
+
+
+def test_the_embedding_is_no_column():
+    rows = pa.table({"id": ["a"], "embedding": embedding_column(np.ones((1, 2), np.float32), "float32")})
+
+    with pytest.raises(QueryError, match=r"'embedding', which is no column; the columns are: id \("):
+        mask_of(rows, "embedding IS NULL")
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", 'a "quote"', "semi;colon", "select", "é", "100%", "a.b", "items"]
+)
+def test_a_column_with_an_odd_name_is_named_in_double_quotes(name):
+    rows = pa.table({"id": ["a", "b"], name: [1, 2]})
+    quoted = '"' + name.replace('"', '""') + '"'
+
+    assert held(f"{quoted} = 2", rows) == ["b"]
+
+
+def test_columns_that_differ_in_case_only_are_told_apart_by_their_exact_names():
+    rows = pa.table({"id": ["a", "b"], "Size": [1, 2], "size": [2, 1]})
+
+    assert held("Size = 2", rows) == ["b"]
+    assert held("size = 2", rows) == ["a"]
+    with pytest.raises(QueryError, match="upper and lower case only"):
+        held("Size = size", rows)
+
+
+@pytest.mark.parametrize("depth", [9, 2_000])
+def test_a_condition_that_is_nested_too_deeply_is_an_error(depth):
+    with pytest.raises(QueryError):
+        mask_of(ROWS, "abs(" * depth + "width" + ")" * depth + " > 1")
+
+
+def test_a_condition_that_is_too_long_is_an_error():
+    with pytest.raises(QueryError, match="the limit is 100,000"):
+        mask_of(ROWS, "width > 1 OR " * 10_000 + "true")
+
+
+def test_a_condition_may_list_thousands_of_ids():
+    ids = ", ".join(f"'id-{number}'" for number in range(5_000))
+
+    assert held(f"id IN ({ids}, 'c')") == ["c"]
+
+
+def test_a_condition_may_be_used_from_several_threads():
+    condition = parse_condition("width > 300", ROWS.schema)
+    with ThreadPoolExecutor(4) as pool:
+        masks = list(pool.map(lambda count: condition.mask(ROWS.slice(0, count)).tolist(), [1, 2, 3, 4] * 10))
+
+    assert masks == [[False], [False, True], [False, True, False], [False, True, False, True]] * 10

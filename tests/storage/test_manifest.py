@@ -1,0 +1,163 @@
+"""The manifest of a collection: what it says, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from building import edit_manifest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lookalike
+from lookalike.collection import Manifest
+from lookalike.errors import CollectionError, ModelError
+from lookalike.models.model import ModelSpec
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def test_the_manifest_names_the_format_the_model_and_the_sources(collection, photos):
+    manifest = json.loads((collection.path / "collection.json").read_text())
+
+    assert manifest == {
+        "format": "lookalike-collection",
+        "version": 1,
+        "model": {
+            "name": "colors",
+            "sha256": manifest["model"]["sha256"],
+            "dim": 192,
+            "size_px": 64,
+            "crop": 1.0,
+        },
+        "dtype": "float32",
+        "sources": {photos.as_uri() + "/": {"label": "folder", "metadata": None}},
+    }
+    assert re.fullmatch("[0-9a-f]{64}", manifest["model"]["sha256"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    spec=st.builds(ModelSpec, TEXT, TEXT, st.integers(1, 9999), st.integers(1, 999), st.floats(0.1, 1)),
+    dtype=st.sampled_from(["float32", "float16"]),
+    sources=st.dictionaries(
+        TEXT, st.fixed_dictionaries({"label": st.none() | TEXT, "metadata": st.none() | TEXT}), max_size=3
+    ),
+)
+def test_any_manifest_is_read_back_as_it_was_written(tmp_path_factory, spec, dtype, sources):
+    manifest = Manifest(spec, dtype, sources)
+    path = tmp_path_factory.getbasetemp() / "collection.json"
+    path.write_bytes(manifest.to_json())
+
+    assert Manifest.read(path) == manifest
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    text=st.binary(max_size=40)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | TEXT,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["format", "version", "model", "dtype", "sources"]), inner, max_size=5
+            )
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_whatever_is_no_manifest_is_refused_with_a_collection_error(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "no-manifest.json"
+    path.write_bytes(text)
+
+    with pytest.raises(CollectionError, match=r"no-manifest\.json"):
+        Manifest.read(path)
+
+
+def test_a_folder_that_is_not_there_cannot_be_opened(tmp_path):
+    with pytest.raises(CollectionError, match="there is no collection at") as caught:
+        lookalike.open(tmp_path / "missing")
+    assert caught.value.hint == f"make one with: lookalike build FOLDER -c {tmp_path}/missing"
+
+
+def test_a_folder_that_is_something_else_cannot_be_opened(photos):
+    with pytest.raises(CollectionError, match=r"is not a collection: it holds no collection\.json") as caught:
+        lookalike.open(photos)
+    assert caught.value.hint == f"make one with: lookalike build {photos}"
+
+
+def test_a_file_cannot_be_opened(photos):
+    with pytest.raises(CollectionError, match="there is no collection at"):
+        lookalike.open(photos / "brick" / "brick-000.jpg")
+
+
+def test_the_manifest_of_another_program_is_refused(copied):
+    with pytest.raises(CollectionError, match="is not the manifest of a Lookalike collection"):
+        edit_manifest(copied, format="stac")
+
+
+def test_a_newer_format_is_refused_with_the_command_that_upgrades(copied):
+    with pytest.raises(CollectionError, match="has format version 2, this Lookalike reads up to 1") as caught:
+        edit_manifest(copied, version=2)
+    assert "pip install --upgrade lookalike" in caught.value.hint
+
+
+@pytest.mark.parametrize("version", [None, "1", 0, -1, True, 1.0])
+def test_a_version_that_is_none_is_refused(copied, version):
+    with pytest.raises(CollectionError, match="version"):
+        edit_manifest(copied, version=version)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "\x00\xff"])
+def test_a_manifest_that_is_broken_is_refused(copied, text):
+    (copied.path / "collection.json").write_text(text, encoding="latin-1")
+
+    with pytest.raises(CollectionError, match=r"collection\.json"):
+        lookalike.open(copied.path)
+
+
+@pytest.mark.parametrize("missing", ["format", "version", "model", "dtype", "sources"])
+def test_a_manifest_that_lacks_a_field_is_refused(copied, missing):
+    path = copied.path / "collection.json"
+    fields = json.loads(path.read_text())
+    del fields[missing]
+    path.write_text(json.dumps(fields))
+
+    with pytest.raises(CollectionError):
+        lookalike.open(copied.path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": None},
+        {"model": {"name": "colors"}},
+        {"model": {"name": "colors", "sha256": "0", "dim": "many", "size_px": 64, "crop": 1.0}},
+        {"model": {"name": "colors", "sha256": "0", "dim": 192, "size_px": 64, "crop": 1.0, "extra": 1}},
+        {"dtype": "float64"},
+        {"dtype": 32},
+        {"sources": []},
+        {"sources": {"file:///photos/": None}},
+    ],
+    ids=str,
+)
+def test_a_field_of_the_manifest_that_makes_no_sense_is_refused(copied, changes):
+    with pytest.raises(CollectionError, match=r"collection\.json"):
+        edit_manifest(copied, **changes)
+
+
+def test_a_manifest_that_pins_another_model_is_refused_with_the_next_command(copied, photos):
+    model = json.loads((copied.path / "collection.json").read_text())["model"]
+    changed = edit_manifest(copied, model={**model, "sha256": "0" * 64})
+
+    with pytest.raises(ModelError, match="was embedded with another version of colors") as caught:
+        changed.search(photos / "brick" / "brick-000.jpg")
+    assert f"lookalike build SOURCE -c {copied.path} --rebuild" in caught.value.hint
+
+
+def test_a_manifest_that_pins_an_unknown_model_is_refused(copied, photos):
+    model = json.loads((copied.path / "collection.json").read_text())["model"]
+    changed = edit_manifest(copied, model={**model, "name": "nosuch"})
+
+    with pytest.raises(ModelError, match="unknown model 'nosuch'"):
+        changed.search(photos / "brick" / "brick-000.jpg")
