@@ -35,15 +35,12 @@ from typing import Any
 import numpy as np
 
 import lookalike
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
-from lookalike.analysis.evaluation import evaluate
-from lookalike.analysis.neighbours import nearest_others
+from lookalike.analysis.duplicates import DUPLICATES
+from lookalike.analysis.neighbours import Neighbours
 from lookalike.cli.arguments import size
 from lookalike.collection import open_collection
 from lookalike.demo.flowers import SPECIES, draw_flower
 from lookalike.storage.derived import read_derived
-from lookalike.storage.pile import Pile
 
 DIRECTIONS, GROUPS, NEIGHBOURS = 300, 100, 10
 LOOPED, ASKED = 100, 1000  # queries of the rivals that are timed
@@ -158,11 +155,11 @@ def phash(pictures: Path, python: str) -> dict[str, Any]:
 
 
 def kmeans(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    cluster(open_collection(folder / "small.lookalike"), 10, max_memory_bytes=options.max_memory)
+    open_collection(folder / "small.lookalike").cluster(10, max_memory_bytes=options.max_memory, write=True)
     program_mb, collection = peak_mb(), open_collection(folder / "c.lookalike")
-    seconds, _ = timed(lambda: cluster(collection, GROUPS, max_memory_bytes=options.max_memory))
+    seconds, _ = timed(lambda: collection.cluster(GROUPS, max_memory_bytes=options.max_memory, write=True))
     memory_mb = peak_mb()
-    groups = read_derived(collection, "clusters")
+    groups = read_derived(collection.snapshot.state, "clusters")
     assert groups is not None
     quality = f"inertia {inertia(loaded(folder)[0], groups.rows['cluster'].to_numpy()):.5g}"
     return {"seconds": seconds, "quality": quality, "memory_mb": memory_mb, "program_mb": program_mb}
@@ -177,9 +174,8 @@ def sklearn_kmeans(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
 
 
 def neighbours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    def near(name: str) -> Any:
-        pile = Pile.of(open_collection(folder / name))
-        return nearest_others(pile, NEIGHBOURS, max_memory_bytes=options.max_memory)
+    def near(name: str) -> Neighbours:
+        return open_collection(folder / name).neighbors(NEIGHBOURS, max_memory_bytes=options.max_memory)
 
     near("small.lookalike")
     program_mb = peak_mb()
@@ -209,9 +205,9 @@ def sklearn_brute(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
 
 def evaluation(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     limit = options.max_memory
-    evaluate(open_collection(folder / "small.lookalike"), ks=(10,), max_memory_bytes=limit)
+    open_collection(folder / "small.lookalike").evaluate(ks=(10,), max_memory_bytes=limit)
     program_mb, collection = peak_mb(), open_collection(folder / "c.lookalike")
-    seconds, judged = timed(lambda: evaluate(collection, ks=(10,), max_memory_bytes=limit))
+    seconds, judged = timed(lambda: collection.evaluate(ks=(10,), max_memory_bytes=limit))
     names = ("precision@10", "r_precision", "map@r")
     quality = ", ".join(f"{name} {judged.overall[name].value:.3f}" for name in names)
     return {"seconds": seconds, "quality": quality, "memory_mb": peak_mb(), "program_mb": program_mb}
@@ -238,7 +234,7 @@ def looped(vectors: np.ndarray, labels: np.ndarray, query: int) -> tuple[float, 
 
 def duplicates(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     def copies(collection: lookalike.Collection) -> Any:
-        return find_duplicates(collection, edits=False, max_memory_bytes=options.max_memory)
+        return collection.duplicates(edits=False, max_memory_bytes=options.max_memory)
 
     some = folder / "some"
     some.mkdir()

@@ -48,7 +48,7 @@ def _of_items(collection: lookalike.Collection) -> tuple[np.ndarray, np.ndarray]
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -1)
     nearest = scores.argmax(axis=1)
-    confidences = background_of(collection).confidence(scores.max(axis=1))
+    confidences = background_of(collection.snapshot).confidence(scores.max(axis=1))
     right = labels == labels[nearest]
     return confidences[right], confidences[~right]
 

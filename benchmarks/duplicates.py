@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 import lookalike
-from lookalike.analysis.duplicates import DUPLICATES, Duplicates, find_duplicates
+from lookalike.analysis.duplicates import DUPLICATES, Duplicates
 
 PRECISION = 0.99
 # Pairs of the flowers that show the same photograph, as a look at them says: they are right, but not asked
@@ -105,7 +105,7 @@ def main() -> None:
             images = written(originals, edit, quality, Path(folder) / "images")
             collection = lookalike.build(images, Path(folder) / "c.lookalike")
             started = time.perf_counter()
-            found = find_duplicates(collection)
+            found = collection.duplicates()
             seconds = time.perf_counter() - started
             tiers = by_tier(found)
             pairs = [pair for tier in DUPLICATES for pair in tiers[tier]]
@@ -124,9 +124,7 @@ def main() -> None:
                 print(f"{'':36}not of one original: {pair[0]}, {pair[1]}")
             if options.imagededup:
                 vectors = Path(folder) / "vectors.npz"
-                np.savez(
-                    vectors, ids=collection.items(["id"])["id"].to_pylist(), vectors=collection.embeddings()
-                )
+                np.savez(vectors, ids=collection.ids, vectors=collection.embeddings())
                 for system, script, given in (("PHash", _PHASH, images), ("CNN", _CNN, vectors)):
                     started = time.perf_counter()
                     most, judgement = imagededup(options.imagededup, script, given, len(originals))

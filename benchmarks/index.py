@@ -24,10 +24,11 @@ import pyarrow as pa
 from index_systems import NEIGHBOURS, SHARES, blocks, matching
 from index_vectors import add_arguments, vector_files
 
-from lookalike.collection import Manifest, create_collection, is_collection
 from lookalike.index import KINDS
 from lookalike.models.model import load_model
+from lookalike.storage.manifest import Manifest, is_collection
 from lookalike.storage.parts import Part, embedding_column
+from lookalike.storage.writing import create
 
 RIVALS = ("numpy", "faiss-flat", "faiss-hnsw32", "usearch", "autofaiss")
 OURS = ("auto", *KINDS)
@@ -135,7 +136,7 @@ def write_collection(folder: Path, count: int) -> None:
         return
     unfinished = root.with_suffix(".unfinished")
     unfinished.mkdir()
-    create_collection(unfinished, Manifest(load_model().spec, dtype="float16"))
+    create(unfinished, Manifest(load_model().spec, dtype="float16"))
     number = 0
     for thousands in blocks(folder, count):
         for start in range(0, len(thousands), PART_SIZE):

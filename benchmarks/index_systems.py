@@ -113,12 +113,11 @@ def lookalike_build(folder: Path, count: int, kind: str = "auto", max_memory: st
     """Build our index of the collection; memory is that beside the program, and in all."""
     import faiss  # noqa: F401  what the program itself takes, before anything is built
 
-    import lookalike
     from lookalike.index import build_index
 
     base = peak()
     info = build_index(
-        lookalike.open(folder / f"vectors-{count}.lookalike"),
+        folder / f"vectors-{count}.lookalike",
         kind,
         max_memory_bytes=int(max_memory) if max_memory else None,
         min_recall=WANTED_RECALL,
@@ -139,7 +138,7 @@ def lookalike_search(folder: Path, count: int) -> dict[str, Any]:
     from lookalike.index import open_index
 
     queries = np.load(folder / "queries.npy")
-    index = open_index(lookalike.open(folder / f"vectors-{count}.lookalike"))
+    index = open_index(lookalike.open(folder / f"vectors-{count}.lookalike").snapshot.state)
     assert index is not None
     index.search(queries[:1], NEIGHBOURS)
     first_s = time.perf_counter() - started

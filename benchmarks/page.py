@@ -19,9 +19,8 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import lookalike
-from lookalike.analysis.map import make_map
+from lookalike.page import WEB_FOLDER
 from lookalike.server import serve
-from lookalike.server.app import WEB_FOLDER
 
 RUNS = 5
 
@@ -82,7 +81,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000, metavar="N", help="(default: %(default)s)")
     count = parser.parse_args().items
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        url = _serve(_collection(Path(folder) / "many.lookalike", count))
+        url = _serve(_collection(Path(folder) / "many.lookalike", count).path)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
@@ -129,12 +128,12 @@ def _collection(path: Path, count: int) -> lookalike.Collection:
     names = (f"item-{number:07d}" for number in range(count))
     labels = {"label": [f"kind {kind}" for kind in kinds]}
     made = lookalike.from_vectors(path, vectors, names, columns=labels)
-    make_map(made)
+    made.map(write=True)
     return made
 
 
-def _serve(collection: lookalike.Collection) -> str:
-    """Serve a collection until the program ends; the address of the page."""
+def _serve(path: Path) -> str:
+    """Serve the collection at `path` until the program ends; the address of the page."""
     ready = threading.Event()
     urls: list[str] = []
 
@@ -143,7 +142,7 @@ def _serve(collection: lookalike.Collection) -> str:
         ready.set()
 
     options = {"open_browser": False, "on_ready": on_ready, "port": 0}
-    threading.Thread(target=serve, args=([collection],), kwargs=options, daemon=True).start()
+    threading.Thread(target=serve, args=([path],), kwargs=options, daemon=True).start()
     ready.wait(60)
     return urls[0]
 

@@ -33,12 +33,14 @@ from index import PART_SIZE
 from index_vectors import vector_files
 from PIL import Image
 
-from lookalike.collection import Collection, Manifest, create_collection, open_collection
+from lookalike.collection import Collection, open_collection
 from lookalike.demo.flowers import write_flowers
 from lookalike.images.decoding import load, thumbnail
 from lookalike.index import build_index
 from lookalike.models.model import load_model
+from lookalike.storage.manifest import Manifest
 from lookalike.storage.parts import Part, embedding_column
+from lookalike.storage.writing import create
 
 CLIENTS = 8
 VIEWS = 3000  # pictures that are really embedded; the other vectors lie between theirs
@@ -210,13 +212,13 @@ def prepared(root: Path, count: int) -> Collection:
     if not (root / "collection.json").exists():
         wanted = argparse.Namespace(cache=root.parent, count=count, images=None, views=VIEWS)
         stored(root, np.load(vector_files(wanted)[0], mmap_mode="r"))
-        build_index(open_collection(root), "auto")
+        build_index(root, "auto")
     return open_collection(root)
 
 
 def stored(root: Path, vectors: np.ndarray) -> None:
     root.mkdir(parents=True)
-    create_collection(root, Manifest(load_model().spec))
+    create(root, Manifest(load_model().spec))
     with tempfile.TemporaryDirectory() as drawn:
         write_flowers(Path(drawn), count=300)
         jpegs = [thumbnail(load(path, 256)) for path in sorted(Path(drawn).rglob("*.jpg"))]

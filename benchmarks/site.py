@@ -49,14 +49,16 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         write_flowers(root / "drawn", count=1000)
         drawn = lookalike.build(root / "drawn", root / "drawn.lookalike", label="folder")
-        site = export_site(drawn, root / "site", with_model=True, onnxruntime_web=options.onnxruntime_web)
+        site = export_site(
+            drawn.snapshot, root / "site", with_model=True, onnxruntime_web=options.onnxruntime_web
+        )
         images = sorted((options.images or root / "drawn").rglob("*.jp*g"))
         with served(site) as (url, sizes):
             report_opening(browser.new_page(), url, sizes, len(drawn) * 4 * drawn.manifest.model.dim)
             report_model(browser.new_page(), url, drawn, images[:: max(1, len(images) // 30)][:30])
         large = made_of(drawn, options.items, root / "large.lookalike")
         started = time.perf_counter()
-        site = export_site(large, root / "large")
+        site = export_site(large.snapshot, root / "large")
         print(f"\n{options.items:,} x {large.manifest.model.dim}")
         print(f"  export                        {time.perf_counter() - started:8.1f} s")
         with served(site) as (url, _):

@@ -62,9 +62,9 @@ def write_pictures(folder: Path, count: int, size: tuple[int, int] = (64, 48)) -
 
 def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collection, lookalike.Report]:
     """`lookalike.build` with the model `colors` unless another is asked for, and its report."""
-    reports: list[lookalike.Report] = []
-    collection = lookalike.build(source, target, **{"model": "colors", **options}, on_done=reports.append)
-    return collection, reports[0]
+    collection = lookalike.build(source, target, **{"model": "colors", **options})
+    assert collection.report is not None
+    return collection, collection.report
 
 
 @cache
@@ -167,7 +167,7 @@ def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
     found = {}
     for kind in KINDS:
         found[kind] = copy_of(plain, tmp_path_factory.mktemp(kind))
-        build_index(found[kind], kind)
+        build_index(found[kind].path, kind)
     return found
 
 

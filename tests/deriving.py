@@ -12,21 +12,17 @@ from pages import Page, see, watch
 from serving import running
 
 import lookalike
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.duplicates import find_duplicates
-from lookalike.analysis.map import make_map
-from lookalike.analysis.outliers import find_outliers
 from lookalike.analysis.plan import keep_plan, make_plan
 
 
 def derive_all(made: lookalike.Collection) -> None:
     """Three clusters, a map, outliers by five neighbours, and duplicates of all kinds but edits."""
-    cluster(made, 3)
-    make_map(made)
-    find_outliers(made, k=5)
+    made.cluster(3, write=True)
+    made.map(write=True)
+    made.outliers(k=5, write=True)
     tiers = ("bytes", "pixels", "copy")
-    found = find_duplicates(made, edits=False)
-    keep_plan(made, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
+    found = made.duplicates(edits=False)
+    keep_plan(found.state, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 import lookalike
-from lookalike.collection import Collection, Manifest, create_collection
+from lookalike.collection import Collection
 from lookalike.models.model import ModelSpec
+from lookalike.storage.manifest import Manifest
 from lookalike.storage.parts import Part, embedding_column
+from lookalike.storage.writing import create
 
 DIM, COUNT, PART_SIZE = 64, 3000, 500
 SPEC = ModelSpec("clouds", "0" * 64, DIM, 8, 1.0)
@@ -46,7 +48,8 @@ def write_part(collection: Collection, number: int, vectors: np.ndarray) -> None
 
 def write_collection(root: Path, vectors: np.ndarray, part_size: int = PART_SIZE) -> Collection:
     root.mkdir(parents=True)
-    collection = create_collection(root, Manifest(SPEC))
+    create(root, Manifest(SPEC))
+    collection = lookalike.open(root)
     for number, start in enumerate(range(0, len(vectors), part_size)):
         write_part(collection, number, vectors[start : start + part_size])
     return collection

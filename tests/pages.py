@@ -147,7 +147,7 @@ def open_item(page: Page, number: int = 4) -> str:
     """Click on a picture and wait for its hits; its id."""
     id_ = ids(page)[number]
     tile(page, id_).click()
-    expect(page.locator(".tile").first).to_have_attribute("data-id", id_)
+    expect(tile(page, id_)).to_have_count(0)
     see_hits(page)
     return id_
 

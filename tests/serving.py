@@ -27,7 +27,7 @@ def running(
 ) -> Iterator[str]:
     """Serve collections; gives the address of the page, like `http://127.0.0.1:40123/`."""
     with listen("127.0.0.1", port) as listener:
-        app = create_app(collections, access, url_queries)
+        app = create_app([one.path for one in collections], access, url_queries)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
         images = Path(work) / "flowers"
         write_flowers(images, count=300)
         collection = lookalike.build(images, Path(work) / "flowers.lookalike", label="folder")
-        url = _serve(collection)
+        url = _serve(collection.path)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"),
@@ -46,8 +46,8 @@ def main(folder: Path) -> None:
             browser.close()
 
 
-def _serve(collection: lookalike.Collection) -> str:
-    """Serve a collection until the program ends; the address of the page."""
+def _serve(path: Path) -> str:
+    """Serve the collection at `path` until the program ends; the address of the page."""
     ready = threading.Event()
     urls: list[str] = []
 
@@ -56,7 +56,7 @@ def _serve(collection: lookalike.Collection) -> str:
         ready.set()
 
     options = {"open_browser": False, "on_ready": on_ready}
-    threading.Thread(target=serve, args=([collection],), kwargs=options, daemon=True).start()
+    threading.Thread(target=serve, args=([path],), kwargs=options, daemon=True).start()
     ready.wait(30)
     return urls[0]
 

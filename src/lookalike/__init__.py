@@ -16,15 +16,15 @@ __version__ = "0.1.0"
 
 # Public name -> module and name there; imported at first use, so that `import lookalike` costs nothing.
 _PUBLIC = {
-    "build": "builder.build.build",
+    "build": "collection.build",
     "open": "collection.open_collection",
     "download": "acquire.download.download",
     "FetchOptions": "sources.fetch.FetchOptions",
     "Resize": "acquire.resize.Resize",
-    "from_vectors": "builder.vectors.from_vectors",
-    "import_vectors": "builder.vector_files.import_vectors",
+    "from_vectors": "collection.from_vectors",
+    "import_vectors": "collection.import_vectors",
     "load_model": "models.model.load_model",
-    "evaluate": "analysis.evaluation.evaluate",
+    "evaluate": "collection.evaluate",
     "Collection": "collection.Collection",
     "Model": "models.model.Model",
     "Id": "search.query.Id",
@@ -64,12 +64,12 @@ __all__ = [
 if TYPE_CHECKING:
     from lookalike.acquire.download import download as download
     from lookalike.acquire.resize import Resize as Resize
-    from lookalike.analysis.evaluation import evaluate as evaluate
     from lookalike.builder.build import Report as Report
-    from lookalike.builder.build import build as build
-    from lookalike.builder.vector_files import import_vectors as import_vectors
-    from lookalike.builder.vectors import from_vectors as from_vectors
     from lookalike.collection import Collection as Collection
+    from lookalike.collection import build as build
+    from lookalike.collection import evaluate as evaluate
+    from lookalike.collection import from_vectors as from_vectors
+    from lookalike.collection import import_vectors as import_vectors
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.models.model import Model as Model

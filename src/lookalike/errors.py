@@ -58,6 +58,10 @@ class CollectionError(LookalikeError):
     """A folder is not a collection, is damaged, or has a format that this version does not read."""
 
 
+class ChangedError(CollectionError):
+    """A collection was changed by a build while a state of it was read."""
+
+
 class LockedError(CollectionError):
     """Another process is writing the collection."""
 
@@ -82,6 +86,10 @@ class QueryError(LookalikeError):
     """A query is no picture, names an unknown id, or asks for an impossible number of results."""
 
 
+class UnknownColumnError(QueryError):
+    """A condition names a column that is not there."""
+
+
 class UnknownWordError(QueryError):
     """A model has no such word; `nearest` are the words that are spelled most like it."""
 
@@ -90,7 +98,7 @@ class UnknownWordError(QueryError):
         self.nearest = list(nearest)
 
 
-class UnknownIdError(QueryError):
+class UnknownIdError(QueryError, KeyError):
     """A collection has no item of that id; `nearest` are the ids that are spelled most like it."""
 
     def __init__(self, message: str, nearest: Sequence[str]) -> None:

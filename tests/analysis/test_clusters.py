@@ -12,14 +12,13 @@ from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.metrics import normalized_mutual_info_score
 
 import lookalike
-from lookalike.analysis.clusters import cluster
 from lookalike.analysis.kmeans import spherical_kmeans
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
 from lookalike.analysis.sheets import draw_sheets
 from lookalike.errors import CollectionError, LookalikeError
 from lookalike.storage.derived import Derived, derived_state, read_derived, write_derived
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
 
 
 def blobs(count: int = 400, groups: int = 7, noise: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
@@ -40,11 +39,11 @@ def piled(tmp_path):
 
 
 def found_labels(collection) -> list[int]:
-    return read_derived(collection, "clusters").rows["cluster"].to_pylist()
+    return read_derived(collection.snapshot.state, "clusters").rows["cluster"].to_pylist()
 
 
 def test_auto_finds_as_many_groups_as_were_made_and_their_items(piled):
-    found = cluster(piled, "auto")
+    found = piled.cluster("auto", write=True)
 
     assert len(found.clusters) == 7
     assert "7 has the highest silhouette" in found.reason
@@ -52,10 +51,10 @@ def test_auto_finds_as_many_groups_as_were_made_and_their_items(piled):
 
 
 def test_the_same_seed_gives_the_same_groups(piled):
-    first = cluster(piled, 9, seed=3), found_labels(piled)
+    first = piled.cluster(9, seed=3, write=True), found_labels(piled)
 
-    assert (cluster(piled, 9, seed=3), found_labels(piled)) == first
-    assert (cluster(piled, 9, seed=4), found_labels(piled)) != first
+    assert (piled.cluster(9, seed=3, write=True), found_labels(piled)) == first
+    assert (piled.cluster(9, seed=4, write=True), found_labels(piled)) != first
 
 
 def test_the_inertia_is_within_2_percent_of_scikit_learns():
@@ -86,7 +85,7 @@ def test_passes_over_blocks_improve_what_a_sample_gave():
 def test_a_cluster_has_its_size_the_medoid_and_the_mean_cosine(piled):
     vectors = blobs()[0]
 
-    found = cluster(piled, 7)
+    found = piled.cluster(7, write=True)
 
     labels = np.array(found_labels(piled))
     assert [one.size for one in found.clusters] == sorted(np.bincount(labels).tolist(), reverse=True)
@@ -104,7 +103,7 @@ def test_hdbscan_finds_the_groups_and_leaves_out_what_lies_between(tmp_path):
     stray = (stray / np.linalg.norm(stray, axis=1, keepdims=True)).astype(np.float32)
     collection = stored(tmp_path / "c.lookalike", np.concatenate([vectors, stray]))
 
-    found = cluster(collection, method="hdbscan")
+    found = collection.cluster(method="hdbscan", write=True)
 
     assert len(found.clusters) == 7
     assert found.noise >= 25
@@ -112,7 +111,10 @@ def test_hdbscan_finds_the_groups_and_leaves_out_what_lies_between(tmp_path):
     assert (assigned[400:] == -1).sum() >= 25
     inside = assigned[:400] >= 0
     assert normalized_mutual_info_score(labels[inside], assigned[:400][inside]) == 1
-    assert read_derived(collection, "clusters").rows["cluster_name"].to_pylist().count(None) == found.noise
+    assert (
+        read_derived(collection.snapshot.state, "clusters").rows["cluster_name"].to_pylist().count(None)
+        == found.noise
+    )
 
 
 def test_tags_that_tell_a_group_from_the_others_name_it():
@@ -135,15 +137,15 @@ def test_the_components_are_those_of_a_singular_value_decomposition(piled):
     centred = vectors - vectors.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
 
-    found = project(Pile.of(piled), 3)
+    found = project(Selection.of(piled.snapshot), 3)
 
     assert np.abs(found) == pytest.approx(np.abs(centred @ directions[:3].T), abs=1e-3)
 
 
 def test_a_contact_sheet_is_drawn_for_each_cluster(copied, tmp_path):
-    found = cluster(copied, 3)
+    found = copied.cluster(3, write=True)
 
-    sheets = draw_sheets(copied, tmp_path / "sheets")
+    sheets = draw_sheets(copied.snapshot, tmp_path / "sheets")
 
     assert [path.name for path in sheets] == ["000-group-0.png", "001-group-1.png", "002-group-2.png"]
     with Image.open(sheets[0]) as image:
@@ -153,38 +155,38 @@ def test_a_contact_sheet_is_drawn_for_each_cluster(copied, tmp_path):
 
 def test_sheets_of_what_was_not_clustered_are_an_error(copied, tmp_path):
     with pytest.raises(LookalikeError, match="has no clusters; make them with: lookalike cluster"):
-        draw_sheets(copied, tmp_path)
+        draw_sheets(copied.snapshot, tmp_path)
 
 
 def test_stale_clusters_are_refused_with_the_command_that_makes_them_again(folder, target):
     collection, _ = build(folder, target)
-    assert derived_state(collection, "clusters") == "none"
-    cluster(collection, 3)
-    assert derived_state(collection, "clusters") == "fresh"
+    assert derived_state(collection.snapshot.state, "clusters") == "none"
+    collection.cluster(3, write=True)
+    assert derived_state(collection.snapshot.state, "clusters") == "fresh"
 
     (folder / "sea" / "sea-002.png").unlink()
     collection, _ = build(folder, target)
 
-    assert derived_state(collection, "clusters") == "stale"
+    assert derived_state(collection.snapshot.state, "clusters") == "stale"
     with pytest.raises(
         CollectionError, match=r"older than the collection; make it again with: lookalike cluster"
     ):
-        read_derived(collection, "clusters")
+        read_derived(collection.snapshot.state, "clusters")
 
 
 def test_a_command_in_one_string_is_refused(piled):
     made = Derived(piled.items(["id"]), {})
     with pytest.raises(TypeError, match="a list of words, not the text 'lookalike cluster'"):
-        write_derived(piled, "clusters", made, fingerprint=piled.fingerprint(), command="lookalike cluster")
-    assert derived_state(piled, "clusters") == "none"
+        write_derived(piled.snapshot.state, "clusters", made, command="lookalike cluster")
+    assert derived_state(piled.snapshot.state, "clusters") == "none"
 
 
 def test_a_damaged_table_is_refused(piled, damage):
-    cluster(piled, 3)
+    piled.cluster(3, write=True)
     damage(piled.path / "derived" / "clusters.parquet")
 
     with pytest.raises(CollectionError, match=r"clusters.parquet is damaged.*lookalike cluster"):
-        read_derived(piled, "clusters")
+        read_derived(piled.snapshot.state, "clusters")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', '{"format": "lookalike-derived"}'])
@@ -193,7 +195,7 @@ def test_facts_that_are_none_are_refused(piled, text):
     (piled.path / "derived" / "clusters.json").write_text(text)
 
     with pytest.raises(CollectionError, match=r"clusters\.json"):
-        read_derived(piled, "clusters")
+        read_derived(piled.snapshot.state, "clusters")
 
 
 @pytest.mark.parametrize(
@@ -208,8 +210,8 @@ def test_facts_that_are_none_are_refused(piled, text):
 )
 def test_wishes_that_cannot_be_are_a_clear_error(piled, wishes, message):
     with pytest.raises(LookalikeError, match=message):
-        cluster(piled, **wishes)
-    assert derived_state(piled, "clusters") == "none"
+        piled.cluster(**wishes, write=True)
+    assert derived_state(piled.snapshot.state, "clusters") == "none"
 
 
 def test_images_that_are_all_equal_have_no_groups_but_one_can_be_asked_for(tmp_path):
@@ -217,22 +219,25 @@ def test_images_that_are_all_equal_have_no_groups_but_one_can_be_asked_for(tmp_p
 
     for method in ("kmeans", "hdbscan"):
         with pytest.raises(LookalikeError, match="all images have the same vector"):
-            cluster(collection, method=method)
-    assert [one.size for one in cluster(collection, 1).clusters] == [30]
+            collection.cluster(method=method, write=True)
+    assert [one.size for one in collection.cluster(1, write=True).clusters] == [30]
 
 
 def test_a_collection_of_one_image_is_too_small(tmp_path):
     with pytest.raises(LookalikeError, match="has 1 images, this needs at least 2"):
-        cluster(stored(tmp_path / "c.lookalike", np.float32([[1, 0]])))
+        stored(tmp_path / "c.lookalike", np.float32([[1, 0]])).cluster(write=True)
 
 
 def test_nan_is_found_and_named(tmp_path, monkeypatch):
+    # What would find it on the way in.
     monkeypatch.setattr("lookalike.builder.vectors._unit", lambda vectors, *rest: vectors)
+    monkeypatch.setattr("lookalike.builder.vectors.write_background", lambda snapshot: None)
     vectors = blobs(50)[0].copy()
     vectors[31, 2] = np.nan
+    collection = stored(tmp_path / "c.lookalike", vectors)
 
     with pytest.raises(CollectionError, match="the vector of 0031 has a value that is not finite"):
-        cluster(stored(tmp_path / "c.lookalike", vectors), 3)
+        collection.cluster(3, write=True)
 
 
 def test_the_command_prints_groups_and_json(copied, tmp_path):

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from conftest import command, write_picture
+from indexes import SPEC
 
 import lookalike
-from lookalike.analysis.duplicates import Duplicates, Pair, find_duplicates
+from lookalike.analysis.duplicates import Duplicates, Pair
 from lookalike.analysis.moving import JOURNAL, apply_plan, undo_moves
 from lookalike.analysis.plan import Plan, make_plan, read_plan, write_plan
 from lookalike.errors import LookalikeError
+from lookalike.storage.manifest import Manifest
+from lookalike.storage.state import State
 
 
 def item(number: int, width: int = 100, mtime_ns: int = 0) -> dict[str, object]:
@@ -27,9 +30,14 @@ def item(number: int, width: int = 100, mtime_ns: int = 0) -> dict[str, object]:
     }  # fmt: skip
 
 
+def duplicates(items: list[dict[str, object]], *pairs: Pair) -> Duplicates:
+    """What was found in a collection that has no part."""
+    return Duplicates(State(Path("c.lookalike"), Manifest(SPEC), ()), items, pairs, 0, 1.0)
+
+
 def planned(items: list[dict[str, object]], *pairs: tuple[int, int, str], **wishes) -> dict[str, list[str]]:
     """What a plan of these pairs would keep, and what it would move for it."""
-    found = Duplicates("f", items, tuple(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs), 0, 1.0)
+    found = duplicates(items, *(Pair((a, b), tier, "", 1.0) for a, b, tier in pairs))
     plan = make_plan(found, "c.lookalike", **wishes)
     return {group.keep.id: [move.file.id for move in group.move] for group in plan.groups}
 
@@ -73,9 +81,8 @@ def test_a_burst_is_moved_only_when_asked():
 
 def test_what_lies_in_an_archive_is_counted_and_left():
     items = [item(0), {**item(1), "uri": "tar:///a.tar#1.jpg"}]
-    found = Duplicates("f", items, (Pair((0, 1), "copy", "", 1.0),), 0, 1.0)
 
-    plan = make_plan(found, "c.lookalike")
+    plan = make_plan(duplicates(items, Pair((0, 1), "copy", "", 1.0)), "c.lookalike")
 
     assert (plan.groups, plan.left_out) == ((), 1)
 
@@ -102,7 +109,7 @@ def images(tmp_path) -> Path:
 @pytest.fixture
 def plan(images) -> Plan:
     collection = lookalike.build(images, images.with_name("c.lookalike"), model="colors")
-    return make_plan(find_duplicates(collection, edits=False), str(collection.path))
+    return make_plan(collection.duplicates(edits=False), str(collection.path))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

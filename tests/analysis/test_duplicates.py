@@ -11,13 +11,12 @@ from PIL import ExifTags, Image, ImageOps
 
 import lookalike
 from lookalike.analysis import neighbours as neighbours_module
-from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.geometry import match, points_of
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import nearest_others
 from lookalike.demo.flowers import draw_flower
 from lookalike.errors import LookalikeError
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
 
 SPECIES = ("daisy", "rose", "tulip", "lily", "iris", "poppy", "dahlia", "lavender")
 
@@ -65,7 +64,7 @@ def collection(images) -> lookalike.Collection:
 
 
 def test_each_made_duplicate_is_found_in_its_tier_and_nothing_else(collection):
-    found = find_duplicates(collection)
+    found = collection.duplicates()
 
     ids = [item["id"] for item in found.items]
     assert {(*sorted(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs} == {
@@ -86,7 +85,7 @@ def test_each_made_duplicate_is_found_in_its_tier_and_nothing_else(collection):
 
 
 def test_without_edits_no_details_are_compared(collection):
-    assert {pair.tier for pair in find_duplicates(collection, edits=False).pairs} == {
+    assert {pair.tier for pair in collection.duplicates(edits=False).pairs} == {
         "bytes",
         "pixels",
         "copy",
@@ -103,7 +102,7 @@ def test_a_burst_is_told_by_when_the_pictures_were_taken(second, tiers, tmp_path
     flower(2).save(tmp_path / "images" / "c.jpg", exif=taken("2024:05:01 10:00:01"))
     collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
 
-    assert [pair.tier for pair in find_duplicates(collection, edits=False).pairs] == tiers
+    assert [pair.tier for pair in collection.duplicates(edits=False).pairs] == tiers
 
 
 def test_a_homography_is_that_of_the_crop_that_was_made():
@@ -165,7 +164,7 @@ def test_blank_pictures_are_no_copies_of_each_other_and_not_all_pairs_are_compar
     blank.save(tmp_path / "images" / "199.bmp")
     collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
 
-    found = find_duplicates(collection)
+    found = collection.duplicates()
 
     ids = [item["id"] for item in found.items]
     assert [(sorted(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs] == [
@@ -185,7 +184,7 @@ def test_neighbours_are_those_of_a_slow_loop_exactly_or_through_the_index(most_e
     vectors = vectors_of(300)
     collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, [str(i) for i in range(300)])
 
-    found = nearest_others(Pile.of(collection), 4)
+    found = nearest_others(Selection.of(collection.snapshot), 4)
 
     for row in range(300):
         others = sorted((i for i in range(300) if i != row), key=lambda i: -float(vectors[i] @ vectors[row]))
@@ -202,11 +201,19 @@ def test_neighbours_are_those_of_a_slow_loop_exactly_or_through_the_index(most_e
     )
 
 
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_number_of_neighbours_that_cannot_be_is_a_clear_error(k, tmp_path):
+    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors_of(5), list("abcde"))
+
+    with pytest.raises(LookalikeError, match=f"k is the number of neighbours, at least 1, not {k}"):
+        collection.neighbors(k)
+
+
 def test_vectors_without_pictures_cannot_be_compared(tmp_path):
     collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors_of(5), list("abcde"))
 
     with pytest.raises(LookalikeError, match="has vectors without pictures"):
-        find_duplicates(collection)
+        collection.duplicates()
 
 
 def test_images_that_are_all_equal_are_found_to_be_so(tmp_path):
@@ -215,6 +222,6 @@ def test_images_that_are_all_equal_are_found_to_be_so(tmp_path):
         flower(3).save(tmp_path / "images" / f"{number}.jpg")
     collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
 
-    pairs = find_duplicates(collection).pairs
+    pairs = collection.duplicates().pairs
 
     assert [(pair.rows, pair.tier) for pair in pairs] == [((0, row), "bytes") for row in range(1, 30)]

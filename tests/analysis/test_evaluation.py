@@ -19,11 +19,10 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 import lookalike
 from lookalike.analysis.bootstrap import Estimate, estimates
 from lookalike.analysis.comparison import Contender, compare, pareto_front
-from lookalike.analysis.evaluation import evaluate
 from lookalike.analysis.report import report_html
 from lookalike.analysis.retrieval import judge, others_alike, vote
 from lookalike.errors import LookalikeError, ModelError
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
 
 KS = (1, 3, 10)
 
@@ -63,14 +62,14 @@ def make(root: Path, vectors, labels, **columns) -> lookalike.Collection:
     return lookalike.from_vectors(root / "c.lookalike", vectors, ids, columns={"label": labels, **columns})
 
 
-def piled(root: Path, vectors) -> Pile:
-    return Pile.of(make(root, vectors, ["any"] * len(vectors)))
+def piled(root: Path, vectors) -> Selection:
+    return Selection.of(make(root, vectors, ["any"] * len(vectors)).snapshot)
 
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("scores_bytes", [2**27, 3000])
 def test_every_measure_is_that_of_a_slow_loop(copies, scores_bytes, tmp_path, monkeypatch):
-    monkeypatch.setattr("lookalike.storage.pile._SCORES_BYTES", scores_bytes)
+    monkeypatch.setattr("lookalike.storage.selection._SCORES_BYTES", scores_bytes)
     vectors, labels = clouds(120, 6)
     groups = np.arange(120) // 2 * 2 if copies else np.arange(120)
     queries = np.flatnonzero(others_alike(labels, groups) > 0)
@@ -140,7 +139,7 @@ def test_an_evaluation_has_all_classes_the_confusions_and_the_worst(tmp_path):
     vectors, labels = clouds(100, 5)
     collection = make(tmp_path, vectors, [f"class {one}" for one in labels])
 
-    found = evaluate(collection, ks=KS, worst=3)
+    found = collection.evaluate(ks=KS, worst=3)
 
     by_query = [slow(vectors, labels, range(100), query) for query in range(100)]
     mean = {name: np.mean([one[name] for one in by_query]) for name in found.overall}
@@ -152,7 +151,7 @@ def test_an_evaluation_has_all_classes_the_confusions_and_the_worst(tmp_path):
     ]
     assert sum(one.queries for one in found.classes) == found.queries == 100
     predicted = judge(
-        Pile.of(collection), labels, np.arange(100), np.arange(100), ks=(1,), voters=5
+        Selection.of(collection.snapshot), labels, np.arange(100), np.arange(100), ks=(1,), voters=5
     ).predicted
     table = confusion_matrix(labels, predicted, labels=range(5))
     assert {(one.label, one.predicted): one.count for one in found.confusions} == {
@@ -167,7 +166,7 @@ def test_items_without_a_label_are_left_out_and_those_alone_are_not_asked(tmp_pa
     vectors, labels = clouds(40, 3)
     names = [None, "", "alone", *(f"c{one}" for one in labels[3:])]
 
-    found = evaluate(make(tmp_path, vectors, names))
+    found = make(tmp_path, vectors, names).evaluate()
 
     assert (found.items, found.unlabelled, found.singles, found.queries) == (38, 2, 1, 37)
     assert "alone" not in {one.label for one in found.classes}
@@ -182,7 +181,7 @@ def test_copies_of_a_query_are_left_out_when_asked(photos, tmp_path):
                 (folder / label / (copy + path.name)).write_bytes(path.read_bytes())
     collection = lookalike.build(folder, tmp_path / "c.lookalike", label="folder", model="colors")
 
-    with_copies, without = evaluate(collection), evaluate(collection, without_duplicates=True)
+    with_copies, without = collection.evaluate(), collection.evaluate(without_duplicates=True)
 
     assert all(one.answers[0].score > 0.9999 for one in with_copies.worst)
     for one in without.worst:
@@ -193,18 +192,18 @@ def test_copies_of_a_query_are_left_out_when_asked(photos, tmp_path):
 def test_a_sample_of_queries_is_the_same_for_a_seed_and_ranks_all_items(tmp_path):
     collection = make(tmp_path, *clouds(200, 5))
 
-    found = evaluate(collection, max_queries=50, seed=4)
+    found = collection.evaluate(max_queries=50, seed=4)
 
     assert (found.queries, found.items) == (50, 200)
-    assert asdict(found) == asdict(evaluate(collection, max_queries=50, seed=4))
-    assert found.overall != evaluate(collection, max_queries=50, seed=5).overall
+    assert asdict(found) == asdict(collection.evaluate(max_queries=50, seed=4))
+    assert found.overall != collection.evaluate(max_queries=50, seed=5).overall
 
 
 def test_labels_may_be_any_column(tmp_path):
     vectors, labels = clouds(60, 4)
     collection = make(tmp_path, vectors, ["x"] * 60, year=[int(1990 + one) for one in labels])
 
-    assert {one.label for one in evaluate(collection, "year").classes} <= {"1990", "1991", "1992", "1993"}
+    assert {one.label for one in collection.evaluate("year").classes} <= {"1990", "1991", "1992", "1993"}
 
 
 @pytest.mark.parametrize(
@@ -224,19 +223,19 @@ def test_what_cannot_be_evaluated_is_a_clear_error(labels, wishes, message, tmp_
     collection = make(tmp_path, clouds(12, 2)[0], labels)
 
     with pytest.raises(LookalikeError, match=message):
-        evaluate(collection, **wishes)
+        collection.evaluate(**wishes)
 
 
 def test_a_vector_with_nan_is_named(tmp_path, monkeypatch):
     vectors, labels = clouds(12, 2)
     vectors[7, 3] = np.nan
-    monkeypatch.setattr(
-        "lookalike.builder.vectors._unit", lambda vectors, *rest: vectors
-    )  # the check on the way in
+    # What would find it on the way in.
+    monkeypatch.setattr("lookalike.builder.vectors._unit", lambda vectors, *rest: vectors)
+    monkeypatch.setattr("lookalike.builder.vectors.write_background", lambda snapshot: None)
     collection = make(tmp_path, vectors, [str(one) for one in labels])
 
     with pytest.raises(LookalikeError, match="the vector of 007 has a value that is not finite"):
-        evaluate(collection, ks=(1,))
+        collection.evaluate(ks=(1,))
 
 
 def test_models_are_compared_on_the_same_images_the_best_first(photos, tmp_path):
@@ -287,7 +286,7 @@ def test_an_unknown_model_is_refused_before_any_is_built(photos, tmp_path):
 
 def test_the_bars_of_the_report_start_at_the_left_of_their_column(collection, window):
     tab = window.new_page()
-    tab.set_content(report_html(evaluate(collection), collection))
+    tab.set_content(report_html(collection.evaluate(), collection.snapshot))
 
     bars = tab.locator("td > i > b")
     assert bars.count() > 10
@@ -310,7 +309,7 @@ def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, 
     table.write_text("path,label\n" + "\n".join(rows))
     collection = lookalike.build(folder, tmp_path / "c.lookalike", metadata=table, model="colors")
 
-    page = report_html(evaluate(collection, worst=2), collection)
+    page = report_html(collection.evaluate(worst=2), collection.snapshot)
 
     assert "<script>" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "me&amp;dow" in page
     pictures = [base64.b64decode(one) for one in re.findall('data:image/jpeg;base64,([^"]+)', page)]
@@ -322,7 +321,9 @@ def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, 
 def test_the_report_of_many_classes_lists_what_is_mistaken(tmp_path):
     collection = make(tmp_path, clouds(120, 2)[0], [f"c{row % 40}" for row in range(120)])
 
-    assert "<th>is</th><th>taken for</th><th>items</th>" in report_html(evaluate(collection), collection)
+    page = report_html(collection.evaluate(), collection.snapshot)
+
+    assert "<th>is</th><th>taken for</th><th>items</th>" in page
 
 
 def test_the_command_prints_measures_and_json(collection, tmp_path):

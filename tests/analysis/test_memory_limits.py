@@ -18,17 +18,13 @@ from conftest import command
 
 import lookalike
 from lookalike.analysis import neighbours as neighbours_module
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.evaluation import evaluate
-from lookalike.analysis.map import make_map
 from lookalike.analysis.neighbours import nearest_others
-from lookalike.analysis.outliers import find_outliers
 from lookalike.cli import main
 from lookalike.collection import Collection, open_collection
 from lookalike.errors import MemoryLimitError
 from lookalike.index import build_index, open_index
 from lookalike.storage.derived import read_derived
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
 
 COUNT, DIM = 30_000, 512
 # Reading parts of 16 MiB takes 200 MB of it, the matrix would take 61 MB.
@@ -38,23 +34,17 @@ LIMIT_BYTES = 240_000_000
 PEAK = """
 import re, sys
 from pathlib import Path
-from lookalike.analysis.clusters import cluster
-from lookalike.analysis.map import make_map
-from lookalike.analysis.neighbours import nearest_others
 from lookalike.collection import open_collection
-from lookalike.analysis.evaluation import evaluate
-from lookalike.index import build_index, open_index
-from lookalike.storage.pile import Pile
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 limit = int(sys.argv[2]) or None
 work = {
-    "evaluate": lambda c: evaluate(c, ks=(1,), voters=1, max_queries=1200, max_memory_bytes=limit),
-    "cluster": lambda c: cluster(c, 20, max_memory_bytes=limit),
-    "map": lambda c: make_map(c, max_memory_bytes=limit),
-    "neighbours": lambda c: nearest_others(Pile.of(c), 10, max_memory_bytes=limit),
+    "evaluate": lambda c: c.evaluate(ks=(1,), voters=1, max_queries=1200, max_memory_bytes=limit),
+    "cluster": lambda c: c.cluster(20, max_memory_bytes=limit, write=True),
+    "map": lambda c: c.map(max_memory_bytes=limit, write=True),
+    "neighbours": lambda c: c.neighbors(10, max_memory_bytes=limit),
 }[sys.argv[1]]
 work(open_collection(sys.argv[3]))
 before = peak()
@@ -118,7 +108,7 @@ def test_an_evaluation_is_the_same_whatever_the_limit(folder):
     collection = open_collection(folder / "large.lookalike")
 
     def judged(limit: int | None):
-        return evaluate(collection, max_queries=300, max_memory_bytes=limit)
+        return collection.evaluate(max_queries=300, max_memory_bytes=limit)
 
     least = needed(judged)
 
@@ -130,10 +120,10 @@ def test_an_evaluation_is_the_same_whatever_the_limit(folder):
 
 
 def test_neighbours_are_the_same_whatever_the_limit(tmp_path):
-    pile = Pile.of(make(tmp_path / "c.lookalike", 2500, 8))
+    selection = Selection.of(make(tmp_path / "c.lookalike", 2500, 8).snapshot)
 
     def near(limit: int | None):
-        return nearest_others(pile, 5, max_memory_bytes=limit)
+        return nearest_others(selection, 5, max_memory_bytes=limit)
 
     within, without = near(needed(near)), near(None)
 
@@ -144,20 +134,22 @@ def test_neighbours_are_the_same_whatever_the_limit(tmp_path):
 @pytest.mark.parametrize(
     ("work", "name"),
     [
-        (lambda c, limit: cluster(c, 5, max_memory_bytes=limit), "clusters"),
-        (lambda c, limit: cluster(c, method="hdbscan", max_memory_bytes=limit), "clusters"),
-        (lambda c, limit: make_map(c, max_memory_bytes=limit), "map"),
-        (lambda c, limit: find_outliers(c, max_memory_bytes=limit), "outliers"),
+        (lambda c, limit: c.cluster(5, max_memory_bytes=limit, write=True), "clusters"),
+        (lambda c, limit: c.cluster(method="hdbscan", max_memory_bytes=limit, write=True), "clusters"),
+        (lambda c, limit: c.map(max_memory_bytes=limit, write=True), "map"),
+        (lambda c, limit: c.outliers(max_memory_bytes=limit, write=True), "outliers"),
     ],
 )
 def test_what_is_derived_is_the_same_whatever_the_limit(work, name, tmp_path):
     collection = make(tmp_path / "c.lookalike", 600, 16)
     work(collection, None)
-    without = read_derived(collection, name).rows
+    without = read_derived(collection.snapshot.state, name).rows
 
     work(collection, needed(lambda limit: work(collection, limit)))
 
-    for before, after in zip(without.columns, read_derived(collection, name).rows.columns, strict=True):
+    for before, after in zip(
+        without.columns, read_derived(collection.snapshot.state, name).rows.columns, strict=True
+    ):
         if pa.types.is_floating(before.type):
             assert after.to_numpy() == pytest.approx(before.to_numpy(), abs=1e-6)
         else:
@@ -167,15 +159,15 @@ def test_what_is_derived_is_the_same_whatever_the_limit(work, name, tmp_path):
 def test_an_index_that_does_not_fit_is_refused_and_one_is_built_that_does(tmp_path, monkeypatch):
     monkeypatch.setattr(neighbours_module, "_MOST_EXACT", 100)
     collection = make(tmp_path / "c.lookalike", 3000, 256)
-    pile = Pile.of(collection)
-    least = needed(lambda limit: nearest_others(pile, 5, max_memory_bytes=limit)) + 2_000_000
+    selection = Selection.of(collection.snapshot)
+    least = needed(lambda limit: nearest_others(selection, 5, max_memory_bytes=limit)) + 2_000_000
 
-    nearest_others(pile, 5, max_memory_bytes=least)
-    assert open_index(collection).info.max_memory_bytes < 2_100_000
-    build_index(collection, "flat")
+    nearest_others(selection, 5, max_memory_bytes=least)
+    assert open_index(collection.snapshot.state).info.max_memory_bytes < 2_100_000
+    build_index(collection.path, "flat")
 
     with pytest.raises(MemoryLimitError, match=r"or make it smaller: lookalike index .* --max-memory 2MB"):
-        nearest_others(pile, 5, max_memory_bytes=least)
+        nearest_others(selection, 5, max_memory_bytes=least)
 
 
 def test_the_least_that_is_asked_for_is_enough_and_a_coarse_index_is_said_to_be_one(
@@ -187,7 +179,7 @@ def test_the_least_that_is_asked_for_is_enough_and_a_coarse_index_is_said_to_be_
         np.random.default_rng(0).normal(size=(3000, 256)).astype(np.float32),
         [str(row) for row in range(3000)],
     )
-    work = partial(find_outliers, collection)
+    work = partial(collection.outliers, write=True)
     limit = needed(lambda limit: work(max_memory_bytes=limit))
     while True:  # the index comes after the columns
         try:

@@ -14,6 +14,7 @@ from building import counts, failures, files, ids, labels, vectors
 from conftest import build, write_picture, write_pictures
 
 from lookalike.errors import CollectionError, LookalikeError, ModelError
+from lookalike.storage.parts import list_parts
 
 
 def test_a_build_embeds_every_image(folder, target):
@@ -31,7 +32,7 @@ def test_a_build_embeds_every_image(folder, target):
 def test_a_part_has_as_many_images_as_it_is_told(folder, target):
     collection, _ = build(folder, target, part_size=5)
 
-    assert [(part.items_path.name, part.num_rows()) for part in collection.parts()] == [
+    assert [(part.items_path.name, part.num_rows()) for part in list_parts(collection.path)] == [
         ("part-000000.parquet", 5),
         ("part-000001.parquet", 5),
         ("part-000002.parquet", 2),
@@ -42,7 +43,7 @@ def test_failures_count_towards_the_size_of_a_part(folder, target):
     (folder / "brick" / "aaa.jpg").touch()
     collection, _ = build(folder, target, part_size=5)
 
-    assert [part.num_rows() for part in collection.parts()] == [4, 5, 3]
+    assert [part.num_rows() for part in list_parts(collection.path)] == [4, 5, 3]
 
 
 def test_vectors_can_be_stored_as_float16(folder, target):
@@ -124,7 +125,7 @@ def test_an_image_with_another_size_is_embedded_again(folder, target):
 
 def test_a_removed_image_is_gone_with_its_thumbnail(folder, target):
     build(folder, target, part_size=6)
-    part = build(folder, target)[0].parts()[1]
+    part = list_parts(build(folder, target)[0].path)[1]
     rows = part.items()
     gone = part.thumbnails(rows.slice(2, 1)["id"].to_pylist())[0]
     assert rows["id"][2].as_py() == "sea/sea-002.png"
@@ -149,7 +150,7 @@ def test_a_part_whose_images_are_all_gone_is_gone(folder, target):
     assert sorted(files(target)) == [
         "items/part-000000.parquet",
         "items/part-000002.parquet",
-        *(f"thumbnails/{part.thumbnails_path().name}" for part in collection.parts()),
+        *(f"thumbnails/{part.thumbnails_path().name}" for part in list_parts(collection.path)),
     ]
     assert len(collection.embeddings()) == 8
 
@@ -172,7 +173,7 @@ def test_thumbnails_belong_to_their_rows_after_any_change(folder, target):
 
     collection, _ = build(folder, target, part_size=5)
 
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         rows = part.items()
         small = collection.model.embed(part.thumbnails(rows["id"].to_pylist()))
         cosines = (small * part.embeddings()).sum(axis=1)
@@ -239,7 +240,7 @@ def test_a_rebuild_starts_from_nothing_and_may_change_the_model(folder, target):
     collection, report = build(folder, target, model="pixels", dtype="float16", rebuild=True)
 
     assert counts(report) == {"embedded": 12}
-    assert len(collection.parts()) == 1
+    assert len(list_parts(collection.path)) == 1
     assert (collection.manifest.model.name, collection.manifest.dtype) == ("pixels", "float16")
     assert list(collection.verify()) == []
 
@@ -316,7 +317,7 @@ def test_what_remains_of_a_killed_build_is_removed_by_the_next(folder, target):
 
 def test_a_collection_that_lost_a_tar_is_refused_with_what_to_do(folder, target):
     collection, _ = build(folder, target)
-    collection.parts()[0].thumbnails_path().unlink()
+    list_parts(collection.path)[0].thumbnails_path().unlink()
     (folder / "sea" / "sea-002.png").unlink()
 
     with pytest.raises(CollectionError, match=r"part-000000-[0-9a-f]{16}\.tar"):

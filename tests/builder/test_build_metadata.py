@@ -11,6 +11,7 @@ from conftest import CLASSES, build, write_picture
 import lookalike
 from lookalike.demo.flowers import write_flowers
 from lookalike.errors import SourceError
+from lookalike.storage.parts import list_parts
 
 
 def test_labels_change_without_embedding(folder, target):
@@ -129,7 +130,7 @@ def test_changed_metadata_is_refreshed_without_embedding(folder, target, tmp_pat
     assert counts(report) == {"unchanged": 12}
     assert "price" not in collection.items().column_names
     assert collection.items()["color"].drop_null().to_pylist() == ["blue", "green"]
-    assert collection.parts()[0].column_names()[-2:] == ["color", "embedding"]
+    assert list_parts(collection.path)[0].column_names()[-2:] == ["color", "embedding"]
 
 
 def test_metadata_may_change_its_type(folder, target, tmp_path):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from building import ids as ids_of
 
-from lookalike.builder.vector_files import import_vectors
-from lookalike.builder.vectors import from_vectors
+from lookalike.collection import from_vectors, import_vectors
 from lookalike.errors import SourceError
+from lookalike.storage.parts import list_parts
 
 IDS = ["a", "b", "c"]
 VECTORS = np.array([[3, 4], [0, -2], [1, 1]], np.float32)
@@ -245,5 +245,5 @@ def test_an_import_holds_a_few_parts_in_memory_and_not_the_file(tmp_path, target
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert [part.num_rows() for part in collection.parts()] == [256] * 16
+    assert [part.num_rows() for part in list_parts(collection.path)] == [256] * 16
     assert peak < size / 2

@@ -10,9 +10,10 @@ import pytest
 from building import ids as ids_of
 
 import lookalike
-from lookalike.builder.vectors import from_vectors
-from lookalike.collection import writing
+from lookalike.collection import from_vectors
 from lookalike.errors import CollectionError, LockedError, ModelError, SourceError
+from lookalike.storage.parts import list_parts
+from lookalike.storage.writing import writing
 
 IDS = ["a", "b", "c"]
 
@@ -57,7 +58,7 @@ def test_no_item_has_a_thumbnail(target):
     collection = from_vectors(target, VECTORS, IDS)
 
     assert collection.items(["thumb_size"])["thumb_size"].to_pylist() == [0, 0, 0]
-    assert [part.thumbnails(IDS) for part in collection.parts()] == [[b"", b"", b""]]
+    assert [part.thumbnails(IDS) for part in list_parts(collection.path)] == [[b"", b"", b""]]
 
 
 def test_a_picture_cannot_be_a_query(target, photos):
@@ -116,7 +117,7 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
     ids = [str(number) for number in range(8_193)]
     collection = from_vectors(target, noise(8_193), ids)
 
-    assert [part.num_rows() for part in collection.parts()] == [8_192, 1]
+    assert [part.num_rows() for part in list_parts(collection.path)] == [8_192, 1]
     assert ids_of(collection) == ids
     assert list(collection.verify()) == []
 

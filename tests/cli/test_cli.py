@@ -11,6 +11,7 @@ from conftest import build, strict_json, write_picture
 
 import lookalike
 from lookalike.cli.parser import COMMANDS, make_parser
+from lookalike.storage.parts import list_parts
 
 
 def test_an_error_is_a_line_and_its_hint_another(run, folder, target):
@@ -108,7 +109,7 @@ def test_verify_of_a_whole_collection_finds_nothing(run, collection):
 
 
 def test_verify_of_a_damaged_collection_lists_the_problems(run, copied, damage):
-    path = copied.parts()[1].thumbnails_path()
+    path = list_parts(copied.path)[1].thumbnails_path()
     damage(path)
 
     code, stdout, stderr = run("verify", copied.path)

@@ -10,6 +10,7 @@ import pytest
 from conftest import build, strict_json, write_picture, write_pictures
 
 import lookalike
+from lookalike.storage.parts import list_parts
 
 
 def test_build_says_what_it_did_on_stderr(run, folder, target):
@@ -80,7 +81,7 @@ def test_every_option_of_build_reaches_the_builder(run, folder, target, tmp_path
     collection = lookalike.open(target)
     assert code == 0
     assert (collection.manifest.model.name, collection.manifest.dtype) == ("pixels", "float16")
-    assert len(collection.parts()) == 3
+    assert len(list_parts(collection.path)) == 3
     assert collection.items()["price"].drop_null().to_pylist() == [3]
     assert collection.items()["label"][0].as_py() == "brick"
     assert collection.failures()["id"].to_pylist() == ["large.png"]

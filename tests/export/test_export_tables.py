@@ -12,6 +12,7 @@ from conftest import command
 import lookalike
 from lookalike.errors import CollectionError, StorageError
 from lookalike.export import export_tables, tables
+from lookalike.storage.parts import list_parts
 
 
 def assert_same(imported: lookalike.Collection, collection: lookalike.Collection) -> None:
@@ -24,7 +25,7 @@ def assert_same(imported: lookalike.Collection, collection: lookalike.Collection
 
 
 def test_npy_and_its_table_come_back(collection, tmp_path):
-    folder = export_tables(collection, tmp_path / "out", "npy")
+    folder = export_tables(collection.snapshot, tmp_path / "out", "npy")
 
     assert np.load(folder / "vectors.npy") == pytest.approx(collection.embeddings())
     imported = lookalike.import_vectors(
@@ -34,7 +35,7 @@ def test_npy_and_its_table_come_back(collection, tmp_path):
 
 
 def test_parquet_comes_back(collection, tmp_path):
-    folder = export_tables(collection, tmp_path / "out", "parquet")
+    folder = export_tables(collection.snapshot, tmp_path / "out", "parquet")
 
     columns = pq.read_schema(folder / "vectors.parquet").names
     assert columns[0] == "id" and columns[-1] == "embedding" and "thumb_offset" not in columns
@@ -43,7 +44,7 @@ def test_parquet_comes_back(collection, tmp_path):
 
 def test_a_clip_retrieval_folder_of_several_files_comes_back(collection, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "CLIP_RETRIEVAL_ROWS", 20)
-    folder = export_tables(collection, tmp_path / "out", "clip-retrieval")
+    folder = export_tables(collection.snapshot, tmp_path / "out", "clip-retrieval")
 
     assert [len(np.load(path)) for path in sorted((folder / "img_emb").iterdir())] == [20, 20, 2]
     rows = pq.read_table(folder / "metadata" / "metadata_2.parquet")
@@ -55,7 +56,7 @@ def test_an_image_path_of_the_collections_own_goes_into_a_clip_retrieval_folder_
     vectors, columns = np.eye(2, dtype=np.float32), {"image_path": ["x.jpg", "y.jpg"]}
     made = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ["a", "b"], columns=columns)
 
-    folder = export_tables(made, tmp_path / "out", "clip-retrieval")
+    folder = export_tables(made.snapshot, tmp_path / "out", "clip-retrieval")
 
     (rows,) = [pq.read_table(path) for path in (folder / "metadata").iterdir()]
     assert rows.select(["id", "image_path"]).to_pylist() == [
@@ -68,7 +69,7 @@ def test_an_image_path_of_the_collections_own_goes_into_a_clip_retrieval_folder_
 
 @pytest.mark.parametrize("form", ["npy", "parquet", "clip-retrieval"])
 def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, form):
-    folder = export_tables(collection, tmp_path / "out", form, max_items=17)
+    folder = export_tables(collection.snapshot, tmp_path / "out", form, max_items=17)
     table = next(path for path in sorted(folder.rglob("*.parquet")))
 
     assert pq.read_table(table)["id"].to_pylist() == collection.items(["id"])["id"].to_pylist()[:17]
@@ -77,25 +78,26 @@ def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path, form)
 def test_16_bit_vectors_are_exported(photos, tmp_path):
     built = lookalike.build(photos, tmp_path / "half.lookalike", model="colors", dtype="float16")
 
-    folder = export_tables(built, tmp_path / "out", "parquet")
+    folder = export_tables(built.snapshot, tmp_path / "out", "parquet")
 
     assert_same(lookalike.import_vectors(folder, tmp_path / "back.lookalike"), built)
 
 
 def test_a_folder_that_is_not_empty_is_refused(collection, tmp_path):
-    export_tables(collection, tmp_path / "out", "npy")
+    export_tables(collection.snapshot, tmp_path / "out", "npy")
 
     with pytest.raises(StorageError, match="holds other files, which an export would replace"):
-        export_tables(collection, tmp_path / "out", "npy")
+        export_tables(collection.snapshot, tmp_path / "out", "npy")
 
 
-def test_nothing_is_left_when_the_collection_changes_meanwhile(copied, tmp_path):
+def test_nothing_is_left_when_the_collection_changes_meanwhile(copied, tmp_path, monkeypatch):
     def change(done: int, total: int) -> None:
-        part = copied.parts()[0]
+        part = list_parts(copied.path)[-1]
         part.write(part.items().slice(1))
 
-    with pytest.raises(CollectionError, match="was changed"):
-        export_tables(copied, tmp_path / "out", "npy", on_progress=change)
+    monkeypatch.setattr("lookalike.export.tables._PIECE_ROWS", 16)
+    with pytest.raises(CollectionError, match="was changed while it was read; run it again"):
+        export_tables(copied.snapshot, tmp_path / "out", "npy", on_progress=change)
     assert not list(tmp_path.glob("*out*"))
 
 

@@ -20,12 +20,12 @@ from lookalike.errors import CollectionError, ModelError, StorageError
 from lookalike.export import export_site
 from lookalike.export.site import CHUNK_ROWS
 from lookalike.export.vector_format import read_vectors
-from lookalike.storage.parts import set_column
+from lookalike.storage.parts import list_parts, set_column
 
 
 @pytest.fixture(scope="module")
 def site(collection: lookalike.Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_site(collection, tmp_path_factory.mktemp("exported") / "site")
+    return export_site(collection.snapshot, tmp_path_factory.mktemp("exported") / "site")
 
 
 def catalogue(site: Path) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_a_card_has_what_the_grid_needs(site, collection):
 
 def test_thumbnails_are_the_collections_own(site, collection):
     cards = read(data(site) / "cards" / "00000.json")
-    first = collection.parts()[0]
+    first = list_parts(collection.path)[0]
     thumbnails = dict(zip(cards["id"], cards["v"], strict=True))
 
     for id_ in first.items(["id"])["id"].to_pylist():
@@ -106,7 +106,7 @@ def test_addresses_on_the_web_are_published(photos, tmp_path):
     table.write_text("path,source\nsea/sea-002.png,https://example.org/2\n")
     built, _ = build(photos, tmp_path / "c.lookalike", metadata=str(table))
 
-    columns = read(data(export_site(built, tmp_path / "site")) / "columns" / "00000.json")
+    columns = read(data(export_site(built.snapshot, tmp_path / "site")) / "columns" / "00000.json")
 
     assert [one for one in columns["source"] if one] == ["https://example.org/2"]
 
@@ -130,7 +130,7 @@ def test_files_are_cut_after_a_thousand_items(tmp_path):
     ids = [f"item {number}" for number in range(len(vectors))]
     made = lookalike.from_vectors(tmp_path / "many.lookalike", vectors, ids)
 
-    root = data(export_site(made, tmp_path / "site"))
+    root = data(export_site(made.snapshot, tmp_path / "site"))
 
     chunks = [read_vectors((root / "vectors" / f"{number:05d}.bin").read_bytes()) for number in range(3)]
     assert [(first, len(rows)) for first, rows in chunks] == [(0, 1000), (1000, 1000), (2000, 1)]
@@ -139,7 +139,7 @@ def test_files_are_cut_after_a_thousand_items(tmp_path):
 
 
 def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path):
-    site = export_site(collection, tmp_path / "site", max_items=20)
+    site = export_site(collection.snapshot, tmp_path / "site", max_items=20)
 
     assert catalogue(site)["count"] == 20
     assert read(data(site) / "cards" / "00000.json")["id"] == collection.items(["id"])["id"].to_pylist()[:20]
@@ -147,13 +147,13 @@ def test_only_the_first_items_are_taken_if_so_wanted(collection, tmp_path):
 
 
 def test_another_state_has_another_folder_so_that_no_cache_mixes_them(collection, site, tmp_path):
-    other = export_site(collection, tmp_path / "site", max_items=20)
+    other = export_site(collection.snapshot, tmp_path / "site", max_items=20)
 
     assert data(site).name != data(other).name
 
 
 def test_the_same_state_gives_the_same_bytes(collection, site, tmp_path):
-    assert files(export_site(collection, tmp_path / "again")) == files(site)
+    assert files(export_site(collection.snapshot, tmp_path / "again")) == files(site)
 
 
 def test_the_page_is_the_servers_with_another_host_and_a_strict_policy(site):
@@ -168,7 +168,7 @@ def test_the_page_is_the_servers_with_another_host_and_a_strict_policy(site):
 def test_vectors_without_pictures_or_labels_are_a_site_too(tmp_path):
     made = lookalike.from_vectors(tmp_path / "made.lookalike", np.eye(3, dtype=np.float32), ["a", "b", "c"])
 
-    site = export_site(made, tmp_path / "site")
+    site = export_site(made.snapshot, tmp_path / "site")
 
     assert read(data(site) / "cards" / "00000.json") == {
         "id": ["a", "b", "c"],
@@ -188,7 +188,7 @@ def test_a_column_that_only_some_parts_have_is_published(folder, target, tmp_pat
     table.write_text("path,price\nnew.png,7\n")
     both, _ = build(tmp_path / "more", target, metadata=str(table))
 
-    site = export_site(both, tmp_path / "site")
+    site = export_site(both.snapshot, tmp_path / "site")
 
     columns = read(data(site) / "columns" / "00000.json")
     assert sorted(columns["price"], key=str) == [7, *[None] * 12]
@@ -200,11 +200,11 @@ def test_a_column_that_only_some_parts_have_is_published(folder, target, tmp_pat
 
 def test_an_empty_collection_is_refused(folder, target, tmp_path):
     empty, _ = build(folder, target)
-    for part in empty.parts():
+    for part in list_parts(empty.path):
         part.write(part.items().slice(0, 0))
 
     with pytest.raises(CollectionError, match="has no items, so there is nothing to export"):
-        export_site(empty, tmp_path / "site")
+        export_site(empty.snapshot, tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
@@ -214,17 +214,17 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(collection, tmp_pat
     (tmp_path / "site" / name).write_text("mine")
 
     with pytest.raises(StorageError, match="holds other files"):
-        export_site(collection, tmp_path / "site")
+        export_site(collection.snapshot, tmp_path / "site")
 
     assert files(tmp_path) == {f"site/{name}": b"mine"}
 
 
 def test_a_site_to_which_something_was_added_is_not_replaced(collection, tmp_path):
-    site = export_site(collection, tmp_path / "site", max_items=3)
+    site = export_site(collection.snapshot, tmp_path / "site", max_items=3)
     (site / "CNAME").write_text("pictures.example.org")
 
     with pytest.raises(StorageError, match="holds other files"):
-        export_site(collection, site)
+        export_site(collection.snapshot, site)
     assert (site / "CNAME").read_text() == "pictures.example.org"
 
 
@@ -232,43 +232,55 @@ def test_a_file_in_the_place_is_refused(collection, tmp_path):
     (tmp_path / "site").write_text("mine")
 
     with pytest.raises(StorageError, match="is a file"):
-        export_site(collection, tmp_path / "site")
+        export_site(collection.snapshot, tmp_path / "site")
 
 
 def test_an_earlier_site_is_replaced(collection, site, tmp_path):
-    export_site(collection, tmp_path / "site", max_items=3)
-    export_site(collection, tmp_path / "site")
+    export_site(collection.snapshot, tmp_path / "site", max_items=3)
+    export_site(collection.snapshot, tmp_path / "site")
 
     assert files(tmp_path / "site") == files(site)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
-def test_a_collection_that_changes_meanwhile_is_no_site(copied, tmp_path):
+def test_a_collection_that_changes_before_all_is_read_is_no_site(copied, tmp_path, monkeypatch):
     def change(done: int, total: int) -> None:
-        part = copied.parts()[0]
+        part = list_parts(copied.path)[-1]
         part.write(part.items().slice(1))
 
-    with pytest.raises(CollectionError, match="was changed while it was exported; export it again"):
-        export_site(copied, tmp_path / "site", on_progress=change)
+    monkeypatch.setattr("lookalike.export.site.CHUNK_ROWS", 16)
+    with pytest.raises(CollectionError, match="was changed while it was read; run it again"):
+        export_site(copied.snapshot, tmp_path / "site", on_progress=change)
     assert not list(tmp_path.glob("*site*"))
 
 
+def test_what_changes_after_it_was_read_is_as_it_was(copied, tmp_path):
+    def change(done: int, total: int) -> None:
+        part = list_parts(copied.path)[0]
+        part.write(part.items().slice(1))
+
+    before = export_site(copied.snapshot, tmp_path / "before")
+    meanwhile = export_site(copied.snapshot, tmp_path / "meanwhile", on_progress=change)
+    assert len(copied) == 41
+    assert files(meanwhile) == files(before)
+
+
 def test_no_file_is_written_outside_of_the_site(copied, tmp_path):
-    part = copied.parts()[0]
+    part = list_parts(copied.path)[0]
     rows = part.items()
     paths = pa.array(["/../../../../escaped"] * len(rows))
     part.write(set_column(rows, "sha256", paths, nullable=False))
 
     with pytest.raises(CollectionError, match="in the place of its sha256"):
-        export_site(copied, tmp_path / "site")
+        export_site(copied.snapshot, tmp_path / "site")
     assert not list(tmp_path.parent.rglob("escaped*"))
 
 
 def test_damaged_thumbnails_leave_no_site(copied, tmp_path):
-    copied.parts()[1].thumbnails_path().unlink()
+    list_parts(copied.path)[1].thumbnails_path().unlink()
 
     with pytest.raises(CollectionError, match="is damaged"):
-        export_site(copied, tmp_path / "site")
+        export_site(copied.snapshot, tmp_path / "site")
     assert not list(tmp_path.glob("*site*"))
 
 
@@ -295,7 +307,7 @@ for line in sys.stdin:
     last, taken = int(line), 0
     child = os.fork()
     if not child:
-        export_site(collection, target, max_items=4)
+        export_site(collection.snapshot, target, max_items=4)
         if last < 0:
             print(taken, flush=True)
         os._exit(0)
@@ -309,8 +321,8 @@ for line in sys.stdin:
 
 
 def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, tmp_path):
-    export_site(collection, tmp_path / "new", max_items=4)
-    export_site(collection, tmp_path / "site", max_items=2)
+    export_site(collection.snapshot, tmp_path / "new", max_items=4)
+    export_site(collection.snapshot, tmp_path / "site", max_items=2)
     old, new = len(files(tmp_path / "site")), len(files(tmp_path / "new"))
     words = [sys.executable, "-c", KILLED, str(collection.path), str(tmp_path / "site")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -320,7 +332,7 @@ def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, 
             return json.loads(process.stdout.readline())
 
         total = killed_at(-1)  # with the removal of the old site
-        export_site(collection, tmp_path / "site", max_items=2)
+        export_site(collection.snapshot, tmp_path / "site", max_items=2)
         early, late = (1, 2, 3, total // 3, total // 2), range(total - 70, total + 2, 6)
         outcomes = [killed_at(step) for step in (*early, *late, 10**6)]
         process.stdin.close()
@@ -328,7 +340,7 @@ def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, 
     assert outcomes[0] == [-9, 2, old]
     assert outcomes[-1] == [0, 4, new]
     assert {tuple(one) for one in outcomes} <= {(-9, 2, old), (-9, 4, new), (-9, None, 0), (0, 4, new)}
-    export_site(collection, tmp_path / "site", max_items=4)
+    export_site(collection.snapshot, tmp_path / "site", max_items=4)
     assert files(tmp_path / "site") == files(tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "site"]
 
@@ -339,7 +351,7 @@ def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, 
 def test_the_model_goes_with_it_if_so_wanted(photos, tmp_path, runtime_folder):
     built, _ = build(photos, tmp_path / "c.lookalike", model="efficientnet-lite0")
 
-    site = export_site(built, tmp_path / "site", with_model=True, onnxruntime_web=runtime_folder)
+    site = export_site(built.snapshot, tmp_path / "site", with_model=True, onnxruntime_web=runtime_folder)
 
     network = catalogue(site)["network"]
     model = (site / network["file"]).read_bytes()
@@ -368,7 +380,7 @@ def runtime_folder(tmp_path: Path) -> Path:
 
 def test_a_model_that_runs_in_no_browser_is_refused(collection, tmp_path):
     with pytest.raises(ModelError, match=r"colors does not run in a browser.*leave --with-model out"):
-        export_site(collection, tmp_path / "site", with_model=True)
+        export_site(collection.snapshot, tmp_path / "site", with_model=True)
     assert not (tmp_path / "site").exists()
 
 

@@ -17,6 +17,8 @@ from lookalike.errors import CollectionError, LookalikeError, QueryError
 from lookalike.index import KINDS, build_index, index_state, open_index, refresh
 from lookalike.index.plans import choose
 from lookalike.index.recall import Truth, draw_sample
+from lookalike.storage.parts import list_parts
+from lookalike.storage.state import State
 
 
 def exact(vectors: np.ndarray, query: np.ndarray, k: int) -> list[int]:
@@ -33,7 +35,7 @@ def changing(indexed, tmp_path) -> Collection:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_image_is_its_own_nearest_neighbour_with_a_score_of_about_1(kind, indexed, vectors):
-    scores, rows = open_index(indexed[kind]).search(vectors[::100], 5)
+    scores, rows = open_index(indexed[kind].snapshot.state).search(vectors[::100], 5)
 
     assert rows[:, 0].tolist() == list(range(0, COUNT, 100))
     assert scores[:, 0] == pytest.approx(1, abs=0.005)
@@ -43,7 +45,7 @@ def test_an_image_is_its_own_nearest_neighbour_with_a_score_of_about_1(kind, ind
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_are_cosines(kind, indexed, vectors):
-    scores, rows = open_index(indexed[kind]).search(vectors[:20], 10)
+    scores, rows = open_index(indexed[kind].snapshot.state).search(vectors[:20], 10)
 
     true = np.einsum("qd,qkd->qk", vectors[:20], vectors[rows])
     assert np.abs(scores - true).max() < 0.01
@@ -51,9 +53,9 @@ def test_scores_are_cosines(kind, indexed, vectors):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_recall_is_that_of_a_slow_recount_and_at_least_the_wanted(kind, indexed, vectors):
-    index = open_index(indexed[kind])
+    index = open_index(indexed[kind].snapshot.state)
     lists = choose(COUNT, DIM, kind, None).lists
-    asked = draw_sample(indexed[kind].parts(), [PART_SIZE] * 6, DIM, lists, None)[1].rows.tolist()
+    asked = draw_sample(indexed[kind].snapshot.parts, [PART_SIZE] * 6, DIM, lists, None)[1].rows.tolist()
 
     found = 0
     for row in asked:
@@ -69,7 +71,7 @@ def test_the_stated_recall_is_that_of_a_slow_recount_and_at_least_the_wanted(kin
 def test_flat_equals_exact_search(indexed, vectors):
     queries = clouds(20, seed=5)
 
-    rows = open_index(indexed["flat"]).search(queries, 15)[1]
+    rows = open_index(indexed["flat"].snapshot.state).search(queries, 15)[1]
 
     assert rows.tolist() == [exact(vectors, query, 15) for query in queries]
 
@@ -80,7 +82,7 @@ def test_a_filter_gives_k_rows_that_all_match_and_the_nearest_of_them(kind, shar
     mask = np.random.default_rng(1).random(COUNT) < share
     queries = clouds(30, seed=2)
 
-    rows = open_index(indexed[kind]).search(queries, 10, mask)[1]
+    rows = open_index(indexed[kind].snapshot.state).search(queries, 10, mask)[1]
 
     allowed = np.flatnonzero(mask)
     true = [{int(allowed[one]) for one in exact(vectors[allowed], query, 10)} for query in queries]
@@ -95,7 +97,7 @@ def test_a_filter_for_what_is_far_from_the_query_is_met_too(kind, indexed, vecto
     far = exact(vectors, -vectors[0], 100)
     mask = np.isin(np.arange(COUNT), far)
 
-    rows = open_index(indexed[kind]).search(vectors[:1], 100, mask)[1]
+    rows = open_index(indexed[kind].snapshot.state).search(vectors[:1], 100, mask)[1]
 
     assert sorted(rows[0].tolist()) == sorted(far)
 
@@ -103,7 +105,7 @@ def test_a_filter_for_what_is_far_from_the_query_is_met_too(kind, indexed, vecto
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_results_than_rows_end_in_minus_one(kind, indexed, vectors):
     mask = np.arange(COUNT) < 3
-    index = open_index(indexed[kind])
+    index = open_index(indexed[kind].snapshot.state)
 
     scores, rows = index.search(vectors[:2], 5, mask)
     assert sorted(rows[0][:3].tolist()) == [0, 1, 2]
@@ -118,7 +120,7 @@ def test_more_results_than_rows_end_in_minus_one(kind, indexed, vectors):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_estimated_size_is_within_a_tenth_of_the_file(kind, indexed):
-    info = open_index(indexed[kind]).info
+    info = open_index(indexed[kind].snapshot.state).info
 
     assert info.bytes == index_path(indexed[kind]).stat().st_size
     assert choose(COUNT, DIM, kind, None).bytes == pytest.approx(info.bytes, rel=0.1)
@@ -127,7 +129,7 @@ def test_the_estimated_size_is_within_a_tenth_of_the_file(kind, indexed):
 def test_less_memory_gives_coarser_codes_and_the_reason_says_what_that_costs(changing):
     limit = COUNT * 40
 
-    info = build_index(changing, "ivf-rabitq", max_memory_bytes=limit, min_recall=0.99)
+    info = build_index(changing.path, "ivf-rabitq", max_memory_bytes=limit, min_recall=0.99)
 
     assert info.refine_bits == 0
     assert info.bytes <= limit * 1.1
@@ -136,7 +138,7 @@ def test_less_memory_gives_coarser_codes_and_the_reason_says_what_that_costs(cha
 
 
 def test_auto_says_what_it_takes_and_why(changing):
-    info = build_index(changing)
+    info = build_index(changing.path)
 
     assert (info.kind, info.recall) == ("flat", 1)
     assert info.reason.startswith("3,000 vectors of 64: exact search takes ")
@@ -160,12 +162,12 @@ def test_too_little_memory_is_refused_with_the_least_that_would_do(plain):
         "raise it with --max-memory 1MB"
     )
     with pytest.raises(LookalikeError, match=f"^{message}$"):
-        build_index(plain, max_memory_bytes=1000)
+        build_index(plain.path, max_memory_bytes=1000)
     with pytest.raises(
         LookalikeError, match=r"an index of kind flat over .* 768,000 bytes, .*leave the kind"
     ):
-        build_index(plain, "flat", max_memory_bytes=1000)
-    assert index_state(plain) == "none"
+        build_index(plain.path, "flat", max_memory_bytes=1000)
+    assert index_state(plain.snapshot.state) == "none"
 
 
 @pytest.mark.parametrize(
@@ -180,12 +182,12 @@ def test_too_little_memory_is_refused_with_the_least_that_would_do(plain):
 )
 def test_wishes_that_cannot_be_met_are_named(wishes, message, plain):
     with pytest.raises(LookalikeError, match=message):
-        build_index(plain, **wishes)
+        build_index(plain.path, **wishes)
 
 
 def test_an_empty_collection_has_nothing_to_index(tmp_path):
     with pytest.raises(LookalikeError, match="has no images to index"):
-        build_index(write_collection(tmp_path / "empty.lookalike", clouds(0)))
+        build_index(write_collection(tmp_path / "empty.lookalike", clouds(0)).path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,12 +196,14 @@ def test_tiny_collections_are_indexed_too(kind, count, tmp_path):
     collection = write_collection(tmp_path / "tiny.lookalike", clouds(count))
     if kind == "ivf-pq" and count < 16:
         with pytest.raises(LookalikeError, match=f"needs at least 16 vectors to learn from, .* {count}"):
-            build_index(collection, kind)
+            build_index(collection.path, kind)
         return
 
-    build_index(collection, kind)
+    build_index(collection.path, kind)
 
-    assert open_index(collection).search(clouds(count), 1)[1][:, 0].tolist() == list(range(count))
+    assert open_index(collection.snapshot.state).search(clouds(count), 1)[1][:, 0].tolist() == list(
+        range(count)
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,11 +217,11 @@ def test_tiny_collections_are_indexed_too(kind, count, tmp_path):
 )
 def test_queries_that_are_none_are_refused(queries, message, indexed):
     with pytest.raises(QueryError, match=message):
-        open_index(indexed["ivf"]).search(queries, 3)
+        open_index(indexed["ivf"].snapshot.state).search(queries, 3)
 
 
 def test_a_k_or_a_mask_that_cannot_be_is_refused(indexed, vectors):
-    index = open_index(indexed["ivf"])
+    index = open_index(indexed["ivf"].snapshot.state)
     with pytest.raises(QueryError, match="at least 1, not 0"):
         index.search(vectors[:1], 0)
     with pytest.raises(QueryError, match=r"the mask is bool \(5,\), the index takes bool \(3000,\)"):
@@ -228,17 +232,21 @@ def test_a_k_or_a_mask_that_cannot_be_is_refused(indexed, vectors):
 def test_an_index_is_none_then_fresh_then_stale_then_fresh(plain, tmp_path):
     shutil.copytree(plain.path, tmp_path / "c.lookalike")
     collection = lookalike.open(tmp_path / "c.lookalike")
-    assert (index_state(collection), open_index(collection), refresh(collection)) == ("none", None, None)
+    assert (
+        index_state(collection.snapshot.state),
+        open_index(collection.snapshot.state),
+        refresh(collection.path),
+    ) == ("none", None, None)
 
-    build_index(collection, "ivf")
-    assert index_state(collection) == "fresh"
-    assert refresh(collection) == open_index(collection).info
+    build_index(collection.path, "ivf")
+    assert index_state(collection.snapshot.state) == "fresh"
+    assert refresh(collection.path) == open_index(collection.snapshot.state).info
 
     write_part(collection, 6, clouds(100, seed=3))
-    assert (index_state(collection), open_index(collection)) == ("stale", None)
+    assert (index_state(collection.snapshot.state), open_index(collection.snapshot.state)) == ("stale", None)
 
-    refresh(collection)
-    assert index_state(collection) == "fresh"
+    refresh(collection.path)
+    assert index_state(collection.snapshot.state) == "fresh"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -249,43 +257,45 @@ def test_a_new_part_is_found_after_a_refresh_without_training_again(kind, indexe
     write_part(collection, 9, new)
     monkeypatch.setattr("lookalike.index.building.trained", lambda *_: pytest.fail("trained again"))
 
-    info = refresh(collection)
+    info = refresh(collection.path)
 
     assert info.parts[-1][0] == 9 and info.count == COUNT + 100
-    scores, rows = open_index(collection).search(new, 1)
+    scores, rows = open_index(collection.snapshot.state).search(new, 1)
     assert rows[:, 0].tolist() == list(range(COUNT, COUNT + 100))
     assert scores[:, 0] == pytest.approx(1, abs=0.03)
 
 
 def test_removed_images_never_come_back(changing, vectors):
-    part = changing.parts()[2]
+    part = list_parts(changing.path)[2]
     rows = part.items()
     part.write(rows.slice(10), [b""] * (PART_SIZE - 10))
     removed, start = vectors[1000:1010], 1000
     kept = np.delete(vectors, np.s_[start : start + 10], axis=0)
-    assert open_index(changing) is None
+    assert open_index(changing.snapshot.state) is None
 
-    refresh(changing)
+    refresh(changing.path)
 
-    index = open_index(changing)
+    index = open_index(changing.snapshot.state)
     assert index.info.count == COUNT - 10
     assert (index.search(removed, 1)[0] < 0.99).all()
     assert index.search(kept[::50], 1)[1][:, 0].tolist() == list(range(0, COUNT - 10, 50))
 
 
 def test_a_part_that_is_gone_is_gone_from_the_index(changing, vectors):
-    changing.parts()[0].write(changing.parts()[0].items().slice(0, 0))
+    list_parts(changing.path)[0].write(list_parts(changing.path)[0].items().slice(0, 0))
 
-    assert index_state(changing) == "stale"
-    assert refresh(changing).kind == "ivf-rabitq"
-    assert open_index(changing).search(vectors[PART_SIZE : PART_SIZE + 1], 1)[1].tolist() == [[0]]
+    assert index_state(changing.snapshot.state) == "stale"
+    assert refresh(changing.path).kind == "ivf-rabitq"
+    assert open_index(changing.snapshot.state).search(vectors[PART_SIZE : PART_SIZE + 1], 1)[1].tolist() == [
+        [0]
+    ]
 
 
 def test_an_index_of_twice_the_rows_is_trained_again(changing):
     for number in range(6, 12):
         write_part(changing, number, clouds(PART_SIZE, seed=number))
 
-    assert refresh(changing).trained_rows == 2 * COUNT
+    assert refresh(changing.path).trained_rows == 2 * COUNT
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 0.5, 0.999])
@@ -295,8 +305,8 @@ def test_a_truncated_index_is_refused_with_the_command_that_builds_it(kept, chan
     path.write_bytes(data[: int(len(data) * kept) if isinstance(kept, float) else kept])
 
     with pytest.raises(CollectionError, match=r"truncated, or not the file .*; build .*: lookalike index .*"):
-        open_index(changing)
-    assert build_index(changing, "flat").kind == "flat"
+        open_index(changing.snapshot.state)
+    assert build_index(changing.path, "flat").kind == "flat"
     assert len(changing) == COUNT
 
 
@@ -304,21 +314,21 @@ def test_an_index_file_that_is_gone_is_refused(changing):
     index_path(changing).unlink()
 
     with pytest.raises(CollectionError, match=r"cannot be used: .*No such file"):
-        open_index(changing)
+        open_index(changing.snapshot.state)
 
 
 def test_the_file_of_another_collection_is_refused(changing, indexed):
     shutil.copy(index_path(indexed["ivf"]), index_path(changing))
 
     with pytest.raises(CollectionError, match=r"not the file that index\.json describes"):
-        open_index(changing)
+        open_index(changing.snapshot.state)
 
 
 def test_the_whole_index_of_another_collection_is_stale(changing, tmp_path):
     other = write_collection(tmp_path / "other.lookalike", clouds(COUNT, seed=8))
     shutil.copytree(changing.path / "derived", other.path / "derived")
 
-    assert (index_state(other), open_index(other)) == ("stale", None)
+    assert (index_state(other.snapshot.state), open_index(other.snapshot.state)) == ("stale", None)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +337,10 @@ def test_the_whole_index_of_another_collection_is_stale(changing, tmp_path):
 def test_a_json_that_is_none_is_refused(text, changing):
     (changing.path / "derived" / "index.json").write_text(text)
 
-    for ask in (open_index, index_state, refresh):
+    state = State.read(changing.path)
+    for ask in (lambda: open_index(state), lambda: index_state(state), lambda: refresh(changing.path)):
         with pytest.raises(CollectionError, match=r"index\.json cannot be used"):
-            ask(changing)
+            ask()
 
 
 def test_the_json_says_everything_of_the_index(changing):
@@ -345,10 +356,10 @@ def test_the_json_says_everything_of_the_index(changing):
 
 
 def test_an_open_index_goes_on_when_it_is_built_again(changing, vectors):
-    index = open_index(changing)
+    index = open_index(changing.snapshot.state)
     before = index.search(vectors[:50], 10)[1].tolist()
 
-    build_index(changing, "flat")
+    build_index(changing.path, "flat")
 
     assert index.search(vectors[:50], 10)[1].tolist() == before
 

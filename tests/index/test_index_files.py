@@ -17,13 +17,15 @@ from lookalike.errors import CollectionError
 from lookalike.index import KINDS, build_index, index_problems, index_state, open_index, refresh
 from lookalike.index.faiss_library import emptied, mapped
 from lookalike.index.recall import Truth
+from lookalike.storage.part_state import PartState
+from lookalike.storage.parts import list_parts
 
 STREAMED = [kind for kind in KINDS if kind != "hnsw"]
 
 
 def remove_rows(collection: Collection, number: int, gone: slice) -> None:
     """Rewrite a part without some of its rows."""
-    part = collection.parts()[number]
+    part = list_parts(collection.path)[number]
     keep = np.ones(part.num_rows(), bool)
     keep[gone] = False
     part.write(part.items().filter(keep), [b""] * int(keep.sum()))
@@ -49,7 +51,7 @@ def test_memory_for_one_list_at_a_time_gives_the_same_file(kind, indexed, tmp_pa
     before = index_path(collection).read_bytes()
     monkeypatch.setattr("lookalike.index.building._WORK_BYTES", 1)
 
-    build_index(collection, kind)
+    build_index(collection.path, kind)
 
     assert index_path(collection).read_bytes() == before
 
@@ -61,11 +63,11 @@ def test_removed_images_are_left_out_without_training_again(kind, indexed, vecto
     write_part(collection, 9, clouds(100, seed=3))
     never_train(monkeypatch)
 
-    info = refresh(collection)
+    info = refresh(collection.path)
 
     assert info.count == COUNT - 10 + 100
     kept = np.concatenate([np.delete(vectors, np.s_[1000:1010], axis=0), clouds(100, seed=3)])
-    index = open_index(collection)
+    index = open_index(collection.snapshot.state)
     assert index.search(kept[::37], 1)[1][:, 0].tolist() == list(range(0, len(kept), 37))
     assert (index.search(vectors[1000:1010], 1)[0] < 0.99).all()
     whole = emptied(mapped(index_path(collection)))
@@ -80,13 +82,12 @@ def test_a_refresh_reads_only_the_parts_that_are_new_or_changed(kind, indexed, t
     remove_rows(collection, 2, slice(0, 10))
     write_part(collection, 9, clouds(100, seed=3))
     read = []
-    embeddings = type(collection.parts()[0]).embeddings
+    embeddings = PartState.embeddings
     monkeypatch.setattr(
-        "lookalike.storage.parts.Part.embeddings",
-        lambda part: (read.append(part.number), embeddings(part))[1],
+        PartState, "embeddings", lambda state: (read.append(state.part.number), embeddings(state))[1]
     )
 
-    refresh(collection)
+    refresh(collection.path)
 
     assert sorted(read) == [2, 9]
 
@@ -97,7 +98,7 @@ def test_the_recall_after_a_refresh_is_that_of_the_new_state(indexed, vectors, t
     new = clouds(400, seed=3)
     write_part(collection, 9, new)
 
-    info = refresh(collection)
+    info = refresh(collection.path)
 
     now = np.concatenate([np.delete(vectors, np.s_[500:750], axis=0), new])
     truth = Truth.read(index_path(collection).with_suffix(".npz"))
@@ -105,7 +106,7 @@ def test_the_recall_after_a_refresh_is_that_of_the_new_state(indexed, vectors, t
     for start in range(0, len(now), 100):
         slow.add(start, now[start : start + 100])
     assert [row[:10] for row in truth.near.tolist()] == [row[:10] for row in slow.near.tolist()]
-    found = open_index(collection).ask(truth.queries, 11, info.parameters)[1]
+    found = open_index(collection.snapshot.state).ask(truth.queries, 11, info.parameters)[1]
     assert info.recall == slow.recall(found)
 
 
@@ -118,7 +119,7 @@ def test_a_recall_that_fell_is_tuned_up_again(indexed, tmp_path, monkeypatch):
     write_part(collection, 9, clouds(10, seed=3))
     never_train(monkeypatch)
 
-    info = refresh(collection)
+    info = refresh(collection.path)
 
     assert info.recall >= 0.95
     assert info.parameters["nprobe"] > 1
@@ -126,18 +127,18 @@ def test_a_recall_that_fell_is_tuned_up_again(indexed, tmp_path, monkeypatch):
 
 def test_an_index_of_half_the_rows_is_trained_again(indexed, tmp_path):
     collection = copy_of(indexed["ivf"], tmp_path)
-    for part in collection.parts()[:3]:
+    for part in list_parts(collection.path)[:3]:
         part.write(part.items().slice(0, 0))
 
-    assert refresh(collection).trained_rows == COUNT // 2
+    assert refresh(collection.path).trained_rows == COUNT // 2
 
 
 def test_a_graph_that_lost_rows_is_built_again(indexed, vectors, tmp_path):
     collection = copy_of(indexed["hnsw"], tmp_path)
     remove_rows(collection, 0, slice(0, 10))
 
-    assert refresh(collection).trained_rows == COUNT - 10
-    assert open_index(collection).search(vectors[10:11], 1)[1].tolist() == [[0]]
+    assert refresh(collection.path).trained_rows == COUNT - 10
+    assert open_index(collection.snapshot.state).search(vectors[10:11], 1)[1].tolist() == [[0]]
 
 
 def test_moved_neighbours_keep_their_order_and_those_that_are_gone_leave():
@@ -161,23 +162,23 @@ def test_a_kill_before_the_json_is_written_leaves_the_old_index(indexed, vectors
 
     monkeypatch.setattr("lookalike.index.building.commit", killed)
     with pytest.raises(KeyboardInterrupt):
-        build_index(collection, "flat")
+        build_index(collection.path, "flat")
 
-    assert open_index(collection).info.kind == "ivf"
+    assert open_index(collection.snapshot.state).info.kind == "ivf"
     monkeypatch.undo()
-    build_index(collection, "rabitq")
-    assert len(list((collection.path / "derived").iterdir())) == 3
+    build_index(collection.path, "rabitq")
+    assert len(list((collection.path / "derived").glob("index*"))) == 3
 
 
 def test_verifying_names_the_file_with_a_flipped_byte(indexed, tmp_path):
     collection = copy_of(indexed["ivf-rabitq"], tmp_path)
-    assert list(index_problems(collection)) == []
+    assert list(index_problems(collection.path)) == []
     path = index_path(collection)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
-    (problem,) = index_problems(collection)
+    (problem,) = index_problems(collection.path)
 
     assert problem == (
         f"{path}: the checksum does not match, the file is damaged; "
@@ -185,7 +186,7 @@ def test_verifying_names_the_file_with_a_flipped_byte(indexed, tmp_path):
     )
     assert str(problem) in command("verify", collection.path).stdout
     path.unlink()
-    assert "missing" in next(index_problems(collection))
+    assert "missing" in next(index_problems(collection.path))
 
 
 _FLIP = """
@@ -206,7 +207,7 @@ for _ in range(40):
     path.unlink()
     path.write_bytes(damaged)
     try:
-        index = open_index(collection)
+        index = open_index(collection.snapshot.state)
     except CollectionError:
         refused += 1
         continue
@@ -235,18 +236,18 @@ def test_row_numbers_that_do_not_exist_are_refused(indexed, tmp_path):
     path.write_bytes(data)
 
     with pytest.raises(CollectionError, match="damaged: it names rows that are not there; build it again"):
-        open_index(collection)
-    assert index_state(collection) == "fresh"
+        open_index(collection.snapshot.state)
+    assert index_state(collection.snapshot.state) == "fresh"
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "ivf-rabitq"])
 def test_ten_thousand_results_of_more_rows_are_nearly_the_true_ones(kind, big, tmp_path):
     collection, vectors = big
     collection = copy_of(collection, tmp_path)
-    build_index(collection, kind)
+    build_index(collection.path, kind)
     query = clouds(1, seed=11)
 
-    scores, rows = open_index(collection).search(query, 10_000)
+    scores, rows = open_index(collection.snapshot.state).search(query, 10_000)
 
     assert len(set(rows[0].tolist())) == 10_000 and rows.min() >= 0
     assert (np.diff(scores[0]) <= 0).all()

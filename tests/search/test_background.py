@@ -108,7 +108,7 @@ def test_the_percentiles_are_those_of_all_pairs_of_a_small_collection(collection
     vectors = collection.embeddings()
     pairs = [vectors[a] @ vectors[b] for a in range(42) for b in range(a)]
 
-    background = background_of(collection)
+    background = background_of(collection.snapshot)
 
     assert background.items.percentiles == pytest.approx(np.percentile(pairs, range(100)), abs=1e-4)
 
@@ -135,18 +135,18 @@ def test_a_changed_collection_gets_another_background(folder, target):
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", "null", '{"format": "lookalike-background"}'])
 def test_a_background_that_is_missing_or_damaged_is_sampled_again(copied, text):
     path = copied.path / "derived" / "background.json"
-    expected = background_of(copied)
+    expected = background_of(copied.snapshot)
     path.unlink() if text is None else path.write_text(text)
 
-    assert background_of(copied) == expected
+    assert background_of(copied.snapshot) == expected
 
 
 def test_a_stale_background_is_not_used(copied):
-    before = background_of(copied)
+    before = background_of(copied.snapshot)
     Part(copied.path, 0).items_path.unlink()
 
-    assert background_of(copied).count == 42 - 16
-    assert background_of(copied) != before
+    assert background_of(copied.snapshot).count == 42 - 16
+    assert background_of(copied.snapshot) != before
 
 
 def test_vectors_from_elsewhere_have_a_background_too(target):
@@ -159,7 +159,7 @@ def test_vectors_from_elsewhere_have_a_background_too(target):
 def test_a_large_collection_is_sampled_from_many_places(target, monkeypatch):
     monkeypatch.setattr("lookalike.builder.vectors._PART_ROWS", (100, 100))
     rows = np.repeat(np.eye(40), 100, axis=0) + noise(4000, 40) * 1e-3  # each part is all of one kind
-    background = background_of(lookalike.from_vectors(target, rows, map(str, range(4000))))
+    background = background_of(lookalike.from_vectors(target, rows, map(str, range(4000))).snapshot)
 
     assert background.items.percentiles[90] < 0.1  # 1 pair in 40 is of one kind
     assert background.items.percentiles[99] > 0.9

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from conftest import build, picture, write_picture
 from hypothesis import given, settings
@@ -16,8 +15,8 @@ from PIL import Image
 
 import lookalike
 from lookalike import Id
-from lookalike.errors import ImageError, QueryError
-from lookalike.search.search import nearest
+from lookalike.errors import ChangedError, ImageError, QueryError
+from lookalike.search.exact import nearest
 
 
 def slow_nearest(query: list[float], rows: list[tuple[str, list[float]]], k: int) -> list[tuple[str, float]]:
@@ -44,20 +43,19 @@ def test_nearest_equals_a_slow_loop_for_any_split_into_blocks(data, dim, count, 
     rows = [(f"id-{number}", data.draw(vector)) for number in range(count)]
     cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=5)))
     matrix = np.array([row for _, row in rows], np.float32).reshape(count, dim)
-    ids = pa.chunked_array([pa.array([id_ for id_, _ in rows], pa.string())])
-    bounds = list(zip([0, *cuts], [*cuts, count], strict=True))
+    mask = data.draw(st.none() | st.lists(st.booleans(), min_size=count, max_size=count))
+    bounds = zip([0, *cuts], [*cuts, count], strict=True)
+    blocks = ((start, matrix[start:end]) for start, end in bounds)
 
-    ((hits, blocks),) = nearest(
-        [np.array(query, np.float32)], ((ids[start:end], matrix[start:end]) for start, end in bounds), k
+    ((found, scores),) = nearest(
+        [np.array(query, np.float32)], blocks, k, None if mask is None else np.array(mask, np.bool_)
     )
 
     # Clipping may make scores equal that were not: the order is that of the products.
+    rows = [row for place, row in enumerate(rows) if mask is None or mask[place]]
     exact = sorted(rows, key=lambda row: -sum(a * b for a, b in zip(query, row[1], strict=True)))[:k]
-    assert list(hits.ids) == [id_ for id_, _ in exact]
-    assert sorted(hits.scores.tolist()) == sorted(score for _, score in slow_nearest(query, rows, k))
-    for id_, block in zip(hits.ids, blocks, strict=True):
-        start, end = bounds[block]
-        assert start <= int(id_.removeprefix("id-")) < end
+    assert [f"id-{row}" for row in found.tolist()] == [id_ for id_, _ in exact]
+    assert sorted(scores.tolist()) == sorted(score for _, score in slow_nearest(query, rows, k))
 
 
 @pytest.mark.parametrize("k", [1, 5, 42])
@@ -131,7 +129,7 @@ def test_an_unknown_id_is_refused_with_the_nearest_that_there_are(collection):
         ("nul\0.jpg", "cannot read"),
         (b"", "the file is empty"),
         (b"no picture", "not an image that can be read"),
-        (np.zeros((4, 4), np.float32), "an image array is uint8"),
+        (np.zeros((4, 4, 3), np.float32), "an image array is uint8"),
         (np.zeros((0, 4), np.uint8), "an image array is uint8"),
         (None, "an image"),
         (7, "an image"),
@@ -179,8 +177,11 @@ def test_results_are_a_sequence_of_hits(collection):
 
     assert len(results) == 5
     assert [hit.id for hit in results] == [results[place].id for place in range(5)]
-    assert results[0] is results.hits[0] is next(iter(results))
-    assert results[-1] is results[4]
+    assert results[0] == next(iter(results))
+    assert results.ids == [hit.id for hit in results]
+    assert results.scores.tolist() == [hit.score for hit in results]
+    assert results[1:3].ids == results.ids[1:3]
+    assert results[-1] == results[4]
     assert tuple(results[1:3]) == (results[1], results[2])
     assert results[0] in results
     assert list(reversed(results)) == list(results)[::-1]
@@ -213,19 +214,19 @@ def test_a_hit_has_the_columns_of_its_row(collection, photos):
 
 def test_the_thumbnail_of_a_hit_is_that_of_its_item(collection):
     for hit in collection.search(Id("sea/sea-002.png"), k=42, include_query=True):
-        (best,) = collection.search(hit.thumbnail(), k=1)
+        (best,) = collection.search(hit.thumbnail, k=1)
         assert (best.id, best.score > 0.98) == (hit.id, True)
 
 
 def test_the_thumbnail_of_a_hit_is_never_that_of_another_item(folder, target):
     collection, _ = build(folder, target)
     hit = collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[0]
-    before = hit.thumbnail()
+    before = hit.thumbnail
     (folder / "brick" / "brick-000.jpg").unlink()
     build(folder, target)
 
     try:
-        after = hit.thumbnail()
+        after = hit.thumbnail
     except lookalike.LookalikeError:
         return
     assert after == before
@@ -270,7 +271,7 @@ def test_results_in_a_notebook_are_pictures(collection):
 
     shown = re.findall(r'<img src="data:image/jpeg;base64,([^"]*)"', results._repr_html_())
 
-    assert [base64.b64decode(data) for data in shown] == [hit.thumbnail() for hit in results]
+    assert [base64.b64decode(data) for data in shown] == [hit.thumbnail for hit in results]
 
 
 def test_results_in_a_notebook_are_escaped(folder, target):
@@ -318,12 +319,12 @@ def indexed(folder, target):
     from lookalike.index import build_index
 
     collection, _ = build(folder, target, part_size=5)
-    build_index(collection, "flat")
+    build_index(collection.path, "flat")
     return collection
 
 
 def test_an_index_is_what_answers(indexed, folder, monkeypatch):
-    monkeypatch.setattr("lookalike.search.search.nearest", None)
+    monkeypatch.setattr("lookalike.search.engine.nearest", None)
 
     assert indexed.search(folder / "sea" / "sea-002.png", k=1)[0].id == "sea/sea-002.png"
 
@@ -347,16 +348,24 @@ def test_a_removed_image_never_comes_back_from_an_index_of_before(indexed, folde
     assert "sea/sea-002.png" not in [hit.id for hit in collection.search(Id("sea/sea-005.png"), k=50)]
 
 
-def test_a_part_that_is_replaced_during_a_search_is_not_taken_for_the_old_one(
-    indexed, folder, target, monkeypatch
-):
-    from lookalike.search import search
-
-    opened = search.open_index(indexed)
+def test_a_state_of_before_a_build_gives_its_own_rows_or_an_error(indexed, folder, target):
+    before = indexed.snapshot
+    rows = before.rows_of(["sea/sea-002.png", "brick/brick-003.jpg"])
     (folder / "brick" / "brick-000.jpg").unlink()
-    collection, _ = build(folder, target)
-    monkeypatch.setattr("lookalike.search.search.open_index", lambda _: opened)
+    build(folder, target)
 
-    results = collection.search(folder / "sea" / "sea-002.png", k=3)
+    assert before.ids(rows) == ["sea/sea-002.png", "brick/brick-003.jpg"]
+    with pytest.raises(ChangedError, match="was changed while it was read"):
+        before.vectors(rows)
+
+
+def test_a_search_after_a_build_is_one_of_the_new_state(indexed, folder, target):
+    indexed.search(folder / "sea" / "sea-002.png")
+    (folder / "brick" / "brick-000.jpg").unlink()
+    build(folder, target)
+
+    results = indexed.search(folder / "sea" / "sea-002.png", k=50)
 
     assert (results[0].id, results[0].score) == ("sea/sea-002.png", pytest.approx(1, abs=1e-6))
+    assert len(results) == 11
+    assert "brick/brick-000.jpg" not in results.ids

@@ -14,13 +14,15 @@ from building import rows_of
 import lookalike
 from lookalike.errors import QueryError
 from lookalike.search import where
-from lookalike.search.where import items_schema, parse_condition
-from lookalike.storage.parts import Part
+from lookalike.search.where import condition_for, parse_condition
+from lookalike.storage.parts import Part, list_parts
+from lookalike.storage.snapshot import Snapshot
 
 
 def matching_rows(collection: lookalike.Collection, condition: str) -> np.ndarray:
     """For which rows of a collection a condition holds."""
-    return where.matching_rows(collection, parse_condition(condition, items_schema(collection)))
+    snapshot = collection.snapshot
+    return where.matching_rows(snapshot, condition_for(snapshot, condition))
 
 
 def write_part(root: Path, number: int, ids: list[str], **columns: pa.Array) -> None:
@@ -69,15 +71,15 @@ def test_a_column_that_some_parts_lack_is_null_there(uneven):
 
 
 def test_a_column_has_one_type_in_all_parts(uneven):
-    assert items_schema(uneven).field("stars").type == pa.int64()
+    assert uneven.snapshot.schema.field("stars").type == pa.int64()
     assert matching_rows(uneven, "stars * 1000 >= 7000").tolist() == [True, True, False, True]
 
 
 def test_a_condition_checked_once_serves_the_table_of_each_part(uneven):
-    condition = parse_condition("stars = 7 AND id <> 'z'", items_schema(uneven))
+    condition = parse_condition("stars = 7 AND id <> 'z'", uneven.snapshot.schema)
 
     assert condition.columns == ["stars", "id"]
-    assert [condition.mask(part.items()).tolist() for part in uneven.parts()] == [
+    assert [condition.mask(part.items()).tolist() for part in list_parts(uneven.path)] == [
         [True, False],
         [False],
         [False],
@@ -97,13 +99,20 @@ def test_an_empty_collection_has_no_rows_but_its_columns_are_known(copied):
         matching_rows(copied, "widht > 1")
 
 
-def test_only_the_named_columns_are_read(collection, monkeypatch):
-    read = []
-    items = Part.items
-    monkeypatch.setattr(
-        Part, "items", lambda part, columns=None: read.append(columns) or items(part, columns)
-    )
+def test_only_the_named_columns_are_looked_at(collection):
+    snapshot = Snapshot.open(collection.path)
 
-    matching_rows(collection, "label = 'sea' AND height > 1")
+    where.matching_rows(snapshot, condition_for(snapshot, "label = 'sea' AND height > 1"))
 
-    assert read == [["id", "height", "label"]] * 3
+    assert set(snapshot._columns) == {"height", "label"}
+
+
+def test_a_column_that_was_derived_can_be_named_too(copied):
+    copied.cluster(3, write=True)
+
+    name = copied.items(["id"])["id"][0].as_py()
+    group = copied[name]["cluster_name"]
+
+    assert name in copied.where(f"cluster_name = '{group}'").ids
+    with pytest.raises(QueryError, match="did you mean cluster_name"):
+        copied.where("cluster_nam = 'x'")

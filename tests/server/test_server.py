@@ -124,7 +124,8 @@ def test_an_id_is_never_taken_for_a_path(client: httpx.Client) -> None:
 
 
 def test_an_item_is_its_own_nearest_neighbour(client: httpx.Client) -> None:
-    answer = client.post("/api/photos/search", json={"id": "sea/sea-002.png", "k": 5}).json()
+    body = {"id": "sea/sea-002.png", "k": 5, "include_query": True}
+    answer = client.post("/api/photos/search", json=body).json()
     assert [hit["label"] for hit in answer["hits"]] == ["sea"] * 5
     assert answer["hits"][0]["id"] == "sea/sea-002.png"
     assert answer["hits"][0]["score"] == pytest.approx(1, abs=1e-5)
@@ -151,10 +152,14 @@ def test_a_stored_picture_finds_itself(client: httpx.Client, photos: Path) -> No
     assert hits[0]["id"] == "brick/brick-000.jpg"
 
 
-def test_k_is_fifty_unless_asked_and_more_than_there_are_gives_all(client: httpx.Client) -> None:
-    assert len(client.post("/api/photos/search", json={"id": "sea/sea-002.png"}).json()["hits"]) == 42
+def test_k_is_ten_unless_asked_and_more_than_there_are_gives_all(client: httpx.Client) -> None:
+    assert len(client.post("/api/photos/search", json={"id": "sea/sea-002.png"}).json()["hits"]) == 10
     hits = client.post("/api/photos/search?k=10000", json={"id": "sea/sea-002.png"}).json()["hits"]
-    assert len(hits) == 42
+    assert len(hits) == 41  # all but the one that was asked with
+    body, headers = encoded(picture(1)), {"Content-Type": "image/png"}
+    for address, count in (("search", 10), ("search?k=10000", 42)):
+        found = client.post(f"/api/photos/{address}", content=body, headers=headers).json()["hits"]
+        assert len(found) == count
 
 
 @pytest.mark.parametrize("k", [0, -1, 10_001, 2.5, "many", True, None])

@@ -100,7 +100,7 @@ def test_a_collection_says_what_it_has(client: httpx.Client) -> None:
 def test_several_collections_are_served_by_names_of_their_own(
     collection: lookalike.Collection, copied: lookalike.Collection, tmp_path: Path
 ) -> None:
-    build_index(copied, "flat")
+    build_index(copied.path, "flat")
     again = lookalike.open(copied.path.rename(tmp_path / "photos.lookalike"))
     with running(collection, again) as url, httpx.Client(base_url=f"{url}api/") as client:
         found = client.get("collections").json()
@@ -109,5 +109,6 @@ def test_several_collections_are_served_by_names_of_their_own(
             ("photos-2", 42, "fresh"),
         ]
         for name in ("photos", "photos-2"):
-            hits = client.post(f"{name}/search", json={"id": "sea/sea-002.png", "k": 1}).json()["hits"]
+            body = {"id": "sea/sea-002.png", "k": 1, "include_query": True}
+            hits = client.post(f"{name}/search", json=body).json()["hits"]
             assert hits[0]["id"] == "sea/sea-002.png"

@@ -22,9 +22,12 @@ from starlette.routing import Route
 
 import lookalike
 from lookalike.index import build_index
+from lookalike.search import live as search_live
+from lookalike.search.query import as_query
 from lookalike.server import ServerError, create_app, from_environment, live
 from lookalike.server.run import allowed_hosts, listen
 from lookalike.server.security import Access, Guard
+from lookalike.storage.parts import list_parts
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +136,6 @@ def test_the_scripts_of_the_page_are_small_and_name_no_other_host() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_CHECK_EVERY_S", 0.0)
-    monkeypatch.setattr(live, "_REST_FACTOR", 0)
 
 
 def test_a_build_shows_in_the_running_server(impatient: None, folder: Path, target: Path) -> None:
@@ -143,7 +145,8 @@ def test_a_build_shows_in_the_running_server(impatient: None, folder: Path, targ
         write_picture(folder / "new.png", 99)
         build(folder, target)
         assert httpx.get(f"{url}api/target/items").json()["total"] == 13
-        answer = httpx.post(f"{url}api/target/search", json={"id": "new.png"}).json()
+        body = {"id": "new.png", "include_query": True}
+        answer = httpx.post(f"{url}api/target/search", json=body).json()
     assert answer["hits"][0]["id"] == "new.png"
 
 
@@ -162,7 +165,7 @@ def test_a_collection_rebuilt_with_another_model_is_searched_with_that_one(
 
 def test_a_thumbnail_is_the_right_one_while_its_tar_is_replaced(folder: Path, target: Path) -> None:
     before, _ = build(folder, target)
-    stale = live.LiveCollection(before, "target")
+    stale = live.Served(before.path, "target")
     kept = "sea/sea-011.png"
     expected = stale.thumbnail(kept)
     stale._next_check = float("inf")
@@ -189,7 +192,7 @@ def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     write_picture(folder / "only.png", 1)
     collection, _ = build(folder, tmp_path / "one.lookalike")
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         part.items_path.unlink()
     with running(collection) as url:
         assert httpx.get(f"{url}api/one/items").json() == {"total": 0, "offset": 0, "items": []}
@@ -199,22 +202,32 @@ def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
 
 def test_an_index_that_is_built_meanwhile_is_used(impatient: None, folder: Path, target: Path) -> None:
     collection, _ = build(folder, target)
-    served = live.LiveCollection(collection, "target")
-    assert served.state().index is None
-    build_index(collection, "flat")
-    assert served.state().index is not None
-    assert served.state().vectors is None
+    served = live.Served(collection.path, "target")
+    query = as_query(lookalike.Id("sea/sea-002.png"))
+    for _ in range(2):
+        served.engine().search([query])
+    assert served.engine().index is None
+    assert served.engine()._held is not None
+    build_index(collection.path, "flat")
+    served.engine().search([query])
+    assert served.engine().index is not None
+    assert served.engine()._held is None
 
 
 def test_while_nothing_changes_no_footer_is_read(
     impatient: None, folder: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "_SETTLED_NS", 0)
+    monkeypatch.setattr(search_live, "_SETTLED_NS", 0)
+    monkeypatch.setattr(search_live, "_COMPARE_EVERY_S", 0)
     collection, _ = build(folder, target)
-    served = live.LiveCollection(collection, "target")
-    served.state()
-    monkeypatch.setattr(live, "_version", None)
-    served.state()
+    served = live.Served(collection.path, "target")
+    engine = served.engine()
+    monkeypatch.setattr(search_live, "Snapshot", None)
+    assert served.engine() is engine
+    write_picture(folder / "new.png", 99)
+    build(folder, target)
+    with pytest.raises(AttributeError):
+        served.engine()
 
 
 # Other servers, and what watches them.
@@ -341,9 +354,10 @@ def test_an_address_that_is_not_here_is_refused(host: str, port: int) -> None:
 
 
 SERVE = """
-import sys, lookalike
+import sys
+from pathlib import Path
 from lookalike.server import serve
-serve([lookalike.open(sys.argv[1])], port=0, open_browser=False, on_ready=lambda url: print(url, flush=True))
+serve([Path(sys.argv[1])], port=0, open_browser=False, on_ready=lambda url: print(url, flush=True))
 """
 
 

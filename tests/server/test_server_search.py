@@ -52,7 +52,7 @@ def test_a_sum_of_terms_finds_what_python_finds(
 ) -> None:
     body = (photos / BRICK).read_bytes()
     terms = [{"id": SEA}, {"image": text(body), "weight": 2}, {"id": "meadow/meadow-001.jpg", "weight": -0.5}]
-    answer = search(client, query=terms, k=7, include_query=False)
+    answer = search(client, query=terms, k=7)
     query = Id(SEA) + Image(body) * 2 - Id("meadow/meadow-001.jpg") * 0.5
     assert found(answer["hits"]) == expected(collection.search(query, k=7))
     assert [term.get("weight") for term in answer["query"]["terms"]] == [None, 2, -0.5]
@@ -62,7 +62,36 @@ def test_a_condition_is_held_by_all_hits(client: httpx.Client, collection: looka
     where = "label <> 'sea' AND width > 60"
     answer = search(client, query=[{"id": SEA}], k=9, where=where)
     assert (answer["total"], answer["matching"]) == (42, 28)
-    assert found(answer["hits"]) == expected(collection.search(Id(SEA), 9, where=where, include_query=True))
+    assert found(answer["hits"]) == expected(collection.search(Id(SEA), 9, where=where))
+
+
+def test_without_wishes_the_answer_is_pythons(client: httpx.Client, collection: lookalike.Collection) -> None:
+    answer = search(client, id=SEA)
+    assert len(answer["hits"]) == 10
+    assert found(answer["hits"]) == expected(collection.search(Id(SEA)))
+
+
+@pytest.mark.parametrize(
+    ("query", "wishes", "matching", "left_out"),
+    [
+        ([{"id": SEA}], {}, 42, 1),
+        ([{"id": SEA}, {"id": BRICK, "weight": -0.5}], {}, 42, 2),
+        ([{"id": SEA}, {"id": BRICK, "weight": -0.5}], {"where": "label = 'sea'"}, 14, 1),
+        ([{"id": SEA}, {"id": BRICK, "weight": -0.5}], {"where": "label = 'meadow'"}, 14, 0),
+        ([{"id": SEA}], {"include_query": True}, 42, 0),
+    ],
+)
+def test_items_of_the_query_are_no_hits_but_counted(
+    client: httpx.Client, query: Any, wishes: dict[str, Any], matching: int, left_out: int
+) -> None:
+    answer = search(client, query=query, k=100, **wishes)
+    assert (answer["matching"], answer["left_out"], len(answer["hits"])) == (
+        matching,
+        left_out,
+        matching - left_out,
+    )
+    asked = {term["id"] for term in query}
+    assert (not asked & dict(found(answer["hits"])).keys()) is not wishes.get("include_query", False)
 
 
 def test_a_picture_in_the_body_takes_a_condition_too(client: httpx.Client) -> None:
@@ -80,7 +109,7 @@ def test_a_batch_has_the_answers_of_its_queries(client: httpx.Client) -> None:
         {
             name: value
             for name, value in search(client, query=query, k=5).items()
-            if name in ("hits", "chance")
+            if name in ("hits", "chance", "left_out")
         }
         for query in queries
     ]
@@ -89,11 +118,11 @@ def test_a_batch_has_the_answers_of_its_queries(client: httpx.Client) -> None:
 def test_hits_have_the_confidence_that_python_gives(
     client: httpx.Client, collection: lookalike.Collection
 ) -> None:
-    answer = search(client, id=SEA, k=42)
+    answer = search(client, id=SEA, k=42, include_query=True)
     confidences = [hit["confidence"] for hit in answer["hits"]]
     results = collection.search(Id(SEA), k=42, include_query=True)
     assert confidences == pytest.approx([hit.confidence for hit in results], abs=1e-4)
-    sure = search(client, query=[{"id": SEA}], k=42, min_confidence=0.5)["hits"]
+    sure = search(client, query=[{"id": SEA}], k=42, include_query=True, min_confidence=0.5)["hits"]
     assert len(sure) == sum(confidence >= 0.5 for confidence in confidences) < 42
 
 
@@ -111,21 +140,19 @@ def test_an_item_does_not_vouch_for_itself(tmp_path: Path, include: bool) -> Non
 
 def test_a_box_of_an_item_is_cut_from_its_original(client: httpx.Client, photos: Path) -> None:
     box = [0.0, 0.25, 0.5, 1.0]
-    by_id = search(client, query=[{"id": SEA, "box": box}], k=5)
+    by_id = search(client, query=[{"id": SEA, "box": box}], k=5, include_query=True)
     body = text((photos / SEA).read_bytes())
     by_picture = search(client, query=[{"image": body, "box": box}], k=5)
     assert found(by_id["hits"]) == found(by_picture["hits"])
     assert (by_id["query"]["id"], by_id["query"]["box"]) == (SEA, box)
-    assert SEA not in dict(
-        found(search(client, query=[{"id": SEA, "box": box}], include_query=False)["hits"])
-    )
+    assert SEA not in dict(found(search(client, query=[{"id": SEA, "box": box}])["hits"]))
 
 
 def test_a_box_of_an_item_without_original_is_cut_from_the_thumbnail(folder: Path, target: Path) -> None:
     collection, _ = build(folder, target)
     (folder / BRICK).unlink()
     with running(collection) as url:
-        body = {"query": [{"id": BRICK, "box": [0, 0, 1, 1]}], "k": 1}
+        body = {"query": [{"id": BRICK, "box": [0, 0, 1, 1]}], "k": 1, "include_query": True}
         (hit,) = httpx.post(f"{url}api/target/search", json=body).json()["hits"]
     assert (hit["id"], hit["score"]) == (BRICK, pytest.approx(1, abs=0.01))
 
@@ -178,13 +205,15 @@ def test_a_picture_that_is_uploaded_as_a_data_url_is_read(client: httpx.Client, 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
 def test_through_an_index_an_item_is_its_own_nearest_neighbour(folder: Path, target: Path, kind: str) -> None:
     collection, _ = build(folder, target, part_size=5)
-    build_index(collection, kind)
+    build_index(collection.path, kind)
     with running(collection) as url, httpx.Client(base_url=f"{url}api/target/") as client:
         for id_ in collection.items(["id"])["id"].to_pylist():
-            best = client.post("search", json={"id": id_, "k": 3}).json()["hits"][0]
+            body = {"id": id_, "k": 3, "include_query": True}
+            best = client.post("search", json=body).json()["hits"][0]
             assert (best["id"], best["score"]) == (id_, pytest.approx(1, abs=0.01))
         body = {"query": [{"id": SEA}], "k": 50, "where": "id LIKE 'sea%'"}
-        assert len(client.post("search", json=body).json()["hits"]) == 4
+        assert len(client.post("search", json=body).json()["hits"]) == 3
+        assert len(client.post("search", json={**body, "include_query": True}).json()["hits"]) == 4
 
 
 def test_the_int8_form_of_a_vector_keeps_its_direction() -> None:
@@ -256,7 +285,8 @@ def test_a_collection_of_vectors_is_searched_by_id_but_takes_no_picture(tmp_path
     made = lookalike.from_vectors(tmp_path / "made.lookalike", vectors, ["a", "b", "c", "d"])
     with running(made) as url, httpx.Client(base_url=f"{url}api/") as client:
         assert client.get("collections").json()[0]["pictures"] is False
-        assert client.post("made/search", json={"id": "b", "k": 1}).json()["hits"][0]["id"] == "b"
+        by_id = {"id": "b", "k": 1, "include_query": True}
+        assert client.post("made/search", json=by_id).json()["hits"][0]["id"] == "b"
         body, headers = encoded(picture(1)), {"Content-Type": "image/png"}
         assert problem(client.post("made/search", content=body, headers=headers))[:2] == (409, "other-model")
         for path in ("thumbnails/b", "images/b"):

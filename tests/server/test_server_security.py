@@ -15,9 +15,9 @@ from conftest import build, write_picture
 from serving import problem, running
 
 import lookalike
-from lookalike.collection import Manifest
 from lookalike.server import Access, ServerError, bodies, create_app, serve
 from lookalike.server.security import COOKIE, Guard
+from lookalike.storage.manifest import Manifest
 
 TOKEN = "a long secret"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -294,7 +294,7 @@ def test_the_bodies_of_all_clients_together_have_a_limit(
 def test_what_was_read_is_forgotten_whatever_happens(
     collection: lookalike.Collection,
 ) -> None:
-    app = create_app([collection])
+    app = create_app([collection.path])
 
     async def ask() -> None:
         transport = httpx.ASGITransport(app)

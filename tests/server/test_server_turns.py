@@ -49,7 +49,7 @@ async def while_busy(turns: Turns, *waiting: object) -> list:
     busy = [asyncio.create_task(turns.run(release.wait)) for _ in range(2)]
     await asyncio.sleep(0.05)
     tasks = [asyncio.ensure_future(one) for one in waiting]  # type: ignore[call-overload]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
     release.set()
     await asyncio.gather(*busy)
     return await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,7 +17,6 @@ from PIL import Image
 from serving import problem, running
 
 import lookalike
-from lookalike.analysis.map import make_map
 from lookalike.storage.derived import COMMANDS
 
 
@@ -169,7 +168,7 @@ def test_what_is_stale_is_refused_with_the_command_and_comes_back(tmp_path: Path
         assert problem(answer)[:2] == (409, "stale-view")
         assert "lookalike map" in answer.json()["hint"]
         assert client.get("items", params={"where": "map_x > 0"}).status_code == 400
-        make_map(lookalike.open(made.path))
+        lookalike.open(made.path).map(write=True)
         wait_for(client, 200)
         assert client.get("map").json()["count"] == 21
 

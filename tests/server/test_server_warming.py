@@ -9,15 +9,16 @@ from pathlib import Path
 from PIL import Image
 
 import lookalike
-from lookalike.server.live import live_collections
+from lookalike.server.live import served
 from lookalike.server.warmup import warm_up
 
 LOADED = """
-import sys, time, lookalike
+import sys, time
+from pathlib import Path
 from starlette.testclient import TestClient
 from lookalike.server import create_app
-from lookalike.models.model import words
-app = create_app([lookalike.open(sys.argv[1])])
+from lookalike.models import words
+app = create_app([Path(sys.argv[1])])
 assert "duckdb" not in sys.modules
 with TestClient(app):
     deadline = time.monotonic() + 30
@@ -36,4 +37,4 @@ def test_a_server_that_starts_loads_conditions_and_words_unasked(tmp_path: Path)
 def test_a_collection_without_rows_words_or_model_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     nothing = lookalike.from_vectors(tmp_path / "made.lookalike", [[1.0, 2.0]], ["a"])
-    warm_up(live_collections([nothing]).values())
+    warm_up(served([nothing.path]).values())

@@ -14,7 +14,7 @@ from conftest import build
 from source_files import images, jpeg, listed, metadata, written
 
 from lookalike.errors import SourceError
-from lookalike.sources.opening import table as table_source
+from lookalike.sources import table as table_source
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

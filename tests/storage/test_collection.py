@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookalike
-from lookalike.storage.parts import Part
+from lookalike.storage.parts import Part, list_parts
 
 
 def rewrite_column(part: Part, name: str, values: list[object]) -> None:
@@ -124,8 +124,7 @@ def test_a_collection_can_be_moved(copied, tmp_path):
 
     assert list(moved.verify()) == []
     assert (
-        moved.search(lookalike.Id("sea/sea-002.png"), k=1, include_query=True)[0].thumbnail()[:2]
-        == b"\xff\xd8"
+        moved.search(lookalike.Id("sea/sea-002.png"), k=1, include_query=True)[0].thumbnail[:2] == b"\xff\xd8"
     )
 
 
@@ -153,21 +152,21 @@ def test_verify_finds_any_changed_byte_of_any_part(collection, tmp_path_factory,
 
 
 def test_verify_finds_a_tar_that_is_missing(copied):
-    tar = copied.parts()[1].thumbnails_path()
+    tar = list_parts(copied.path)[1].thumbnails_path()
     tar.unlink()
 
     assert list(copied.verify()) == [f"{tar}: missing"]
 
 
 def test_verify_finds_the_tar_of_another_part(copied):
-    tars = [part.thumbnails_path() for part in copied.parts()]
+    tars = [part.thumbnails_path() for part in list_parts(copied.path)]
     shutil.copy(tars[0], tars[1])
 
     assert list(copied.verify()) == [f"{tars[1]}: the checksum does not match, the file is damaged"]
 
 
 def test_verify_finds_an_id_that_is_there_twice(copied):
-    part = copied.parts()[1]
+    part = list_parts(copied.path)[1]
     ids = part.items(["id"])["id"].to_pylist()
     rewrite_column(part, "id", ["brick/brick-000.jpg", *ids[1:-1], ids[1]])
 
@@ -179,7 +178,7 @@ def test_verify_finds_an_id_that_is_there_twice(copied):
 
 @pytest.mark.parametrize("factor", [0.0, 2.0, float("nan"), float("inf")])
 def test_verify_finds_a_vector_that_is_not_of_unit_length(copied, factor):
-    part = copied.parts()[0]
+    part = list_parts(copied.path)[0]
     vectors = part.embeddings() * np.where(np.arange(16) == 3, np.float32(factor), 1).reshape(-1, 1)
     rewrite_column(part, "embedding", list(vectors))
 
@@ -195,14 +194,14 @@ def test_verify_finds_vectors_of_another_dimension(copied):
     problems = list(changed.verify())
 
     assert len(problems) == 3
-    assert problems[0] == f"{copied.parts()[0].items_path}: 192 dimensions, the model has 191"
+    assert problems[0] == f"{list_parts(copied.path)[0].items_path}: 192 dimensions, the model has 191"
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("thumb_offset", 10**9), ("thumb_size", 10**9), ("thumb_offset", -5)]
 )
 def test_verify_finds_a_thumbnail_that_is_not_in_its_tar(copied, column, value):
-    part = copied.parts()[0]
+    part = list_parts(copied.path)[0]
     rewrite_column(part, column, [*part.items()[column].to_pylist()[:-1], value])
 
     problems = list(copied.verify())
@@ -212,7 +211,7 @@ def test_verify_finds_a_thumbnail_that_is_not_in_its_tar(copied, column, value):
 
 
 def test_verify_finds_a_part_that_some_other_program_wrote_over(copied):
-    path = copied.parts()[0].items_path
+    path = list_parts(copied.path)[0].items_path
     pq.write_table(pq.read_table(path), path)
 
     problems = list(copied.verify())

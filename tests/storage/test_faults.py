@@ -16,6 +16,7 @@ import pytest
 from conftest import build, command, write_picture, write_pictures
 
 import lookalike
+from lookalike.storage.parts import list_parts
 
 # Runs builds one after the other; each child kills itself at the nth step that it takes in the collection,
 # before the step is done. Python reports every opening, renaming, making and removing of a file as an audit
@@ -78,7 +79,7 @@ def killer():
 def state(collection: lookalike.Collection) -> dict[str, tuple]:
     """Everything that a row says, by id: columns but the place in the tar, vector, thumbnail."""
     found = {}
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         rows = part.items()
         thumbnails = part.thumbnails(rows["id"].to_pylist())
         shown = rows.drop_columns(["thumb_offset", "thumb_size", "embedding"]).to_pylist()
@@ -91,9 +92,12 @@ def strange_files(target: Path) -> list[str]:
     """Files of a collection that nothing refers to."""
     collection = lookalike.open(target)
     known = {target / "collection.json", target / ".lock"}
-    known |= {path for part in collection.parts() for path in (part.items_path, part.thumbnails_path())}
+    known |= {
+        path for part in list_parts(collection.path) for path in (part.items_path, part.thumbnails_path())
+    }
     known |= set((target / "failures").glob("part-??????.parquet"))
-    known |= {target / "derived" / "background.json"}
+    known |= {target / "derived" / name for name in ("background.json", "rows.json", ".rows.lock")}
+    known |= set(list((target / "derived").glob("rows-*.arrow"))[:1])
     known |= {target / f"model-{collection.manifest.model.sha256[:16]}.npz"}
     return [str(path) for path in target.rglob("*") if path.is_file() and path not in known]
 
@@ -363,7 +367,7 @@ def test_readers_see_whole_parts_while_a_build_rewrites_them(tmp_path):
     while process.poll() is None:
         for hit in reader.search(lookalike.Id("meadow/meadow-010.jpg"), k=100, include_query=True):
             searches += 1
-            assert hit.item["sha256"] in {
+            assert hit["sha256"] in {
                 whole[hit.id][0]["sha256"] for whole in (old, new) if hit.id in whole
             }
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike.collection import Manifest
+from lookalike import Id
 from lookalike.errors import CollectionError, ModelError
 from lookalike.models.model import ModelSpec
+from lookalike.storage.manifest import Manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -127,13 +128,27 @@ def test_a_manifest_that_lacks_a_field_is_refused(copied, missing):
         lookalike.open(copied.path)
 
 
+def test_unknown_fields_and_a_whole_number_for_a_float_are_read(copied):
+    path = copied.path / "collection.json"
+    fields = json.loads(path.read_bytes())
+    fields["model"] |= {"crop": 1, "resize": "squash"}
+    path.write_text(json.dumps({**fields, "made_by": "a later version"}))
+
+    spec = lookalike.open(copied.path).manifest.model
+
+    assert (spec.crop, type(spec.crop)) == (1.0, float)
+    assert len(lookalike.open(copied.path).search(Id("sea/sea-002.png"), k=3)) == 3
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"model": None},
         {"model": {"name": "colors"}},
         {"model": {"name": "colors", "sha256": "0", "dim": "many", "size_px": 64, "crop": 1.0}},
-        {"model": {"name": "colors", "sha256": "0", "dim": 192, "size_px": 64, "crop": 1.0, "extra": 1}},
+        {"model": {"name": "colors", "sha256": "0", "dim": 192, "size_px": 64, "crop": "1.0"}},
+        {"model": {"name": "colors", "sha256": "0", "dim": 192.0, "size_px": 64, "crop": 1.0}},
+        {"model": {"name": "colors", "sha256": "0", "dim": True, "size_px": 64, "crop": 1.0}},
         {"dtype": "float64"},
         {"dtype": 32},
         {"sources": []},

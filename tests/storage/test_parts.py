@@ -84,7 +84,7 @@ def test_the_names_of_the_files_have_six_digits(collection):
 
 
 def test_the_name_of_a_tar_states_the_start_of_its_checksum(collection):
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         path = part.thumbnails_path()
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         assert path.name == f"part-{part.number:06d}-{checksum[:16]}.tar"
@@ -99,7 +99,7 @@ def test_the_folder_of_items_is_a_data_set_for_plain_pyarrow(collection):
 
 
 def test_every_row_gives_the_place_of_its_jpeg_in_the_tar(collection):
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         tar = part.thumbnails_path().read_bytes()
         for row in part.items().to_pylist():
             jpeg = tar[row["thumb_offset"] : row["thumb_offset"] + row["thumb_size"]]
@@ -108,7 +108,7 @@ def test_every_row_gives_the_place_of_its_jpeg_in_the_tar(collection):
 
 
 def test_the_tar_has_a_member_for_every_row_named_by_its_id(collection):
-    for part in collection.parts():
+    for part in list_parts(collection.path):
         rows = part.items()
         names = [f"{id_}.jpg" for id_ in rows["id"].to_pylist()]
         assert members(part.thumbnails_path()) == dict(

@@ -19,11 +19,12 @@ from source_files import jpeg
 
 import lookalike
 from lookalike.cli import main
-from lookalike.collection import open_collection, writing
+from lookalike.collection import open_collection
 from lookalike.errors import CollectionError, SourceError
 from lookalike.index import build_index, index_state, open_index
-from lookalike.storage.parts import Part
+from lookalike.storage.parts import Part, list_parts
 from lookalike.storage.stores import StorePath, is_remote, place
+from lookalike.storage.writing import writing
 
 
 def names(results: lookalike.Results) -> list[str]:
@@ -47,12 +48,12 @@ def test_a_collection_in_a_store_is_the_same_as_one_on_disk(server, bucket, coll
         for path in collection.path.rglob("*")
         if path.is_file() and path.name != ".lock" and "derived" not in path.parts
     )
-    part, same = stored.parts()[1], collection.parts()[1]
+    part, same = list_parts(stored.path)[1], list_parts(collection.path)[1]
     assert part.thumbnails(ids(stored)[16:20]) == same.thumbnails(ids(stored)[16:20])
     query = lookalike.Id("sea/sea-002.png")
     found, wanted = (one.search(query, where="width > 10", k=7) for one in (stored, collection))
     assert [(hit.id, hit.score) for hit in found] == [(hit.id, hit.score) for hit in wanted]
-    assert [hit.thumbnail() for hit in found] == [hit.thumbnail() for hit in wanted]
+    assert [hit.thumbnail for hit in found] == [hit.thumbnail for hit in wanted]
     assert names(stored.recommend([query], k=3)) == names(collection.recommend([query], k=3))
 
 
@@ -70,7 +71,7 @@ def test_a_later_build_mirrors_the_source(bucket, folder):
     assert failures(stored) == [("bad.jpg", "decode", "the file is empty")]
     assert list(stored.verify()) == []
     tars = [name for name in objects(address) if name.startswith("thumbnails/")]
-    assert len(tars) == len(stored.parts())
+    assert len(tars) == len(list_parts(stored.path))
     assert ".lock" not in objects(address)
 
 
@@ -117,12 +118,12 @@ def test_imported_vectors_are_a_collection_once_all_are_there(bucket, tmp_path):
 
 def test_damage_is_found(bucket, folder, damage):
     stored, _ = build(folder, f"s3://{bucket}/c", part_size=4)
-    paths = [stored.parts()[0].items_path, stored.parts()[1].thumbnails_path()]
+    paths = [list_parts(stored.path)[0].items_path, list_parts(stored.path)[1].thumbnails_path()]
     for path in paths:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 0xFF
         path.put(bytes(data))
-    gone = stored.parts()[2].thumbnails_path()
+    gone = list_parts(stored.path)[2].thumbnails_path()
     gone.unlink()
 
     assert list(stored.verify()) == [
@@ -133,7 +134,7 @@ def test_damage_is_found(bucket, folder, damage):
 
 def test_a_part_that_is_replaced_while_it_is_read_is_read_again(bucket, folder, monkeypatch):
     stored, _ = build(folder, f"s3://{bucket}/c", label="folder")
-    (part,) = stored.parts()
+    (part,) = list_parts(stored.path)
     read_ranges, reads = StorePath.read_ranges, []
 
     def replacing_it(self, ranges):
@@ -208,13 +209,13 @@ def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stored, _ = build(folder, f"s3://{bucket}/c")
     exact = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
-    build_index(stored, "flat")
+    build_index(stored.path, "flat")
     (path,) = (stored.path / "derived").glob("index-*.faiss")
     whole = f"GET /{bucket}/c/derived/{path.name}"
 
     with asked(server) as first:
-        assert index_state(stored) == "fresh"
-        assert open_index(stored).info.count == 12
+        assert index_state(stored.snapshot.state) == "fresh"
+        assert open_index(stored.snapshot.state).info.count == 12
     with asked(server) as second:
         found = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
 
@@ -223,23 +224,23 @@ def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypa
     (copy,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
     (folder / "new.jpg").write_bytes(jpeg(5))
     build(folder, f"s3://{bucket}/c")
-    build_index(stored, "flat")
-    assert open_index(stored).info.count == 13
+    build_index(stored.path, "flat")
+    assert open_index(stored.snapshot.state).info.count == 13
     assert [path for path in copy.parent.iterdir() if path != copy] == list(copy.parent.iterdir())
 
 
 def test_a_damaged_index_is_not_kept(bucket, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stored, _ = build(folder, f"s3://{bucket}/c")
-    build_index(stored, "flat")
+    build_index(stored.path, "flat")
     (path,) = (stored.path / "derived").glob("index-*.faiss")
     data = path.read_bytes()
     path.put(data[:-9])
 
     with pytest.raises(CollectionError, match="truncated"):
-        open_index(stored)
+        open_index(stored.snapshot.state)
     path.put(data)
-    assert open_index(stored).info.count == 12
+    assert open_index(stored.snapshot.state).info.count == 12
 
 
 def test_a_collection_in_a_store_is_served(bucket, folder):

@@ -15,10 +15,12 @@ from buckets import objects, upload
 from building import counts, vectors
 from conftest import build, write_pictures
 
-from lookalike.collection import open_collection, writing
+from lookalike.collection import open_collection
 from lookalike.errors import LockedError
 from lookalike.storage import leases
+from lookalike.storage.parts import list_parts
 from lookalike.storage.stores import StorePath, place
+from lookalike.storage.writing import writing
 
 
 def lock(address: str, **fields: object) -> StorePath:
@@ -137,4 +139,4 @@ def test_a_killed_build_goes_on_from_what_is_committed(bucket, tmp_path, kills):
     assert vectors(stored) == vectors(build(folder, tmp_path / "whole")[0])
     assert list(stored.verify()) == []
     tars = [name for name in objects(address) if name.startswith("thumbnails/")]
-    assert len(tars) == len(stored.parts())
+    assert len(tars) == len(list_parts(stored.path))

@@ -14,7 +14,7 @@ from conftest import build, command
 from source_files import jpeg
 
 import lookalike
-from lookalike.collection import check_target, open_collection
+from lookalike.collection import open_collection
 from lookalike.errors import (
     CollectionError,
     ExtraError,
@@ -24,7 +24,9 @@ from lookalike.errors import (
     StoreError,
 )
 from lookalike.sources.opening import open_source
+from lookalike.storage.parts import list_parts
 from lookalike.storage.stores import StorePath, place
+from lookalike.storage.writing import check_target
 
 boto3 = pytest.importorskip("boto3")
 fsspec = pytest.importorskip("fsspec")
@@ -110,7 +112,7 @@ def test_local_paths_need_no_library(folder, target):
 
 
 def test_a_footer_is_one_request_and_columns_a_few(server, embedded):
-    (part,) = embedded.parts()
+    (part,) = list_parts(embedded.path)
     name = "/embedded/c/items/part-000000.parquet"
     with asked(server) as footer:
         part.checksum()
@@ -144,7 +146,7 @@ def test_a_file_is_read_by_ranges_or_in_large_pieces(server, bucket):
 
 
 def test_the_embeddings_are_not_read_for_other_columns(embedded, monkeypatch):
-    (part,) = embedded.parts()
+    (part,) = list_parts(embedded.path)
     read_ranges, total = StorePath.read_ranges, []
 
     def counting(self, ranges):

@@ -13,9 +13,6 @@ from deriving import analysed, seen, view  # noqa: F401 (fixtures)
 from pages import PHOTO, Page, expect, focused, fragment, ids, see, watch
 from serving import running
 
-from lookalike.analysis.map import make_map
-from lookalike.analysis.outliers import find_outliers
-
 AXE = os.environ.get("AXE_CORE")
 
 
@@ -101,7 +98,7 @@ def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
     source = write_pictures(tmp_path / "odd", 18)
     (source / "sea" / "sea-002.png").rename(source / "brick" / "not-a-brick.png")
     made, _ = build(source, tmp_path / "odd.lookalike", label="folder")
-    find_outliers(made, k=5)
+    made.outliers(k=5, write=True)
     page = window.new_page()
     watch(page, errors)
     with running(made) as url:
@@ -160,7 +157,7 @@ def test_a_search_leaves_the_view_for_the_pictures(seen: Page) -> None:
 
 def test_a_stale_view_names_the_command(window: Any, tmp_path: Path, errors: list[str]) -> None:
     made, _ = build(write_pictures(tmp_path / "few", 6), tmp_path / "few.lookalike", label="folder")
-    make_map(made)
+    made.map(write=True)
     write_picture(tmp_path / "few" / "sea" / "new.png", 50)
     build(tmp_path / "few", made.path, label="folder")
     page = window.new_page()

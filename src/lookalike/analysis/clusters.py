@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from lookalike.analysis.kmeans import SAMPLE_PER_CENTRE, KMeans, Labels, Vectors, spherical_kmeans, train
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project, projection_bytes
-from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
 from lookalike.storage.derived import Derived, write_derived
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Rows, Selection
+from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.state import State
 
 NAME = "clusters"
 Method = Literal["kmeans", "hdbscan"]
@@ -46,25 +47,40 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The groups of a collection, the largest first; `noise` items are in none. `reason` says why so many."""
+    """The groups of N items, the largest first; `noise` items are in none. `reason` says why so many.
+
+    Of each of the `ids`, `labels` int32 (N,) has the number of its group, -1 for none, and `scores` (N,) the
+    cosine to its centre. `command`, a list of words, makes the same groups again.
+    """
 
     method: Method
     seed: int
     reason: str
     noise: int
     clusters: tuple[Cluster, ...]
+    ids: Sequence[str] = field(repr=False, compare=False)
+    labels: Labels = field(repr=False, compare=False)
+    scores: Vectors = field(repr=False, compare=False)
+    command: Sequence[str] = field(repr=False, compare=False)
+
+    def facts(self) -> dict[str, Any]:
+        """What is said of the groups as a whole, ready for JSON."""
+        groups = [asdict(one) for one in self.clusters]
+        told = {name: getattr(self, name) for name in ("method", "seed", "reason", "noise")}
+        return {**told, "clusters": groups}
 
 
 def cluster(
-    collection: Collection,
+    snapshot: Snapshot,
     k: int | Literal["auto"] = "auto",
     *,
+    rows: Rows | None = None,
     method: Method = "kmeans",
     min_size: int | None = None,
     seed: int = 0,
     max_memory_bytes: int | None = None,
 ) -> Clusters:
-    """Group a collection, name the groups, and write `derived/clusters.parquet` and `.json`.
+    """Group all items, or those in `rows`, which rise, and name the groups.
 
     `kmeans` makes `k` groups of all items, or as many as the silhouette finds best; `hdbscan` finds groups
     of at least `min_size` in which items lie close, and leaves the rest out as noise. The same seed gives
@@ -73,21 +89,34 @@ def cluster(
     `LookalikeError` where that is not enough, for a k that cannot be, and where all images are equal.
     """
     _check_wishes(k, method, min_size)
-    pile = Pile.of(collection, ("id", "tags"))
-    pile.room(max_memory_bytes, _need(pile, k, method), f"clustering by {method}")
-    size = max(5, round(len(pile) ** 0.5 / 3)) if min_size is None else min_size
+    selection = Selection.of(snapshot, ("id", "tags"), rows=rows)
+    selection.room(max_memory_bytes, _need(selection, k, method), f"clustering by {method}")
+    size = max(5, round(len(selection) ** 0.5 / 3)) if min_size is None else min_size
     if method == "hdbscan":
-        found, reason = _dense(pile, size)
+        found, reason = _dense(selection, size)
     else:
-        count, reason = _number(pile, k, seed)
-        found = _grouped(pile, count, seed)
-    result = _described(pile, found, method, seed, reason)
-    command = ["lookalike", "cluster", str(collection.path), "--seed", str(seed), "--method", method]
+        count, reason = _number(selection, k, seed)
+        found = _grouped(selection, count, seed)
+    command = ["lookalike", "cluster", str(snapshot.root), "--seed", str(seed), "--method", method]
     command += ["--k", str(k)] if method == "kmeans" else ["--min-size", str(size)]
-    write_derived(
-        collection, NAME, _derived(pile, found, result), fingerprint=pile.fingerprint, command=command
+    return Clusters(
+        method, seed, reason, int((found.labels < 0).sum()), _described(selection, found),
+        selection.ids, found.labels, found.scores, command,
+    )  # fmt: skip
+
+
+def write_clusters(state: State, found: Clusters) -> None:
+    """Keep the groups of all items as `derived/clusters.parquet` and `.json`; raises `ChangedError`."""
+    names = [one.name for one in found.clusters]
+    rows = pa.table(
+        {
+            "id": pa.array(found.ids, pa.string()),
+            "cluster": pa.array(found.labels, pa.int32()),
+            "cluster_name": pa.array([names[i] if i >= 0 else None for i in found.labels], pa.string()),
+            "cluster_score": pa.array(found.scores, pa.float32()),
+        }
     )
-    return result
+    write_derived(state, NAME, Derived(rows, found.facts()), found.command)
 
 
 def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None) -> None:
@@ -101,31 +130,31 @@ def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None
         raise LookalikeError("kmeans takes no least size of a group", "give --k, or --method hdbscan")
 
 
-def _need(pile: Pile, k: int | Literal["auto"], method: Method) -> int:
+def _need(selection: Selection, k: int | Literal["auto"], method: Method) -> int:
     """The bytes that a method takes, as measured."""
     if method == "hdbscan":
-        return projection_bytes(pile, _components(pile)) + _HDBSCAN_ITEM_BYTES * len(pile)
+        return projection_bytes(selection, _components(selection)) + _HDBSCAN_ITEM_BYTES * len(selection)
     groups = max(_CANDIDATES) if k == "auto" else k
     # The sample; centres and their sums; the label and the score of each item.
-    numbers = (min(_sample_size(groups), len(pile)) + 6 * groups) * pile.dim + 6 * len(pile)
+    numbers = (min(_sample_size(groups), len(selection)) + 6 * groups) * selection.dim + 6 * len(selection)
     return 4 * numbers + (_SILHOUETTE_BYTES if k == "auto" else 0)
 
 
-def _number(pile: Pile, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
+def _number(selection: Selection, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
     """How many groups, and why."""
     if k == "auto":
-        return _best_number(pile, seed)
-    if not 1 <= k <= len(pile):
+        return _best_number(selection, seed)
+    if not 1 <= k <= len(selection):
         raise LookalikeError(
-            f"k is {k}, but {pile.collection.path} has {len(pile):,} images",
-            f"give 1 to {len(pile):,}, or auto",
+            f"k is {k}, but {selection.snapshot.root} has {len(selection):,} images",
+            f"give 1 to {len(selection):,}, or auto",
         )
     return k, "k was given"
 
 
-def _best_number(pile: Pile, seed: int) -> tuple[int, str]:
+def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
     """The k of the highest mean silhouette (Rousseeuw 1987), in cosine distance, on a sample."""
-    sample = pile.sample(_TRAINED, seed)
+    sample = selection.sample(_TRAINED, seed)
     _check_unequal(sample)
     values: dict[int, float] = {}
     grid = [k for k in _CANDIDATES if k == 2 or k * 10 <= len(sample)]
@@ -159,10 +188,10 @@ def _silhouette(sample: Vectors, k: int, seed: int) -> float:
     return float(silhouette_score(sample, labels, metric="cosine", sample_size=size, random_state=seed))
 
 
-def _grouped(pile: Pile, k: int, seed: int) -> KMeans:
+def _grouped(selection: Selection, k: int, seed: int) -> KMeans:
     """k-means with the groups in the order of size, and none empty."""
-    sample = pile.sample(_sample_size(k), seed)
-    return _in_order_of_size(spherical_kmeans(pile.blocks, sample, k, seed))
+    sample = selection.sample(_sample_size(k), seed)
+    return _in_order_of_size(spherical_kmeans(selection.blocks, sample, k, seed))
 
 
 def _sample_size(k: int) -> int:
@@ -177,39 +206,39 @@ def _in_order_of_size(found: KMeans) -> KMeans:
     return KMeans(found.centres[order], new[found.labels], found.scores)
 
 
-def _dense(pile: Pile, min_size: int) -> tuple[KMeans, str]:
+def _dense(selection: Selection, min_size: int) -> tuple[KMeans, str]:
     """HDBSCAN (Campello, Moulavi & Sander 2013) on the first principal components."""
     try:
         from sklearn.cluster import HDBSCAN
     except ImportError:
         raise ExtraError("HDBSCAN needs scikit-learn", "analysis") from None
-    if not 2 <= min_size <= len(pile) // 2:
+    if not 2 <= min_size <= len(selection) // 2:
         raise LookalikeError(
-            f"a group of at least {min_size} cannot be told apart among {len(pile):,} images",
+            f"a group of at least {min_size} cannot be told apart among {len(selection):,} images",
             "give a smaller --min-size",
         )
-    places = project(pile, _components(pile))
+    places = project(selection, _components(selection))
     _check_unequal(places)
     labels = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(places)
     count = int(labels.max()) + 1
     reason = f"{count} groups of at least {min_size} are denser than what is around them"
-    return _in_order_of_size(_centred(pile, labels.astype(np.int32), count)), reason
+    return _in_order_of_size(_centred(selection, labels.astype(np.int32), count)), reason
 
 
-def _components(pile: Pile) -> int:
-    return min(_HDBSCAN_COMPONENTS, pile.dim)
+def _components(selection: Selection) -> int:
+    return min(_HDBSCAN_COMPONENTS, selection.dim)
 
 
-def _centred(pile: Pile, labels: Labels, count: int) -> KMeans:
+def _centred(selection: Selection, labels: Labels, count: int) -> KMeans:
     """The mean direction of each group, and the cosines to it; 0 for what is in no group."""
-    sums, start = np.zeros((count, pile.dim)), 0
-    for block in pile.blocks():
+    sums, start = np.zeros((count, selection.dim)), 0
+    for block in selection.blocks():
         mine = labels[start : start + len(block)]
         np.add.at(sums, mine[mine >= 0], block[mine >= 0])
         start += len(block)
     centres = (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    scores, start = np.zeros(len(pile), np.float32), 0
-    for block in pile.blocks():
+    scores, start = np.zeros(len(selection), np.float32), 0
+    for block in selection.blocks():
         mine = labels[start : start + len(block)]
         if count:
             scores[start : start + len(block)] = np.where(
@@ -219,30 +248,17 @@ def _centred(pile: Pile, labels: Labels, count: int) -> KMeans:
     return KMeans(centres, labels, scores)
 
 
-def _described(pile: Pile, found: KMeans, method: Method, seed: int, reason: str) -> Clusters:
+def _described(selection: Selection, found: KMeans) -> tuple[Cluster, ...]:
     """Names, medoids, sizes and cohesions."""
-    ids, count = pile.ids, len(found.centres)
-    tags = telling_tags(pile.column("tags"), found.labels, count)
+    ids, count = selection.ids, len(found.centres)
+    tags = telling_tags(selection.column("tags"), found.labels, count)
     clusters = []
     for number, name in enumerate(unique_names(tags)):
         members = np.flatnonzero(found.labels == number)
         medoid = ids[int(members[found.scores[members].argmax()])]
         cohesion = float(found.scores[members].mean())
         clusters.append(Cluster(number, name, tuple(tags[number]), medoid, len(members), cohesion))
-    return Clusters(method, seed, reason, int((found.labels < 0).sum()), tuple(clusters))
-
-
-def _derived(pile: Pile, found: KMeans, result: Clusters) -> Derived:
-    names = [one.name for one in result.clusters]
-    rows = pa.table(
-        {
-            "id": pa.array(pile.ids, pa.string()),
-            "cluster": pa.array(found.labels, pa.int32()),
-            "cluster_name": pa.array([names[i] if i >= 0 else None for i in found.labels], pa.string()),
-            "cluster_score": pa.array(found.scores, pa.float32()),
-        }
-    )
-    return Derived(rows, asdict(result))
+    return tuple(clusters)
 
 
 def members(made: Derived, number: int, most: int) -> Sequence[str]:

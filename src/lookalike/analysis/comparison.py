@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from lookalike.analysis.evaluation import Evaluation, evaluate
-from lookalike.builder.build import Report, build
-from lookalike.collection import Collection
+from lookalike.builder.build import build
 from lookalike.errors import LookalikeError
 from lookalike.models.model import load_model
+from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]
@@ -69,10 +69,10 @@ def compare(
     contenders = []
     for model in models:
         with progress(f"embedding, {model}") as on_progress:
-            collection, images_per_s = _built(source, Path(folder), model, label, on_progress)
+            snapshot, images_per_s = _built(source, Path(folder), model, label, on_progress)
         with progress(f"evaluating {model}") as on_progress:
-            judged = evaluate(collection, on_progress=on_progress, **options)
-        width = np.dtype(collection.manifest.dtype).itemsize
+            judged = evaluate(snapshot, on_progress=on_progress, **options)
+        width = np.dtype(snapshot.manifest.dtype).itemsize
         contenders.append(Contender(model, judged, images_per_s, judged.dim * width))
     marked = [
         replace(one, on_front=here) for one, here in zip(contenders, pareto_front(contenders), strict=True)
@@ -86,20 +86,13 @@ def _built(
     model: str,
     label: str,
     on_progress: Progress | None,
-) -> tuple[Collection, float | None]:
+) -> tuple[Snapshot, float | None]:
     """The collection and the images a second; None where none had to be embedded."""
-    reports: list[Report] = []
+    root = folder / f"{model}.lookalike"
     started = time.perf_counter()
-    collection = build(
-        source,
-        folder / f"{model}.lookalike",
-        model=model,
-        label=label,
-        on_progress=on_progress,
-        on_done=reports.append,
-    )
+    report = build(source, root, model=model, label=label, on_progress=on_progress)
     seconds = time.perf_counter() - started
-    return collection, reports[0].embedded / seconds if reports[0].embedded else None
+    return Snapshot.open(root), report.embedded / seconds if report.embedded else None
 
 
 def _quality(contender: Contender) -> float:

@@ -20,9 +20,10 @@ from lookalike.analysis.geometry import match
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
-from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
+from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.state import State
 
 Progress = Callable[[int, int], None]
 
@@ -68,10 +69,10 @@ class Duplicates:
     """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
 
     `compared` is how many pairs were looked at, `recall` the share of true neighbours among them.
-    `fingerprint` names the state of the collection.
+    `state` is that of the collection.
     """
 
-    fingerprint: str
+    state: State
     items: Sequence[dict[str, Any]]
     pairs: tuple[Pair, ...]
     compared: int
@@ -79,8 +80,9 @@ class Duplicates:
 
 
 def find_duplicates(
-    collection: Collection,
+    snapshot: Snapshot,
     *,
+    rows: Rows | None = None,
     edits: bool = True,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
@@ -92,30 +94,30 @@ def find_duplicates(
     images are alike. Takes `max_memory_bytes` at most, if given, beside the program itself and the originals
     that are read, one a core. Raises `MemoryLimitError` where that is not enough.
     """
-    pile = Pile.of(collection, COLUMNS)
-    held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(pile)
-    room = pile.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
+    selection = Selection.of(snapshot, COLUMNS, rows=rows)
+    held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(selection)
+    room = selection.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
     kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
-    pictures = Pictures(pile, kept)
-    if not any(pictures.has_thumbnail(row) for row in range(len(pile))):
+    pictures = Pictures(selection, kept)
+    if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
         raise LookalikeError(
-            f"{collection.path} has vectors without pictures, which cannot be compared",
+            f"{snapshot.root} has vectors without pictures, which cannot be compared",
             "build a collection of the images: lookalike build",
         )
     first_of, pairs = _identical_bytes(pictures)
     hashes = _hashes(pictures, sorted(set(first_of)))
     near = nearest_others(
-        pile,
+        selection,
         _NEIGHBOURS + _most_copies(first_of),
         max_memory_bytes=max_memory_bytes,
         held_bytes=held_bytes,
     )
-    rows, cosines = _candidates(pile, near, hashes)
+    ends, cosines = _candidates(selection, near, hashes)
     # Of identical files one stands for all.
-    wanted = np.flatnonzero((np.array(first_of)[rows] == rows).all(axis=1))
+    wanted = np.flatnonzero((np.array(first_of)[ends] == ends).all(axis=1))
 
     def compare(at: int) -> Pair | None:
-        one, other = rows[at].tolist()
+        one, other = ends[at].tolist()
         return _compared(pictures, hashes, (one, other), float(cosines[at]), edits)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -125,7 +127,7 @@ def find_duplicates(
             if on_progress:
                 on_progress(done, len(wanted))
     ordered = tuple(sorted(pairs, key=lambda pair: pair.rows))
-    return Duplicates(pile.fingerprint, pictures.rows, ordered, len(wanted), near.recall)
+    return Duplicates(snapshot.state, pictures.rows, ordered, len(wanted), near.recall)
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
@@ -152,15 +154,15 @@ def _hashes(pictures: Pictures, rows: Iterable[int]) -> dict[int, NDArray[np.boo
 
 
 def _candidates(
-    pile: Pile, near: Neighbours, hashes: dict[int, NDArray[np.bool_]]
+    selection: Selection, near: Neighbours, hashes: dict[int, NDArray[np.bool_]]
 ) -> tuple[Rows, NDArray[np.float32]]:
     """The pairs (P, 2) near in vectors or in hash, the lower row first, rising; and their cosines (P,)."""
     rows, cosines = near.pairs(_LEAST_COSINE_COPY)
     by_hash = _near_hashes(hashes)
-    by_hash = by_hash[~np.isin(by_hash @ (len(pile), 1), rows @ (len(pile), 1))]
+    by_hash = by_hash[~np.isin(by_hash @ (len(selection), 1), rows @ (len(selection), 1))]
     rows = np.concatenate([rows, by_hash])
     order = np.lexsort((rows[:, 1], rows[:, 0]))
-    return rows[order], np.concatenate([cosines, _cosines(pile, by_hash)])[order]
+    return rows[order], np.concatenate([cosines, _cosines(selection, by_hash)])[order]
 
 
 def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
@@ -188,13 +190,13 @@ def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
     return np.unique(np.stack([rows[first[later]], rows[found[later]]], axis=1), axis=0)
 
 
-def _cosines(pile: Pile, pairs: Rows) -> NDArray[np.float32]:
+def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
     """The cosine (P,) of each pair (P, 2), so many at once that their vectors take 64 MiB."""
-    step = max(1, _VECTORS_BYTES // (8 * pile.dim))
+    step = max(1, _VECTORS_BYTES // (8 * selection.dim))
     found = [np.empty(0, np.float32)]
     for start in range(0, len(pairs), step):
         rows, places = np.unique(pairs[start : start + step], return_inverse=True)
-        one, other = pile.take(rows)[places.reshape(-1, 2)].transpose(1, 0, 2)
+        one, other = selection.take(rows)[places.reshape(-1, 2)].transpose(1, 0, 2)
         found.append(np.einsum("nd,nd->n", one, other))
     return np.concatenate(found)
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from lookalike.analysis.bootstrap import Estimate, estimates
 from lookalike.analysis.retrieval import Ints, Judged, Progress, judge, others_alike
-from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
+from lookalike.storage.snapshot import Snapshot
 
 Measures = Mapping[str, Estimate]
 # A query may be shown with so many of its nearest.
@@ -86,7 +86,7 @@ class Evaluation:
 class _Labelled:
     """The N items that have a label: `classes` and `groups` are int64 (N,), `labels` the names of classes."""
 
-    pile: Pile
+    selection: Selection
     ids: list[str]
     labels: list[str]
     classes: Ints
@@ -95,9 +95,10 @@ class _Labelled:
 
 
 def evaluate(
-    collection: Collection,
+    snapshot: Snapshot,
     label: str = "label",
     *,
+    rows: Ints | None = None,
     ks: Sequence[int] = (1, 5, 10),
     voters: int = 5,
     without_duplicates: bool = False,
@@ -115,7 +116,7 @@ def evaluate(
     if given, beside the program itself, by reading them again and again. Raises `LookalikeError` where labels
     are missing, all the same or all different, a k or the limit cannot be, or a vector has NaN.
     """
-    held = _read(collection, label, without_duplicates)
+    held = _read(snapshot, label, without_duplicates, rows)
     _check(held, ks, voters)
     right = others_alike(held.classes, held.groups)
     askable = np.flatnonzero(right > 0)
@@ -126,7 +127,7 @@ def evaluate(
         )
     queries = _sampled(askable, max_queries, seed)
     judged = judge(
-        held.pile,
+        held.selection,
         held.classes,
         held.groups,
         queries,
@@ -137,9 +138,9 @@ def evaluate(
     )
     classes = _per_class(judged, held, seed)
     return Evaluation(
-        name=collection.name,
-        model=collection.manifest.model.name,
-        dim=collection.manifest.model.dim,
+        name=snapshot.name,
+        model=snapshot.manifest.model.name,
+        dim=snapshot.manifest.model.dim,
         items=len(held.ids),
         queries=len(queries),
         unlabelled=held.unlabelled,
@@ -156,29 +157,29 @@ def evaluate(
     )
 
 
-def _read(collection: Collection, label: str, without_duplicates: bool) -> _Labelled:
+def _read(snapshot: Snapshot, label: str, without_duplicates: bool, rows: Ints | None) -> _Labelled:
     """The items that have a label; their vectors are read later."""
-    pile = Pile.of(collection, ("id", label, *(["sha256"] if without_duplicates else [])), least=0)
-    if pile.parts and label not in pile.items.column_names:
-        present = pile.parts[0].column_names()
+    selection = Selection.of(
+        snapshot, ("id", label, *(["sha256"] if without_duplicates else [])), rows=rows, least=0
+    )
+    if len(snapshot) and label not in selection.items.column_names:
         raise LookalikeError(
-            f"{collection.path} has no column {label}",
-            f"it has: {', '.join(name for name in present if name != 'embedding')}",
+            f"{snapshot.root} has no column {label}", f"it has: {', '.join(snapshot.schema.names)}"
         )
-    values = pile.column(label)
+    values = selection.column(label)
     kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
     if not len(kept):
         raise LookalikeError(
-            f"no item of {collection.path} has a value in the column {label}",
+            f"no item of {snapshot.root} has a value in the column {label}",
             "give labels when building: --label folder, --label 'regex:PATTERN' or --metadata FILE",
         )
     labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
-    pile = pile.only(kept)
-    groups = np.arange(len(pile))
+    selection = selection.only(kept)
+    groups = np.arange(len(selection))
     if without_duplicates:  # what was made elsewhere has no checksum, and no known copies
-        own = [sha256 or f"row {row}" for row, sha256 in enumerate(pile.column("sha256"))]
+        own = [sha256 or f"row {row}" for row, sha256 in enumerate(selection.column("sha256"))]
         groups = np.unique(np.array(own), return_inverse=True)[1]
-    return _Labelled(pile, pile.ids, labels.tolist(), classes, groups, len(values) - len(kept))
+    return _Labelled(selection, selection.ids, labels.tolist(), classes, groups, len(values) - len(kept))
 
 
 def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from PIL import Image
 
+from lookalike.analysis.map_picture import draw_map
 from lookalike.analysis.projection import project, projection_bytes
-from lookalike.collection import Collection
 from lookalike.errors import ExtraError, LookalikeError
 from lookalike.storage.derived import Derived, write_derived
-from lookalike.storage.pile import Pile, Vectors
+from lookalike.storage.selection import Rows, Selection, Vectors
+from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.state import State
 
 NAME = "map"
 Method = Literal["pca", "umap"]
@@ -27,38 +30,58 @@ _UMAP_BYTES, _UMAP_ITEM_BYTES = 250_000_000, 4000
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """The places of all items: `ids`, and `places` float32 (N, 2) from -1 to 1, y upwards, aspect kept."""
+    """The places of N items: `ids`, and `places` float32 (N, 2) from -1 to 1, y upwards, aspect kept.
+
+    The items are the `rows` (N,) of the snapshot.
+    """
 
     method: Method
     seed: int
     ids: list[str]
     places: Vectors
+    snapshot: Snapshot = field(repr=False, compare=False)
+    rows: Rows = field(repr=False, compare=False)
+
+    def plot(self, color: str | None = None, *, size_px: int = 1600, thumbnails: bool = True) -> Image.Image:
+        """The map as a picture, dots coloured by a column; a notebook shows it. Raises as `draw_map`."""
+        return draw_map(
+            self.snapshot, self.rows, self.places, color=color, size_px=size_px, thumbnails=thumbnails
+        )
 
 
 def make_map(
-    collection: Collection, method: Method = "pca", *, seed: int = 0, max_memory_bytes: int | None = None
+    snapshot: Snapshot,
+    method: Method = "pca",
+    *,
+    rows: Rows | None = None,
+    seed: int = 0,
+    max_memory_bytes: int | None = None,
 ) -> Map:
-    """Place every item; writes `derived/map.parquet` and `.json`.
+    """Place every item, or those in `rows`, which rise, in the plane.
 
     `pca` shows the two directions in which the items differ most: fast, always the same, and distances far
     apart can be trusted. `umap` (McInnes, Healy & Melville 2018) keeps neighbours together and shows groups;
     sizes of gaps mean little. Takes `max_memory_bytes` at most, if given, beside the program itself. Raises
     `LookalikeError` where that is not enough, and where all images are equal.
     """
-    pile = Pile.of(collection, least=3)
-    components = min(_UMAP_COMPONENTS, pile.dim) if method == "umap" else 2
-    need = projection_bytes(pile, components)
+    selection = Selection.of(snapshot, rows=rows, least=3)
+    components = min(_UMAP_COMPONENTS, selection.dim) if method == "umap" else 2
+    need = projection_bytes(selection, components)
     if method == "umap":
-        need += _UMAP_BYTES + _UMAP_ITEM_BYTES * len(pile)
-    pile.room(max_memory_bytes, need, f"a map by {method}")
-    places = project(pile, components)
+        need += _UMAP_BYTES + _UMAP_ITEM_BYTES * len(selection)
+    selection.room(max_memory_bytes, need, f"a map by {method}")
+    places = project(selection, components)
     if method == "umap":
         places = _umap(places, seed)
     places = places - (places.max(axis=0) + places.min(axis=0)) / 2
     extent = float(np.abs(places).max())
     if extent < 1e-6:
         raise LookalikeError("all images have the same vector, so there is nothing to map")
-    placed = Map(method, seed, pile.ids, (places / extent).astype(np.float32))
+    return Map(method, seed, selection.ids, (places / extent).astype(np.float32), snapshot, selection.rows)
+
+
+def write_map(state: State, placed: Map) -> None:
+    """Keep the places of all items as `derived/map.parquet` and `.json`; raises `ChangedError`."""
     rows = pa.table(
         {
             "id": pa.array(placed.ids, pa.string()),
@@ -66,10 +89,9 @@ def make_map(
             "y": pa.array(placed.places[:, 1], pa.float32()),
         }
     )
-    facts = {"method": method, "seed": seed}
-    command = ["lookalike", "map", str(collection.path), "--method", method, "--seed", str(seed)]
-    write_derived(collection, NAME, Derived(rows, facts), fingerprint=pile.fingerprint, command=command)
-    return placed
+    facts = {"method": placed.method, "seed": placed.seed}
+    command = ["lookalike", "map", str(state.root), "--method", placed.method, "--seed", str(placed.seed)]
+    write_derived(state, NAME, Derived(rows, facts), command)
 
 
 def _umap(vectors: Vectors, seed: int) -> NDArray[np.float32]:

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lookalike.analysis.map import Map
-from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
-from lookalike.storage.derived import read_derived
+from lookalike.storage.derived import TABLES, read_derived
+from lookalike.storage.snapshot import Snapshot
 
 _MARGIN_PX, _THUMBNAIL_PX, _DOT_PX = 60, 56, 2
 # The commonest values have colours of their own; what else there is, is grey.
@@ -24,14 +24,15 @@ Colour = tuple[int, int, int]
 
 
 def draw_map(
-    placed: Map,
-    collection: Collection,
+    snapshot: Snapshot,
+    rows: NDArray[np.int64],
+    places: NDArray[np.float32],
     *,
     color: str | None = None,
     size_px: int = 1600,
     thumbnails: bool = True,
-) -> bytes:
-    """A PNG of `size_px` a side.
+) -> Image.Image:
+    """A picture of `size_px` a side of the items in `rows` (N,), whose `places` (N, 2) go from -1 to 1.
 
     Each item is a dot, coloured by the column `color`, of the items or of the clusters. On a grid of cells,
     the item nearest to the middle of each cell is shown by its thumbnail, framed in its colour. Raises
@@ -39,40 +40,43 @@ def draw_map(
     """
     if size_px < 4 * _MARGIN_PX:
         raise LookalikeError(f"a map of {size_px} pixels is too small", f"give at least {4 * _MARGIN_PX}")
-    values = _values(placed, collection, color)
+    values = _values(snapshot, rows, color)
     colours = _colours(values)
     sheet = Image.new("RGB", (size_px, size_px), "white")
     pen = ImageDraw.Draw(sheet)
-    places = _pixels(placed, size_px)
-    for (x, y), value in zip(places.tolist(), values, strict=True):
+    at = _pixels(places, size_px)
+    for (x, y), value in zip(at.tolist(), values, strict=True):
         box = (x - _DOT_PX, y - _DOT_PX, x + _DOT_PX, y + _DOT_PX)
         pen.ellipse(box, fill=colours.get(value, _GREY))
     if thumbnails:
-        rows = _shown(places)
-        jpegs = collection.thumbnails(placed.ids[row] for row in rows)
-        for row in rows:
-            if placed.ids[row] in jpegs:
-                _paste(sheet, jpegs[placed.ids[row]], places[row].tolist(), colours.get(values[row], _GREY))
+        shown = _shown(at)
+        for place, jpeg in zip(shown, snapshot.thumbnails(rows[shown]), strict=True):
+            if jpeg:
+                _paste(sheet, jpeg, at[place].tolist(), colours.get(values[place], _GREY))
     _legend(pen, colours)
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()
+    return sheet
 
 
-def _values(placed: Map, collection: Collection, color: str | None) -> list[str | None]:
+def _values(snapshot: Snapshot, rows: NDArray[np.int64], color: str | None) -> list[str | None]:
     """The value of the column for each item, as text."""
     if color is None:
-        return [None] * len(placed.ids)
-    items = collection.items()
-    if color in ("cluster", "cluster_name") and (made := read_derived(collection, "clusters")):
-        items = made.rows
-    if color not in items.column_names:
-        raise LookalikeError(
-            f"{collection.path} has no column {color}", f"it has: {', '.join(items.column_names)}"
-        )
-    pairs = zip(items["id"].to_pylist(), items[color].to_pylist(), strict=True)
-    known = {id_: None if value is None else str(value) for id_, value in pairs}
-    return [known.get(id_) for id_ in placed.ids]
+        return [None] * len(rows)
+    values = _column(snapshot, color).take(pa.array(rows)).to_pylist()
+    return [None if value is None else str(value) for value in values]
+
+
+def _column(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
+    """A column of all rows, stored or derived; raises `LookalikeError` for none, and for a stale one."""
+    if name in snapshot.schema.names:
+        return snapshot.column(name)
+    for table, columns in {**TABLES, "clusters": {**TABLES["clusters"], "cluster": "cluster"}}.items():
+        # What was derived since the map was made counts too.
+        made = read_derived(snapshot.state, table) if name in columns else None
+        if made is not None:
+            return made.rows[columns[name]]
+    raise LookalikeError(
+        f"{snapshot.root} has no column {name}", f"it has: {', '.join(snapshot.all_columns.names)}"
+    )
 
 
 def _colours(values: Sequence[str | None]) -> dict[str | None, Colour]:
@@ -85,10 +89,10 @@ def _colours(values: Sequence[str | None]) -> dict[str | None, Colour]:
     return colours
 
 
-def _pixels(placed: Map, size_px: int) -> NDArray[np.int64]:
+def _pixels(places: NDArray[np.float32], size_px: int) -> NDArray[np.int64]:
     """(N, 2) places in pixels, x to the right and y downwards."""
     half = size_px / 2 - _MARGIN_PX
-    return np.asarray(np.rint(placed.places * (half, -half) + size_px / 2), np.int64)
+    return np.asarray(np.rint(places * (half, -half) + size_px / 2), np.int64)
 
 
 def _shown(places: NDArray[np.int64]) -> list[int]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import MemoryLimitError
+from lookalike.errors import LockedError, LookalikeError, MemoryLimitError, StorageError
 from lookalike.index import Index, build_index, open_index
-from lookalike.storage.pile import Pile, Vectors
+from lookalike.storage.part_state import changed
+from lookalike.storage.selection import Selection, Vectors
 
 Rows = NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -42,7 +43,7 @@ class Neighbours:
 
 
 def nearest_others(
-    pile: Pile,
+    selection: Selection,
     k: int,
     *,
     max_memory_bytes: int | None = None,
@@ -52,70 +53,82 @@ def nearest_others(
     """The k nearest others of every item.
 
     Up to 20,000 items are compared all with all. Beyond, the index of the collection is asked, and built
-    first where there is none of this state; it says its own recall. With `held_bytes`, which the caller
-    takes, it is at most `max_memory_bytes`, if given, beside the program itself. Raises `MemoryLimitError`
-    where that is not enough.
+    first where there is none of this state and it can be written; it says its own recall. With `held_bytes`,
+    which the caller takes, it is at most `max_memory_bytes`, if given, beside the program itself. Raises
+    `MemoryLimitError` where that is not enough, `LookalikeError` for a k below 1.
     """
-    k = min(k, len(pile) - 1)
-    held_bytes += len(pile) * k * 12
-    rows, scores = np.empty((len(pile), k), np.int64), np.empty((len(pile), k), np.float32)
+    if k < 1:
+        raise LookalikeError(f"k is the number of neighbours, at least 1, not {k}")
+    k = min(k, len(selection) - 1)
+    held_bytes += len(selection) * k * 12
+    rows, scores = np.empty((len(selection), k), np.int64), np.empty((len(selection), k), np.float32)
     found: Iterator[tuple[Rows, Vectors]]
-    if len(pile) <= _MOST_EXACT:
-        found, recall = _exact(pile, k, max_memory_bytes, held_bytes), 1.0
+    index = _index(selection, max_memory_bytes, held_bytes) if len(selection) > _MOST_EXACT else None
+    if index is None:
+        found, recall = _exact(selection, k, max_memory_bytes, held_bytes), 1.0
     else:
-        index = _index(pile, max_memory_bytes, held_bytes)
-        found, recall = _asked(pile, index, k), index.info.recall
+        found, recall = _asked(selection, index, k), index.info.recall
     start = 0
     for some_rows, some_scores in found:
         rows[start : start + len(some_rows)], scores[start : start + len(some_rows)] = some_rows, some_scores
         start += len(some_rows)
         if on_progress:
-            on_progress(start, len(pile))
+            on_progress(start, len(selection))
     return Neighbours(rows, scores, recall)
 
 
-def _exact(pile: Pile, k: int, limit: int | None, need: int) -> Iterator[tuple[Rows, Vectors]]:
+def _exact(selection: Selection, k: int, limit: int | None, need: int) -> Iterator[tuple[Rows, Vectors]]:
     # Of each pair: a copy of the cosine to be put in order, and the number of its row.
-    pile, at_once = pile.for_cosines(limit, need, 12 * len(pile), "the neighbours")
-    for start in range(0, len(pile), at_once):
-        yield _best(pile, np.arange(start, min(start + at_once, len(pile))), k)
+    selection, at_once = selection.for_cosines(limit, need, 12 * len(selection), "the neighbours")
+    for start in range(0, len(selection), at_once):
+        yield _best(selection, np.arange(start, min(start + at_once, len(selection))), k)
 
 
-def _best(pile: Pile, own: Rows, k: int) -> tuple[Rows, Vectors]:
-    cosines = pile.cosines(own)
+def _best(selection: Selection, own: Rows, k: int) -> tuple[Rows, Vectors]:
+    cosines = selection.cosines(own)
     cosines[own - own[0], own] = -np.inf
     best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
     return _ordered(best, np.take_along_axis(cosines, best, axis=1))
 
 
-def _index(pile: Pile, limit: int | None, held_bytes: int) -> Index:
-    """The index of the collection, built where there is none; refused where it does not fit."""
-    room = pile.room(limit, held_bytes + _BUILDING_BYTES, "the neighbours")
+def _index(selection: Selection, limit: int | None, held_bytes: int) -> Index | None:
+    """The index of the collection, built where there is none; None where it cannot be.
+
+    Raises `MemoryLimitError` where it does not fit.
+    """
+    room = selection.room(limit, held_bytes + _BUILDING_BYTES, "the neighbours")
     taken = 0 if limit is None or room is None else limit - room
-    index = open_index(pile.collection)
+    state = selection.snapshot.state
+    index = open_index(state)
     if index is None:
         try:
-            build_index(pile.collection, max_memory_bytes=room if room is None else max(1, room))
+            build_index(state.root, max_memory_bytes=room if room is None else max(1, room))
         except MemoryLimitError as error:
             raise MemoryLimitError(error.what, error.need_bytes + taken, limit or 0) from None
-        index = open_index(pile.collection)
-    assert index is not None
+        except (StorageError, LockedError):  # a disk that is read-only, or a build that is under way
+            return None
+        index = open_index(state)
+    if index is None:  # the collection is another by now
+        raise changed(state.root)
     if limit is not None and taken + index.info.bytes > limit:
         raise MemoryLimitError(
-            f"the work with the index of {pile.collection.path}",
+            f"the work with the index of {state.root}",
             taken + index.info.bytes,
             limit,
-            f", or make it smaller: lookalike index {pile.collection.path} "
-            f"--max-memory {(limit - taken) // 10**6}MB",
+            f", or make it smaller: lookalike index {state.root} --max-memory {(limit - taken) // 10**6}MB",
         )
     return index
 
 
-def _asked(pile: Pile, index: Index, k: int) -> Iterator[tuple[Rows, Vectors]]:
+def _asked(selection: Selection, index: Index, k: int) -> Iterator[tuple[Rows, Vectors]]:
     """One more than wanted, and the item itself taken out, or else the last."""
-    start = 0
-    for block in pile.blocks():
-        scores, rows = index.search(block, k + 1)
+    start, numbers, mask = 0, selection.rows, None
+    if not selection.is_whole:
+        mask = np.zeros(len(selection.snapshot), np.bool_)
+        mask[numbers] = True
+    for block in selection.blocks():
+        scores, rows = index.search(block, k + 1, mask)
+        rows = np.where(rows < 0, -1, np.searchsorted(numbers, rows))
         own = np.arange(start, start + len(block))[:, None]
         scores = np.where(rows == own, -np.inf, scores)
         rows, scores = _ordered(rows, scores)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
-from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
 from lookalike.storage.derived import Derived, write_derived
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Rows, Selection
+from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.state import State
 
 NAME = "outliers"
 # So many of the farthest, and of those that are likely mislabelled, are kept for the page.
@@ -51,7 +52,8 @@ class Outliers:
     from.
 
     `labelled` items have a label in the column `label`; 0 where there is none. `recall` is the share of the
-    true neighbours that they were judged by.
+    true neighbours that they were judged by. `table` has a row an item: `outlier_distance`, and what its
+    neighbours say of its label. `command`, a list of words, finds the same again.
     """
 
     k: int
@@ -60,35 +62,45 @@ class Outliers:
     recall: float
     farthest: tuple[Outlier, ...]
     mislabelled: tuple[Mislabelled, ...]
+    table: pa.Table = field(repr=False, compare=False)
+    command: Sequence[str] = field(repr=False, compare=False)
+
+    def facts(self) -> dict[str, Any]:
+        """What is said of the items as a whole, ready for JSON."""
+        told = {name: getattr(self, name) for name in ("k", "label", "labelled", "recall")}
+        listed = {name: [asdict(one) for one in getattr(self, name)] for name in ("farthest", "mislabelled")}
+        return told | listed
 
 
 def find_outliers(
-    collection: Collection,
+    snapshot: Snapshot,
     label: str = "label",
     *,
+    rows: Rows | None = None,
     k: int = 10,
     most: int = KEPT,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Outliers:
-    """Judge every item by its k nearest others; writes `derived/outliers.parquet` and `.json`.
+    """Judge every item, or those in `rows`, which rise, by its k nearest others.
 
     Labels are compared where the collection has the column `label`. Takes `max_memory_bytes` at most, if
     given, beside the program itself. Raises `LookalikeError` for a k or a limit that cannot be.
     """
-    pile = Pile.of(collection, ("id", label))
-    if not 1 <= k < len(pile):
+    selection = Selection.of(snapshot, ("id", label), rows=rows)
+    if not 1 <= k < len(selection):
         raise LookalikeError(
-            f"k is {k}, but each of {len(pile):,} images has {len(pile) - 1:,} others", "give a smaller -k"
+            f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",
+            "give a smaller -k",
         )
-    near = nearest_others(pile, k, max_memory_bytes=max_memory_bytes, on_progress=on_progress)
+    near = nearest_others(selection, k, max_memory_bytes=max_memory_bytes, on_progress=on_progress)
     # Rows that an index did not find count as the farthest that it did.
     cosines = np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores)
     distances = np.maximum(1 - cosines.mean(axis=1), 0)  # a cosine may round to a little more than 1
-    labels = [None if value in (None, "") else str(value) for value in pile.column(label)]
+    labels = [None if value in (None, "") else str(value) for value in selection.column(label)]
     suggested, share, own = _votes(near, labels)
-    ids = pile.ids
-    rows = pa.table(
+    ids = selection.ids
+    table = pa.table(
         {
             "id": pa.array(ids, pa.string()),
             "outlier_distance": pa.array(distances, pa.float32()),
@@ -97,7 +109,7 @@ def find_outliers(
             "own_share": pa.array(own, pa.float32()),
         }
     )
-    result = Outliers(
+    return Outliers(
         k=k,
         label=label,
         labelled=sum(one is not None for one in labels),
@@ -106,12 +118,14 @@ def find_outliers(
             Outlier(ids[row], float(distances[row])) for row in np.argsort(-distances, kind="stable")[:most]
         ),
         mislabelled=_mislabelled(ids, labels, suggested, share, own)[:most],
+        table=table,
+        command=["lookalike", "outliers", str(snapshot.root), "--label", label, "-k", str(k)],
     )
-    command = ["lookalike", "outliers", str(collection.path), "--label", label, "-k", str(k)]
-    write_derived(
-        collection, NAME, Derived(rows, asdict(result)), fingerprint=pile.fingerprint, command=command
-    )
-    return result
+
+
+def write_outliers(state: State, found: Outliers) -> None:
+    """Keep what was found of all items as `derived/outliers.parquet` and `.json`; raises `ChangedError`."""
+    write_derived(state, NAME, Derived(found.table, found.facts()), found.command)
 
 
 def _votes(

@@ -17,8 +17,8 @@ from PIL import ExifTags, Image
 from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
 from lookalike.images.decoding import load
-from lookalike.storage.parts import read_ranges
-from lookalike.storage.pile import Pile
+from lookalike.storage.part_state import PartState
+from lookalike.storage.selection import Selection
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
@@ -27,25 +27,25 @@ _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Access to the pictures of a `Pile` that was read with `COLUMNS`; safe to use from several threads.
+    """Access to the pictures of a `Selection` that was read with `COLUMNS`; safe to use from several threads.
 
     The details of `kept` pictures are kept in memory.
     """
 
-    pile: Pile
+    selection: Selection
     kept: int
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """The columns of each row, with `tar`, where its thumbnail lies."""
-        rows: list[dict[str, Any]] = self.pile.items.to_pylist()
-        start = 0
-        for part in self.pile.parts:
-            tar, end = part.thumbnails_path(), start + part.num_rows()
-            for row in rows[start:end]:
-                row["tar"] = tar
-            start = end
+        """The columns of each row."""
+        rows: list[dict[str, Any]] = self.selection.items.to_pylist()
         return rows
+
+    @cached_property
+    def _parts(self) -> list[PartState]:
+        """The part that each row is in."""
+        snapshot = self.selection.snapshot
+        return [snapshot.parts[place] for place in snapshot.state.places_of(self.selection.rows).tolist()]
 
     def has_thumbnail(self, row: int) -> bool:
         return bool(self.rows[row]["thumb_size"])
@@ -53,7 +53,7 @@ class Pictures:
     def grey(self, row: int) -> Grey:
         """The thumbnail, uint8 (H, W)."""
         item = self.rows[row]
-        (jpeg,) = read_ranges(item["tar"], [(item["thumb_offset"], item["thumb_size"])])
+        (jpeg,) = self._parts[row].thumbnails([(item["thumb_offset"], item["thumb_size"])])
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
             return np.asarray(image.convert("L"))
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from lookalike.analysis.duplicates import DUPLICATES, TIERS, Duplicates, Pair
 from lookalike.analysis.pictures import local_path
-from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.files import write_bytes
+from lookalike.storage.state import State
 
 NAME = "duplicates"
 FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1
@@ -93,12 +93,10 @@ def make_plan(
     doubled = {row for pair in pairs for row in pair.rows}
     groups = tuple(_groups(found, [pair for pair in pairs if all(movable[row] for row in pair.rows)], keep))
     left_out = sum(not movable[row] for row in doubled)
-    return Plan(collection, found.fingerprint, keep, groups, left_out)
+    return Plan(collection, found.state.fingerprint, keep, groups, left_out)
 
 
-def keep_plan(
-    collection: Collection, items: Sequence[dict[str, Any]], plan: Plan, *, tiers: Sequence[str]
-) -> None:
+def keep_plan(state: State, items: Sequence[dict[str, Any]], plan: Plan, *, tiers: Sequence[str]) -> None:
     """Write what a plan says of each of the `items` to `derived/duplicates.parquet` and `.json`.
 
     `group` is the number of the item's group, -1 for none; `tier` is null for the one that stays; `reason`
@@ -114,10 +112,10 @@ def keep_plan(
     named = zip(types.items(), columns, strict=True)
     rows = pa.table({"id": ids, **{name: pa.array(values, type_) for (name, type_), values in named}})
     facts = {"keep": plan.keep, "tiers": list(tiers), "groups": len(plan.groups), "left_out": plan.left_out}
-    command = ["lookalike", "duplicates", str(collection.path), "--keep", plan.keep]
+    command = ["lookalike", "duplicates", str(state.root), "--keep", plan.keep]
     command += ["--tiers", ",".join(tiers)]
     made = Derived(rows, facts)
-    write_derived(collection, NAME, made, fingerprint=plan.fingerprint, command=command)
+    write_derived(state, NAME, made, command)
 
 
 def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Group]:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.storage.pile import Pile, Vectors
+from lookalike.storage.selection import Selection, Vectors
 
 
-def project(pile: Pile, components: int) -> Vectors:
+def project(selection: Selection, components: int) -> Vectors:
     """The first principal components of all items, float32 (N, C); reads the vectors twice, part by part.
 
     The sign of a component is such that its largest weight is positive, so that a picture is not mirrored at
     random. Where the items differ in fewer directions, the rest is 0.
     """
-    mean, directions = _principal(pile, components)
-    return np.concatenate([(block - mean) @ directions for block in pile.blocks()])
+    mean, directions = _principal(selection, components)
+    return np.concatenate([(block - mean) @ directions for block in selection.blocks()])
 
 
-def projection_bytes(pile: Pile, components: int) -> int:
+def projection_bytes(selection: Selection, components: int) -> int:
     """What `project` takes: the covariance with what finds its directions, and the result twice."""
-    return 6 * 8 * pile.dim**2 + 2 * 4 * len(pile) * components
+    return 6 * 8 * selection.dim**2 + 2 * 4 * len(selection) * components
 
 
-def _principal(pile: Pile, components: int) -> tuple[Vectors, Vectors]:
+def _principal(selection: Selection, components: int) -> tuple[Vectors, Vectors]:
     """The mean (D,) and the directions (D, C) of the largest variance, by the covariance of all vectors."""
-    dim = pile.dim
+    dim = selection.dim
     total, products = np.zeros(dim), np.zeros((dim, dim))
-    for block in pile.blocks():
+    for block in selection.blocks():
         total += block.sum(axis=0, dtype=np.float64)
         products += block.T @ block
-    mean = total / len(pile)
-    covariance: NDArray[np.float64] = products / len(pile) - np.outer(mean, mean)
+    mean = total / len(selection)
+    covariance: NDArray[np.float64] = products / len(selection) - np.outer(mean, mean)
     variances, directions = np.linalg.eigh(covariance)
     chosen = np.argsort(-variances, kind="stable")[:components]
     directions = directions[:, chosen]

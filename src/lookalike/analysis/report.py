@@ -10,8 +10,8 @@ from importlib.resources import files
 from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
 from lookalike.analysis.evaluation import Answer, Evaluation, Worst
-from lookalike.collection import Collection
 from lookalike.images.decoding import decode, encode_jpeg, fit
+from lookalike.storage.snapshot import Snapshot
 
 # The JPEGs of items by id.
 Thumbnails = Mapping[str, bytes]
@@ -21,10 +21,11 @@ _MOST_PAIRS = 30
 _PICTURE_PX = 112  # as in report.css
 
 
-def report_html(judged: Evaluation | Comparison, collection: Collection) -> str:
-    """A self-contained page; the worst queries are shown by squares of the thumbnails of `collection`."""
-    stored = collection.thumbnails(_shown(judged))
-    thumbnails = {id_: _small(jpeg) for id_, jpeg in stored.items()}
+def report_html(judged: Evaluation | Comparison, snapshot: Snapshot) -> str:
+    """A self-contained page; the worst queries are shown by squares of the thumbnails of `snapshot`."""
+    ids = sorted(_shown(judged))
+    jpegs = zip(ids, snapshot.thumbnails(snapshot.rows_of(ids)), strict=True)
+    thumbnails = {id_: _small(jpeg) for id_, jpeg in jpegs if jpeg}
     if isinstance(judged, Evaluation):
         return _page(f"Evaluation of {judged.name}", _evaluation(judged, thumbnails))
     sections = [_comparison(judged)]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.storage.pile import Pile
+from lookalike.storage.selection import Selection
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -57,7 +57,7 @@ def others_alike(classes: Ints, groups: Ints) -> Ints:
 
 
 def judge(
-    pile: Pile,
+    selection: Selection,
     classes: Ints,
     groups: Ints,
     queries: Ints,
@@ -82,11 +82,11 @@ def judge(
     scores = np.empty((len(queries), most), np.float32)
     threads = os.cpu_count() or 1
     # Of each item: its place in the two lists, and what ranking it takes in a thread.
-    need = values.nbytes + neighbours.nbytes + scores.nbytes + len(pile) * (48 + 16 * threads)
-    pile, block = pile.for_cosines(max_memory_bytes, need, 0, "an evaluation")
+    need = values.nbytes + neighbours.nbytes + scores.nbytes + len(selection) * (48 + 16 * threads)
+    selection, block = selection.for_cosines(max_memory_bytes, need, 0, "an evaluation")
 
     def rank(start: int, asked: Ints, pool: ThreadPoolExecutor) -> None:
-        cosines = pile.cosines(asked)
+        cosines = selection.cosines(asked)
 
         def one(at: int) -> None:
             query, row = int(asked[at]), cosines[at]

@@ -20,28 +20,28 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.builder.learned import learn
+from lookalike.builder.learning import learn
 from lookalike.builder.listing import Options, list_source
 from lookalike.builder.reconcile import reconcile
-from lookalike.collection import (
-    Collection,
-    Manifest,
-    check_dtype,
-    check_target,
-    create_collection,
-    is_collection,
-    open_collection,
-    writing,
-)
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
 from lookalike.images.decoding import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
 from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
+from lookalike.storage.manifest import (
+    Manifest,
+    check_dtype,
+    is_collection,
+    read_manifest,
+    write_manifest,
+)
 from lookalike.storage.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
+from lookalike.storage.row_file import write_row_file
 from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.snapshot import Snapshot, pinned_model
 from lookalike.storage.stores import place
+from lookalike.storage.writing import check_target, create, writing
 
 PART_SIZE = 1024
 
@@ -90,21 +90,20 @@ def build(
     max_megapixels: float = MAX_MEGAPIXELS,
     rebuild: bool = False,
     on_progress: Progress | None = None,
-    on_done: Callable[[Report], None] | None = None,
-) -> Collection:
+) -> Report:
     """Make the collection of a source, or bring it up to date.
 
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
     and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
     URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is
-    called with the numbers of images done and to do, `on_done` with the report.
+    called with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
-    before = open_collection(root).manifest if is_collection(root) else None
+    before = read_manifest(root) if is_collection(root) else None
     if before and not rebuild:
         _check_goes_on(root, before, images.uri, model, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
@@ -116,28 +115,30 @@ def build(
     )
     with writing(root) as still_ours, closing_source(images):
         if is_collection(root) and not rebuild:
-            target = open_collection(root)
+            manifest = read_manifest(root)
         else:
-            target = create_collection(root, fresh, learn(asked, listing, images, max_megapixels))
-        embed = _Embedding(target.load_model(device), max_megapixels)
-        target = target.with_source(listing.source_uri, listing.options)
-        plan = reconcile(target, listing)
+            manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
+        embed = _Embedding(pinned_model(root, manifest, device), max_megapixels)
+        if manifest != (manifest := manifest.with_source(listing.source_uri, listing.options)):
+            write_manifest(root, manifest)
+        plan = reconcile(root, listing)
         samples = reading_ahead(plan.pending, images)
         outcomes = _in_order(embed, samples, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
         counted = _counted(outcomes, len(plan.pending), on_progress)
         embedded = _commit(
-            target,
+            root,
             chain(plan.failures, counted),
             listing.types,
             embed.model,
+            manifest.dtype,
             part_size=part_size,
             still_ours=still_ours,
         )
-        write_background(target)
-    if on_done:
-        failed = len(plan.failures) + len(plan.pending) - embedded
-        on_done(Report(embedded, failed, plan.unchanged, plan.removed))
-    return target
+        snapshot = Snapshot.open(root)
+        write_background(snapshot)
+        write_row_file(root, snapshot.parts)
+    failed = len(plan.failures) + len(plan.pending) - embedded
+    return Report(embedded, failed, plan.unchanged, plan.removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +208,17 @@ def _in_order(
 
 
 def _commit(
-    target: Collection,
+    root: Path,
     outcomes: Iterator[Outcome],
     types: Mapping[str, pa.DataType],
     model: Model,
+    dtype: str,
     *,
     part_size: int,
     still_ours: Callable[[], None],
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded."""
-    numbers = [part.number for kind in ("items", "failures") for part in list_parts(target.path, kind)]
+    numbers = [part.number for kind in ("items", "failures") for part in list_parts(root, kind)]
     total = 0
     for number in count(max(numbers, default=-1) + 1):
         chunk = list(islice(outcomes, part_size))
@@ -224,10 +226,10 @@ def _commit(
             return total
         still_ours()
         embedded = [one for one in chunk if isinstance(one, Embedded)]
-        part = Part(target.path, number)
+        part = Part(root, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))
         if embedded:
-            rows = _table(embedded, types, model, target.manifest.dtype)
+            rows = _table(embedded, types, model, dtype)
             part.write(rows, [one.thumbnail for one in embedded])
         total += len(embedded)
     return total

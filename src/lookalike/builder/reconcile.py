@@ -6,12 +6,12 @@ The rows of a part all come from one source, since a build writes parts of its o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookalike.builder.listing import Listing
-from lookalike.collection import Collection
 from lookalike.errors import CollectionError, SourceError
 from lookalike.storage.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, set_column
 from lookalike.storage.samples import Failure, Sample
@@ -28,7 +28,7 @@ class Plan:
     removed: int
 
 
-def reconcile(collection: Collection, listing: Listing) -> Plan:
+def reconcile(root: Path, listing: Listing) -> Plan:
     """Drop the rows of images that are gone or changed, refresh the metadata of those that stay.
 
     A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
@@ -36,8 +36,8 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
     source are forgotten, since each build tries them again.
     Raises `SourceError` where the images cannot join those of another source.
     """
-    committed = collection.parts()
-    parts = list(zip(committed, each(committed, Part.described, collection.path), strict=True))
+    committed = list_parts(root)
+    parts = list(zip(committed, each(committed, Part.described, root), strict=True))
     ours = [(part, rows) for part, rows in parts if _source_is(listing, rows)]
     others = [rows for _, rows in parts if not _source_is(listing, rows)]
     _check_types(listing, others)
@@ -59,7 +59,7 @@ def reconcile(collection: Collection, listing: Listing) -> Plan:
             else:
                 keep.append(False)
         _refresh(part, rows, keep, listing)
-    _forget_failures(collection, listing.source_uri)
+    _forget_failures(root, listing.source_uri)
     return Plan(list(pending.values()), failures, unchanged, removed)
 
 
@@ -138,8 +138,8 @@ def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
     return rows
 
 
-def _forget_failures(collection: Collection, source_uri: str) -> None:
-    for part in list_parts(collection.path, "failures"):
+def _forget_failures(root: Path, source_uri: str) -> None:
+    for part in list_parts(root, "failures"):
         try:
             table = part.failures()
         except CollectionError:  # nothing that this build does not find out again

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lookalike.builder.vectors import READ_ROWS, Block, no_columns, slices, write_vectors
-from lookalike.collection import Collection
 from lookalike.errors import SourceError, one_line
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.stores import place
@@ -38,8 +37,8 @@ _PARQUET = (".parquet", ".pq")
 
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
-) -> Collection:
-    """Make a collection of a .npy file, a folder as clip-retrieval writes it, or Parquet with embeddings.
+) -> None:
+    """Make the collection at `path` of a .npy file, Parquet with embeddings, or a folder of clip-retrieval.
 
     A .npy file may come with `metadata`, a Parquet or CSV file with a row for each vector, in their order.
     Ids are the first of the columns `ID_COLUMNS` that is there, else the numbers of the rows. A column whose
@@ -47,7 +46,7 @@ def import_vectors(
     Raises `SourceError` where a file is missing, damaged or does not fit, and `CollectionError` as
     `from_vectors`.
     """
-    return write_vectors(place(path), _source_blocks(Path(source), metadata), model=model)
+    write_vectors(place(path), _source_blocks(Path(source), metadata), model=model)
 
 
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:

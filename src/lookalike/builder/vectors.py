@@ -19,21 +19,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.collection import (
-    MANIFEST_NAME,
-    Collection,
-    Manifest,
-    check_target,
-    is_collection,
-    open_collection,
-    writing,
-)
 from lookalike.errors import CollectionError, SourceError, one_line
 from lookalike.models.model import ModelSpec
 from lookalike.search.confidence import write_background
-from lookalike.storage.files import storage_error, write_bytes
+from lookalike.storage.files import storage_error
+from lookalike.storage.manifest import Manifest, is_collection, write_manifest
 from lookalike.storage.parts import ITEM_FIELDS, RESERVED_COLUMNS, Part, embedding_column
+from lookalike.storage.row_file import write_row_file
+from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import is_remote, place
+from lookalike.storage.writing import check_target, writing
 
 READ_ROWS = 1024
 # Vectors of a part take about 16 MiB, but a part has no fewer and no more rows than these.
@@ -57,8 +52,8 @@ def from_vectors(
     columns: Mapping[str, Sequence[Any]] | pa.Table | None = None,
     model: str = "vectors",
     normalize: bool = True,
-) -> Collection:
-    """Make a collection of N vectors, with no images.
+) -> None:
+    """Make the collection at `path` of N vectors, with no images.
 
     `vectors` is an array (N, D) of floats, and `ids` are N unique texts; or both are iterables of blocks:
     (n, D) arrays, and sequences of n ids. `columns` have N values each. The vectors are scaled to length 1;
@@ -73,10 +68,10 @@ def from_vectors(
             raise SourceError(f"{len(texts):,} ids do not fit vectors of the shape {vectors.shape}")
         vectors, ids = slices(vectors), slices(texts)
     table = columns if isinstance(columns, pa.Table) else _table(columns or {})
-    return write_vectors(place(path), _paired(vectors, ids, table), model=model, normalize=normalize)
+    write_vectors(place(path), _paired(vectors, ids, table), model=model, normalize=normalize)
 
 
-def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize: bool = True) -> Collection:
+def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize: bool = True) -> None:
     """Make a collection at `root` of blocks of rows; the checks and errors are those of `from_vectors`.
 
     The files are written in a folder beside it, which takes its name when all of them are there. In an
@@ -94,14 +89,15 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
             )
-            write_bytes(unfinished / MANIFEST_NAME, Manifest(spec).to_json())
-            write_background(open_collection(unfinished))
+            write_manifest(unfinished, Manifest(spec))
+            snapshot = Snapshot.open(unfinished)
+            write_background(snapshot)
+            write_row_file(unfinished, snapshot.parts)
         except BaseException:
             _discard(unfinished)
             raise
     if unfinished != root:
         _rename(unfinished, root)
-    return open_collection(root)
 
 
 def _check_free(root: Path) -> None:

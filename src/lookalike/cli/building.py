@@ -15,15 +15,15 @@ from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.index import index_state, refresh
 from lookalike.sources.addresses import bare_name, is_pattern
+from lookalike.storage.state import State
 from lookalike.storage.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
     """Build, bring an index up to date, and say what was done."""
     path = options.collection or _beside(options.source)
-    reports: list[Report] = []
     with Progress("embedding") as progress:
-        collection = builder.build(
+        report = builder.build(
             options.source,
             path,
             model=options.model,
@@ -39,12 +39,11 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             max_megapixels=options.max_megapixels,
             rebuild=options.rebuild,
             on_progress=progress,
-            on_done=reports.append,
         )
-    (report,) = reports
-    if index_state(collection) == "stale":
+    root = place(path)
+    if index_state(State.read(root)) == "stale":
         with Progress("indexing") as progress:
-            refresh(collection, on_progress=progress)
+            refresh(root, on_progress=progress)
     counts = {
         "embedded": report.embedded,
         "unchanged": report.unchanged,
@@ -53,7 +52,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
-    return collection, report
+    return Collection(root, report), report
 
 
 def _beside(source: str) -> Path:

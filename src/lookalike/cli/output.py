@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lookalike.collection import Collection
-from lookalike.search.results import Results, jsonable
+from lookalike.search.results import Results
+from lookalike.storage.columns import jsonable
 
 if TYPE_CHECKING:
     from lookalike.acquire.pack import Report
@@ -57,7 +58,7 @@ def print_results(results: Results) -> None:
 def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
     """The results; as JSON, after what was asked."""
     if as_json:
-        print_json({**asked, "hits": [hit.as_dict() for hit in results]})
+        print_json({**asked, "hits": results.as_dicts()})
     else:
         print_results(results)
 
@@ -66,6 +67,6 @@ def say_if_stale(collection: Collection) -> None:
     """Tell that an index was there and could not be used."""
     from lookalike.index import index_state
 
-    if index_state(collection) == "stale":
+    if index_state(collection.snapshot.state) == "stale":
         path = shlex.quote(str(collection.path))
         say(f"the index is older than the collection, so the search was exact; lookalike index {path}")

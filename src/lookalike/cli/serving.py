@@ -19,7 +19,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         say(f"{count:,} images at {url} (Ctrl-C stops)")
 
     serve_collection(
-        collections,
+        [collection.path for collection in collections],
         host=options.host,
         port=options.port,
         token=options.token or os.environ.get("LOOKALIKE_TOKEN"),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from lookalike.collection import Collection, open_collection
 from lookalike.errors import CollectionError
-from lookalike.storage.parts import Part
+from lookalike.storage.part_state import PartState
+from lookalike.storage.snapshot import Snapshot
 
 # A column of the encoded thumbnails that the pieces get; no column of a collection has such a name.
 THUMBNAIL = "\0thumbnail"
@@ -21,28 +21,26 @@ def silent(done: int, total: int) -> None:
     """Progress that nobody wants to know."""
 
 
-def take_count(collection: Collection, max_items: int | None) -> int:
+def take_count(snapshot: Snapshot, max_items: int | None) -> int:
     """How many items an export takes; raises `CollectionError` where there are none."""
-    count = len(collection) if max_items is None else min(max_items, len(collection))
+    count = len(snapshot) if max_items is None else min(max_items, len(snapshot))
     if not count:
         raise CollectionError(
-            f"{collection.path} has no items, so there is nothing to export",
-            f"add pictures with: lookalike build FOLDER -c {collection.path}",
+            f"{snapshot.root} has no items, so there is nothing to export",
+            f"add pictures with: lookalike build FOLDER -c {snapshot.root}",
         )
     return count
 
 
-def pieces(
-    collection: Collection, rows: int, most: int | None = None, *, thumbnails: bool
-) -> Iterator[pa.Table]:
+def pieces(snapshot: Snapshot, rows: int, most: int | None = None, *, thumbnails: bool) -> Iterator[pa.Table]:
     """Tables of `rows` rows, the last perhaps of fewer, with all columns, in the order of the collection.
 
     At most the first `most` rows. With `thumbnails` there is a column of JPEGs, empty where an item has none.
-    Raises `CollectionError` where the collection is changed meanwhile.
+    Raises `ChangedError` where the collection is changed meanwhile.
     """
-    fingerprint, left = collection.fingerprint(), len(collection) if most is None else most
+    left = len(snapshot) if most is None else most
     waiting = pa.table({})
-    for part in collection.parts():
+    for part in snapshot.parts:
         if not left:
             break
         table = _read(part, thumbnails).slice(0, left)
@@ -55,12 +53,11 @@ def pieces(
             waiting = waiting.slice(rows)
     if waiting.num_rows:
         yield waiting.combine_chunks()
-    if open_collection(collection.path).fingerprint() != fingerprint:
-        raise CollectionError(f"{collection.path} was changed while it was exported", "export it again")
 
 
-def _read(part: Part, thumbnails: bool) -> pa.Table:
+def _read(part: PartState, thumbnails: bool) -> pa.Table:
     table = part.items()
     if not thumbnails:
         return table
-    return table.append_column(THUMBNAIL, pa.array(part.thumbnails(table["id"].to_pylist()), pa.binary()))
+    ranges = zip(table["thumb_offset"].to_pylist(), table["thumb_size"].to_pylist(), strict=True)
+    return table.append_column(THUMBNAIL, pa.array(part.thumbnails(ranges), pa.binary()))

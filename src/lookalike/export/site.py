@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lookalike.collection import Collection
 from lookalike.errors import CollectionError, ModelError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
@@ -38,10 +37,9 @@ from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.models.model import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
-from lookalike.search.results import jsonable
-from lookalike.search.where import items_schema
-from lookalike.server.browsing import column_type
+from lookalike.storage.columns import column_type, jsonable
 from lookalike.storage.parts import matrix
+from lookalike.storage.snapshot import Snapshot
 
 FORMAT, VERSION = "lookalike-site", 1
 CHUNK_ROWS = 1000
@@ -70,7 +68,7 @@ efficientnet_lite0.onnx:
 
 
 def export_site(
-    collection: Collection,
+    snapshot: Snapshot,
     target: str | Path,
     *,
     with_model: bool = False,
@@ -85,12 +83,12 @@ def export_site(
     `CollectionError` where there is nothing to show, `ModelError` where the model cannot go into a browser,
     and `StorageError` where the target holds other files.
     """
-    count = take_count(collection, max_items)
-    model = _model_files(collection, onnxruntime_web) if with_model else {}
+    count = take_count(snapshot, max_items)
+    model = _model_files(snapshot, onnxruntime_web) if with_model else {}
     with new_folder(Path(target).resolve(), _is_site) as site:
-        data = site / "data" / _key(collection, count)
-        labels = _write_data(collection, data, count, on_progress)
-        _write_json(site / "collections.json", _catalogue(collection, data, count, labels, bool(model)))
+        data = site / "data" / _key(snapshot, count)
+        labels = _write_data(snapshot, data, count, on_progress)
+        _write_json(site / "collections.json", _catalogue(snapshot, data, count, labels, bool(model)))
         _write_page(site)
         for name, source in model.items():
             _copy(source, site / "model" / name)
@@ -99,11 +97,11 @@ def export_site(
     return Path(target)
 
 
-def _write_data(collection: Collection, data: Path, count: int, on_progress: OnProgress) -> dict[str, int]:
+def _write_data(snapshot: Snapshot, data: Path, count: int, on_progress: OnProgress) -> dict[str, int]:
     """Write the files of the items; returns how many have each label."""
     labels: Counter[str] = Counter()
     sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
-    for number, table in enumerate(pieces(collection, CHUNK_ROWS, count, thumbnails=True)):
+    for number, table in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
         name, vectors = f"{number:05d}", matrix(table["embedding"])
         _write_json(data / "cards" / f"{name}.json", _cards(table))
         _write_json(data / "columns" / f"{name}.json", _columns(table))
@@ -149,20 +147,20 @@ def _write_thumbnails(folder: Path, table: pa.Table) -> None:
 
 
 def _catalogue(
-    collection: Collection, data: Path, count: int, labels: dict[str, int], with_model: bool
+    snapshot: Snapshot, data: Path, count: int, labels: dict[str, int], with_model: bool
 ) -> dict[str, Any]:
     """What `collections.json` says: the answer of the server, and how the files are cut."""
-    model, background = collection.manifest.model, background_of(collection)
+    model, background = snapshot.manifest.model, background_of(snapshot)
     entry = {
-        "name": collection.name,
+        "name": snapshot.name,
         "count": count,
         "model": model.name,
         "dim": model.dim,
-        "fingerprint": collection.fingerprint(),
+        "fingerprint": snapshot.fingerprint,
         "labels": labels,
-        "words": _write_words(collection, data),
+        "words": _write_words(snapshot, data),
         "pictures": with_model,
-        "columns": _column_types(collection),
+        "columns": _column_types(snapshot),
         "index": "none",
         "views": [],
         "background": background and asdict(background),
@@ -173,15 +171,15 @@ def _catalogue(
     return {"format": FORMAT, "version": VERSION, "collections": [entry]}
 
 
-def _column_types(collection: Collection) -> list[dict[str, str]]:
-    fields = {field.name: field.type for field in items_schema(collection) if field.name not in _LEFT_OUT}
+def _column_types(snapshot: Snapshot) -> list[dict[str, str]]:
+    fields = {field.name: field.type for field in snapshot.schema if field.name not in _LEFT_OUT}
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
-def _write_words(collection: Collection, data: Path) -> bool:
+def _write_words(snapshot: Snapshot, data: Path) -> bool:
     """Write the words that the model knows; whether it knows any."""
     try:
-        knows_words = collection.model.text_vector is not None
+        knows_words = snapshot.model.text_vector is not None
     except ModelError:  # made elsewhere: the items can still be searched by each other
         return False
     if knows_words:
@@ -193,9 +191,9 @@ def _write_words(collection: Collection, data: Path) -> bool:
     return knows_words
 
 
-def _model_files(collection: Collection, onnxruntime_web: str | Path | None) -> dict[str, Path]:
+def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict[str, Path]:
     """What has to be in `model/`, by name; raises `ModelError` where the network is not the shipped one."""
-    name = collection.model.name
+    name = snapshot.model.name
     if name != DEFAULT_MODEL:
         raise ModelError(
             f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
@@ -220,9 +218,9 @@ def _write_page(site: Path) -> None:
     _write(site / "index.html", page.encode())
 
 
-def _key(collection: Collection, count: int) -> str:
+def _key(snapshot: Snapshot, count: int) -> str:
     """Names this state of the collection in this form."""
-    return hashlib.sha256(f"{VERSION} {collection.fingerprint()} {count}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{VERSION} {snapshot.fingerprint} {count}".encode()).hexdigest()[:12]
 
 
 def _is_site(folder: Path) -> bool:

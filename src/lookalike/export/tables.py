@@ -14,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 
-from lookalike.collection import Collection
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.search.where import items_schema
 from lookalike.storage.parts import matrix, with_schema
+from lookalike.storage.snapshot import Snapshot
 
 Form = Literal["npy", "parquet", "clip-retrieval"]
 
@@ -29,7 +28,7 @@ _LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
 
 
 def export_tables(
-    collection: Collection,
+    snapshot: Snapshot,
     target: str | Path,
     form: Form,
     *,
@@ -43,37 +42,37 @@ def export_tables(
     `metadata/metadata_0.parquet`, and so on).
     """
     write = {"npy": _write_npy, "parquet": _write_parquet, "clip-retrieval": _write_clip_retrieval}[form]
-    count = take_count(collection, max_items)
+    count = take_count(snapshot, max_items)
     with new_folder(Path(target).resolve(), is_ours=lambda folder: False) as folder:
-        write(folder, collection, count, on_progress)
+        write(folder, snapshot, count, on_progress)
     return Path(target)
 
 
-def _write_npy(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
-    shape = (count, collection.manifest.model.dim)
+def _write_npy(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
+    shape = (count, snapshot.dim)
     vectors = open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
-    schema, done = _schema(collection), 0
+    schema, done = _schema(snapshot), 0
     with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
-        for table in _counted(collection, count, on_progress):
+        for table in _counted(snapshot, _PIECE_ROWS, count, on_progress):
             vectors[done : done + len(table)] = matrix(table["embedding"])
             writer.write_table(with_schema(table, schema))
             done += len(table)
     vectors.flush()
 
 
-def _write_parquet(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
-    embedding = collection.parts()[0].schema().field("embedding")
-    schema = _schema(collection).append(embedding)
+def _write_parquet(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
+    embedding = snapshot.parts[0].part.schema().field("embedding")
+    schema = _schema(snapshot).append(embedding)
     with pq.ParquetWriter(folder / "vectors.parquet", schema, compression="zstd") as writer:
-        for table in _counted(collection, count, on_progress):
+        for table in _counted(snapshot, _PIECE_ROWS, count, on_progress):
             writer.write_table(with_schema(table, schema))
 
 
-def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_progress: OnProgress) -> None:
+def _write_clip_retrieval(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
     for name in ("img_emb", "metadata"):
         (folder / name).mkdir()
-    schema = _schema(collection)
-    for number, table in enumerate(_counted(collection, count, on_progress, CLIP_RETRIEVAL_ROWS)):
+    schema = _schema(snapshot)
+    for number, table in enumerate(_counted(snapshot, CLIP_RETRIEVAL_ROWS, count, on_progress)):
         np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
         rows = with_schema(table, schema)
         if "image_path" not in schema.names:  # clip-retrieval shows this of an item
@@ -81,16 +80,14 @@ def _write_clip_retrieval(folder: Path, collection: Collection, count: int, on_p
         pq.write_table(rows, folder / "metadata" / f"metadata_{number}.parquet", compression="zstd")
 
 
-def _counted(
-    collection: Collection, count: int, on_progress: OnProgress, rows: int = _PIECE_ROWS
-) -> Iterator[pa.Table]:
+def _counted(snapshot: Snapshot, rows: int, count: int, on_progress: OnProgress) -> Iterator[pa.Table]:
     done = 0
-    for table in pieces(collection, rows, count, thumbnails=False):
+    for table in pieces(snapshot, rows, count, thumbnails=False):
         yield table
         done += len(table)
         on_progress(done, count)
 
 
-def _schema(collection: Collection) -> pa.Schema:
+def _schema(snapshot: Snapshot) -> pa.Schema:
     """The columns of all parts but the vectors and where thumbnails lie, which means nothing elsewhere."""
-    return pa.schema([field for field in items_schema(collection) if field.name not in _LEFT_OUT])
+    return pa.schema([field for field in snapshot.schema if field.name not in _LEFT_OUT])

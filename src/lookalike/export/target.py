@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lookalike.collection import writing
 from lookalike.errors import StorageError
 from lookalike.storage.files import storage_error
+from lookalike.storage.writing import writing
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection, writing
 from lookalike.errors import LookalikeError
 from lookalike.index.faiss_library import emptied, in_memory, mapped, on_one_thread, trained
 from lookalike.index.graph import Graph
@@ -39,8 +38,10 @@ from lookalike.index.plans import check_wishes, choose
 from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
 from lookalike.index.writer import Filling, Old
 from lookalike.storage.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
-from lookalike.storage.parts import Part
-from lookalike.storage.stores import each, is_remote
+from lookalike.storage.part_state import PartState
+from lookalike.storage.state import State
+from lookalike.storage.stores import is_remote
+from lookalike.storage.writing import writing
 
 Progress = Callable[[int, int], None]
 Vectors = NDArray[np.float32]
@@ -56,14 +57,14 @@ _GROWTH = 2
 
 
 def build_index(
-    collection: Collection,
+    root: Path,
     kind: str = "auto",
     *,
     max_memory_bytes: int | None = None,
     min_recall: float = 0.95,
     on_progress: Progress | None = None,
 ) -> IndexInfo:
-    """Build the index of a collection in place of the one that is there, and measure it.
+    """Build the index of the collection at `root`, in place of the one that is there, and measure it.
 
     `kind` is one of `KINDS`, or `auto` for the one that suits number, dimension and memory. Trains on a
     sample and adds part by part, straight into the file, so that it may be larger than memory. Building and
@@ -72,44 +73,45 @@ def build_index(
     Raises `LookalikeError` for wishes that cannot be met, `LockedError` while another process writes.
     """
     check_wishes(kind, max_memory_bytes, min_recall)
-    with writing(collection.path):
-        return _built(collection, kind, max_memory_bytes, min_recall, on_progress)
+    with writing(root):
+        return _built(State.read(root), kind, max_memory_bytes, min_recall, on_progress)
 
 
-def refresh(collection: Collection, *, on_progress: Progress | None = None) -> IndexInfo | None:
-    """Bring the index up to date; None where there is none.
+def refresh(root: Path, *, on_progress: Progress | None = None) -> IndexInfo | None:
+    """Bring the index of the collection at `root` up to date; None where there is none.
 
     Parts that are new or changed are added, those that are gone are left out, and the others are copied from
     the file that is there. The recall is measured again, and the search tuned again where it fell too low.
     Where that does not help, the rows have doubled or halved, the memory limit would be broken, or a graph
     has lost rows, it is built again from the same wishes.
     """
-    if read_info(collection) is None:
+    if read_info(root) is None:
         return None
-    with writing(collection.path):
-        stored = read_info(collection)
+    with writing(root):
+        stored = read_info(root)
         if stored is None:  # removed meanwhile
             return None
         info, files = stored
-        if info.fingerprint == collection.fingerprint():
+        state = State.read(root)
+        if info.fingerprint == state.fingerprint:
             return info
-        return _renewed(collection, info, files, on_progress) or _built(
-            collection, info.wanted, info.max_memory_bytes, info.min_recall, on_progress
+        return _renewed(state, info, files, on_progress) or _built(
+            state, info.wanted, info.max_memory_bytes, info.min_recall, on_progress
         )
 
 
 def _built(
-    collection: Collection,
+    state: State,
     kind: str,
     max_memory_bytes: int | None,
     min_recall: float,
     on_progress: Progress | None,
 ) -> IndexInfo:
     started = time.perf_counter()
-    parts, states = collection.parts(), _part_states(collection)
-    sizes, dim = [rows for _, _, rows in states], collection.manifest.model.dim
+    parts, states = state.parts, _part_states(state)
+    sizes, dim = [one.count for one in parts], state.manifest.model.dim
     if not parts:
-        raise LookalikeError(f"{collection.path} has no images to index", "build it first: lookalike build")
+        raise LookalikeError(f"{state.root} has no images to index", "build it first: lookalike build")
     plan = choose(sum(sizes), dim, kind, max_memory_bytes)
     # Training makes two copies of it.
     sample_bytes = max_memory_bytes and max_memory_bytes // 8
@@ -118,41 +120,41 @@ def _built(
     del training
     info = IndexInfo(
         kind=plan.kind, why=plan.why, reason="", recall=0, latency_ms=0, build_s=0, bytes=plan.bytes,
-        parameters={}, parts=states, fingerprint=collection.fingerprint(), dim=dim, lists=plan.lists,
+        parameters={}, parts=states, fingerprint=state.fingerprint, dim=dim, lists=plan.lists,
         refine_bits=plan.refine_bits, wanted=kind, min_recall=min_recall,
         max_memory_bytes=max_memory_bytes, trained_rows=sum(sizes),
     )  # fmt: skip
-    with _work_file(collection) as path:
+    with _work_file(state.root) as path:
         filling: Filling | Graph = Graph(path, empty)
         if plan.kind != "hnsw":
             filling = Filling(path, empty, sum(sizes), _work_bytes(info))
         slots = _fill(filling, parts, [None] * len(parts), truth, on_progress)
         info = _tuned(Index(info, mapped(path)), truth)
         info = replace(info, build_s=time.perf_counter() - started)
-        return _committed(collection, info, path, slots, truth)
+        return _committed(state.root, info, path, slots, truth)
 
 
 def _renewed(
-    collection: Collection, old: IndexInfo, files: IndexFiles, on_progress: Progress | None
+    state: State, old: IndexInfo, files: IndexFiles, on_progress: Progress | None
 ) -> IndexInfo | None:
     """The index of the new state with what the old one has learnt, or None where it has to learn again."""
-    parts, states = collection.parts(), _part_states(collection)
+    parts, states = state.parts, _part_states(state)
     total = sum(rows for _, _, rows in states)
     fits = old.max_memory_bytes is None or old.bytes * total <= old.max_memory_bytes * old.count
     if not total or not old.trained_rows / _GROWTH < total < old.trained_rows * _GROWTH or not fits:
         return None
     if old.kind == "hnsw" and states[: len(old.parts)] != old.parts:
         return None
-    folder = json_path(collection).parent
+    folder = json_path(state.root).parent
     if not all((folder / name).exists() for name in (files.name, files.truth)):
         return None
     starts = dict(zip(map(tuple, old.parts), _starts(old.parts), strict=True))
     kept = [starts.get(tuple(state)) for state in states]
     moved = _moved(old, kept, states)
     truth = Truth.read(folder / files.truth).moved(moved)
-    info = replace(old, parts=states, fingerprint=collection.fingerprint())
+    info = replace(old, parts=states, fingerprint=state.fingerprint)
     source = Old(local_copy(folder / files.name, files.sha256), files.slots, moved)
-    with _work_file(collection) as path:
+    with _work_file(state.root) as path:
         filling: Filling | Graph
         if old.kind == "hnsw":
             filling = Graph(path, in_memory(source.path))
@@ -165,12 +167,12 @@ def _renewed(
             info = _tuned(index, truth)
             if info.recall < info.min_recall <= old.recall:
                 return None
-        return _committed(collection, info, path, slots, truth)
+        return _committed(state.root, info, path, slots, truth)
 
 
 def _fill(
     filling: Filling | Graph,
-    parts: Sequence[Part],
+    parts: Sequence[PartState],
     kept: Sequence[int | None],
     truth: Truth,
     on_progress: Progress | None,
@@ -179,7 +181,7 @@ def _fill(
 
     True neighbours are gathered on the way. A part is read while the one before it is being added.
     """
-    sizes = [part.num_rows() for part in parts]
+    sizes = [part.count for part in parts]
     new = [part for part, old_start in zip(parts, kept, strict=True) if old_start is None]
     with filling, _workers() as workers:
         coming = _encoded(workers, filling, new)
@@ -204,11 +206,11 @@ def _workers() -> ThreadPoolExecutor:
 
 
 def _encoded(
-    workers: ThreadPoolExecutor, filling: Filling | Graph, parts: Sequence[Part]
+    workers: ThreadPoolExecutor, filling: Filling | Graph, parts: Sequence[PartState]
 ) -> Iterator[tuple[Vectors, Any]]:
     """The vectors of each part and what they are encoded to, in order; as many as there are workers ahead."""
 
-    def encoded(part: Part) -> tuple[Vectors, Any]:
+    def encoded(part: PartState) -> tuple[Vectors, Any]:
         vectors = part.embeddings()
         return vectors, filling.encode(vectors)
 
@@ -312,19 +314,15 @@ def _work_bytes(info: IndexInfo) -> int:
     return _WORK_BYTES if info.max_memory_bytes is None else min(_WORK_BYTES, info.max_memory_bytes // 4)
 
 
-def _part_states(collection: Collection) -> list[list[Any]]:
-    """Number, checksum and rows of each part, from the footers."""
-
-    def state(part: Part) -> list[Any]:
-        return [part.number, part.checksum(), part.num_rows()]
-
-    return list(each(collection.parts(), state, collection.path))
+def _part_states(state: State) -> list[list[Any]]:
+    """Number, checksum and rows of each part, as the JSON has them."""
+    return [[one.part.number, one.checksum, one.count] for one in state.parts]
 
 
 @contextmanager
-def _work_file(collection: Collection) -> Iterator[Path]:
+def _work_file(root: Path) -> Iterator[Path]:
     """A path on this machine for an index in the making."""
-    folder = json_path(collection).parent
+    folder = json_path(root).parent
     if is_remote(folder):
         with tempfile.TemporaryDirectory() as work:
             yield Path(work) / f"index.faiss{TEMPORARY_SUFFIX}"
@@ -336,13 +334,11 @@ def _work_file(collection: Collection) -> Iterator[Path]:
         raise storage_error(folder, error) from error
 
 
-def _committed(
-    collection: Collection, info: IndexInfo, written: Path, slots: list[Slot], truth: Truth
-) -> IndexInfo:
+def _committed(root: Path, info: IndexInfo, written: Path, slots: list[Slot], truth: Truth) -> IndexInfo:
     """Give the file its name, and name it in the JSON; returns the info with its size."""
     sha256, truth_bytes = file_sha256(written), truth.to_bytes()
     info = replace(info, bytes=written.stat().st_size)
-    path = json_path(collection).with_name(f"index-{sha256[:12]}.faiss")
+    path = json_path(root).with_name(f"index-{sha256[:12]}.faiss")
     truth_path = path.with_name(f"index-{sha256[:12]}.npz")
     files = IndexFiles(
         path.name, info.bytes, slots, fixed_sha256(written, slots, info.count), sha256,
@@ -354,5 +350,5 @@ def _committed(
             shutil.copyfileobj(source, target)
     else:
         written.replace(path)
-    commit(collection, info, files)
+    commit(root, info, files)
     return info

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection
 from lookalike.errors import QueryError
 from lookalike.index.faiss_library import (
     finest_codes,
@@ -21,6 +20,7 @@ from lookalike.index.faiss_library import (
 from lookalike.index.info import IndexInfo, fixed_sha256, json_path, read_info, unusable
 from lookalike.models.model import unit
 from lookalike.storage.files import local_copy, remove
+from lookalike.storage.state import State
 
 Mask = NDArray[np.bool_]
 Vectors = NDArray[np.float32]
@@ -112,40 +112,40 @@ class Index:
         return queries
 
 
-def open_index(collection: Collection) -> Index | None:
+def open_index(state: State) -> Index | None:
     """The index of exactly this state of the collection, mapped into memory; None where there is none.
 
     A stale index is None too; `index_state` tells them apart.
     Raises `CollectionError` where its file is truncated, damaged or another one.
     """
-    stored = read_info(collection)
-    if stored is None or stored[0].fingerprint != collection.fingerprint():
+    stored = read_info(state.root)
+    if stored is None or stored[0].fingerprint != state.fingerprint:
         return None
     info, files = stored
-    path = json_path(collection).with_name(files.name)
-    if not path.exists() and read_info(collection) != stored:
-        return open_index(collection)  # another has taken its place meanwhile
+    path = json_path(state.root).with_name(files.name)
+    if not path.exists() and read_info(state.root) != stored:
+        return open_index(state)  # another has taken its place meanwhile
     try:
         here = local_copy(path, files.sha256)
         whole = here.stat().st_size == files.size
         if not whole or fixed_sha256(here, files.slots, info.count) != files.fixed_sha256:
             if here != path:
                 remove(here)
-            raise unusable(collection, path, "it is truncated, or not the file that index.json describes")
+            raise unusable(state.root, path, "it is truncated, or not the file that index.json describes")
         index = mapped(here)
     except (OSError, RuntimeError) as error:
-        raise unusable(collection, path, str(error).splitlines()[0]) from None
+        raise unusable(state.root, path, str(error).splitlines()[0]) from None
     if not rows_within(index, info.count):
-        raise unusable(collection, path, "it is damaged: it names rows that are not there")
+        raise unusable(state.root, path, "it is damaged: it names rows that are not there")
     return Index(info, index)
 
 
-def index_state(collection: Collection) -> Literal["none", "fresh", "stale"]:
+def index_state(state: State) -> Literal["none", "fresh", "stale"]:
     """Whether there is an index, and whether it was made from this state of the collection."""
-    stored = read_info(collection)
+    stored = read_info(state.root)
     if stored is None:
         return "none"
-    return "fresh" if stored[0].fingerprint == collection.fingerprint() else "stale"
+    return "fresh" if stored[0].fingerprint == state.fingerprint else "stale"
 
 
 def widened(info: IndexInfo, k: int, matching: int) -> dict[str, int]:

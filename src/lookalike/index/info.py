@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lookalike.collection import Collection
 from lookalike.errors import CollectionError
 from lookalike.storage.files import remove, write_bytes
 
@@ -87,9 +86,9 @@ class IndexFiles:
     truth_sha256: str
 
 
-def read_info(collection: Collection) -> tuple[IndexInfo, IndexFiles] | None:
+def read_info(root: Path) -> tuple[IndexInfo, IndexFiles] | None:
     """What the JSON says; None where there is none, `CollectionError` where it makes no sense."""
-    path = json_path(collection)
+    path = json_path(root)
     try:
         fields = json.loads(path.read_bytes())
         if (fields["format"], fields["version"]) != (FORMAT, FORMAT_VERSION):
@@ -102,10 +101,10 @@ def read_info(collection: Collection) -> tuple[IndexInfo, IndexFiles] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise unusable(collection, path, str(error)) from None
+        raise unusable(root, path, str(error)) from None
 
 
-def commit(collection: Collection, info: IndexInfo, files: IndexFiles) -> None:
+def commit(root: Path, info: IndexInfo, files: IndexFiles) -> None:
     """Name the files, which lie there, in the JSON: from then on they are the index. Others are removed."""
     fields = {
         "format": FORMAT,
@@ -113,14 +112,14 @@ def commit(collection: Collection, info: IndexInfo, files: IndexFiles) -> None:
         "files": asdict(files),
         "info": asdict(info),
     }
-    write_bytes(json_path(collection), (json.dumps(fields, indent=2) + "\n").encode())
-    for path in json_path(collection).parent.glob("index*"):
-        if path.name not in (files.name, files.truth, json_path(collection).name):
+    write_bytes(json_path(root), (json.dumps(fields, indent=2) + "\n").encode())
+    for path in json_path(root).parent.glob("index*"):
+        if path.name not in (files.name, files.truth, json_path(root).name):
             remove(path)
 
 
-def json_path(collection: Collection) -> Path:
-    return collection.path / "derived" / "index.json"
+def json_path(root: Path) -> Path:
+    return root / "derived" / "index.json"
 
 
 def fixed_sha256(path: Path, slots: Sequence[Slot], count: int) -> str:
@@ -143,10 +142,10 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def index_problems(collection: Collection) -> Iterator[str]:
+def index_problems(root: Path) -> Iterator[str]:
     """Read every byte of the index, if there is one, and say what is wrong with it."""
     try:
-        stored = read_info(collection)
+        stored = read_info(root)
     except CollectionError as error:
         yield str(error)
         return
@@ -154,19 +153,19 @@ def index_problems(collection: Collection) -> Iterator[str]:
         return
     files = stored[1]
     for name, stated in ((files.name, files.sha256), (files.truth, files.truth_sha256)):
-        path = json_path(collection).with_name(name)
+        path = json_path(root).with_name(name)
         if not path.exists():
-            yield f"{path}: missing; build it again with: lookalike index {collection.path}"
+            yield f"{path}: missing; build it again with: lookalike index {root}"
         elif file_sha256(path) != stated:
             yield (
                 f"{path}: the checksum does not match, the file is damaged; "
-                f"build it again with: lookalike index {collection.path}"
+                f"build it again with: lookalike index {root}"
             )
 
 
-def unusable(collection: Collection, path: Path, why: str) -> CollectionError:
+def unusable(root: Path, path: Path, why: str) -> CollectionError:
     return CollectionError(
-        f"the index {path} cannot be used: {why}", f"build it again with: lookalike index {collection.path}"
+        f"the index {path} cannot be used: {why}", f"build it again with: lookalike index {root}"
     )
 
 

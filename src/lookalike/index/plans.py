@@ -11,8 +11,8 @@ from lookalike.index.info import ROW_NUMBER_BYTES
 
 KINDS = ("flat", "hnsw", "ivf", "ivf-pq", "rabitq", "ivf-rabitq")
 
-# Up to here a plain product with every vector takes a few milliseconds: 20,000 vectors of 1,280.
-_EXACT_NUMBERS = 20_000 * 1280
+# Up to here a plain product with every vector takes one or two milliseconds: 10,000 vectors of 1,280.
+_EXACT_NUMBERS = 10_000 * 1280
 # With fewer dimensions one bit of each says too little (the error of RaBitQ falls with their square root).
 _ONE_BIT_DIM = 128
 

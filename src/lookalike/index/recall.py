@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.storage.parts import Part
+from lookalike.storage.part_state import PartState
 
 NEIGHBOURS = 10  # recall is that of the ten nearest
 
@@ -93,7 +93,7 @@ class Truth:
 
 
 def draw_sample(
-    parts: Sequence[Part], sizes: Sequence[int], dim: int, lists: int, max_bytes: int | None
+    parts: Sequence[PartState], sizes: Sequence[int], dim: int, lists: int, max_bytes: int | None
 ) -> tuple[Vectors, Truth]:
     """Rows to train on (n, D), at most 32 a list, and others that are held back from that, as queries.
 

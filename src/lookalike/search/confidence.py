@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection
 from lookalike.errors import ModelError
 from lookalike.storage.files import write_bytes
-from lookalike.storage.parts import Part
+from lookalike.storage.part_state import PartState
+from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import each
 
 Floats = NDArray[np.float32]
@@ -29,7 +30,7 @@ _PLACES, _ROWS_A_PLACE = 64, 8
 _LEVELS = np.arange(100) / 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Distribution:
     """Cosines of random pairs: `percentiles` 0 to 99, and the mean excess of those above the last.
 
@@ -47,10 +48,16 @@ class Distribution:
         tail = float((above - percentiles[-1]).mean()) if len(above) else 0.0
         return Distribution([round(float(one), 5) for one in percentiles], round(max(tail, 1e-4), 5))
 
+    @cached_property
+    def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The different percentiles, and which part of the pairs lies below each."""
+        values, first = np.unique(self.percentiles, return_index=True)
+        return values, _LEVELS[first]
+
     def fraction_below(self, cosines: Floats) -> NDArray[np.float64]:
         """The fraction of pairs that are less similar, in [0, 1), for each of (n,) cosines."""
-        values, first = np.unique(self.percentiles, return_index=True)
-        within = np.interp(cosines, values, _LEVELS[first])
+        values, levels = self._knots
+        within = np.interp(cosines, values, levels)
         excess = np.maximum(np.asarray(cosines, np.float64) - values[-1], 0)
         beyond = 1 - (1 - _LEVELS[-1]) * np.exp(-excess / self.tail)
         return np.where(excess > 0, beyond, within)
@@ -99,66 +106,64 @@ def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> F
     return np.asarray(usual + excess * np.sqrt((1 - usual) / spread), np.float32)
 
 
-def background_of(collection: Collection) -> Background | None:
+def background_of(snapshot: Snapshot) -> Background | None:
     """The background of this state: the stored one, or a new sample; None for fewer than two items."""
     try:
-        fields = json.loads(_path(collection).read_bytes())
-        if _heading(collection).items() <= fields.items():
+        fields = json.loads(_path(snapshot).read_bytes())
+        if _heading(snapshot).items() <= fields.items():
             words = fields["words"] and Distribution(**fields["words"])
             return Background(fields["count"], Distribution(**fields["items"]), words)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # missing or no background: it is derived, and quickly made again
-    return _sampled(collection)
+    return _sampled(snapshot)
 
 
-def write_background(collection: Collection) -> None:
+def write_background(snapshot: Snapshot) -> None:
     """Sample and keep the background, unless that of this state is there; call with the lock held."""
-    found = background_of(collection)
+    found = background_of(snapshot)
     if found is not None:
-        fields = {**_heading(collection), **asdict(found)}
+        fields = {**_heading(snapshot), **asdict(found)}
         data = (json.dumps(fields) + "\n").encode()
-        if not _path(collection).exists() or _path(collection).read_bytes() != data:
-            write_bytes(_path(collection), data)
+        if not _path(snapshot).exists() or _path(snapshot).read_bytes() != data:
+            write_bytes(_path(snapshot), data)
 
 
-def _path(collection: Collection) -> Path:
-    return collection.path / "derived" / "background.json"
+def _path(snapshot: Snapshot) -> Path:
+    return snapshot.root / "derived" / "background.json"
 
 
-def _heading(collection: Collection) -> dict[str, Any]:
-    return {"format": FORMAT, "version": FORMAT_VERSION, "fingerprint": collection.fingerprint()}
+def _heading(snapshot: Snapshot) -> dict[str, Any]:
+    return {"format": FORMAT, "version": FORMAT_VERSION, "fingerprint": snapshot.fingerprint}
 
 
-def _sampled(collection: Collection) -> Background | None:
-    parts = collection.parts()
-    ends = np.cumsum(list(each(parts, Part.num_rows, collection.path)))
-    if not parts or ends[-1] < 2:
+def _sampled(snapshot: Snapshot) -> Background | None:
+    if len(snapshot) < 2:
         return None
-    vectors = np.concatenate(list(_some_rows(parts, ends)))
+    vectors = np.concatenate(list(_some_rows(snapshot.parts, snapshot.state.starts[1:])))
     pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
-    words = _word_vectors(collection)
+    words = _word_vectors(snapshot)
     return Background(
-        int(ends[-1]),
+        len(snapshot),
         Distribution.of(pairs),
         None if words is None else Distribution.of((words @ vectors.T).ravel()),
     )
 
 
-def _some_rows(parts: Sequence[Part], ends: NDArray[np.int64]) -> Iterator[Floats]:
+def _some_rows(parts: Sequence[PartState], ends: NDArray[np.int64]) -> Iterator[Floats]:
     """Rows at evenly spaced places of parts that end at these rows: neighbours in a folder are alike."""
     places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
-    of_parts = each([parts[number] for number in numbers], Part.embeddings, parts[0].root)
+    of_parts = each([parts[number] for number in numbers], PartState.embeddings, parts[0].part.root)
     for vectors, share in zip(of_parts, shares, strict=True):
         wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
         yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
 
 
-def _word_vectors(collection: Collection) -> Floats | None:
-    if not collection.manifest.model.sha256:  # made elsewhere
+def _word_vectors(snapshot: Snapshot) -> Floats | None:
+    if not snapshot.manifest.model.sha256:  # made elsewhere
         return None
     try:
-        words = collection.model.word_vectors
+        words = snapshot.model.word_vectors
     except ModelError:  # made by a model that is not here
         return None
     return None if words is None else words()

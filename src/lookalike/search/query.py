@@ -11,24 +11,18 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
 
-from lookalike.collection import Collection
-from lookalike.errors import QueryError, UnknownIdError
+from lookalike.errors import QueryError
 from lookalike.images.decoding import Box, ImageLike
-from lookalike.storage.parts import Part, matrix
-from lookalike.storage.stores import each
+from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
-
-# Comparing an unknown id with this many takes a fraction of a second.
-_COMPARED_IDS = 20_000
 
 # A sum shorter than this part of its terms' weights is what rounding left of nothing.
 _CANCELLED = 1e-4
@@ -44,26 +38,57 @@ class _Summable:
         raise NotImplementedError
 
     def __mul__(self, weight: float) -> Query:
-        return Query(tuple((term, own * weight) for term, own in self._terms()))
+        if not isinstance(weight, int | float | np.number):
+            raise TypeError(f"a query is multiplied by a number, not by {_kind(weight)}")
+        return Query(tuple((term, own * float(weight)) for term, own in self._terms()))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Query:
+        if not isinstance(divisor, int | float | np.number):
+            raise TypeError(f"a query is divided by a number, not by {_kind(divisor)}")
         return self * (1 / divisor)
 
     def __neg__(self) -> Query:
         return self * -1
 
-    def __add__(self, other: _Summable) -> Query:
-        return Query((*self._terms(), *other._terms()))
+    def __add__(self, other: Asked) -> Query:
+        return Query((*self._terms(), *_summand(other)._terms()))
 
-    def __sub__(self, other: _Summable) -> Query:
-        return self + -other
+    def __radd__(self, other: Asked) -> Query:
+        if isinstance(other, int) and other == 0:  # where `sum` begins
+            return Query(self._terms())
+        return Query((*_summand(other)._terms(), *self._terms()))
+
+    def __sub__(self, other: Asked) -> Query:
+        return self + -_summand(other)
+
+    def __rsub__(self, other: Asked) -> Query:
+        return Query((*_summand(other)._terms(), *(-self)._terms()))
+
+    # NumPy would take the sum apart, number by number.
+    __array_ufunc__ = None
 
 
 class _Term(_Summable):
     def _terms(self) -> tuple[tuple[Term, float], ...]:
         return ((self, 1.0),)  # type: ignore[return-value]
+
+
+def _summand(other: Any) -> Query:
+    """What can be added to a query: a query or a picture; raises `TypeError` that says what can."""
+    if isinstance(other, _Summable):
+        return Query(other._terms())
+    if isinstance(other, str | bytes | Path | PillowImage) or _is_vector(other) or _is_pixels(other):
+        return as_query(other)
+    raise TypeError(
+        f"{_kind(other)} cannot be added to a query; "
+        'a picture (a path, bytes, an image), Id("…"), Text("…") or Vector(…) can'
+    )
+
+
+def _kind(value: object) -> str:
+    return f"a value of the type {type(value).__name__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +151,37 @@ def as_query(asked: Asked) -> Query:
         return asked
     if isinstance(asked, Id | Image | Text | Vector):
         return Query(((asked, 1.0),))
-    if isinstance(asked, np.ndarray) and asked.ndim == 1:
-        return Query(((Vector(np.asarray(asked, np.float64)), 1.0),))
+    if _is_vector(asked):
+        return Query(((Vector(np.asarray(asked)), 1.0),))
     return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
+
+
+def as_queries(asked: Any) -> list[Query] | None:
+    """The queries of a batch: a list or tuple of queries, or vectors (Q, D); None for a single query.
+
+    A list of numbers is one vector, and an array of bytes one picture.
+    """
+    if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
+        return [as_query(vector) for vector in asked]
+    if not isinstance(asked, list | tuple) or _is_vector(asked):
+        return None
+    return [as_query(one) for one in asked]
+
+
+def as_item(asked: Asked) -> Query:
+    """As `as_query`, but a string is the id of an item."""
+    return as_query(Id(asked) if isinstance(asked, str) else asked)
+
+
+def _is_vector(value: Any) -> bool:
+    """Whether a value is one vector: an array (D,), or a list of numbers."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], int | float | np.number)
+
+
+def _is_pixels(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8
 
 
 def parse_query(words: Sequence[str], unlike: Sequence[str] = ()) -> Query:
@@ -167,7 +220,7 @@ class Direction:
 
 
 def query_direction(
-    collection: Collection, query: Query, stored: Callable[[Collection, set[str]], Mapping[str, Floats]]
+    snapshot: Snapshot, query: Query, stored: Callable[[Sequence[str]], Mapping[str, Floats]]
 ) -> Direction:
     """The direction of a sum; `stored` looks up the vectors of the items in it.
 
@@ -175,8 +228,8 @@ def query_direction(
     model does not know or a vector that does not fit, and `ImageError` for what is no picture.
     """
     _check(query)
-    vectors = stored(collection, query.ids) if query.ids else {}
-    terms = [(_term_vector(collection, term, vectors), weight) for term, weight in query.terms]
+    vectors = stored(sorted(query.ids)) if query.ids else {}
+    terms = [(_term_vector(snapshot, term, vectors), weight) for term, weight in query.terms]
     total = np.sum([vector.astype(np.float64) * weight for vector, weight in terms], axis=0)
     length = float(np.linalg.norm(total))
     if length < _CANCELLED * sum(abs(weight) for _, weight in terms):
@@ -200,17 +253,17 @@ def _check(query: Query) -> None:
             raise QueryError(f"the query contradicts itself: {term} is wanted and not wanted")
 
 
-def _term_vector(collection: Collection, term: Term, stored: Mapping[str, Floats]) -> Floats:
+def _term_vector(snapshot: Snapshot, term: Term, stored: Mapping[str, Floats]) -> Floats:
     match term:
         case Id():
             return stored[term.id]
         case Image():
-            model = collection.model
+            model = snapshot.model
             return np.asarray(model.embed_pixels(model.pixels(term.image, term.box)[None])[0])
         case Text():
-            return collection.model.embed_text(term.text)
+            return snapshot.model.embed_text(term.text)
         case Vector():
-            return _checked_vector(term, collection.manifest.model.dim)
+            return _checked_vector(term, snapshot.dim)
 
 
 def _checked_vector(term: Vector, dim: int) -> Floats:
@@ -222,30 +275,3 @@ def _checked_vector(term: Vector, dim: int) -> Floats:
     if not math.isfinite(length) or length == 0:
         raise QueryError("the query vector has no direction: it is zero, or has values that are no numbers")
     return np.asarray(values / length, np.float32)
-
-
-def stored_vectors(collection: Collection, ids: set[str]) -> dict[str, Floats]:
-    """The vectors of items, read from the parts; raises `UnknownIdError` for one that is not there."""
-    found: dict[str, Floats] = {}
-    wanted = pa.array(sorted(ids), pa.string())
-
-    def rows_of(part: Part) -> pa.Table | None:
-        if not pc.any(pc.is_in(part.items(["id"])["id"], wanted)).as_py():
-            return None  # ids are a hundredth of the bytes
-        rows = part.items(["id", "embedding"])  # both at once: a build may have replaced the file meanwhile
-        return rows.filter(pc.is_in(rows["id"], wanted))
-
-    for rows in each(collection.parts(), rows_of, collection.path):
-        if rows is not None:
-            found |= dict(zip(rows["id"].to_pylist(), matrix(rows["embedding"]), strict=True))
-        if ids <= found.keys():
-            return found
-    for id_ in sorted(ids - found.keys()):
-        raise unknown_id(collection, id_, collection.items(["id"])["id"].to_pylist())
-    return found
-
-
-def unknown_id(collection: Collection, id_: str, known: Sequence[str]) -> UnknownIdError:
-    """The error for an id that is not there, with the nearest of those that are."""
-    nearest = get_close_matches(id_, known[:_COMPARED_IDS], n=3, cutoff=0.4)
-    return UnknownIdError(f"{collection.name} has no item {id_!r}", nearest)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection
 from lookalike.errors import QueryError
-from lookalike.search.query import Asked, Query, as_query, stored_vectors
+from lookalike.search.engine import DEFAULT_K, Engine
+from lookalike.search.query import Query
 from lookalike.search.results import Results
-from lookalike.search.search import search
 
 # Rocchio 1971: what is disliked says less about a taste than what is liked.
 _DISLIKED_WEIGHT = 0.5
@@ -22,12 +20,13 @@ _CANDIDATES = 5
 
 
 def recommend(
-    collection: Collection,
-    liked: Sequence[Asked],
-    disliked: Sequence[Asked] = (),
-    k: int = 10,
+    engine: Engine,
+    liked: Sequence[Query],
+    disliked: Sequence[Query] = (),
+    k: int = DEFAULT_K,
     *,
     where: str | None = None,
+    rows: NDArray[np.int64] | None = None,
     diverse: float = 0.0,
 ) -> Results:
     """The k items most like the average of `liked` and unlike that of `disliked`.
@@ -42,13 +41,10 @@ def recommend(
         raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
     query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)
     if diverse == 0:
-        return search(collection, query, k, where=where)
-    found = search(collection, query, k * _CANDIDATES, where=where)
-    vectors = stored_vectors(collection, {hit.id for hit in found})
-    matrix = np.stack([vectors[hit.id] for hit in found]) if found else np.empty((0, 1), np.float32)
-    scores = np.array([hit.score for hit in found])
-    chosen = marginally_relevant(scores, matrix, k, diverse)
-    return replace(found, hits=tuple(found[place] for place in chosen))
+        return engine.search([query], k, where=where, rows=rows)[0]
+    (found,) = engine.search([query], k * _CANDIDATES, where=where, rows=rows)
+    chosen = marginally_relevant(found.scores, engine.vectors_at(found.rows), k, diverse)
+    return found.take(chosen)
 
 
 def marginally_relevant(
@@ -68,6 +64,6 @@ def marginally_relevant(
     return chosen
 
 
-def _mean(asked: Sequence[Asked], weight: float) -> Query:
-    terms = [term for one in asked for term in as_query(one).terms]
-    return Query(tuple((term, own * weight / len(asked)) for term, own in terms))
+def _mean(queries: Sequence[Query], weight: float) -> Query:
+    terms = [term for query in queries for term in query.terms]
+    return Query(tuple((term, own * weight / len(queries)) for term, own in terms))

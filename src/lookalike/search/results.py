@@ -1,123 +1,135 @@
-"""What a search found: a sequence of hits, which is also a table, JSON, or pictures in a notebook."""
+"""What a search found: a sequence of hits, which is also arrays, a table, JSON, or pictures in a notebook."""
 
 from __future__ import annotations
 
-import base64
-import html
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from lookalike.storage.parts import Part
-from lookalike.storage.samples import Hits
+from lookalike.images.contact import contact_sheet
+from lookalike.storage.items import Item, figures
+from lookalike.storage.snapshot import Snapshot
 
-# What the terminal, JSON and notebooks have no use for: how the collection finds the thumbnail.
-_HIDDEN = ("thumb_offset", "thumb_size")
+if TYPE_CHECKING:
+    import pandas
+    from PIL import Image
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One item that was found: its `id`, its cosine `score` in [-1, 1], and the columns of its row.
+class Hit(Item):
+    """An item that was found: its cosine `score` in [-1, 1] beside what every item has.
 
     `confidence` in [0, 1] says how hard it is to be that similar by chance (docs/confidence.md); it is None
     in a collection of one item, which has nothing to compare with.
     """
 
-    id: str
-    score: float
-    confidence: float | None
-    item: Mapping[str, Any]
-    part: Part
+    __slots__ = ("confidence", "score")
 
-    @property
-    def label(self) -> str | None:
-        return self.item.get("label")
-
-    @property
-    def tags(self) -> list[str]:
-        """What the model says is in the picture, the most likely first; empty for models without words."""
-        return self.item.get("tags") or []
-
-    @property
-    def uri(self) -> str:
-        return str(self.item["uri"])
-
-    def thumbnail(self) -> bytes:
-        """The JPEG of at most 256 px that the collection keeps."""
-        return self.part.thumbnails([self.id])[0]
+    def __init__(self, snapshot: Snapshot, row: int, score: float, confidence: float | None) -> None:
+        super().__init__(snapshot, row)
+        self.score, self.confidence = score, confidence
 
     def as_dict(self) -> dict[str, Any]:
         """Id, score, confidence and the other columns, ready for JSON."""
-        shown = {name: value for name, value in self.item.items() if name not in _HIDDEN}
-        return {"id": self.id, "score": self.score, "confidence": self.confidence, **shown}
+        columns = super().as_dict()
+        return {"id": columns.pop("id"), "score": self.score, "confidence": self.confidence, **columns}
 
     def __repr__(self) -> str:
         return f"Hit(id={self.id!r}, score={self.score:.3f}, label={self.label!r})"
 
+    def _caption(self) -> str:
+        return f"{self.score:.3f} {self.label or self.id}"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, eq=False)
 class Results(Sequence[Hit]):
-    """The hits of one query, the best first."""
+    """The hits of one query, the best first; their columns are read when they are asked for.
 
-    hits: tuple[Hit, ...]
+    `rows` int64 (n,) are their numbers in the snapshot, `scores` float32 (n,) their cosines, and
+    `confidences` (n,) in [0, 1], or None where there is nothing to compare with.
+    """
 
-    @staticmethod
-    def of(
-        hits: Hits,
-        confidences: Sequence[float | None],
-        rows: Mapping[str, tuple[Mapping[str, Any], Part]],
-    ) -> Results:
-        """Join hits with their rows by id; one whose row has vanished meanwhile is left out."""
-        found = zip(hits.ids, hits.scores.tolist(), confidences, strict=True)
-        return Results(
-            tuple(Hit(id_, score, confidence, *rows[id_]) for id_, score, confidence in found if id_ in rows)
-        )
+    snapshot: Snapshot
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    confidences: NDArray[np.float64] | None
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return self.snapshot.ids(self.rows)
+
+    @cached_property
+    def labels(self) -> list[str | None]:
+        return self.snapshot.values("label", self.rows)
 
     @property
     def by_chance(self) -> bool:
         """Whether the best hit is no better than chance would give more often than not."""
-        best = self.hits[0].confidence if self.hits else None
-        return best is not None and best < 0.5
+        return self.confidences is not None and len(self) > 0 and bool(self.confidences[0] < 0.5)
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
-        return self.hits[index]
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> Hit | Results:
+        confidences = self.confidences
+        if isinstance(index, slice):
+            some = None if confidences is None else confidences[index]
+            return Results(self.snapshot, self.rows[index], self.scores[index], some)
+        confidence = None if confidences is None else float(confidences[index])
+        return Hit(self.snapshot, int(self.rows[index]), float(self.scores[index]), confidence)
+
+    def take(self, places: Sequence[int]) -> Results:
+        """The hits at these places, in this order."""
+        at = np.asarray(places, np.int64)
+        some = None if self.confidences is None else self.confidences[at]
+        return Results(self.snapshot, self.rows[at], self.scores[at], some)
 
     def __len__(self) -> int:
-        return len(self.hits)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
+        none = [None] * len(self)
+        confidences = none if self.confidences is None else self.confidences.tolist()
+        pairs = zip(self.rows.tolist(), self.scores.tolist(), confidences, strict=True)
+        return (Hit(self.snapshot, *one) for one in pairs)
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Each hit with id, score, confidence and the other columns, ready for JSON."""
+        return [hit.as_dict() for hit in self]
 
     def to_table(self) -> pa.Table:
         """Id, score, confidence and the other columns as a pyarrow table."""
-        rows = [hit.as_dict() for hit in self.hits]
-        names = dict.fromkeys(["id", "score", "confidence", *(name for row in rows for name in row)])
-        return pa.table({name: [row.get(name) for row in rows] for name in names})
+        names = [name for name in self.snapshot.schema.names if name not in Item.HIDDEN]
+        records = self.snapshot.records(self.rows, names)
+        columns: dict[str, Any] = {
+            name: pa.array([one[name] for one in records], self.snapshot.schema.field(name).type)
+            for name in names
+        }
+        none = [None] * len(self)
+        confidence = pa.array(none if self.confidences is None else self.confidences, pa.float64())
+        found = {"id": columns.pop("id"), "score": pa.array(self.scores), "confidence": confidence}
+        return pa.table(found | columns)
+
+    to_arrow = to_table
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The same as a DataFrame; needs pandas."""
+        return self.to_table().to_pandas()
+
+    def plot(self) -> Image.Image:
+        """The pictures side by side, each with its score and label; a notebook shows it."""
+        captions = [hit._caption() for hit in self]
+        return contact_sheet(self.snapshot.thumbnails(self.rows), captions)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{hit.id} {hit.score:.3f}" for hit in self[:3])
+        return f"Results({len(self)} hits{': ' if shown else ''}{shown}{', …' if len(self) > 3 else ''})"
 
     def _repr_html_(self) -> str:
-        figures = "".join(_figure(hit) for hit in self.hits)
-        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
-
-
-def jsonable(value: Any) -> Any:
-    """The same with None for the numbers that JSON has not: NaN and the infinities."""
-    if isinstance(value, dict):
-        return {name: jsonable(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [jsonable(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _figure(hit: Hit) -> str:
-    jpeg, name = hit.thumbnail(), html.escape(hit.id, quote=True)
-    data = base64.b64encode(jpeg).decode()
-    image = f'<img src="data:image/jpeg;base64,{data}" height="128" title="{name}">' if jpeg else ""
-    caption = html.escape(f"{hit.score:.3f} {hit.label or hit.id}")
-    return f'<figure style="margin:0">{image}<figcaption>{caption}</figcaption></figure>'
+        jpegs = self.snapshot.thumbnails(self.rows)
+        return figures(zip(jpegs, self.ids, (hit._caption() for hit in self), strict=True))

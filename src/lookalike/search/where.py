@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection
-from lookalike.errors import ExtraError, QueryError
-from lookalike.storage.parts import ITEM_FIELDS, Part, with_schema
-from lookalike.storage.stores import each
+from lookalike.errors import ExtraError, QueryError, UnknownColumnError
+from lookalike.storage.parts import with_schema
+from lookalike.storage.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -130,18 +129,21 @@ class Condition:
         return holds
 
 
-def matching_rows(collection: Collection, condition: Condition) -> NDArray[np.bool_]:
-    """For which rows a condition holds: bool (N,), in the order of `collection.items()`.
-
-    Reads only the columns that it names, some parts at a time.
-    """
-    masks = [condition.mask(rows) for rows in _batches(collection.parts(), condition.columns)]
+def matching_rows(snapshot: Snapshot, condition: Condition) -> NDArray[np.bool_]:
+    """For which rows a condition holds: bool (N,); reads only the columns that it names."""
+    if not condition.columns:
+        return condition.mask(pa.table({"": pa.nulls(len(snapshot), pa.bool_())}))
+    rows = snapshot.table(condition.columns)
+    masks = [condition.mask(rows.slice(at, _BATCH_ROWS)) for at in range(0, len(rows), _BATCH_ROWS)]
     return np.concatenate([np.zeros(0, np.bool_), *masks])
 
 
-def items_schema(collection: Collection) -> pa.Schema:
-    """The columns that a condition may name and their types: of all parts together, without `embedding`."""
-    return _schema_of_parts(collection.parts())
+def condition_for(snapshot: Snapshot, text: str) -> Condition:
+    """A condition over the columns of a snapshot, those that were derived among them; raises `QueryError`."""
+    try:
+        return parse_condition(text, snapshot.schema)
+    except UnknownColumnError:
+        return parse_condition(text, snapshot.all_columns)
 
 
 def parse_condition(condition: str, schema: pa.Schema) -> Condition:
@@ -281,38 +283,13 @@ def _column(names: Sequence[str], schema: pa.Schema) -> str:
     offer = f"did you mean {nearest[0]}? " if nearest else ""
     useful = [name for name in known if name not in _PLACES]
     hint = f"{offer}the columns are: {', '.join(useful)} (text stands in single quotes)"
-    raise QueryError(f"the condition names {names[0]!r}, which is no column", hint)
+    raise UnknownColumnError(f"the condition names {names[0]!r}, which is no column", hint)
 
 
 def _find(name: str, known: Sequence[str]) -> str | None:
     if name in known:
         return name
     return next((one for one in known if one.lower() == name.lower()), None)
-
-
-def _schema_of_parts(parts: Sequence[Part]) -> pa.Schema:
-    """The fields of all parts, in the types that hold the values of all; without the embedding."""
-    whole = each(parts, Part.schema, parts[0].root) if parts else ()
-    schemas = [pa.schema([one for one in schema if one.name != "embedding"]) for schema in whole]
-    return pa.unify_schemas([pa.schema(ITEM_FIELDS), *dict.fromkeys(schemas)], promote_options="permissive")
-
-
-def _batches(parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows of parts, some ten thousand at a time; a part has the columns that its file has."""
-    # The id is read too, since a table without columns would forget how many rows it has.
-    wanted = {"id", *columns}
-    batch: list[pa.Table] = []
-
-    def rows(part: Part) -> pa.Table:
-        return part.items([name for name in part.column_names() if name in wanted])
-
-    for table in each(parts, rows, parts[0].root) if parts else ():
-        batch.append(table)
-        if sum(table.num_rows for table in batch) >= _BATCH_ROWS:
-            yield pa.concat_tables(batch, promote_options="permissive")
-            batch = []
-    if batch:
-        yield pa.concat_tables(batch, promote_options="permissive")
 
 
 def _named(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -6,15 +6,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.errors import QueryError
-from lookalike.search.results import jsonable
-from lookalike.server.live import LiveCollection
+from lookalike.search.engine import Engine
+from lookalike.server.live import Served
 from lookalike.server.problems import Problem
 from lookalike.server.queries import MAX_ADDRESS_CONDITION_LENGTH, condition
-from lookalike.server.state import Rows, State
+from lookalike.storage.columns import jsonable
+
+Rows = NDArray[np.int64]
 
 # What a grid needs to show an item.
 CARD_COLUMNS = ("id", "label", "width", "height", "sha256")
@@ -22,22 +26,22 @@ CARD_COLUMNS = ("id", "label", "width", "height", "sha256")
 HIDDEN_COLUMNS = ("thumb_offset", "thumb_size")
 
 
-def live_of(request: Request) -> LiveCollection:
+def live_of(request: Request) -> Served:
     """The collection that the path names; the `Problem` unknown-collection where none has the name."""
     return named(request, request.path_params["c"])
 
 
-def named(request: Request, name: str) -> LiveCollection:
-    served: Mapping[str, LiveCollection] = request.app.state.collections
+def named(request: Request, name: str) -> Served:
+    served: Mapping[str, Served] = request.app.state.collections
     if name not in served:
         raise Problem("unknown-collection", f"{name!r} is not served; known: {', '.join(served)}")
     return served[name]
 
 
-def matching(state: State, where: str | None) -> Rows:
+def matching(engine: Engine, where: str | None) -> Rows:
     """The rows for which a condition holds; one that cannot be is a `Problem` of the field `where`."""
     try:
-        return state.matching(where)
+        return engine.matching(where)
     except QueryError as error:
         extra = {"hint": error.hint} if error.hint else {}
         raise Problem("bad-condition", error.message, **extra, field="where") from None
@@ -48,9 +52,21 @@ def asked_condition(request: Request) -> str | None:
     return condition(request.query_params.get("where"), MAX_ADDRESS_CONDITION_LENGTH)
 
 
-def cards(state: State, rows: Sequence[int] | Rows, more: Iterable[str] = ()) -> list[dict[str, Any]]:
+def cards(engine: Engine, rows: Sequence[int] | Rows, more: Iterable[str] = ()) -> list[dict[str, Any]]:
     """What a grid needs of these rows, and `more` columns; `v` is the version of the picture."""
-    return [card(row) for row in state.columns(rows, [*CARD_COLUMNS, *more])]
+    return [card(row) for row in engine.snapshot.records(rows, _there(engine, [*CARD_COLUMNS, *more]))]
+
+
+def whole_row(engine: Engine, id_: str) -> dict[str, Any]:
+    """All columns of an item, the derived ones too; raises `UnknownIdError`."""
+    snapshot = engine.snapshot
+    (found,) = snapshot.records([snapshot.row_of(id_)], snapshot.all_columns.names)
+    return found
+
+
+def _there(engine: Engine, names: Iterable[str]) -> list[str]:
+    known = engine.snapshot.schema.names
+    return [name for name in names if name in known]
 
 
 def card(row: dict[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lookalike.collection import Collection
 from lookalike.page import WEB_FOLDER
 from lookalike.server import browsing, clip_retrieval, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
 from lookalike.server.facets import facets
-from lookalike.server.live import live_collections
+from lookalike.server.live import served
 from lookalike.server.metrics import Measured, Metrics, metrics
 from lookalike.server.openapi import openapi
 from lookalike.server.pictures import Pictures
@@ -41,9 +40,9 @@ _WEB_TYPES = {
 
 
 def create_app(
-    collections: Sequence[Collection], access: Access | None = None, url_queries: FetchOptions | None = None
+    paths: Sequence[Path], access: Access | None = None, url_queries: FetchOptions | None = None
 ) -> Starlette:
-    """The ASGI application that serves collections and the page, and follows their changes.
+    """The ASGI application that serves the collections at `paths` and the page, and follows their changes.
 
     Without `access` only this machine may ask. Pictures that queries name by URL are fetched as `url_queries`
     say, and refused without; `app.state.pictures.close()` stops what is being fetched.
@@ -88,7 +87,7 @@ def create_app(
         lifespan=_warmed,
     )
     app.router.redirect_slashes = False
-    app.state.collections = live_collections(collections)
+    app.state.collections = served(paths)
     app.state.bodies = Bodies()
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import pyarrow as pa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,11 +24,14 @@ from lookalike.server.answers import (
     details,
     live_of,
     matching,
+    whole_row,
 )
-from lookalike.server.live import LiveCollection
+from lookalike.server.live import Served
 from lookalike.server.problems import Problem
 from lookalike.server.queries import whole
-from lookalike.server.state import TABLES, State
+from lookalike.storage.columns import column_type
+from lookalike.storage.derived import TABLES
+from lookalike.storage.snapshot import Snapshot
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
 _YEAR_S = 365 * 24 * 3600
@@ -50,18 +52,17 @@ def collections(request: Request) -> Response:
 
 def items(request: Request) -> Response:
     """`GET /api/{c}/items`: a stretch of the rows, in their order, of those for which a condition holds."""
-    state = live_of(request).state()
+    engine = live_of(request).engine()
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
-    rows = matching(state, asked_condition(request))
-    shown = cards(state, rows[offset : offset + limit])
+    rows = matching(engine, asked_condition(request))
+    shown = cards(engine, rows[offset : offset + limit])
     return as_json({"total": len(rows), "offset": offset, "items": shown})
 
 
 def item(request: Request) -> Response:
     """`GET /api/{c}/items/{id}`: one row with all its columns, but for where its thumbnail lies."""
-    state = live_of(request).state()
-    (row,) = state.columns([state.row(request.path_params["id"])])
+    row = live_of(request).ask(lambda engine: whole_row(engine, request.path_params["id"]))
     return as_json(details(row))
 
 
@@ -80,15 +81,15 @@ async def thumbnail(request: Request) -> Response:
 
 def image(request: Request) -> Response:
     """`GET /api/{c}/images/{id}`: the original, as it was when it was embedded."""
-    state = live_of(request).state()
-    (row,) = state.columns([state.row(request.path_params["id"])])
-    data = original(state, row)
+    live = live_of(request)
+    row = live.ask(lambda engine: whole_row(engine, request.path_params["id"]))
+    data = original(live.engine().snapshot, row)
     if data is None:
         raise Problem("no-original", "the picture is no longer where it was, or it has changed")
     return _picture(request, row["sha256"], data, media_type(data))
 
 
-def original(state: State, row: dict[str, Any]) -> bytes | None:
+def original(snapshot: Snapshot, row: dict[str, Any]) -> bytes | None:
     """The bytes of an item's picture; None where they cannot be had.
 
     Only a regular file below one of the collection's sources is read, no link that leads out of them, and
@@ -97,7 +98,7 @@ def original(state: State, row: dict[str, Any]) -> bytes | None:
     if not row["sha256"] or not row["uri"].startswith("file://"):
         return None
     path = _real_path(row["uri"])
-    sources = [_real_path(uri) for uri in state.collection.manifest.sources if uri.startswith("file://")]
+    sources = [_real_path(uri) for uri in snapshot.manifest.sources if uri.startswith("file://")]
     if not any(path.startswith(os.path.join(source, b"")) for source in sources):
         return None
     try:
@@ -130,47 +131,36 @@ def _picture(request: Request, sha256: str, data: bytes, kind: str) -> Response:
     return Response(data, headers=headers, media_type=kind)
 
 
-def _summary(live: LiveCollection) -> dict[str, Any]:
-    state = live.state()
+def _summary(live: Served) -> dict[str, Any]:
+    engine = live.engine()
     return {
         "name": live.name,
-        **state.kept("summary", "", lambda: _described(state)),
-        "index": index_state(state.collection),
-        "views": [view for view in TABLES if _is_there(state.collection.path / "derived", view)],
+        **engine.kept("summary", "", lambda: _described(engine.snapshot)),
+        "index": index_state(engine.snapshot.state),
+        "views": [view for view in TABLES if _is_there(live.path / "derived", view)],
     }
 
 
-def _described(state: State) -> dict[str, Any]:
+def _described(snapshot: Snapshot) -> dict[str, Any]:
     """What stays the same as long as the state does."""
-    spec = state.collection.manifest.model
-    counts = state.items["label"].value_counts().to_pylist()
+    spec = snapshot.manifest.model
+    counts = snapshot.column("label").value_counts().to_pylist()
     labels = {one["values"]: one["counts"] for one in counts if one["values"] is not None}
     try:
-        model = state.collection.model
+        model = snapshot.model
     except ModelError:
         model = None
-    shown = [one for one in state.items.schema if one.name not in HIDDEN_COLUMNS]
+    shown = [one for one in snapshot.all_columns if one.name not in HIDDEN_COLUMNS]
     return {
-        "count": len(state.items),
+        "count": len(snapshot),
         "model": spec.name,
         "dim": spec.dim,
-        "fingerprint": state.fingerprint,
+        "fingerprint": snapshot.fingerprint,
         "labels": dict(sorted(labels.items())),
         "words": model is not None and model.text_vector is not None,
         "pictures": model is not None,
         "columns": [{"name": one.name, "type": column_type(one.type)} for one in shown],
     }
-
-
-def column_type(type_: pa.DataType) -> str:
-    """What a column is to a person: text, a list of text, a number, or something else."""
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
-        return "text"
-    if pa.types.is_list(type_) and pa.types.is_string(type_.value_type):
-        return "list"
-    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
-        return "number"
-    return "other"
 
 
 def _is_there(derived: Path, view: str) -> bool:

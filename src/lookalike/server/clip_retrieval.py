@@ -16,14 +16,14 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.search.engine import Engine
 from lookalike.search.query import Floats
 from lookalike.server.answers import as_json, details, named
-from lookalike.server.live import LiveCollection
+from lookalike.server.live import Served, thumbnail
 from lookalike.server.metrics import Metrics
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Term, parse_json, parse_term, whole
-from lookalike.server.searching import direction_of, embedded, in_turn, state_of
-from lookalike.server.state import State
+from lookalike.server.searching import embedded, engine_of, in_turn
 
 MAX_RESULTS, MAX_PICTURES, DEFAULT_RESULTS = 3000, 1000, 100
 _COLUMNS = ("url", "caption", "NSFW")
@@ -47,14 +47,14 @@ async def knn_service(request: Request) -> Response:
         metrics: Metrics = request.app.state.metrics
 
         def work() -> Response:
-            vector = direction_of(state, query).vector
+            vector = engine.direction(query).vector
             with metrics.step("search"):
-                ((rows, scores),) = state.nearest([vector], most)
+                ((rows, scores),) = engine.nearest([vector], most)
             if fields.get("deduplicate"):
-                places = _distinct(state.vectors_at(rows.tolist()))
+                places = _distinct(engine.vectors_at(rows))
                 rows, scores = rows[places], scores[places]
             with metrics.step("metadata"):
-                about = _metadata(state, rows[:shown].tolist())
+                about = _metadata(engine, rows[:shown].tolist())
             found = [
                 {"id": row, "similarity": score}
                 for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
@@ -63,8 +63,8 @@ async def knn_service(request: Request) -> Response:
             return as_json(described + found[len(described) :])
 
         async with request.app.state.pictures.fetched([((term, 1.0),)]) as queries:
-            state = await state_of(request, live)
-            (query,) = await embedded(request, state, queries)
+            engine = await engine_of(request, live)
+            (query,) = await embedded(request, engine, queries)
             return await in_turn(request, work)
 
 
@@ -78,15 +78,15 @@ async def metadata(request: Request) -> Response:
         live = _live(request, fields)
 
         def work() -> Response:
-            state = live.state()
-            rows = [whole(id_, "an id", 0, len(state.items) - 1) for id_ in ids]
-            pairs = zip(rows, _metadata(state, rows), strict=True)
+            engine = live.engine()
+            rows = [whole(id_, "an id", 0, len(engine) - 1) for id_ in ids]
+            pairs = zip(rows, _metadata(engine, rows), strict=True)
             return as_json([{"id": row, "metadata": meta} for row, meta in pairs])
 
         return await in_turn(request, work)
 
 
-def _live(request: Request, fields: Mapping[str, Any]) -> LiveCollection:
+def _live(request: Request, fields: Mapping[str, Any]) -> Served:
     """The collection by its name; the first where none is given."""
     name = fields.get("indice_name")
     if name is None:
@@ -103,16 +103,18 @@ def _term(fields: Mapping[str, Any]) -> Term:
     raise Problem("bad-parameter", f"one of {', '.join(_KINDS)} is needed", field="text")
 
 
-def _metadata(state: State, rows: list[int]) -> list[dict[str, Any]]:
+def _metadata(engine: Engine, rows: list[int]) -> list[dict[str, Any]]:
     """What clip-retrieval says of a row; without an address to load it from comes the thumbnail itself."""
     found = []
-    for row in state.columns(rows, ["id", "label", *_COLUMNS]):
+    snapshot = engine.snapshot
+    names = [name for name in ("id", "label", *_COLUMNS) if name in snapshot.schema.names]
+    for row in snapshot.records(rows, names):
         about = {
             name: value for name, value in details(row).items() if name in _COLUMNS and value is not None
         }
         about = {"image_path": row["id"], "caption": row["label"] or row["id"], **about}
         if "url" not in about:
-            _, jpeg = state.thumbnail(row["id"])
+            _, jpeg = thumbnail(snapshot, row["id"])
             if jpeg:
                 about["image"] = base64.b64encode(jpeg).decode()
         found.append(about)

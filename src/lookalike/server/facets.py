@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, live_of, matching
-from lookalike.server.browsing import column_type
-from lookalike.server.state import State
+from lookalike.storage.columns import column_type
 
 # What tells items apart, and what says how sure a tag is, has no facet.
 _WITHOUT = frozenset("id uri sha256 mtime_ns thumb_offset thumb_size tag_probabilities map_x map_y".split())
@@ -21,16 +21,17 @@ _MOST_VALUES, _BINS = 50, 20
 
 def facets(request: Request) -> Response:
     """`GET /api/{c}/facets`: counts of the columns' values, over the rows for which a condition holds."""
-    state = live_of(request).state()
+    engine = live_of(request).engine()
     where = asked_condition(request)
-    return as_json(state.kept("facets", where or "", lambda: _facets(state, where)))
+    return as_json(engine.kept("facets", where or "", lambda: _facets(engine, where)))
 
 
-def _facets(state: State, where: str | None) -> dict[str, Any]:
-    rows = matching(state, where)
-    table = state.items.select([name for name in state.items.column_names if name not in _WITHOUT])
+def _facets(engine: Engine, where: str | None) -> dict[str, Any]:
+    rows = matching(engine, where)
+    names = [name for name in engine.snapshot.all_columns.names if name not in _WITHOUT]
+    table = engine.snapshot.table(names)
     if where is not None:
-        table = table.take(pa.array(rows))
+        table = table.filter(pa.array(engine.mask(where)))
     columns = [_facet(name, table[name]) for name in table.column_names]
     return {"total": len(rows), "columns": [one for one in columns if one]}
 

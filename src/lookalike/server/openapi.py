@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike import __version__
+from lookalike.search.engine import DEFAULT_K
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
 from lookalike.server.problems import KINDS
 from lookalike.server.queries import (
-    DEFAULT_K,
     MAX_ADDRESS_CONDITION_LENGTH,
     MAX_CONDITION_LENGTH,
     MAX_K,
@@ -159,7 +159,12 @@ def _schemas() -> Schema:
     }
     k, chance = _whole(1, MAX_K), {"type": "number", "minimum": 0, "maximum": 1}
     terms = {"type": "array", "items": _ref("Term"), "minItems": 1, "maxItems": MAX_TERMS}
-    how = {"k": k, "where": _or_null(_WHERE), "include_query": {"type": "boolean"}, "min_confidence": chance}
+    how = {
+        "k": {**k, "default": DEFAULT_K},
+        "where": _or_null(_WHERE),
+        "include_query": {"type": "boolean", "default": False},
+        "min_confidence": {**chance, "default": 0},
+    }
     vector = {"type": "array", "items": NUMBER, "minItems": 1}
     words = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
     url = {"type": "string", "maxLength": MAX_URL_LENGTH}
@@ -172,6 +177,7 @@ def _schemas() -> Schema:
     spread = {**edges, "bins": _list(COUNT)}
     name = {"name": TEXT}
     counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
+    hits = {"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
     return {
         "Problem": _object(
             {
@@ -211,10 +217,8 @@ def _schemas() -> Schema:
                 _closed({"queries": {**_list(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
             ]
         },
-        "Hits": _object({"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}),
-        "Answer": _object(
-            {"query": {"type": "object"}, **counts, "hits": _list(_ref("Hit")), "chance": {"type": "boolean"}}
-        ),
+        "Hits": _object(hits),
+        "Answer": _object({"query": {"type": "object"}, **counts, **hits}),
         "Answers": _object({**counts, "results": _list(_ref("Hits"))}),
         "Embed": {
             "oneOf": [

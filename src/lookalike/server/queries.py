@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from lookalike.images.decoding import Box
+from lookalike.search.engine import DEFAULT_K
 from lookalike.search.query import Id, Image, Text, Vector
 from lookalike.server.problems import Problem
 
-MAX_K, DEFAULT_K = 10_000, 50
+MAX_K = 10_000
 MAX_QUERIES, MAX_TERMS, MAX_HITS = 100, 32, 100_000
 MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH, MAX_URL_LENGTH = 10_000, 1_000, 4_000
 # In an address; a server reads 64 KiB of one, and a character may take twelve.
@@ -50,7 +51,7 @@ class Request:
     queries: tuple[Sum, ...]
     k: int = DEFAULT_K
     where: str | None = None
-    include_query: bool = True
+    include_query: bool = False
     min_confidence: float = 0.0
     batch: bool = False
 
@@ -86,7 +87,7 @@ def parse_search(fields: Mapping[str, Any]) -> Request:
     k = whole(fields.get("k", DEFAULT_K), "k", 1, MAX_K)
     if k * len(queries) > MAX_HITS:
         raise _bad("k", f"k times the number of queries is at most {MAX_HITS:,}, not {k * len(queries):,}")
-    include = fields.get("include_query", True)
+    include = fields.get("include_query", False)
     if not isinstance(include, bool):
         raise _bad("include_query", f"include_query is true or false, not {include!r}")
     least = number(fields.get("min_confidence", 0), "min_confidence", 0, 1)

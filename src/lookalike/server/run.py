@@ -10,16 +10,17 @@ import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
 
-from lookalike.collection import Collection, open_collection
 from lookalike.errors import LookalikeError
 from lookalike.server.app import create_app
 from lookalike.server.pictures import URL_QUERIES
 from lookalike.server.security import ANY_ADDRESS, LOOPBACK, Access, is_loopback
+from lookalike.storage.stores import place
 
 DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
@@ -34,7 +35,7 @@ class ServerError(LookalikeError):
 
 
 def serve(
-    collections: Sequence[Collection],
+    paths: Sequence[Path],
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -46,7 +47,7 @@ def serve(
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve collections and the page until Ctrl-C; calls `on_ready` with the page's address.
+    """Serve the collections at `paths` and the page until Ctrl-C; calls `on_ready` with the page's address.
 
     `port` None takes 7171 or the next that is free, 0 any that is free. An address that other machines reach
     needs a `token`, or `no_auth`. `allow_hosts` are further names that the server is reached by,
@@ -63,7 +64,7 @@ def serve(
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
-        app = create_app(collections, access, URL_QUERIES if allow_url_queries else None)
+        app = create_app(paths, access, URL_QUERIES if allow_url_queries else None)
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -92,7 +93,7 @@ def from_environment() -> Starlette:
     hosts = (*(allowed_hosts("0.0.0.0") if token or no_auth else LOOPBACK), *_listed("LOOKALIKE_ALLOW_HOSTS"))
     access = Access(hosts, token, no_auth, _listed("LOOKALIKE_ALLOW_ORIGINS"))
     url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
-    return create_app([open_collection(path) for path in paths], access, url_queries)
+    return create_app([place(path) for path in paths], access, url_queries)
 
 
 def _listed(variable: str) -> list[str]:

@@ -13,15 +13,16 @@ from starlette.responses import Response
 
 from lookalike.images.decoding import Pixels
 from lookalike.models.model import unit
-from lookalike.search.query import Direction, Floats, Id, Image, Query, Text, Vector, query_direction
-from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
+from lookalike.search.engine import DEFAULT_K, Engine
+from lookalike.search.query import Floats, Id, Image, Query, Text, Vector
+from lookalike.search.results import Results
+from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching, whole_row
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
-from lookalike.server.live import LiveCollection
+from lookalike.server.live import Served, thumbnail
 from lookalike.server.metrics import Metrics
 from lookalike.server.problems import Problem
 from lookalike.server.queries import (
-    DEFAULT_K,
     MAX_K,
     Region,
     Sum,
@@ -34,7 +35,6 @@ from lookalike.server.queries import (
     whole,
 )
 from lookalike.server.queries import Request as Search
-from lookalike.server.state import Rows, State
 from lookalike.server.turns import Result, Turns
 
 _BODY_TYPES = ("application/json", "application/octet-stream")
@@ -52,9 +52,9 @@ async def search(request: Request) -> Response:
         else:
             wanted = Search((((Image(body), 1.0),),), k, where)
         async with request.app.state.pictures.fetched(wanted.queries) as queries:
-            wanted, state = replace(wanted, queries=queries), await state_of(request, live)
-            sums = await embedded(request, state, queries)
-            return await in_turn(request, lambda: _search(state, wanted, sums, request.app.state.metrics))
+            wanted, engine = replace(wanted, queries=queries), await engine_of(request, live)
+            sums = await embedded(request, engine, queries)
+            return await in_turn(request, lambda: _search(engine, wanted, sums, request.app.state.metrics))
 
 
 async def embed(request: Request) -> Response:
@@ -67,15 +67,15 @@ async def embed(request: Request) -> Response:
             if not isinstance(term, Image | Text | Url):
                 raise Problem("bad-parameter", "what is embedded is an image or text", field="image")
         async with request.app.state.pictures.fetched([((term, 1.0),)]) as (((term, _),),):
-            state = await state_of(request, live)
-            features = await picture_features(request, state, term) if isinstance(term, Image) else None
-            return await in_turn(request, lambda: _embedding(state, term, features))
+            engine = await engine_of(request, live)
+            features = await picture_features(request, engine, term) if isinstance(term, Image) else None
+            return await in_turn(request, lambda: _embedding(engine, term, features))
 
 
-async def state_of(request: Request, live: LiveCollection) -> State:
-    """The newest state of a collection."""
-    found = live.state_at_hand()
-    return found if found else await in_turn(request, live.state)
+async def engine_of(request: Request, live: Served) -> Engine:
+    """The engine of the newest state of a collection."""
+    found = live.engine_at_hand()
+    return found if found else await in_turn(request, live.engine)
 
 
 async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
@@ -92,124 +92,111 @@ def _checked_type(request: Request) -> str:
     return kind
 
 
-def _search(state: State, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> Response:
+def _search(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> Response:
     started = time.perf_counter()
-    count = len(matching(state, wanted.where))  # a condition that cannot be is a problem of its own
-    found = _find(state, wanted, sums, metrics)
+    count = len(matching(engine, wanted.where))  # a condition that cannot be is a problem of its own
+    found = _find(engine, wanted, sums, metrics)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
-    answer: dict[str, Any] = {"took_ms": took_ms, "total": len(state.items), "matching": count}
+    answer: dict[str, Any] = {"took_ms": took_ms, "total": len(engine), "matching": count}
     if wanted.batch:
         return as_json({**answer, "results": found})
-    return as_json({"query": _described(state, wanted.queries[0]), **answer, **found[0]})
+    return as_json({"query": _described(engine, wanted.queries[0]), **answer, **found[0]})
 
 
-def _find(state: State, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> list[dict[str, Any]]:
+def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
-    directions = [direction_of(state, one) for one in sums]
-    asked = [_rows_in(state, query) for query in wanted.queries]
-    most = wanted.k if wanted.include_query else wanted.k + max(map(len, asked))
+    directions = [engine.direction(one) for one in sums]
+    asked = [_rows_in(engine, query) for query in wanted.queries]
+    hidden: list[set[int]] = [set() for _ in asked] if wanted.include_query else asked
+    mask = engine.allowed(wanted.where, None)
     with metrics.step("search"):
-        nearest = state.nearest([one.vector for one in directions], most, wanted.where)
+        found = engine.find(
+            directions, wanted.k, mask=mask, hidden=hidden, min_confidence=wanted.min_confidence
+        )
+    left_out = [len(rows) if mask is None else int(mask[list(rows)].sum()) for rows in hidden]
     with metrics.step("metadata"):
         return [
-            _hits(state, direction, found, own, wanted)
-            for direction, found, own in zip(directions, nearest, asked, strict=True)
+            {**_hits(engine, results, own), "left_out": count}
+            for results, own, count in zip(found, asked, left_out, strict=True)
         ]
 
 
-def _hits(
-    state: State, direction: Direction, found: tuple[Rows, Floats], asked: set[int], wanted: Search
-) -> dict[str, Any]:
-    """What was found, without the rows asked for unless they are wanted too.
-
-    `chance` says that the best of the others is no better than chance.
-    """
-    rows, scores = found
-    hidden = set() if wanted.include_query else asked
-    kept = [place for place, row in enumerate(rows.tolist()) if row not in hidden][: wanted.k]
-    shown = cards(state, rows[kept], ["tags"])
-    confidences: list[float | None] = [None] * len(kept)
-    if state.background:
-        found_to_be = state.background.confidence(
-            scores[kept], of_words=direction.of_words, length=direction.length, weight=direction.weight
-        )
-        confidences = found_to_be.round(4).tolist()
+def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
+    """What was found; `chance` says that the best of what was not asked for is no better than chance."""
+    confidences: list[float | None] = [None] * len(results)
+    if results.confidences is not None:
+        confidences = results.confidences.round(4).tolist()
     hits = [
         {**one, "score": round(score, 6), "confidence": confidence}
-        for one, score, confidence in zip(shown, scores[kept].tolist(), confidences, strict=True)
-        if confidence is None or confidence >= wanted.min_confidence
+        for one, score, confidence in zip(
+            cards(engine, results.rows, ["tags"]), results.scores.tolist(), confidences, strict=True
+        )
     ]
-    others = (one for row, one in zip(rows[kept].tolist(), confidences, strict=True) if row not in asked)
+    others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
     best = next(others, None)
     return {"hits": hits, "chance": best is not None and best < 0.5}
 
 
-def direction_of(state: State, query: Query) -> Direction:
-    """The direction of a sum of items, words and vectors."""
-    return query_direction(state.collection, query, lambda _, ids: state.vectors_of(ids))
-
-
-async def embedded(request: Request, state: State, queries: Sequence[Sum]) -> list[Query]:
+async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:
     """The queries with vectors in the place of their pictures."""
     return [
-        Query(tuple([(await _without_picture(request, state, term), weight) for term, weight in query]))
+        Query(tuple([(await _without_picture(request, engine, term), weight) for term, weight in query]))
         for query in queries
     ]
 
 
-async def _without_picture(request: Request, state: State, term: Term) -> Id | Text | Vector:
+async def _without_picture(request: Request, engine: Engine, term: Term) -> Id | Text | Vector:
     match term:
         case Image() | Region():
-            return Vector(unit(await picture_features(request, state, term))[0])
+            return Vector(unit(await picture_features(request, engine, term))[0])
         case Id() | Text() | Vector():
             return term
         case Url():
             raise AssertionError("a URL is fetched before it is a term of a sum")
 
 
-async def picture_features(request: Request, state: State, picture: Image | Region) -> Floats:
+async def picture_features(request: Request, engine: Engine, picture: Image | Region) -> Floats:
     """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
     turns: Turns = request.app.state.turns
     metrics: Metrics = request.app.state.metrics
-    pixels = await turns.run(lambda: _pixels(state, picture, metrics))
+    pixels = await turns.run(lambda: _pixels(engine, picture, metrics))
     with metrics.step("embed"):
-        return await turns.features(state.collection.model, pixels)
+        return await turns.features(engine.snapshot.model, pixels)
 
 
-def _pixels(state: State, picture: Image | Region, metrics: Metrics) -> Pixels:
-    model = state.collection.model
-    data = picture.image if isinstance(picture, Image) else _picture_of(state, picture.id)
+def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics) -> Pixels:
+    model = engine.snapshot.model
+    data = picture.image if isinstance(picture, Image) else _picture_of(engine, picture.id)
     with metrics.step("decode"):
         return model.pixels(data, picture.box)
 
 
-def _picture_of(state: State, id_: str) -> bytes:
+def _picture_of(engine: Engine, id_: str) -> bytes:
     """The original of an item where it can be had, else the thumbnail."""
-    (row,) = state.columns([state.row(id_)])
-    data = original(state, row) or state.thumbnail(id_)[1]
+    data = original(engine.snapshot, whole_row(engine, id_)) or thumbnail(engine.snapshot, id_)[1]
     if not data:
         raise Problem("unknown-path", f"the item {id_!r} has no picture")
     return data
 
 
-def _rows_in(state: State, query: Sum) -> set[int]:
-    return {state.row(term.id) for term, _ in query if isinstance(term, Id | Region)}
+def _rows_in(engine: Engine, query: Sum) -> set[int]:
+    return {engine.snapshot.row_of(term.id) for term, _ in query if isinstance(term, Id | Region)}
 
 
-def _described(state: State, query: Sum) -> dict[str, Any]:
+def _described(engine: Engine, query: Sum) -> dict[str, Any]:
     """What was asked: of a single term its item or picture, else a list of all terms."""
     described = [
-        {**_term(state, term), **({"weight": weight} if weight != 1 else {})} for term, weight in query
+        {**_term(engine, term), **({"weight": weight} if weight != 1 else {})} for term, weight in query
     ]
     return described[0] if len(described) == 1 else {"terms": described}
 
 
-def _term(state: State, term: Term) -> dict[str, Any]:
+def _term(engine: Engine, term: Term) -> dict[str, Any]:
     match term:
         case Id():
-            return cards(state, [state.row(term.id)])[0]
+            return cards(engine, [engine.snapshot.row_of(term.id)])[0]
         case Region():
-            return {**cards(state, [state.row(term.id)])[0], "box": term.box}
+            return {**cards(engine, [engine.snapshot.row_of(term.id)])[0], "box": term.box}
         case Image(image, box):
             assert isinstance(image, bytes)
             about = {"bytes": len(image), "sha256": hashlib.sha256(image).hexdigest()}
@@ -222,8 +209,8 @@ def _term(state: State, term: Term) -> dict[str, Any]:
             raise AssertionError("a URL is fetched before it is a term of a sum")
 
 
-def _embedding(state: State, term: Term, features: Floats | None) -> Response:
-    model = state.collection.model
+def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
+    model = engine.snapshot.model
     tags: list[tuple[str, float]] = []
     if features is not None:
         vector = unit(features)[0]

@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
 from lookalike.errors import CollectionError
+from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
-from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE, column_type
+from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.problems import Problem
 from lookalike.server.queries import int8_text, whole
-from lookalike.server.state import State
+from lookalike.storage.columns import column_type
 from lookalike.storage.derived import Derived, derived_command, read_derived
 
 MAX_CARDS = 200
@@ -35,29 +36,29 @@ _MOST_AVERAGED = 2000
 
 def clusters(request: Request) -> Response:
     """`GET /api/{c}/clusters`: the groups, the largest first, each with the items nearest to its centre."""
-    state, made = _derived(request, "clusters")
+    engine, made = _derived(request, "clusters")
 
     def described() -> dict[str, Any]:
         groups = []
         for one in made.facts["clusters"]:
-            rows = [state.row_of[id_] for id_ in members(made, one["cluster"], _SHOWN)]
-            groups.append({**one, "items": cards(state, rows)})
+            rows = engine.snapshot.rows_of(members(made, one["cluster"], _SHOWN))
+            groups.append({**one, "items": cards(engine, rows)})
         facts = {name: made.facts[name] for name in ("method", "reason", "noise", "command")}
         return {**facts, "clusters": groups}
 
-    return as_json(state.kept("clusters", "", described))
+    return as_json(engine.kept("clusters", "", described))
 
 
 def duplicates(request: Request) -> Response:
     """`GET /api/{c}/duplicates`: a stretch of the groups, those of one `tier` or all."""
-    state, made = _derived(request, "duplicates")
+    engine, made = _derived(request, "duplicates")
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
     tier = request.query_params.get("tier")
     if tier is not None and tier not in DUPLICATE_TIERS:
         known = ", ".join(DUPLICATE_TIERS)
         raise Problem("bad-parameter", f"tier is one of {known}, not {tier!r}", field="tier")
-    groups: list[list[dict[str, Any]]] = state.kept("duplicates", "", lambda: _groups(made))
+    groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
     wanted = [group for group in groups if tier is None or any(one["tier"] == tier for one in group[1:])]
     return as_json(
@@ -66,18 +67,18 @@ def duplicates(request: Request) -> Response:
             "tiers": {tier: counts[tier] for tier in DUPLICATE_TIERS if counts[tier]},
             "total": len(wanted),
             "offset": offset,
-            "groups": [_group(state, group) for group in wanted[offset : offset + limit]],
+            "groups": [_group(engine, group) for group in wanted[offset : offset + limit]],
         }
     )
 
 
 def outliers(request: Request) -> Response:
     """`GET /api/{c}/outliers`: the items unlike all others, and those that are likely mislabelled."""
-    state, made = _derived(request, "outliers")
+    engine, made = _derived(request, "outliers")
     facts = made.facts
 
     def found(name: str) -> list[dict[str, Any]]:
-        items = cards(state, [state.row_of[one["id"]] for one in facts[name]])
+        items = cards(engine, engine.snapshot.rows_of([one["id"] for one in facts[name]]))
         told = ({key: value for key, value in one.items() if key != "id"} for one in facts[name])
         return [{"item": item, **one} for item, one in zip(items, told, strict=True)]
 
@@ -87,9 +88,9 @@ def outliers(request: Request) -> Response:
 
 def middle(request: Request) -> Response:
     """`GET /api/{c}/middle`: the mean of the vectors of the items for which a condition holds."""
-    state = live_of(request).state()
-    rows = matching(state, asked_condition(request))
-    mean = state.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)].tolist()).sum(axis=0)
+    engine = live_of(request).engine()
+    rows = matching(engine, asked_condition(request))
+    mean = engine.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)]).sum(axis=0)
     if not mean.any():
         raise Problem("bad-parameter", "the condition holds for no item, or they cancel out", field="where")
     return as_json({"count": len(rows), "vector_int8": int8_text(mean)})
@@ -108,41 +109,43 @@ def map_colors(request: Request) -> Response:
 
     Text: the place of the value among the most frequent ones. Numbers: 0, the least, to 252, the largest.
     """
-    state, _ = _derived(request, "map")
+    engine, _ = _derived(request, "map")
     name, where = request.query_params.get("column"), asked_condition(request)
-    kind, codes, more = "none", np.zeros(len(state.items), np.uint8), dict[str, Any]()
+    kind, codes, more = "none", np.zeros(len(engine), np.uint8), dict[str, Any]()
     if name:
-        if name not in state.items.column_names:
+        if name not in engine.snapshot.all_columns.names:
             raise Problem("bad-parameter", f"there is no column {name!r}", field="column")
-        kind = column_type(state.items[name].type)
+        column = engine.snapshot.column(name)
+        kind = column_type(column.type)
         if kind not in ("text", "number"):
             raise Problem("bad-parameter", f"{name} has neither text nor numbers", field="column")
-        codes, more = (_text_codes if kind == "text" else _number_codes)(state.items[name])
+        codes, more = (_text_codes if kind == "text" else _number_codes)(column)
     if where is not None:
-        codes = np.where(_mask(state, where), codes, FILTERED).astype(np.uint8)
+        codes = np.where(engine.mask(where), codes, FILTERED).astype(np.uint8)
     nothing: dict[str, Any] = {"values": [], "min": None, "max": None}
     return as_json({"type": kind, "codes": _base64(codes), **nothing, **more})
 
 
 def map_cards(request: Request) -> Response:
     """`GET /api/{c}/map/cards`: what a grid needs of the items of these numbers."""
-    state, _ = _derived(request, "map")
+    engine, _ = _derived(request, "map")
     wanted = request.query_params.get("rows", "").split(",")
     if len(wanted) > MAX_CARDS:
         raise Problem("bad-parameter", f"at most {MAX_CARDS} rows, not {len(wanted)}", field="rows")
-    last = len(state.items) - 1
-    return as_json(cards(state, [whole(row, "rows", 0, last) for row in wanted]))
+    last = len(engine) - 1
+    return as_json(cards(engine, [whole(row, "rows", 0, last) for row in wanted]))
 
 
-def _derived(request: Request, name: str) -> tuple[State, Derived]:
-    """The state and its table; a `Problem` with the command that makes it, where it cannot be used."""
+def _derived(request: Request, name: str) -> tuple[Engine, Derived]:
+    """The newest engine and its table; a `Problem` that names the command where it cannot be used."""
     live = live_of(request)
-    state = live.state()
-    if name in state.derived:
-        return state, state.derived[name]
+    engine = live.engine()
+    state = engine.snapshot.state
+    if name in engine.snapshot.derived:
+        return engine, engine.snapshot.derived[name]
     try:
-        hint = f"make it with: {derived_command(state.collection, name)}"
-        read_derived(state.collection, name)
+        hint = f"make it with: {derived_command(state, name)}"
+        read_derived(state, name)
     except CollectionError as error:
         raise Problem("stale-view", error.message, hint=error.hint) from None
     raise Problem("no-view", f"{live.name} has no {name}", hint=hint)
@@ -158,8 +161,8 @@ def _groups(made: Derived) -> list[list[dict[str, Any]]]:
     return [sorted(found[number], key=lambda row: row["tier"] is not None) for number in sorted(found)]
 
 
-def _group(state: State, group: list[dict[str, Any]]) -> dict[str, Any]:
-    keep, *others = cards(state, [one["row"] for one in group], ("size_bytes",))
+def _group(engine: Engine, group: list[dict[str, Any]]) -> dict[str, Any]:
+    keep, *others = cards(engine, [one["row"] for one in group], ("size_bytes",))
     moves = [
         {"item": card, "tier": one["tier"], "reason": one["reason"]}
         for card, one in zip(others, group[1:], strict=True)
@@ -186,12 +189,6 @@ def _number_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], dict[str,
     low, high = float(numbers[known].min()), float(numbers[known].max())
     codes[known] = (numbers[known] - low) / ((high - low) or 1) * (OTHERS - 1)
     return codes, {"min": low, "max": high}
-
-
-def _mask(state: State, where: str) -> NDArray[np.bool_]:
-    mask = np.zeros(len(state.items), np.bool_)
-    mask[matching(state, where)] = True
-    return mask
 
 
 def _base64(array: NDArray[Any]) -> str:

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from lookalike.errors import LookalikeError
-from lookalike.search.where import parse_condition
-from lookalike.server.live import LiveCollection
+from lookalike.server.live import Served
 
 
-def warm_up(collections: Iterable[LiveCollection]) -> None:
-    """Load the library of conditions, the models and their words; what cannot be had is left for a request.
+def warm_up(collections: Iterable[Served]) -> None:
+    """Open the indexes, load the library of conditions, the models and their words.
 
-    Of collections that are equally made the first takes all the time.
+    What cannot be had is left for a request. Of collections that are equally made the first takes most time.
     """
     for live in collections:
         with suppress(LookalikeError, OSError):
-            items = live.state().items
-            parse_condition("id = ''", items.schema).mask(items[:1])
+            live.engine().matching("width < 0")
         with suppress(LookalikeError, OSError):
-            live.state().collection.model.embed_text("dog")
+            _ = live.engine().index, live.engine().background
+        with suppress(LookalikeError, OSError):
+            live.engine().snapshot.model.embed_text("dog")

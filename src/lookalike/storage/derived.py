@@ -18,13 +18,21 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.collection import Collection, writing
-from lookalike.errors import CollectionError
+from lookalike.errors import ChangedError, CollectionError
 from lookalike.storage.files import write_bytes
+from lookalike.storage.state import State
+from lookalike.storage.writing import writing
 
 FORMAT, FORMAT_VERSION = "lookalike-derived", 1
 # Which commands derive a table, by the name of the table.
 COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "outliers": "outliers", "map": "map"}
+# The derived tables, and the columns of theirs that an item has beside its own, by the name that they get.
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "clusters": {"cluster_name": "cluster_name"},
+    "duplicates": {},
+    "outliers": {"outlier_distance": "outlier_distance"},
+    "map": {"map_x": "x", "map_y": "y"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,14 @@ class Derived:
     rows: pa.Table
     facts: Mapping[str, Any]
 
+    def shown(self, name: str) -> pa.Schema:
+        """The columns that an item gets from the table `name`, as it has them."""
+        names = TABLES[name].items()
+        return pa.schema([pa.field(shown, self.rows.schema.field(own).type) for shown, own in names])
 
-def write_derived(
-    collection: Collection, name: str, made: Derived, *, fingerprint: str, command: Sequence[str]
-) -> None:
-    """Keep a table that was made from the state `fingerprint`, in place of the one that is there.
+
+def write_derived(state: State, name: str, made: Derived, command: Sequence[str]) -> None:
+    """Keep a table that was made from a state of a collection, in place of the one that is there.
 
     `command`, a list of words, makes it again. The table is written before the JSON that vouches for it.
     Raises `CollectionError` where the collection has changed since, `TypeError` for a command in one string.
@@ -51,32 +62,32 @@ def write_derived(
     facts = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
-        "fingerprint": fingerprint,
+        "fingerprint": state.fingerprint,
         "command": shlex.join(command),
         "sha256": hashlib.sha256(data).hexdigest(),
         **made.facts,
     }
-    with writing(collection.path):
-        if collection.fingerprint() != fingerprint:
-            raise CollectionError(
-                f"{collection.path} was changed while it was read", f"run it again: {shlex.join(command)}"
+    with writing(state.root):
+        if State.read(state.root).fingerprint != state.fingerprint:
+            raise ChangedError(
+                f"{state.root} was changed while it was read", f"run it again: {shlex.join(command)}"
             )
-        table_path, facts_path = _paths(collection, name)
+        table_path, facts_path = _paths(state, name)
         write_bytes(table_path, data)
         write_bytes(facts_path, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def read_derived(collection: Collection, name: str) -> Derived | None:
+def read_derived(state: State, name: str) -> Derived | None:
     """The table of this state of the collection; None where there is none at all.
 
     Raises `CollectionError`, with the command that makes it again, where it is stale or damaged.
     """
-    facts = _facts(collection, name)
+    facts = _facts(state, name)
     if facts is None:
         return None
     hint = f"make it again with: {facts['command']}"
-    table_path, _ = _paths(collection, name)
-    if facts["fingerprint"] != collection.fingerprint():
+    table_path, _ = _paths(state, name)
+    if facts["fingerprint"] != state.fingerprint:
         raise CollectionError(f"{table_path} is older than the collection", hint)
     try:
         data = table_path.read_bytes()
@@ -87,22 +98,22 @@ def read_derived(collection: Collection, name: str) -> Derived | None:
         raise CollectionError(f"{table_path} cannot be read: {error}", hint) from None
 
 
-def derived_state(collection: Collection, name: str) -> Literal["none", "fresh", "stale"]:
+def derived_state(state: State, name: str) -> Literal["none", "fresh", "stale"]:
     """Whether there is such a table, and whether it was made from this state of the collection."""
-    facts = _facts(collection, name)
+    facts = _facts(state, name)
     if facts is None:
         return "none"
-    return "fresh" if facts["fingerprint"] == collection.fingerprint() else "stale"
+    return "fresh" if facts["fingerprint"] == state.fingerprint else "stale"
 
 
-def derived_command(collection: Collection, name: str) -> str:
+def derived_command(state: State, name: str) -> str:
     """The command that made such a table, or that would make one where there is none."""
-    facts = _facts(collection, name)
-    return facts["command"] if facts else shlex.join(["lookalike", COMMANDS[name], str(collection.path)])
+    facts = _facts(state, name)
+    return facts["command"] if facts else shlex.join(["lookalike", COMMANDS[name], str(state.root)])
 
 
-def _facts(collection: Collection, name: str) -> dict[str, Any] | None:
-    _, path = _paths(collection, name)
+def _facts(state: State, name: str) -> dict[str, Any] | None:
+    _, path = _paths(state, name)
     try:
         facts: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -121,6 +132,6 @@ def _facts(collection: Collection, name: str) -> dict[str, Any] | None:
     return facts
 
 
-def _paths(collection: Collection, name: str) -> tuple[Path, Path]:
-    folder = collection.path / "derived"
+def _paths(state: State, name: str) -> tuple[Path, Path]:
+    folder = state.root / "derived"
     return folder / f"{name}.parquet", folder / f"{name}.json"

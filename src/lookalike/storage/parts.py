@@ -56,8 +56,8 @@ RESERVED_COLUMNS = frozenset(field.name for field in (*ITEM_FIELDS, *TAG_FIELDS)
 FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage", "error")])
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
-_TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
-_THUMBNAILS_KEY = "lookalike.thumbnails"
+TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
+THUMBNAILS_KEY = "lookalike.thumbnails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Part:
 
     def thumbnails_path(self) -> Path:
         """The tar that the rows' byte ranges refer to."""
-        return self._tar_path(read_notes(self.items_path))
+        return self.tar_path(read_notes(self.items_path))
 
     def thumbnails(self, ids: Sequence[str]) -> list[bytes]:
         """The JPEGs of these items; raises `CollectionError` where one is gone."""
@@ -116,7 +116,7 @@ class Part:
         gone = [id_ for id_ in ids if id_ not in ranges]
         if gone:
             raise CollectionError(f"{gone[0]} is no longer in {self.items_path}", "search again")
-        return read_ranges(self._tar_path(notes), [ranges[id_] for id_ in ids])
+        return read_ranges(self.tar_path(notes), [ranges[id_] for id_ in ids])
 
     def checksum(self) -> str:
         """The checksum of the items file as its footer states it: what tells two states apart."""
@@ -165,7 +165,7 @@ class Part:
         The name holds the start of the checksum, so that other rows never point into it.
         """
         data, offsets = _tar([f"{id_}.jpg" for id_ in rows["id"].to_pylist()], thumbnails)
-        path = self._tar_path({_THUMBNAILS_KEY: f"part-{self.number:06d}-{_start_of_sha256(data)}.tar"})
+        path = self.tar_path({THUMBNAILS_KEY: f"part-{self.number:06d}-{_start_of_sha256(data)}.tar"})
         write_bytes(path, data)
         rows = set_column(rows, "thumb_offset", pa.array(offsets, pa.int64()), nullable=False)
         sizes = pa.array([len(jpeg) for jpeg in thumbnails], pa.int64())
@@ -175,11 +175,12 @@ class Part:
         first = [field.name for field in ITEM_FIELDS]
         brought = [name for name in rows.column_names if name not in (*first, "embedding")]
         ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
-        write_parquet(self.items_path, ordered, {_THUMBNAILS_KEY: thumbnails_name})
+        write_parquet(self.items_path, ordered, {THUMBNAILS_KEY: thumbnails_name})
 
-    def _tar_path(self, notes: Mapping[str, str]) -> Path:
-        name = notes.get(_THUMBNAILS_KEY, "")
-        if not _TAR_NAME.fullmatch(name):
+    def tar_path(self, notes: Mapping[str, str]) -> Path:
+        """The tar that the notes of the items file name; raises `CollectionError` where they name none."""
+        name = notes.get(THUMBNAILS_KEY, "")
+        if not TAR_NAME.fullmatch(name):
             raise damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
         return self.root / "thumbnails" / name
 
@@ -241,7 +242,7 @@ def failure_table(failures: Sequence[Failure]) -> pa.Table:
 
 
 def _tar_problems(path: Path) -> list[str]:
-    match = _TAR_NAME.fullmatch(path.name)
+    match = TAR_NAME.fullmatch(path.name)
     if not path.exists():
         return [f"{path}: missing"]
     if match is None or _start_of_sha256(path.read_bytes()) != match[1]:

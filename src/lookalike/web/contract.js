@@ -21,9 +21,10 @@
  *
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
- * @typedef {{took_ms: number, total: number, matching: number, hits: Card[], chance: boolean}} Answer
- * `total` counts the items of the collection, `matching` those that meet the filters. `chance`: no hit but
- * what was asked for is better than chance.
+ * @typedef {{took_ms: number, total: number, matching: number, left_out: number, hits: Card[],
+ *   chance: boolean}} Answer
+ * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those of them
+ * that are no hits as they stand in the query. `chance`: the best hit is no better than chance.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values

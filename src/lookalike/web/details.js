@@ -3,7 +3,7 @@
 import { comparison } from "./compare.js";
 import { element, find, icon, iconButton, onPlainClick } from "./dom.js";
 import { fileOf, nameOf } from "./format.js";
-import { facts, tagsOf } from "./facts.js";
+import { cardOf, facts, tagsOf } from "./facts.js";
 import { createRegion } from "./region.js";
 
 /** @typedef {import("./contract.js").Card} Card */
@@ -197,25 +197,16 @@ export function createDetails(host, options) {
   /** @param {string} collection @param {string} id @param {HTMLElement} place @param {AbortSignal} signal */
   async function addNeighbours(collection, id, place, signal) {
     const terms = [{ id, weight: 1 }];
-    const { hits } = await host.search(collection, {
-      terms,
-      k: NEIGHBOURS + 1,
-      filters: [],
-      where: "",
-      signal,
-    });
+    const { hits } = await host.search(collection, { terms, k: NEIGHBOURS, filters: [], where: "", signal });
     place.replaceChildren(
-      ...hits
-        .filter((hit) => hit.id !== id)
-        .slice(0, NEIGHBOURS)
-        .map((hit) => {
-          const src = host.thumbnailUrl(collection, hit);
-          const picture = hit.width
-            ? element("img", { src, alt: nameOf(hit), loading: "lazy" })
-            : element("span", { className: "instead", textContent: nameOf(hit) });
-          const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, picture);
-          return onPlainClick(link, () => options.onOpen(hit.id));
-        }),
+      ...hits.map((hit) => {
+        const src = host.thumbnailUrl(collection, hit);
+        const picture = hit.width
+          ? element("img", { src, alt: nameOf(hit), loading: "lazy" })
+          : element("span", { className: "instead", textContent: nameOf(hit) });
+        const link = element("a", { href: options.hrefTo(hit.id), title: fileOf(hit.id) }, picture);
+        return onPlainClick(link, () => options.onOpen(hit.id));
+      }),
     );
   }
 
@@ -242,9 +233,4 @@ export function createDetails(host, options) {
 /** @param {string} title @param {HTMLElement} content */
 function section(title, content) {
   return element("section", { className: "part" }, element("h3", { textContent: title }), content);
-}
-
-/** @param {Record<string, any>} row @returns {Card} */
-function cardOf({ id, label, width, height, v, sha256 }) {
-  return { id, label: label ?? null, width, height, v: String(v ?? sha256?.slice(0, 12) ?? "") };
 }

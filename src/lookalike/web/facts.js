@@ -21,6 +21,11 @@ export function tagsOf(row) {
   return Array.isArray(row.tags) ? row.tags : [];
 }
 
+/** What the grid needs to show an item. @param {Record<string, any>} row @returns {import("./contract.js").Card} */
+export function cardOf({ id, label, width, height, v, sha256 }) {
+  return { id, label: label ?? null, width, height, v: String(v ?? sha256?.slice(0, 12) ?? "") };
+}
+
 /** The facts of a row: the usual ones first, then all other columns. @param {Record<string, any>} row */
 export function facts(row) {
   /** @type {[string, string][]} */

@@ -30,7 +30,7 @@ const host = {
     return request(addressOf(c, "facets", { where: conditionOf(filters, where) }), { signal });
   },
   search(c, { terms, k, filters, where, signal }) {
-    const body = { query: terms, k, where: conditionOf(filters, where) || null, include_query: true };
+    const body = { query: terms, k, where: conditionOf(filters, where) || null };
     const headers = { "Content-Type": "application/json" };
     const url = addressOf(c, "search");
     return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });

@@ -17,7 +17,7 @@ import { createMessages } from "./messages.js";
 import { ownOf } from "./pictures.js";
 import { createPortraits } from "./portraits.js";
 import { createRetry } from "./retry.js";
-import { cardsOf, sourceOf } from "./sources.js";
+import { sourceOf } from "./sources.js";
 import { addressOf, contentOf, START } from "./state.js";
 import { onTileAction } from "./tile.js";
 import { createViews } from "./views.js";
@@ -124,6 +124,7 @@ function go(next, how = {}) {
       const [found, view] = await Promise.all([
         known?.source ?? sourceOf(host, next, signal),
         views.prepare(next, signal, how.anew === true),
+        portraits.find(next.collection, next.terms, signal),
       ]);
       signal.throwIfAborted();
       const leaving = grid.anchor();
@@ -188,8 +189,6 @@ function show(next, found, place, view) {
   const [before, isOther] = [shown, found !== source];
   [shown, source] = [next, found];
   messages.clear();
-  const ids = new Set(next.terms.map((term) => (term.kind === "id" ? term.id : "")));
-  for (const card of cardsOf(found)) if (ids.has(card.id)) portraits.learn(card);
   chips.show(next.terms);
   words.allow(host.capabilities(next.collection), next.terms.length > 0);
   head.showPlaces(next, collections);
@@ -211,31 +210,32 @@ function show(next, found, place, view) {
     grid.show(found, place);
     if (hadFocus) refocus(before, place);
   }
-  if (!found.total) sayEmpty(next);
+  if (!found.total) sayEmpty(next, found);
   const [first] = next.terms.map(portraits.nameOf);
   document.title = [first, next.collection, "Lookalike"].filter(Boolean).join(" · ");
   facets.show(next);
   showDetails(next);
 }
 
-/** Keep the keyboard where it was: at what is searched by, or at what was, and nowhere far from a
+/** Keep the keyboard where it was: at what was searched by, or at the likest to what is, and nowhere far from a
  * place that somebody came back to. @param {State} before @param {Place} place */
-function refocus(before, place) {
-  const [now, then] = [shown, before].map(({ terms: [term] }) =>
-    term?.kind === "id" ? grid.indexOf(term.id) : -1,
-  );
-  if (place) grid.focus([then, now].find(grid.isNear) ?? place.index);
-  else grid.focus(Math.max(0, shown.terms.length ? now : then));
+function refocus({ terms: [term] }, place) {
+  const then = term?.kind === "id" ? grid.indexOf(term.id) : -1;
+  if (place) grid.focus(grid.isNear(then) ? then : place.index);
+  else grid.focus(shown.terms.length ? 0 : Math.max(0, then));
 }
 
-/** @param {State} state */
-function sayEmpty(state) {
+/** @param {State} state @param {Source} found */
+function sayEmpty(state, found) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
+  const clear = { text: "Clear the filters", act: () => go({ ...shown, filters: [], where: "" }) };
+  // What is searched by may be all there is.
+  if (found.compared) {
+    const text = isFiltered ? "No other meets all the filters." : "The collection has no others.";
+    return messages.inPlace("No other picture", text, isFiltered ? [clear] : []);
+  }
   if (!isFiltered) return messages.inPlace("No pictures yet", "Build the collection, and they appear here.");
-  const act = () => go({ ...shown, filters: [], where: "" });
-  return messages.inPlace("No picture is like that", "None meets all the filters.", [
-    { text: "Clear the filters", act },
-  ]);
+  return messages.inPlace("No picture is like that", "None meets all the filters.", [clear]);
 }
 
 /** @param {State} state */

@@ -1,7 +1,7 @@
 // How a term of the query looks: its picture and its name.
 
+import { cardOf, tagsOf } from "./facts.js";
 import { fileOf, nameOf } from "./format.js";
-import { tagsOf } from "./facts.js";
 import { ownOf, previewUrl } from "./pictures.js";
 
 /** @typedef {import("./terms.js").Term} Term */
@@ -34,6 +34,14 @@ export function createPortraits(host, collection) {
     nameOf: nameOfTerm,
     /** Remember what an item looks like. @param {Card | undefined} card */
     learn: (card) => card && cards.set(card.id, card),
+    /** Ask what the items of a query look like, where that is not known: they are no hits of it.
+     * @param {string} place @param {Term[]} terms @param {AbortSignal} signal */
+    async find(place, terms, signal) {
+      const unknown = terms.flatMap((term) => (term.kind === "id" && !cards.has(term.id) ? [term.id] : []));
+      // The search itself says which item is not there.
+      const rows = await Promise.allSettled(unknown.map((id) => host.item(place, id, { signal })));
+      for (const one of rows) if (one.status === "fulfilled") cards.set(one.value.id, cardOf(one.value));
+    },
     /** @param {string} id */
     cardOf: (id) => cards.get(id),
     /** Whether there is more to see of a term than its chip. @param {Term} term */

@@ -67,8 +67,8 @@ function searchSource(host, { collection, terms, filters, where }) {
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
-      const { hits, matching, took_ms, chance } = await ask(PAGE, signal);
-      const total = hits.length < PAGE ? hits.length : Math.min(matching, MOST_HITS);
+      const { hits, matching, left_out, took_ms, chance } = await ask(PAGE, signal);
+      const total = hits.length < PAGE ? hits.length : Math.min(matching - left_out, MOST_HITS);
       Object.assign(source, { total, compared: matching, tookMs: took_ms, chance });
       source.pages.set(0, hits);
     },

@@ -36,29 +36,28 @@ def _number(text: str) -> int | str:
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from lookalike.analysis.clusters import cluster
+    from lookalike.analysis.clusters import cluster, write_clusters
     from lookalike.analysis.sheets import draw_sheets
     from lookalike.cli.output import print_json, say
     from lookalike.collection import open_collection
 
-    collection = open_collection(options.collection)
+    snapshot = open_collection(options.collection).snapshot
     found = cluster(
-        collection,
+        snapshot,
         options.k,
         method=options.method,
         min_size=options.min_size,
         seed=options.seed,
         max_memory_bytes=options.max_memory,
     )
+    write_clusters(snapshot.state, found)
     if options.json:
-        print_json(asdict(found))
+        print_json(found.facts())
     else:
         for one in found.clusters:
             print(f"{one.cluster:4} {one.size:7,}  {one.cohesion:.2f}  {one.name}  (such as {one.medoid})")
     say(found.reason + (f"; {found.noise:,} images are in no group" if found.noise else ""))
     if options.sheets:
-        sheets = draw_sheets(collection, options.sheets)
+        sheets = draw_sheets(snapshot, options.sheets)
         say(f"{len(sheets)} contact sheets are in {options.sheets}")
     return 0

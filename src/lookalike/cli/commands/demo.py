@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.builder.build import build
     from lookalike.cli.output import print_results, say
     from lookalike.cli.progress import Progress
     from lookalike.cli.serving import serve
+    from lookalike.collection import build
     from lookalike.demo.images import write_images
     from lookalike.search.query import Id
 

@@ -65,10 +65,10 @@ def _find(options: argparse.Namespace) -> int:
     from lookalike.collection import open_collection
 
     check_tiers(options.tiers)
-    collection = open_collection(options.collection)
+    snapshot = open_collection(options.collection).snapshot
     with Progress("comparing") as progress:
         found = find_duplicates(
-            collection,
+            snapshot,
             edits="edit" in options.tiers,
             max_memory_bytes=options.max_memory,
             on_progress=progress,
@@ -77,7 +77,7 @@ def _find(options: argparse.Namespace) -> int:
     plan = make_plan(found, str(options.collection), keep=options.keep, tiers=options.tiers)
     if options.plan:
         write_plan(plan, options.plan)
-    keep_plan(collection, found.items, plan, tiers=options.tiers)
+    keep_plan(found.state, found.items, plan, tiers=options.tiers)
     if options.json:
         print_json(asdict(plan))
     else:

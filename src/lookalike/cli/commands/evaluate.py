@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     from contextlib import nullcontext
     from pathlib import Path
 
-    from lookalike.collection import is_collection, open_collection
+    from lookalike.collection import open_collection
+    from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
     if is_collection(place(options.target)):
@@ -74,7 +75,7 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
         )
     with Progress("evaluating") as progress:
         return evaluate(
-            open_collection(options.target), options.label, on_progress=progress, **_wishes(options)
+            open_collection(options.target).snapshot, options.label, on_progress=progress, **_wishes(options)
         )
 
 
@@ -109,7 +110,7 @@ def _show(judged: Evaluation | Comparison, collection: Collection, options: argp
     from lookalike.storage.files import write_bytes
 
     if options.report:
-        write_bytes(Path(options.report), report_html(judged, collection).encode())
+        write_bytes(Path(options.report), report_html(judged, collection.snapshot).encode())
         say(f"the report is in {options.report}")
     if options.json:
         print_json(asdict(judged))

@@ -41,15 +41,15 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.collection import open_collection
     from lookalike.export import export_site, export_tables
 
-    collection = open_collection(options.collection)
+    snapshot = open_collection(options.collection).snapshot
     started = time.monotonic()
     with Progress("exporting") as progress:
         common = {"max_items": options.max_items, "on_progress": progress}
         if options.to == "site":
             common |= {"with_model": options.with_model, "onnxruntime_web": options.onnxruntime_web}
-            folder = export_site(collection, options.target, **common)
+            folder = export_site(snapshot, options.target, **common)
         else:
-            folder = export_tables(collection, options.target, options.to, **common)
+            folder = export_tables(snapshot, options.target, options.to, **common)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     if options.json:

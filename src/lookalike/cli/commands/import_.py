@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.builder.vector_files import import_vectors
     from lookalike.cli.output import print_json, say
+    from lookalike.collection import import_vectors
 
     collection = import_vectors(
         options.source, options.collection, metadata=options.metadata, model=options.model

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     with Progress("indexing") as progress:
         built = build_index(
-            collection,
+            collection.path,
             options.type,
             max_memory_bytes=options.max_memory,
             min_recall=options.min_recall,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike.cli.arguments import add_collection, add_json
 
 if TYPE_CHECKING:
-    from lookalike.collection import Collection
+    from lookalike.storage.state import State
 
 SUMMARY = "what a collection holds"
 EXAMPLE = "lookalike info photos.lookalike"
@@ -26,21 +26,22 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.storage.derived import COMMANDS
 
     collection = open_collection(options.collection)
-    labels = collection.items(["label"])["label"].value_counts().to_pylist()
+    snapshot = collection.snapshot
+    labels = snapshot.column("label").value_counts().to_pylist()
     size = sum(path.stat().st_size for path in collection.path.rglob("*") if path.is_file())
     facts: dict[str, Any] = {
         "collection": str(collection.path),
-        "images": len(collection),
+        "images": len(snapshot),
         "failures": collection.failures().num_rows,
-        "parts": len(collection.parts()),
+        "parts": len(snapshot.parts),
         "bytes": size,
         "model": collection.manifest.model.name,
         "dimensions": collection.manifest.model.dim,
         "dtype": collection.manifest.dtype,
         "sources": list(collection.manifest.sources),
         "labels": {one["values"]: one["counts"] for one in labels if one["values"] is not None},
-        "fingerprint": collection.fingerprint(),
-        "made": {name: _made(collection, name) for name in ("index", *COMMANDS)},
+        "fingerprint": snapshot.fingerprint,
+        "made": {name: _made(snapshot.state, name) for name in ("index", *COMMANDS)},
     }
     if options.json:
         print_json(facts)
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _made(collection: Collection, name: str) -> dict[str, str]:
+def _made(state: State, name: str) -> dict[str, str]:
     """Whether something derived is there and of this state, and the command that makes it."""
     from lookalike.errors import CollectionError
     from lookalike.index import index_state
@@ -66,9 +67,9 @@ def _made(collection: Collection, name: str) -> dict[str, str]:
 
     try:
         if name == "index":
-            command = shlex.join(["lookalike", "index", str(collection.path)])
-            return {"state": index_state(collection), "command": command}
-        return {"state": derived_state(collection, name), "command": derived_command(collection, name)}
+            command = shlex.join(["lookalike", "index", str(state.root)])
+            return {"state": index_state(state), "command": command}
+        return {"state": derived_state(state, name), "command": derived_command(state, name)}
     except CollectionError as error:
         return {"state": "unusable", "command": error.hint}
 

@@ -27,26 +27,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from lookalike.analysis.map import make_map
-    from lookalike.analysis.map_picture import draw_map
+    from lookalike.analysis.map import make_map, write_map
     from lookalike.cli.output import print_json, say
     from lookalike.collection import open_collection
+    from lookalike.images.contact import png
     from lookalike.storage.files import write_bytes
 
-    collection = open_collection(options.collection)
-    placed = make_map(collection, options.method, seed=options.seed, max_memory_bytes=options.max_memory)
+    snapshot = open_collection(options.collection).snapshot
+    placed = make_map(snapshot, options.method, seed=options.seed, max_memory_bytes=options.max_memory)
+    write_map(snapshot.state, placed)
     if options.out:
-        picture = draw_map(
-            placed,
-            collection,
-            color=options.color,
-            size_px=options.size,
-            thumbnails=not options.no_thumbnails,
-        )
-        write_bytes(Path(options.out), picture)
+        picture = placed.plot(options.color, size_px=options.size, thumbnails=not options.no_thumbnails)
+        write_bytes(Path(options.out), png(picture))
         say(f"the map is drawn in {options.out}")
     if options.json:
         places = zip(placed.ids, placed.places.tolist(), strict=True)
         print_json([{"id": id_, "x": x, "y": y} for id_, (x, y) in places])
-    say(f"{len(placed.ids):,} places are in {collection.path / 'derived' / 'map.parquet'}")
+    say(f"{len(placed.ids):,} places are in {snapshot.root / 'derived' / 'map.parquet'}")
     return 0

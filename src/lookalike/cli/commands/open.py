@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.building import build
     from lookalike.cli.serving import serve
-    from lookalike.collection import is_collection, open_collection
+    from lookalike.collection import open_collection
+    from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
     if is_collection(place(options.source)):

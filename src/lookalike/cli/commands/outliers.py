@@ -22,28 +22,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
-    from lookalike.analysis.outliers import KEPT, find_outliers
+    from lookalike.analysis.outliers import KEPT, find_outliers, write_outliers
     from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
+    snapshot = open_collection(options.collection).snapshot
     with Progress("comparing") as progress:
         found = find_outliers(
-            open_collection(options.collection),
+            snapshot,
             options.label,
             k=options.k,
             most=max(options.most, KEPT),
             max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
+    write_outliers(snapshot.state, found)
     found = replace(
         found, farthest=found.farthest[: options.most], mislabelled=found.mislabelled[: options.most]
     )
     say_recall(found.recall, options.collection)
     if options.json:
-        print_json(asdict(found))
+        print_json(found.facts())
         return 0
     print(f"unlike all others (mean distance to the {found.k} nearest, 0 to 2)")
     for one in found.farthest:

@@ -18,10 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, say
     from lookalike.collection import open_collection
-    from lookalike.index import index_problems
 
     collection = open_collection(options.collection)
-    problems = [*collection.verify(), *index_problems(collection)]
+    problems = list(collection.verify())
     if options.json:
         print_json({"collection": str(collection.path), "problems": problems})
     else:

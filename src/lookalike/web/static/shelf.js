@@ -103,13 +103,16 @@ export class Shelf {
     return { total, columns: facetsOf(this.entry.columns, (name) => columns.get(name)) };
   }
 
-  /** @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
+  /** The likest items, without those that stand in the query.
+   * @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.vectors();
     const { query, length } = await this.query(terms, vectors);
     const among = await this.matching(filters);
+    const asked = new Set(await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))));
     const started = performance.now();
-    const found = vectors.nearest(query, k, among ?? undefined);
+    const nearest = vectors.nearest(query, k + asked.size, among ?? undefined);
+    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
     const took_ms = performance.now() - started;
     const { background, count } = this.entry;
     const weight = terms.reduce((total, term) => total + term.weight, 0);
@@ -120,10 +123,10 @@ export class Shelf {
         return { ...(await this.card(row)), score, confidence };
       }),
     );
-    const asked = new Set(terms.map((term) => ("id" in term ? term.id : null)));
-    const best = hits.find(({ id }) => !asked.has(id))?.confidence ?? null;
+    const best = hits[0]?.confidence ?? null;
     const matching = among ? among.length : count;
-    return { took_ms, total: count, matching, hits, chance: best !== null && best < 0.5 };
+    const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
+    return { took_ms, total: count, matching, left_out, hits, chance: best !== null && best < 0.5 };
   }
 
   /** The unit vector of a weighted sum, and the length that it had. @param {Term[]} terms @param {VectorSet} vectors */

@@ -1,6 +1,6 @@
-"""One state of a collection, read again and again: its columns at once, its vectors part by part or held.
+"""Some rows of a snapshot, looked at again and again: a few columns at once, vectors part by part or held.
 
-All that looks at every vector stands on this, and so do its limits of memory.
+All that judges every vector stands on this, and so do its limits of memory.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.collection import Collection
-from lookalike.errors import CollectionError, LookalikeError, MemoryLimitError
-from lookalike.storage.parts import Part
-from lookalike.storage.stores import each
+from lookalike.errors import LookalikeError, MemoryLimitError
+from lookalike.storage.snapshot import Snapshot
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -32,51 +30,62 @@ _LEAST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Pile:
-    """N items of one state of a collection: its parts, which rows of each count, and some columns of these.
+class Selection:
+    """N rows of a snapshot: which of each part, some columns of these, and their numbers if not all count.
 
-    `checksums` are of the parts. `held` (N, D) are the vectors, where they are in memory.
+    `held` (N, D) are the vectors, where they are in memory.
     """
 
-    collection: Collection
-    fingerprint: str
-    parts: Sequence[Part]
-    checksums: Sequence[str]
+    snapshot: Snapshot
     chosen: Sequence[Rows]
     items: pa.Table
     held: Vectors | None = None
 
     @staticmethod
-    def of(collection: Collection, columns: Sequence[str] = ("id",), least: int = 2) -> Pile:
-        """Read the columns that the collection has; the vectors are read later, part by part.
+    def of(
+        snapshot: Snapshot, columns: Sequence[str] = ("id",), *, rows: Rows | None = None, least: int = 2
+    ) -> Selection:
+        """All rows, or those of the numbers `rows`, which rise; with the columns that there are.
 
-        Raises `LookalikeError` for fewer than `least` items, `CollectionError` where a build comes between.
+        The vectors are read later, part by part. Raises `LookalikeError` for fewer than `least` rows.
         """
-        fingerprint, parts = collection.fingerprint(), collection.parts()
-        present = dict.fromkeys(name for part in parts for name in part.column_names())
-        items = collection.items([name for name in dict.fromkeys(columns) if name in present] or ["id"])
-        if len(items) < least:
+        stored = snapshot.schema.names
+        known = stored if set(columns) <= set(stored) else snapshot.all_columns.names
+        items = snapshot.table([name for name in dict.fromkeys(columns) if name in known] or ["id"])
+        every = Selection(snapshot, [np.arange(one.count) for one in snapshot.parts], items)
+        found = every if rows is None else every.only(rows)
+        if len(found) < least:
+            what = "images" if rows is None else "matching images"
             raise LookalikeError(
-                f"{collection.path} has {len(items):,} images, this needs at least {least}",
-                "build it first: lookalike build",
+                f"{snapshot.root} has {len(found):,} {what}, this needs at least {least}",
+                "build it first: lookalike build" if rows is None else "",
             )
-        checksums = list(each(parts, Part.checksum, collection.path))
-        chosen = [np.arange(size) for size in each(parts, Part.num_rows, collection.path)]
-        if collection.fingerprint() != fingerprint:
-            raise _changed(collection)
-        return Pile(collection, fingerprint, parts, checksums, chosen, items)
+        return found
 
     def __len__(self) -> int:
         return len(self.items)
 
     @property
     def dim(self) -> int:
-        return self.collection.manifest.model.dim
+        return self.snapshot.dim
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of the snapshot count."""
+        return len(self) == len(self.snapshot)
 
     @property
     def ids(self) -> list[str]:
         found: list[str] = self.items["id"].to_pylist()
         return found
+
+    @property
+    def rows(self) -> Rows:
+        """The numbers of the rows in the snapshot, (N,)."""
+        starts = self.snapshot.state.starts.tolist()
+        return np.concatenate(
+            [np.empty(0, np.int64), *(mine + start for mine, start in zip(self.chosen, starts, strict=False))]
+        )
 
     def column(self, name: str) -> list[Any]:
         """The values of a column; nothing but None where the collection has no such column."""
@@ -84,23 +93,21 @@ class Pile:
             return list(self.items[name].to_pylist())
         return [None] * len(self)
 
-    def only(self, rows: Rows) -> Pile:
-        """These rows, which rise, and no others."""
+    def only(self, rows: Rows) -> Selection:
+        """These rows of the selection, which rise, and no others."""
         chosen = [
             mine[rows[slice(*np.searchsorted(rows, (start, start + len(mine))))] - start]
             for start, mine in zip(self._starts(), self.chosen, strict=True)
         ]
-        return replace(self, chosen=chosen, items=self.items.take(pa.array(rows)))
+        held = None if self.held is None else self.held[rows]
+        return replace(self, chosen=chosen, items=self.items.take(pa.array(rows)), held=held)
 
     def blocks(self) -> Iterator[Vectors]:
-        """The vectors of one part after the other.
-
-        Raises `CollectionError` for one with NaN, and for a part that was replaced.
-        """
+        """The vectors of one part after the other; raises as `PartState.embeddings`."""
         if self.held is not None:
             yield from np.split(self.held, self._starts()[1:])
             return
-        for place in range(len(self.parts)):
+        for place in range(len(self.chosen)):
             yield self._read(place)
 
     def sample(self, count: int, seed: int) -> Vectors:
@@ -111,7 +118,7 @@ class Pile:
         return self.take(chosen)
 
     def take(self, rows: Rows) -> Vectors:
-        """The vectors of these rows, which rise; (n, D)."""
+        """The vectors of these rows of the selection, which rise; (n, D)."""
         if self.held is not None:
             return self.held[rows]
         found = np.empty((len(rows), self.dim), np.float32)
@@ -129,7 +136,7 @@ class Pile:
         return found
 
     def room(self, limit: int | None, need: int, what: str) -> int | None:
-        """How many bytes of the limit are left beside this pile and `need` more; None without a limit.
+        """How many bytes of the limit are left beside this selection and `need` more; None without a limit.
 
         Raises `MemoryLimitError`, which says the least possible, where that is more than the limit.
         """
@@ -142,8 +149,8 @@ class Pile:
             raise MemoryLimitError(f"{what} of {len(self):,} items", need, limit)
         return limit - need
 
-    def for_cosines(self, limit: int | None, need: int, row_bytes: int, what: str) -> tuple[Pile, int]:
-        """The pile, with its vectors held where they fit, and how many rows to give to `cosines` at once.
+    def for_cosines(self, limit: int | None, need: int, row_bytes: int, what: str) -> tuple[Selection, int]:
+        """The selection, with its vectors held where they fit, and how many rows to give to `cosines`.
 
         `need` bytes are taken by other things, and `row_bytes` by each of these rows.
         """
@@ -158,25 +165,13 @@ class Pile:
         return held, min(usual, _LEAST_AT_ONCE + (room - held_bytes) // row_bytes)
 
     def _starts(self) -> list[int]:
-        """The number of the first row of each part."""
+        """The number, in the selection, of the first row of each part."""
         return [0, *accumulate(len(rows) for rows in self.chosen)][: len(self.chosen)]
 
     def _read(self, place: int) -> Vectors:
         """The vectors of the rows of a part that count."""
-        part, mine = self.parts[place], self.chosen[place]
-        vectors = part.embeddings()
-        if part.checksum() != self.checksums[place]:
-            raise _changed(self.collection)
-        vectors = vectors if len(mine) == len(vectors) else vectors[mine]
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(bad):
-            name = part.items(["id"])["id"][int(mine[bad[0]])].as_py()
-            raise CollectionError(
-                f"the vector of {name} has a value that is not finite",
-                f"see: lookalike verify {self.collection.path}",
-            )
-        return vectors
-
-
-def _changed(collection: Collection) -> CollectionError:
-    return CollectionError(f"{collection.path} was changed while it was read", "run it again")
+        mine = self.chosen[place]
+        vectors = (
+            self.snapshot.parts[place].embeddings() if len(mine) else np.empty((0, self.dim), np.float32)
+        )
+        return vectors if len(mine) == len(vectors) else vectors[mine]

@@ -1,0 +1,276 @@
+"""The engine: one snapshot of a collection, and the nearest items of any query in it.
+
+Scores are cosines: vectors have unit length, so the dot product is the cosine. Without an index search is
+exact, a product with every vector; an index of this very state takes its place. The library, the command
+line and the server all ask here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import QueryError
+from lookalike.index import Index, open_index
+from lookalike.search.confidence import Background, background_of
+from lookalike.search.exact import nearest
+from lookalike.search.query import Direction, Query, query_direction
+from lookalike.search.results import Results
+from lookalike.search.where import condition_for, matching_rows
+from lookalike.storage.part_state import PartState
+from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.stores import each
+
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+DEFAULT_K = 10
+
+# Answers that are kept, such as the rows that a condition holds for: a page asks for them again and again.
+_KEPT = 16
+# Vectors are held in memory where they take at most this share of it.
+_HELD_SHARE = 1 / 4
+
+
+class Engine:
+    """Answers queries from one snapshot; safe to ask from several threads."""
+
+    def __init__(self, snapshot: Snapshot, before: Engine | None = None) -> None:
+        """`before` answered from an earlier snapshot of the collection: what it holds is taken over."""
+        self.snapshot = snapshot
+        self._kept: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self._held: Vectors | None = None
+        self._exact_searches = 0
+        if before is not None and before._held is not None and self.index is None:
+            self._held = _moved(before.snapshot, before._held, snapshot)
+
+    def __len__(self) -> int:
+        return len(self.snapshot)
+
+    @cached_property
+    def index(self) -> Index | None:
+        """The index of this very state; None where there is none, `CollectionError` where it is damaged."""
+        return open_index(self.snapshot.state)
+
+    @cached_property
+    def background(self) -> Background | None:
+        """What tells a likeness from a mere cosine; None for fewer than two items."""
+        return background_of(self.snapshot)
+
+    # Queries.
+
+    def search(
+        self,
+        queries: Sequence[Query],
+        k: int = DEFAULT_K,
+        *,
+        where: str | None = None,
+        rows: Rows | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
+    ) -> list[Results]:
+        """The k items most like each query, or all where there are fewer, the best first.
+
+        They are taken among the rows for which the condition `where` holds, and among `rows` if given.
+        Items that stand in a query are left out of its own results, unless `include_query`, and so are hits
+        with less than `min_confidence`, in [0, 1]. Raises `QueryError` for a number, a condition or a query
+        that cannot be, `ImageError` for one that is no picture.
+        """
+        check_numbers(k, min_confidence)
+        mask = self.allowed(where, rows)
+        directions = [self.direction(query) for query in queries]
+        hidden = [
+            () if include_query or not query.ids else self.snapshot.rows_of(sorted(query.ids)).tolist()
+            for query in queries
+        ]
+        return self.find(directions, k, mask=mask, hidden=hidden, min_confidence=min_confidence)
+
+    def direction(self, query: Query) -> Direction:
+        """Where a query points; raises as `query_direction`."""
+        return query_direction(self.snapshot, query, self.vectors_of)
+
+    def find(
+        self,
+        directions: Sequence[Direction],
+        k: int,
+        *,
+        mask: Mask | None = None,
+        hidden: Sequence[Collection[int]] = (),
+        min_confidence: float = 0.0,
+    ) -> list[Results]:
+        """The k nearest rows in each direction that `mask` allows, less the rows that are `hidden` for it."""
+        hidden = hidden or [()] * len(directions)
+        most = k + max(map(len, hidden), default=0)
+        nearest = self.nearest([one.vector for one in directions], most, mask)
+        return [
+            self._results(direction, *_without(*found, rows, k), min_confidence)
+            for direction, found, rows in zip(directions, nearest, hidden, strict=True)
+        ]
+
+    def nearest(
+        self, queries: Sequence[Vectors], k: int, mask: Mask | None = None
+    ) -> list[tuple[Rows, Vectors]]:
+        """For each query (D,) of unit length the k nearest rows that match, and their falling cosines.
+
+        Equal cosines keep the order of rows.
+        """
+        k = min(k, len(self))
+        if not k or not queries:
+            return [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+        if self.index is None:
+            return self._exact(queries, k, mask)
+        scores, rows = self.index.search(np.stack(queries), k, mask)
+        if rows.min() >= 0:
+            return list(zip(rows, scores, strict=True))
+        return [(one[one >= 0], its[one >= 0]) for one, its in zip(rows, scores, strict=True)]
+
+    def confidences(
+        self, scores: Vectors, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
+    ) -> NDArray[np.float64] | None:
+        """How hard it is to be that similar by chance, (n,) in [0, 1]; None for a collection of one item."""
+        if self.background is None:
+            return None
+        return self.background.confidence(scores, of_words=of_words, length=length, weight=weight)
+
+    # Conditions.
+
+    def mask(self, where: str) -> Mask:
+        """For which rows an SQL condition holds, bool (N,); raises `QueryError` where it cannot be."""
+        found: Mask = self.kept(
+            "mask", where, lambda: matching_rows(self.snapshot, condition_for(self.snapshot, where))
+        )
+        return found
+
+    def matching(self, where: str | None) -> Rows:
+        """The rows for which a condition holds, in order; all of them without one."""
+        return np.arange(len(self)) if where is None else np.flatnonzero(self.mask(where))
+
+    def allowed(self, where: str | None, rows: Rows | None) -> Mask | None:
+        """For which rows both hold: the condition, and to be among `rows`; None for all."""
+        if rows is None:
+            return None if where is None else self.mask(where)
+        among = np.zeros(len(self), np.bool_)
+        among[rows] = True
+        return among if where is None else among & self.mask(where)
+
+    # Vectors.
+
+    def vectors_of(self, ids: Iterable[str]) -> Mapping[str, Vectors]:
+        """The vectors of items, as `vectors_at`; `UnknownIdError` for one that is not there."""
+        names = list(ids)
+        return dict(zip(names, self.vectors_at(self.snapshot.rows_of(names)), strict=True))
+
+    def vectors_at(self, rows: Rows) -> Vectors:
+        """The unit vectors (n, D) of these rows, as the index has them where only that is in memory.
+
+        Reading one from its part takes twenty times as long as the search itself; so parts are read only
+        where the index has less than 8 bits a number.
+        """
+        if self._held is not None:
+            return self._held[rows]
+        indexed = self.index.vectors(rows) if self.index else None
+        return self.snapshot.vectors(rows) if indexed is None else indexed
+
+    # What is kept.
+
+    def kept(self, kind: str, key: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` says, remembered for this state; the longest unused of them is forgotten."""
+        with self._lock:
+            if (kind, key) in self._kept:
+                self._kept.move_to_end((kind, key))
+                return self._kept[kind, key]
+        value = compute()
+        with self._lock:
+            self._kept[kind, key] = value
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+    # Exact search.
+
+    def _exact(self, queries: Sequence[Vectors], k: int, mask: Mask | None) -> list[tuple[Rows, Vectors]]:
+        held = self._hold()
+        return nearest(queries, self._blocks(mask) if held is None else [(0, held)], k, mask)
+
+    def _blocks(self, mask: Mask | None) -> Iterator[tuple[int, Vectors]]:
+        """The vectors of the parts that have rows that match, and the number of the first row of each."""
+        bounds = pairwise(self.snapshot.state.starts.tolist())
+        wanted = [
+            (start, state)
+            for (start, end), state in zip(bounds, self.snapshot.parts, strict=True)
+            if mask is None or mask[start:end].any()
+        ]
+        blocks = each([state for _, state in wanted], PartState.embeddings, self.snapshot.root)
+        for (start, _), vectors in zip(wanted, blocks, strict=True):
+            yield start, vectors
+
+    def _hold(self) -> Vectors | None:
+        """All vectors float32 (N, D) from the second search on, if they fit; the first reads part by part."""
+        with self._lock:
+            self._exact_searches += 1
+            if self._held is None and self._exact_searches > 1 and _fits(len(self), self.snapshot.dim):
+                self._held = _moved(None, None, self.snapshot)
+            return self._held
+
+    def _results(self, direction: Direction, rows: Rows, scores: Vectors, min_confidence: float) -> Results:
+        """Rows and scores with their confidences, as far as they have the one that is wanted."""
+        confidences = self.confidences(
+            scores, of_words=direction.of_words, length=direction.length, weight=direction.weight
+        )
+        if confidences is not None and min_confidence > 0:
+            kept = int((confidences >= min_confidence).sum())  # it falls with the score
+            rows, scores, confidences = rows[:kept], scores[:kept], confidences[:kept]
+        return Results(self.snapshot, rows, scores, confidences)
+
+
+def check_numbers(k: int, min_confidence: float) -> None:
+    """Raise `QueryError` for a number of results or a confidence that cannot be."""
+    if k < 1:
+        raise QueryError(f"k is the number of results, at least 1, not {k}")
+    if not 0 <= min_confidence <= 1:
+        raise QueryError(f"the least confidence is {min_confidence}, it goes from 0 to 1")
+
+
+def _without(rows: Rows, scores: Vectors, hidden: Collection[int], k: int) -> tuple[Rows, Vectors]:
+    """The first k that are not among the hidden."""
+    if not hidden:
+        return rows[:k], scores[:k]
+    kept = np.flatnonzero(~np.isin(rows, list(hidden)))[:k]
+    return rows[kept], scores[kept]
+
+
+def _fits(count: int, dim: int) -> bool:
+    """Whether so many vectors may be held in memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        memory = 8 << 30
+    return 4 * count * dim <= memory * _HELD_SHARE
+
+
+def _moved(old: Snapshot | None, held: Vectors | None, new: Snapshot) -> Vectors:
+    """The vectors of a snapshot, (N, D); those of parts that the old one has too are copied from `held`."""
+    known = {}
+    if old is not None and held is not None:
+        bounds = pairwise(old.state.starts.tolist())
+        known = {
+            (state.part.number, state.checksum): held[start:end]
+            for (start, end), state in zip(bounds, old.parts, strict=True)
+        }
+    found = np.empty((len(new), new.dim), np.float32)
+    missing = [state for state in new.parts if (state.part.number, state.checksum) not in known]
+    read = each(missing, PartState.embeddings, new.root)
+    for start, state in zip(new.state.starts.tolist(), new.parts, strict=False):
+        block = known.get((state.part.number, state.checksum))
+        found[start : start + state.count] = next(read) if block is None else block
+    return found

@@ -1,0 +1,90 @@
+"""One hit a group: of the pictures of a plant, say, or of a product, only the best counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lookalike.errors import QueryError
+from lookalike.search.engine import Engine, check_numbers
+from lookalike.search.query import Query
+from lookalike.search.results import Results
+
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+# So many of the nearest of each picture are looked at, for each group that is wanted and at least.
+_NEAREST_A_GROUP, _LEAST_NEAREST = 20, 200
+
+
+def search_groups(
+    engine: Engine,
+    pictures: Sequence[Query],
+    column: str,
+    k: int,
+    *,
+    where: str | None = None,
+    rows: Rows | None = None,
+    include_query: bool = False,
+    min_confidence: float = 0.0,
+) -> Results:
+    """The k groups of items with one value in a column that are most like an item of several pictures.
+
+    The score of a group is the mean, over the pictures asked with, of the cosine to the likest picture of the
+    group; its hit is the row that is likest to all of them. A row without a value is a group of its own.
+    Raises `QueryError` for a column that is not there, and as `Engine.search`.
+    """
+    check_numbers(k, min_confidence)
+    if column not in engine.snapshot.all_columns.names:
+        raise QueryError(
+            f"{engine.snapshot.name} has no column {column!r} to group by",
+            f"it has: {', '.join(engine.snapshot.all_columns.names)}",
+        )
+    if not pictures:
+        raise QueryError("the query is empty", "ask with at least one picture")
+    groups: Rows = engine.kept("groups", column, lambda: _numbers(engine.snapshot.column(column)))
+    mask = engine.allowed(where, rows)
+    if not include_query:
+        own = sorted({id_ for query in pictures for id_ in query.ids})
+        if own:
+            mask = np.ones(len(engine), np.bool_) if mask is None else mask.copy()
+            mask[engine.snapshot.rows_of(own)] = False
+    vectors = [engine.direction(query).vector for query in pictures]
+    near = engine.nearest(vectors, max(_LEAST_NEAREST, k * _NEAREST_A_GROUP), mask)
+    found = np.unique(groups[np.concatenate([one for one, _ in near])])
+    # All rows of the groups that came up: one may be the likest to a picture and far from another.
+    members = np.flatnonzero(np.isin(groups, found) & (True if mask is None else mask))
+    best, scores = _best(engine.vectors_at(members), np.stack(vectors), groups[members])
+    order = np.argsort(-scores, kind="stable")[:k]
+    confidences = engine.confidences(scores[order])
+    results = Results(engine.snapshot, members[best[order]], scores[order], confidences)
+    if confidences is not None and min_confidence > 0:
+        results = results[: int((confidences >= min_confidence).sum())]
+    return results
+
+
+def _numbers(column: pa.ChunkedArray) -> Rows:
+    """The number of the group of each row, (N,); rows without a value have numbers of their own."""
+    if pa.types.is_nested(column.type):
+        raise QueryError("a column of lists cannot be grouped by", "name a column of text or numbers")
+    codes = pc.dictionary_encode(column).combine_chunks()
+    found = codes.indices if isinstance(codes, pa.DictionaryArray) else codes.chunk(0).indices
+    numbers: Any = pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return np.where(numbers < 0, -1 - np.arange(len(numbers)), numbers)
+
+
+def _best(vectors: Vectors, queries: Vectors, groups: Rows) -> tuple[Rows, Vectors]:
+    """Of each group the place of its likest vector (n,), and its score (n,): see `search_groups`."""
+    cosines = np.clip(vectors @ queries.T, -1, 1)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
+    scores = np.maximum.reduceat(cosines[order], starts, axis=0).mean(axis=1)
+    together = cosines.mean(axis=1)[order]
+    ends = [*starts[1:].tolist(), len(order)]
+    best = [start + int(together[start:end].argmax()) for start, end in zip(starts, ends, strict=True)]
+    return order[best], scores.astype(np.float32)

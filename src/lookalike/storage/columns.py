@@ -1,0 +1,31 @@
+"""What the columns of items are to a person and to JSON."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+
+def column_type(type_: pa.DataType) -> str:
+    """What a column is to a person: text, a list of text, a number, or something else."""
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "text"
+    if pa.types.is_list(type_) and pa.types.is_string(type_.value_type):
+        return "list"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return "number"
+    return "other"
+
+
+def jsonable(value: Any) -> Any:
+    """The same with None for the numbers that JSON has not, NaN and the infinities, and times as text."""
+    if isinstance(value, dict):
+        return {name: jsonable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(one) for one in value]
+    if isinstance(value, date):  # a time of day is one too
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

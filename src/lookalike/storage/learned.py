@@ -1,0 +1,54 @@
+"""What a model learned from the images of a collection: a file beside the manifest, named by its checksum.
+
+The checksum is the model's in the manifest, so that writing the manifest puts both in force at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from lookalike.errors import ModelError
+from lookalike.models.model import ModelSpec, learner
+from lookalike.storage.files import remove, write_bytes
+
+# The start of a name: a killed writer leaves a file with a longer one.
+FILE_NAME = re.compile(r"model-[0-9a-f]{16}\.npz")
+
+_CHECKSUM = re.compile("[0-9a-f]{64}")
+
+
+def write_learned(root: Path, learned: bytes) -> str:
+    """Write the file of a collection at `root`; returns its checksum."""
+    checksum = hashlib.sha256(learned).hexdigest()
+    write_bytes(_path(root, checksum), learned)
+    return checksum
+
+
+def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
+    """What the model of a collection learned; None where it has nothing to learn, or was never here.
+
+    Raises `ModelError` where the file is missing or damaged.
+    """
+    if learner(spec.name) is None or not _CHECKSUM.fullmatch(spec.sha256):
+        return None
+    path, hint = _path(root, spec.sha256), f"embed again with: lookalike build SOURCE -c {root} --rebuild"
+    try:
+        learned = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}, what {spec.name} learned, is missing", hint) from None
+    if hashlib.sha256(learned).hexdigest() != spec.sha256:
+        raise ModelError(f"{path}: the checksum does not match, the file is damaged", hint)
+    return learned
+
+
+def remove_others(root: Path, spec: ModelSpec) -> None:
+    """Remove what was learned for a manifest that is no more, or never came to be."""
+    for path in root.glob("model-*"):
+        if FILE_NAME.match(path.name) and path.name != _path(root, spec.sha256).name:
+            remove(path)
+
+
+def _path(root: Path, checksum: str) -> Path:
+    return root / f"model-{checksum[:16]}.npz"

@@ -1,0 +1,130 @@
+"""The manifest of a collection, `collection.json`: which model made the vectors, and from which sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import CollectionError, StoreError
+from lookalike.models.model import ModelSpec
+from lookalike.storage.files import write_bytes
+
+FORMAT, FORMAT_VERSION = "lookalike-collection", 1
+MANIFEST_NAME = "collection.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `collection.json` says.
+
+    `sources` maps the address of each source to the options that its rows were labelled with.
+    """
+
+    model: ModelSpec
+    dtype: str = "float32"
+    sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The text of the file: sorted and indented, to be read by people too."""
+        written = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "model": asdict(self.model),
+            "dtype": self.dtype,
+            "sources": dict(self.sources),
+        }
+        return (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def with_source(self, uri: str, options: Mapping[str, str | None]) -> Manifest:
+        """The manifest with a source and the options of its last build."""
+        return replace(self, sources={**self.sources, uri: dict(options)})
+
+    @staticmethod
+    def read(path: Path) -> Manifest:
+        """Read and check a manifest; raises `CollectionError` for anything that is not one.
+
+        Fields that this version does not know are passed over, and a whole number serves as a float.
+        """
+        try:
+            return Manifest.parse(path.read_bytes(), path)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise CollectionError(f"{path} cannot be read: {error}") from None
+
+    @staticmethod
+    def parse(data: bytes, path: Path) -> Manifest:
+        """The manifest in the bytes of the file `path`; raises `CollectionError`."""
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise CollectionError(f"{path} cannot be read: {error}") from None
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise CollectionError(f"{path} is not the manifest of a Lookalike collection")
+        version = found.get("version")
+        if type(version) is not int or version < 1:
+            raise CollectionError(f"{path} has an invalid version: {version}")
+        if version > FORMAT_VERSION:
+            raise CollectionError(
+                f"{path.parent} has format version {version}, this Lookalike reads up to {FORMAT_VERSION}",
+                "upgrade with: pip install --upgrade lookalike",
+            )
+        try:
+            return Manifest(_spec(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"]))
+        except (KeyError, TypeError, CollectionError) as error:
+            raise CollectionError(f"{path} lacks a field or has an invalid one: {error}") from None
+
+
+def _spec(given: Any) -> ModelSpec:
+    """The model of a manifest, without the fields that this version does not know."""
+    if not isinstance(given, dict):
+        raise TypeError(f"model {given}")
+    types = {"name": str, "sha256": str, "dim": int, "size_px": int, "crop": float}
+    values: dict[str, Any] = {}
+    for one in fields(ModelSpec):
+        value, kind = given[one.name], types[one.name]
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise TypeError(f"model {given}")
+        values[one.name] = value
+    return ModelSpec(**values)
+
+
+def _sources(given: Any) -> Mapping[str, Mapping[str, str | None]]:
+    if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+        raise TypeError(f"sources {given}")
+    return given
+
+
+def check_dtype(dtype: str) -> str:
+    """The dtype of stored vectors; raises `CollectionError` for one that cannot be."""
+    if dtype not in ("float32", "float16"):
+        raise CollectionError(f"unknown dtype {dtype!r}", "known are: float32, float16")
+    return dtype
+
+
+def is_collection(root: Path) -> bool:
+    """Whether a folder is a collection, by its manifest."""
+    return (root / MANIFEST_NAME).is_file()
+
+
+def read_manifest(root: Path) -> Manifest:
+    """The manifest of the collection in a folder; raises `CollectionError` where there is none."""
+    if not root.is_dir():
+        hint = f"make one with: lookalike build FOLDER -c {root}"
+        raise CollectionError(f"there is no collection at {root}", hint)
+    if not is_collection(root):
+        raise CollectionError(
+            f"{root} is not a collection: it holds no {MANIFEST_NAME}",
+            f"make one with: lookalike build {root}",
+        )
+    return Manifest.read(root / MANIFEST_NAME)
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Put a manifest in force, in one step."""
+    write_bytes(root / MANIFEST_NAME, manifest.to_json())

@@ -1,0 +1,124 @@
+"""One state of a part: what tells it from the next, and what is read of it and of no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.errors import ChangedError, CollectionError
+from lookalike.storage.parquet import CHECKSUM_KEY, read_footer, read_with_notes
+from lookalike.storage.parts import Part, matrix, read_ranges
+from lookalike.storage.stores import is_remote
+
+# Inode, time of modification in nanoseconds and size of the items file: a file that is renamed into place
+# has another inode, so equal stamps mean an equal file. Zeros in an object store, where nothing is so cheap.
+Stamp = tuple[int, int, int]
+NO_STAMP: Stamp = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """A part as it was: the `checksum` of its items file, its `count` of rows, and the name of its tar."""
+
+    part: Part
+    checksum: str
+    count: int
+    tar: str
+    stamp: Stamp
+
+    @staticmethod
+    def read(part: Part) -> PartState:
+        """The state of a part now, from the footer of its items file."""
+        stamp = stamp_of(part)
+        footer = read_footer(part.items_path)
+        notes = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+        tar = part.tar_path(notes).name
+        return PartState(part, notes.get(CHECKSUM_KEY, ""), int(footer.num_rows), tar, stamp)
+
+    def items(self) -> pa.Table:
+        """The rows with all columns; raises `ChangedError` where a build has replaced the part."""
+        return self._read(None)
+
+    def described(self) -> pa.Table:
+        """The rows without the embedding; raises `ChangedError` where a build has replaced the part."""
+        return self._read(None, embedding=False)
+
+    def column(self, name: str) -> pa.ChunkedArray | None:
+        """One column, None where the part has none of that name; raises `ChangedError`."""
+        if name not in self.part.column_names():
+            return None
+        return self._read([name])[name]
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """(n, D) float32, C-contiguous, in the order of rows.
+
+        Raises `ChangedError` where a build has replaced the part, `CollectionError` for a value that is not
+        finite.
+        """
+        vectors = matrix(self._read(["embedding"])["embedding"])
+        if not np.isfinite(vectors).all():
+            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            name = self._read(["id"])["id"][row].as_py()
+            raise CollectionError(
+                f"the vector of {name} has a value that is not finite",
+                f"see: lookalike verify {self.part.root}",
+            )
+        return vectors
+
+    @property
+    def tar_path(self) -> Path:
+        """The tar that holds the thumbnails of this state."""
+        return self.part.root / "thumbnails" / self.tar
+
+    def thumbnails(self, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+        """The JPEGs at each (offset, size) of the tar, empty for a size of 0; raises `ChangedError`."""
+        ranges = list(ranges)
+        wanted = [one for one in ranges if one[1]]
+        try:
+            found = iter(read_ranges(self.tar_path, wanted) if wanted else ())
+        except CollectionError:
+            if self.tar_path.exists():
+                raise
+            raise changed(self.part.root) from None
+        return [next(found) if size else b"" for _, size in ranges]
+
+    def _read(self, columns: Sequence[str] | None, embedding: bool = True) -> pa.Table:
+        try:
+            rows, notes = read_with_notes(self.part.items_path, columns, embedding)
+        except CollectionError:
+            if self.part.items_path.exists() and self._is_current():
+                raise
+            raise changed(self.part.root) from None
+        self._check(notes)
+        return rows
+
+    def _check(self, notes: Mapping[str, str]) -> None:
+        if notes.get(CHECKSUM_KEY, "") != self.checksum:
+            raise changed(self.part.root)
+
+    def _is_current(self) -> bool:
+        try:
+            return PartState.read(self.part).checksum == self.checksum
+        except CollectionError:
+            return True
+
+
+def stamp_of(part: Part) -> Stamp:
+    """The stamp of the items file; zeros where it is in a store, or gone."""
+    if is_remote(part.items_path):
+        return NO_STAMP
+    try:
+        status = part.items_path.stat()
+    except OSError:
+        return NO_STAMP
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def changed(root: Path) -> ChangedError:
+    """The error for a collection that is no longer as it was when its reading began."""
+    return ChangedError(f"{root} was changed while it was read", "run it again")

@@ -1,0 +1,358 @@
+"""A snapshot: one consistent state of a collection, read as its rows, vectors and pictures are asked for.
+
+Rows come from the file of rows where there is one, else from the parts. Whatever is read later belongs to
+this state, or there is an error: rows of two states never meet.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.errors import CollectionError, ModelError, UnknownIdError
+from lookalike.models.model import Model, load_model
+from lookalike.storage.derived import TABLES, Derived, read_derived
+from lookalike.storage.learned import read_learned
+from lookalike.storage.manifest import Manifest
+from lookalike.storage.part_state import PartState
+from lookalike.storage.parts import ITEM_FIELDS
+from lookalike.storage.row_file import Hashes, RowFile, id_hashes
+from lookalike.storage.state import State
+from lookalike.storage.stores import each
+
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+# Comparing an unknown id with this many takes a fraction of a second.
+_COMPARED_IDS = 20_000
+# So few rows are looked up one by one, and so few ids without sorting all hashes first.
+_FEW = 64
+# Parts whose rows are kept in memory where there is no file of rows.
+_KEPT_PARTS = 32
+
+
+class Snapshot:
+    """N items in one state; safe to read from several threads."""
+
+    def __init__(self, state: State, row_file: RowFile | None = None) -> None:
+        self.state = state
+        self._row_file = row_file
+        self._arrays: dict[tuple[int, str], pa.Array] = {}
+        self._batches: dict[int, pa.RecordBatch] = {}
+        self._read: OrderedDict[int, pa.RecordBatch] = OrderedDict()
+        self._columns: dict[str, pa.ChunkedArray] = {}
+
+    @staticmethod
+    def open(root: Path, before: Snapshot | None = None) -> Snapshot:
+        """The state of the collection in a folder now; parts that `before` has are not opened again.
+
+        Raises `CollectionError` where there is no collection, or it is damaged.
+        """
+        row_file = RowFile.open(root)
+        known = row_file.states(root) if row_file else {}
+        if before is not None:
+            known |= {one.part.number: one for one in before.parts}
+        return Snapshot(State.read(root, known), row_file)
+
+    @property
+    def root(self) -> Path:
+        return self.state.root
+
+    @property
+    def name(self) -> str:
+        """The folder's name without its ending."""
+        return self.root.name.removesuffix(".lookalike")
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.state.manifest
+
+    @property
+    def parts(self) -> Sequence[PartState]:
+        return self.state.parts
+
+    @property
+    def fingerprint(self) -> str:
+        return self.state.fingerprint
+
+    @property
+    def dim(self) -> int:
+        return self.manifest.model.dim
+
+    def __len__(self) -> int:
+        return self.state.count
+
+    @cached_property
+    def is_mapped(self) -> bool:
+        """Whether the rows of all parts are in the file of rows, as they are now."""
+        known = self._row_file.states(self.root) if self._row_file else {}
+        return all(known.get(one.part.number) == one for one in self.parts)
+
+    # Columns.
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The stored columns without the embedding, in the types that hold the values of all parts."""
+        seen = dict.fromkeys(each(self.parts, self._schema_of, self.root))
+        return pa.unify_schemas([pa.schema(ITEM_FIELDS), *seen], promote_options="permissive")
+
+    @cached_property
+    def all_columns(self) -> pa.Schema:
+        """The stored columns, and those that were derived; a stored one keeps its name."""
+        schema = self.schema
+        for name, made in self.derived.items():
+            for field in made.shown(name):
+                if field.name not in schema.names:
+                    schema = schema.append(field)
+        return schema
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column of all rows, stored or derived; raises `KeyError` for one that is not there."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = self._whole_column(name)
+        return found
+
+    def table(self, names: Sequence[str] | None = None) -> pa.Table:
+        """Columns of all rows, the stored ones by default; `embedding` may be named."""
+        wanted = self.schema.names if names is None else list(names)
+        columns = [self._embedding_column() if name == "embedding" else self.column(name) for name in wanted]
+        return pa.table(columns, names=wanted) if wanted else pa.table({"": pa.nulls(len(self))}).select([])
+
+    def records(self, rows: Sequence[int] | Rows, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The stored columns of these rows, or those named, as Python's values."""
+        wanted = self.schema.names if names is None else names
+        columns = [self.values(name, rows) for name in wanted]
+        return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
+
+    def values(self, name: str, rows: Sequence[int] | Rows) -> list[Any]:
+        """The values of one column of these rows, stored or derived; `KeyError` where there is none."""
+        if name not in self._stored:
+            return list(self.column(name).take(pa.array(rows, pa.int64())).to_pylist())
+        if len(rows) <= _FEW:
+            return [self._value(name, int(row)) for row in rows]
+        rows = np.asarray(rows, np.int64)
+        places = self.state.places_of(rows)
+        within = rows - self.state.starts[places]
+        found: list[Any] = [None] * len(rows)
+        for place in np.unique(places).tolist():
+            mine = np.flatnonzero(places == place)
+            values = self._array(place, name).take(pa.array(within[mine])).to_pylist()
+            for at, value in zip(mine.tolist(), values, strict=True):
+                found[at] = value
+        return found
+
+    def part_of(self, row: int) -> PartState:
+        """The part that a row is in."""
+        return self.parts[int(self.state.places_of(np.array([row]))[0])]
+
+    # Ids.
+
+    def ids(self, rows: Sequence[int] | Rows) -> list[str]:
+        return self.values("id", rows)
+
+    def find(self, id_: str) -> int | None:
+        """The number of an item's row; None where there is none."""
+        try:
+            wanted = id_hashes([id_])[0]
+        except UnicodeEncodeError:
+            return None
+        candidates = np.flatnonzero(self._hashes == wanted)
+        return next((int(row) for row in candidates if self.ids([int(row)]) == [id_]), None)
+
+    def row_of(self, id_: str) -> int:
+        """The number of an item's row; `UnknownIdError` with the nearest ids where there is none."""
+        row = self.find(id_)
+        if row is None:
+            raise self._unknown(id_)
+        return row
+
+    def rows_of(self, ids: Iterable[str]) -> Rows:
+        """The rows of these items, (n,), in the order asked; `UnknownIdError` for one that is not there."""
+        asked = list(ids)
+        if len(asked) <= _FEW:
+            return np.array([self.row_of(id_) for id_ in asked], np.int64)
+        order, hashes = self._sorted_hashes
+        wanted = id_hashes(asked)
+        at = np.searchsorted(hashes, wanted)
+        rows = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(asked), np.int64)
+        found = self.ids(rows) if len(order) else [""] * len(asked)
+        for place, (id_, there) in enumerate(zip(asked, found, strict=True)):
+            if id_ != there:  # of another item with the same hash, or of none
+                rows[place] = self.row_of(id_)
+        return rows
+
+    # Vectors and pictures.
+
+    def blocks(self) -> Iterator[Vectors]:
+        """The vectors (n, D) of one part after the other; raises as `PartState.embeddings`."""
+        yield from each(self.parts, PartState.embeddings, self.root)
+
+    def vectors(self, rows: Sequence[int] | Rows) -> Vectors:
+        """The stored vectors of these rows, (n, D), in the order asked; reads each part once."""
+        rows = np.asarray(rows, np.int64)
+        found = np.empty((len(rows), self.dim), np.float32)
+        places = self.state.places_of(rows)
+        needed = np.unique(places).tolist()
+        blocks = each([self.parts[place] for place in needed], PartState.embeddings, self.root)
+        for place, block in zip(needed, blocks, strict=True):
+            here = np.flatnonzero(places == place)
+            found[here] = block[rows[here] - self.state.starts[place]]
+        return found
+
+    def thumbnails(self, rows: Sequence[int] | Rows) -> list[bytes]:
+        """The JPEGs of these rows, empty where an item has none; `ChangedError` where they are gone."""
+        places = self.state.places_of(np.asarray(rows, np.int64)).tolist()
+        records = self.records(rows, ("thumb_offset", "thumb_size"))
+        ranges = [(one["thumb_offset"], one["thumb_size"]) for one in records]
+        found = [b""] * len(ranges)
+        for place in dict.fromkeys(places):
+            mine = [at for at, one in enumerate(places) if one == place]
+            jpegs = self.parts[place].thumbnails(ranges[at] for at in mine)
+            for at, jpeg in zip(mine, jpegs, strict=True):
+                found[at] = jpeg
+        return found
+
+    # What was made from it.
+
+    @cached_property
+    def derived(self) -> Mapping[str, Derived]:
+        """The derived tables that are whole and of this state; `read_derived` says what others lack."""
+        found = {}
+        for name in TABLES:
+            with suppress(CollectionError):
+                made = read_derived(self.state, name)
+                if made is not None and made.rows.num_rows == len(self):
+                    found[name] = made
+        return found
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that made the vectors, on the CPU; raises as `load_model`."""
+        return self.load_model("cpu")
+
+    def load_model(self, device: str) -> Model:
+        """The model that made the vectors, on the device; `ModelError` where another has its name here."""
+        return pinned_model(self.root, self.manifest, device)
+
+    # Within.
+
+    def _schema_of(self, state: PartState) -> pa.Schema:
+        known = self._row_file.schema(state) if self._row_file else None
+        if known is not None:
+            return known
+        return pa.schema([field for field in state.part.schema() if field.name != "embedding"])
+
+    def _batch(self, place: int) -> tuple[pa.RecordBatch, bool]:
+        """The rows of a part, and whether they are mapped, and so yet to be checked."""
+        batch = self._batches.get(place)
+        if batch is not None:
+            return batch, True
+        mapped = self._row_file.rows(self.parts[place]) if self._row_file else None
+        if mapped is not None:
+            self._batches[place] = mapped
+            return mapped, True
+        read = self._read.get(place)
+        if read is None:
+            table = self.parts[place].described().combine_chunks()
+            (read,) = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+            self._read[place] = read
+            while len(self._read) > _KEPT_PARTS:
+                with suppress(KeyError):  # another thread was faster
+                    self._read.popitem(last=False)
+        return read, False
+
+    def _array(self, place: int, name: str) -> pa.Array:
+        """A column of a part; nulls where it has none of that name."""
+        array = self._arrays.get((place, name))
+        if array is not None:
+            return array
+        batch, mapped = self._batch(place)
+        at = batch.schema.get_field_index(name)
+        if at < 0:
+            if name not in self._stored:
+                raise KeyError(name)
+            return pa.nulls(batch.num_rows, self.schema.field(name).type)
+        array = batch.column(at)
+        if mapped:
+            try:
+                array.validate(full=True)  # else an offset in a damaged file could lead anywhere
+            except pa.ArrowException:
+                array = self.parts[place].described()[name].combine_chunks()
+            self._arrays[place, name] = array
+        return array
+
+    def _value(self, name: str, row: int) -> Any:
+        place = bisect_right(self._starts, row) - 1
+        return self._array(place, name)[row - self._starts[place]].as_py()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts: list[int] = self.state.starts.tolist()
+        return starts
+
+    @cached_property
+    def _stored(self) -> frozenset[str]:
+        return frozenset(self.schema.names)
+
+    def _whole_column(self, name: str) -> pa.ChunkedArray:
+        if name in self._stored:
+            type_ = self.schema.field(name).type
+            arrays = [self._array(place, name) for place in range(len(self.parts))]
+            return pa.chunked_array([one.cast(type_) for one in arrays], type_)
+        for table, made in self.derived.items():
+            if name in TABLES[table]:
+                return made.rows[TABLES[table][name]]
+        raise KeyError(name)
+
+    def _embedding_column(self) -> pa.ChunkedArray:
+        return pa.chunked_array(
+            [chunk for state in self.parts for chunk in state.column("embedding").chunks]  # type: ignore[union-attr]
+        )
+
+    @cached_property
+    def _hashes(self) -> Hashes:
+        """The hash of the id of each row, uint64 (N,)."""
+        found = [np.empty(0, np.uint64)]
+        for place, state in enumerate(self.parts):
+            mapped = self._row_file.hashes(state) if self._row_file else None
+            found.append(id_hashes(self._array(place, "id").to_pylist()) if mapped is None else mapped)
+        return np.concatenate(found)
+
+    @cached_property
+    def _sorted_hashes(self) -> tuple[Rows, Hashes]:
+        order = np.argsort(self._hashes, kind="stable")
+        return order, self._hashes[order]
+
+    def _unknown(self, id_: str) -> UnknownIdError:
+        known = self.column("id").slice(0, _COMPARED_IDS).to_pylist()
+        nearest = get_close_matches(id_, known, n=3, cutoff=0.4)
+        return UnknownIdError(f"{self.name} has no item {id_!r}", nearest)
+
+
+def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> Model:
+    """The model that a manifest names, on the device; `ModelError` where it is another one, or not here."""
+    pinned = manifest.model
+    if not pinned.sha256:
+        raise ModelError(
+            f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not here",
+            "search by id:… or by a vector",
+        )
+    model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
+    if model.spec != pinned:
+        raise ModelError(
+            f"{root} was embedded with another version of {pinned.name}, whose vectors "
+            "cannot be compared with this one's",
+            f"embed it again with: lookalike build SOURCE -c {root} --rebuild",
+        )
+    return model

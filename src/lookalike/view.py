@@ -1,0 +1,331 @@
+"""A view: the items of a collection for which a condition holds, to look at, search in and group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.errors import LookalikeError
+from lookalike.search.engine import DEFAULT_K, Engine
+from lookalike.search.grouping import search_groups
+from lookalike.search.live import LiveCollection
+from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
+from lookalike.search.recommend import recommend
+from lookalike.search.results import Results
+from lookalike.storage.items import Item, figures
+from lookalike.storage.selection import Selection
+from lookalike.storage.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pandas
+
+    from lookalike.analysis.clusters import Clusters
+    from lookalike.analysis.duplicates import Duplicates
+    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.map import Map
+    from lookalike.analysis.neighbours import Neighbours
+    from lookalike.analysis.outliers import Outliers
+
+Rows = NDArray[np.int64]
+Answer = TypeVar("Answer")
+
+# So many pictures stand for a collection in a notebook.
+_SHOWN = 24
+
+
+class View:
+    """The items of a collection for which `condition` holds, or all of them without one.
+
+    Each call reads the newest state of the collection. Items have the order in which they are stored.
+    """
+
+    def __init__(self, path: Path, condition: str | None = None, live: LiveCollection | None = None) -> None:
+        self.path, self.condition = path, condition
+        self._live = live
+
+    @property
+    def name(self) -> str:
+        """The folder's name without its ending."""
+        return self.path.name.removesuffix(".lookalike")
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The collection as it is now; what is read of it later still belongs to this state."""
+        return self._ask(lambda engine, rows: engine.snapshot)
+
+    # Items.
+
+    def __len__(self) -> int:
+        return self._ask(lambda engine, rows: len(engine) if rows is None else len(rows))
+
+    def __bool__(self) -> bool:
+        return True  # an empty collection is one too
+
+    def __iter__(self) -> Iterator[Item]:
+        snapshot, rows = self._ask(lambda engine, rows: (engine.snapshot, _all(engine, rows)))
+        return (Item(snapshot, row) for row in rows.tolist())
+
+    def __contains__(self, id_: object) -> bool:
+        def found(engine: Engine, rows: Rows | None) -> bool:
+            row = engine.snapshot.find(id_) if isinstance(id_, str) else None
+            return row is not None and (rows is None or bool(np.isin(row, rows)))
+
+        return self._ask(found)
+
+    @overload
+    def __getitem__(self, key: str | int) -> Item: ...
+    @overload
+    def __getitem__(self, key: slice) -> Items: ...
+    def __getitem__(self, key: str | int | slice) -> Item | Items:
+        """An item by id or number, or several by a slice; `KeyError` with near ids, or `IndexError`."""
+        return self._ask(lambda engine, rows: _item(engine.snapshot, rows, key))
+
+    @property
+    def ids(self) -> list[str]:
+        return self._ask(lambda engine, rows: engine.snapshot.ids(_all(engine, rows)))
+
+    def items(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows as a table: the stored columns but the embedding, or those that are named."""
+        return self._ask(lambda engine, rows: _taken(engine.snapshot.table(columns), rows))
+
+    def to_arrow(self) -> pa.Table:
+        """As `items`."""
+        return self.items()
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows as a DataFrame, without the embedding; needs pandas."""
+        return self.items().to_pandas()
+
+    def embeddings(self, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
+        """The stored vectors, float32 (N, D) of unit length, in the order of `items()` or of `ids`."""
+
+        def read(engine: Engine, rows: Rows | None) -> NDArray[np.float32]:
+            wanted = _all(engine, rows) if ids is None else engine.snapshot.rows_of(ids)
+            return engine.snapshot.vectors(wanted)
+
+        return self._ask(read)
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The JPEGs of these items by id; those that have no picture are left out."""
+
+        def read(engine: Engine, rows: Rows | None) -> dict[str, bytes]:
+            names = list(ids)
+            jpegs = engine.snapshot.thumbnails(engine.snapshot.rows_of(names))
+            return {id_: jpeg for id_, jpeg in zip(names, jpegs, strict=True) if jpeg}
+
+        return self._ask(read)
+
+    def where(self, condition: str) -> View:
+        """The items of this view for which an SQL condition over the columns holds too.
+
+        The condition is checked at once: raises `QueryError` where it cannot be.
+        """
+        both = condition if self.condition is None else f"({self.condition}\n) AND ({condition}\n)"
+        view = View(self.path, both, self._followed())
+        view._ask(lambda engine, rows: None)
+        return view
+
+    # Search.
+
+    @overload
+    def search(
+        self,
+        query: list[Any] | tuple[Any, ...],
+        k: int = DEFAULT_K,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
+        group_by: None = None,
+    ) -> list[Results]: ...
+    @overload
+    def search(
+        self,
+        query: Any,
+        k: int = DEFAULT_K,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
+        group_by: str | None = None,
+    ) -> Results: ...
+    def search(
+        self,
+        query: Any,
+        k: int = DEFAULT_K,
+        *,
+        where: str | None = None,
+        include_query: bool = False,
+        min_confidence: float = 0.0,
+        group_by: str | None = None,
+    ) -> Results | list[Results]:
+        """The k nearest items of a query, the best first, or of each in a batch of queries.
+
+        A query is a picture (a path, encoded bytes, a Pillow image, a uint8 array), an `Id`, a `Text`, a
+        `Vector` or float array (D,), or a sum of them; a batch is a list or tuple of these, or floats (Q, D).
+        `where` is an SQL condition over the columns: only rows for which it holds are found. Items that stand
+        in the query are left out, unless `include_query`, and so are hits whose confidence in [0, 1] is below
+        `min_confidence`: those that chance would give too.
+        With `group_by`, a column, a list is one item of several pictures, and the best hit of each group of
+        items with one value there stands for all of them.
+        """
+        queries = as_queries(query)
+        wishes: dict[str, Any] = {
+            "where": where, "include_query": include_query, "min_confidence": min_confidence
+        }  # fmt: skip
+        if group_by is not None:
+            pictures = [as_query(query)] if queries is None else queries
+            return self._ask(
+                lambda engine, rows: search_groups(engine, pictures, group_by, k, rows=rows, **wishes)
+            )
+        if queries is not None:
+            return self._ask(lambda engine, rows: engine.search(queries, k, rows=rows, **wishes))
+        asked = [as_query(query)]
+        return self._ask(lambda engine, rows: engine.search(asked, k, rows=rows, **wishes)[0])
+
+    def recommend(
+        self,
+        liked: Asked | Sequence[Asked],
+        disliked: Asked | Sequence[Asked] = (),
+        k: int = DEFAULT_K,
+        *,
+        where: str | None = None,
+        diverse: float = 0.0,
+    ) -> Results:
+        """The k items most like the average of what is liked, and unlike what is disliked.
+
+        Here a string is the id of an item. `diverse` in [0, 1] trades likeness for variety.
+        """
+        more, less = _queries(liked), _queries(disliked)
+        return self._ask(
+            lambda engine, rows: recommend(engine, more, less, k, where=where, rows=rows, diverse=diverse)
+        )
+
+    # Analysis: each returns its answer, and keeps it in `derived/` where `write` says so.
+
+    def cluster(self, k: int | Literal["auto"] = "auto", *, write: bool = False, **options: Any) -> Clusters:
+        """Groups of items that are alike, with names; see `analysis.clusters.cluster` for the options."""
+        from lookalike.analysis.clusters import cluster, write_clusters
+
+        found = self._analysed(lambda snapshot, rows: cluster(snapshot, k, rows=rows, **options))
+        return self._kept(write, found, write_clusters)
+
+    def duplicates(self, **options: Any) -> Duplicates:
+        """Pairs of images that show the same; see `analysis.duplicates.find_duplicates`."""
+        from lookalike.analysis.duplicates import find_duplicates
+
+        return self._analysed(lambda snapshot, rows: find_duplicates(snapshot, rows=rows, **options))
+
+    def outliers(self, label: str = "label", *, write: bool = False, **options: Any) -> Outliers:
+        """Items unlike all others, and those likely mislabelled; see `analysis.outliers.find_outliers`."""
+        from lookalike.analysis.outliers import find_outliers, write_outliers
+
+        found = self._analysed(lambda snapshot, rows: find_outliers(snapshot, label, rows=rows, **options))
+        return self._kept(write, found, write_outliers)
+
+    def map(self, method: Literal["pca", "umap"] = "pca", *, write: bool = False, **options: Any) -> Map:
+        """Each item at a place in the plane, what is alike together; see `analysis.map.make_map`."""
+        from lookalike.analysis.map import make_map, write_map
+
+        found = self._analysed(lambda snapshot, rows: make_map(snapshot, method, rows=rows, **options))
+        return self._kept(write, found, write_map)
+
+    def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
+        """Whether the nearest items have the same value in a column; see `analysis.evaluation.evaluate`."""
+        from lookalike.analysis.evaluation import evaluate
+
+        return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+
+    def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
+        """The k nearest others of every item; their rows count over this view's items."""
+        from lookalike.analysis.neighbours import nearest_others
+
+        return self._analysed(
+            lambda snapshot, rows: nearest_others(Selection.of(snapshot, rows=rows), k, **options)
+        )
+
+    # Shown.
+
+    def __repr__(self) -> str:
+        return f"View({self.name!r} where {self.condition}: {len(self):,} images)"
+
+    def _repr_html_(self) -> str:
+        first = self[:_SHOWN]
+        count = len(self)
+        more = f" The first {len(first)}:" if count > len(first) else ""
+        return f"<p>{count:,} images.{more}</p>{first._repr_html_()}"
+
+    # Within.
+
+    def _followed(self) -> LiveCollection:
+        if self._live is None:
+            self._live = LiveCollection(self.path)
+        return self._live
+
+    def _ask(self, work: Callable[[Engine, Rows | None], Answer]) -> Answer:
+        """What `work` makes of the newest engine and the rows that count, None for all."""
+        condition = self.condition
+
+        def asked(engine: Engine) -> Answer:
+            return work(engine, None if condition is None else engine.matching(condition))
+
+        return self._followed().ask(asked)
+
+    def _analysed(self, work: Callable[[Snapshot, Rows | None], Answer]) -> Answer:
+        return self._ask(lambda engine, rows: work(engine.snapshot, rows))
+
+    def _kept(self, write: bool, found: Answer, keep: Callable[[Any, Answer], None]) -> Answer:
+        if write and self.condition is not None:
+            raise LookalikeError(
+                "what is found of a part of a collection is not kept", "leave write out, or take all of it"
+            )
+        if write:
+            keep(self.snapshot.state, found)
+        return found
+
+
+class Items(list[Item]):
+    """Some items; a notebook shows their pictures."""
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>no images</p>"
+        jpegs = self[0].snapshot.thumbnails([one.row for one in self])
+        return figures((jpeg, one.id, one.label or one.id) for jpeg, one in zip(jpegs, self, strict=True))
+
+
+def _all(engine: Engine, rows: Rows | None) -> Rows:
+    return np.arange(len(engine)) if rows is None else rows
+
+
+def _taken(table: pa.Table, rows: Rows | None) -> pa.Table:
+    return table if rows is None else table.take(pa.array(rows))
+
+
+def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item | Items:
+    if isinstance(key, str):
+        row = snapshot.row_of(key)
+        if rows is not None and not np.isin(row, rows):
+            raise KeyError(f"{key!r} is in the collection, but the condition does not hold for it")
+        return Item(snapshot, row)
+    numbers = range(len(snapshot)) if rows is None else rows
+    if isinstance(key, slice):
+        return Items(Item(snapshot, int(row)) for row in numbers[key])
+    if not isinstance(key, int | np.integer):
+        raise TypeError(f"an item is found by its id, a number or a slice, not by {type(key).__name__}")
+    return Item(snapshot, int(numbers[int(key)]))
+
+
+def _queries(asked: Asked | Sequence[Asked]) -> list[Query]:
+    if isinstance(asked, list | tuple):
+        return [as_item(one) for one in asked]
+    if isinstance(asked, Mapping):
+        raise TypeError("give a list of ids or queries")
+    if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
+        return [as_query(one) for one in asked]
+    return [as_item(asked)]  # type: ignore[arg-type]
