@@ -33,6 +33,7 @@ from lookalike.builder.learned import FILE_NAME, read_learned, remove_others, wr
 from lookalike.errors import CollectionError, LockedError, ModelError
 from lookalike.models.model import Model, ModelSpec, load_model
 from lookalike.storage.files import (
+    MARKS_NAME,
     TEMPORARY_SUFFIX,
     check_writable,
     remove_temporary,
@@ -41,6 +42,7 @@ from lookalike.storage.files import (
     write_bytes,
 )
 from lookalike.storage.leases import lease
+from lookalike.storage.marks import marks_problems
 from lookalike.storage.parts import FAILURE_SCHEMA, ITEM_FIELDS, Part, list_parts
 from lookalike.storage.stores import each, is_remote, place
 
@@ -253,6 +255,7 @@ class Collection:
             read_learned(self.path, self.manifest.model)
         except ModelError as error:
             yield str(error)
+        yield from marks_problems(self.path)
         seen: set[str] = set()
         parts = sorted({*self.parts(), *list_parts(self.path, "failures")}, key=lambda p: p.number)
         for part, problems in zip(parts, each(parts, Part.problems, self.path), strict=True):
@@ -296,7 +299,7 @@ def check_target(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path with -c")
     strange = root.is_dir() and not is_collection(root)
-    own = {LOCK_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
+    own = {LOCK_NAME, MARKS_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
     if strange and any(one.name not in own and not FILE_NAME.match(one.name) for one in root.iterdir()):
         raise CollectionError(f"{root} holds other files and is no collection", "give another path with -c")
 

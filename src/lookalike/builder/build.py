@@ -39,6 +39,7 @@ from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
+from lookalike.storage.marks import compact_marks
 from lookalike.storage.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
 from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.stores import place
@@ -134,6 +135,7 @@ def build(
             still_ours=still_ours,
         )
         write_background(target)
+        compact_marks(root)
     if on_done:
         failed = len(plan.failures) + len(plan.pending) - embedded
         on_done(Report(embedded, failed, plan.unchanged, plan.removed))
