@@ -36,6 +36,7 @@ from lookalike.storage.manifest import (
     read_manifest,
     write_manifest,
 )
+from lookalike.storage.marks import compact_marks
 from lookalike.storage.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.samples import Failure, Sample
@@ -137,6 +138,7 @@ def build(
         snapshot = Snapshot.open(root)
         write_background(snapshot)
         write_row_file(root, snapshot.parts)
+        compact_marks(root)
     failed = len(plan.failures) + len(plan.pending) - embedded
     return Report(embedded, failed, plan.unchanged, plan.removed)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lookalike.errors import CollectionError, SourceError, one_line
 from lookalike.models.model import ModelSpec
 from lookalike.search.confidence import write_background
-from lookalike.storage.files import storage_error
+from lookalike.storage.files import MARKS_NAME, storage_error
 from lookalike.storage.manifest import Manifest, is_collection, write_manifest
 from lookalike.storage.parts import ITEM_FIELDS, RESERVED_COLUMNS, Part, embedding_column
 from lookalike.storage.row_file import write_row_file
@@ -105,6 +105,10 @@ def _check_free(root: Path) -> None:
     check_target(root)
     if is_collection(root):
         raise CollectionError(f"{root} holds a collection already", "give another path with -c")
+    if (root / MARKS_NAME).is_dir():  # the finished folder takes the place of the one that is there
+        raise CollectionError(
+            f"{root} holds the marks of a collection that is gone", "give another path with -c"
+        )
 
 
 def _discard(folder: Path) -> None:

@@ -21,6 +21,8 @@ from lookalike.errors import LookalikeError, StorageError
 from lookalike.storage.stores import ATOMIC, StorePath, is_remote
 
 TEMPORARY_SUFFIX = ".tmp"
+# The folder of a collection that is written without its lock.
+MARKS_NAME = "marks"
 _COPIED_BYTES = 1 << 25
 
 
@@ -51,7 +53,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that refused the file may refuse this too
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -80,10 +83,14 @@ def remove_tree(folder: Path) -> None:
 
 
 def remove_temporary(root: Path) -> None:
-    """Remove the temporary files that a killed writer left below a folder; a store never has any."""
+    """Remove the temporary files that a killed writer left below a folder; a store never has any.
+
+    Those in `marks/` stay: another process may be writing them, without the lock that the caller holds.
+    """
     if not is_remote(root):
         for leftover in root.rglob(f"*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+            if leftover.relative_to(root).parts[0] != MARKS_NAME:
+                leftover.unlink(missing_ok=True)
 
 
 def local_copy(path: Path, check: str) -> Path:

@@ -81,15 +81,21 @@ def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None
 
 def parquet_problems(path: Path) -> list[str]:
     """What is wrong with the file, a line each; reads every byte of it."""
-    data = bytearray(path.read_bytes())
+    problem = checksum_problem(path.read_bytes())
+    return [f"{path}: {problem}"] if problem else []
+
+
+def checksum_problem(data: bytes) -> str:
+    """What is wrong with the bytes of a whole file; empty where its checksum matches."""
+    copy = bytearray(data)
     try:
-        place = _checksum_place(data)
+        place = _checksum_place(copy)
     except ValueError:
-        return [f"{path}: the footer holds no checksum, the file is damaged"]
-    stated, data[place] = bytes(data[place]), _NO_CHECKSUM
-    if hashlib.sha256(data).hexdigest().encode() != stated:
-        return [f"{path}: the checksum does not match, the file is damaged"]
-    return []
+        return "the footer holds no checksum, the file is damaged"
+    stated, copy[place] = bytes(copy[place]), _NO_CHECKSUM
+    if hashlib.sha256(copy).hexdigest().encode() != stated:
+        return "the checksum does not match, the file is damaged"
+    return ""
 
 
 def damaged(path: Path | StorePath, reason: str) -> CollectionError:

@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 from lookalike.errors import ModelError
 from lookalike.storage.learned import read_learned
 from lookalike.storage.manifest import Manifest
+from lookalike.storage.marks import marks_problems
 from lookalike.storage.parts import Part, list_parts
 from lookalike.storage.stores import each
 
 
 def problems(root: Path, manifest: Manifest) -> Iterator[str]:
-    """Read every byte of the items, failures, thumbnails and what a model learned; a line a problem."""
+    """Read every byte of the rows, thumbnails, marks and what a model learned; a line a problem."""
     try:
         read_learned(root, manifest.model)
     except ModelError as error:
         yield str(error)
+    yield from marks_problems(root)
     seen: set[str] = set()
     parts = sorted({*list_parts(root, "items"), *list_parts(root, "failures")}, key=lambda part: part.number)
     for part, found in zip(parts, each(parts, Part.problems, root), strict=True):

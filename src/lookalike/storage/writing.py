@@ -11,6 +11,7 @@ import filelock
 
 from lookalike.errors import CollectionError, LockedError
 from lookalike.storage.files import (
+    MARKS_NAME,
     TEMPORARY_SUFFIX,
     check_writable,
     remove_temporary,
@@ -32,7 +33,7 @@ def check_target(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path with -c")
     strange = root.is_dir() and not is_collection(root)
-    own = {LOCK_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
+    own = {LOCK_NAME, MARKS_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
     if strange and any(one.name not in own and not FILE_NAME.match(one.name) for one in root.iterdir()):
         raise CollectionError(f"{root} holds other files and is no collection", "give another path with -c")
 
