@@ -160,13 +160,15 @@ def numpy_systems(matrix: np.ndarray) -> dict[str, System]:
 
 
 def in_turns(systems: Mapping[str, System], queries: np.ndarray) -> dict[str, Asked]:
-    """Ask each system all queries, one at a time: `TURN` of them, then it is the next one's turn."""
+    """Ask each system all queries, one at a time: `TURN` of them, then it is the next one's turn.
+
+    Each turn begins with a query that does not count: the processor's caches hold what the last system read.
+    """
     asked = {name: Asked() for name in systems}
-    for system in systems.values():
-        system.ask(queries[0])  # opens what it opens once
     for start in range(0, len(queries), TURN):
         for name, system in systems.items():
             with system.around():
+                system.ask(queries[start - 1])
                 for query in queries[start : start + TURN]:
                     began = time.perf_counter()
                     answer = system.ask(query)
