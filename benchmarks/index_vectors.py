@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-
-from lookalike.demo.flowers import write_flowers
-from lookalike.models.model import load_model
 
 QUERIES, BLOCK = 200, 10_000
 
@@ -34,23 +32,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def vector_files(options: argparse.Namespace) -> tuple[Path, Path]:
     """Paths of the vectors (N, D) and the queries (200, D), both .npy of float32; made where missing."""
-    options.cache.mkdir(parents=True, exist_ok=True)
-    seeds_path = options.cache / f"views-{options.views}.npy"
     vectors_path = options.cache / f"vectors-{options.count}.npy"
-    queries_path = options.cache / "queries.npy"
-    if not seeds_path.exists():
-        views = embedded(options.images, options.views + QUERIES)
-        np.save(queries_path, views[:QUERIES])
-        np.save(seeds_path, views[QUERIES:])
+    seeds = embedded_views(options.cache, options.images, options.views)
     if not vectors_path.exists():
         unfinished = vectors_path.with_suffix(".unfinished")
-        grow(np.load(seeds_path), options.count, unfinished)
+        grow(seeds, options.count, unfinished)
         unfinished.rename(vectors_path)
-    return vectors_path, queries_path
+    return vectors_path, options.cache / "queries.npy"
+
+
+def embedded_views(cache: Path, images: Path | None, views: int) -> np.ndarray:
+    """(views, D) unit vectors of views of the pictures; kept in the cache, as are the queries beside them."""
+    seeds_path = cache / f"views-{views}.npy"
+    if not seeds_path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        vectors = embedded(images, views + QUERIES)
+        np.save(cache / "queries.npy", vectors[:QUERIES])
+        np.save(seeds_path, vectors[QUERIES:])
+    return np.asarray(np.load(seeds_path))
 
 
 def embedded(images: Path | None, count: int) -> np.ndarray:
     """(count, D) unit vectors of views of the pictures, in random order."""
+    # Here, so that a run with views in the cache needs nothing of the library.
+    from lookalike import load_model
+    from lookalike.demo.flowers import write_flowers
+
     model, rng = load_model(), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as drawn:
         if images is None:
@@ -84,21 +91,26 @@ def view(picture: Image.Image, size_px: int, rng: np.random.Generator) -> np.nda
 
 
 def grow(seeds: np.ndarray, count: int, path: Path) -> None:
-    """Write (count, D): each up to half the way from a seed to one of its ten nearest, a bit beside it."""
-    rng, dim = np.random.default_rng(0), seeds.shape[1]
-    blocks = (seeds[start : start + 1000] @ seeds.T for start in range(0, len(seeds), 1000))
-    near = np.concatenate([largest(block, 11)[:, 1:] for block in blocks])
+    """Write (count, D) vectors that lie between the seeds."""
     with path.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (count, dim)}
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, seeds.shape[1])}
         np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, count, BLOCK):
-            size = min(BLOCK, count - start)
-            first = rng.integers(0, len(seeds), size)
-            second = near[first, rng.integers(0, near.shape[1], size)]
-            way = rng.uniform(0, 0.5, (size, 1)).astype(np.float32)
-            block = seeds[first] * (1 - way) + seeds[second] * way
-            block += rng.standard_normal(block.shape, np.float32) * np.float32(0.1 / dim**0.5)
-            file.write((block / np.linalg.norm(block, axis=1, keepdims=True)).tobytes())
+        for block in grown(seeds, count, np.random.default_rng(0)):
+            file.write(block.tobytes())
+
+
+def grown(seeds: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Blocks (n, D): each row up to half the way from a seed to one of its ten nearest, a bit beside it."""
+    blocks = (seeds[start : start + 1000] @ seeds.T for start in range(0, len(seeds), 1000))
+    near, dim = np.concatenate([largest(block, 11)[:, 1:] for block in blocks]), seeds.shape[1]
+    for start in range(0, count, BLOCK):
+        size = min(BLOCK, count - start)
+        first = rng.integers(0, len(seeds), size)
+        second = near[first, rng.integers(0, near.shape[1], size)]
+        way = rng.uniform(0, 0.5, (size, 1)).astype(np.float32)
+        block = seeds[first] * (1 - way) + seeds[second] * way
+        block += rng.standard_normal(block.shape, np.float32) * np.float32(0.1 / dim**0.5)
+        yield block / np.linalg.norm(block, axis=1, keepdims=True)
 
 
 def largest(scores: np.ndarray, k: int) -> Any:

@@ -16,19 +16,14 @@ import asyncio
 import hashlib
 import io
 import json
-import os
-import re
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from http_load import CLIENTS, cpu_s, figures, get, load_at, load_of, memory_mb, post, serving
 from index import PART_SIZE
 from index_vectors import vector_files
 from PIL import Image
@@ -42,9 +37,7 @@ from lookalike.storage.manifest import Manifest
 from lookalike.storage.parts import Part, embedding_column
 from lookalike.storage.writing import create
 
-CLIENTS = 8
 VIEWS = 3000  # pictures that are really embedded; the other vectors lie between theirs
-Request = Callable[[int], bytes]
 
 
 def main() -> None:
@@ -59,8 +52,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         collection = prepared(folder / f"server-{options.count}.lookalike", options.count)
-        with serving(collection) as (port, process):
-            asyncio.run(measure(collection, port, process, options))
+        with serving(collection.path) as server:
+            print(f"started in {time.perf_counter() - server.started_s:.1f} s")
+            asyncio.run(measure(collection, server.port, server.process, options))
 
 
 async def measure(
@@ -92,107 +86,13 @@ async def measure(
     for title, run in measured:
         before, cpu, started = memory_mb(process), cpu_s(process), time.perf_counter()
         answers = await run()
-        report(title, answers, time.perf_counter() - started, cpu_s(process) - cpu)
+        report(title, figures(answers, time.perf_counter() - started, cpu_s(process) - cpu))
     print(f"    memory of the server: {before:,.0f} MB before the last, {memory_mb(process):,.0f} MB after")
 
 
-async def load_of(
-    port: int, request: Request, seconds: float, clients: int = CLIENTS
-) -> list[tuple[float, int]]:
-    """Each client sends the next request when the last is answered. Returns latency and status of each."""
-    answers: list[tuple[float, int]] = []
-    numbers, end = iter(range(10**9)), time.perf_counter() + seconds
-
-    async def client() -> None:
-        async with connection(port) as (reader, writer):
-            while (started := time.perf_counter()) < end:
-                status = await ask(reader, writer, request(next(numbers)))
-                answers.append((time.perf_counter() - started, status))
-
-    await asyncio.gather(*(client() for _ in range(clients)))
-    return answers
-
-
-async def load_at(port: int, request: Request, seconds: float, rate: float) -> list[tuple[float, int]]:
-    """Requests that are due at a fixed rate, each sent by the first client that is free."""
-    answers: list[tuple[float, int]] = []
-    numbers, began = iter(range(int(seconds * rate))), time.perf_counter()
-
-    async def client() -> None:
-        async with connection(port) as (reader, writer):
-            for number in numbers:
-                due = began + number / rate
-                await asyncio.sleep(max(0, due - time.perf_counter()))
-                status = await ask(reader, writer, request(number))
-                answers.append((time.perf_counter() - due, status))
-
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    return answers
-
-
-@asynccontextmanager
-async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
-    """Send a request and read its whole answer, whose length the server states; returns the status."""
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head)
-    assert length, head
-    await reader.readexactly(int(length[1]))
-    return int(head[9:12])
-
-
-def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-
-
-def post(path: str, body: bytes, kind: str = "application/json") -> bytes:
-    about = f"Content-Type: {kind}\r\nContent-Length: {len(body)}"
-    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{about}\r\n\r\n".encode() + body
-
-
-def report(name: str, answers: list[tuple[float, int]], span_s: float, server_cpu_s: float) -> None:
-    times = sorted(1000 * latency for latency, _ in answers)
-    errors = sum(status != 200 for _, status in answers)
-    p50, p99 = statistics.median(times), times[int(len(times) * 0.99)]
-    cpu_ms = 1000 * server_cpu_s / len(times)
-    rate = len(times) / span_s
-    print(f"{name:34}{rate:11,.0f}{p50:8.1f}{p99:8.1f}{times[-1]:8.1f}{errors:8}{cpu_ms:8.2f}", flush=True)
-
-
-def cpu_s(process: subprocess.Popen[str]) -> float:
-    """What the server has used of the processor: unlike the time, the same on a busy machine."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(process: subprocess.Popen[str]) -> float:
-    """What the server has in memory of its own; what is mapped from files can be taken from it."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-
-
-@contextmanager
-def serving(collection: Collection) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    words = [sys.executable, "-m", "lookalike", "serve", str(collection.path), "--port", "0", "--no-browser"]
-    started = time.perf_counter()
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        line = process.stderr.readline()
-        found = re.search(r":(\d+)/", line)
-        assert found, line
-        print(f"started in {time.perf_counter() - started:.1f} s")
-        try:
-            yield int(found[1]), process
-        finally:
-            process.terminate()
+def report(name: str, found: dict[str, float]) -> None:
+    latencies = "".join(f"{found[key]:8.1f}" for key in ("p50_ms", "p99_ms", "most_ms"))
+    print(f"{name:34}{found['rate']:11,.0f}{latencies}{found['errors']:8}{found['cpu_ms']:8.2f}", flush=True)
 
 
 def encoded_picture() -> bytes:

@@ -1,0 +1,49 @@
+"""What a benchmark ran on: the processor, its cores, memory, load, and the versions of what was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import lookalike
+
+LIBRARIES = ("numpy", "pyarrow", "faiss-cpu", "duckdb", "onnxruntime", "starlette", "uvicorn")
+
+
+def machine() -> dict[str, str]:
+    """A line for each fact, in the order in which they are printed."""
+    versions = {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+    return {
+        "processor": _first(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo")) or platform.processor(),
+        "cores": str(cores()),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
+        "load": f"{os.getloadavg()[0]:.1f} at the start",
+        "system": platform.platform(),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "lookalike": f"{lookalike.__version__} in {Path(lookalike.__file__).parent}",
+    }
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    with suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _first(pattern: str, path: Path) -> str:
+    with suppress(OSError):
+        if found := re.search(pattern, path.read_text()):
+            return found[1]
+    return ""
