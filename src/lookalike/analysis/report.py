@@ -11,7 +11,9 @@ from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
 from lookalike.analysis.evaluation import Answer, Evaluation, Worst
 from lookalike.collection import Collection
-from lookalike.images.decoding import decode, encode_jpeg, fit
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
+from lookalike.images.jpeg import encode_jpeg
 
 # The JPEGs of items by id.
 Thumbnails = Mapping[str, bytes]

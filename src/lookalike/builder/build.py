@@ -34,7 +34,11 @@ from lookalike.collection import (
     writing,
 )
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
-from lookalike.images.decoding import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
+from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import thumbnail
 from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions

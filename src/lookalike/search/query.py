@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import QueryError, UnknownIdError
-from lookalike.images.decoding import Box, ImageLike
+from lookalike.images.picture import Box, ImageLike
 from lookalike.storage.parts import Part, matrix
 from lookalike.storage.stores import each
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.errors import CollectionError, ModelError
-from lookalike.images.decoding import media_type
+from lookalike.images.pillow import media_type
 from lookalike.index import index_state
 from lookalike.server.answers import (
     HIDDEN_COLUMNS,
