@@ -57,7 +57,7 @@ def test_json_has_no_number_that_is_none_and_text_as_it_is(run, folder, target, 
 
     (hit,) = strict_json(stdout)["hits"]
     assert (hit["id"], hit["price"], hit["limit"]) == ("雪.png", None, None)
-    assert (hit["when"], hit["many"]) == ("1970-01-01 00:00:00", [1, 2])
+    assert (hit["when"], hit["many"]) == ("1970-01-01T00:00:00", [1, 2])
     assert "雪" in stdout
 
 

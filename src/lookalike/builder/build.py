@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import chain, count, islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,15 @@ from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
-from lookalike.storage.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
+from lookalike.storage.parts import (
+    ITEM_FIELDS,
+    TAG_FIELDS,
+    Part,
+    embedding_column,
+    failure_table,
+    is_from_exif,
+    list_parts,
+)
 from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.stores import place
 
@@ -51,6 +59,9 @@ PART_SIZE = 1024
 
 # A thread embeds this many images a call: on a CPU the calls run side by side, a GPU wants them together.
 _BATCH_SIZE = {"cpu": 4, "cuda": 64}
+
+# What the camera noted, in a row on its way; no column of a source has such a name.
+_EXIF = "\0exif"
 
 Progress = Callable[[int, int], None]
 
@@ -132,7 +143,7 @@ def build(
         embedded = _commit(
             target,
             chain(plan.failures, counted),
-            listing.types,
+            [*plan.exif, *starmap(pa.field, listing.types.items())],
             embed.model,
             part_size=part_size,
             still_ours=still_ours,
@@ -181,6 +192,7 @@ class _Embedding:
             "sha256": hashlib.sha256(data).hexdigest(),
             "width": picture.width,
             "height": picture.height,
+            _EXIF: picture.exif,
             **sample.metadata,
         }
         return row, small, pixels
@@ -213,7 +225,7 @@ def _in_order(
 def _commit(
     target: Collection,
     outcomes: Iterator[Outcome],
-    types: Mapping[str, pa.DataType],
+    more: Sequence[pa.Field],
     model: Model,
     *,
     part_size: int,
@@ -231,7 +243,7 @@ def _commit(
         part = Part(target.path, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))
         if embedded:
-            rows = _table(embedded, types, model, target.manifest.dtype)
+            rows = _table(embedded, more, model, target.manifest.dtype)
             part.write(rows, [one.thumbnail for one in embedded])
         total += len(embedded)
     return total
@@ -244,14 +256,12 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
         yield outcome
 
 
-def _table(
-    embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], model: Model, dtype: str
-) -> pa.Table:
-    """The rows of a part, without the thumbnails' byte ranges."""
+def _table(embedded: Sequence[Embedded], more: Sequence[pa.Field], model: Model, dtype: str) -> pa.Table:
+    """The rows of a part, without the thumbnails' byte ranges; `more` are the columns beside those of all."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
-    fields += [pa.field(name, type_) for name, type_ in types.items() if name not in known]
-    columns = [pa.array([one.row.get(field.name) for one in embedded], field.type) for field in fields]
+    fields += [field for field in more if field.name not in known]
+    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
     features = np.stack([one.features for one in embedded])
     if model.tags is not None:
         # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
@@ -265,6 +275,10 @@ def _table(
     vectors = embedding_column(unit(features), dtype)
     fields.append(pa.field("embedding", vectors.type, nullable=False))
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
+
+
+def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
+    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)
 
 
 def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: str | Path | None) -> Options:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import struct
+import re
 
 import numpy as np
 from PIL import ExifTags, Image
 
+from lookalike.images.exif import exif_block, orientation_of
 from lookalike.images.picture import Box, Pixels
 
 # How each EXIF orientation is undone on (H, W, 3) pixels: flip the columns, flip the rows, transpose,
@@ -20,6 +21,8 @@ _UNDO_ORIENTATION = {
     7: (True, True, True),
     8: (True, False, True),
 }
+
+_XMP_ORIENTATION = re.compile(r'tiff:Orientation(?:="|>)([0-9])')
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -47,26 +50,19 @@ def upright_box(pixels: Pixels, width: int, height: int, orientation: int) -> Bo
     return (top, left, bottom, right) if transpose else (left, top, right, bottom)
 
 
-def exif_orientation(exif: bytes) -> int:
-    """The orientation in an EXIF block, 1 where there is none; damage costs no picture (EXIF 2.32, 4.5.4)."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}I", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, start)
-        for at in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, at)
-            if (tag, kind) == (ExifTags.Base.Orientation, 3):
-                return int(value)
-    except struct.error:
-        pass
-    return 1
-
-
 def image_orientation(image: Image.Image) -> int:
-    """The orientation of an image that Pillow has opened, 1 where it has none."""
+    """The orientation of an image that Pillow has opened, by EXIF or else by XMP; 1 where it has none."""
+    block = exif_block(image)
+    if block:  # Pillow would read all of it, however much that is
+        return orientation_of(block) or _xmp_orientation(image) or 1
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged EXIF block must not cost the picture
+    except Exception:  # a damaged directory must not cost the picture
         return 1
+
+
+def _xmp_orientation(image: Image.Image) -> int | None:
+    packet = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
+    text = packet.decode("latin-1") if isinstance(packet, bytes) else str(packet)
+    match = _XMP_ORIENTATION.search(text)
+    return int(match[1]) if match else None

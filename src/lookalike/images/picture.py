@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.images.exif import Exif
+
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 ImageLike = str | Path | bytes | Image.Image | Pixels
@@ -22,6 +24,7 @@ class Picture:
     `box` is where the original lies in `pixels` (left, top, right, bottom), if not all over them: DCT scaling
     rounds the size up, and the last row and column then hold only a part of the original's.
     `as_thumbnail` holds the original bytes where they can serve as the thumbnail unchanged.
+    `exif` is what the camera noted, None where it noted nothing.
     """
 
     pixels: Pixels
@@ -29,3 +32,4 @@ class Picture:
     height: int
     as_thumbnail: bytes | None = None
     box: Box | None = None
+    exif: Exif | None = None

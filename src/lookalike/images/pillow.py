@@ -6,11 +6,13 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
+from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.limit import check_limit
 from lookalike.images.modes import rgb_pixels
 from lookalike.images.orientation import image_orientation, upright
@@ -24,7 +26,9 @@ _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 def decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
     """Decode an encoded image of any format that may be opened; raises `ImageError`."""
     with _opened(data) as image:
-        return picture_of(image, max_megapixels)
+        picture = picture_of(image, max_megapixels)
+        # The EXIF of a TIFF is the file itself.
+        return replace(picture, exif=read_exif(data)) if image.format == "TIFF" else picture
 
 
 def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
@@ -39,7 +43,7 @@ def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
     height, width = pixels.shape[:2]
-    return Picture(pixels, width, height)
+    return Picture(pixels, width, height, exif=read_exif(exif_block(image)))
 
 
 def media_type(data: bytes) -> str:

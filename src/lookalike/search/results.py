@@ -7,6 +7,7 @@ import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, overload
 
 import pyarrow as pa
@@ -107,11 +108,13 @@ class Results(Sequence[Hit]):
 
 
 def jsonable(value: Any) -> Any:
-    """The same with None for the numbers that JSON has not: NaN and the infinities."""
+    """The same as JSON has it: None for NaN and the infinities, ISO 8601 text for times and dates."""
     if isinstance(value, dict):
         return {name: jsonable(one) for name, one in value.items()}
     if isinstance(value, list):
         return [jsonable(one) for one in value]
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -149,7 +149,8 @@ def _described(state: State) -> dict[str, Any]:
         model = state.collection.model
     except ModelError:
         model = None
-    shown = [one for one in state.items.schema if one.name not in HIDDEN_COLUMNS]
+    filled = filled_columns(state.items)
+    shown = [one for one in state.items.schema if one.name in filled and one.name not in HIDDEN_COLUMNS]
     return {
         "count": len(state.items),
         "model": spec.name,
@@ -160,6 +161,11 @@ def _described(state: State) -> dict[str, Any]:
         "pictures": model is not None,
         "columns": [{"name": one.name, "type": column_type(one.type)} for one in shown],
     }
+
+
+def filled_columns(items: pa.Table) -> list[str]:
+    """The columns that say something of at least one item; all of them where there is no item."""
+    return [name for name in items.column_names if not items.num_rows or items[name].null_count < len(items)]
 
 
 def column_type(type_: pa.DataType) -> str:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.server.answers import as_json, asked_condition, live_of, matching
-from lookalike.server.browsing import column_type
+from lookalike.server.browsing import column_type, filled_columns
 from lookalike.server.state import State
 
 # What tells items apart, and what says how sure a tag is, has no facet.
@@ -28,7 +28,7 @@ def facets(request: Request) -> Response:
 
 def _facets(state: State, where: str | None) -> dict[str, Any]:
     rows = matching(state, where)
-    table = state.items.select([name for name in state.items.column_names if name not in _WITHOUT])
+    table = state.items.select([name for name in filled_columns(state.items) if name not in _WITHOUT])
     if where is not None:
         table = table.take(pa.array(rows))
     columns = [_facet(name, table[name]) for name in table.column_names]
