@@ -33,7 +33,8 @@ from PIL import Image
 
 import lookalike
 from lookalike.demo.flowers import write_flowers
-from lookalike.images.decoding import decode, fit
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
 
 BATCH = 4
 

@@ -30,7 +30,8 @@ from PIL import Image
 
 from lookalike.collection import Collection, open_collection
 from lookalike.demo.flowers import write_flowers
-from lookalike.images.decoding import load, thumbnail
+from lookalike.images.decoding import load
+from lookalike.images.thumbnail import thumbnail
 from lookalike.index import build_index
 from lookalike.models.model import load_model
 from lookalike.storage.manifest import Manifest

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import settings
 from PIL import ExifTags, Image
 
 from lookalike.images.decoding import load
+from lookalike.images.exif import Exif
 
 FLOWERS = Path(__file__).parents[2] / "shared" / "data" / "flowers"
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
@@ -78,6 +81,46 @@ def exif_block(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     return exif.tobytes()
+
+
+# What the block of `photographed` says, as it is to be read.
+HARBOUR = Exif(datetime(2019, 7, 31, 18, 4, 9, 250_000), -33.85680555555556, 151.2, "Canon EOS 5D")
+
+
+def photographed(
+    main: dict[int, Any] | None = None,
+    details: dict[int, Any] | None = None,
+    place: dict[int, Any] | None = None,
+) -> bytes:
+    """The EXIF block of a photograph of a harbour, by Pillow; a tag that is given as None is left out."""
+    exif = Image.Exif()
+    directories = (exif, exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo))
+    defaults: tuple[dict[int, Any], ...] = (
+        {ExifTags.Base.Make: "Canon", ExifTags.Base.Model: "Canon EOS 5D"},
+        {ExifTags.Base.DateTimeOriginal: "2019:07:31 18:04:09", ExifTags.Base.SubsecTimeOriginal: "25"},
+        {1: "S", 2: (33.0, 51.0, 24.5), 3: "E", 4: (151.0, 12.0, 0.0)},
+    )
+    for directory, default, changed in zip(directories, defaults, (main, details, place), strict=True):
+        entries = {**default, **(changed or {})}
+        directory.update({tag: value for tag, value in entries.items() if value is not None})
+    return exif.tobytes()
+
+
+def tiff(*entries: tuple[int, int, int, bytes], order: str = "<") -> bytes:
+    """A TIFF by hand: entries of tag, type, count and value, which follows the directory where it is long."""
+    start = 8 + 2 + 12 * len(entries) + 4
+    fields, values = b"", b""
+    for tag, kind, count, value in entries:
+        place = struct.pack(f"{order}I", start + len(values))
+        fields += struct.pack(f"{order}HHI", tag, kind, count)
+        fields += value.ljust(4, b"\0") if len(value) <= 4 else place
+        values += value if len(value) > 4 else b""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}IH", 8, len(entries))
+    return head + fields + bytes(4) + values
+
+
+def tiff_text(tag: int, value: bytes, kind: int = 2) -> tuple[int, int, int, bytes]:
+    return tag, kind, len(value), value
 
 
 def with_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from conftest import picture
 
 from lookalike.export.vector_format import int8_file
-from lookalike.images.decoding import fit
+from lookalike.images.fit import fit
 from lookalike.models import words
 from lookalike.search.confidence import Background, Distribution
 

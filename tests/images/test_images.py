@@ -33,7 +33,9 @@ from pictures import (
 from PIL import Image, ImageOps
 
 from lookalike.errors import ImageError
-from lookalike.images.decoding import decode, fit, load, thumbnail
+from lookalike.images.decoding import decode, load
+from lookalike.images.fit import fit
+from lookalike.images.thumbnail import thumbnail
 
 # Formats and colours
 

@@ -30,7 +30,9 @@ from pictures import (
 from PIL import EpsImagePlugin, Image
 
 from lookalike.errors import ImageError
-from lookalike.images.decoding import decode, fit, load, thumbnail
+from lookalike.images.decoding import decode, load
+from lookalike.images.fit import fit
+from lookalike.images.thumbnail import thumbnail
 
 # The limit in megapixels
 

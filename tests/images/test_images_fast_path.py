@@ -25,7 +25,10 @@ from pictures import (
 )
 from PIL import Image, ImageOps
 
-from lookalike.images.decoding import Picture, decode, fit, load, thumbnail
+from lookalike.images.decoding import decode, load
+from lookalike.images.fit import fit
+from lookalike.images.picture import Picture
+from lookalike.images.thumbnail import thumbnail
 from lookalike.models.model import Model, ModelSpec
 
 # The fast path of JPEG

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import lookalike
-from lookalike.images.decoding import decode, fit
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("default")]
 

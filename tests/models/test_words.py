@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 import lookalike
 from lookalike.demo.flowers import draw_flower
 from lookalike.errors import QueryError
-from lookalike.images.decoding import fit, load
+from lookalike.images.decoding import load
+from lookalike.images.fit import fit
 from lookalike.models.words import Meaning, logits, probabilities, tags, text_vector, vocabulary
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "build_words.py"

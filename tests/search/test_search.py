@@ -208,6 +208,10 @@ def test_a_hit_has_the_columns_of_its_row(collection, photos):
         "width",
         "height",
         "label",
+        "taken_at",
+        "latitude",
+        "longitude",
+        "camera",
     ]
     assert shown["size_bytes"] == path.stat().st_size
 

@@ -33,7 +33,8 @@ def test_items_are_the_rows_of_all_parts_in_order_without_the_embedding(collecti
     items = collection.items()
 
     assert items.column_names == (
-        "id uri size_bytes mtime_ns sha256 width height label thumb_offset thumb_size".split()
+        "id uri size_bytes mtime_ns sha256 width height label thumb_offset thumb_size "
+        "taken_at latitude longitude camera".split()
     )
     assert items.num_rows == len(collection) == 42
     assert items["id"].to_pylist() == sorted(items["id"].to_pylist())

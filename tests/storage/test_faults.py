@@ -367,9 +367,7 @@ def test_readers_see_whole_parts_while_a_build_rewrites_them(tmp_path):
     while process.poll() is None:
         for hit in reader.search(lookalike.Id("meadow/meadow-010.jpg"), k=100, include_query=True):
             searches += 1
-            assert hit["sha256"] in {
-                whole[hit.id][0]["sha256"] for whole in (old, new) if hit.id in whole
-            }
+            assert hit["sha256"] in {whole[hit.id][0]["sha256"] for whole in (old, new) if hit.id in whole}
 
     assert process.returncode == 0
     assert searches > 0

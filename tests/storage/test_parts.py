@@ -56,6 +56,10 @@ def test_a_row_has_these_columns_of_these_types_and_the_embedding_is_the_last(co
             pa.field("label", pa.string()),
             pa.field("thumb_offset", pa.int64(), nullable=False),
             pa.field("thumb_size", pa.int64(), nullable=False),
+            pa.field("taken_at", pa.timestamp("us")),
+            pa.field("latitude", pa.float64()),
+            pa.field("longitude", pa.float64()),
+            pa.field("camera", pa.string()),
             pa.field(
                 "embedding", pa.list_(pa.field("element", pa.float32(), nullable=False), 192), nullable=False
             ),

@@ -101,7 +101,8 @@ def test_the_keyboard_reaches_the_end_and_comes_back_from_a_search(long: Page) -
     before = scrolled(long)
     long.keyboard.press("Enter")
     expect(long.locator(".chip-name")).to_have_text("item-099999")
-    assert ids(long)[0] == focused(long) == "item-099999"
+    assert "item-099999" not in ids(long)
+    assert ids(long)[0] == focused(long)
     assert fragment(long) == "c=many&q=id:item-099999"
     long.go_back()
     see(long, "100,000 pictures")

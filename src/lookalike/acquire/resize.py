@@ -9,7 +9,10 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import ExtraError, LookalikeError
-from lookalike.images.decoding import MAX_MEGAPIXELS, Picture, Pixels, decode, encode_jpeg
+from lookalike.images.decoding import decode
+from lookalike.images.jpeg import encode_jpeg
+from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.picture import Picture, Pixels
 
 try:
     import cv2

@@ -10,7 +10,9 @@ from importlib.resources import files
 from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
 from lookalike.analysis.evaluation import Answer, Evaluation, Worst
-from lookalike.images.decoding import decode, encode_jpeg, fit
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
+from lookalike.images.jpeg import encode_jpeg
 from lookalike.storage.snapshot import Snapshot
 
 # The JPEGs of items by id.

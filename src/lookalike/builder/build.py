@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import chain, count, islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,11 @@ from lookalike.builder.learning import learn
 from lookalike.builder.listing import Options, list_source
 from lookalike.builder.reconcile import reconcile
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
-from lookalike.images.decoding import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
+from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import thumbnail
 from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
@@ -37,7 +41,15 @@ from lookalike.storage.manifest import (
     write_manifest,
 )
 from lookalike.storage.marks import compact_marks
-from lookalike.storage.parts import ITEM_FIELDS, TAG_FIELDS, Part, embedding_column, failure_table, list_parts
+from lookalike.storage.parts import (
+    ITEM_FIELDS,
+    TAG_FIELDS,
+    Part,
+    embedding_column,
+    failure_table,
+    is_from_exif,
+    list_parts,
+)
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.snapshot import Snapshot, pinned_model
@@ -48,6 +60,9 @@ PART_SIZE = 1024
 
 # A thread embeds this many images a call: on a CPU the calls run side by side, a GPU wants them together.
 _BATCH_SIZE = {"cpu": 4, "cuda": 64}
+
+# What the camera noted, in a row on its way; no column of a source has such a name.
+_EXIF = "\0exif"
 
 Progress = Callable[[int, int], None]
 
@@ -129,7 +144,7 @@ def build(
         embedded = _commit(
             root,
             chain(plan.failures, counted),
-            listing.types,
+            [*plan.exif, *starmap(pa.field, listing.types.items())],
             embed.model,
             manifest.dtype,
             part_size=part_size,
@@ -180,6 +195,7 @@ class _Embedding:
             "sha256": hashlib.sha256(data).hexdigest(),
             "width": picture.width,
             "height": picture.height,
+            _EXIF: picture.exif,
             **sample.metadata,
         }
         return row, small, pixels
@@ -212,7 +228,7 @@ def _in_order(
 def _commit(
     root: Path,
     outcomes: Iterator[Outcome],
-    types: Mapping[str, pa.DataType],
+    more: Sequence[pa.Field],
     model: Model,
     dtype: str,
     *,
@@ -231,7 +247,7 @@ def _commit(
         part = Part(root, number)
         part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))
         if embedded:
-            rows = _table(embedded, types, model, dtype)
+            rows = _table(embedded, more, model, dtype)
             part.write(rows, [one.thumbnail for one in embedded])
         total += len(embedded)
     return total
@@ -244,14 +260,12 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
         yield outcome
 
 
-def _table(
-    embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], model: Model, dtype: str
-) -> pa.Table:
-    """The rows of a part, without the thumbnails' byte ranges."""
+def _table(embedded: Sequence[Embedded], more: Sequence[pa.Field], model: Model, dtype: str) -> pa.Table:
+    """The rows of a part, without the thumbnails' byte ranges; `more` are the columns beside those of all."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
-    fields += [pa.field(name, type_) for name, type_ in types.items() if name not in known]
-    columns = [pa.array([one.row.get(field.name) for one in embedded], field.type) for field in fields]
+    fields += [field for field in more if field.name not in known]
+    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
     features = np.stack([one.features for one in embedded])
     if model.tags is not None:
         # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
@@ -265,6 +279,10 @@ def _table(
     vectors = embedding_column(unit(features), dtype)
     fields.append(pa.field("embedding", vectors.type, nullable=False))
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
+
+
+def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
+    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)
 
 
 def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: str | Path | None) -> Options:

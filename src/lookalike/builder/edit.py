@@ -15,10 +15,11 @@ from PIL import Image
 
 from lookalike.builder.build import Embedded, Report, _Embedding, _table
 from lookalike.errors import ImageError, SourceError
-from lookalike.images.decoding import MAX_MEGAPIXELS, ImageLike
+from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.picture import ImageLike
 from lookalike.search.confidence import write_background
 from lookalike.storage.manifest import Manifest, read_manifest
-from lookalike.storage.parts import Part, failure_table, list_parts
+from lookalike.storage.parts import EXIF_FIELDS, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.snapshot import Snapshot, pinned_model
@@ -51,8 +52,7 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
         part = Part(root, max(numbers, default=-1) + 1)
         part.write_failures(failure_table(failures))
         if embedded:
-            types = {} if label is None else {"label": pa.string()}
-            rows = _table(embedded, types, pinned_model(root, manifest), manifest.dtype)
+            rows = _table(embedded, EXIF_FIELDS, pinned_model(root, manifest), manifest.dtype)
             part.write(rows, [one.thumbnail for one in embedded])
         _derive(root)
     return Report(len(embedded), len(failures), 0, replaced)

@@ -6,7 +6,9 @@ import random
 
 from lookalike.builder.listing import Listing
 from lookalike.errors import ImageError, ModelError
-from lookalike.images.decoding import Pixels, decode, fit
+from lookalike.images.decoding import decode
+from lookalike.images.fit import fit
+from lookalike.images.picture import Pixels
 from lookalike.models.model import Model, learner
 from lookalike.sources.opening import Source, reading_ahead
 from lookalike.storage.samples import Sample

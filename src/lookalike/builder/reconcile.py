@@ -13,17 +13,29 @@ import pyarrow.compute as pc
 
 from lookalike.builder.listing import Listing
 from lookalike.errors import CollectionError, SourceError
-from lookalike.storage.parts import FAILURE_SCHEMA, RESERVED_COLUMNS, Part, list_parts, set_column
+from lookalike.storage.parts import (
+    EXIF_FIELDS,
+    FAILURE_SCHEMA,
+    RESERVED_COLUMNS,
+    Part,
+    is_from_exif,
+    list_parts,
+    set_column,
+)
 from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.stores import each
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is left to do: samples to embed, and failures to record; the rest are counts of images."""
+    """What is left to do: samples to embed, and failures to record; `unchanged` and `removed` count images.
+
+    `exif` are the columns that the rows of these samples get from EXIF.
+    """
 
     pending: list[Sample]
     failures: list[Failure]
+    exif: list[pa.Field]
     unchanged: int
     removed: int
 
@@ -43,7 +55,7 @@ def reconcile(root: Path, listing: Listing) -> Plan:
     _check_types(listing, others)
     pending = dict(listing.samples)
     failures = [*listing.failures, *_refuse_taken_ids(pending, others)]
-    unchanged = removed = 0
+    unchanged, removed, schemas = 0, 0, [rows.schema for rows in others]
     for part, rows in ours:
         keep: list[bool] = []
         columns = ("id", "uri", "size_bytes", "mtime_ns")
@@ -58,9 +70,9 @@ def reconcile(root: Path, listing: Listing) -> Plan:
                 unchanged += 1
             else:
                 keep.append(False)
-        _refresh(part, rows, keep, listing)
+        schemas.append(_refresh(part, rows, keep, listing))
     _forget_failures(root, listing.source_uri)
-    return Plan(list(pending.values()), failures, unchanged, removed)
+    return Plan(list(pending.values()), failures, _exif_fields(listing, schemas), unchanged, removed)
 
 
 def _is_unchanged(sample: Sample, uri: str, size_bytes: int, mtime_ns: int) -> bool:
@@ -85,6 +97,27 @@ def _check_types(listing: Listing, others: list[pa.Table]) -> None:
             ) from None
 
 
+def _exif_fields(listing: Listing, schemas: list[pa.Schema]) -> list[pa.Field]:
+    """The columns from EXIF that new rows get.
+
+    One whose name the source brings is left out, and so is one that other rows have in a type it does not go
+    with: nobody asked for it, so it is no reason to refuse the source.
+    """
+    present: dict[str, set[pa.DataType]] = {field.name: {field.type} for field in EXIF_FIELDS}
+    for field in (field for schema in schemas for field in schema):
+        present.get(field.name, set()).add(field.type)
+    free = [field for field in EXIF_FIELDS if field.name not in listing.types]
+    return [field for field in free if _go_together(present[field.name])]
+
+
+def _go_together(types: set[pa.DataType]) -> bool:
+    try:
+        pa.unify_schemas([pa.schema([("", type_)]) for type_ in types], promote_options="permissive")
+    except pa.ArrowException:
+        return False
+    return True
+
+
 def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> list[Failure]:
     """Take the samples whose ids another source's images have out of `pending`."""
     failures = []
@@ -102,11 +135,12 @@ def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> lis
     return failures
 
 
-def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> None:
-    """Rewrite a part whose rows go, or whose metadata is not what the source says now."""
+def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> pa.Schema:
+    """Rewrite a part whose rows go, or whose metadata is not what the source says now; its columns then."""
     described = _with_metadata(rows, listing)
+    schema = described.schema
     if all(keep) and described is rows:
-        return
+        return schema
     embedding = part.items(["embedding"])
     described = described.append_column(embedding.schema.field(0), embedding["embedding"])
     if all(keep):
@@ -114,19 +148,21 @@ def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> 
     else:
         kept = described.filter(pa.array(keep))
         part.write(kept, part.thumbnails(kept["id"].to_pylist()))
+    return schema
 
 
 def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
     """The rows with the metadata of their samples; the same object where nothing changes.
 
-    What is not listed, since its source adds to the collection, keeps what it has.
+    What is not listed, since its source adds to the collection, keeps what it has. Columns from EXIF stay.
     """
     samples = [listing.samples.get(id_) for id_ in rows["id"].to_pylist()]
     if not any(samples):
         return rows
     types = {"label": pa.string(), **listing.types}
     for name in rows.column_names:
-        if name not in types and name not in RESERVED_COLUMNS and all(samples):
+        kept = name in RESERVED_COLUMNS or is_from_exif(rows.schema.field(name))
+        if name not in types and not kept and all(samples):
             rows = rows.drop_columns([name])
     for name, type_ in types.items():
         same_type = name in rows.column_names and rows[name].type == type_

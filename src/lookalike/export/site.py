@@ -37,8 +37,8 @@ from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.models.model import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
-from lookalike.storage.columns import column_type, jsonable
-from lookalike.storage.parts import matrix
+from lookalike.storage.columns import column_type, filled_columns, jsonable
+from lookalike.storage.parts import EXIF_FIELDS, matrix
 from lookalike.storage.snapshot import Snapshot
 
 FORMAT, VERSION = "lookalike-site", 1
@@ -46,6 +46,8 @@ CHUNK_ROWS = 1000
 CARD_COLUMNS = ("id", "label", "width", "height")
 # Where the files were and when they changed is nobody's business but the owner's.
 _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embedding", THUMBNAIL))
+# When, where and with what a picture was taken, wherever a column of such a name comes from.
+_EXIF = frozenset(field.name for field in EXIF_FIELDS)
 
 # Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
 _NAME_DIGITS = 16
@@ -72,6 +74,7 @@ def export_site(
     target: str | Path,
     *,
     with_model: bool = False,
+    with_exif: bool = False,
     onnxruntime_web: str | Path | None = None,
     max_items: int | None = None,
     on_progress: OnProgress = silent,
@@ -79,16 +82,18 @@ def export_site(
     """Write a site of static files with the items, or the first `max_items` of them; returns its folder.
 
     `with_model` adds the network and onnxruntime-web, from the folder `onnxruntime_web` or through npm, so
-    that visitors can search by their own pictures. Takes the place of an earlier site. Raises
-    `CollectionError` where there is nothing to show, `ModelError` where the model cannot go into a browser,
-    and `StorageError` where the target holds other files.
+    that visitors can search by their own pictures. `with_exif` publishes when, where and with which camera
+    those of the site were taken. Takes the place of an earlier site. Raises `CollectionError` where there is
+    nothing to show, `ModelError` where the model cannot go into a browser, and `StorageError` where the
+    target holds other files.
     """
     count = take_count(snapshot, max_items)
     model = _model_files(snapshot, onnxruntime_web) if with_model else {}
     with new_folder(Path(target).resolve(), _is_site) as site:
-        data = site / "data" / _key(snapshot, count)
-        labels = _write_data(snapshot, data, count, on_progress)
-        _write_json(site / "collections.json", _catalogue(snapshot, data, count, labels, bool(model)))
+        data = site / "data" / _key(snapshot, count, with_exif)
+        hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
+        facts = _write_data(snapshot, data, count, hidden, on_progress)
+        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, bool(model)))
         _write_page(site)
         for name, source in model.items():
             _copy(source, site / "model" / name)
@@ -97,23 +102,29 @@ def export_site(
     return Path(target)
 
 
-def _write_data(snapshot: Snapshot, data: Path, count: int, on_progress: OnProgress) -> dict[str, int]:
-    """Write the files of the items; returns how many have each label."""
-    labels: Counter[str] = Counter()
+def _write_data(
+    snapshot: Snapshot, data: Path, count: int, hidden: frozenset[str], on_progress: OnProgress
+) -> dict[str, Any]:
+    """Write the files of the items without the `hidden` columns.
+
+    Returns what the catalogue says of them: how many have each label, and the columns that say something.
+    """
+    labels, filled = Counter[str](), set[str]()
     sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
     for number, table in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
         name, vectors = f"{number:05d}", matrix(table["embedding"])
         _write_json(data / "cards" / f"{name}.json", _cards(table))
-        _write_json(data / "columns" / f"{name}.json", _columns(table))
+        _write_json(data / "columns" / f"{name}.json", _columns(table, hidden))
         _write(data / "vectors" / f"{name}.bin", int8_file(vectors, done))
         _write_thumbnails(data / "thumbnails", table)
+        filled.update(filled_columns(table))
         labels.update(label for label in table["label"].to_pylist() if label is not None)
         sample.append(vectors[-done % stride :: stride])
         done += len(table)
         on_progress(done, count)
     center = np.median(np.concatenate(sample), axis=0)[None].astype(np.float32)
     _write(data / "vectors" / "center.bin", float32_file(center))
-    return dict(sorted(labels.items()))
+    return {"labels": dict(sorted(labels.items())), "columns": _column_types(snapshot, filled - hidden)}
 
 
 def _cards(table: pa.Table) -> dict[str, list[Any]]:
@@ -122,10 +133,10 @@ def _cards(table: pa.Table) -> dict[str, list[Any]]:
     return {**cards, "v": [name or "" for name, _ in _thumbnails(table)]}
 
 
-def _columns(table: pa.Table) -> dict[str, list[Any]]:
+def _columns(table: pa.Table, hidden: frozenset[str]) -> dict[str, list[Any]]:
     """The other columns that are published, a list each."""
-    hidden = {*_LEFT_OUT, *CARD_COLUMNS}
-    columns = {name: table[name].to_pylist() for name in table.column_names if name not in hidden}
+    names = [name for name in table.column_names if name not in hidden and name not in CARD_COLUMNS]
+    columns = {name: table[name].to_pylist() for name in names}
     published = [uri if uri.startswith(("https:", "http:")) else None for uri in table["uri"].to_pylist()]
     return {**columns, "uri": published} if any(published) else columns
 
@@ -147,7 +158,7 @@ def _write_thumbnails(folder: Path, table: pa.Table) -> None:
 
 
 def _catalogue(
-    snapshot: Snapshot, data: Path, count: int, labels: dict[str, int], with_model: bool
+    snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], with_model: bool
 ) -> dict[str, Any]:
     """What `collections.json` says: the answer of the server, and how the files are cut."""
     model, background = snapshot.manifest.model, background_of(snapshot)
@@ -157,10 +168,9 @@ def _catalogue(
         "model": model.name,
         "dim": model.dim,
         "fingerprint": snapshot.fingerprint,
-        "labels": labels,
+        **facts,
         "words": _write_words(snapshot, data),
         "pictures": with_model,
-        "columns": _column_types(snapshot),
         "index": "none",
         "views": [],
         "background": background and asdict(background),
@@ -171,8 +181,8 @@ def _catalogue(
     return {"format": FORMAT, "version": VERSION, "collections": [entry]}
 
 
-def _column_types(snapshot: Snapshot) -> list[dict[str, str]]:
-    fields = {field.name: field.type for field in snapshot.schema if field.name not in _LEFT_OUT}
+def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
+    fields = {field.name: field.type for field in snapshot.schema if field.name in names}
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
@@ -218,9 +228,10 @@ def _write_page(site: Path) -> None:
     _write(site / "index.html", page.encode())
 
 
-def _key(snapshot: Snapshot, count: int) -> str:
+def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
     """Names this state of the collection in this form."""
-    return hashlib.sha256(f"{VERSION} {snapshot.fingerprint} {count}".encode()).hexdigest()[:12]
+    state = f"{VERSION} {snapshot.fingerprint} {count}{' exif' * with_exif}"
+    return hashlib.sha256(state.encode()).hexdigest()[:12]
 
 
 def _is_site(folder: Path) -> bool:

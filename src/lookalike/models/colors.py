@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.decoding import Pixels
+from lookalike.images.picture import Pixels
 from lookalike.models.model import Model, ModelSpec
 
 _SIZE_PX, _CELLS = 64, 8

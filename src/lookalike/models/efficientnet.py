@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
-from lookalike.images.decoding import Pixels
+from lookalike.images.picture import Pixels
 from lookalike.models.model import Model, ModelSpec
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError
-from lookalike.images.decoding import THUMBNAIL_PX, Box, ImageLike, Pixels, fit, load, region
+from lookalike.images.decoding import load
+from lookalike.images.fit import fit, region
+from lookalike.images.picture import Box, ImageLike, Pixels
+from lookalike.images.thumbnail import THUMBNAIL_PX
 
 DEFAULT_MODEL = "efficientnet-lite0"
 

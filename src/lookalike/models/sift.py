@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ExtraError, ModelError
-from lookalike.images.decoding import Pixels
+from lookalike.images.picture import Pixels
 from lookalike.models.model import Model, ModelSpec
 
 Floats = NDArray[np.float32]

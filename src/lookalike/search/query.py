@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from lookalike.errors import QueryError
-from lookalike.images.decoding import Box, ImageLike
+from lookalike.images.picture import Box, ImageLike
 from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]

@@ -79,6 +79,10 @@ def details(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: jsonable(value) for name, value in row.items() if name not in HIDDEN_COLUMNS}
 
 
+def _text(value: Any) -> str:
+    return str(jsonable(value))
+
+
 def as_json(content: Any, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str)
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_text)
     return Response(body, headers=headers, media_type="application/json")

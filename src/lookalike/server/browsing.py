@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.errors import CollectionError, ModelError
-from lookalike.images.decoding import media_type
+from lookalike.images.pillow import media_type
 from lookalike.index import index_state
 from lookalike.server.answers import (
     HIDDEN_COLUMNS,
@@ -150,7 +150,7 @@ def _described(snapshot: Snapshot) -> dict[str, Any]:
         model = snapshot.model
     except ModelError:
         model = None
-    shown = [one for one in snapshot.all_columns if one.name not in HIDDEN_COLUMNS]
+    shown = [one for one in snapshot.filled_columns if one.name not in HIDDEN_COLUMNS]
     return {
         "count": len(snapshot),
         "model": spec.name,

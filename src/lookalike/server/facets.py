@@ -28,7 +28,7 @@ def facets(request: Request) -> Response:
 
 def _facets(engine: Engine, where: str | None) -> dict[str, Any]:
     rows = matching(engine, where)
-    names = [name for name in engine.snapshot.all_columns.names if name not in _WITHOUT]
+    names = [one.name for one in engine.snapshot.filled_columns if one.name not in _WITHOUT]
     table = engine.snapshot.table(names)
     if where is not None:
         table = table.filter(pa.array(engine.mask(where)))

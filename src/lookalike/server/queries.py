@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.images.decoding import Box
+from lookalike.images.picture import Box
 from lookalike.search.engine import DEFAULT_K
 from lookalike.search.query import Id, Image, Text, Vector
 from lookalike.server.problems import Problem

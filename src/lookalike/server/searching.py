@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.images.decoding import Pixels
+from lookalike.images.picture import Pixels
 from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.query import Floats, Id, Image, Query, Text, Vector

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from lookalike.images.decoding import Pixels
+from lookalike.images.picture import Pixels
 from lookalike.models.model import Model
 from lookalike.search.query import Floats
 

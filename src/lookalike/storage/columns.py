@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import pyarrow as pa
@@ -20,12 +20,17 @@ def column_type(type_: pa.DataType) -> str:
     return "other"
 
 
+def filled_columns(items: pa.Table) -> list[str]:
+    """The columns that say something of at least one item; all of them where there is no item."""
+    return [name for name in items.column_names if not items.num_rows or items[name].null_count < len(items)]
+
+
 def jsonable(value: Any) -> Any:
-    """The same with None for the numbers that JSON has not, NaN and the infinities, and times as text."""
+    """The same as JSON has it: None for NaN and the infinities, ISO 8601 text for times and dates."""
     if isinstance(value, dict):
         return {name: jsonable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(one) for one in value]
-    if isinstance(value, date):  # a time of day is one too
+    if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -50,6 +50,14 @@ TAG_FIELDS = (
     pa.field("tags", pa.list_(pa.string())),
     pa.field("tag_probabilities", pa.list_(pa.float32())),
 )
+# What EXIF says of each image. The mark tells them from columns of these names that the source brought.
+_FROM_EXIF = {b"lookalike.from": b"exif"}
+EXIF_FIELDS = (
+    pa.field("taken_at", pa.timestamp("us"), metadata=_FROM_EXIF),
+    pa.field("latitude", pa.float64(), metadata=_FROM_EXIF),
+    pa.field("longitude", pa.float64(), metadata=_FROM_EXIF),
+    pa.field("camera", pa.string(), metadata=_FROM_EXIF),
+)
 RESERVED_COLUMNS = frozenset(field.name for field in (*ITEM_FIELDS, *TAG_FIELDS) if field.name != "label") | {
     "embedding"
 }
@@ -183,6 +191,11 @@ class Part:
         if not TAR_NAME.fullmatch(name):
             raise damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
         return self.root / "thumbnails" / name
+
+
+def is_from_exif(field: pa.Field) -> bool:
+    """Whether a build wrote a column from EXIF; the source may bring another of the same name."""
+    return (field.metadata or {}).items() >= _FROM_EXIF.items()
 
 
 def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = True) -> pa.Table:

@@ -116,6 +116,18 @@ class Snapshot:
                     schema = schema.append(field)
         return schema
 
+    @cached_property
+    def filled_columns(self) -> Sequence[pa.Field]:
+        """Those of `all_columns` that say something of at least one item; all where there is no item."""
+        batches = [self._batch(place)[0] for place in range(len(self.parts))]
+        stored = {
+            name
+            for name in self.schema.names
+            if not batches
+            or any(name in one.schema.names and one.column(name).null_count < one.num_rows for one in batches)
+        }
+        return [one for one in self.all_columns if one.name in stored or one.name not in self._stored]
+
     def column(self, name: str) -> pa.ChunkedArray:
         """One column of all rows, stored or derived; raises `KeyError` for one that is not there."""
         found = self._columns.get(name)

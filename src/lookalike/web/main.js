@@ -124,8 +124,8 @@ function go(next, how = {}) {
       const [found, view] = await Promise.all([
         known?.source ?? sourceOf(host, next, signal),
         views.prepare(next, signal, how.anew === true),
-        portraits.find(next.collection, next.terms, signal),
       ]);
+      await portraits.find(next.collection, next.terms, signal);
       signal.throwIfAborted();
       const leaving = grid.anchor();
       if (source) visited.keep(contentOf(shown), source, leaving);

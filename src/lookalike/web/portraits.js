@@ -38,7 +38,6 @@ export function createPortraits(host, collection) {
      * @param {string} place @param {Term[]} terms @param {AbortSignal} signal */
     async find(place, terms, signal) {
       const unknown = terms.flatMap((term) => (term.kind === "id" && !cards.has(term.id) ? [term.id] : []));
-      // The search itself says which item is not there.
       const rows = await Promise.allSettled(unknown.map((id) => host.item(place, id, { signal })));
       for (const one of rows) if (one.status === "fulfilled") cards.set(one.value.id, cardOf(one.value));
     },

@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--with-model", action="store_true", help="let the site's visitors search by their own pictures"
     )
     parser.add_argument(
+        "--with-exif",
+        action="store_true",
+        help="publish when, where and with which camera the pictures were taken, which a site leaves out",
+    )
+    parser.add_argument(
         "--onnxruntime-web",
         metavar="DIR",
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
@@ -46,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     with Progress("exporting") as progress:
         common = {"max_items": options.max_items, "on_progress": progress}
         if options.to == "site":
-            common |= {"with_model": options.with_model, "onnxruntime_web": options.onnxruntime_web}
+            common |= {"with_model": options.with_model, "with_exif": options.with_exif}
+            common |= {"onnxruntime_web": options.onnxruntime_web}
             folder = export_site(snapshot, options.target, **common)
         else:
             folder = export_tables(snapshot, options.target, options.to, **common)

@@ -1,0 +1,94 @@
+"""JPEG, the fast path: decoded straight to a fraction of its size, and encoded.
+
+libjpeg-turbo drops high frequencies (DCT scaling), so a 12-megapixel photograph that a network sees at 224
+pixels is never unpacked whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import simplejpeg
+
+from lookalike.errors import ImageError
+from lookalike.images.exif import orientation_of, read_exif
+from lookalike.images.limit import check_limit
+from lookalike.images.orientation import upright, upright_box
+from lookalike.images.picture import Picture, Pixels
+
+# A small JPEG serves as its own thumbnail up to this size, if it has no segments but these: the picture
+# itself (ITU-T T.81, table B.1), JFIF and Adobe's color transform. So no EXIF, XMP, IPTC or comment.
+_PASS_THROUGH_BYTES = 32 * 1024
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _START_OF_SCAN, _END_OF_IMAGE})
+
+# What ends the data of a scan: in it a byte of 255 is followed by 0, or by a restart marker.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
+    """Decode as `decode` does; None for a JPEG that is Pillow's to decode, which is more forgiving."""
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    check_limit(width, height, max_megapixels)
+    target = "RGB" if colorspace in ("YCbCr", "RGB", "Gray") else "CMYK"
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, target, min_height=cover_px, min_width=cover_px, min_factor=least_reduction
+        )
+    except ValueError as error:
+        if "premature end" in str(error).lower():  # Pillow would leave the rest of the picture grey
+            raise ImageError(f"damaged JPEG: {error}") from None
+        return None
+    if target == "CMYK":  # whole, but its colours are Pillow's to convert
+        return None
+    segments = list(_segments(data))
+    plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
+    exif = next((load[6:] for marker, load in segments if marker == 0xE1 and load[:6] == b"Exif\0\0"), b"")
+    orientation = orientation_of(exif) or 1
+    box = upright_box(pixels, width, height, orientation)
+    if 5 <= orientation <= 8:
+        width, height = height, width
+    as_thumbnail = data if plain else None
+    return Picture(upright(pixels, orientation), width, height, as_thumbnail, box, read_exif(exif))
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """Encode uint8 (H, W, 3) RGB pixels, with the colours at half the resolution."""
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420"
+    )
+    return encoded
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a JPEG holds the picture and nothing else, neither between its scans nor after its end."""
+    segments = list(_segments(data, whole=True))
+    return {marker for marker, _ in segments} <= _PLAIN_SEGMENTS and segments[-1:] == [(_END_OF_IMAGE, b"")]
+
+
+def _segments(data: bytes, whole: bool = False) -> Iterator[tuple[int, bytes]]:
+    """The marker and the payload of each segment of a JPEG (ITU-T T.81, B.1.1), up to the first scan.
+
+    With `whole` up to the end of the image; the payload of that is what stands after it.
+    """
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 2 <= len(data):
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # any number of these may stand before a marker
+            at += 1
+            continue
+        if marker == _END_OF_IMAGE:
+            yield marker, data[at + 2 :]
+            return
+        yield marker, data[at + 4 : at + 2 + size]
+        at += 2 + size
+        if marker == _START_OF_SCAN:
+            found = _NEXT_MARKER.search(data, at) if whole else None
+            if found is None:
+                return
+            at = found.start()

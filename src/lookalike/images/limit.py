@@ -1,0 +1,19 @@
+"""How large a picture may be."""
+
+from __future__ import annotations
+
+import math
+
+from lookalike.errors import ImageError
+
+MAX_MEGAPIXELS = 200.0
+
+
+def check_limit(width: int, height: int, max_megapixels: float) -> None:
+    """Raise `ImageError` for a picture of more megapixels."""
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            f"{math.ceil(megapixels)} megapixels, the limit is {max_megapixels:g}",
+            "raise it with --max-megapixels",
+        )

@@ -1,0 +1,35 @@
+"""A decoded picture, and the types that pixels, boxes and images have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.images.exif import Exif
+
+Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+ImageLike = str | Path | bytes | Image.Image | Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, perhaps reduced while decoding.
+
+    `width` and `height` are those of the original, upright, in pixels.
+    `box` is where the original lies in `pixels` (left, top, right, bottom), if not all over them: DCT scaling
+    rounds the size up, and the last row and column then hold only a part of the original's.
+    `as_thumbnail` holds the original bytes where they can serve as the thumbnail unchanged.
+    `exif` is what the camera noted, None where it noted nothing.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    as_thumbnail: bytes | None = None
+    box: Box | None = None
+    exif: Exif | None = None
