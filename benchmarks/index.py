@@ -26,7 +26,7 @@ from index_vectors import add_arguments, vector_files
 
 from lookalike.collection import Manifest, create_collection, is_collection
 from lookalike.index import KINDS
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 from lookalike.storage.parts import Part, embedding_column
 
 RIVALS = ("numpy", "faiss-flat", "faiss-hnsw32", "usearch", "autofaiss")

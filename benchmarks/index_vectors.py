@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lookalike.demo.flowers import write_flowers
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 
 QUERIES, BLOCK = 200, 10_000
 

@@ -37,7 +37,7 @@ from lookalike.collection import Collection, Manifest, create_collection, open_c
 from lookalike.demo.flowers import write_flowers
 from lookalike.images.decoding import load, thumbnail
 from lookalike.index import build_index
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 from lookalike.storage.parts import Part, embedding_column
 
 CLIENTS = 8

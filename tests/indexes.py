@@ -10,7 +10,7 @@ import pyarrow as pa
 
 import lookalike
 from lookalike.collection import Collection, Manifest, create_collection
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.parts import Part, embedding_column
 
 DIM, COUNT, PART_SIZE = 64, 3000, 500

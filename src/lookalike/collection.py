@@ -31,7 +31,9 @@ from numpy.typing import NDArray
 
 from lookalike.builder.learned import FILE_NAME, read_learned, remove_others, write_learned
 from lookalike.errors import CollectionError, LockedError, ModelError
-from lookalike.models.model import Model, ModelSpec, load_model
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import load_model
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import (
     TEMPORARY_SUFFIX,
     check_writable,
@@ -167,11 +169,11 @@ class Collection:
         return state.hexdigest()
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> LoadedModel:
         """The model that made the vectors; raises `ModelError` where another has its name here."""
         return self.load_model("cpu")
 
-    def load_model(self, device: str) -> Model:
+    def load_model(self, device: str) -> LoadedModel:
         """The model that made the vectors, on the device; `ModelError` where it is another one."""
         pinned = self.manifest.model
         if not pinned.sha256:

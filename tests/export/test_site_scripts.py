@@ -15,7 +15,7 @@ from conftest import picture
 
 from lookalike.export.vector_format import int8_file
 from lookalike.images.decoding import fit
-from lookalike.models.model import words
+from lookalike.models import words
 from lookalike.search.confidence import Background, Distribution
 
 TESTS = Path(__file__).parents[1] / "web" / "js"

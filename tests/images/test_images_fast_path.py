@@ -26,7 +26,8 @@ from pictures import (
 from PIL import Image, ImageOps
 
 from lookalike.images.decoding import Picture, decode, fit, load, thumbnail
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 # The fast path of JPEG
 
@@ -55,7 +56,7 @@ def seen(image: bytes | np.ndarray) -> np.ndarray:
         batches.append(pixels)
         return np.ones((1, 1), np.float32)
 
-    Model(ModelSpec("sees", "0" * 64, dim=1, size_px=224, crop=1.0), features).embed([image])
+    LoadedModel(ModelSpec("sees", "0" * 64, dim=1, size_px=224, crop=1.0), features).embed([image])
     return np.asarray(batches[0][0])
 
 

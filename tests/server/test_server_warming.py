@@ -16,7 +16,7 @@ LOADED = """
 import sys, time, lookalike
 from starlette.testclient import TestClient
 from lookalike.server import create_app
-from lookalike.models.model import words
+from lookalike.models import words
 app = create_app([lookalike.open(sys.argv[1])])
 assert "duckdb" not in sys.modules
 with TestClient(app):

@@ -15,7 +15,7 @@ from lookalike.analysis.evaluation import Evaluation, evaluate
 from lookalike.builder.build import Report, build
 from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 
 Progress = Callable[[int, int], None]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]

@@ -35,7 +35,8 @@ from lookalike.collection import (
 )
 from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
 from lookalike.images.decoding import MAX_MEGAPIXELS, Pixels, decode, fit, thumbnail
-from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
+from lookalike.models.model import LoadedModel, unit
+from lookalike.models.registry import DEFAULT_MODEL, load_model
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
@@ -144,7 +145,7 @@ def build(
 class _Embedding:
     """The work of one thread: a batch of samples from bytes to vectors."""
 
-    model: Model
+    model: LoadedModel
     max_megapixels: float
 
     def __call__(self, batch: Sequence[Sample]) -> list[Outcome]:
@@ -210,7 +211,7 @@ def _commit(
     target: Collection,
     outcomes: Iterator[Outcome],
     types: Mapping[str, pa.DataType],
-    model: Model,
+    model: LoadedModel,
     *,
     part_size: int,
     still_ours: Callable[[], None],
@@ -241,7 +242,7 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
 
 
 def _table(
-    embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], model: Model, dtype: str
+    embedded: Sequence[Embedded], types: Mapping[str, pa.DataType], model: LoadedModel, dtype: str
 ) -> pa.Table:
     """The rows of a part, without the thumbnails' byte ranges."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]

@@ -13,7 +13,9 @@ from pathlib import Path
 from lookalike.builder.listing import Listing
 from lookalike.errors import ImageError, ModelError
 from lookalike.images.decoding import Pixels, decode, fit
-from lookalike.models.model import Model, ModelSpec, learner
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import learner
+from lookalike.models.spec import ModelSpec
 from lookalike.sources.opening import Source, reading_ahead
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.samples import Sample
@@ -26,7 +28,7 @@ _CHECKSUM = re.compile("[0-9a-f]{64}")
 _MOST_IMAGES, _SEED = 128, 0
 
 
-def learn(model: Model, listing: Listing, source: Source, max_megapixels: float) -> bytes | None:
+def learn(model: LoadedModel, listing: Listing, source: Source, max_megapixels: float) -> bytes | None:
     """What the model learns from 128 of the images, drawn with a seed; None where it has nothing to learn.
 
     One that cannot be read is passed over: the build that follows records it.
@@ -48,7 +50,7 @@ def learn(model: Model, listing: Listing, source: Source, max_megapixels: float)
     return teach(pictures)
 
 
-def _pixels(sample: Sample, model: Model, max_megapixels: float) -> Pixels | None:
+def _pixels(sample: Sample, model: LoadedModel, max_megapixels: float) -> Pixels | None:
     """What the model sees of an image; None where it cannot be read."""
     try:
         picture = decode(sample.read(), model.cover_px, max_megapixels)

@@ -29,7 +29,7 @@ from lookalike.collection import (
     writing,
 )
 from lookalike.errors import CollectionError, SourceError, one_line
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.search.confidence import write_background
 from lookalike.storage.files import storage_error, write_bytes
 from lookalike.storage.parts import ITEM_FIELDS, RESERVED_COLUMNS, Part, embedding_column

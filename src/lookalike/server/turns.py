@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from lookalike.images.decoding import Pixels
-from lookalike.models.model import Model
+from lookalike.models.model import LoadedModel
 from lookalike.search.query import Floats
 
 # A call for more pictures is hardly faster for each, and all of them wait for its end.
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 class _Waiting:
     """A picture that waits for the model, uint8 (S, S, 3), and its features (1, D) to come."""
 
-    model: Model
+    model: LoadedModel
     pixels: Pixels
     features: Future[Floats] = field(default_factory=Future)
 
@@ -52,7 +52,7 @@ class Turns:
         """What the work gives, or raises, when its turn has come."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def features(self, model: Model, pixels: Pixels) -> Floats:
+    async def features(self, model: LoadedModel, pixels: Pixels) -> Floats:
         """What a model makes of the pixels uint8 (S, S, 3) of one picture: float32 (1, D).
 
         Others that wait for the same model by then go with it, in one call for each core.
