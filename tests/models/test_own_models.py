@@ -201,6 +201,12 @@ def test_words_are_checked_when_they_are_asked_for() -> None:
         model.word_vectors()
 
 
+def test_tags_are_checked_when_they_are_asked_for() -> None:
+    model = as_model(giving(np.ones((2, 3)), tags=lambda features: [[("a", 0.5)]]))
+    with pytest.raises(ModelError, match=r"odd.tags gave 1 lists for 2 pictures"):
+        model.tags(np.ones((2, 3), np.float32))
+
+
 # Known by name
 
 

@@ -15,8 +15,9 @@ from serving import encoded, running
 
 import lookalike
 from lookalike.models.model import LoadedModel
+from lookalike.models.runner import MAX_BATCH
 from lookalike.models.spec import ModelSpec
-from lookalike.server.turns import MAX_BATCH, Turns
+from lookalike.server.turns import Turns
 
 SPEC = ModelSpec("means", "", dim=3, size_px=4, crop=1.0)
 
@@ -50,7 +51,8 @@ async def while_busy(turns: Turns, *waiting: object) -> list:
     busy = [asyncio.create_task(turns.run(release.wait)) for _ in range(2)]
     await asyncio.sleep(0.05)
     tasks = [asyncio.ensure_future(one) for one in waiting]  # type: ignore[call-overload]
-    await asyncio.sleep(0)
+    for _ in range(3):  # until one that gives up has done so
+        await asyncio.sleep(0)
     release.set()
     await asyncio.gather(*busy)
     return await asyncio.gather(*tasks, return_exceptions=True)

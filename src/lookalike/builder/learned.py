@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lookalike.builder.listing import Listing
 from lookalike.errors import ImageError, ModelError
-from lookalike.images.decoding import Pixels, decode, fit
+from lookalike.images.decoding import Pixels
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import learner
+from lookalike.models.runner import input_of
 from lookalike.models.spec import ModelSpec
 from lookalike.sources.opening import Source, reading_ahead
 from lookalike.storage.files import remove, write_bytes
@@ -53,8 +54,7 @@ def learn(model: LoadedModel, listing: Listing, source: Source, max_megapixels: 
 def _pixels(sample: Sample, model: LoadedModel, max_megapixels: float) -> Pixels | None:
     """What the model sees of an image; None where it cannot be read."""
     try:
-        picture = decode(sample.read(), model.cover_px, max_megapixels)
-        return fit(picture.pixels, model.size_px, model.crop, picture.box)
+        return input_of(sample.read(), model.spec, max_megapixels=max_megapixels).pixels
     except (OSError, ImageError, MemoryError):
         return None
 

@@ -161,7 +161,7 @@ def as_model(model: Model) -> LoadedModel:
         partial(_features, model, spec),
         str(getattr(model, "device", "cpu")).partition(":")[0],
         partial(_text_vector, model, spec) if getattr(model, "text_vector", None) else None,
-        getattr(model, "tags", None),
+        partial(_tags, model, spec) if getattr(model, "tags", None) else None,
         partial(_word_vectors, model, spec) if getattr(model, "word_vectors", None) else None,
     )
     grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
@@ -213,6 +213,16 @@ def _text_vector(model: Any, spec: ModelSpec, text: str) -> Floats:
 
 def _word_vectors(model: Any, spec: ModelSpec) -> Floats:
     return unit(_numbers(model.word_vectors(), (None, spec.dim), f"{spec.name}.word_vectors"))
+
+
+def _tags(model: Any, spec: ModelSpec, features: Floats) -> Tags:
+    found = list(model.tags(features))
+    if len(found) != len(features):
+        raise ModelError(
+            f"{spec.name}.tags gave {len(found)} lists for {len(features)} pictures",
+            "it has to give one for each",
+        )
+    return found
 
 
 def _numbers(given: object, shape: tuple[int | None, ...], what: str) -> Floats:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from lookalike.models.spec import ModelSpec
 
 Floats = NDArray[np.float32]
 Features = Callable[[Pixels], Floats]
+
+# A call for more pictures is hardly faster for each, and all of them wait for its end.
+MAX_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +48,60 @@ def input_of(
 def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
     """The features float32 (B, D) of B inputs uint8 (S, S, 3), at least one, by one call of the model."""
     return features(np.stack(inputs))
+
+
+def batch_size(device: str) -> int:
+    """How many images a call takes: on a CPU the calls run side by side, others want them together."""
+    return 4 if device == "cpu" else 64
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A picture uint8 (S, S, 3) that waits for a model, and what will come of it: (1, D)."""
+
+    features: Features
+    pixels: Pixels
+    found: Future[Floats] = field(default_factory=Future)
+
+
+class Gathering:
+    """Pictures that wait for a model, first come, first served; those of one model share a call.
+
+    `calls` is how many calls run side by side: each takes its share. `observe` is told of each call how
+    many pictures it is for.
+    """
+
+    def __init__(self, calls: int, observe: Callable[[int], None]) -> None:
+        self._calls, self._observe = calls, observe
+        self._waiting: list[_Waiting] = []
+        self._lock = threading.Lock()
+
+    def add(self, features: Features, pixels: Pixels) -> Future[Floats]:
+        """What the features of one picture uint8 (S, S, 3) will be, (1, D); call `run_next` once for each."""
+        mine = _Waiting(features, pixels)
+        with self._lock:
+            self._waiting.append(mine)
+        return mine.found
+
+    def run_next(self) -> None:
+        """One call for those that wait; there may be none left, where an earlier one took them along."""
+        batch = self._taken()
+        if not batch:
+            return
+        self._observe(len(batch))
+        try:
+            found = run(batch[0].features, [one.pixels for one in batch])
+        except Exception as error:
+            for one in batch:
+                one.found.set_exception(error)
+        else:
+            for row, one in enumerate(batch):
+                one.found.set_result(found[row : row + 1])
+
+    def _taken(self) -> list[_Waiting]:
+        """The share of one call of those that wait for the same model as the first does."""
+        with self._lock:
+            alike = [one for one in self._waiting if one.features is self._waiting[0].features]
+            batch = alike[: min(MAX_BATCH, math.ceil(len(alike) / self._calls))]
+            self._waiting = [one for one in self._waiting if one not in batch]
+        return [one for one in batch if one.found.set_running_or_notify_cancel()]
