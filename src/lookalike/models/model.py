@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
@@ -49,8 +49,7 @@ class Model(Protocol):
     @property
     def size_px(self) -> int: ...
 
-    @property
-    def features(self) -> Callable[[Pixels], NDArray[Any]]:
+    def features(self, pixels: Pixels, /) -> ArrayLike:
         """From uint8 (B, S, S, 3) RGB pixels to numbers (B, D), of any length but finite."""
         ...
 
