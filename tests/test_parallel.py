@@ -88,7 +88,7 @@ def test_left_early_it_forgets_what_waits_and_ends_after_what_runs() -> None:
 
 
 def test_left_early_it_closes_the_things_first_as_the_work_may_wait_for_them() -> None:
-    closed = threading.Event()
+    begun, closed = threading.Event(), threading.Event()
 
     def things() -> Iterator[int]:
         try:
@@ -97,10 +97,14 @@ def test_left_early_it_closes_the_things_first_as_the_work_may_wait_for_them() -
             closed.set()
 
     def work(number: int) -> bool:
-        return number == 0 or closed.wait(10)
+        if number == 0:
+            return True
+        begun.set()
+        return closed.wait(10)
 
     results = in_order(work, things(), 1, ahead=3)
     assert next(results) is True
+    assert begun.wait(10)
     started_s = time.monotonic()
     results.close()
     assert time.monotonic() - started_s < 5

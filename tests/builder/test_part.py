@@ -15,7 +15,7 @@ import pytest
 from conftest import build, taught
 
 from lookalike.builder.listing import list_source
-from lookalike.builder.part import MadePart, make_part
+from lookalike.builder.part import MadePart, embed, make_part
 from lookalike.models.model import as_model
 from lookalike.models.registry import load_model
 from lookalike.sources.opening import open_source
@@ -159,6 +159,31 @@ def test_a_device_that_is_no_cpu_gets_larger_batches(folder):
 
     vectors = np.stack(made.rows["embedding"].to_pylist())
     assert np.rint(vectors[:, 1] / vectors[:, 0]).tolist() == [12] * 12
+
+
+def test_a_size_that_no_listing_told_is_that_of_the_bytes(folder):
+    samples = [replace(samples_of(folder)[0], size_bytes=None), replace(samples_of(folder)[1], size_bytes=7)]
+
+    made = make_part(samples, load_model("colors"))
+
+    assert made.rows["size_bytes"].to_pylist() == [len(samples[0].read()), 7]
+
+
+def test_left_early_the_samples_are_closed(folder):
+    closed = []
+
+    def samples():
+        try:
+            yield from samples_of(folder) * 100
+        finally:
+            closed.append(True)
+
+    given = samples()
+    outcomes = embed(given, load_model("colors"), max_megapixels=200, threads=1)
+    assert next(outcomes).row["id"] == samples_of(folder)[0].id
+    assert closed == []
+    outcomes.close()
+    assert closed == [True]
 
 
 def test_no_samples_are_a_part_without_rows():
