@@ -25,7 +25,7 @@ from index_systems import NEIGHBOURS, SHARES, blocks, matching
 from index_vectors import add_arguments, vector_files
 
 from lookalike.index import KINDS
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 from lookalike.storage.manifest import Manifest, is_collection
 from lookalike.storage.parts import Part, embedding_column
 from lookalike.storage.writing import create

@@ -33,7 +33,7 @@ from lookalike.demo.flowers import write_flowers
 from lookalike.images.decoding import load
 from lookalike.images.thumbnail import thumbnail
 from lookalike.index import build_index
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.parts import Part, embedding_column
 from lookalike.storage.writing import create

@@ -24,7 +24,8 @@ from lookalike.cli import main
 from lookalike.collection import Collection
 from lookalike.demo.flowers import draw_flower
 from lookalike.index import KINDS, build_index
-from lookalike.models.model import Model, learner, load_model
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import learner, load_model
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
@@ -68,7 +69,7 @@ def build(source: Path, target: Path, **options: Any) -> tuple[lookalike.Collect
 
 
 @cache
-def taught(name: str) -> Model:
+def taught(name: str) -> LoadedModel:
     """A model that can embed: one that learns has learned from drawn flowers."""
     learn = learner(name)
     if learn is None:

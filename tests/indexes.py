@@ -10,7 +10,7 @@ import pyarrow as pa
 
 import lookalike
 from lookalike.collection import Collection
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.parts import Part, embedding_column
 from lookalike.storage.writing import create

@@ -24,6 +24,16 @@ def test_the_python_of_the_tour_runs_and_the_network_beats_the_pixels(
     assert precision_at_5(names["collection"]) > precision_at_5(names["by_pixels"]) + 0.2  # type: ignore[operator]
 
 
+def test_the_model_of_ones_own_in_the_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lookalike.models.registry._registered", {})
+    (first, *_) = write_flowers(tmp_path / "photos", count=12)
+    (tmp_path / "query.jpg").write_bytes(first.read_bytes())
+    names: dict[str, object] = {}
+    exec(python_blocks("docs/model.md"), names)
+    assert names["results"][0].id == first.relative_to(tmp_path / "photos").as_posix()  # type: ignore[index]
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second = write_flowers(tmp_path / "photos", count=24)[:2]

@@ -23,7 +23,8 @@ _PUBLIC = {
     "Resize": "acquire.resize.Resize",
     "from_vectors": "collection.from_vectors",
     "import_vectors": "collection.import_vectors",
-    "load_model": "models.model.load_model",
+    "load_model": "models.registry.load_model",
+    "register": "models.registry.register",
     "evaluate": "collection.evaluate",
     "Collection": "collection.Collection",
     "Model": "models.model.Model",
@@ -59,6 +60,7 @@ __all__ = [
     "import_vectors",
     "load_model",
     "open",
+    "register",
 ]
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ if TYPE_CHECKING:
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.models.model import Model as Model
-    from lookalike.models.model import load_model as load_model
+    from lookalike.models.registry import load_model as load_model
+    from lookalike.models.registry import register as register
     from lookalike.search.query import Id as Id
     from lookalike.search.query import Image as Image
     from lookalike.search.query import Query as Query

@@ -23,7 +23,7 @@ from lookalike.builder.edit import Pictures, add_pictures, remove_items
 from lookalike.builder.vector_files import import_vectors as write_imported
 from lookalike.builder.vectors import from_vectors as write_vectors
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
-from lookalike.models.model import Model
+from lookalike.models.model import LoadedModel
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
 from lookalike.storage.state import State
@@ -51,7 +51,7 @@ class Collection(View):
         return read_manifest(self.path)
 
     @property
-    def model(self) -> Model:
+    def model(self) -> LoadedModel:
         """The model that made the vectors; raises `ModelError` where another has its name here."""
         return self.snapshot.model
 

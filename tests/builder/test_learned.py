@@ -19,7 +19,7 @@ from lookalike.acquire.pack import pack
 from lookalike.builder.learning import learn
 from lookalike.builder.listing import Listing
 from lookalike.errors import CollectionError, ModelError, SourceError
-from lookalike.models.model import load_model
+from lookalike.models.registry import load_model
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import open_source
 from lookalike.storage.samples import Sample

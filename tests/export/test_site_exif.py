@@ -40,7 +40,7 @@ def data(site: Path) -> Path:
 
 
 def test_when_where_and_with_what_pictures_were_taken_is_not_published(trip, tmp_path):
-    site = export_site(trip, tmp_path / "site")
+    site = export_site(trip.snapshot, tmp_path / "site")
 
     assert EXIF.isdisjoint(read(data(site) / "columns" / "00000.json"))
     assert EXIF.isdisjoint(one["name"] for one in catalogue(site)["columns"])
@@ -49,7 +49,7 @@ def test_when_where_and_with_what_pictures_were_taken_is_not_published(trip, tmp
 
 
 def test_it_is_published_if_so_wanted(trip, tmp_path):
-    site = export_site(trip, tmp_path / "site", with_exif=True)
+    site = export_site(trip.snapshot, tmp_path / "site", with_exif=True)
 
     columns = read(data(site) / "columns" / "00000.json")
     assert {name: columns[name] for name in EXIF} == {
@@ -68,9 +68,9 @@ def test_it_is_published_if_so_wanted(trip, tmp_path):
 
 
 def test_no_cache_mixes_a_site_with_it_and_one_without(trip, tmp_path):
-    without = export_site(trip, tmp_path / "without")
+    without = export_site(trip.snapshot, tmp_path / "without")
 
-    assert data(without).name != data(export_site(trip, tmp_path / "with", with_exif=True)).name
+    assert data(without).name != data(export_site(trip.snapshot, tmp_path / "with", with_exif=True)).name
 
 
 def test_a_column_of_that_name_that_the_source_brought_is_not_published_either(photos, tmp_path):
@@ -78,13 +78,16 @@ def test_a_column_of_that_name_that_the_source_brought_is_not_published_either(p
     table.write_text("path,latitude\nsea/sea-002.png,48.5\n")
     built, _ = build(photos, tmp_path / "c.lookalike", metadata=str(table))
 
-    columns = read(data(export_site(built, tmp_path / "site")) / "columns" / "00000.json")
+    columns = read(data(export_site(built.snapshot, tmp_path / "site")) / "columns" / "00000.json")
 
     assert "latitude" not in columns
 
 
 def test_a_column_that_says_nothing_is_none_of_the_catalogue(collection, trip, tmp_path):
-    labelled, unlabelled = export_site(collection, tmp_path / "a"), export_site(trip, tmp_path / "b")
+    labelled, unlabelled = (
+        export_site(collection.snapshot, tmp_path / "a"),
+        export_site(trip.snapshot, tmp_path / "b"),
+    )
 
     assert "label" in {one["name"] for one in catalogue(labelled)["columns"]}
     assert "label" not in {one["name"] for one in catalogue(unlabelled)["columns"]}
@@ -99,7 +102,7 @@ def test_the_command_publishes_it_with_a_flag_alone(trip, tmp_path, run):
 
 
 def test_files_for_other_tools_have_it_in_its_types(trip, tmp_path):
-    rows = pq.read_table(export_tables(trip, tmp_path / "out", "npy") / "metadata.parquet")
+    rows = pq.read_table(export_tables(trip.snapshot, tmp_path / "out", "npy") / "metadata.parquet")
 
     assert rows["taken_at"].to_pylist() == [HARBOUR.taken_at]
     assert (rows.schema.field("taken_at").type, rows.schema.field("latitude").type) == (

@@ -114,9 +114,8 @@ def test_a_click_finds_what_python_finds(page, built):
     see_hits(page)
 
     expected = built.search(lookalike.Id("brick/brick-003.jpg"), 12)
-    assert (
-        ids(page)[:4] == [hit.id for hit in expected][:4]
-    )  # the next two are equally alike, but for rounding
+    # Rounding swaps the next two, which are equally alike.
+    assert ids(page)[:4] == [hit.id for hit in expected][:4]
 
 
 def test_scores_and_confidence_are_pythons(page, built):

@@ -29,7 +29,8 @@ from lookalike.images.decoding import decode, load
 from lookalike.images.fit import fit
 from lookalike.images.picture import Picture
 from lookalike.images.thumbnail import thumbnail
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 # The fast path of JPEG
 
@@ -58,7 +59,7 @@ def seen(image: bytes | np.ndarray) -> np.ndarray:
         batches.append(pixels)
         return np.ones((1, 1), np.float32)
 
-    Model(ModelSpec("sees", "0" * 64, dim=1, size_px=224, crop=1.0), features).embed([image])
+    LoadedModel(ModelSpec("sees", "0" * 64, dim=1, size_px=224, crop=1.0), features).embed([image])
     return np.asarray(batches[0][0])
 
 

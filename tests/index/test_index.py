@@ -146,8 +146,8 @@ def test_auto_says_what_it_takes_and_why(changing):
 
 
 def test_auto_depends_on_number_dimension_and_memory():
-    assert choose(20_000, 1280, "auto", None).kind == "flat"
-    assert choose(20_001, 1280, "auto", None).factory == "IVF141,RaBitQ,Refine(SQfp16)"
+    assert choose(10_000, 1280, "auto", None).kind == "flat"
+    assert choose(10_001, 1280, "auto", None).factory == "IVF100,RaBitQ,Refine(SQfp16)"
     assert choose(1_000_000, 1280, "auto", None).factory == "IVF1000,RaBitQ,Refine(SQfp16)"
     assert choose(1_000_000, 1280, "auto", 2 * 10**9).factory == "IVF1000,RaBitQ,Refine(SQ8)"
     assert choose(1_000_000, 1280, "auto", 10**9).factory == "IVF1000,RaBitQ,Refine(SQ4)"

@@ -13,7 +13,7 @@ from conftest import taught
 
 from lookalike.demo.flowers import draw_flower
 from lookalike.errors import ModelError
-from lookalike.models.model import learner, load_model
+from lookalike.models.registry import learner, load_model
 from lookalike.models.sift import details, learn, vlad
 
 cv2 = pytest.importorskip("cv2")

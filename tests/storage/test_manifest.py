@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import lookalike
 from lookalike import Id
 from lookalike.errors import CollectionError, ModelError
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.manifest import Manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

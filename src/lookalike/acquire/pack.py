@@ -20,6 +20,7 @@ import pyarrow as pa
 from lookalike.acquire.shards import FORMATS, safe_key, shard_path, writing_shard
 from lookalike.builder.listing import list_source
 from lookalike.errors import LookalikeError, SourceError
+from lookalike.parallel import in_order
 from lookalike.sources.opening import closing_source, open_source
 from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.storage.samples import Failure, Sample
@@ -102,7 +103,8 @@ def pack(
             path = shard_path(root, number, format)
             if path.name in shards and path.exists():
                 continue
-            read = _read_ahead(pool, entries[start : start + images_per_shard])
+            chunk = entries[start : start + images_per_shard]
+            read = zip(chunk, in_order(_read, chunk, pool, ahead=_READ_AHEAD), strict=True)
             counted = _counted(read, start, len(entries), on_progress)
             shards[path.name] = _write(path, format, types, counted)
             _write_notes(root, notes)
@@ -132,14 +134,6 @@ def _write(
                 images += 1
                 size += len(data)
     return {"images": images, "bytes": size, "failures": failures}
-
-
-def _read_ahead(
-    pool: ThreadPoolExecutor, entries: Sequence[Entry]
-) -> Iterator[tuple[Entry, bytes | Failure]]:
-    for start in range(0, len(entries), _READ_AHEAD):
-        chunk = entries[start : start + _READ_AHEAD]
-        yield from zip(chunk, pool.map(_read, chunk), strict=True)
 
 
 def _read(entry: Entry) -> bytes | Failure:

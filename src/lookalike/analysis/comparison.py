@@ -14,7 +14,8 @@ import numpy as np
 from lookalike.analysis.evaluation import Evaluation, evaluate
 from lookalike.builder.build import build
 from lookalike.errors import LookalikeError
-from lookalike.models.model import load_model
+from lookalike.models.model import Model
+from lookalike.models.registry import load_model, register
 from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
@@ -49,7 +50,7 @@ class Comparison:
 
 def compare(
     source: str | Path,
-    models: Sequence[str],
+    models: Sequence[str | Model],
     label: str,
     folder: str | Path,
     *,
@@ -58,16 +59,17 @@ def compare(
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
+    A model is a name, or a model of your own, which is registered then.
     `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; those that are
     there are brought up to date. `progress` gives, for the name of a step, a context whose value is called
     with what is done and to do; `options` are those of `evaluate`.
     """
-    if len(set(models)) < len(models) or not models:
+    # One that is not there is told before the others have worked.
+    names = [load_model(one).name if isinstance(one, str) else register(one).name for one in models]
+    if len(set(names)) < len(names) or not names:
         raise LookalikeError("give each model once, such as: --models pixels,efficientnet-lite0")
-    for model in models:
-        load_model(model)  # one that is not there is told before the others have worked
     contenders = []
-    for model in models:
+    for model in names:
         with progress(f"embedding, {model}") as on_progress:
             snapshot, images_per_s = _built(source, Path(folder), model, label, on_progress)
         with progress(f"evaluating {model}") as on_progress:

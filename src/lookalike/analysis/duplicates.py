@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.errors import ExtraError, LookalikeError
+from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -52,6 +52,8 @@ _LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
 _MOST_KEPT, _LEAST_KEPT = 4096, 64
 _ITEM_BYTES, _THREAD_BYTES = 2000, 40_000_000
 _VECTORS_BYTES = 1 << 26
+# So many results may wait for one that takes long.
+_AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ def find_duplicates(
         one, other = ends[at].tolist()
         return _compared(pictures, hashes, (one, other), float(cosines[at]), edits)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, found in enumerate(_ahead(pool, compare, wanted.tolist()), 1):
+    with closing(in_order(compare, wanted.tolist(), os.cpu_count() or 1, ahead=_AHEAD)) as compared:
+        for done, found in enumerate(compared, 1):
             if found is not None:
                 pairs.append(found)
             if on_progress:
@@ -149,8 +151,9 @@ def _most_copies(first_of: Sequence[int]) -> int:
 def _hashes(pictures: Pictures, rows: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
     """The perceptual hash of each of these rows that has a thumbnail."""
     shown = [row for row in rows if pictures.has_thumbnail(row)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(shown, pool.map(lambda row: perceptual_hash(pictures.grey(row)), shown), strict=True))
+    threads = os.cpu_count() or 1
+    hashes = in_order(lambda row: perceptual_hash(pictures.grey(row)), shown, threads, ahead=_AHEAD)
+    return dict(zip(shown, hashes, strict=True))
 
 
 def _candidates(
@@ -263,10 +266,3 @@ def _burst(pictures: Pictures, rows: tuple[int, int], score: float) -> Pair | No
     if one is None or other is None or abs(one - other) > _MOMENT_S:
         return None
     return Pair(rows, "moment", f"taken {abs(one - other):.1f} s apart, the cosine is {score:.2f}", score)
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterable[Any]:
-    """As `pool.map`, with no more than some hundred results waiting."""
-    source = iter(tasks)
-    while chunk := list(islice(source, 256)):
-        yield from pool.map(work, chunk)

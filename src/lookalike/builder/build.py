@@ -1,4 +1,4 @@
-"""Samples in, committed parts out: reads, decodes and embeds images on all cores.
+"""A source in, committed parts out: what is new is embedded on all cores, part after part.
 
 A build makes the collection mirror its source. It embeds what is new or changed, drops what is gone,
 and leaves the rest as it is; after a kill, the next build goes on from the last committed part.
@@ -6,30 +6,24 @@ and leaves the rest as it is; after a kill, the next build goes on from the last
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count, islice, starmap
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lookalike.builder.learning import learn
 from lookalike.builder.listing import Options, list_source
+from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import reconcile
-from lookalike.errors import CollectionError, ImageError, LookalikeError, ModelError
-from lookalike.images.decoding import decode
-from lookalike.images.fit import fit
+from lookalike.errors import CollectionError, LookalikeError, ModelError
 from lookalike.images.limit import MAX_MEGAPIXELS
-from lookalike.images.picture import Pixels
-from lookalike.images.thumbnail import thumbnail
-from lookalike.models.model import DEFAULT_MODEL, Model, load_model, unit
+from lookalike.models.model import Model
+from lookalike.models.registry import DEFAULT_MODEL, load_model, register
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
@@ -41,28 +35,14 @@ from lookalike.storage.manifest import (
     write_manifest,
 )
 from lookalike.storage.marks import compact_marks
-from lookalike.storage.parts import (
-    ITEM_FIELDS,
-    TAG_FIELDS,
-    Part,
-    embedding_column,
-    failure_table,
-    is_from_exif,
-    list_parts,
-)
+from lookalike.storage.parts import Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.samples import Failure
 from lookalike.storage.snapshot import Snapshot, pinned_model
 from lookalike.storage.stores import place
 from lookalike.storage.writing import check_target, create, writing
 
 PART_SIZE = 1024
-
-# A thread embeds this many images a call: on a CPU the calls run side by side, a GPU wants them together.
-_BATCH_SIZE = {"cpu": 4, "cuda": 64}
-
-# What the camera noted, in a row on its way; no column of a source has such a name.
-_EXIF = "\0exif"
 
 Progress = Callable[[int, int], None]
 
@@ -77,23 +57,11 @@ class Report:
     removed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """One image on its way into a part: its row, its thumbnail, and the model's features float32 (D,)."""
-
-    row: Mapping[str, Any]
-    thumbnail: bytes
-    features: NDArray[np.float32]
-
-
-Outcome = Embedded | Failure
-
-
 def build(
     source: str | Path,
     collection: str | Path,
     *,
-    model: str | None = None,
+    model: str | Model | None = None,
     label: str | None = None,
     metadata: str | Path | None = None,
     image_column: str | None = None,
@@ -109,6 +77,7 @@ def build(
 ) -> Report:
     """Make the collection of a source, or bring it up to date.
 
+    `model` is the name of one, or a model of your own, which is registered then.
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
     and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
@@ -117,13 +86,14 @@ def build(
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
+    name = model if isinstance(model, str | None) else register(model).name
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = read_manifest(root) if is_collection(root) else None
     if before and not rebuild:
-        _check_goes_on(root, before, images.uri, model, dtype)
+        _check_goes_on(root, before, images.uri, name, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
-    asked = load_model(model or (before.model.name if before else DEFAULT_MODEL), device=device)
+    asked = load_model(name or (before.model.name if before else DEFAULT_MODEL), device=device)
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
@@ -134,122 +104,71 @@ def build(
             manifest = read_manifest(root)
         else:
             manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
-        embed = _Embedding(pinned_model(root, manifest, device), max_megapixels)
+        loaded = pinned_model(root, manifest, device)
         if manifest != (manifest := manifest.with_source(listing.source_uri, listing.options)):
             write_manifest(root, manifest)
         plan = reconcile(root, listing)
-        samples = reading_ahead(plan.pending, images)
-        outcomes = _in_order(embed, samples, _BATCH_SIZE[device], threads or os.cpu_count() or 1)
-        counted = _counted(outcomes, len(plan.pending), on_progress)
-        embedded = _commit(
-            root,
-            chain(plan.failures, counted),
-            [*plan.exif, *starmap(pa.field, listing.types.items())],
-            embed.model,
-            manifest.dtype,
+        outcomes = embed(
+            reading_ahead(plan.pending, images),
+            loaded,
+            max_megapixels=max_megapixels,
+            threads=threads or os.cpu_count() or 1,
             part_size=part_size,
-            still_ours=still_ours,
         )
-        snapshot = Snapshot.open(root)
-        write_background(snapshot)
-        write_row_file(root, snapshot.parts)
+        fields = [*plan.exif, *starmap(pa.field, listing.types.items())]
+        make = partial(part_of, model=loaded, fields=fields, dtype=manifest.dtype)
+        with closing(outcomes):
+            counted = _counted(outcomes, len(plan.pending), on_progress)
+            embedded = _commit(root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours)
+        derive(root)
         compact_marks(root)
     failed = len(plan.failures) + len(plan.pending) - embedded
     return Report(embedded, failed, plan.unchanged, plan.removed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Embedding:
-    """The work of one thread: a batch of samples from bytes to vectors."""
-
-    model: Model
-    max_megapixels: float
-
-    def __call__(self, batch: Sequence[Sample]) -> list[Outcome]:
-        prepared = [self._prepare(sample) for sample in batch]
-        pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
-        features = iter(self.model.features(np.stack(pixels)) if pixels else ())
-        return [
-            one if isinstance(one, Failure) else Embedded(one[0], one[1], next(features)) for one in prepared
-        ]
-
-    def _prepare(self, sample: Sample) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
-        """Read, hash and decode one image: its row, its thumbnail and the pixels the model sees."""
-        try:
-            data = sample.read()
-        except OSError as error:
-            return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
-        try:
-            picture = decode(data, self.model.cover_px, self.max_megapixels)
-            pixels = fit(picture.pixels, self.model.size_px, self.model.crop, picture.box)
-            small = thumbnail(picture)
-        except ImageError as error:
-            return Failure(sample.id, sample.uri, "decode", str(error))
-        except MemoryError:
-            return Failure(sample.id, sample.uri, "decode", "too large for the memory of this machine")
-        row = {
-            "id": sample.id,
-            "uri": sample.uri,
-            "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
-            "mtime_ns": sample.mtime_ns,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "width": picture.width,
-            "height": picture.height,
-            _EXIF: picture.exif,
-            **sample.metadata,
-        }
-        return row, small, pixels
+def derive(root: Path) -> None:
+    """Bring up to date what every search stands on; call with the lock held."""
+    snapshot = Snapshot.open(root)
+    write_background(snapshot)
+    write_row_file(root, snapshot.parts)
 
 
-def _in_order(
-    work: Callable[[Sequence[Sample]], list[Outcome]],
-    samples: Generator[Sample, None, None],
-    batch_size: int,
-    threads: int,
-) -> Iterator[Outcome]:
-    """The outcomes of all samples in their order, computed by threads a few batches ahead.
+def next_number(root: Path) -> int:
+    """The number of the next part of a collection."""
+    numbers = [part.number for kind in ("items", "failures") for part in list_parts(root, kind)]
+    return max(numbers, default=-1) + 1
 
-    Threads suffice, since the decoders and the network leave the interpreter lock alone.
-    """
-    waiting: deque[Future[list[Outcome]]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        while batch := list(islice(samples, batch_size)):
-            waiting.append(pool.submit(work, batch))
-            if len(waiting) > 8 * threads:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        samples.close()  # first: the threads may be waiting for what is read ahead
-        pool.shutdown(cancel_futures=True)
+
+def commit_part(root: Path, number: int, made: MadePart) -> None:
+    """Write a part; its rows are there once the items file has its name."""
+    part = Part(root, number)
+    part.write_failures(failure_table(made.failures))
+    if made.rows.num_rows:
+        part.write(made.rows, made.thumbnails)
 
 
 def _commit(
     root: Path,
+    failures: Sequence[Failure],
     outcomes: Iterator[Outcome],
-    more: Sequence[pa.Field],
-    model: Model,
-    dtype: str,
+    make: Callable[[Iterator[Outcome]], MadePart],
     *,
     part_size: int,
     still_ours: Callable[[], None],
 ) -> int:
-    """Write a part after every `part_size` outcomes; returns how many images were embedded."""
-    numbers = [part.number for kind in ("items", "failures") for part in list_parts(root, kind)]
+    """Write a part after every `part_size` outcomes; returns how many images were embedded.
+
+    The failures of the listing are in the first.
+    """
     total = 0
-    for number in count(max(numbers, default=-1) + 1):
-        chunk = list(islice(outcomes, part_size))
-        if not chunk:
+    for number in count(next_number(root)):
+        made = make(chain(failures, islice(outcomes, part_size)))
+        if not made.rows.num_rows and not made.failures:
             return total
         still_ours()
-        embedded = [one for one in chunk if isinstance(one, Embedded)]
-        part = Part(root, number)
-        part.write_failures(failure_table([one for one in chunk if isinstance(one, Failure)]))
-        if embedded:
-            rows = _table(embedded, more, model, dtype)
-            part.write(rows, [one.thumbnail for one in embedded])
-        total += len(embedded)
+        commit_part(root, number, made)
+        total += made.rows.num_rows
+        failures = ()
     return total
 
 
@@ -258,31 +177,6 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
         if on_progress:
             on_progress(done, total)
         yield outcome
-
-
-def _table(embedded: Sequence[Embedded], more: Sequence[pa.Field], model: Model, dtype: str) -> pa.Table:
-    """The rows of a part, without the thumbnails' byte ranges; `more` are the columns beside those of all."""
-    fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
-    known = {field.name for field in fields}
-    fields += [field for field in more if field.name not in known]
-    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
-    features = np.stack([one.features for one in embedded])
-    if model.tags is not None:
-        # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
-        found = model.tags(features)
-        names = [[name for name, _ in tags] for tags in found]
-        chances = [[chance for _, chance in tags] for tags in found]
-        columns += [
-            pa.array(values, one.type) for values, one in zip((names, chances), TAG_FIELDS, strict=True)
-        ]
-        fields += TAG_FIELDS
-    vectors = embedding_column(unit(features), dtype)
-    fields.append(pa.field("embedding", vectors.type, nullable=False))
-    return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
-
-
-def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
-    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)
 
 
 def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: str | Path | None) -> Options:

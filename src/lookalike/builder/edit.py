@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from lookalike.builder.build import Embedded, Report, _Embedding, _table
+from lookalike.builder.build import Report, commit_part, derive, next_number
+from lookalike.builder.part import make_part
 from lookalike.errors import ImageError, SourceError
-from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import ImageLike
-from lookalike.search.confidence import write_background
 from lookalike.storage.manifest import Manifest, read_manifest
-from lookalike.storage.parts import EXIF_FIELDS, Part, failure_table, list_parts
-from lookalike.storage.row_file import write_row_file
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import list_parts
+from lookalike.storage.samples import Sample
 from lookalike.storage.snapshot import Snapshot, pinned_model
 from lookalike.storage.writing import writing
 
@@ -44,18 +43,12 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
         if len(set(ids)) < len(ids):
             twice = next(id_ for id_ in ids if ids.count(id_) > 1)
             raise SourceError(f"two pictures have the id {twice!r}", "give them ids: {id: picture, ...}")
-        made = _Embedding(pinned_model(root, manifest), MAX_MEGAPIXELS)(samples)
-        embedded = [one for one in made if isinstance(one, Embedded)]
-        failures = [one for one in made if isinstance(one, Failure)]
-        replaced = _take_out(root, {str(one.row["id"]) for one in embedded})
-        numbers = [part.number for kind in ("items", "failures") for part in list_parts(root, kind)]
-        part = Part(root, max(numbers, default=-1) + 1)
-        part.write_failures(failure_table(failures))
-        if embedded:
-            rows = _table(embedded, EXIF_FIELDS, pinned_model(root, manifest), manifest.dtype)
-            part.write(rows, [one.thumbnail for one in embedded])
-        _derive(root)
-    return Report(len(embedded), len(failures), 0, replaced)
+        model = pinned_model(root, manifest)
+        made = make_part(samples, model, dtype=manifest.dtype, threads=os.cpu_count() or 1)
+        replaced = _take_out(root, set(made.rows["id"].to_pylist()))
+        commit_part(root, next_number(root), made)
+        derive(root)
+    return Report(made.rows.num_rows, len(made.failures), 0, replaced)
 
 
 def remove_items(root: Path, ids: Sequence[str]) -> int:
@@ -63,7 +56,7 @@ def remove_items(root: Path, ids: Sequence[str]) -> int:
     with writing(root):
         Snapshot.open(root).rows_of(ids)
         count = _take_out(root, set(ids))
-        _derive(root)
+        derive(root)
     return count
 
 
@@ -125,10 +118,3 @@ def _take_out(root: Path, ids: set[str]) -> int:
             count += len(gone) - len(kept)
             part.write(kept, part.thumbnails(kept["id"].to_pylist()))
     return count
-
-
-def _derive(root: Path) -> None:
-    """Bring up to date what every search stands on."""
-    snapshot = Snapshot.open(root)
-    write_background(snapshot)
-    write_row_file(root, snapshot.parts)

@@ -6,10 +6,10 @@ import random
 
 from lookalike.builder.listing import Listing
 from lookalike.errors import ImageError, ModelError
-from lookalike.images.decoding import decode
-from lookalike.images.fit import fit
 from lookalike.images.picture import Pixels
-from lookalike.models.model import Model, learner
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import learner
+from lookalike.models.runner import input_of
 from lookalike.sources.opening import Source, reading_ahead
 from lookalike.storage.samples import Sample
 
@@ -17,7 +17,7 @@ from lookalike.storage.samples import Sample
 _MOST_IMAGES, _SEED = 128, 0
 
 
-def learn(model: Model, listing: Listing, source: Source, max_megapixels: float) -> bytes | None:
+def learn(model: LoadedModel, listing: Listing, source: Source, max_megapixels: float) -> bytes | None:
     """What the model learns from 128 of the images, drawn with a seed; None where it has nothing to learn.
 
     One that cannot be read is passed over: the build that follows records it.
@@ -39,10 +39,9 @@ def learn(model: Model, listing: Listing, source: Source, max_megapixels: float)
     return teach(pictures)
 
 
-def _pixels(sample: Sample, model: Model, max_megapixels: float) -> Pixels | None:
+def _pixels(sample: Sample, model: LoadedModel, max_megapixels: float) -> Pixels | None:
     """What the model sees of an image; None where it cannot be read."""
     try:
-        picture = decode(sample.read(), model.cover_px, max_megapixels)
-        return fit(picture.pixels, model.size_px, model.crop, picture.box)
+        return input_of(sample.read(), model.spec, max_megapixels=max_megapixels).pixels
     except (OSError, ImageError, MemoryError):
         return None

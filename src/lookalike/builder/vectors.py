@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.errors import CollectionError, SourceError, one_line
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.search.confidence import write_background
 from lookalike.storage.files import MARKS_NAME, storage_error
 from lookalike.storage.manifest import Manifest, is_collection, write_manifest

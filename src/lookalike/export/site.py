@@ -34,7 +34,7 @@ from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_co
 from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
 from lookalike.export.vector_format import float32_file, int8_file
-from lookalike.models.model import DEFAULT_MODEL
+from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
 from lookalike.storage.columns import column_type, filled_columns, jsonable

@@ -8,10 +8,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -37,6 +36,7 @@ from lookalike.index.info import (
 from lookalike.index.plans import check_wishes, choose
 from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
 from lookalike.index.writer import Filling, Old
+from lookalike.parallel import in_order
 from lookalike.storage.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
 from lookalike.storage.part_state import PartState
 from lookalike.storage.state import State
@@ -183,8 +183,7 @@ def _fill(
     """
     sizes = [part.count for part in parts]
     new = [part for part, old_start in zip(parts, kept, strict=True) if old_start is None]
-    with filling, _workers() as workers:
-        coming = _encoded(workers, filling, new)
+    with filling, closing(_encoded(filling, new)) as coming:
         done = 0
         for size, old_start in zip(sizes, kept, strict=True):
             if old_start is None:
@@ -200,27 +199,19 @@ def _fill(
         return list(filling.slots)
 
 
-def _workers() -> ThreadPoolExecutor:
-    """A thread a core, in each of which faiss uses that one only: it costs less than to divide each part."""
-    return ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), initializer=on_one_thread)
+def _encoded(filling: Filling | Graph, parts: Sequence[PartState]) -> Generator[tuple[Vectors, Any], None, None]:
+    """The vectors of each part and what they are encoded to, in order; as many ahead as there are cores.
 
-
-def _encoded(
-    workers: ThreadPoolExecutor, filling: Filling | Graph, parts: Sequence[PartState]
-) -> Iterator[tuple[Vectors, Any]]:
-    """The vectors of each part and what they are encoded to, in order; as many as there are workers ahead."""
+    In each thread faiss uses that one only: it costs less than to divide each part.
+    """
+    threads = min(_THREADS, os.cpu_count() or 1)
 
     def encoded(part: PartState) -> tuple[Vectors, Any]:
         vectors = part.embeddings()
         return vectors, filling.encode(vectors)
 
-    coming: deque[Future[tuple[Vectors, Any]]] = deque()
-    for part in parts:
-        coming.append(workers.submit(encoded, part))
-        if len(coming) > workers._max_workers:
-            yield coming.popleft().result()
-    while coming:
-        yield coming.popleft().result()
+    with ThreadPoolExecutor(threads, initializer=on_one_thread) as pool:
+        yield from in_order(encoded, parts, pool, ahead=threads)
 
 
 def _moved(old: IndexInfo, kept: Sequence[int | None], states: Sequence[Sequence[Any]]) -> Rows:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.picture import Pixels
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 _SIZE_PX, _CELLS = 64, 8
 _RECIPE = b"colors 1: 8 x 8 cells of 64 px, YCbCr of ITU-R BT.601, minus middle grey"
@@ -23,11 +24,11 @@ _YCBCR = np.array(
 )
 
 
-def load(device: str) -> Model:
+def load(device: str) -> LoadedModel:
     """The model `colors`; it runs on the CPU whatever the device."""
     checksum = hashlib.sha256(_RECIPE).hexdigest()
     spec = ModelSpec("colors", checksum, dim=_CELLS * _CELLS * 3, size_px=_SIZE_PX, crop=1.0)
-    return Model(spec, features)
+    return LoadedModel(spec, features)
 
 
 def features(pixels: Pixels) -> NDArray[np.float32]:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def load(device: str) -> Model:
+def load(device: str) -> LoadedModel:
     """Read the file that the package ships; raises `ModelError` where the device is missing."""
     data = (files("lookalike.models") / "efficientnet_lite0.onnx").read_bytes()
     session = _session(data, device)
@@ -30,7 +31,7 @@ def load(device: str) -> Model:
 
     checksum = hashlib.sha256(data).hexdigest()
     spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
-    return Model(spec, features, device, _text_vector, _tags, _word_vectors)
+    return LoadedModel(spec, features, device, _text_vector, _tags, _word_vectors)
 
 
 def _text_vector(text: str) -> NDArray[np.float32]:

@@ -1,65 +1,76 @@
-"""Models turn pictures into unit vectors; one table names those that are built in."""
+"""Models turn pictures into unit vectors: what anyone's model has, and one that is ready to run."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import import_module
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
+from PIL import Image
 
-from lookalike.errors import ModelError, QueryError
-from lookalike.images.decoding import load
-from lookalike.images.fit import fit, region
+from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
 from lookalike.images.picture import Box, ImageLike, Pixels
-from lookalike.images.thumbnail import THUMBNAIL_PX
+from lookalike.models.runner import Features, Floats, input_of, run
+from lookalike.models.spec import ModelSpec
 
-DEFAULT_MODEL = "efficientnet-lite0"
+Tags = list[list[tuple[str, float]]]
 
-# name -> the module whose load(device) makes the model; imported when the model is asked for. One that learns
-# from pictures has learn(pictures) too, and load(device, learned).
-_BUILT_IN = {
-    "efficientnet-lite0": "lookalike.models.efficientnet",
-    "pixels": "lookalike.models.pixels",
-    "colors": "lookalike.models.colors",
-    "sift": "lookalike.models.sift",
-}
+_GREY = 128
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """What has to be equal for two vectors to be comparable; a collection's manifest keeps it.
+class Model(Protocol):
+    """What anyone's model has; `lookalike.register(model)` makes it known by its name.
 
-    `sha256` is that of the weights, or of what was learned in their place (of the recipe, for models
-    without either). A picture is cut to its central square of `crop` times its shorter side and resized,
-    bicubic, to `size_px`.
+    A picture is cut to its central square and resized to `size_px`. The model may also have
+
+    - `crop`, in (0, 1]: the square's side as a fraction of the shorter side (1.0);
+    - `sha256`, a text that changes when the vectors do: a checksum or a version (that of the name);
+    - `device`, where it runs: on any but `cpu` it gets larger batches (`cpu`);
+    - `text_vector(text)`, from words to a vector (D,); raises `QueryError` for words it does not know;
+    - `word_vectors()`, those of many words (W, D);
+    - `tags(features)`, from features (B, D) to the names and probabilities of what is in each picture.
+
+    All of it is called from several threads at once.
     """
 
-    name: str
-    sha256: str
-    dim: int
-    size_px: int
-    crop: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def size_px(self) -> int: ...
+
+    def features(self, pixels: Pixels, /) -> ArrayLike:
+        """From uint8 (B, S, S, 3) RGB pixels to numbers (B, D), of any length but finite."""
+        ...
 
 
 @dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """A model ready to run; safe to call from several threads.
 
     `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
     knows words has `text_vector`, from words to a unit vector float32 (D,), `tags`, from features to the
     names and probabilities of what is in each picture, and `word_vectors`, those of many words (W, D).
+    Pickled, one that has a `loader` is called for again where it is unpickled; another is pickled as it is.
     """
 
     spec: ModelSpec
-    features: Callable[[Pixels], NDArray[np.float32]]
+    features: Features
     device: str = "cpu"
-    text_vector: Callable[[str], NDArray[np.float32]] | None = None
-    tags: Callable[[NDArray[np.float32]], list[list[tuple[str, float]]]] | None = None
-    word_vectors: Callable[[], NDArray[np.float32]] | None = None
+    text_vector: Callable[[str], Floats] | None = None
+    tags: Callable[[Floats], Tags] | None = None
+    word_vectors: Callable[[], Floats] | None = None
+    loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -83,67 +94,157 @@ class Model:
 
     @property
     def cover_px(self) -> int:
-        """The shorter side that a decoded picture needs: the crop is not enlarged, nor the thumbnail."""
-        return max(int(np.ceil(self.size_px / self.crop)), THUMBNAIL_PX * 3 // 4)
+        return self.spec.cover_px
 
-    def embed_pixels(self, pixels: Pixels) -> NDArray[np.float32]:
+    def embed_pixels(self, pixels: Pixels) -> Floats:
         """uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
         return unit(self.features(pixels))
 
-    def embed_text(self, text: str) -> NDArray[np.float32]:
+    def embed_text(self, text: str) -> Floats:
         """Words to float32 (D,) of unit length; raises `QueryError` for words it does not know."""
         if self.text_vector is None:
             raise QueryError(f"the model {self.name} knows no words", "ask with a picture or id:…")
         return self.text_vector(text)
 
-    def embed(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
-        """Paths, encoded bytes, Pillow images or uint8 arrays to float32 (B, D) of unit length.
+    def embed(self, images: ImageLike | Iterable[ImageLike]) -> Floats:
+        """One picture to float32 (D,), several to (B, D), of unit length.
 
-        Raises `ImageError` for one that is no picture.
+        A picture is a path, encoded bytes, a Pillow image or a uint8 array (H, W) or (H, W, C); an array
+        (B, H, W, C) is several. Raises `ImageError` for one that is no picture.
         """
-        vectors = np.empty((len(images), self.dim), np.float32)
-        for row, image in enumerate(images):  # one at a time, so that memory stays flat
-            vectors[row] = self.embed_pixels(self.pixels(image)[None])[0]
-        return vectors
+        if _is_one(images):
+            return self._vector(images)
+        # One at a time, so that memory stays flat.
+        vectors = [self._vector(image) for image in cast(Iterable[ImageLike], images)]
+        return np.stack(vectors) if vectors else np.empty((0, self.dim), np.float32)
 
     def pixels(self, image: ImageLike, box: Box | None = None) -> Pixels:
         """What the network sees of a picture, or of the part in `box`: uint8 (S, S, 3) RGB.
 
-        `box` is (left, top, right, bottom) in fractions from 0 to 1; its part is taken as though it were a
-        picture of its own. Raises `ImageError` for what is no picture, and for a box that is no part of one.
+        `box` is (left, top, right, bottom) in fractions from 0 to 1. Raises `ImageError` for what is no
+        picture, and for a box that is no part of one.
         """
-        if box is None:
-            picture = load(image, self.cover_px)
-            return fit(picture.pixels, self.size_px, self.crop, picture.box)
-        # A small part of a large picture needs more of its pixels than the whole would.
-        share = max(min(box[2] - box[0], box[3] - box[1]), 1e-3)
-        picture = load(image, math.ceil(self.cover_px / share))
-        return fit(picture.pixels, self.size_px, self.crop, region(picture, box))
+        return input_of(image, self.spec, box=box).pixels
+
+    def _vector(self, image: Any) -> Floats:
+        return unit(run(self.features, [self.pixels(image)])[0])
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        return super().__reduce_ex__(protocol) if self.loader is None else (self.loader, ())
 
 
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _is_one(images: object) -> bool:
+    if isinstance(images, np.ndarray):
+        return images.ndim in (2, 3)
+    return isinstance(images, str | Path | bytes | Image.Image)
+
+
+def unit(vectors: Floats) -> Floats:
     """Vectors (..., D) as float32 of unit length."""
     # A picture without any feature has no direction; it gets the one in which all are equal.
     vectors = np.where(vectors.any(axis=-1, keepdims=True), vectors, np.float32(1))
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
 
 
-def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
-    """How a model learns from pictures uint8 (S, S, 3), before it can embed; None where it need not."""
-    return getattr(import_module(_BUILT_IN[name]), "learn", None) if name in _BUILT_IN else None
+def as_model(model: Model) -> LoadedModel:
+    """Anyone's model ready to run, tried on two grey pictures; one that is loaded already stays as it is.
 
-
-@lru_cache(maxsize=4)
-def load_model(name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None) -> Model:
-    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` where it cannot run.
-
-    `learned` is what `learner` gave, for a model that has one: without it, it knows its size, and embeds
-    nothing.
+    Raises `ModelError` where it lacks something, or gives what cannot be features. What it gives later is
+    checked in the same way.
     """
-    if name not in _BUILT_IN:
-        raise ModelError(f"unknown model {name!r}", f"known are: {', '.join(_BUILT_IN)}")
-    if device not in ("cpu", "cuda"):
-        raise ModelError(f"unknown device {device!r}", "known are: cpu, cuda")
-    load = import_module(_BUILT_IN[name]).load
-    model: Model = load(device) if learned is None else load(device, learned)
-    return model
+    if isinstance(model, LoadedModel):
+        return model
+    spec = _spec(model)
+    loaded = LoadedModel(
+        spec,
+        partial(_features, model, spec),
+        str(getattr(model, "device", "cpu")).partition(":")[0],
+        partial(_text_vector, model, spec) if getattr(model, "text_vector", None) else None,
+        partial(_tags, model, spec) if getattr(model, "tags", None) else None,
+        partial(_word_vectors, model, spec) if getattr(model, "word_vectors", None) else None,
+    )
+    grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
+    try:
+        loaded.features(grey)
+    except LookalikeError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{spec.name}.features failed on uint8 {grey.shape}: {type(error).__name__}: {one_line(error)}"
+        ) from error
+    return loaded
+
+
+def _spec(model: Any) -> ModelSpec:
+    """The spec of anyone's model; `ModelError` for an attribute that is missing or makes no sense."""
+    kind = type(model).__name__
+    missing = [name for name in ("name", "dim", "size_px", "features") if not hasattr(model, name)]
+    if missing:
+        raise ModelError(
+            f"{kind} is no model: it has no {' and no '.join(missing)}",
+            "a model has name, dim, size_px and features(pixels): help(lookalike.Model)",
+        )
+    crop, version = getattr(model, "crop", 1.0), getattr(model, "sha256", model.name)
+    for what, text in (("name", model.name), ("sha256", version)):
+        if not isinstance(text, str) or not text.strip():
+            raise ModelError(f"the {what} of {kind} is {text!r}", "it has to be a text")
+    for what, number in (("dim", model.dim), ("size_px", model.size_px)):
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ModelError(
+                f"the {what} of {model.name} is {number!r}", "it has to be a whole number above 0"
+            )
+    if not isinstance(crop, int | float | np.number) or not 0 < crop <= 1:
+        raise ModelError(f"the crop of {model.name} is {crop!r}", "it has to be above 0 and at most 1")
+    sha256 = version if _CHECKSUM.fullmatch(version) else hashlib.sha256(version.encode()).hexdigest()
+    return ModelSpec(model.name, sha256, int(model.dim), int(model.size_px), float(crop))
+
+
+# Functions of the module, with the user's object as an argument: that way they can be pickled.
+
+
+def _features(model: Model, spec: ModelSpec, pixels: Pixels) -> Floats:
+    return _numbers(model.features(pixels), (len(pixels), spec.dim), f"{spec.name}.features")
+
+
+def _text_vector(model: Any, spec: ModelSpec, text: str) -> Floats:
+    return unit(_numbers(model.text_vector(text), (spec.dim,), f"{spec.name}.text_vector"))
+
+
+def _word_vectors(model: Any, spec: ModelSpec) -> Floats:
+    return unit(_numbers(model.word_vectors(), (None, spec.dim), f"{spec.name}.word_vectors"))
+
+
+def _tags(model: Any, spec: ModelSpec, features: Floats) -> Tags:
+    found = list(model.tags(features))
+    if len(found) != len(features):
+        raise ModelError(
+            f"{spec.name}.tags gave {len(found)} lists for {len(features)} pictures",
+            "it has to give one for each",
+        )
+    return found
+
+
+def _numbers(given: object, shape: tuple[int | None, ...], what: str) -> Floats:
+    """What a user's function gave as float32 of a shape, in which None is any length.
+
+    Raises `ModelError` that says what it gave, for another shape, for no numbers, and for NaN and infinity.
+    """
+    wanted = f"({', '.join('W' if size is None else str(size) for size in shape)}{',' * (len(shape) == 1)})"
+    hint = f"it has to give finite numbers of shape {wanted}"
+    try:
+        found = np.asarray(given)
+    except Exception as error:
+        kind = type(given).__name__
+        raise ModelError(f"{what} gave a {kind}, which is no array: {one_line(error)}", hint) from error
+    if found.dtype.kind not in "fiu":
+        raise ModelError(f"{what} gave a {type(given).__name__} of {found.dtype}", hint)
+    fits = len(found.shape) == len(shape) and all(
+        size in (None, own) for own, size in zip(found.shape, shape, strict=True)
+    )
+    if not fits:
+        raise ModelError(f"{what} gave {found.dtype} of shape {found.shape}", hint)
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(found, np.float32)
+    if not np.isfinite(numbers).all():
+        raise ModelError(f"{what} gave NaN or infinity", hint)
+    return numbers

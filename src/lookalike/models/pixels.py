@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.picture import Pixels
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 _SIZE_PX = 32
 _RECIPE = b"pixels 1: 32 x 32 RGB, minus 127.5"
 
 
-def load(device: str) -> Model:
+def load(device: str) -> LoadedModel:
     """The model `pixels`; it runs on the CPU whatever the device."""
     checksum = hashlib.sha256(_RECIPE).hexdigest()
     spec = ModelSpec("pixels", checksum, dim=_SIZE_PX * _SIZE_PX * 3, size_px=_SIZE_PX, crop=1.0)
-    return Model(spec, features)
+    return LoadedModel(spec, features)
 
 
 def features(pixels: Pixels) -> NDArray[np.float32]:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ExtraError, ModelError
 from lookalike.images.picture import Pixels
-from lookalike.models.model import Model, ModelSpec
+from lookalike.models.model import LoadedModel
+from lookalike.models.spec import ModelSpec
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +32,7 @@ _SEED = 0
 _RECIPE = "sift 2: 224 px, RootSIFT, at most 400, contrast 0.02, VLAD, each centre of length 1"
 
 
-def load(device: str, learned: bytes | None = None) -> Model:
+def load(device: str, learned: bytes | None = None) -> LoadedModel:
     """The model `sift` with what `learn` gave; it runs on the CPU whatever the device.
 
     Without it, embedding raises `ModelError`. Raises `ExtraError` without OpenCV, and `ModelError` for what
@@ -40,10 +41,10 @@ def load(device: str, learned: bytes | None = None) -> Model:
     opencv()
     if learned is None:
         spec = ModelSpec("sift", hashlib.sha256(_RECIPE.encode()).hexdigest(), _CENTRES * 128, _SIZE_PX, 1.0)
-        return Model(spec, _untaught)
+        return LoadedModel(spec, _untaught)
     codebook = _codebook(learned)
     spec = ModelSpec("sift", hashlib.sha256(learned).hexdigest(), codebook.size, _SIZE_PX, 1.0)
-    return Model(spec, partial(features, codebook=codebook))
+    return LoadedModel(spec, partial(features, codebook=codebook))
 
 
 def learn(pictures: Sequence[Pixels]) -> bytes:

@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from lookalike.errors import ModelError
-from lookalike.models.model import ModelSpec, learner
+from lookalike.models.registry import learner
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import remove, write_bytes
 
 # The start of a name: a killed writer leaves a file with a longer one.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import CollectionError, StoreError
-from lookalike.models.model import ModelSpec
+from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import write_bytes
 
 FORMAT, FORMAT_VERSION = "lookalike-collection", 1

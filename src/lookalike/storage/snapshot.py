@@ -20,7 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.errors import CollectionError, ModelError, UnknownIdError
-from lookalike.models.model import Model, load_model
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import load_model
 from lookalike.storage.derived import TABLES, Derived, read_derived
 from lookalike.storage.learned import read_learned
 from lookalike.storage.manifest import Manifest
@@ -249,11 +250,11 @@ class Snapshot:
         return found
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> LoadedModel:
         """The model that made the vectors, on the CPU; raises as `load_model`."""
         return self.load_model("cpu")
 
-    def load_model(self, device: str) -> Model:
+    def load_model(self, device: str) -> LoadedModel:
         """The model that made the vectors, on the device; `ModelError` where another has its name here."""
         return pinned_model(self.root, self.manifest, device)
 
@@ -352,7 +353,7 @@ class Snapshot:
         return UnknownIdError(f"{self.name} has no item {id_!r}", nearest)
 
 
-def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> Model:
+def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
     """The model that a manifest names, on the device; `ModelError` where it is another one, or not here."""
     pinned = manifest.model
     if not pinned.sha256:

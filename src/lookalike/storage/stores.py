@@ -12,9 +12,7 @@ import io
 import os
 import re
 import stat
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -23,6 +21,7 @@ from typing import Any, TypeGuard, TypeVar, cast
 from urllib.parse import quote
 
 from lookalike.errors import ExtraError, LookalikeError, StoreError, one_line
+from lookalike.parallel import in_order
 
 # Stores whose objects appear whole or not at all, so that a part can be committed there.
 ATOMIC = frozenset("s3 s3a gs gcs az abfs abfss memory".split())
@@ -64,20 +63,7 @@ def each(things: Iterable[Thing], work: Callable[[Thing], Result], root: Path) -
 
     Each request to a store takes its time, however many are under way.
     """
-    if not is_remote(root):
-        yield from map(work, things)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            for thing in things:
-                waiting.append(pool.submit(work, thing))
-                if len(waiting) > _AT_ONCE:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return in_order(work, things, _AT_ONCE, ahead=_AT_ONCE) if is_remote(root) else map(work, things)
 
 
 class StorePath:

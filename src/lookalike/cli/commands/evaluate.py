@@ -82,7 +82,7 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
-    from lookalike.models.model import DEFAULT_MODEL
+    from lookalike.models.registry import DEFAULT_MODEL
 
     models = options.models or [DEFAULT_MODEL]
     return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))

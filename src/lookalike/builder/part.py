@@ -1,0 +1,198 @@
+"""The part function: a list of samples and a model in, one part out.
+
+It is pure and picklable, writes nothing and keeps no state of its own, so a laptop can loop over it and a
+cluster map it: the same samples give the same part. Its two halves are here too. A build runs the first over
+the samples of all parts, and the second for each part, so that no core waits between two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lookalike.errors import ImageError
+from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import thumbnail
+from lookalike.models.model import LoadedModel, unit
+from lookalike.models.runner import batch_size, input_of, run
+from lookalike.parallel import in_order
+from lookalike.storage.parts import EXIF_FIELDS, ITEM_FIELDS, TAG_FIELDS, embedding_column, is_from_exif
+from lookalike.storage.samples import Failure, Sample
+
+# Batches that wait for each thread: enough work for the time in which a part is written.
+_AHEAD = 8
+
+# What the camera noted, in a row on its way; no column of a source has such a name.
+_EXIF = "\0exif"
+
+
+@dataclass(frozen=True, slots=True)
+class MadePart:
+    """What a part will hold: its rows, without the thumbnails' byte ranges, a JPEG for each, and failures."""
+
+    rows: pa.Table
+    thumbnails: list[bytes]
+    failures: list[Failure]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled by pyarrow, the rows would lose that the elements of an embedding cannot be null.
+        stream = pa.BufferOutputStream()
+        with pa.ipc.new_stream(stream, self.rows.schema) as writer:
+            writer.write_table(self.rows)
+        return _unpickled, (stream.getvalue().to_pybytes(), self.thumbnails, self.failures)
+
+
+def _unpickled(rows: bytes, thumbnails: list[bytes], failures: list[Failure]) -> MadePart:
+    return MadePart(pa.ipc.open_stream(rows).read_all(), thumbnails, failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One image on its way into a part: its row, its thumbnail, and the model's features float32 (D,)."""
+
+    row: Mapping[str, Any]
+    thumbnail: bytes
+    features: NDArray[np.float32]
+
+
+Outcome = Embedded | Failure
+
+
+def make_part(
+    samples: Sequence[Sample],
+    model: LoadedModel,
+    *,
+    fields: Sequence[pa.Field] = EXIF_FIELDS,
+    dtype: str = "float32",
+    max_megapixels: float = MAX_MEGAPIXELS,
+    threads: int = 1,
+) -> MadePart:
+    """Read, decode and embed the samples of one part.
+
+    `fields` are the columns beside those of all parts: what the samples' metadata brings, and those from
+    EXIF. `dtype` is `float32` or `float16`.
+    An image that fails is one of the failures. Rows and failures keep the order of the samples. Raises
+    `ModelError` where the model gives no vectors.
+    """
+    outcomes = embed(samples, model, max_megapixels=max_megapixels, threads=threads)
+    return part_of(outcomes, model, fields=fields, dtype=dtype)
+
+
+def embed(
+    samples: Iterable[Sample],
+    model: LoadedModel,
+    *,
+    max_megapixels: float,
+    threads: int,
+    part_size: int = sys.maxsize,
+) -> Generator[Outcome, None, None]:
+    """What becomes of each sample, in their order, computed by threads a few batches ahead.
+
+    No batch reaches over the end of a part of `part_size` samples, so that a part has the same batches, and
+    the same bytes, wherever it is made. Left early, samples that are a generator are closed.
+    """
+    work = partial(_embedded, model=model, max_megapixels=max_megapixels)
+    batches = _batches(samples, batch_size(model.device), part_size)
+    with closing(in_order(work, batches, threads, ahead=_AHEAD * threads)) as found:
+        for outcomes in found:
+            yield from outcomes
+
+
+def part_of(
+    outcomes: Iterable[Outcome],
+    model: LoadedModel,
+    *,
+    fields: Sequence[pa.Field] = EXIF_FIELDS,
+    dtype: str = "float32",
+) -> MadePart:
+    """The part of what has become of its samples."""
+    found = list(outcomes)
+    embedded = [one for one in found if isinstance(one, Embedded)]
+    failures = [one for one in found if isinstance(one, Failure)]
+    return MadePart(_table(embedded, fields, model, dtype), [one.thumbnail for one in embedded], failures)
+
+
+def _batches(samples: Iterable[Sample], size: int, part_size: int) -> Generator[list[Sample], None, None]:
+    source, done = iter(samples), 0
+    try:
+        while batch := list(islice(source, min(size, part_size - done % part_size))):
+            yield batch
+            done += len(batch)
+    finally:
+        if isinstance(source, Generator):
+            source.close()
+
+
+def _embedded(batch: Sequence[Sample], model: LoadedModel, max_megapixels: float) -> list[Outcome]:
+    """The work of one thread: a batch of samples from bytes to features."""
+    prepared = [_prepare(sample, model, max_megapixels) for sample in batch]
+    pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
+    features: Iterator[NDArray[np.float32]] = iter(run(model.features, pixels) if pixels else ())
+    return [one if isinstance(one, Failure) else Embedded(one[0], one[1], next(features)) for one in prepared]
+
+
+def _prepare(
+    sample: Sample, model: LoadedModel, max_megapixels: float
+) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
+    """Read, hash and decode one image: its row, its thumbnail and the pixels the model sees."""
+    try:
+        data = sample.read()
+    except OSError as error:
+        return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
+    try:
+        seen = input_of(data, model.spec, max_megapixels=max_megapixels)
+        small = thumbnail(seen.picture)
+    except ImageError as error:
+        return Failure(sample.id, sample.uri, "decode", str(error))
+    except MemoryError:
+        return Failure(sample.id, sample.uri, "decode", "too large for the memory of this machine")
+    row = {
+        "id": sample.id,
+        "uri": sample.uri,
+        "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
+        "mtime_ns": sample.mtime_ns,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "width": seen.picture.width,
+        "height": seen.picture.height,
+        _EXIF: seen.picture.exif,
+        **sample.metadata,
+    }
+    return row, small, seen.pixels
+
+
+def _table(
+    embedded: Sequence[Embedded], more: Sequence[pa.Field], model: LoadedModel, dtype: str
+) -> pa.Table:
+    """The rows of a part, without the thumbnails' byte ranges; `more` are the columns beside those of all."""
+    fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
+    known = {field.name for field in fields}
+    fields += [field for field in more if field.name not in known]
+    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
+    features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
+    if model.tags is not None:
+        # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
+        found = model.tags(features) if embedded else []
+        names = [[name for name, _ in tags] for tags in found]
+        chances = [[chance for _, chance in tags] for tags in found]
+        columns += [
+            pa.array(values, one.type) for values, one in zip((names, chances), TAG_FIELDS, strict=True)
+        ]
+        fields += TAG_FIELDS
+    vectors = embedding_column(unit(features), dtype)
+    fields.append(pa.field("embedding", vectors.type, nullable=False))
+    return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
+
+
+def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
+    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)

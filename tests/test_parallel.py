@@ -1,0 +1,130 @@
+"""Work in threads gives what `map` gives, in order, and never runs further ahead than it may."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookalike.parallel import in_order
+
+
+def halved(number: int) -> int:
+    """Work that takes longer for some, so that they end in another order."""
+    time.sleep(number % 3 / 1000)
+    return number // 2
+
+
+@settings(max_examples=30, deadline=None, database=None)
+@given(st.lists(st.integers(0, 100), max_size=12), st.integers(1, 5), st.integers(0, 15))
+def test_the_results_are_those_of_map_whatever_the_threads_and_the_bound(
+    numbers: list[int], threads: int, ahead: int
+) -> None:
+    assert list(in_order(halved, numbers, threads, ahead=ahead)) == list(map(halved, numbers))
+
+
+@pytest.mark.parametrize(("ahead", "taken"), [(0, 1), (1, 2), (5, 6)])
+def test_it_takes_no_more_things_than_the_one_that_comes_next_and_those_ahead(ahead: int, taken: int) -> None:
+    seen = []
+
+    def things() -> Iterator[int]:
+        for number in count():
+            seen.append(number)
+            yield number
+
+    results = in_order(halved, things(), 2, ahead=ahead)
+    assert seen == []
+    for done in range(3):
+        assert next(results) == done // 2
+        assert len(seen) == taken + done
+    results.close()
+
+
+def test_several_are_worked_on_at_once() -> None:
+    both = threading.Barrier(2, timeout=10)  # one alone would never pass it
+    assert sorted(in_order(lambda _: both.wait(), range(2), 2, ahead=1)) == [0, 1]
+
+
+def test_an_error_comes_in_the_place_of_its_result() -> None:
+    results = in_order(lambda number: 6 // number, [3, 2, 0, 1], 2, ahead=4)
+    assert [next(results), next(results)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert list(results) == []
+
+
+def test_an_error_of_the_things_is_raised_at_once() -> None:
+    def things() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        next(in_order(halved, things(), 2, ahead=4))
+
+
+def test_left_early_it_forgets_what_waits_and_ends_after_what_runs() -> None:
+    begun, ended, release = [], [], threading.Event()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 1:
+            threading.Timer(0.05, release.set).start()
+            release.wait(10)
+        ended.append(number)
+        return number
+
+    results = in_order(work, range(100), 1, ahead=50)
+    assert next(results) == 0
+    while begun != [0, 1]:
+        time.sleep(0.001)
+    results.close()
+    assert begun == ended == [0, 1]
+
+
+def test_left_early_it_closes_the_things_first_as_the_work_may_wait_for_them() -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def things() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed.set()
+
+    def work(number: int) -> bool:
+        if number == 0:
+            return True
+        begun.set()
+        return closed.wait(10)
+
+    results = in_order(work, things(), 1, ahead=3)
+    assert next(results) is True
+    assert begun.wait(10)
+    started_s = time.monotonic()
+    results.close()
+    assert time.monotonic() - started_s < 5
+
+
+def test_an_executor_that_is_given_stays_open_and_what_waits_in_it_is_forgotten() -> None:
+    begun, release = [], threading.Event()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number:
+            release.wait(10)
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        results = in_order(work, range(10), pool, ahead=8)
+        assert next(results) == 0
+        while begun != [0, 1]:
+            time.sleep(0.001)
+        results.close()  # without a wait for what runs
+        release.set()
+        assert pool.submit(halved, 8).result() == 4
+    assert begun == [0, 1]
