@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ from lookalike.builder.vectors import from_vectors as write_vectors
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel
 from lookalike.storage.manifest import Manifest, read_manifest
+from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
 from lookalike.storage.state import State
 from lookalike.storage.stores import each, place
@@ -90,6 +92,21 @@ class Collection(View):
         count = remove_items(self.path, [ids] if isinstance(ids, str) else list(ids))
         _refresh_index(self.path)
         return count
+
+    @property
+    def marks(self) -> Marks:
+        """What people have said of the pictures, as it stands now; see `storage.marks`."""
+        return self.snapshot.marks
+
+    def mark(self, kind: str, ids: str | Sequence[str], value: Any = True) -> None:
+        """Say something of a picture, or of several together, which builds and renames keep.
+
+        `value` is what JSON holds; None takes back what was said. Raises `UnknownIdError`.
+        """
+        names = (ids,) if isinstance(ids, str) else tuple(ids)
+        snapshot = self.snapshot
+        sha256s = tuple(snapshot.values("sha256", snapshot.rows_of(names)))
+        write_marks(self.path, [Mark(datetime.now(UTC), kind, names, sha256s, value)])
 
     def export(
         self,

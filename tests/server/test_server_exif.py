@@ -15,9 +15,8 @@ from conftest import build, picture, write_pictures
 from pictures import HARBOUR, photographed
 from serving import running
 
-from lookalike.search.results import jsonable
 from lookalike.server.answers import as_json
-from lookalike.server.browsing import filled_columns
+from lookalike.storage.columns import filled_columns, jsonable
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from lookalike.models.registry import load_model
 from lookalike.storage.derived import TABLES, Derived, read_derived
 from lookalike.storage.learned import read_learned
 from lookalike.storage.manifest import Manifest
+from lookalike.storage.marks import Marks, marks_stamp, read_marks
 from lookalike.storage.part_state import PartState
 from lookalike.storage.parts import ITEM_FIELDS
 from lookalike.storage.row_file import Hashes, RowFile, id_hashes
@@ -52,6 +53,7 @@ class Snapshot:
         self._batches: dict[int, pa.RecordBatch] = {}
         self._read: OrderedDict[int, pa.RecordBatch] = OrderedDict()
         self._columns: dict[str, pa.ChunkedArray] = {}
+        self._marks: tuple[tuple[str, ...], Marks] | None = None
 
     @staticmethod
     def open(root: Path, before: Snapshot | None = None) -> Snapshot:
@@ -248,6 +250,30 @@ class Snapshot:
                 if made is not None and made.rows.num_rows == len(self):
                     found[name] = made
         return found
+
+    @property
+    def marks(self) -> Marks:
+        """What people say of the pictures by now: read again when a mark has come, the rows are not.
+
+        Raises `CollectionError` for a file of marks that is damaged.
+        """
+        stamp = marks_stamp(self.root)
+        if self._marks is None or self._marks[0] != stamp:
+            self._marks = stamp, read_marks(self.root)
+        return self._marks[1]
+
+    def marked(self, kind: str) -> list[Any]:
+        """What was said of each item by marks of a kind, (N,); None where nothing is."""
+        return self.marks.column(kind, *self._pictures)
+
+    def marked_pairs(self, kind: str) -> dict[tuple[int, int], Any]:
+        """What was said of pairs of items by marks of a kind, by their rows, the smaller first."""
+        return self.marks.pairs(kind, *self._pictures)
+
+    @cached_property
+    def _pictures(self) -> tuple[list[str], list[str]]:
+        """The id and the sha256 of each item, by which marks find it."""
+        return self.column("id").to_pylist(), self.column("sha256").to_pylist()
 
     @cached_property
     def model(self) -> LoadedModel:
