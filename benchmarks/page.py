@@ -61,15 +61,12 @@ ZOOM = FRAMES.replace(
 
 # From a click on the n-th tile to the frame in which the hits stand there, in ms.
 CLICK = """(n) => new Promise((resolve) => {
-  const tile = document.querySelectorAll(".tile[data-id]")[n];
-  const wanted = tile.dataset.id;
   const started = performance.now();
   const look = () => {
-    const isThere = document.querySelector(".score") && document.querySelector(".tile").dataset.id === wanted;
-    if (isThere) resolve(performance.now() - started);
+    if (document.querySelector(".tile[data-id] .score")) resolve(performance.now() - started);
     else requestAnimationFrame(look);
   };
-  tile.querySelector("a").click();
+  document.querySelectorAll(".tile[data-id]")[n].querySelector("a").click();
   look();
 })"""
 

@@ -1,7 +1,7 @@
 """Turn any pile of images into a visual search engine.
 
 Sources yield Samples. A Model turns Samples into vectors. A Collection stores them. Everything else reads
-a Collection.
+a Snapshot of a Collection.
 
     collection = lookalike.build("photos/", "photos.lookalike", label="folder")
     collection.search("search.query.jpg", k=10)
