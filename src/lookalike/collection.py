@@ -18,11 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.builder.build import Report
-from lookalike.builder.build import build as build_collection
-from lookalike.builder.edit import Pictures, add_pictures, remove_items
-from lookalike.builder.vector_files import import_vectors as write_imported
-from lookalike.builder.vectors import from_vectors as write_vectors
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel
 from lookalike.storage.manifest import Manifest, read_manifest
@@ -30,10 +25,11 @@ from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
 from lookalike.storage.state import State
 from lookalike.storage.stores import each, place
-from lookalike.storage.verify import problems
 from lookalike.view import View
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # whoever opens a collection to search in it does not wait for what builds one
+    from lookalike.builder.build import Report
+    from lookalike.builder.edit import Pictures
     from lookalike.analysis.evaluation import Evaluation
 
 
@@ -68,6 +64,8 @@ class Collection(View):
 
     def verify(self) -> Iterator[str]:
         """Read every byte and say what is wrong, a line each; nothing where all is well."""
+        from lookalike.storage.verify import problems
+
         yield from problems(self.path, self.manifest)
         yield from index_problems(self.path)
 
@@ -83,12 +81,16 @@ class Collection(View):
 
     def add(self, pictures: Pictures, *, label: str | None = None) -> Report:
         """Add pictures without a source folder; see `builder.edit.add_pictures`."""
+        from lookalike.builder.edit import add_pictures
+
         report = add_pictures(self.path, pictures, label=label)
         _refresh_index(self.path)
         return report
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove items by id; returns how many. Raises `UnknownIdError`, and removes nothing then."""
+        from lookalike.builder.edit import remove_items
+
         count = remove_items(self.path, [ids] if isinstance(ids, str) else list(ids))
         _refresh_index(self.path)
         return count
@@ -150,7 +152,9 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
 
     The options are those of `builder.build.build`; what was done is the collection's `report`.
     """
-    report = build_collection(source, collection, **options)
+    from lookalike.builder.build import build
+
+    report = build(source, collection, **options)
     root = place(collection)
     _refresh_index(root)
     return Collection(root, report)
@@ -166,7 +170,9 @@ def from_vectors(
     normalize: bool = True,
 ) -> Collection:
     """Make a collection of vectors (N, D) that were made elsewhere; see `builder.vectors.from_vectors`."""
-    write_vectors(path, vectors, ids, columns=columns, model=model, normalize=normalize)
+    from lookalike.builder.vectors import from_vectors
+
+    from_vectors(path, vectors, ids, columns=columns, model=model, normalize=normalize)
     return open_collection(path)
 
 
@@ -174,7 +180,9 @@ def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> Collection:
     """Make a collection of a file of vectors; see `builder.vector_files.import_vectors`."""
-    write_imported(source, path, metadata=metadata, model=model)
+    from lookalike.builder.vector_files import import_vectors
+
+    import_vectors(source, path, metadata=metadata, model=model)
     return open_collection(path)
 
 

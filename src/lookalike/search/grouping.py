@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
@@ -72,9 +71,9 @@ def _numbers(column: pa.ChunkedArray) -> Rows:
     """The number of the group of each row, (N,); rows without a value have numbers of their own."""
     if pa.types.is_nested(column.type):
         raise QueryError("a column of lists cannot be grouped by", "name a column of text or numbers")
-    codes = pc.dictionary_encode(column).combine_chunks()
+    codes = column.dictionary_encode().combine_chunks()
     found = codes.indices if isinstance(codes, pa.DictionaryArray) else codes.chunk(0).indices
-    numbers: Any = pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    numbers: Any = found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return np.where(numbers < 0, -1 - np.arange(len(numbers)), numbers)
 
 

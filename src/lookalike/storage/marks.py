@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
@@ -328,7 +327,8 @@ def _rows(path: Path, *, with_others: bool = True) -> list[_Row]:
 def _values(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """A column in its type; `ValueError` where a value is missing that has to be there."""
     column = column.cast(field.type)
-    inside = pc.list_flatten(column).null_count if pa.types.is_list(field.type) else 0
+    chunks = column.chunks if pa.types.is_list(field.type) else ()
+    inside = sum(one.flatten().null_count for one in chunks)
     if not field.nullable and column.null_count + inside:
         raise ValueError(f"the column {field.name} lacks values")
     return column
