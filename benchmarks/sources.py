@@ -29,7 +29,7 @@ import lookalike
 from lookalike.acquire.pack import pack
 from lookalike.demo.flowers import write_flowers
 from lookalike.sources.opening import open_source
-from lookalike.storage.samples import Sample
+from lookalike.sources.sample import Sample
 
 FORMATS = ("tar", "tfrecord", "parquet")
 

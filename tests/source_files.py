@@ -11,8 +11,9 @@ from conftest import CLASSES, picture
 
 from lookalike.sources.folder import Folder
 from lookalike.sources.opening import open_source
+from lookalike.sources.sample import Sample
 from lookalike.sources.tfrecord_format import encode_example, framed
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 
 def jpeg(seed: int = 0) -> bytes:

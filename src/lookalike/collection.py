@@ -28,9 +28,9 @@ from lookalike.storage.stores import each, place
 from lookalike.view import View
 
 if TYPE_CHECKING:  # whoever opens a collection to search in it does not wait for what builds one
+    from lookalike.analysis.evaluation import Evaluation
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
-    from lookalike.analysis.evaluation import Evaluation
 
 
 class Collection(View):

@@ -15,7 +15,8 @@ from lookalike.builder.labels import PATH_COLUMNS, label_rule, read_metadata
 from lookalike.builder.listing import Listing, list_source
 from lookalike.errors import SourceError
 from lookalike.sources.folder import Folder
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import Failure
 
 
 def table(tmp_path: Path, text: str | bytes) -> Path:

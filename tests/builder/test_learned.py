@@ -22,7 +22,7 @@ from lookalike.errors import CollectionError, ModelError, SourceError
 from lookalike.models.registry import load_model
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import open_source
-from lookalike.storage.samples import Sample
+from lookalike.sources.sample import Sample
 
 pytest.importorskip("cv2")
 

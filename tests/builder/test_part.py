@@ -18,8 +18,8 @@ from lookalike.builder.part import MadePart, embed, make_part
 from lookalike.models.model import as_model
 from lookalike.models.registry import load_model
 from lookalike.sources.opening import open_source
+from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Part, failure_table, list_parts
-from lookalike.storage.samples import Sample
 
 
 def samples_of(folder: Path) -> list[Sample]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from source_files import ids, only_sample, touch
 
 from lookalike.sources.folder import Folder
-from lookalike.storage.samples import Failure
+from lookalike.storage.parts import Failure
 
 
 def path_of(uri: str) -> bytes:

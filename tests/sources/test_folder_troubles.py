@@ -18,7 +18,8 @@ from source_files import failures, ids, only_sample, touch
 from lookalike.errors import SourceError
 from lookalike.sources.folder import Folder
 from lookalike.sources.opening import open_source
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import Failure
 
 # Links, and things that are no files
 
@@ -105,7 +106,7 @@ def test_a_link_to_a_named_pipe_is_a_failure_and_never_opened(tmp_path: Path) ->
 LIST_AS_NOBODY = """
 import json, os, sys
 from pathlib import Path
-from lookalike.storage.samples import Failure
+from lookalike.storage.parts import Failure
 from lookalike.sources.folder import Folder
 if os.geteuid() == 0:
     os.setgroups([])

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from lookalike.errors import CollectionError
-from lookalike.storage.parts import Part, failure_table
-from lookalike.storage.samples import Failure
+from lookalike.storage.parts import Failure, Part, failure_table
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,13 @@ from PIL import Image
 from lookalike.storage.parts import (
     FAILURE_SCHEMA,
     RESERVED_COLUMNS,
+    Failure,
     Part,
     embedding_column,
     failure_table,
     list_parts,
     matrix,
 )
-from lookalike.storage.samples import Failure
 
 # Any text that UTF-8 can hold; NUL is in no file name.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -22,8 +22,9 @@ from lookalike.builder.listing import list_source
 from lookalike.errors import LookalikeError, SourceError
 from lookalike.parallel import in_order
 from lookalike.sources.opening import closing_source, open_source
+from lookalike.sources.sample import Sample
 from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000

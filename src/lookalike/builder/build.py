@@ -35,9 +35,8 @@ from lookalike.storage.manifest import (
     write_manifest,
 )
 from lookalike.storage.marks import compact_marks
-from lookalike.storage.parts import Part, failure_table, list_parts
+from lookalike.storage.parts import Failure, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
-from lookalike.storage.samples import Failure
 from lookalike.storage.snapshot import Snapshot, pinned_model
 from lookalike.storage.stores import place
 from lookalike.storage.writing import check_target, create, writing

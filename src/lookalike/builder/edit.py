@@ -18,9 +18,9 @@ from lookalike.builder.build import Report, commit_part, derive, next_number
 from lookalike.builder.part import make_part
 from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
+from lookalike.sources.sample import Sample
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.parts import list_parts
-from lookalike.storage.samples import Sample
 from lookalike.storage.snapshot import Snapshot, pinned_model
 from lookalike.storage.writing import writing
 

@@ -11,7 +11,7 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.registry import learner
 from lookalike.models.runner import input_of
 from lookalike.sources.opening import Source, reading_ahead
-from lookalike.storage.samples import Sample
+from lookalike.sources.sample import Sample
 
 # Enough: on photographs of flowers, `sift` finds no better with all 469 than with 32 (docs/evaluation.md).
 _MOST_IMAGES, _SEED = 128, 0

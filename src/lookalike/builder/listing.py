@@ -12,7 +12,8 @@ import pyarrow as pa
 from lookalike.builder.labels import Metadata, label_rule, read_metadata
 from lookalike.errors import SourceError
 from lookalike.sources.opening import Source
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import Failure
 
 # `label` and `metadata` as the user gave them; None where there is none.
 Options = Mapping[str, str | None]

@@ -27,8 +27,15 @@ from lookalike.images.thumbnail import thumbnail
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.runner import batch_size, input_of, run
 from lookalike.parallel import in_order
-from lookalike.storage.parts import EXIF_FIELDS, ITEM_FIELDS, TAG_FIELDS, embedding_column, is_from_exif
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import (
+    EXIF_FIELDS,
+    ITEM_FIELDS,
+    TAG_FIELDS,
+    Failure,
+    embedding_column,
+    is_from_exif,
+)
 
 # Batches that wait for each thread: enough work for the time in which a part is written.
 _AHEAD = 8

@@ -13,16 +13,17 @@ import pyarrow.compute as pc
 
 from lookalike.builder.listing import Listing
 from lookalike.errors import CollectionError, SourceError
+from lookalike.sources.sample import Sample
 from lookalike.storage.parts import (
     EXIF_FIELDS,
     FAILURE_SCHEMA,
     RESERVED_COLUMNS,
+    Failure,
     Part,
     is_from_exif,
     list_parts,
     set_column,
 )
-from lookalike.storage.samples import Failure, Sample
 from lookalike.storage.stores import each
 
 

@@ -199,7 +199,9 @@ def _fill(
         return list(filling.slots)
 
 
-def _encoded(filling: Filling | Graph, parts: Sequence[PartState]) -> Generator[tuple[Vectors, Any], None, None]:
+def _encoded(
+    filling: Filling | Graph, parts: Sequence[PartState]
+) -> Generator[tuple[Vectors, Any], None, None]:
     """The vectors of each part and what they are encoded to, in order; as many ahead as there are cores.
 
     In each thread faiss uses that one only: it costs less than to divide each part.

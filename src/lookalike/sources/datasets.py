@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from lookalike.errors import ExtraError, SourceError
 from lookalike.sources.addresses import kind_of
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import metadata_of, unique_name
 from lookalike.sources.shards import Shards
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 
 def open_dataset(address: str) -> HuggingFace | TensorFlow:

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
 from lookalike.sources.folder import Folder
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import metadata_of
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 _TABLE_NAME = re.compile(r"\d{5,}\.parquet")
 

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import Failure
 
 # What counts as an image by name; the bytes decide when it is read.
 SUFFIXES = frozenset(

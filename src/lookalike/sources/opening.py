@@ -17,11 +17,12 @@ from lookalike.sources.described import described
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.folder import Folder
 from lookalike.sources.paths import read_paths
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import Columns
 from lookalike.sources.shards import Shards
 from lookalike.sources.store import StoreFolder
 from lookalike.sources.url_lists import is_url_list, open_url_list
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import folder_uri, shown
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
-from lookalike.storage.parts import RESERVED_COLUMNS
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import RESERVED_COLUMNS, Failure
 
 # What a column of images is called: by the original image_embeddings library, Hugging Face and TFDS, by
 # TensorFlow's own tools, by img2dataset, by others. The first that is there is taken.

@@ -9,8 +9,9 @@ from pathlib import Path
 from lookalike.errors import SourceError
 from lookalike.sources import table, tar, tfrecord
 from lookalike.sources.addresses import bare_name, is_pattern, kind_of
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import Columns, Shard, folder_uri, shard_uri
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 
 @dataclass(frozen=True, slots=True)

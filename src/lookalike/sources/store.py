@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from lookalike.errors import SourceError
 from lookalike.sources.folder import SUFFIXES
-from lookalike.storage.samples import Failure, Sample
+from lookalike.sources.sample import Sample
+from lookalike.storage.parts import Failure
 from lookalike.storage.stores import StorePath, modified_ns
 
 

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 # Images are read a group of rows at a time. The last groups are kept while they have no more than this, two
 # in any case, since the threads of a build work on neighbouring rows.

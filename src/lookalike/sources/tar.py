@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from lookalike.sources.folder import SUFFIXES
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import Shard, metadata_of
 from lookalike.sources.unpacking import opened, problem_of, read_at
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 _BESIDE = (".json", ".txt", ".cls")
 _TAKEN = SUFFIXES.union(_BESIDE)

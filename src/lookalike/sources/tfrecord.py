@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
 from lookalike.sources.tfrecord_format import Feature, decode_example, read_record, walk_records
 from lookalike.sources.unpacking import opened, problem_of
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 _LONGEST_TEXT_BYTES = 1 << 16
 

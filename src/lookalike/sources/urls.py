@@ -9,9 +9,10 @@ from functools import partial
 from lookalike.sources.fetch import FetchError
 from lookalike.sources.fetch.blocking import BlockingFetcher
 from lookalike.sources.fetch.guards import check_url
+from lookalike.sources.sample import Sample
 from lookalike.sources.shard import metadata_of
 from lookalike.sources.url_lists import UrlList
-from lookalike.storage.samples import Failure, Sample
+from lookalike.storage.parts import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from lookalike.storage.parquet import (
     read_with_notes,
     write_parquet,
 )
-from lookalike.storage.samples import Failure
 from lookalike.storage.stores import is_remote
 
 # The columns that every row of items has, before those that the source brought and the embedding.
@@ -66,6 +65,19 @@ FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
 THUMBNAILS_KEY = "lookalike.thumbnails"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One image that did not make it, and why.
+
+    `stage` is where it stopped: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
+    """
+
+    id: str
+    uri: str
+    stage: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

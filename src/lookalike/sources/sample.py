@@ -1,4 +1,4 @@
-"""The values that cross module borders: what a source yields, what failed, what a search found."""
+"""A sample: what a source yields, one image before anything has read it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One image that did not make it, and why.
-
-    `stage` is where it stopped: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
-    """
-
-    id: str
-    uri: str
-    stage: str
-    error: str
+from lookalike.storage.parts import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +29,3 @@ class Sample:
     def refused(self, reason: str) -> Failure:
         """The failure of a sample that is listed but cannot be taken."""
         return Failure(self.id, self.uri, "list", reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """The nearest items of one query, the best first.
-
-    `ids` has k strings; `scores` is float32 (k,), cosine similarities in [-1, 1].
-    """
-
-    ids: tuple[str, ...]
-    scores: NDArray[np.float32]
