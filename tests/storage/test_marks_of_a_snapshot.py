@@ -57,6 +57,6 @@ def test_marks_are_not_read_again_until_one_comes(
 
 
 def test_a_mark_of_an_unknown_item_is_refused(copied: lookalike.Collection) -> None:
-    with pytest.raises(UnknownIdError, match="has no item .sea/sea-02.png.; did you mean"):
+    with pytest.raises(UnknownIdError, match=r"has no item 'sea/sea-02\.png'; did you mean"):
         copied.mark("favourite", "sea/sea-02.png")
     assert not (copied.path / "marks").exists()

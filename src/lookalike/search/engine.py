@@ -199,7 +199,8 @@ class Engine:
     # Exact search.
 
     def _exact(self, queries: Sequence[Vectors], k: int, mask: Mask | None) -> list[tuple[Rows, Vectors]]:
-        held = self._hold()
+        self._exact_searches += 1
+        held = self._held if self._exact_searches == 1 else self.hold()
         return nearest(queries, self._blocks(mask) if held is None else [(0, held)], k, mask)
 
     def _blocks(self, mask: Mask | None) -> Iterator[tuple[int, Vectors]]:
@@ -214,11 +215,13 @@ class Engine:
         for (start, _), vectors in zip(wanted, blocks, strict=True):
             yield start, vectors
 
-    def _hold(self) -> Vectors | None:
-        """All vectors float32 (N, D) from the second search on, if they fit; the first reads part by part."""
+    def hold(self) -> Vectors | None:
+        """Hold all vectors in memory, float32 (N, D), for exact searches; None where they do not fit.
+
+        A search does so by itself, but for the first, which reads part by part: a command asks only once.
+        """
         with self._lock:
-            self._exact_searches += 1
-            if self._held is None and self._exact_searches > 1 and _fits(len(self), self.snapshot.dim):
+            if self._held is None and _fits(len(self), self.snapshot.dim):
                 self._held = _moved(None, None, self.snapshot)
             return self._held
 

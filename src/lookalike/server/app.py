@@ -26,8 +26,8 @@ from lookalike.server.openapi import openapi
 from lookalike.server.pictures import Pictures
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
-from lookalike.server.turns import Turns
 from lookalike.server.warmup import warm_up
+from lookalike.server.workers import Workers
 from lookalike.sources.fetch import FetchOptions
 
 # The operating system's own table is not to be trusted: on Windows it has scripts as plain text.
@@ -91,7 +91,7 @@ def create_app(
     app.state.bodies = Bodies()
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
-    app.state.turns = Turns(figures.observe_batch)
+    app.state.workers = Workers(figures.observe_batch)
     return app
 
 
@@ -100,7 +100,7 @@ async def _warmed(app: Starlette) -> AsyncIterator[None]:
     # No daemon: a thread that is cut off within a library in C++ takes the process down with it.
     threading.Thread(target=warm_up, args=(app.state.collections.values(),)).start()
     yield
-    app.state.turns.close()
+    app.state.workers.close()
 
 
 async def health(request: Request) -> Response:

@@ -35,7 +35,7 @@ from lookalike.server.queries import (
     whole,
 )
 from lookalike.server.queries import Request as Search
-from lookalike.server.turns import Result, Turns
+from lookalike.server.workers import Result, Workers
 
 _BODY_TYPES = ("application/json", "application/octet-stream")
 _TAKEN = "image/*, application/octet-stream or application/json"
@@ -80,8 +80,8 @@ async def engine_of(request: Request, live: Served) -> Engine:
 
 async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
     """Do the work in a thread, when its turn has come."""
-    turns: Turns = request.app.state.turns
-    return await turns.run(work)
+    workers: Workers = request.app.state.workers
+    return await workers.run(work)
 
 
 def _checked_type(request: Request) -> str:
@@ -157,11 +157,11 @@ async def _without_picture(request: Request, engine: Engine, term: Term) -> Id |
 
 async def picture_features(request: Request, engine: Engine, picture: Image | Region) -> Floats:
     """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
-    turns: Turns = request.app.state.turns
+    workers: Workers = request.app.state.workers
     metrics: Metrics = request.app.state.metrics
-    pixels = await turns.run(lambda: _pixels(engine, picture, metrics))
+    pixels = await workers.run(lambda: _pixels(engine, picture, metrics))
     with metrics.step("embed"):
-        return await turns.features(engine.snapshot.model, pixels)
+        return await workers.features(engine.snapshot.model, pixels)
 
 
 def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics) -> Pixels:

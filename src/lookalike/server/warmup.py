@@ -10,7 +10,7 @@ from lookalike.server.live import Served
 
 
 def warm_up(collections: Iterable[Served]) -> None:
-    """Open the indexes, load the library of conditions, the models and their words.
+    """Open the indexes or hold the vectors, load the library of conditions, the models and their words.
 
     What cannot be had is left for a request. Of collections that are equally made the first takes most time.
     """
@@ -18,6 +18,7 @@ def warm_up(collections: Iterable[Served]) -> None:
         with suppress(LookalikeError, OSError):
             live.engine().matching("width < 0")
         with suppress(LookalikeError, OSError):
-            _ = live.engine().index, live.engine().background
+            engine = live.engine()
+            _ = engine.background, engine.index or engine.hold()
         with suppress(LookalikeError, OSError):
             live.engine().snapshot.model.embed_text("dog")

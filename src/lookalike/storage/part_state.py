@@ -82,7 +82,7 @@ class PartState:
         try:
             found = iter(read_ranges(self.tar_path, wanted) if wanted else ())
         except CollectionError:
-            if self.tar_path.exists():
+            if self.tar_path.exists() or (self.part.items_path.exists() and self._is_current()):
                 raise
             raise changed(self.part.root) from None
         return [next(found) if size else b"" for _, size in ranges]

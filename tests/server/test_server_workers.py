@@ -17,7 +17,7 @@ import lookalike
 from lookalike.models.model import LoadedModel
 from lookalike.models.runner import MAX_BATCH
 from lookalike.models.spec import ModelSpec
-from lookalike.server.turns import Turns
+from lookalike.server.workers import Workers
 
 SPEC = ModelSpec("means", "", dim=3, size_px=4, crop=1.0)
 
@@ -37,18 +37,18 @@ def calls() -> list[int]:
 
 
 @pytest.fixture
-def turns(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
-    """Turns on a machine of two cores."""
+def workers(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """Workers on a machine of two cores."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    turns = Turns(calls.append)
-    yield turns
-    turns.close()
+    workers = Workers(calls.append)
+    yield workers
+    workers.close()
 
 
-async def while_busy(turns: Turns, *waiting: object) -> list:
+async def while_busy(workers: Workers, *waiting: object) -> list:
     """What comes of these when they all wait while both cores have something else to do."""
     release = threading.Event()
-    busy = [asyncio.create_task(turns.run(release.wait)) for _ in range(2)]
+    busy = [asyncio.create_task(workers.run(release.wait)) for _ in range(2)]
     await asyncio.sleep(0.05)
     tasks = [asyncio.ensure_future(one) for one in waiting]  # type: ignore[call-overload]
     for _ in range(3):  # until one that gives up has done so
@@ -58,52 +58,52 @@ async def while_busy(turns: Turns, *waiting: object) -> list:
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_those_that_wait_go_in_one_call_for_each_core(turns: Turns, calls: list[int]) -> None:
+def test_those_that_wait_go_in_one_call_for_each_core(workers: Workers, calls: list[int]) -> None:
     model = LoadedModel(SPEC, means)
-    found = asyncio.run(while_busy(turns, *(turns.features(model, tile(value)) for value in range(8))))
+    found = asyncio.run(while_busy(workers, *(workers.features(model, tile(value)) for value in range(8))))
     assert [features.tolist() for features in found] == [[[value] * 3] for value in range(8)]
     assert calls[0] == 4
     assert sum(calls) == 8
 
 
-def test_one_that_comes_alone_does_not_wait(turns: Turns, calls: list[int]) -> None:
-    assert asyncio.run(turns.features(LoadedModel(SPEC, means), tile(7))).tolist() == [[7, 7, 7]]
+def test_one_that_comes_alone_does_not_wait(workers: Workers, calls: list[int]) -> None:
+    assert asyncio.run(workers.features(LoadedModel(SPEC, means), tile(7))).tolist() == [[7, 7, 7]]
     assert calls == [1]
 
 
-def test_a_call_has_a_limit(turns: Turns, calls: list[int]) -> None:
+def test_a_call_has_a_limit(workers: Workers, calls: list[int]) -> None:
     model = LoadedModel(SPEC, means)
-    asyncio.run(while_busy(turns, *(turns.features(model, tile(1)) for _ in range(3 * MAX_BATCH))))
+    asyncio.run(while_busy(workers, *(workers.features(model, tile(1)) for _ in range(3 * MAX_BATCH))))
     assert max(calls) == MAX_BATCH
     assert sum(calls) == 3 * MAX_BATCH
 
 
-def test_each_model_has_calls_of_its_own(turns: Turns) -> None:
+def test_each_model_has_calls_of_its_own(workers: Workers) -> None:
     models = [LoadedModel(SPEC, means), LoadedModel(SPEC, lambda pixels: means(pixels) + 100)]
-    waiting = (turns.features(models[value % 2], tile(value)) for value in range(6))
-    found = asyncio.run(while_busy(turns, *waiting))
+    waiting = (workers.features(models[value % 2], tile(value)) for value in range(6))
+    found = asyncio.run(while_busy(workers, *waiting))
     assert [features[0, 0] for features in found] == [0, 101, 2, 103, 4, 105]
 
 
-def test_what_goes_wrong_is_told_to_all_and_the_next_are_served(turns: Turns) -> None:
+def test_what_goes_wrong_is_told_to_all_and_the_next_are_served(workers: Workers) -> None:
     def failing(pixels: np.ndarray) -> np.ndarray:
         raise MemoryError
 
     model = LoadedModel(SPEC, failing)
-    found = asyncio.run(while_busy(turns, *(turns.features(model, tile(1)) for _ in range(4))))
+    found = asyncio.run(while_busy(workers, *(workers.features(model, tile(1)) for _ in range(4))))
     assert [type(one) for one in found] == [MemoryError] * 4
-    assert asyncio.run(turns.features(LoadedModel(SPEC, means), tile(1))).shape == (1, 3)
+    assert asyncio.run(workers.features(LoadedModel(SPEC, means), tile(1))).shape == (1, 3)
 
 
-def test_one_that_gave_up_is_left_out(turns: Turns, calls: list[int]) -> None:
+def test_one_that_gave_up_is_left_out(workers: Workers, calls: list[int]) -> None:
     model = LoadedModel(SPEC, means)
 
     async def give_up() -> None:
-        waiting = asyncio.create_task(turns.features(model, tile(1)))
+        waiting = asyncio.create_task(workers.features(model, tile(1)))
         await asyncio.sleep(0)
         waiting.cancel()
 
-    found = asyncio.run(while_busy(turns, give_up(), turns.features(model, tile(2))))
+    found = asyncio.run(while_busy(workers, give_up(), workers.features(model, tile(2))))
     assert found[1].tolist() == [[2, 2, 2]]
     assert calls == [1]
 

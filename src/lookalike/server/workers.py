@@ -19,7 +19,7 @@ from lookalike.search.query import Floats
 Result = TypeVar("Result")
 
 
-class Turns:
+class Workers:
     """Does work in threads, first come, first served; one object for all requests of an application.
 
     `observe` is told of each call of the model how many pictures it was for.
