@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import lookalike
 from lookalike.demo.flowers import write_flowers
 
 ROOT = Path(__file__).parents[1]
@@ -43,5 +44,15 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
         (tmp_path / name).write_bytes(second.read_bytes())
     names: dict[str, object] = {}
     exec(python_blocks("README.md"), names)
-    assert len(names["results"]) == 10  # type: ignore[arg-type]
-    assert "2021/beach.jpg" not in [hit.id for hit in names["results"]]  # type: ignore[attr-defined]
+    assert len(names["r"]) == 10  # type: ignore[arg-type]
+    assert "2021/beach.jpg" not in names["r"].ids  # type: ignore[attr-defined]
+    assert len(names["c"]) == 24  # type: ignore[arg-type]
+
+
+def test_the_python_of_the_analysis_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_flowers(tmp_path / "photos", count=40)
+    collection = lookalike.build("photos", "photos.lookalike", label="folder", model="colors")
+    names: dict[str, object] = {"collection": collection}
+    exec(python_blocks("docs/analysis.md"), names)
+    assert len(names["found"].labels) == 40  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from lookalike.search.results import Results
 from lookalike.storage.items import Item, figures
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
+from lookalike.storage.state import State
 
 if TYPE_CHECKING:
     import pandas
@@ -212,28 +213,40 @@ class View:
         """Groups of items that are alike, with names; see `analysis.clusters.cluster` for the options."""
         from lookalike.analysis.clusters import cluster, write_clusters
 
-        found = self._analysed(lambda snapshot, rows: cluster(snapshot, k, rows=rows, **options))
-        return self._kept(write, found, write_clusters)
+        return self._analysed(
+            lambda snapshot, rows: cluster(snapshot, k, rows=rows, **options),
+            write_clusters if write else None,
+        )
 
     def duplicates(self, **options: Any) -> Duplicates:
-        """Pairs of images that show the same; see `analysis.duplicates.find_duplicates`."""
+        """Pairs of images that show the same; see `analysis.duplicates.find_duplicates`.
+
+        Of more than 20,000 items it asks the index, and builds one where there is none.
+        """
         from lookalike.analysis.duplicates import find_duplicates
 
         return self._analysed(lambda snapshot, rows: find_duplicates(snapshot, rows=rows, **options))
 
     def outliers(self, label: str = "label", *, write: bool = False, **options: Any) -> Outliers:
-        """Items unlike all others, and those likely mislabelled; see `analysis.outliers.find_outliers`."""
+        """Items unlike all others, and those likely mislabelled; see `analysis.outliers.find_outliers`.
+
+        Of more than 20,000 items it asks the index, and builds one where there is none.
+        """
         from lookalike.analysis.outliers import find_outliers, write_outliers
 
-        found = self._analysed(lambda snapshot, rows: find_outliers(snapshot, label, rows=rows, **options))
-        return self._kept(write, found, write_outliers)
+        return self._analysed(
+            lambda snapshot, rows: find_outliers(snapshot, label, rows=rows, **options),
+            write_outliers if write else None,
+        )
 
     def map(self, method: Literal["pca", "umap"] = "pca", *, write: bool = False, **options: Any) -> Map:
         """Each item at a place in the plane, what is alike together; see `analysis.map.make_map`."""
         from lookalike.analysis.map import make_map, write_map
 
-        found = self._analysed(lambda snapshot, rows: make_map(snapshot, method, rows=rows, **options))
-        return self._kept(write, found, write_map)
+        return self._analysed(
+            lambda snapshot, rows: make_map(snapshot, method, rows=rows, **options),
+            write_map if write else None,
+        )
 
     def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
         """Whether the nearest items have the same value in a column; see `analysis.evaluation.evaluate`."""
@@ -242,7 +255,10 @@ class View:
         return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
 
     def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
-        """The k nearest others of every item; their rows count over this view's items."""
+        """The k nearest others of every item; their rows count over this view's items.
+
+        Of more than 20,000 items it asks the index, and builds one where there is none.
+        """
         from lookalike.analysis.neighbours import nearest_others
 
         return self._analysed(
@@ -276,16 +292,19 @@ class View:
 
         return self._followed().ask(asked)
 
-    def _analysed(self, work: Callable[[Snapshot, Rows | None], Answer]) -> Answer:
-        return self._ask(lambda engine, rows: work(engine.snapshot, rows))
-
-    def _kept(self, write: bool, found: Answer, keep: Callable[[Any, Answer], None]) -> Answer:
-        if write and self.condition is not None:
+    def _analysed(
+        self,
+        work: Callable[[Snapshot, Rows | None], Answer],
+        keep: Callable[[State, Answer], None] | None = None,
+    ) -> Answer:
+        """What `work` finds; `keep` writes it for the state that it was found of, and no newer one."""
+        if keep is not None and self.condition is not None:
             raise LookalikeError(
                 "what is found of a part of a collection is not kept", "leave write out, or take all of it"
             )
-        if write:
-            keep(self.snapshot.state, found)
+        state, found = self._ask(lambda engine, rows: (engine.snapshot.state, work(engine.snapshot, rows)))
+        if keep is not None:
+            keep(state, found)
         return found
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.errors import ChangedError, CollectionError
+from lookalike.errors import ChangedError, CollectionError, LookalikeError
 from lookalike.storage.files import write_bytes
 from lookalike.storage.state import State
 from lookalike.storage.writing import writing
@@ -52,10 +52,16 @@ def write_derived(state: State, name: str, made: Derived, command: Sequence[str]
     """Keep a table that was made from a state of a collection, in place of the one that is there.
 
     `command`, a list of words, makes it again. The table is written before the JSON that vouches for it.
-    Raises `CollectionError` where the collection has changed since, `TypeError` for a command in one string.
+    Raises `ChangedError` where the collection has changed since, `LookalikeError` for a table that has not a
+    row an item, `TypeError` for a command in one string.
     """
     if isinstance(command, str):  # which is a sequence of letters
         raise TypeError(f"the command is a list of words, not the text {command!r}")
+    if made.rows.num_rows != state.count:
+        raise LookalikeError(
+            f"a table of {made.rows.num_rows:,} rows is not one of all {state.count:,} items",
+            "keep what was found of the whole collection",
+        )
     buffer = io.BytesIO()
     pq.write_table(made.rows, buffer, compression="zstd", write_page_checksum=True)
     data = buffer.getvalue()

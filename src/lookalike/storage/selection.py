@@ -142,7 +142,8 @@ class Selection:
         """
         if limit is None:
             return None
-        largest = max((int(mine[-1]) + 1 for mine in self.chosen if len(mine)), default=0)
+        parts = zip(self.chosen, self.snapshot.parts, strict=True)
+        largest = max((part.count for mine, part in parts if len(mine)), default=0)  # it is read whole
         need += _PARTS_READ * 4 * self.dim * largest
         need += self.items.nbytes + _VALUE_BYTES * len(self) * self.items.num_columns
         if need > limit:
