@@ -42,6 +42,23 @@ def test_search_prints_json(run, collection, photos):
     assert answer["hits"][0]["uri"] == (photos / "sea" / "sea-002.png").as_uri()
 
 
+def test_group_by_gives_one_hit_a_label_for_all_pictures_of_the_query(run, collection, photos):
+    pictures = [photos / "sea" / "sea-002.png", photos / "sea" / "sea-005.png"]
+
+    code, stdout, _ = run("search", collection.path, *pictures, "--group-by", "label", "--json")
+
+    labels = [hit["label"] for hit in strict_json(stdout)["hits"]]
+    assert (code, labels[0], len(labels)) == (0, "sea", len(set(labels)))
+
+
+def test_group_by_takes_nothing_away(run, collection):
+    code, _, stderr = run(
+        "search", collection.path, "id:sea/sea-002.png", "--not", "id:x", "--group-by", "label"
+    )
+
+    assert (code, stderr) == (1, "lookalike: --group-by takes pictures of one item\n  leave --not out\n")
+
+
 def test_json_has_no_number_that_is_none_and_text_as_it_is(run, folder, target, tmp_path):
     write_picture(folder / "雪.png", 100)
     columns = {

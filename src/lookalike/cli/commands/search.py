@@ -31,22 +31,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="0 to 1: leave out what chance would give too (default: 0)",
     )
+    parser.add_argument(
+        "--group-by",
+        metavar="COLUMN",
+        help="the queries are pictures of one item, and items with one value in COLUMN are one hit",
+    )
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say, say_if_stale
     from lookalike.collection import open_collection
-    from lookalike.search.query import parse_query
+    from lookalike.errors import LookalikeError
+    from lookalike.search.query import Query, parse_query
 
     collection = open_collection(options.collection)
-    query = parse_query(options.query, options.unlike)
+    query: Query | list[Query] = parse_query(options.query, options.unlike)
+    if options.group_by:
+        query = [parse_query([word]) for word in options.query]
+        if options.unlike:
+            raise LookalikeError("--group-by takes pictures of one item", "leave --not out")
     results = collection.search(
         query,
         k=options.k,
         where=options.where,
         include_query=options.include_query,
         min_confidence=options.min_confidence,
+        group_by=options.group_by,
     )
     say_if_stale(collection)
     asked = {"query": options.query, "not": options.unlike}
@@ -54,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     if results.by_chance:
         say(f"the best hit is no better than chance would give (confidence {results[0].confidence:.2f})")
     if len(results) < options.k:
-        limited = options.where or options.min_confidence > 0
+        limited = options.where or options.min_confidence > 0 or options.group_by
         matching = f"no more than {len(results):,} match" if limited else "that is all of them"
         say(f"the collection has {len(collection):,} images; {matching}")
     return 0 if results else 1
