@@ -22,6 +22,8 @@ from lookalike.storage.stores import is_remote
 # While a build runs, reading its progress may take at most one part in this many of the time.
 _REST_FACTOR = 10
 _ATTEMPTS = 3
+# A build rewrites parts at its start, some hundred a second, and adds others after that.
+_PATIENCE_S = 10.0
 # Two changes within this time may leave the same stamp: the clocks of file systems tick slowly. Until then
 # the state itself is compared, but not oftener than this.
 _SETTLED_NS, _COMPARE_EVERY_S = 2_000_000_000, 0.02
@@ -67,15 +69,20 @@ class LiveCollection:
         return None if self._gone or time.monotonic() >= self._next_check else self._engine
 
     def ask(self, work: Callable[[Engine], Result]) -> Result:
-        """What `work` makes of the newest engine, also while a build replaces files: then of a newer one."""
-        for _ in range(_ATTEMPTS):
+        """What `work` makes of the newest engine, also while a build replaces files: then of a newer one.
+
+        Raises `ChangedError` where for ten seconds no state lasts for as long as the work takes.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
             try:
                 return work(self.engine())
             except ChangedError:
-                with self._reading:
-                    self._settled, self._compared_at = False, -math.inf
-                    self._refresh()
-        return work(self.engine())
+                if time.monotonic() > deadline:
+                    raise
+            with self._reading:
+                self._settled, self._compared_at = False, -math.inf
+                self._refresh()
 
     def _refresh(self) -> None:
         stamp, started = self._stamp_now(), time.monotonic()
