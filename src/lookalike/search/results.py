@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.images.contact import contact_sheet
 from lookalike.storage.items import Item, figures
 from lookalike.storage.snapshot import Snapshot
 
@@ -123,6 +122,8 @@ class Results(Sequence[Hit]):
 
     def plot(self) -> Image.Image:
         """The pictures side by side, each with its score and label; a notebook shows it."""
+        from lookalike.images.contact import contact_sheet
+
         captions = [hit._caption() for hit in self]
         return contact_sheet(self.snapshot.thumbnails(self.rows), captions)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lookalike.errors import ChangedError, CollectionError, LookalikeError
 from lookalike.storage.files import write_bytes
@@ -62,6 +61,8 @@ def write_derived(state: State, name: str, made: Derived, command: Sequence[str]
             f"a table of {made.rows.num_rows:,} rows is not one of all {state.count:,} items",
             "keep what was found of the whole collection",
         )
+    import pyarrow.parquet as pq
+
     buffer = io.BytesIO()
     pq.write_table(made.rows, buffer, compression="zstd", write_page_checksum=True)
     data = buffer.getvalue()
@@ -88,6 +89,8 @@ def read_derived(state: State, name: str) -> Derived | None:
 
     Raises `CollectionError`, with the command that makes it again, where it is stale or damaged.
     """
+    import pyarrow.parquet as pq
+
     facts = _facts(state, name)
     if facts is None:
         return None

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
 from lookalike.storage.files import MARKS_NAME, TEMPORARY_SUFFIX, check_writable, remove
@@ -313,6 +312,8 @@ def _rows(path: Path, *, with_others: bool = True) -> list[_Row]:
             return []
         if problem := checksum_problem(data):
             raise ValueError(problem)
+        import pyarrow.parquet as pq
+
         table = pq.ParquetFile(io.BytesIO(data)).read()
         if not with_others and len(table.column_names) > len(SCHEMA):
             raise ValueError(f"columns other than {', '.join(SCHEMA.names)}")

@@ -12,13 +12,16 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
 from lookalike.storage.files import write_bytes
 from lookalike.storage.stores import StorePath, is_remote
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 CHECKSUM_KEY = "lookalike.sha256"
 _NO_CHECKSUM = b"0" * 64
@@ -36,6 +39,8 @@ def read_with_notes(
     """
     if is_remote(path):
         return _read_remote(path, columns, embedding)
+    import pyarrow.parquet as pq  # where the rows are mapped, it is not needed
+
     try:
         # Opened here, so that no path is taken for an address of another file system.
         with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
@@ -62,6 +67,8 @@ def read_notes(path: Path) -> dict[str, str]:
 
 def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None:
     """Write a table in one step, with its checksum and these notes in the footer."""
+    import pyarrow.parquet as pq
+
     buffer = io.BytesIO()
     plain = [field.name for field in table.schema if pa.types.is_string(field.type)]
     with pq.ParquetWriter(
@@ -116,6 +123,8 @@ def _read_remote(
 
     The same checksum in the footer before and after says that all ranges are of one version of the file.
     """
+    import pyarrow.parquet as pq
+
     # Nearly all of a file is embeddings.
     whole = embedding and (columns is None or "embedding" in columns)
     try:
@@ -133,12 +142,16 @@ def _read_remote(
 @lru_cache(maxsize=4096)
 def _local_footer(path: Path, state: tuple[int, int, int]) -> pq.FileMetaData:
     """The footer of a file in this state: a search of a thousand parts asks for each several times."""
+    import pyarrow.parquet as pq
+
     with path.open("rb") as file:
         return pq.read_metadata(file)
 
 
 def _remote_footer(path: StorePath) -> pq.FileMetaData:
     """The footer, from one request for the end of the file; two where it is large."""
+    import pyarrow.parquet as pq
+
     tail = path.read_tail(_TAIL_BYTES)
     size = int.from_bytes(tail[-8:-4], "little") + 8  # the footer, its length, and the four letters PAR1
     if size > len(tail) == _TAIL_BYTES:

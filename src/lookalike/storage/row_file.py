@@ -21,7 +21,6 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-import filelock
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -162,6 +161,8 @@ def write_row_file(root: Path, states: Sequence[PartState]) -> None:
     """
     if is_remote(root):
         return
+    import filelock  # a tenth of a second that readers need not wait
+
     folder = root / "derived"
     with suppress(OSError, StorageError, CollectionError, filelock.Timeout):
         folder.mkdir(exist_ok=True)

@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
-
 from lookalike.errors import CollectionError, LockedError
 from lookalike.storage.files import (
     MARKS_NAME,
@@ -76,6 +74,8 @@ def writing(root: Path) -> Iterator[Callable[[], None]]:
 @contextmanager
 def _file_lock(path: Path) -> Iterator[Callable[[], None]]:
     """A lock on a local file, which the operating system frees when its holder dies: it is never lost."""
+    import filelock  # a tenth of a second that readers need not wait
+
     lock = filelock.FileLock(path, blocking=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
