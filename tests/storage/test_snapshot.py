@@ -291,6 +291,22 @@ def test_a_removed_part_is_an_error_and_the_others_are_not(root):
             ask([180])
 
 
+@pytest.mark.parametrize("change", ["rewritten", "removed"])
+def test_what_is_first_asked_of_a_part_after_it_has_changed_is_that_very_error(root, change):
+    old, unmapped = opened(root), opened(root, mapped=False)
+    if change == "removed":
+        Part(root, 1).items_path.unlink()
+    else:
+        put(root, 1, many(1, 80))
+        put(root, 1, many(1, 79))
+    with pytest.raises(ChangedError):
+        old.table(["id", "embedding"])
+    with pytest.raises(ChangedError):
+        _ = unmapped.schema
+    with pytest.raises(ChangedError):
+        list(old.blocks())
+
+
 def test_a_collection_that_is_gone_is_an_error_and_its_mapped_rows_are_not(root):
     old = opened(root)
     shutil.rmtree(root)

@@ -264,7 +264,7 @@ class Snapshot:
         known = self._row_file.schema(state) if self._row_file else None
         if known is not None:
             return known
-        return pa.schema([field for field in state.part.schema() if field.name != "embedding"])
+        return pa.schema([field for field in state.schema() if field.name != "embedding"])
 
     def _batch(self, place: int) -> tuple[pa.RecordBatch, bool]:
         """The rows of a part, and whether they are mapped, and so yet to be checked."""
