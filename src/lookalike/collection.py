@@ -22,6 +22,7 @@ from lookalike.builder.build import build as build_collection
 from lookalike.builder.edit import Pictures, add_pictures, remove_items
 from lookalike.builder.vector_files import import_vectors as write_imported
 from lookalike.builder.vectors import from_vectors as write_vectors
+from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel
 from lookalike.storage.manifest import Manifest, read_manifest
@@ -116,7 +117,7 @@ class Collection(View):
             index = {"none": "none", "stale": "older than the collection"}.get(
                 index_state(State.read(self.path)), "up to date"
             )
-        except OSError as error:
+        except (LookalikeError, OSError) as error:  # a repr that fails would hide what it is shown for
             return f"Collection({self.name!r}: {error})"
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 
