@@ -4,7 +4,7 @@ Sources yield Samples. A Model turns Samples into vectors. A Collection stores t
 a Snapshot of a Collection.
 
     collection = lookalike.build("photos/", "photos.lookalike", label="folder")
-    collection.search("search.query.jpg", k=10)
+    collection.search("query.jpg", k=10)
 """
 
 from __future__ import annotations

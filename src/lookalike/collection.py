@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel
 from lookalike.storage.manifest import Manifest, read_manifest
@@ -135,7 +136,7 @@ class Collection(View):
             index = {"none": "none", "stale": "older than the collection"}.get(
                 index_state(State.read(self.path)), "up to date"
             )
-        except OSError as error:
+        except (LookalikeError, OSError) as error:  # a repr that fails would hide what it is shown for
             return f"Collection({self.name!r}: {error})"
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 

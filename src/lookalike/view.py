@@ -268,7 +268,11 @@ class View:
     # Shown.
 
     def __repr__(self) -> str:
-        return f"View({self.name!r} where {self.condition}: {len(self):,} images)"
+        try:
+            holds = f"{len(self):,} images"
+        except (LookalikeError, OSError) as error:
+            holds = str(error)
+        return f"View({self.name!r} where {self.condition}: {holds})"
 
     def _repr_html_(self) -> str:
         first = self[:_SHOWN]

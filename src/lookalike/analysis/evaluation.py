@@ -159,9 +159,8 @@ def evaluate(
 
 def _read(snapshot: Snapshot, label: str, without_duplicates: bool, rows: Ints | None) -> _Labelled:
     """The items that have a label; their vectors are read later."""
-    selection = Selection.of(
-        snapshot, ("id", label, *(["sha256"] if without_duplicates else [])), rows=rows, least=0
-    )
+    columns = ("id", label, *(["sha256"] if without_duplicates else []))
+    selection = Selection.of(snapshot, columns, rows=rows, least=0 if rows is None else 1)
     if len(snapshot) and label not in selection.items.column_names:
         raise LookalikeError(
             f"{snapshot.root} has no column {label}", f"it has: {', '.join(snapshot.schema.names)}"

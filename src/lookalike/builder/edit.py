@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from lookalike.builder.build import Report, commit_part, derive, next_number
 from lookalike.builder.part import make_part
 from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
+from lookalike.sources.folder import id_of, uri_of
 from lookalike.sources.sample import Sample
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.parts import list_parts
@@ -44,11 +45,16 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
             twice = next(id_ for id_ in ids if ids.count(id_) > 1)
             raise SourceError(f"two pictures have the id {twice!r}", "give them ids: {id: picture, ...}")
         model = pinned_model(root, manifest)
-        made = make_part(samples, model, dtype=manifest.dtype, threads=os.cpu_count() or 1)
-        replaced = _take_out(root, set(made.rows["id"].to_pylist()))
-        commit_part(root, next_number(root), made)
+        make = partial(make_part, model=model, dtype=manifest.dtype, threads=os.cpu_count() or 1)
+        parts = [make(some) for some in _by_source(samples, manifest)]
+        number = next_number(root)
+        _forget_failures(root, ids)
+        replaced = _take_out(root, {id_ for made in parts for id_ in made.rows["id"].to_pylist()})
+        for place, made in enumerate(parts):
+            commit_part(root, number + place, made)
         derive(root)
-    return Report(made.rows.num_rows, len(made.failures), 0, replaced)
+    embedded = sum(made.rows.num_rows for made in parts)
+    return Report(embedded, len(samples) - embedded, 0, replaced)
 
 
 def remove_items(root: Path, ids: Sequence[str]) -> int:
@@ -62,37 +68,55 @@ def remove_items(root: Path, ids: Sequence[str]) -> int:
 
 def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Iterator[Sample]:
     metadata = {} if label is None else {"label": label}
-    if isinstance(pictures, Mapping):
-        for id_, picture in pictures.items():
-            if not isinstance(picture, str | Path):
-                yield Sample(id_, f"added:{quote(id_)}", None, 0, partial(_encoded, picture), metadata)
-            else:
-                yield _file(Path(picture), id_, metadata)
+    folders = [_folder_of(uri) for uri in manifest.sources if uri.startswith("file://")]
+    if not isinstance(pictures, Mapping):
+        for path in [pictures] if isinstance(pictures, str | Path) else pictures:
+            id_, place = _as_listed(Path(path).absolute(), folders)
+            yield _file(place, id_, uri_of(os.fsencode(place)), metadata)
         return
-    for path in [pictures] if isinstance(pictures, str | Path) else pictures:
-        yield _file(Path(path), _id_of(Path(path), manifest), metadata)
+    for id_, picture in pictures.items():
+        uri = f"added:{quote(id_)}"
+        if not isinstance(picture, str | Path):
+            yield Sample(id_, uri, None, 0, partial(_encoded, picture), metadata)
+            continue
+        listed, place = _as_listed(Path(picture).absolute(), folders)
+        # A build of the folder would take an item of its own with another id for gone.
+        own = listed == id_ or not any(place.is_relative_to(folder) for folder in folders)
+        yield _file(place, id_, uri_of(os.fsencode(place)) if own else uri, metadata)
 
 
-def _file(path: Path, id_: str, metadata: Mapping[str, str]) -> Sample:
+def _by_source(samples: Sequence[Sample], manifest: Manifest) -> list[list[Sample]]:
+    """The samples of each source, since the rows of a part all come from one; those of none together."""
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        source = next((uri for uri in manifest.sources if sample.uri.startswith(uri)), "")
+        found.setdefault(source, []).append(sample)
+    return list(found.values())
+
+
+def _file(path: Path, id_: str, uri: str, metadata: Mapping[str, str]) -> Sample:
     try:
         status = path.stat()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    return Sample(id_, path.resolve().as_uri(), status.st_size, status.st_mtime_ns, path.read_bytes, metadata)
+    return Sample(id_, uri, status.st_size, status.st_mtime_ns, path.read_bytes, metadata)
 
 
-def _id_of(path: Path, manifest: Manifest) -> str:
-    """The id that a build of a source above the file would give it, else the file's name."""
-    for uri in manifest.sources:
-        if uri.startswith("file://") and path.resolve().as_uri().startswith(uri):
-            return path.resolve().relative_to(_folder_of(uri)).as_posix()
-    return path.name
+def _as_listed(path: Path, folders: Sequence[Path]) -> tuple[str, Path]:
+    """The id and the path that a build of the folder above a file gives it; else its name, and its real path.
+
+    A build follows links below its folder, and keeps their names.
+    """
+    for above in path.parents:
+        folder = above.resolve()
+        if folder in folders:
+            below = path.relative_to(above)
+            return id_of(os.fsencode(below)), folder / below
+    return path.name, path.resolve()
 
 
 def _folder_of(uri: str) -> Path:
-    from urllib.parse import unquote, urlsplit
-
-    return Path(unquote(urlsplit(uri).path))
+    return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
 
 
 def _encoded(picture: ImageLike) -> bytes:
@@ -118,3 +142,12 @@ def _take_out(root: Path, ids: set[str]) -> int:
             count += len(gone) - len(kept)
             part.write(kept, part.thumbnails(kept["id"].to_pylist()))
     return count
+
+
+def _forget_failures(root: Path, ids: Sequence[str]) -> None:
+    """Take out what earlier attempts said of these items, since the failures are a log of the last."""
+    for part in list_parts(root, "failures"):
+        table = part.failures()
+        others = table.filter(pc.invert(pc.is_in(table["id"], pa.array(ids, pa.string()))))
+        if others.num_rows < table.num_rows:
+            part.write_failures(others)

@@ -79,6 +79,8 @@ def _numbers(column: pa.ChunkedArray) -> Rows:
 
 def _best(vectors: Vectors, queries: Vectors, groups: Rows) -> tuple[Rows, Vectors]:
     """Of each group the place of its likest vector (n,), and its score (n,): see `search_groups`."""
+    if not len(groups):
+        return np.empty(0, np.int64), np.empty(0, np.float32)
     cosines = np.clip(vectors @ queries.T, -1, 1)
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])

@@ -267,7 +267,10 @@ def _term_vector(snapshot: Snapshot, term: Term, stored: Mapping[str, Floats]) -
 
 
 def _checked_vector(term: Vector, dim: int) -> Floats:
-    values = np.asarray(term.values, np.float64)
+    try:
+        values = np.asarray(term.values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"the query vector has values that are no numbers: {error}") from None
     if values.shape != (dim,):
         raise QueryError(f"a query vector of this collection has the shape ({dim},), not {values.shape}")
     with np.errstate(over="ignore"):

@@ -33,7 +33,7 @@ class Folder:
 
     @property
     def uri(self) -> str:
-        return _uri(os.path.join(os.fsencode(self.path.resolve()), b""))
+        return uri_of(os.path.join(os.fsencode(self.path.resolve()), b""))
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Samp
         yield _failure(root, below, "not a regular file")
         return
     path = os.path.join(root, below)
-    yield Sample(_id(below), _uri(path), status.st_size, status.st_mtime_ns, partial(_read, path))
+    yield Sample(id_of(below), uri_of(path), status.st_size, status.st_mtime_ns, partial(_read, path))
 
 
 def _read(path: bytes) -> bytes:
@@ -113,13 +113,14 @@ def _read(path: bytes) -> bytes:
 
 
 def _failure(root: bytes, below: bytes, reason: str | None) -> Failure:
-    return Failure(_id(below), _uri(os.path.join(root, below)), "list", reason or "cannot be listed")
+    return Failure(id_of(below), uri_of(os.path.join(root, below)), "list", reason or "cannot be listed")
 
 
-def _id(below: bytes) -> str:
+def id_of(below: bytes) -> str:
     """The relative path as text; bytes that are not UTF-8 are shown as \\xe9."""
     return below.replace(os.fsencode(os.sep), b"/").decode("utf-8", "backslashreplace")
 
 
-def _uri(path: bytes) -> str:
+def uri_of(path: bytes) -> str:
+    """The address of a file or folder, with percent-encoded bytes."""
     return "file://" + quote_from_bytes(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lookalike.errors import ChangedError, CollectionError
@@ -19,6 +21,8 @@ from lookalike.storage.stores import is_remote
 # has another inode, so equal stamps mean an equal file. Zeros in an object store, where nothing is so cheap.
 Stamp = tuple[int, int, int]
 NO_STAMP: Stamp = (0, 0, 0)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class PartState:
         """The state of a part now, from the footer of its items file."""
         stamp = stamp_of(part)
         footer = read_footer(part.items_path)
-        notes = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+        notes = _notes(footer)
         tar = part.tar_path(notes).name
         return PartState(part, notes.get(CHECKSUM_KEY, ""), int(footer.num_rows), tar, stamp)
 
@@ -48,9 +52,15 @@ class PartState:
         """The rows without the embedding; raises `ChangedError` where a build has replaced the part."""
         return self._read(None, embedding=False)
 
+    def schema(self) -> pa.Schema:
+        """The columns and their types, the embedding last; raises `ChangedError`."""
+        footer = self._unless_changed(lambda: read_footer(self.part.items_path))
+        self._check(_notes(footer))
+        return footer.schema.to_arrow_schema().remove_metadata()
+
     def column(self, name: str) -> pa.ChunkedArray | None:
         """One column, None where the part has none of that name; raises `ChangedError`."""
-        if name not in self.part.column_names():
+        if name not in self.schema().names:
             return None
         return self._read([name])[name]
 
@@ -88,14 +98,19 @@ class PartState:
         return [next(found) if size else b"" for _, size in ranges]
 
     def _read(self, columns: Sequence[str] | None, embedding: bool = True) -> pa.Table:
+        path = self.part.items_path
+        rows, notes = self._unless_changed(lambda: read_with_notes(path, columns, embedding))
+        self._check(notes)
+        return rows
+
+    def _unless_changed(self, read: Callable[[], Found]) -> Found:
+        """What is read of the items file; where that fails since a build has replaced it, `ChangedError`."""
         try:
-            rows, notes = read_with_notes(self.part.items_path, columns, embedding)
+            return read()
         except CollectionError:
             if self.part.items_path.exists() and self._is_current():
                 raise
             raise changed(self.part.root) from None
-        self._check(notes)
-        return rows
 
     def _check(self, notes: Mapping[str, str]) -> None:
         if notes.get(CHECKSUM_KEY, "") != self.checksum:
@@ -106,6 +121,10 @@ class PartState:
             return PartState.read(self.part).checksum == self.checksum
         except CollectionError:
             return True
+
+
+def _notes(footer: pq.FileMetaData) -> Mapping[str, str]:
+    return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
 
 
 def stamp_of(part: Part) -> Stamp:

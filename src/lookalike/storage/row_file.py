@@ -2,8 +2,9 @@
 
 `derived/rows-….arrow` has a segment a part: the hashes of its ids, then its rows as an Arrow stream.
 `derived/rows.json` says of each part which state of it the segment holds, and where that lies. A build adds
-segments at the end; those of parts that are gone stay until they are half of the file. It is derived: what is
-missing or damaged is read from the parts, and where it cannot be written nothing is lost but time.
+segments at the end, and nothing is ever written over, since a reader may have it mapped; segments of parts
+that are gone stay until they are half of the file. It is derived: what is missing or damaged is read from the
+parts, and where it cannot be written nothing is lost but time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
@@ -38,14 +40,15 @@ Hashes = NDArray[np.uint64]
 # Arrow's buffers and the hashes begin at multiples of this.
 _ALIGNMENT = 64
 _JSON_NAME, _LOCK_NAME = "rows.json", ".rows.lock"
+_ROWS_NAME = re.compile(r"rows-[0-9a-f]{12}\.arrow")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Where the rows of a part lie: `length` bytes from `offset` on, of the given CRC-32.
+    """Where the rows of a part lie: `length` bytes from `offset` on.
 
     `number`, `checksum`, `count`, `tar` and `stamp` are those of the part; `schema` is the place of its
-    columns in the list of schemas.
+    columns in the list of schemas; the CRC-32 are of the hashes, and of the rows that follow them.
     """
 
     number: int
@@ -56,7 +59,8 @@ class Segment:
     schema: int
     offset: int
     length: int
-    crc32: int
+    hashes_crc32: int
+    rows_crc32: int
 
 
 class RowFile:
@@ -77,8 +81,12 @@ class RowFile:
             if found.segments:
                 with pa.memory_map(str(folder / found.name)) as file:
                     found._map = file.read_buffer()
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException):
             return None
+        size = len(found._map)
+        found.segments = {
+            number: one for number, one in found.segments.items() if one.offset + one.length <= size
+        }
         return found
 
     @staticmethod
@@ -86,20 +94,13 @@ class RowFile:
         fields = json.loads(data)
         if (fields["format"], fields["version"]) != (FORMAT, FORMAT_VERSION):
             raise ValueError("another format")
-        if Path(fields["file"]).name != fields["file"]:
-            raise ValueError("a file that is not beside it")
+        if fields.pop("sha256") != _sha256(fields):
+            raise ValueError("the checksum does not match")
+        if not _ROWS_NAME.fullmatch(fields["file"]):
+            raise ValueError("a file that is none of rows")
         schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(one))) for one in fields["schemas"]]
-        segments = {}
-        for number, checksum, count, tar, stamp, *place in fields["segments"]:
-            inode, mtime_ns, size = stamp
-            schema, offset, length, crc32 = place
-            possible = min(count, offset, length, schema) >= 0 and schema < len(schemas)
-            if not possible or not TAR_NAME.fullmatch(tar):
-                raise ValueError("a segment that cannot be")
-            segments[number] = Segment(
-                number, checksum, count, tar, (inode, mtime_ns, size), schema, offset, length, crc32
-            )
-        return RowFile(fields["file"], segments, schemas)
+        segments = [_segment(given, len(schemas)) for given in fields["segments"]]
+        return RowFile(fields["file"], {one.number: one for one in segments}, schemas)
 
     def states(self, root: Path) -> dict[int, PartState]:
         """The states of the parts that are here, by number; which of them are current, their stamps tell."""
@@ -114,25 +115,28 @@ class RowFile:
         return None if segment is None else self.schemas[segment.schema]
 
     def hashes(self, state: PartState) -> Hashes | None:
-        """The hashes of the ids of a part, uint64 (n,); None where the part is not here in this state."""
+        """The hashes of the ids of a part, uint64 (n,); None where it is not in this state, or damaged."""
         segment = self._segment(state)
         if segment is None:
             return None
-        return np.frombuffer(self._map, np.uint64, segment.count, segment.offset)
+        data = self._map.slice(segment.offset, 8 * segment.count)
+        if zlib.crc32(data) != segment.hashes_crc32:
+            return None
+        return np.frombuffer(data, np.uint64)
 
     def rows(self, state: PartState) -> pa.RecordBatch | None:
         """The rows of a part without embedding; None where it is not here in this state, or damaged.
 
-        Its structure is checked, the values of its columns are not: see `checked`.
+        Its structure is checked, the values of its columns are not: those are for the reader to validate.
         """
         segment = self._segment(state)
         if segment is None:
             return None
-        data = self._map.slice(segment.offset, segment.length)
-        if zlib.crc32(data) != segment.crc32:
+        data = self._map.slice(segment.offset, segment.length).slice(_aligned(8 * segment.count))
+        if zlib.crc32(data) != segment.rows_crc32:
             return None
         try:
-            with pa.ipc.open_stream(data.slice(_aligned(8 * segment.count))) as reader:
+            with pa.ipc.open_stream(data) as reader:
                 batch = reader.read_next_batch()
                 batch.validate()
         except (pa.ArrowException, StopIteration, OSError):
@@ -144,7 +148,22 @@ class RowFile:
         found = self.segments.get(state.part.number)
         if found is None or (found.checksum, found.count) != (state.checksum, state.count):
             return None
-        return found if found.offset + found.length <= len(self._map) else None
+        return found
+
+
+def _segment(given: Any, schemas: int) -> Segment:
+    """A segment as the JSON has it, of a file with so many schemas; `ValueError` for one that cannot be."""
+    number, checksum, count, tar, stamp, *place = given
+    schema, offset, length, hashes_crc32, rows_crc32 = place
+    inode, mtime_ns, size = stamp
+    numbers = (number, count, *stamp, *place)
+    possible = all(type(one) is int and one >= 0 for one in numbers) and type(checksum) is str
+    if not possible or schema >= schemas or _aligned(8 * count) > length or not TAR_NAME.fullmatch(tar):
+        raise ValueError("a segment that cannot be")
+    return Segment(
+        number, checksum, count, tar, (inode, mtime_ns, size),
+        schema, offset, length, hashes_crc32, rows_crc32,
+    )  # fmt: skip
 
 
 def id_hashes(ids: Sequence[str]) -> Hashes:
@@ -183,28 +202,22 @@ def _write(folder: Path, states: Sequence[PartState]) -> None:
             kept[state.part.number] = replace(segment, stamp=state.stamp, tar=state.tar)
     if not new and kept == old.segments:
         return
-    end = max((one.offset + one.length for one in old.segments.values()), default=0)
-    alive = sum(one.length for one in kept.values())
-    if old.name and 2 * alive >= end:
+    alive = sum(_aligned(one.length) for one in kept.values())
+    if alive and 2 * alive >= len(old._map):
         name, segments = old.name, dict(kept)
-        mode = "r+b"
     else:
-        name, segments, end, mode = f"rows-{uuid.uuid4().hex[:12]}.arrow", {}, 0, "w+b"
-    path, schemas = folder / name, _Schemas(old.schemas)
+        name, segments = f"rows-{uuid.uuid4().hex[:12]}.arrow", {}
+    path, schemas = folder / name, _Schemas(old.schemas if segments else [])
     try:
-        with path.open(mode) as file:
-            file.truncate(end)  # what a killed writer left behind the last segment
-            file.seek(end)
+        with path.open("ab") as file:
             if not segments:
                 for segment in kept.values():
                     data = old._map.slice(segment.offset, segment.length)
-                    segments[segment.number] = replace(segment, offset=_append(file, data))
+                    segments[segment.number] = replace(
+                        segment, offset=_append(file, data), schema=schemas.place(old.schemas[segment.schema])
+                    )
             for state in new:
-                data, schema = _encoded(state)
-                segments[state.part.number] = Segment(
-                    state.part.number, state.checksum, state.count, state.tar, state.stamp,
-                    schemas.place(schema), _append(file, data), len(data), zlib.crc32(data),
-                )  # fmt: skip
+                segments[state.part.number] = _added(file, state, schemas)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -213,15 +226,21 @@ def _write(folder: Path, states: Sequence[PartState]) -> None:
 
 
 def _commit(folder: Path, name: str, segments: Mapping[int, Segment], schemas: Sequence[str]) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "file": name,
         "schemas": list(schemas),
         "segments": [astuple(segments[number]) for number in sorted(segments)],
     }
+    fields["sha256"] = _sha256(fields)
     write_bytes(folder / _JSON_NAME, (json.dumps(fields, separators=(",", ":")) + "\n").encode())
     _remove_others(folder, name)
+
+
+def _sha256(fields: Mapping[str, Any]) -> str:
+    """The checksum of what the JSON says, beside the checksum itself."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _remove_others(folder: Path, name: str) -> None:
@@ -248,15 +267,18 @@ def _text(schema: pa.Schema) -> str:
     return base64.b64encode(schema.serialize()).decode()
 
 
-def _encoded(state: PartState) -> tuple[bytes, pa.Schema]:
-    """The segment of a part, and its columns."""
+def _added(file: IO[bytes], state: PartState, schemas: _Schemas) -> Segment:
+    """Write the segment of a part: the hashes of its ids, then its rows as an Arrow stream."""
     rows = state.described().combine_chunks()
     buffer = io.BytesIO()
-    hashes = id_hashes(rows["id"].to_pylist()).tobytes()
-    buffer.write(hashes + bytes(_aligned(len(hashes)) - len(hashes)))
     with pa.ipc.new_stream(buffer, rows.schema) as writer:
         writer.write_table(rows, max_chunksize=max(1, rows.num_rows))
-    return buffer.getvalue(), rows.schema
+    hashes, stream = id_hashes(rows["id"].to_pylist()).tobytes(), buffer.getbuffer()
+    data = hashes + bytes(_aligned(len(hashes)) - len(hashes)) + stream
+    return Segment(
+        state.part.number, state.checksum, state.count, state.tar, state.stamp,
+        schemas.place(rows.schema), _append(file, data), len(data), zlib.crc32(hashes), zlib.crc32(stream),
+    )  # fmt: skip
 
 
 def _append(file: IO[bytes], data: Any) -> int:

@@ -35,6 +35,8 @@ from lookalike.storage.stores import each
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
+# Columns that every part has: for these no footer is read.
+_EVERYWHERE = frozenset(field.name for field in ITEM_FIELDS)
 # Comparing an unknown id with this many takes a fraction of a second.
 _COMPARED_IDS = 20_000
 # So few rows are looked up one by one, and so few ids without sorting all hashes first.
@@ -152,7 +154,7 @@ class Snapshot:
 
     def values(self, name: str, rows: Sequence[int] | Rows) -> list[Any]:
         """The values of one column of these rows, stored or derived; `KeyError` where there is none."""
-        if name not in self._stored:
+        if name not in _EVERYWHERE and name not in self._stored:
             return list(self.column(name).take(pa.array(rows, pa.int64())).to_pylist())
         if len(rows) <= _FEW:
             return [self._value(name, int(row)) for row in rows]
@@ -290,7 +292,7 @@ class Snapshot:
         known = self._row_file.schema(state) if self._row_file else None
         if known is not None:
             return known
-        return pa.schema([field for field in state.part.schema() if field.name != "embedding"])
+        return pa.schema([field for field in state.schema() if field.name != "embedding"])
 
     def _batch(self, place: int) -> tuple[pa.RecordBatch, bool]:
         """The rows of a part, and whether they are mapped, and so yet to be checked."""
