@@ -44,6 +44,9 @@ class Collection(View):
         super().__init__(path)
         self.report = report
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Collection, (self.path, self.report)
+
     @property
     def manifest(self) -> Manifest:
         """Which model made the vectors, and from which sources."""
@@ -60,6 +63,7 @@ class Collection(View):
 
     def failures(self) -> pa.Table:
         """One row an image that could not be read: id, uri, stage, error."""
+        read_manifest(self.path)
         tables = list(each(list_parts(self.path, "failures"), Part.failures, self.path))
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
 
@@ -78,6 +82,7 @@ class Collection(View):
         min_recall: float = 0.95,
     ) -> IndexInfo:
         """Build an index, which makes search fast, and measure it; see `index.build_index`."""
+        read_manifest(self.path)  # before the lock, which would make a folder
         return build_index(self.path, kind, max_memory_bytes=max_memory_bytes, min_recall=min_recall)
 
     def add(self, pictures: Pictures, *, label: str | None = None) -> Report:
@@ -107,6 +112,8 @@ class Collection(View):
         `value` is what JSON holds; None takes back what was said. Raises `UnknownIdError`.
         """
         names = (ids,) if isinstance(ids, str) else tuple(ids)
+        if not names:
+            raise LookalikeError("a mark is about at least one item", "give an id, or several")
         snapshot = self.snapshot
         sha256s = tuple(snapshot.values("sha256", snapshot.rows_of(names)))
         write_marks(self.path, [Mark(datetime.now(UTC), kind, names, sha256s, value)])
@@ -122,6 +129,10 @@ class Collection(View):
 
         if to == "site":
             return export_site(self.snapshot, target, **options)
+        if to not in ("npy", "parquet", "clip-retrieval"):
+            raise LookalikeError(
+                f"unknown form of export {to!r}", "known are: site, npy, parquet, clip-retrieval"
+            )
         return export_tables(self.snapshot, target, to, **options)
 
     def serve(self, **options: Any) -> None:
@@ -193,5 +204,6 @@ def evaluate(collection: Collection, label: str = "label", **options: Any) -> Ev
 
 
 def _refresh_index(root: Path) -> None:
-    if index_state(State.read(root)) == "stale":
+    state = State.read(root)
+    if state.count and index_state(state) == "stale":
         refresh(root)

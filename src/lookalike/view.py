@@ -40,14 +40,19 @@ _SHOWN = 24
 
 
 class View:
-    """The items of a collection for which `condition` holds, or all of them without one.
+    """The items of a collection for which all `conditions` hold, or all of them without one.
 
     Each call reads the newest state of the collection. Items have the order in which they are stored.
     """
 
-    def __init__(self, path: Path, condition: str | None = None, live: LiveCollection | None = None) -> None:
-        self.path, self.condition = path, condition
+    def __init__(
+        self, path: Path, conditions: tuple[str, ...] = (), live: LiveCollection | None = None
+    ) -> None:
+        self.path, self.conditions = path, conditions
         self._live = live
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return View, (self.path, self.conditions)  # what is open stays behind
 
     @property
     def name(self) -> str:
@@ -106,8 +111,7 @@ class View:
         """The stored vectors, float32 (N, D) of unit length, in the order of `items()` or of `ids`."""
 
         def read(engine: Engine, rows: Rows | None) -> NDArray[np.float32]:
-            wanted = _all(engine, rows) if ids is None else engine.snapshot.rows_of(ids)
-            return engine.snapshot.vectors(wanted)
+            return engine.snapshot.vectors(_all(engine, rows) if ids is None else _rows_of(engine, rows, ids))
 
         return self._ask(read)
 
@@ -116,7 +120,7 @@ class View:
 
         def read(engine: Engine, rows: Rows | None) -> dict[str, bytes]:
             names = list(ids)
-            jpegs = engine.snapshot.thumbnails(engine.snapshot.rows_of(names))
+            jpegs = engine.snapshot.thumbnails(_rows_of(engine, rows, names))
             return {id_: jpeg for id_, jpeg in zip(names, jpegs, strict=True) if jpeg}
 
         return self._ask(read)
@@ -126,8 +130,7 @@ class View:
 
         The condition is checked at once: raises `QueryError` where it cannot be.
         """
-        both = condition if self.condition is None else f"({self.condition}\n) AND ({condition}\n)"
-        view = View(self.path, both, self._followed())
+        view = View(self.path, (*self.conditions, condition), self._followed())
         view._ask(lambda engine, rows: None)
         return view
 
@@ -272,7 +275,7 @@ class View:
             holds = f"{len(self):,} images"
         except (LookalikeError, OSError) as error:
             holds = str(error)
-        return f"View({self.name!r} where {self.condition}: {holds})"
+        return f"View({self.name!r} where {' AND '.join(self.conditions)}: {holds})"
 
     def _repr_html_(self) -> str:
         first = self[:_SHOWN]
@@ -289,10 +292,10 @@ class View:
 
     def _ask(self, work: Callable[[Engine, Rows | None], Answer]) -> Answer:
         """What `work` makes of the newest engine and the rows that count, None for all."""
-        condition = self.condition
 
         def asked(engine: Engine) -> Answer:
-            return work(engine, None if condition is None else engine.matching(condition))
+            masks = [engine.mask(condition) for condition in self.conditions]
+            return work(engine, np.flatnonzero(np.all(masks, axis=0)) if masks else None)
 
         return self._followed().ask(asked)
 
@@ -302,7 +305,7 @@ class View:
         keep: Callable[[State, Answer], None] | None = None,
     ) -> Answer:
         """What `work` finds; `keep` writes it for the state that it was found of, and no newer one."""
-        if keep is not None and self.condition is not None:
+        if keep is not None and self.conditions:
             raise LookalikeError(
                 "what is found of a part of a collection is not kept", "leave write out, or take all of it"
             )
@@ -320,6 +323,17 @@ class Items(list[Item]):
             return "<p>no images</p>"
         jpegs = self[0].snapshot.thumbnails([one.row for one in self])
         return figures((jpeg, one.id, one.label or one.id) for jpeg, one in zip(jpegs, self, strict=True))
+
+
+def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
+    """The rows of items in the order asked; `KeyError` for one that the conditions leave out."""
+    if isinstance(ids, str):
+        raise TypeError(f"give a list of ids, not the text {ids!r}")
+    found = engine.snapshot.rows_of(ids)
+    if rows is not None and not np.isin(found, rows).all():
+        left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
+        raise KeyError(f"{left_out!r} is in the collection, but the condition does not hold for it")
+    return found
 
 
 def _all(engine: Engine, rows: Rows | None) -> Rows:
@@ -341,6 +355,8 @@ def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item
         return Items(Item(snapshot, int(row)) for row in numbers[key])
     if not isinstance(key, int | np.integer):
         raise TypeError(f"an item is found by its id, a number or a slice, not by {type(key).__name__}")
+    if not -len(numbers) <= key < len(numbers):
+        raise IndexError(f"there are {len(numbers):,} items, so none has the number {key}")
     return Item(snapshot, int(numbers[int(key)]))
 
 

@@ -15,7 +15,7 @@ from conftest import build, picture, write_picture, write_pictures
 from PIL import Image
 
 import lookalike
-from lookalike.errors import LockedError, SourceError, UnknownIdError
+from lookalike.errors import CollectionError, LockedError, SourceError, StorageError, UnknownIdError
 from lookalike.storage.parts import list_parts
 from lookalike.storage.writing import writing
 
@@ -90,17 +90,57 @@ def test_bytes_are_kept_as_they_are(built):
     assert row(built, "ä b")["uri"] == "added:%C3%A4%20b"
 
 
-def test_a_picture_with_an_id_that_is_there_takes_its_place(built):
+def test_a_picture_that_was_added_before_gives_its_place_to_one_of_the_same_id(built):
+    built.add({"mine": picture(76)})
     before = vectors(built)
-    report = built.add({"sea/sea-002.png": picture(77), "new": picture(78)})
+    report = built.add({"mine": picture(77), "new": picture(78)})
     assert counts(report) == {"embedded": 2, "removed": 1}
     after = vectors(built)
-    assert len(built) == 13
-    assert after["sea/sea-002.png"] != before["sea/sea-002.png"]
-    assert {id_ for id_ in before if after[id_] != before[id_]} == {"sea/sea-002.png"}
+    assert len(built) == 14
+    assert {id_ for id_ in before if after[id_] != before[id_]} == {"mine"}
     assert sorted(after) == sorted([*before, "new"])
-    assert built.ids[-2:] == ["sea/sea-002.png", "new"]
+    assert built.ids[-2:] == ["mine", "new"]
     assert list(built.verify()) == []
+
+
+def test_a_picture_of_a_source_keeps_its_id_for_itself(built):
+    before = vectors(built)
+    with pytest.raises(SourceError, match=r"the id 'sea/sea-002.png' is that of file:///.*give it another"):
+        built.add({"sea/sea-002.png": picture(77), "new": picture(78)})
+    assert vectors(built) == before
+
+
+def test_an_item_is_not_gone_where_the_new_one_cannot_be_written(built, monkeypatch):
+    built.add({"mine": picture(76)})
+    before = vectors(built)
+
+    def full(*_):
+        raise StorageError("no space left")
+
+    monkeypatch.setattr("lookalike.builder.edit.commit_part", full)
+    with pytest.raises(StorageError):
+        built.add({"mine": picture(77)})
+    assert vectors(built) == before
+
+
+@pytest.mark.parametrize("id_", ["", 5, None])
+def test_an_id_is_a_text(built, id_):
+    with pytest.raises(SourceError, match="is not a text"):
+        built.add({id_: picture(1)})
+
+
+def test_all_items_can_be_removed_also_with_an_index(built):
+    built.index("flat")
+    assert built.remove(built.ids) == 12
+    assert (len(built), built.search(np.ones(192)).ids) == (0, [])
+
+
+def test_a_collection_that_was_moved_leaves_nothing_behind(built):
+    built.path.rename(built.path.with_name("moved"))
+    for ask in (lambda: built.add([]), lambda: built.remove(["a"]), built.index, built.failures):
+        with pytest.raises(CollectionError, match="there is no collection at"):
+            ask()
+    assert not built.path.exists()
 
 
 @pytest.mark.parametrize("bad", [b"no picture", b"", np.zeros((3, 3, 3, 3)), np.array(["text"]), None, 7])
@@ -113,8 +153,9 @@ def test_what_cannot_be_read_is_a_failure_and_the_others_are_added(built, bad):
 
 
 def test_an_item_stays_where_what_would_take_its_place_cannot_be_read(built):
+    built.add({"mine": picture(76)})
     before = vectors(built)
-    assert counts(built.add({"sea/sea-002.png": b"no picture"})) == {"failed": 1}
+    assert counts(built.add({"mine": b"no picture"})) == {"failed": 1}
     assert vectors(built) == before
 
 

@@ -130,7 +130,7 @@ def test_a_picture_may_be_added_to_a_query_from_either_side(collection, photos):
 
 @pytest.mark.parametrize("other", [1, 1.5, None, {"a": 1}, [Id("x"), Id("y")], np.zeros((2, 2))])
 def test_what_cannot_be_added_is_a_type_error_that_says_what_can(other):
-    with pytest.raises(TypeError, match=r"cannot be added to a query; a picture .*Id\(.*Vector"):
+    with pytest.raises(TypeError, match=r"cannot be added to a query; a query is a picture .*Id\(.*Vector"):
         Id("x") + other
     with pytest.raises(TypeError, match="cannot be added to a query"):
         other + Id("x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 import re
 from pathlib import Path
 
@@ -131,13 +132,74 @@ def test_an_unknown_id_is_refused_with_the_nearest_that_there_are(collection):
         (b"no picture", "not an image that can be read"),
         (np.zeros((4, 4, 3), np.float32), "an image array is uint8"),
         (np.zeros((0, 4), np.uint8), "an image array is uint8"),
-        (None, "an image"),
-        (7, "an image"),
     ],
 )
 def test_a_query_that_is_no_picture_is_refused(collection, query, message):
     with pytest.raises(ImageError, match=message):
         collection.search(query)
+
+
+@pytest.mark.parametrize("query", [None, 7, {"a": 1}, {"a"}, iter("ab")])
+def test_what_is_no_query_is_a_type_error_that_says_what_is(collection, query):
+    with pytest.raises(TypeError, match=r"is no query; a query is a picture .*Id\(.*Vector"):
+        collection.search(query)
+
+
+def test_an_item_is_a_query_too(collection):
+    item = collection["sea/sea-002.png"]
+
+    assert collection.search(item, k=5).ids == collection.search(Id("sea/sea-002.png"), k=5).ids
+    assert collection.recommend(collection[:2], k=3).ids == collection.recommend(collection.ids[:2], k=3).ids
+
+
+def test_a_name_of_an_item_is_said_to_be_one(collection):
+    with pytest.raises(ImageError, match=r"No such file.*; the item of that name is Id\('sea/sea-002.png'\)"):
+        collection.search("sea/sea-002.png")
+
+
+@pytest.mark.parametrize("make", [lambda: Id(5), lambda: Id(None), lambda: lookalike.Text(5)])
+def test_an_id_and_a_text_are_text(make):
+    with pytest.raises(TypeError, match=r"is a str, not"):
+        make()
+
+
+@pytest.mark.parametrize("k", ["3", 2.5, None])
+def test_k_is_a_whole_number(collection, k):
+    with pytest.raises(QueryError, match="k is the number of results, a whole number, not"):
+        collection.search(Id("sea/sea-002.png"), k)
+
+
+def test_k_may_be_a_number_of_numpy_also_with_an_index(indexed):
+    assert len(indexed.search(Id("sea/sea-002.png"), k=np.int64(5))) == 5
+    assert len(indexed.recommend("sea/sea-002.png", k=np.int32(2))) == 2
+
+
+def test_a_condition_cannot_leave_the_view_that_it_narrows(collection):
+    view = collection.where("label = 'sea'")
+
+    for escape in ("1=0) OR (1=1", "false] OR [true"):
+        with pytest.raises(QueryError):
+            view.where(escape)
+        with pytest.raises(QueryError):
+            view.search(Id("sea/sea-002.png"), where=escape)
+
+
+def test_a_view_gives_vectors_and_thumbnails_of_its_own_items_alone(collection):
+    view = collection.where("label = 'sea'")
+
+    assert len(view.embeddings(["sea/sea-002.png"])) == 1
+    for ask in (view.embeddings, view.thumbnails):
+        with pytest.raises(KeyError, match="the condition does not hold for it"):
+            ask(["sea/sea-002.png", "brick/brick-000.jpg"])
+
+
+def test_collections_views_and_results_can_be_pickled(collection):
+    view = collection.where("label = 'sea'")
+    results = collection.search(Id("sea/sea-002.png"), k=3)
+
+    assert pickle.loads(pickle.dumps(collection)).ids == collection.ids
+    assert pickle.loads(pickle.dumps(view)).ids == view.ids
+    assert results.ids == collection.search(Id("sea/sea-002.png"), k=3).ids
 
 
 def test_the_best_is_the_first_and_scores_are_cosines(collection):

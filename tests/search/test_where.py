@@ -243,7 +243,8 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         ),
         (
             "width + 1",
-            "the condition is no truth but a value (INTEGER); compare it with something, as in: width > 300",
+            "the condition is not a yes/no expression, its value is INTEGER; "
+            "compare it with something, as in: width > 300",
         ),
         (
             "true) UNION SELECT (true",

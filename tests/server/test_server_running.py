@@ -403,3 +403,9 @@ def test_what_is_under_way_when_it_ends_is_answered(collection: lookalike.Collec
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         _, errors = process.communicate(timeout=20)
     assert errors == ""
+
+
+def test_small_answers_do_not_wait_for_more() -> None:
+    # Where a socket names its protocol, asyncio sets TCP_NODELAY; else each answer waits 40 ms.
+    with listen("127.0.0.1", 0) as listener:
+        assert (listener.family, listener.proto) == (socket.AF_INET, socket.IPPROTO_TCP)

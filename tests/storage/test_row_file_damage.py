@@ -276,6 +276,15 @@ def test_a_count_that_needs_more_hashes_than_the_segment_is_long_is_refused(root
     assert RowFile.open(root) is None
 
 
+def test_rows_of_another_count_are_not_read(root):
+    edit(root, set_in(0, 2, 1))
+    file = RowFile.open(root)
+    state = file.states(root)[0]
+    assert state.count == 1
+    assert file.rows(state) is None
+    assert file.hashes(state) is None
+
+
 def test_a_schema_that_is_not_there_is_refused(root):
     count = len(json.loads((root / "derived" / "rows.json").read_text())["schemas"])
     edit(root, set_in(0, 5, count))

@@ -273,6 +273,7 @@ def test_vectors_and_pictures_of_a_rewritten_part_are_an_error(root):
 
 def test_rows_that_were_not_mapped_are_an_error_after_a_rewrite(root):
     old = opened(root, mapped=False)
+    assert len(old.schema.names) == 12
     put(root, 1, many(1, 79))
     assert old.ids([0, 182]) == ["0/000.jpg", "a b'\"\\"]
     with pytest.raises(ChangedError):

@@ -121,6 +121,8 @@ def write_clusters(state: State, found: Clusters) -> None:
 
 def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None) -> None:
     """What a method does not take is refused, so that nobody believes that it counted."""
+    if method not in ("kmeans", "hdbscan"):
+        raise LookalikeError(f"unknown method of clustering {method!r}", "known are: kmeans, hdbscan")
     if method == "hdbscan" and k != "auto":
         raise LookalikeError(
             f"hdbscan finds out how many groups there are, so k cannot be {k}",

@@ -64,6 +64,8 @@ def make_map(
     sizes of gaps mean little. Takes `max_memory_bytes` at most, if given, beside the program itself. Raises
     `LookalikeError` where that is not enough, and where all images are equal.
     """
+    if method not in ("pca", "umap"):
+        raise LookalikeError(f"unknown method of a map {method!r}", "known are: pca, umap")
     selection = Selection.of(snapshot, rows=rows, least=3)
     components = min(_UMAP_COMPONENTS, selection.dim) if method == "umap" else 2
     need = projection_bytes(selection, components)

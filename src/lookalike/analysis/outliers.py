@@ -88,6 +88,10 @@ def find_outliers(
     given, beside the program itself. Raises `LookalikeError` for a k or a limit that cannot be.
     """
     selection = Selection.of(snapshot, ("id", label), rows=rows)
+    if label != "label" and label not in selection.items.column_names:
+        raise LookalikeError(
+            f"{snapshot.root} has no column {label}", f"it has: {', '.join(snapshot.schema.names)}"
+        )
     if not 1 <= k < len(selection):
         raise LookalikeError(
             f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",

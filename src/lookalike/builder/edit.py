@@ -31,34 +31,40 @@ Pictures = Sequence[str | Path] | Mapping[str, ImageLike] | str | Path
 
 
 def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) -> Report:
-    """Embed pictures and add them as a part; one whose id is there takes the place of that item.
+    """Embed pictures and add them; one that was added before under its id takes the place of that item.
 
     `label` is that of all of them. One that cannot be read becomes a row of the failures. A file below a
-    source folder is what the next build of that folder expects there; others stay through every build.
-    Raises `SourceError` where two have the same id, `ModelError` where the model is not here.
+    source folder is what the next build of that folder expects there; others stay through every build but
+    `rebuild`, which knows its source alone.
+    Raises `SourceError` where two have the same id, or a source has a picture of that id, and `ModelError`
+    where the model is not here.
     """
+    read_manifest(root)  # before the lock, which would make a folder
     with writing(root):
         manifest = read_manifest(root)
         samples = list(_samples(pictures, manifest, label))
         ids = [one.id for one in samples]
-        if len(set(ids)) < len(ids):
-            twice = next(id_ for id_ in ids if ids.count(id_) > 1)
-            raise SourceError(f"two pictures have the id {twice!r}", "give them ids: {id: picture, ...}")
+        _check_ids(root, samples, manifest)
         model = pinned_model(root, manifest)
         make = partial(make_part, model=model, dtype=manifest.dtype, threads=os.cpu_count() or 1)
         parts = [make(some) for some in _by_source(samples, manifest)]
         number = next_number(root)
         _forget_failures(root, ids)
-        replaced = _take_out(root, {id_ for made in parts for id_ in made.rows["id"].to_pylist()})
         for place, made in enumerate(parts):
             commit_part(root, number + place, made)
+        # After that, so that no item is gone in between.
+        replaced = _take_out(root, {id_ for made in parts for id_ in made.rows["id"].to_pylist()}, number)
         derive(root)
     embedded = sum(made.rows.num_rows for made in parts)
     return Report(embedded, len(samples) - embedded, 0, replaced)
 
 
 def remove_items(root: Path, ids: Sequence[str]) -> int:
-    """Remove items; returns how many. Raises `UnknownIdError` for one that is not there, and removes none."""
+    """Remove items; returns how many. Raises `UnknownIdError` for one that is not there, and removes none.
+
+    The next build of a source brings back what is still there.
+    """
+    read_manifest(root)
     with writing(root):
         Snapshot.open(root).rows_of(ids)
         count = _take_out(root, set(ids))
@@ -75,7 +81,7 @@ def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Itera
             yield _file(place, id_, uri_of(os.fsencode(place)), metadata)
         return
     for id_, picture in pictures.items():
-        uri = f"added:{quote(id_)}"
+        uri = f"added:{quote(str(id_))}"
         if not isinstance(picture, str | Path):
             yield Sample(id_, uri, None, 0, partial(_encoded, picture), metadata)
             continue
@@ -132,10 +138,33 @@ def _encoded(picture: ImageLike) -> bytes:
     return buffer.getvalue()
 
 
-def _take_out(root: Path, ids: set[str]) -> int:
-    """Rewrite the parts that have these items without them; returns how many those were."""
+def _check_ids(root: Path, samples: Sequence[Sample], manifest: Manifest) -> None:
+    """Raise `SourceError` for an id that is empty, there twice, or that of a picture of a source."""
+    ids = [one.id for one in samples]
+    for id_ in ids:
+        if not isinstance(id_, str) or not id_:
+            raise SourceError(f"the id {id_!r} is not a text", "give them ids: {id: picture, ...}")
+        if ids.count(id_) > 1:
+            raise SourceError(f"two pictures have the id {id_!r}", "give them ids: {id: picture, ...}")
+    snapshot = Snapshot.open(root)
+    for sample in samples:
+        row = snapshot.find(sample.id)
+        there = sample.uri if row is None else snapshot.values("uri", [row])[0]
+        if there != sample.uri and there.startswith(tuple(manifest.sources)):
+            raise SourceError(
+                f"the id {sample.id!r} is that of {there}", "give it another: {id: picture, ...}"
+            )
+
+
+def _take_out(root: Path, ids: set[str], before: int | None = None) -> int:
+    """Rewrite the parts that have these items without them, those numbered below `before` if given.
+
+    Returns how many items those were.
+    """
     count, wanted = 0, pa.array(sorted(ids), pa.string())
     for part in list_parts(root):
+        if before is not None and part.number >= before:
+            continue
         gone = pc.is_in(part.items(["id"])["id"], wanted)
         if pc.any(gone).as_py():
             kept = part.items().filter(pc.invert(gone))

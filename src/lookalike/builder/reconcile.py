@@ -67,7 +67,7 @@ def reconcile(root: Path, listing: Listing) -> Plan:
                 removed += not keep[-1]
             elif _is_unchanged(sample, *state):
                 keep.append(True)
-                del pending[id_]
+                pending.pop(id_, None)  # a kill may have left an item twice
                 unchanged += 1
             else:
                 keep.append(False)

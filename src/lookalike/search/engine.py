@@ -7,22 +7,23 @@ line and the server all ask here.
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import QueryError
+from lookalike.errors import ExtraError, ImageError, QueryError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
 from lookalike.search.exact import nearest
-from lookalike.search.query import Direction, Query, query_direction
+from lookalike.search.query import Direction, Image, Query, query_direction
 from lookalike.search.results import Results
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.part_state import PartState
@@ -59,8 +60,14 @@ class Engine:
 
     @cached_property
     def index(self) -> Index | None:
-        """The index of this very state; None where there is none, `CollectionError` where it is damaged."""
-        return open_index(self.snapshot.state)
+        """The index of this very state; `CollectionError` where it is damaged.
+
+        None where there is none, or no faiss to read it: search is exact then.
+        """
+        try:
+            return open_index(self.snapshot.state)
+        except ExtraError:
+            return None
 
     @cached_property
     def background(self) -> Background | None:
@@ -86,7 +93,7 @@ class Engine:
         with less than `min_confidence`, in [0, 1]. Raises `QueryError` for a number, a condition or a query
         that cannot be, `ImageError` for one that is no picture.
         """
-        check_numbers(k, min_confidence)
+        k = check_numbers(k, min_confidence)
         mask = self.allowed(where, rows)
         directions = [self.direction(query) for query in queries]
         hidden = [
@@ -97,7 +104,16 @@ class Engine:
 
     def direction(self, query: Query) -> Direction:
         """Where a query points; raises as `query_direction`."""
-        return query_direction(self.snapshot, query, self.vectors_of)
+        try:
+            return query_direction(self.snapshot, query, self.vectors_of)
+        except ImageError as error:
+            named = [
+                one.image for one, _ in query.terms if isinstance(one, Image) and isinstance(one.image, str)
+            ]
+            item = next((one for one in named if self.snapshot.find(one) is not None), None)
+            if item is None:
+                raise
+            raise ImageError(error.message, f"the item of that name is Id({item!r})") from None
 
     def find(
         self,
@@ -236,12 +252,17 @@ class Engine:
         return Results(self.snapshot, rows, scores, confidences)
 
 
-def check_numbers(k: int, min_confidence: float) -> None:
-    """Raise `QueryError` for a number of results or a confidence that cannot be."""
-    if k < 1:
+def check_numbers(k: SupportsIndex, min_confidence: float) -> int:
+    """The number of results as Python's own; raises `QueryError` where it or the confidence is invalid."""
+    try:
+        count = operator.index(k)
+    except TypeError:
+        raise QueryError(f"k is the number of results, a whole number, not {k!r}") from None
+    if count < 1:
         raise QueryError(f"k is the number of results, at least 1, not {k}")
     if not 0 <= min_confidence <= 1:
         raise QueryError(f"the least confidence is {min_confidence}, it goes from 0 to 1")
+    return count
 
 
 def _without(rows: Rows, scores: Vectors, hidden: Collection[int], k: int) -> tuple[Rows, Vectors]:

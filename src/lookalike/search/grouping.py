@@ -17,8 +17,11 @@ from lookalike.search.results import Results
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-# So many of the nearest of each picture are looked at, for each group that is wanted and at least.
-_NEAREST_A_GROUP, _LEAST_NEAREST = 20, 200
+# So many of the nearest of each picture are looked at, for each group that is wanted and at least; this many
+# times as many where they have too few groups.
+_NEAREST_A_GROUP, _LEAST_NEAREST, _WIDER = 20, 200, 8
+# Of groups up to this size all rows are compared: one may be the likest to a picture and far from another.
+_SMALL_GROUP = 100
 
 
 def search_groups(
@@ -38,7 +41,7 @@ def search_groups(
     group; its hit is the row that is likest to all of them. A row without a value is a group of its own.
     Raises `QueryError` for a column that is not there, and as `Engine.search`.
     """
-    check_numbers(k, min_confidence)
+    k = check_numbers(k, min_confidence)
     if column not in engine.snapshot.all_columns.names:
         raise QueryError(
             f"{engine.snapshot.name} has no column {column!r} to group by",
@@ -46,7 +49,7 @@ def search_groups(
         )
     if not pictures:
         raise QueryError("the query is empty", "ask with at least one picture")
-    groups: Rows = engine.kept("groups", column, lambda: _numbers(engine.snapshot.column(column)))
+    groups, sizes = engine.kept("groups", column, lambda: _groups(engine.snapshot.column(column)))
     mask = engine.allowed(where, rows)
     if not include_query:
         own = sorted({id_ for query in pictures for id_ in query.ids})
@@ -54,10 +57,10 @@ def search_groups(
             mask = np.ones(len(engine), np.bool_) if mask is None else mask.copy()
             mask[engine.snapshot.rows_of(own)] = False
     vectors = [engine.direction(query).vector for query in pictures]
-    near = engine.nearest(vectors, max(_LEAST_NEAREST, k * _NEAREST_A_GROUP), mask)
-    found = np.unique(groups[np.concatenate([one for one, _ in near])])
-    # All rows of the groups that came up: one may be the likest to a picture and far from another.
-    members = np.flatnonzero(np.isin(groups, found) & (True if mask is None else mask))
+    near = _near(engine, vectors, groups, k, mask)
+    counted = np.isin(groups, groups[near]) & (sizes <= _SMALL_GROUP) & (True if mask is None else mask)
+    counted[near] = True
+    members = np.flatnonzero(counted)
     best, scores = _best(engine.vectors_at(members), np.stack(vectors), groups[members])
     order = np.argsort(-scores, kind="stable")[:k]
     confidences = engine.confidences(scores[order])
@@ -67,14 +70,28 @@ def search_groups(
     return results
 
 
-def _numbers(column: pa.ChunkedArray) -> Rows:
-    """The number of the group of each row, (N,); rows without a value have numbers of their own."""
+def _near(
+    engine: Engine, vectors: Sequence[Vectors], groups: Rows, k: int, mask: NDArray[np.bool_] | None
+) -> Rows:
+    """The rows nearest to any of the vectors, as many as have k groups, if there are so many."""
+    count = max(_LEAST_NEAREST, k * _NEAREST_A_GROUP)
+    while True:
+        found = np.unique(np.concatenate([rows for rows, _ in engine.nearest(vectors, count, mask)]))
+        if count >= len(engine) or len(np.unique(groups[found])) >= k:
+            return found
+        count *= _WIDER
+
+
+def _groups(column: pa.ChunkedArray) -> tuple[Rows, Rows]:
+    """The number of the group of each row, (N,), and its size; one without a value is alone."""
     if pa.types.is_nested(column.type):
         raise QueryError("a column of lists cannot be grouped by", "name a column of text or numbers")
     codes = column.dictionary_encode().combine_chunks()
     found = codes.indices if isinstance(codes, pa.DictionaryArray) else codes.chunk(0).indices
     numbers: Any = found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.where(numbers < 0, -1 - np.arange(len(numbers)), numbers)
+    groups = np.where(numbers < 0, -1 - np.arange(len(numbers)), numbers)
+    _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return groups, counts[inverse]
 
 
 def _best(vectors: Vectors, queries: Vectors, groups: Rows) -> tuple[Rows, Vectors]:

@@ -20,6 +20,7 @@ from PIL.Image import Image as PillowImage
 
 from lookalike.errors import QueryError
 from lookalike.images.picture import Box, ImageLike
+from lookalike.storage.items import Item
 from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
@@ -75,16 +76,23 @@ class _Term(_Summable):
         return ((self, 1.0),)  # type: ignore[return-value]
 
 
+_QUERIES = (
+    'a query is a picture (a path, bytes, an image, an array), Id("…"), Text("…"), Vector(…) or an item'
+)
+
+
 def _summand(other: Any) -> Query:
     """What can be added to a query: a query or a picture; raises `TypeError` that says what can."""
     if isinstance(other, _Summable):
         return Query(other._terms())
     if isinstance(other, str | bytes | Path | PillowImage) or _is_vector(other) or _is_pixels(other):
         return as_query(other)
-    raise TypeError(
-        f"{_kind(other)} cannot be added to a query; "
-        'a picture (a path, bytes, an image), Id("…"), Text("…") or Vector(…) can'
-    )
+    raise TypeError(f"{_kind(other)} cannot be added to a query; {_QUERIES}")
+
+
+def _check_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a str, not {value!r}")
 
 
 def _kind(value: object) -> str:
@@ -96,6 +104,9 @@ class Id(_Term):
     """An item of the collection, by its id."""
 
     id: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.id, "an id")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +125,9 @@ class Text(_Term):
     """Words that the model knows."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.text, "a text")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +156,7 @@ class Query(_Summable):
 
 
 # What a search takes; a bare picture stands for Image(picture), a float array (D,) for Vector(array).
-Asked = Query | Term | ImageLike | NDArray[np.floating]
+Asked = Query | Term | Item | ImageLike | NDArray[np.floating]
 
 
 def as_query(asked: Asked) -> Query:
@@ -151,9 +165,13 @@ def as_query(asked: Asked) -> Query:
         return asked
     if isinstance(asked, Id | Image | Text | Vector):
         return Query(((asked, 1.0),))
+    if isinstance(asked, Item):
+        return Query(((Id(asked.id), 1.0),))
     if _is_vector(asked):
         return Query(((Vector(np.asarray(asked)), 1.0),))
-    return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
+    if isinstance(asked, str | bytes | Path | PillowImage | np.ndarray):
+        return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
+    raise TypeError(f"{_kind(asked)} is no query; {_QUERIES}")
 
 
 def as_queries(asked: Any) -> list[Query] | None:

@@ -115,7 +115,7 @@ class Condition:
             raise _failed(error) from None
         if type_ != "BOOLEAN":
             hint = "compare it with something, as in: width > 300"
-            raise QueryError(f"the condition is no truth but a value ({type_})", hint)
+            raise QueryError(f"the condition is not a yes/no expression, its value is {type_}", hint)
 
     def _run(self, statement: str, rows: pa.Table) -> NDArray[np.bool_]:
         import duckdb
@@ -152,6 +152,8 @@ def parse_condition(condition: str, schema: pa.Schema) -> Condition:
     Raises `QueryError` where it is not one SQL condition, names an unknown column (the nearest is offered),
     or has anything but comparisons, arithmetic and functions of a row's values.
     """
+    if not isinstance(condition, str):
+        raise QueryError(f"a condition is a text, not {condition!r}", "such as: label = 'roses'")
     if not condition.strip():
         raise QueryError("the condition is empty", "give one, such as: label = 'roses' AND width > 300")
     if len(condition) > MAX_CONDITION_LENGTH:
@@ -206,8 +208,13 @@ def _statement(condition: str) -> str:
 
 def _parsed(connection: duckdb.DuckDBPyConnection, condition: str) -> Any:
     """The tree of a condition, if all around it in `SELECT (condition) FROM items` is as written here."""
-    tree = _serialized(connection, condition)
-    [expected] = _serialized(connection, "true")
+    tree = _serialized(connection, _statement(condition))
+    # In square brackets, none of its own can close the ones that stand around it.
+    try:
+        _serialized(connection, f"SELECT [\n{condition}\n] FROM items")
+    except QueryError:
+        raise _not_one_condition() from None
+    [expected] = _serialized(connection, _statement("true"))
     if len(tree) != 1 or len(tree[0]["node"].get("select_list", ())) != 1:
         raise _not_one_condition()
     [expression] = tree[0]["node"].pop("select_list")
@@ -217,12 +224,12 @@ def _parsed(connection: duckdb.DuckDBPyConnection, condition: str) -> Any:
     return expression
 
 
-def _serialized(connection: duckdb.DuckDBPyConnection, condition: str) -> Any:
-    """What DuckDB's parser makes of the statement, without places in the text."""
+def _serialized(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    """What DuckDB's parser makes of a statement, without places in the text."""
     import duckdb
 
     try:
-        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [_statement(condition)]).fetchone()
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [statement]).fetchone()
     except (duckdb.Error, UnicodeEncodeError) as error:
         raise _failed(error) from None
     answer = _without_places(json.loads(row[0] if row else "{}"))

@@ -136,7 +136,10 @@ def listen(host: str, port: int | None) -> socket.socket:
     ports = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
     for candidate in ports:
         try:
-            return socket.create_server((str(address), candidate), family=family, backlog=256)
+            made = socket.create_server((str(address), candidate), family=family, backlog=256)
+            # asyncio sends small answers at once only where the socket names its protocol; else each one
+            # waits for the client's delayed acknowledgement, 40 ms.
+            return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, made.detach())
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 reason = error.strerror or str(error)

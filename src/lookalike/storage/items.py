@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.storage.columns import jsonable
 from lookalike.storage.snapshot import Snapshot
 
 
@@ -62,8 +63,8 @@ class Item:
         return self.snapshot.values(column, [self.row])[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """The columns of the row that mean something to a person."""
-        return {name: value for name, value in self.columns.items() if name not in self.HIDDEN}
+        """The columns of the row that mean something to a person, ready for JSON: times are text."""
+        return {name: jsonable(value) for name, value in self.columns.items() if name not in self.HIDDEN}
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the same item of the same state."""

@@ -58,7 +58,7 @@ class Selection:
             what = "images" if rows is None else "matching images"
             raise LookalikeError(
                 f"{snapshot.root} has {len(found):,} {what}, this needs at least {least}",
-                "build it first: lookalike build" if rows is None else "",
+                "add pictures first" if rows is None else "take a wider condition",
             )
         return found
 

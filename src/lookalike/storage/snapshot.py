@@ -203,7 +203,7 @@ class Snapshot:
         wanted = id_hashes(asked)
         at = np.searchsorted(hashes, wanted)
         rows = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(asked), np.int64)
-        found = self.ids(rows) if len(order) else [""] * len(asked)
+        found: list[str | None] = list(self.ids(rows)) if len(order) else [None] * len(asked)
         for place, (id_, there) in enumerate(zip(asked, found, strict=True)):
             if id_ != there:  # of another item with the same hash, or of none
                 rows[place] = self.row_of(id_)
@@ -354,7 +354,7 @@ class Snapshot:
         for table, made in self.derived.items():
             if name in TABLES[table]:
                 return made.rows[TABLES[table][name]]
-        raise KeyError(name)
+        raise KeyError(f"no column {name!r}; the columns are: {', '.join(self.all_columns.names)}")
 
     def _embedding_column(self) -> pa.ChunkedArray:
         return pa.chunked_array(
