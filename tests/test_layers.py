@@ -99,7 +99,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("simplejpeg", {"images"}),
         ("aiohttp", {"sources"}),
         ("filelock", {"storage", "acquire"}),
-        ("google_crc32c", {"sources"}),
+        ("google_crc32c", {"sources", "storage"}),
         ("fsspec", {"storage"}),
         ("tqdm", {"cli"}),
         ("starlette", {"server"}),

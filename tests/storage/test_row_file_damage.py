@@ -6,11 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -165,7 +165,7 @@ def test_rows_with_a_checksum_that_fits_do_not_crash_a_reader(case, change, part
     stream = new[-(-8 * count // 64) * 64 :]
 
     def seal(fields: dict[str, Any]) -> None:
-        fields["segments"][part][8:] = [zlib.crc32(hashes), zlib.crc32(stream)]
+        fields["segments"][part][8:] = [google_crc32c.value(hashes), google_crc32c.value(stream)]
 
     edit(case.root, seal)
 
@@ -333,7 +333,7 @@ def test_a_text_that_leads_out_of_the_segment_is_read_from_the_part(root):
     at = data.index(uris, offset)
     data = data[:at] + np.array([0, 9, 2**30], np.int32).tobytes() + data[at + len(uris) :]
     arrow(root).write_bytes(data)
-    crc = zlib.crc32(data[offset + 64 : offset + length])
+    crc = google_crc32c.value(data[offset + 64 : offset + length])
     edit(root, set_in(0, 9, crc))
 
     assert RowFile.open(root) is not None

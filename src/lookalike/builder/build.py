@@ -27,6 +27,7 @@ from lookalike.models.registry import DEFAULT_MODEL, load_model, register
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
+from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import (
     Manifest,
     check_dtype,
@@ -37,7 +38,7 @@ from lookalike.storage.manifest import (
 from lookalike.storage.marks import compact_marks
 from lookalike.storage.parts import Failure, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
-from lookalike.storage.snapshot import Snapshot, pinned_model
+from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import place
 from lookalike.storage.writing import check_target, create, writing
 

@@ -20,9 +20,10 @@ from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
 from lookalike.sources.folder import id_of, uri_of
 from lookalike.sources.sample import Sample
+from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.parts import list_parts
-from lookalike.storage.snapshot import Snapshot, pinned_model
+from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.writing import writing
 
 # Files, which are called by their place below a source of the collection, or else by their name; or

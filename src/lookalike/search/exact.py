@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,9 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
+
+# Fewer take less than to wake a thread.
+_NUMBERS_A_THREAD = 1 << 20
 
 
 def nearest(
@@ -24,12 +30,32 @@ def nearest(
     best = [_Best(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
     for start, vectors in blocks:
         chosen = None if mask is None else np.flatnonzero(mask[start : start + len(vectors)])
-        # Row by row: a matrix product rounds a row by its place, and equal vectors need equal scores.
         best = [
-            one.merged(np.vecdot(vectors, query), chosen, start, k)
+            one.merged(_products(vectors, query), chosen, start, k)
             for one, query in zip(best, queries, strict=True)
         ]
     return [(one.rows, np.clip(one.scores, -1, 1)) for one in best]
+
+
+def _products(vectors: Vectors, query: Vectors) -> Vectors:
+    """The dot product of each of (n, D) with (D,), by all cores where there are many; (n,)."""
+    # Row by row: a matrix product rounds a row by its place, and equal vectors need equal scores.
+    threads = min(os.cpu_count() or 1, vectors.size // _NUMBERS_A_THREAD)
+    if threads < 2:
+        return np.asarray(np.vecdot(vectors, query))
+    found = np.empty(len(vectors), np.float32)
+    bounds = np.linspace(0, len(vectors), threads + 1).astype(int).tolist()
+
+    def compute(here: slice) -> None:
+        np.vecdot(vectors[here], query, out=found[here])
+
+    list(_workers().map(compute, map(slice, bounds, bounds[1:])))
+    return found
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), "products")
 
 
 class _Best:

@@ -94,7 +94,8 @@ def _checked_type(request: Request) -> str:
 
 def _search(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> Response:
     started = time.perf_counter()
-    count = len(matching(engine, wanted.where))  # a condition that cannot be is a problem of its own
+    # A condition that cannot be is a problem of its own.
+    count = len(engine) if wanted.where is None else len(matching(engine, wanted.where))
     found = _find(engine, wanted, sums, metrics)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
     answer: dict[str, Any] = {"took_ms": took_ms, "total": len(engine), "matching": count}

@@ -10,9 +10,11 @@ import re
 from pathlib import Path
 
 from lookalike.errors import ModelError
-from lookalike.models.registry import learner
+from lookalike.models.model import LoadedModel
+from lookalike.models.registry import learner, load_model
 from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import remove, write_bytes
+from lookalike.storage.manifest import Manifest
 
 # The start of a name: a killed writer leaves a file with a longer one.
 FILE_NAME = re.compile(r"model-[0-9a-f]{16}\.npz")
@@ -53,3 +55,21 @@ def remove_others(root: Path, spec: ModelSpec) -> None:
 
 def _path(root: Path, checksum: str) -> Path:
     return root / f"model-{checksum[:16]}.npz"
+
+
+def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
+    """The model that a manifest names, on the device; `ModelError` where it is another one, or not here."""
+    pinned = manifest.model
+    if not pinned.sha256:
+        raise ModelError(
+            f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not here",
+            "search by id:… or by a vector",
+        )
+    model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
+    if model.spec != pinned:
+        raise ModelError(
+            f"{root} was embedded with another version of {pinned.name}, whose vectors "
+            "cannot be compared with this one's",
+            f"embed it again with: lookalike build SOURCE -c {root} --rebuild",
+        )
+    return model

@@ -16,13 +16,13 @@ import json
 import os
 import re
 import uuid
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Segment:
     """Where the rows of a part lie: `length` bytes from `offset` on.
 
     `number`, `checksum`, `count`, `tar` and `stamp` are those of the part; `schema` is the place of its
-    columns in the list of schemas; the CRC-32 are of the hashes, and of the rows that follow them.
+    columns in the list of schemas; the CRC-32C are of the hashes, and of the rows that follow them.
     """
 
     number: int
@@ -59,8 +59,8 @@ class Segment:
     schema: int
     offset: int
     length: int
-    hashes_crc32: int
-    rows_crc32: int
+    hashes_crc32c: int
+    rows_crc32c: int
 
 
 class RowFile:
@@ -120,7 +120,7 @@ class RowFile:
         if segment is None:
             return None
         data = self._map.slice(segment.offset, 8 * segment.count)
-        if zlib.crc32(data) != segment.hashes_crc32:
+        if google_crc32c.value(data) != segment.hashes_crc32c:
             return None
         return np.frombuffer(data, np.uint64)
 
@@ -133,7 +133,7 @@ class RowFile:
         if segment is None:
             return None
         data = self._map.slice(segment.offset, segment.length).slice(_aligned(8 * segment.count))
-        if zlib.crc32(data) != segment.rows_crc32:
+        if google_crc32c.value(data) != segment.rows_crc32c:
             return None
         try:
             with pa.ipc.open_stream(data) as reader:
@@ -154,7 +154,7 @@ class RowFile:
 def _segment(given: Any, schemas: int) -> Segment:
     """A segment as the JSON has it, of a file with so many schemas; `ValueError` for one that cannot be."""
     number, checksum, count, tar, stamp, *place = given
-    schema, offset, length, hashes_crc32, rows_crc32 = place
+    schema, offset, length, hashes_crc32c, rows_crc32c = place
     inode, mtime_ns, size = stamp
     numbers = (number, count, *stamp, *place)
     possible = all(type(one) is int and one >= 0 for one in numbers) and type(checksum) is str
@@ -162,7 +162,7 @@ def _segment(given: Any, schemas: int) -> Segment:
         raise ValueError("a segment that cannot be")
     return Segment(
         number, checksum, count, tar, (inode, mtime_ns, size),
-        schema, offset, length, hashes_crc32, rows_crc32,
+        schema, offset, length, hashes_crc32c, rows_crc32c,
     )  # fmt: skip
 
 
@@ -273,11 +273,12 @@ def _added(file: IO[bytes], state: PartState, schemas: _Schemas) -> Segment:
     buffer = io.BytesIO()
     with pa.ipc.new_stream(buffer, rows.schema) as writer:
         writer.write_table(rows, max_chunksize=max(1, rows.num_rows))
-    hashes, stream = id_hashes(rows["id"].to_pylist()).tobytes(), buffer.getbuffer()
+    hashes, stream = id_hashes(rows["id"].to_pylist()).tobytes(), buffer.getvalue()
     data = hashes + bytes(_aligned(len(hashes)) - len(hashes)) + stream
     return Segment(
         state.part.number, state.checksum, state.count, state.tar, state.stamp,
-        schemas.place(rows.schema), _append(file, data), len(data), zlib.crc32(hashes), zlib.crc32(stream),
+        schemas.place(rows.schema), _append(file, data), len(data),
+        google_crc32c.value(hashes), google_crc32c.value(stream),
     )  # fmt: skip
 
 

@@ -19,11 +19,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import CollectionError, ModelError, UnknownIdError
+from lookalike.errors import CollectionError, UnknownIdError
 from lookalike.models.model import LoadedModel
-from lookalike.models.registry import load_model
 from lookalike.storage.derived import TABLES, Derived, read_derived
-from lookalike.storage.learned import read_learned
+from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.marks import Marks, marks_stamp, read_marks
 from lookalike.storage.part_state import PartState
@@ -41,6 +40,8 @@ _EVERYWHERE = frozenset(field.name for field in ITEM_FIELDS)
 _COMPARED_IDS = 20_000
 # So few rows are looked up one by one, and so few ids without sorting all hashes first.
 _FEW = 64
+# Ids whose rows are remembered: a request asks for the same several times.
+_KEPT_IDS = 1024
 # Parts whose rows are kept in memory where there is no file of rows.
 _KEPT_PARTS = 32
 
@@ -55,6 +56,7 @@ class Snapshot:
         self._batches: dict[int, pa.RecordBatch] = {}
         self._read: OrderedDict[int, pa.RecordBatch] = OrderedDict()
         self._columns: dict[str, pa.ChunkedArray] = {}
+        self._found: dict[str, int] = {}
         self._marks: tuple[tuple[str, ...], Marks] | None = None
 
     @staticmethod
@@ -157,7 +159,7 @@ class Snapshot:
         if name not in _EVERYWHERE and name not in self._stored:
             return list(self.column(name).take(pa.array(rows, pa.int64())).to_pylist())
         if len(rows) <= _FEW:
-            return [self._value(name, int(row)) for row in rows]
+            return [self._value(name, row) for row in np.asarray(rows, np.int64).tolist()]
         rows = np.asarray(rows, np.int64)
         places = self.state.places_of(rows)
         within = rows - self.state.starts[places]
@@ -180,12 +182,20 @@ class Snapshot:
 
     def find(self, id_: str) -> int | None:
         """The number of an item's row; None where there is none."""
+        row = self._found.get(id_)
+        if row is not None:
+            return row
         try:
             wanted = id_hashes([id_])[0]
         except UnicodeEncodeError:
             return None
-        candidates = np.flatnonzero(self._hashes == wanted)
-        return next((int(row) for row in candidates if self.ids([int(row)]) == [id_]), None)
+        candidates = np.flatnonzero(self._hashes == wanted).tolist()
+        row = next((one for one in candidates if self.ids([one]) == [id_]), None)
+        if row is not None:
+            if len(self._found) >= _KEPT_IDS:
+                self._found.clear()
+            self._found[id_] = row
+        return row
 
     def row_of(self, id_: str) -> int:
         """The number of an item's row; `UnknownIdError` with the nearest ids where there is none."""
@@ -334,8 +344,12 @@ class Snapshot:
         return array
 
     def _value(self, name: str, row: int) -> Any:
-        place = bisect_right(self._starts, row) - 1
-        return self._array(place, name)[row - self._starts[place]].as_py()
+        starts = self._starts
+        place = bisect_right(starts, row) - 1
+        array = self._arrays.get((place, name))
+        if array is None:
+            array = self._array(place, name)
+        return array[row - starts[place]].as_py()
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -379,21 +393,3 @@ class Snapshot:
         known = self.column("id").slice(0, _COMPARED_IDS).to_pylist()
         nearest = get_close_matches(id_, known, n=3, cutoff=0.4)
         return UnknownIdError(f"{self.name} has no item {id_!r}", nearest)
-
-
-def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
-    """The model that a manifest names, on the device; `ModelError` where it is another one, or not here."""
-    pinned = manifest.model
-    if not pinned.sha256:
-        raise ModelError(
-            f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not here",
-            "search by id:… or by a vector",
-        )
-    model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
-    if model.spec != pinned:
-        raise ModelError(
-            f"{root} was embedded with another version of {pinned.name}, whose vectors "
-            "cannot be compared with this one's",
-            f"embed it again with: lookalike build SOURCE -c {root} --rebuild",
-        )
-    return model
