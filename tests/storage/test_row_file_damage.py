@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from row_files import arrow, edit, made, mapped, put, renew, segments, slow, spoken
 
-from lookalike.storage.row_file import RowFile
+from lookalike.storage.row_file import RowFile, write_row_file
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
 
@@ -309,8 +309,9 @@ def test_damaged_hashes_are_not_looked_up(root):
     data[offset] ^= 1
     arrow(root).write_bytes(data)
     states = State.read(root).parts
-    assert RowFile.open(root).hashes(states[0]) is None
-    assert RowFile.open(root).rows(states[0]).num_rows == 2
+    opened = RowFile.open(root)
+    assert opened.hashes(states[0]) is None
+    assert opened.rows(states[0]).num_rows == 2
     assert spoken(root) == expected
 
 
@@ -320,8 +321,9 @@ def test_damaged_rows_are_not_read_and_their_hashes_are(root):
     data[offset + 70] ^= 1
     arrow(root).write_bytes(data)
     states = State.read(root).parts
-    assert RowFile.open(root).rows(states[0]) is None
-    assert RowFile.open(root).hashes(states[0]).dtype == np.uint64
+    opened = RowFile.open(root)
+    assert opened.rows(states[0]) is None
+    assert opened.hashes(states[0]).dtype == np.uint64
 
 
 def test_a_text_that_leads_out_of_the_segment_is_read_from_the_part(root):
@@ -340,3 +342,17 @@ def test_a_text_that_leads_out_of_the_segment_is_read_from_the_part(root):
     assert count == 2
     assert spoken(root) == expected
     assert Snapshot.open(root).column("uri").to_pylist()[:2] == state.described()["uri"].to_pylist()
+
+
+def test_a_damaged_file_is_written_anew_for_the_next_reader(root):
+    expected = spoken(root)
+    path = next((root / "derived").glob("rows-*.arrow"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    assert spoken(root) == expected
+    assert not (root / "derived" / "rows.json").exists()
+    write_row_file(root, State.read(root).parts)
+    assert Snapshot.open(root).is_mapped
+    assert spoken(root) == expected

@@ -69,6 +69,7 @@ class RowFile:
     def __init__(self, name: str, segments: Mapping[int, Segment], schemas: Sequence[pa.Schema]) -> None:
         self.name, self.segments, self.schemas = name, segments, schemas
         self._map: Any = memoryview(b"")
+        self._json_path: Path | None = None
 
     @staticmethod
     def open(root: Path) -> RowFile | None:
@@ -78,6 +79,7 @@ class RowFile:
         folder = root / "derived"
         try:
             found = RowFile._parsed((folder / _JSON_NAME).read_bytes())
+            found._json_path = folder / _JSON_NAME
             if found.segments:
                 with pa.memory_map(str(folder / found.name)) as file:
                     found._map = file.read_buffer()
@@ -121,6 +123,7 @@ class RowFile:
             return None
         data = self._map.slice(segment.offset, 8 * segment.count)
         if google_crc32c.value(data) != segment.hashes_crc32c:
+            self._give_up()
             return None
         return np.frombuffer(data, np.uint64)
 
@@ -134,6 +137,7 @@ class RowFile:
             return None
         data = self._map.slice(segment.offset, segment.length).slice(_aligned(8 * segment.count))
         if google_crc32c.value(data) != segment.rows_crc32c:
+            self._give_up()
             return None
         try:
             with pa.ipc.open_stream(data) as reader:
@@ -143,6 +147,12 @@ class RowFile:
             return None
         same = batch.num_rows == segment.count and batch.schema == self.schemas[segment.schema]
         return batch if same else None
+
+    def _give_up(self) -> None:
+        """Remove the JSON that vouches for damaged bytes, so that the next reader writes all anew."""
+        if self._json_path is not None:
+            with suppress(OSError):
+                self._json_path.unlink()
 
     def _segment(self, state: PartState) -> Segment | None:
         found = self.segments.get(state.part.number)
