@@ -70,6 +70,7 @@ class RowFile:
         self.name, self.segments, self.schemas = name, segments, schemas
         self._map: Any = memoryview(b"")
         self._json_path: Path | None = None
+        self._damaged: set[int] = set()
 
     @staticmethod
     def open(root: Path) -> RowFile | None:
@@ -133,10 +134,11 @@ class RowFile:
         Its structure is checked, the values of its columns are not: those are for the reader to validate.
         """
         segment = self._segment(state)
-        if segment is None:
+        if segment is None or segment.number in self._damaged:
             return None
         data = self._map.slice(segment.offset, segment.length).slice(_aligned(8 * segment.count))
         if google_crc32c.value(data) != segment.rows_crc32c:
+            self._damaged.add(segment.number)
             self._give_up()
             return None
         try:
