@@ -217,6 +217,13 @@ def test_a_registered_model_is_loaded_by_its_name() -> None:
     assert load_model("means", device="cuda") is model  # it runs where its object does
 
 
+def test_a_model_object_is_not_a_name_to_load() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model(Means())  # type: ignore[arg-type]
+    assert caught.value.message == "a model is loaded by its name, not Means"
+    assert caught.value.hint == "your own: lookalike.register(model)"
+
+
 def test_an_unknown_name_near_a_registered_one_offers_it() -> None:
     register(Means())
     with pytest.raises(ModelError, match=r"did you mean means\? known are: .*, means; one of your own"):

@@ -36,6 +36,10 @@ def load_model(
     """
     if device not in _DEVICES:
         raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
+    if not isinstance(name, str):
+        raise ModelError(
+            f"a model is loaded by its name, not {type(name).__name__}", "your own: lookalike.register(model)"
+        )
     if name in _registered:
         return _registered[name]
     if name not in _BUILT_IN:
