@@ -1,4 +1,4 @@
-"""What the columns of items are to a person and to JSON."""
+"""Columns of items as people and JSON see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 def column_type(type_: pa.DataType) -> str:
-    """What a column is to a person: text, a list of text, a number, or something else."""
+    """The type of a column in plain words: text, a list of text, a number, or something else."""
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
         return "text"
     if pa.types.is_list(type_) and pa.types.is_string(type_.value_type):
@@ -21,12 +21,12 @@ def column_type(type_: pa.DataType) -> str:
 
 
 def filled_columns(items: pa.Table) -> list[str]:
-    """The columns that say something of at least one item; all of them where there is no item."""
+    """The columns that are not null in every row; all columns if there are no rows."""
     return [name for name in items.column_names if not items.num_rows or items[name].null_count < len(items)]
 
 
 def jsonable(value: Any) -> Any:
-    """The same as JSON has it: None for NaN and the infinities, ISO 8601 text for times and dates."""
+    """Return the value in a form JSON allows: None for NaN and infinities, ISO 8601 text for times and dates."""
     if isinstance(value, dict):
         return {name: jsonable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
 """Tables that are derived from a collection and can be made again: clusters, outliers, a map.
 
-`derived/NAME.parquet` has a row an item; `derived/NAME.json` vouches for it: from which state of the
-collection it was made, by which command, and its checksum. docs/format.md specifies both.
+`derived/NAME.parquet` has a row for each item. `derived/NAME.json` records which state of the collection it
+was made from, which command made it, and its checksum. docs/format.md specifies both.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lookalike.storage.state import State
 from lookalike.storage.writing import writing
 
 FORMAT, FORMAT_VERSION = "lookalike-derived", 1
-# Which commands derive a table, by the name of the table.
+# The command that makes each table, by the table's name.
 COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "outliers": "outliers", "map": "map"}
-# The derived tables, and the columns of theirs that an item has beside its own, by the name that they get.
+# The columns that each derived table adds to an item, by the name that they get there.
 TABLES: Mapping[str, Mapping[str, str]] = {
     "clusters": {"cluster_name": "cluster_name"},
     "duplicates": {},
@@ -36,30 +36,30 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A derived table: `rows`, one an item in the order of items, and the `facts` about all of them."""
+    """A derived table: `rows`, one for each item in the same order, and `facts` about all of them."""
 
     rows: pa.Table
     facts: Mapping[str, Any]
 
     def shown(self, name: str) -> pa.Schema:
-        """The columns that an item gets from the table `name`, as it has them."""
+        """The columns that the table `name` adds to an item, and their types."""
         names = TABLES[name].items()
         return pa.schema([pa.field(shown, self.rows.schema.field(own).type) for shown, own in names])
 
 
 def write_derived(state: State, name: str, made: Derived, command: Sequence[str]) -> None:
-    """Keep a table that was made from a state of a collection, in place of the one that is there.
+    """Store a table made from a state of a collection, and replace an older one.
 
-    `command`, a list of words, makes it again. The table is written before the JSON that vouches for it.
-    Raises `ChangedError` where the collection has changed since, `LookalikeError` for a table that has not a
-    row an item, `TypeError` for a command in one string.
+    `command`, a list of words, makes it again. The table is written before the JSON that describes it.
+    Raises `ChangedError` if the collection has changed since, `LookalikeError` if the table does not have
+    one row for each item, `TypeError` if the command is a single string.
     """
-    if isinstance(command, str):  # which is a sequence of letters
-        raise TypeError(f"the command is a list of words, not the text {command!r}")
+    if isinstance(command, str):  # a string is a sequence too, of letters
+        raise TypeError(f"the command has to be a list of words, not the string {command!r}")
     if made.rows.num_rows != state.count:
         raise LookalikeError(
-            f"a table of {made.rows.num_rows:,} rows is not one of all {state.count:,} items",
-            "keep what was found of the whole collection",
+            f"the table has {made.rows.num_rows:,} rows for {state.count:,} items",
+            "write results for the whole collection only",
         )
     import pyarrow.parquet as pq
 
@@ -85,9 +85,9 @@ def write_derived(state: State, name: str, made: Derived, command: Sequence[str]
 
 
 def read_derived(state: State, name: str) -> Derived | None:
-    """The table of this state of the collection; None where there is none at all.
+    """Return the table of this state of the collection, or None if there is none.
 
-    Raises `CollectionError`, with the command that makes it again, where it is stale or damaged.
+    Raises `CollectionError`, with the command that makes it again, if it is stale or damaged.
     """
     import pyarrow.parquet as pq
 
@@ -101,14 +101,14 @@ def read_derived(state: State, name: str) -> Derived | None:
     try:
         data = table_path.read_bytes()
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise CollectionError(f"{table_path} is damaged, or half written by a killed process", hint)
+            raise CollectionError(f"{table_path} is damaged or incomplete", hint)
         return Derived(pq.read_table(io.BytesIO(data)), facts)
     except (OSError, pa.ArrowException) as error:
         raise CollectionError(f"{table_path} cannot be read: {error}", hint) from None
 
 
 def derived_state(state: State, name: str) -> Literal["none", "fresh", "stale"]:
-    """Whether there is such a table, and whether it was made from this state of the collection."""
+    """Whether the table exists, and whether it belongs to this state of the collection."""
     facts = _facts(state, name)
     if facts is None:
         return "none"
@@ -116,7 +116,7 @@ def derived_state(state: State, name: str) -> Literal["none", "fresh", "stale"]:
 
 
 def derived_command(state: State, name: str) -> str:
-    """The command that made such a table, or that would make one where there is none."""
+    """The command that made the table or, if there is none, the command that would."""
     facts = _facts(state, name)
     return facts["command"] if facts else shlex.join(["lookalike", COMMANDS[name], str(state.root)])
 

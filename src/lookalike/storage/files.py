@@ -1,6 +1,6 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one.
+"""Atomic writes: a reader sees the old file or the new one, never half of one.
 
-On a disk a file gets its name when it is whole; in an object store one request puts it there whole.
+On a disk, a complete file is renamed into place; in an object store, one request writes it whole.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from lookalike.errors import LookalikeError, StorageError
 from lookalike.storage.stores import ATOMIC, StorePath, is_remote
 
 TEMPORARY_SUFFIX = ".tmp"
-# The folder of a collection that is written without its lock.
+# The one folder of a collection that is written without its lock.
 MARKS_NAME = "marks"
 _COPIED_BYTES = 1 << 25
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` when the block ends, and vanishes if it fails.
+    """Open a binary file that is renamed to `path` when the block ends, and removed if the block fails.
 
-    The data is on the disk before the name is: a power cut leaves the old file or the new one.
-    Raises `StorageError` when the disk is full or refuses.
+    The data is flushed to disk before the rename: a power cut leaves the old file or the new one.
+    Raises `StorageError` if the disk is full or cannot be written.
     """
     if is_remote(path):
         buffer = io.BytesIO()
@@ -53,18 +53,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
-        with suppress(OSError):  # a disk that refused the file may refuse this too
+        with suppress(OSError):  # a disk that cannot be written may fail here too
             temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file in one step."""
+    """Write a whole file atomically."""
     with replacing(path) as file:
         file.write(data)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there; raises `StorageError` when the disk refuses."""
+    """Remove a file if it exists; raises `StorageError` if that fails."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -72,7 +72,7 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there; raises `StorageError` when the disk refuses."""
+    """Remove a folder and its contents if it exists; raises `StorageError` if that fails."""
     try:
         if is_remote(folder):
             folder.remove_tree()
@@ -83,9 +83,9 @@ def remove_tree(folder: Path) -> None:
 
 
 def remove_temporary(root: Path) -> None:
-    """Remove the temporary files that a killed writer left below a folder; a store never has any.
+    """Remove the temporary files that a killed writer left below a folder; stores never have any.
 
-    Those in `marks/` stay: another process may be writing them, without the lock that the caller holds.
+    Files in `marks/` stay: another process may be writing them without the lock that the caller holds.
     """
     if not is_remote(root):
         for leftover in root.rglob(f"*{TEMPORARY_SUFFIX}"):
@@ -115,7 +115,7 @@ def local_copy(path: Path, check: str) -> Path:
             shutil.copyfileobj(source, target, _COPIED_BYTES)
         Path(temporary).replace(copy)
         for one in old:
-            with suppress(OSError):  # in use by another process, on a system that minds
+            with suppress(OSError):  # some systems refuse to remove a file that another process uses
                 one.unlink()
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def local_copy(path: Path, check: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where this user keeps what can be fetched again: $XDG_CACHE_HOME/lookalike, or the system's place."""
+    """The user's cache folder: $XDG_CACHE_HOME/lookalike, or the system's usual place."""
     home = Path.home()
     base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
     chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
@@ -131,20 +131,20 @@ def cache_folder() -> Path:
 
 
 def check_writable(root: Path) -> None:
-    """Raise `StorageError` for a store in which files do not appear whole or not at all."""
+    """Raise `StorageError` for a store that can show half-written files."""
     if is_remote(root) and root.scheme not in ATOMIC:
         raise StorageError(
-            f"{root.scheme}:// does not put files in one step, so a killed build would leave broken ones",
-            f"build it on a disk and copy it there; collections are written to {', '.join(sorted(ATOMIC))}",
+            f"{root.scheme}:// cannot write files atomically, so a killed build would leave broken ones",
+            f"build on a disk and copy the collection there; it can be written to {', '.join(sorted(ATOMIC))}",
         )
 
 
 def storage_error(path: Path | StorePath, error: OSError) -> StorageError:
-    """The clear form of a refused write."""
+    """Turn a failed write into a clear error."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"no space left on the device while writing {path}",
-            "what was committed before is intact: free some space and run the same command again",
+            "free some space and run the same command again; everything committed before is intact",
         )
     hint = error.hint if isinstance(error, LookalikeError) else ""
     return StorageError(f"cannot write {path}: {error.strerror or error}", hint)

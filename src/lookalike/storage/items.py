@@ -1,4 +1,4 @@
-"""One item of a snapshot, whose columns, vector and picture are read when they are asked for."""
+"""One item of a snapshot; its columns, vector and picture are read on demand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Item:
 
     @property
     def tags(self) -> list[str]:
-        """What the model says is in the picture, the most likely first; empty for models without words."""
+        """What the model sees in the picture, most likely first; empty for models without words."""
         return self["tags"] or [] if "tags" in self.snapshot.schema.names else []
 
     @property
@@ -45,7 +45,7 @@ class Item:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The stored columns of the row, the embedding left out."""
+        """The stored columns of the row, without the embedding."""
         return self.snapshot.records([self.row])[0]
 
     @property
@@ -55,15 +55,15 @@ class Item:
 
     @property
     def thumbnail(self) -> bytes:
-        """The JPEG of at most 256 px that the collection keeps; empty for an item without a picture."""
+        """The stored JPEG of at most 256 px; empty for an item without a picture."""
         return self.snapshot.thumbnails([self.row])[0]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column, stored or derived; raises `KeyError` for one that is not there."""
+        """The value of a column, stored or derived; raises `KeyError` for an unknown column."""
         return self.snapshot.values(column, [self.row])[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """The columns of the row that mean something to a person, ready for JSON: times are text."""
+        """The columns of the row that are of use to people, ready for JSON: times are text."""
         return {name: jsonable(value) for name, value in self.columns.items() if name not in self.HIDDEN}
 
     def __eq__(self, other: object) -> bool:
@@ -87,7 +87,7 @@ class Item:
 
 
 def figures(pictures: Iterable[tuple[bytes, str, str]]) -> str:
-    """HTML of pictures side by side: of each its JPEG, its name, and a caption."""
+    """HTML that shows pictures side by side; each is a JPEG, a name and a caption."""
     shown = "".join(_figure(*picture) for picture in pictures)
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{shown}</div>'
 

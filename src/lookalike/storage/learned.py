@@ -1,6 +1,6 @@
 """What a model learned from the images of a collection: a file beside the manifest, named by its checksum.
 
-The checksum is the model's in the manifest, so that writing the manifest puts both in force at once.
+The checksum is also the model's checksum in the manifest, so writing the manifest puts both into force at once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.manifest import Manifest
 
-# The start of a name: a killed writer leaves a file with a longer one.
+# Only the start of the name is matched, because a killed writer leaves a file with a longer name.
 FILE_NAME = re.compile(r"model-[0-9a-f]{16}\.npz")
 
 _CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 def write_learned(root: Path, learned: bytes) -> str:
-    """Write the file of a collection at `root`; returns its checksum."""
+    """Write what a model learned into the collection at `root`; returns the checksum."""
     checksum = hashlib.sha256(learned).hexdigest()
     write_bytes(_path(root, checksum), learned)
     return checksum
 
 
 def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
-    """What the model of a collection learned; None where it has nothing to learn, or was never here.
+    """Return what the collection's model learned, or None if it does not learn or was never installed here.
 
-    Raises `ModelError` where the file is missing or damaged.
+    Raises `ModelError` if the file is missing or damaged.
     """
     if learner(spec.name) is None or not _CHECKSUM.fullmatch(spec.sha256):
         return None
@@ -47,7 +47,7 @@ def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
 
 
 def remove_others(root: Path, spec: ModelSpec) -> None:
-    """Remove what was learned for a manifest that is no more, or never came to be."""
+    """Remove learned files that do not belong to the current manifest."""
     for path in root.glob("model-*"):
         if FILE_NAME.match(path.name) and path.name != _path(root, spec.sha256).name:
             remove(path)
@@ -58,11 +58,11 @@ def _path(root: Path, checksum: str) -> Path:
 
 
 def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
-    """The model that a manifest names, on the device; `ModelError` where it is another one, or not here."""
+    """Load the model that a manifest names; raises `ModelError` if it is missing or another version."""
     pinned = manifest.model
     if not pinned.sha256:
         raise ModelError(
-            f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not here",
+            f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not available here",
             "search by id:… or by a vector",
         )
     model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
