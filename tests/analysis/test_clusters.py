@@ -176,7 +176,7 @@ def test_stale_clusters_are_refused_with_the_command_that_makes_them_again(folde
 
 def test_a_command_in_one_string_is_refused(piled):
     made = Derived(piled.items(["id"]), {})
-    with pytest.raises(TypeError, match="a list of words, not the text 'lookalike cluster'"):
+    with pytest.raises(TypeError, match="a list of words, not the string 'lookalike cluster'"):
         write_derived(piled.snapshot.state, "clusters", made, command="lookalike cluster")
     assert derived_state(piled.snapshot.state, "clusters") == "none"
 

@@ -134,7 +134,7 @@ def test_less_memory_gives_coarser_codes_and_the_reason_says_what_that_costs(cha
     assert info.refine_bits == 0
     assert info.bytes <= limit * 1.1
     assert info.recall < 0.99
-    assert f"is the best it gives within {limit:,} bytes, 0.99 was wanted" in info.reason
+    assert f"is the best it reaches in {limit:,} bytes, not 0.99" in info.reason
 
 
 def test_auto_says_what_it_takes_and_why(changing):
@@ -142,7 +142,7 @@ def test_auto_says_what_it_takes_and_why(changing):
 
     assert (info.kind, info.recall) == ("flat", 1)
     assert info.reason.startswith("3,000 vectors of 64: exact search takes ")
-    assert info.reason.endswith(" ms, nothing faster is needed")
+    assert info.reason.endswith(" ms, which is fast enough")
 
 
 def test_auto_depends_on_number_dimension_and_memory():
@@ -174,9 +174,9 @@ def test_too_little_memory_is_refused_with_the_least_that_would_do(plain):
     ("wishes", "message"),
     [
         ({"kind": "tree"}, "unknown kind of index 'tree'; known are: auto, flat, hnsw, ivf, ivf-pq, rabitq,"),
-        ({"min_recall": 0}, "the wanted recall is 0, it has to be above 0 and at most 1"),
-        ({"min_recall": 1.1}, "the wanted recall is 1.1"),
-        ({"min_recall": float("nan")}, "the wanted recall is nan"),
+        ({"min_recall": 0}, "the target recall is 0, it has to be above 0 and at most 1"),
+        ({"min_recall": 1.1}, "the target recall is 1.1"),
+        ({"min_recall": float("nan")}, "the target recall is nan"),
         ({"max_memory_bytes": 0}, "the memory limit is 0 bytes"),
     ],
 )
@@ -209,8 +209,8 @@ def test_tiny_collections_are_indexed_too(kind, count, tmp_path):
 @pytest.mark.parametrize(
     ("queries", "message"),
     [
-        (np.zeros((1, 32), np.float32), r"queries have the shape \(1, 32\), the index takes \(Q, 64\)"),
-        (np.zeros(64, np.float32), r"queries have the shape \(64,\)"),
+        (np.zeros((1, 32), np.float32), r"the queries have shape \(1, 32\), the index takes \(Q, 64\)"),
+        (np.zeros(64, np.float32), r"the queries have shape \(64,\)"),
         (np.full((1, 64), np.nan, np.float32), "a query has a number that is not finite"),
         (np.full((1, 64), np.inf, np.float32), "a query has a number that is not finite"),
     ],

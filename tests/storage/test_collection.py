@@ -172,8 +172,8 @@ def test_verify_finds_an_id_that_is_there_twice(copied):
     rewrite_column(part, "id", ["brick/brick-000.jpg", *ids[1:-1], ids[1]])
 
     assert list(copied.verify()) == [
-        f"{part.items_path}: the id brick/brick-000.jpg is there twice",
-        f"{part.items_path}: the id {ids[1]} is there twice",
+        f"{part.items_path}: the id brick/brick-000.jpg occurs twice",
+        f"{part.items_path}: the id {ids[1]} occurs twice",
     ]
 
 

@@ -302,5 +302,5 @@ def test_a_damaged_file_in_a_store_is_named(bucket):
 
 
 def test_marks_are_not_written_where_half_a_file_can_be_seen():
-    with pytest.raises(StorageError, match="sftp:// does not put files in one step"):
+    with pytest.raises(StorageError, match="sftp:// cannot write files atomically"):
         write_marks(StorePath(None, "sftp://host/c"), [mark(1, "label", {"a": A}, "cat")])

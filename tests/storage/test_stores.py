@@ -84,8 +84,8 @@ def test_a_path_in_a_store_is_no_local_file_name():
     [
         ("s3://key:secret@bucket/x", "holds a password"),
         ("nosuch://bucket/x", "nosuch"),
-        ("http://host/photos", "is no folder in an object store"),
-        ("file:///etc", "is no folder in an object store"),
+        ("http://host/photos", "is not a folder in an object store"),
+        ("file:///etc", "is not a folder in an object store"),
     ],
 )
 def test_other_addresses_are_an_error(address, message):
@@ -227,5 +227,5 @@ def test_a_store_that_goes_away_is_not_taken_for_damage(bucket, folder, monkeypa
 
 
 def test_a_store_that_does_not_write_in_one_step_takes_no_collection(folder):
-    with pytest.raises(StorageError, match="sftp:// does not put files in one step"):
+    with pytest.raises(StorageError, match="sftp:// cannot write files atomically"):
         check_target(StorePath(None, "sftp://host/c"))

@@ -1,7 +1,7 @@
-"""Nearest neighbours without looking at every vector: builds, keeps, opens and asks an index.
+"""Nearest neighbours without looking at every vector: builds, stores, opens and queries an index.
 
-The only package that knows faiss. An index is derived: a file of faiss in `derived/`, and `index.json`, which
-says from which state of the collection it was made, how well it does, and why it is the one.
+The only package that uses faiss. An index is derived: a faiss file in `derived/`, and `index.json`, which
+records the state of the collection it was made from, how good it is, and why this kind was chosen.
 docs/index.md explains the kinds.
 """
 

@@ -1,4 +1,4 @@
-"""Building an index, and bringing it up to date: plan, learn, fill, measure, commit."""
+"""Building an index and keeping it up to date: plan, train, fill, measure, commit."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ Rows = NDArray[np.int64]
 _TIMED_QUERIES = 30
 _WORK_BYTES = 1 << 28
 _THREADS = 8
-# Where two steps with more lists find no more than this, it is the candidates that are too few.
+# If two steps with more lists find no more than this, there are too few candidates.
 _GAIN = 0.002
-# An index that has grown to twice what it was trained on, or shrunk to half, is trained again.
+# An index that has grown to twice its training set, or shrunk to half, is trained again.
 _GROWTH = 2
 
 
@@ -64,13 +64,13 @@ def build_index(
     min_recall: float = 0.95,
     on_progress: Progress | None = None,
 ) -> IndexInfo:
-    """Build the index of the collection at `root`, in place of the one that is there, and measure it.
+    """Build and measure the index of the collection at `root`; it replaces an existing one.
 
-    `kind` is one of `KINDS`, or `auto` for the one that suits number, dimension and memory. Trains on a
-    sample and adds part by part, straight into the file, so that it may be larger than memory. Building and
-    searching take at most `max_memory_bytes` beside the program itself. Where `min_recall` cannot be reached
-    the best is built, and `reason` says so.
-    Raises `LookalikeError` for wishes that cannot be met, `LockedError` while another process writes.
+    `kind` is one of `KINDS`, or `auto` to choose by the number of rows, the dimension and memory. Trains on a
+    sample and adds part by part, straight into the file, so the index may be larger than memory. Building and
+    searching use at most `max_memory_bytes` on top of the program itself. If `min_recall` cannot be reached,
+    the best index is built, and `reason` says so.
+    Raises `LookalikeError` for options that cannot be met, `LockedError` while another process writes.
     """
     check_wishes(kind, max_memory_bytes, min_recall)
     with writing(root):
@@ -78,12 +78,12 @@ def build_index(
 
 
 def refresh(root: Path, *, on_progress: Progress | None = None) -> IndexInfo | None:
-    """Bring the index of the collection at `root` up to date; None where there is none.
+    """Bring the index of the collection at `root` up to date; None if there is none.
 
-    Parts that are new or changed are added, those that are gone are left out, and the others are copied from
-    the file that is there. The recall is measured again, and the search tuned again where it fell too low.
-    Where that does not help, the rows have doubled or halved, the memory limit would be broken, or a graph
-    has lost rows, it is built again from the same wishes.
+    New and changed parts are added, removed parts are left out, and the others are copied from the existing
+    file. The recall is measured again, and the search is tuned again if it fell too low. If that does not
+    help, if the number of rows has doubled or halved, if the memory limit would be exceeded, or if a graph
+    has lost rows, the index is rebuilt with the same options.
     """
     if read_info(root) is None:
         return None
@@ -137,7 +137,7 @@ def _built(
 def _renewed(
     state: State, old: IndexInfo, files: IndexFiles, on_progress: Progress | None
 ) -> IndexInfo | None:
-    """The index of the new state with what the old one has learnt, or None where it has to learn again."""
+    """Index the new state with what the old index learned; None if it has to be trained again."""
     parts, states = state.parts, _part_states(state)
     total = sum(rows for _, _, rows in states)
     fits = old.max_memory_bytes is None or old.bytes * total <= old.max_memory_bytes * old.count
@@ -177,9 +177,9 @@ def _fill(
     truth: Truth,
     on_progress: Progress | None,
 ) -> list[Slot]:
-    """Put all parts into the file: `kept` says where in the old one the rows of each begin, or None.
+    """Put all parts into the file; `kept` says where each part's rows start in the old one, or None.
 
-    True neighbours are gathered on the way. A part is read while the one before it is being added.
+    True neighbours are collected on the way. A part is read while the previous one is being added.
     """
     sizes = [part.count for part in parts]
     new = [part for part, old_start in zip(parts, kept, strict=True) if old_start is None]
@@ -202,9 +202,9 @@ def _fill(
 def _encoded(
     filling: Filling | Graph, parts: Sequence[PartState]
 ) -> Generator[tuple[Vectors, Any], None, None]:
-    """The vectors of each part and what they are encoded to, in order; as many ahead as there are cores.
+    """The vectors of each part and their encoded form, in order; as many run ahead as there are cores.
 
-    In each thread faiss uses that one only: it costs less than to divide each part.
+    In each thread faiss uses only that thread: this costs less than dividing each part.
     """
     threads = min(_THREADS, os.cpu_count() or 1)
 
@@ -217,7 +217,7 @@ def _encoded(
 
 
 def _moved(old: IndexInfo, kept: Sequence[int | None], states: Sequence[Sequence[Any]]) -> Rows:
-    """The new number of each row of the old state, or -1."""
+    """The new row number of each row of the old state, or -1 if it is gone."""
     moved = np.full(old.count, -1, np.int64)
     for old_start, new_start, (_, _, size) in zip(kept, _starts(states), states, strict=True):
         if old_start is not None:
@@ -226,12 +226,12 @@ def _moved(old: IndexInfo, kept: Sequence[int | None], states: Sequence[Sequence
 
 
 def _starts(states: Sequence[Sequence[Any]]) -> list[int]:
-    """The number of the first row of each part."""
+    """The number of each part's first row."""
     return [0, *accumulate(int(rows) for _, _, rows in states)][: len(states)]
 
 
 def _tuned(index: Index, truth: Truth) -> IndexInfo:
-    """The info with the parameters that reach the recall in the least time, or else the highest recall."""
+    """Find the fastest parameters that reach the recall, or else those with the highest recall."""
     fastest: IndexInfo | None = None
     best = replace(index.info, recall=-1)
     for refine in (8, 32) if index.info.refine_bits else (1,):
@@ -249,7 +249,7 @@ def _tuned(index: Index, truth: Truth) -> IndexInfo:
             if seen[-1] > best.recall:
                 best = replace(index.info, parameters=parameters, recall=seen[-1])
             if len(seen) > 4 and seen[-1] - seen[-3] < _GAIN:
-                break  # what is missed is not in other lists
+                break  # the missing neighbours are not in other lists
     return fastest or _measured(index, truth, best.parameters)
 
 
@@ -266,7 +266,7 @@ def steps(info: IndexInfo, refine: int) -> Iterator[dict[str, int]]:
 
 
 def _measured(index: Index, truth: Truth, parameters: Mapping[str, int]) -> IndexInfo:
-    """The info with these parameters, the recall and the latency that they give, and the reason."""
+    """Measure these parameters; returns the info with their recall, latency and reason."""
     times = []
     for query in truth.queries[:_TIMED_QUERIES]:
         started = time.perf_counter()
@@ -286,35 +286,35 @@ def _answers(index: Index, truth: Truth, parameters: Mapping[str, int]) -> Rows:
 
 
 def _asked(info: IndexInfo) -> int:
-    """Ten neighbours, and the query's own row, where there are as many."""
+    """How many to ask for: ten neighbours and the query's own row, or as many as there are."""
     return min(NEIGHBOURS + 1, info.count)
 
 
 def _reason(info: IndexInfo) -> str:
-    """One sentence: how many vectors, what is done with them, how fast, and what could not be had."""
+    """One sentence: how many vectors, what the index does, how fast it is, and what could not be reached."""
     size = f"{info.count:,} vectors of {info.dim:,}"
     text = f"{size}: {info.why}, {info.latency_ms:.2g} ms a query"
     if info.wanted == "auto" and info.kind == "flat":
-        text = f"{size}: exact search takes {info.latency_ms:.2g} ms, nothing faster is needed"
+        text = f"{size}: exact search takes {info.latency_ms:.2g} ms, which is fast enough"
     if info.recall < info.min_recall:
-        limit = f" within {info.max_memory_bytes:,} bytes" if info.max_memory_bytes else ""
-        text += f"; recall {info.recall:.2f} is the best it gives{limit}, {info.min_recall:.2f} was wanted"
+        limit = f" in {info.max_memory_bytes:,} bytes" if info.max_memory_bytes else ""
+        text += f"; recall {info.recall:.2f} is the best it reaches{limit}, not {info.min_recall:.2f}"
     return text
 
 
 def _work_bytes(info: IndexInfo) -> int:
-    """What sorting rows into lists may take."""
+    """The memory in bytes for sorting rows into lists."""
     return _WORK_BYTES if info.max_memory_bytes is None else min(_WORK_BYTES, info.max_memory_bytes // 4)
 
 
 def _part_states(state: State) -> list[list[Any]]:
-    """Number, checksum and rows of each part, as the JSON has them."""
+    """Number, checksum and row count of each part, as the JSON stores them."""
     return [[one.part.number, one.checksum, one.count] for one in state.parts]
 
 
 @contextmanager
 def _work_file(root: Path) -> Iterator[Path]:
-    """A path on this machine for an index in the making."""
+    """A local path for an index under construction."""
     folder = json_path(root).parent
     if is_remote(folder):
         with tempfile.TemporaryDirectory() as work:
@@ -328,7 +328,7 @@ def _work_file(root: Path) -> Iterator[Path]:
 
 
 def _committed(root: Path, info: IndexInfo, written: Path, slots: list[Slot], truth: Truth) -> IndexInfo:
-    """Give the file its name, and name it in the JSON; returns the info with its size."""
+    """Rename the file into place and name it in the JSON; returns the info with the file's size."""
     sha256, truth_bytes = file_sha256(written), truth.to_bytes()
     info = replace(info, bytes=written.stat().st_size)
     path = json_path(root).with_name(f"index-{sha256[:12]}.faiss")

@@ -1,4 +1,4 @@
-"""faiss, and the few things that it is asked in one way only."""
+"""faiss, and the few calls to it that we always make in the same way."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ExtraError
 
-# Rotated queries are rounded to this many bits a number; 0 would mean floats, many times slower.
+# Rotated queries are rounded to this many bits per number; 0 would mean floats, many times slower.
 _QUERY_BITS = 8
 _POINTS_PER_CENTRE = 32
 
 
 def faiss() -> Any:
-    """The library, loaded when it is first needed; its own type hints do not know its Python additions."""
+    """The library, imported when first needed; its type hints do not cover its Python additions."""
     try:
         import faiss
     except ImportError:
@@ -26,39 +26,39 @@ def faiss() -> Any:
 
 
 def trained(factory: str, vectors: NDArray[np.float32]) -> Any:
-    """An index of inner products without rows, trained on (n, D)."""
+    """Create an empty inner-product index, trained on (n, D) vectors."""
     index = faiss().index_factory(vectors.shape[1], factory, faiss().METRIC_INNER_PRODUCT)
     inner, _ = levels(index)
     for trainable in (inner, getattr(inner, "pq", None)):
         if trainable is not None and hasattr(trainable, "cp"):
-            trainable.cp.min_points_per_centroid = 1  # else it warns on the standard output
+            trainable.cp.min_points_per_centroid = 1  # otherwise faiss prints a warning on standard output
             trainable.cp.max_points_per_centroid = _POINTS_PER_CENTRE
     if hasattr(inner, "do_polysemous_training"):
-        # It orders the codes for a search that is not used, in half a minute.
+        # It would order the codes for a search that we do not use, for half a minute.
         inner.do_polysemous_training = False
     index.train(vectors)
     return index
 
 
 def levels(index: Any) -> tuple[Any, Any]:
-    """What finds candidates, and what ranks them again or None, each as its own class."""
+    """The level that finds candidates and the one that ranks them again (or None), each as its own class."""
     if not hasattr(index, "refine_index"):
         return index, None
     return faiss().downcast_index(index.base_index), faiss().downcast_index(index.refine_index)
 
 
 def mapped(path: Path) -> Any:
-    """The index in a file, which stays on the disk and is read where it is looked at."""
+    """Open the index in a file by mapping it; it stays on disk and is read where needed."""
     return faiss().read_index(str(path), faiss().IO_FLAG_MMAP_IFC)
 
 
 def in_memory(path: Path) -> Any:
-    """The index in a file, read as a whole, so that it can grow."""
+    """Read the whole index from a file into memory, so that it can grow."""
     return faiss().read_index(str(path))
 
 
 def emptied(index: Any) -> Any:
-    """The same index, trained as it is, without its rows."""
+    """The same index, still trained, without its rows."""
     for level in levels(index):
         if hasattr(level, "invlists"):
             lists = faiss().ArrayInvertedLists(level.nlist, level.code_size)
@@ -70,7 +70,7 @@ def emptied(index: Any) -> Any:
 
 
 def numbered(index: Any, count: int) -> Any:
-    """The same index, which now says that it has `count` rows."""
+    """The same index, made to report `count` rows."""
     for level in (index, *levels(index)):
         if level is not None:
             level.ntotal = count
@@ -78,7 +78,7 @@ def numbered(index: Any, count: int) -> Any:
 
 
 def parameters_for(kind: str, wanted: Mapping[str, int], bits: NDArray[np.uint8] | None) -> Any:
-    """Search parameters as the class that faiss has for this kind; `bits` has one for each row to look at."""
+    """Search parameters in the class that faiss has for this kind; `bits` selects the rows to include."""
     library, selector = faiss(), None if bits is None else faiss().IDSelectorBitmap(bits)
     lists = {name: value for name, value in wanted.items() if name == "nprobe"}
     wishes: Any
@@ -100,7 +100,7 @@ def parameters_for(kind: str, wanted: Mapping[str, int], bits: NDArray[np.uint8]
 
 
 def on_few_threads(ask: Callable[[], Any], query_count: int) -> Any:
-    """Ask on one thread for one query: waking others takes longer than the search itself."""
+    """Run a search on at most one thread for each query: waking others takes longer than searching."""
     threads = faiss().omp_get_max_threads()
     faiss().omp_set_num_threads(min(threads, query_count))
     try:
@@ -110,7 +110,7 @@ def on_few_threads(ask: Callable[[], Any], query_count: int) -> Any:
 
 
 def finest_codes(index: Any) -> Any:
-    """The part of an index that holds codes in the order of rows, the finest if there are two; or None."""
+    """The finest level of an index that stores codes in row order, or None."""
     candidates, ranks = levels(index)
     if hasattr(candidates, "hnsw"):
         candidates = faiss().downcast_index(candidates.storage)
@@ -119,7 +119,7 @@ def finest_codes(index: Any) -> Any:
 
 
 def with_rows(codes: Any, rows: NDArray[np.int64]) -> Any:
-    """An index in memory of some rows of one that holds codes in the order of rows, exact or quantised."""
+    """Copy some rows of an index that stores codes in row order, exact or quantised, into one in memory."""
     if hasattr(codes, "sq"):
         some = faiss().IndexScalarQuantizer(codes.d, codes.sq.qtype, codes.metric_type)
         some.sq, some.is_trained = codes.sq, True
@@ -132,7 +132,7 @@ def with_rows(codes: Any, rows: NDArray[np.int64]) -> Any:
 
 
 def rows_within(index: Any, count: int) -> bool:
-    """Whether all row numbers in the lists are below `count`; others would be read out of bounds."""
+    """Whether all row numbers in the lists are below `count`; larger ones would be read out of bounds."""
     candidates, _ = levels(index)
     lists: Any = getattr(candidates, "invlists", None)
     for one in range(candidates.nlist if lists else 0):
@@ -144,5 +144,5 @@ def rows_within(index: Any, count: int) -> bool:
 
 
 def on_one_thread() -> None:
-    """Have faiss use one thread only for what this thread asks of it."""
+    """Make faiss use a single thread for calls from this thread."""
     faiss().omp_set_num_threads(1)

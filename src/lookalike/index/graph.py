@@ -1,4 +1,4 @@
-"""A graph is made in memory, since each row is linked with rows all over it; then it is written."""
+"""A graph is built in memory, because each row is linked to rows all over it, and then written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.index.info import Slot
 
 
 class Graph:
-    """As `Filling`, for an index that grows in memory; `index` holds the rows that are kept already."""
+    """Like `Filling`, for an index that grows in memory; `index` holds the rows kept so far."""
 
     slots: tuple[Slot, ...] = ()
 
@@ -27,17 +27,17 @@ class Graph:
         self._index = None
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What `add` takes: the rows as they are."""
+        """Return the rows as they are, which is what `add` takes."""
         return vectors
 
     def add(self, vectors: NDArray[np.float32]) -> None:
-        """The next rows, (n, D)."""
+        """Add the next rows, (n, D)."""
         self._index.add(vectors)
 
     def keep(self, old_start: int, count: int) -> None:
-        """The next rows are in it: a graph keeps all its rows in their order, or is built again."""
+        """The next rows are already in it: a graph keeps all its rows in order, or is built again."""
 
     def finish(self) -> None:
-        """All rows have come: write the file."""
+        """Write the file, after all rows have been added."""
         with self._path.open("wb") as file:
             faiss().write_index(self._index, faiss().PyCallbackIOWriter(file.write))

@@ -1,4 +1,4 @@
-"""An open index: a query, a number of neighbours and a filter in, cosines and rows out."""
+"""An open index: takes a query, a number of neighbours and a filter; returns cosines and rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Mask = NDArray[np.bool_]
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# So few rows that match are compared one by one: reading them takes less than looking for them.
+# Up to so many matching rows are compared one by one: reading them takes less time than searching for them.
 _FEW = 1000
 
 
 class Index:
-    """An open index; safe to ask from several threads."""
+    """An open index; safe to search from several threads."""
 
     def __init__(self, info: IndexInfo, opened: Any) -> None:
         self.info = info
@@ -39,12 +39,12 @@ class Index:
         self._finest = finest_codes(opened)
 
     def search(self, queries: Vectors, k: int, mask: Mask | None = None) -> tuple[Vectors, Rows]:
-        """The k nearest rows of each query, of those that `mask` (N,) allows.
+        """Find the k nearest rows of each query, among those that `mask` (N,) allows.
 
-        Queries are float32 (Q, D) of unit length. Returns cosines float32 (Q, k), falling, and rows int64
-        (Q, k), counted over the collection's rows in the order of parts; where fewer match the rest is
-        row -1 with score -1. Cosines are exact with `flat`, and off by some thousandths where 8 bits rank.
-        Raises `QueryError` for another dimension, NaN, or a k or mask that cannot be.
+        Queries are float32 (Q, D) of unit length. Returns cosines float32 (Q, k), descending, and rows int64
+        (Q, k), numbered in the order of the parts; if fewer rows match, the rest is row -1 with score -1.
+        Cosines are exact with `flat`, and off by a few thousandths if 8 bits rank.
+        Raises `QueryError` for a wrong dimension, NaN, or an invalid k or mask.
         """
         queries = self._checked(queries, k, mask)
         matching = self.info.count if mask is None else int(np.count_nonzero(mask))
@@ -68,28 +68,28 @@ class Index:
     def ask(
         self, queries: Vectors, k: int, parameters: Mapping[str, int], bits: NDArray[np.uint8] | None = None
     ) -> tuple[Vectors, Rows]:
-        """One search with given parameters; rows that are missing have the number -1."""
+        """Search once with the given parameters; missing rows have the number -1."""
         wishes = parameters_for(self.info.kind, parameters, bits)
         scores, rows = on_few_threads(lambda: self._opened.search(queries, k, params=wishes), len(queries))
         return scores, rows
 
     def vectors(self, rows: Rows) -> Vectors | None:
-        """Unit vectors float32 (n, D) of these rows, from codes of 8 bits or more; None where there are none.
+        """Unit vectors float32 (n, D) of these rows, from codes of 8 bits or more; None without such codes.
 
-        Their cosine to the stored ones is 0.999 and more.
+        Their cosines to the stored vectors are at least 0.999.
         """
         if self._finest is None or self.info.refine_bits == 4:
             return None
         return unit(self._finest.reconstruct_batch(np.ascontiguousarray(rows, np.int64)))
 
     def _among(self, queries: Vectors, k: int, among: Rows) -> tuple[Vectors, Rows]:
-        """Compare these rows (n,) by the finest codes there are, copied out for it."""
+        """Compare these rows (n,) by the finest codes there are, copied out for the purpose."""
         few = with_rows(self._finest, among)
         scores, found = on_few_threads(lambda: few.search(queries, k), len(queries))
         return scores, among[found]
 
     def _exhaustive(self, queries: Vectors, k: int, bits: NDArray[np.uint8] | None) -> tuple[Vectors, Rows]:
-        """Compare every row that matches, by the finest codes there are."""
+        """Compare every matching row by the finest codes there are."""
         if self._finest is None:
             every = {"nprobe": self.info.lists} if self.info.lists else {}
             return self.ask(queries, k, every, bits)
@@ -100,11 +100,11 @@ class Index:
     def _checked(self, queries: Vectors, k: int, mask: Mask | None) -> Vectors:
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.info.dim:
-            raise QueryError(f"queries have the shape {queries.shape}, the index takes (Q, {self.info.dim})")
+            raise QueryError(f"the queries have shape {queries.shape}, the index takes (Q, {self.info.dim})")
         if not np.isfinite(queries).all():
             raise QueryError("a query has a number that is not finite")
         if k < 1:
-            raise QueryError(f"k is the number of results, at least 1, not {k}")
+            raise QueryError(f"k, the number of results, has to be at least 1, not {k}")
         if mask is not None and (mask.shape != (self.info.count,) or mask.dtype != np.bool_):
             raise QueryError(
                 f"the mask is {mask.dtype} {mask.shape}, the index takes bool ({self.info.count},)"
@@ -113,10 +113,10 @@ class Index:
 
 
 def open_index(state: State) -> Index | None:
-    """The index of exactly this state of the collection, mapped into memory; None where there is none.
+    """Map the index of exactly this state of the collection into memory; None if there is none.
 
-    A stale index is None too; `index_state` tells them apart.
-    Raises `CollectionError` where its file is truncated, damaged or another one.
+    A stale index gives None too; `index_state` tells the two apart.
+    Raises `CollectionError` if its file is truncated, damaged or a different one.
     """
     stored = read_info(state.root)
     if stored is None or stored[0].fingerprint != state.fingerprint:
@@ -124,7 +124,7 @@ def open_index(state: State) -> Index | None:
     info, files = stored
     path = json_path(state.root).with_name(files.name)
     if not path.exists() and read_info(state.root) != stored:
-        return open_index(state)  # another has taken its place meanwhile
+        return open_index(state)  # another one has replaced it meanwhile
     try:
         here = local_copy(path, files.sha256)
         whole = here.stat().st_size == files.size
@@ -141,7 +141,7 @@ def open_index(state: State) -> Index | None:
 
 
 def index_state(state: State) -> Literal["none", "fresh", "stale"]:
-    """Whether there is an index, and whether it was made from this state of the collection."""
+    """Whether there is an index, and whether it belongs to this state of the collection."""
     stored = read_info(state.root)
     if stored is None:
         return "none"
@@ -149,10 +149,10 @@ def index_state(state: State) -> Literal["none", "fresh", "stale"]:
 
 
 def widened(info: IndexInfo, k: int, matching: int) -> dict[str, int]:
-    """The tuned parameters, made wider for more results than ten and for filters.
+    """Widen the tuned parameters for more than ten results and for filters.
 
-    Rows that match lie further from the query the fewer they are: the lists read grow with the root of
-    that, and hold at least four times the rows that are wanted. A walk through the graph passes the rows
+    The fewer rows match, the farther they are from the query: the number of lists read grows with the square
+    root of that, and they hold at least four times the wanted rows. A walk through the graph passes rows
     that do not match too, so its effort grows with their number.
     """
     wider = dict(info.parameters)
@@ -162,6 +162,6 @@ def widened(info: IndexInfo, k: int, matching: int) -> dict[str, int]:
         wider["nprobe"] = min(info.lists, round(enough) + 1) if enough > wider["nprobe"] else wider["nprobe"]
     if "ef_search" in wider:
         wider["ef_search"] = max(round(wider["ef_search"] * spread**2), 2 * k)
-    if "refine" in wider and k > 100:  # the more are wanted, the fewer of them are near the border
+    if "refine" in wider and k > 100:  # with more results, a smaller share of them is near the border
         wider["refine"] = min(wider["refine"], max(2, 4000 // k))
     return wider

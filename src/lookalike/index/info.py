@@ -1,4 +1,4 @@
-"""What is known of an index that is there: the JSON in `derived/`, and the files that it vouches for."""
+"""The description of an existing index: the JSON in `derived/`, and the files that it names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _EDGE_BYTES, _READ_BYTES = 1 << 20, 1 << 20
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What `derived/index.json` says of an index.
+    """The contents of `derived/index.json`.
 
     `why` is what the kind does, `reason` a sentence with the figures; `recall` is the share of the true ten
-    nearest that it finds, measured on held-back rows when it was built or refreshed; `latency_ms` the median
-    of one query at a time on one core; `bytes` the size of the file; `parts` the number, checksum and rows of
-    each part in it. `wanted`, `min_recall` and `max_memory_bytes` are what was asked for, `trained_rows` how
-    many rows there were then.
+    nearest that it finds, measured on held-out rows when it was built or refreshed; `latency_ms` the median
+    time of a single query on one core; `bytes` the size of the file; `parts` the number, checksum and row
+    count of each part in it. `wanted`, `min_recall` and `max_memory_bytes` are the options it was built with,
+    `trained_rows` the number of rows at that time.
     """
 
     kind: str
@@ -49,16 +49,16 @@ class IndexInfo:
 
     @cached_property
     def count(self) -> int:
-        """The number of rows that are indexed."""
+        """The number of rows in the index."""
         return sum(int(rows) for _, _, rows in self.parts)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The stretch of an index file that holds codes of rows, `code_bytes` each, from `offset` on.
+    """The block of an index file that holds the codes of rows, `code_bytes` each, from `offset` on.
 
-    They are in the order of rows; or in that of `lists`, list after list its codes and then its row
-    numbers, with the length of each list before the stretch.
+    They are in row order or, with `lists`, list after list: first its codes, then its row numbers, with the
+    length of every list before the block.
     """
 
     offset: int
@@ -71,10 +71,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class IndexFiles:
-    """The files of an index: `name` and its `size`, the `truth` beside it, and what tells damage.
+    """The files of an index: `name` and its `size`, the `truth` next to it, and checksums.
 
-    `fixed_sha256` is that of all bytes outside the `slots` (what a reader trusts: sizes and centres), or of
-    the first and last megabyte where there are none; the other two are of the whole files.
+    `fixed_sha256` covers all bytes outside the `slots` (those a reader relies on: sizes and centres), or
+    the first and last megabyte if there are no slots; the other two cover the whole files.
     """
 
     name: str
@@ -87,12 +87,12 @@ class IndexFiles:
 
 
 def read_info(root: Path) -> tuple[IndexInfo, IndexFiles] | None:
-    """What the JSON says; None where there is none, `CollectionError` where it makes no sense."""
+    """Read and check the JSON; None if there is none, `CollectionError` if it is invalid."""
     path = json_path(root)
     try:
         fields = json.loads(path.read_bytes())
         if (fields["format"], fields["version"]) != (FORMAT, FORMAT_VERSION):
-            raise ValueError("it has another format or version")
+            raise ValueError("unknown format or version")
         slots = [Slot(**slot) for slot in fields["files"].pop("slots")]
         files = IndexFiles(**fields["files"], slots=slots)
         if Path(files.name).name != files.name or Path(files.truth).name != files.truth:
@@ -105,7 +105,7 @@ def read_info(root: Path) -> tuple[IndexInfo, IndexFiles] | None:
 
 
 def commit(root: Path, info: IndexInfo, files: IndexFiles) -> None:
-    """Name the files, which lie there, in the JSON: from then on they are the index. Others are removed."""
+    """Name existing files in the JSON; from then on they are the index, and older files are removed."""
     fields = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -123,7 +123,7 @@ def json_path(root: Path) -> Path:
 
 
 def fixed_sha256(path: Path, slots: Sequence[Slot], count: int) -> str:
-    """The SHA-256 of what lies outside the slots; without slots, of the first and last megabyte."""
+    """The SHA-256 of everything outside the slots; without slots, of the first and last megabyte."""
     size = path.stat().st_size
     skipped = [(slot.offset, slot.offset + slot.size(count)) for slot in slots]
     if not slots:
@@ -143,7 +143,7 @@ def file_sha256(path: Path) -> str:
 
 
 def index_problems(root: Path) -> Iterator[str]:
-    """Read every byte of the index, if there is one, and say what is wrong with it."""
+    """Read every byte of the index, if there is one; yield one line for each problem."""
     try:
         stored = read_info(root)
     except CollectionError as error:
@@ -155,7 +155,7 @@ def index_problems(root: Path) -> Iterator[str]:
     for name, stated in ((files.name, files.sha256), (files.truth, files.truth_sha256)):
         path = json_path(root).with_name(name)
         if not path.exists():
-            yield f"{path}: missing; build it again with: lookalike index {root}"
+            yield f"{path} is missing; build it again with: lookalike index {root}"
         elif file_sha256(path) != stated:
             yield (
                 f"{path}: the checksum does not match, the file is damaged; "

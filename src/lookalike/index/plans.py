@@ -1,4 +1,4 @@
-"""Which index to build: the kinds, what each costs, and the first that fits."""
+"""Which index to build: the kinds, their costs, and the first that fits."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from lookalike.index.info import ROW_NUMBER_BYTES
 
 KINDS = ("flat", "hnsw", "ivf", "ivf-pq", "rabitq", "ivf-rabitq")
 
-# Up to here a plain product with every vector takes one or two milliseconds: 10,000 vectors of 1,280.
+# Up to this many, a plain product with every vector takes one or two milliseconds: 10,000 vectors of 1,280.
 _EXACT_NUMBERS = 10_000 * 1280
-# With fewer dimensions one bit of each says too little (the error of RaBitQ falls with their square root).
+# With fewer dimensions, one bit for each says too little (RaBitQ's error falls with their square root).
 _ONE_BIT_DIM = 128
 
 _HNSW_LINKS = 32
-# What each row costs beside its codes: 64 links of 4 bytes on the ground floor, 32 on each of the 1/31
-# floors above that a row has on average, an offset and a level.
+# The bytes each row takes besides its codes: 64 links of 4 bytes on the bottom layer, 32 on each of the 1/31
+# layers above that an average row is in, an offset and a level.
 _HNSW_ROW_BYTES = 4 * (2 * _HNSW_LINKS + _HNSW_LINKS / 31) + 8 + 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One index that could be built: its description for faiss, its size, and why it would be taken.
+    """One index that could be built: its description for faiss, its size, and what it does.
 
-    `lists` is the number of cells of the inverted file, 0 without one; `refine_bits` those a number of
-    the codes that rank the candidates again, 0 where none do.
+    `lists` is the number of cells of the inverted file, or 0 without one; `refine_bits` is the bits per
+    number of the codes that rank the candidates again, or 0 if none do.
     """
 
     kind: str
@@ -39,10 +39,10 @@ class Plan:
 
 
 def choose(count: int, dim: int, kind: str, max_memory_bytes: int | None) -> Plan:
-    """The first plan that fits; raises `MemoryLimitError`, which says the least possible.
+    """Return the first plan that fits; raises `MemoryLimitError`, which names the smallest possible limit.
 
     `auto` takes exact search while that is fast, then RaBitQ in an inverted file (IVF with 8-bit codes
-    where the vectors are short), with coarser codes for as long as the limit asks for it.
+    if the vectors are short), with coarser codes as long as the limit requires it.
     """
     plans = list(_automatic(count, dim) if kind == "auto" else _PLANS[kind](count, dim))
     for plan in plans:
@@ -60,11 +60,11 @@ def choose(count: int, dim: int, kind: str, max_memory_bytes: int | None) -> Pla
 
 
 def check_wishes(kind: str, max_memory_bytes: int | None, min_recall: float) -> None:
-    """Raise `LookalikeError` for an unknown kind, a memory or a recall that cannot be."""
+    """Raise `LookalikeError` for an unknown kind, or an invalid memory limit or recall."""
     if kind not in (*KINDS, "auto"):
         raise LookalikeError(f"unknown kind of index {kind!r}", f"known are: auto, {', '.join(KINDS)}")
     if not 0 < min_recall <= 1:
-        raise LookalikeError(f"the wanted recall is {min_recall}, it has to be above 0 and at most 1")
+        raise LookalikeError(f"the target recall is {min_recall}, it has to be above 0 and at most 1")
     if max_memory_bytes is not None and max_memory_bytes < 1:
         raise LookalikeError(f"the memory limit is {max_memory_bytes} bytes, it has to be above 0")
 
@@ -84,7 +84,7 @@ def _flat(count: int, dim: int) -> Iterator[Plan]:
 
 def _hnsw(count: int, dim: int) -> Iterator[Plan]:
     """Malkov & Yashunin 2018, arXiv:1603.09320, over scalar-quantised vectors."""
-    # Rounded to 8 bits, near vectors change places (recall 0.95 to 0.99); nothing ranks them again here.
+    # Rounded to 8 bits, near vectors swap places (recall 0.95 to 0.99), and nothing ranks them again here.
     for bits, codes in ((16, "SQfp16"), (8, "SQ8")):
         size = int(count * (_code_bytes(dim, bits) + _HNSW_ROW_BYTES)) + 8 * dim * (bits == 8)
         yield Plan("hnsw", f"HNSW{_HNSW_LINKS},{codes}", size, f"a graph over {bits}-bit vectors")
@@ -99,9 +99,9 @@ def _ivf(count: int, dim: int) -> Iterator[Plan]:
 
 
 def _ivf_pq(count: int, dim: int) -> Iterator[Plan]:
-    """Jegou, Douze & Schmid 2011, doi:10.1109/TPAMI.2010.57; one bit a dimension, as RaBitQ has."""
+    """Jegou, Douze & Schmid 2011, doi:10.1109/TPAMI.2010.57; one bit a dimension, as in RaBitQ."""
     lists = _list_count(count)
-    bits = 4  # 16 centroids a piece are learnt from a few hundred vectors, 256 would want thousands
+    bits = 4  # a few hundred vectors suffice for 16 centroids a piece; 256 would need thousands
     if count < 2**bits:
         raise LookalikeError(
             f"ivf-pq needs at least {2**bits} vectors to learn from, the collection has {count}",
@@ -140,8 +140,8 @@ _PLANS: Mapping[str, Callable[[int, int], Iterator[Plan]]] = {
 
 
 def _refined(plain: Plan, count: int, dim: int) -> Iterator[Plan]:
-    """A coarse index with 16-bit codes that rank its candidates again, with 8 or 4 bits, and alone."""
-    # Rounded to 8 bits, near duplicates change places (recall 0.93 instead of 0.98 of a million).
+    """A coarse index with codes of 16, 8 or 4 bits that rank its candidates again, then without."""
+    # Rounded to 8 bits, near duplicates swap places (recall 0.93 instead of 0.98 of a million).
     for bits, codes in ((16, "SQfp16"), (8, "SQ8"), (4, "SQ4")):
         yield replace(
             plain,
@@ -154,12 +154,12 @@ def _refined(plain: Plan, count: int, dim: int) -> Iterator[Plan]:
 
 
 def _list_count(count: int) -> int:
-    """Choosing lists and reading them cost the same when there are about as many lists as rows in one."""
+    """As many lists as there are rows in one, so that choosing lists and reading them cost the same."""
     return max(1, round(math.sqrt(count)))
 
 
 def _lists_bytes(lists: int, dim: int) -> int:
-    """A centroid and a length each."""
+    """The size of one centroid and one length for each list."""
     return lists * (4 * dim + 8)
 
 

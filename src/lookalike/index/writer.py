@@ -1,9 +1,9 @@
-"""Writes an index file larger than memory: its codes go to their places in the file as rows come in.
+"""Writes an index file larger than memory: codes are written to their places in the file as rows arrive.
 
-faiss writes an index as what it has learnt, with the codes of all rows as one stretch in it (a `Slot`): in
-the order of rows, or list by list. An empty index that claims to have N rows is cut at those places, and the
-stretches are filled here. Codes that belong in lists are kept aside until all rows have come, and then sorted
-by list, as many lists at once as memory allows. Codes of an older file are copied, not made again.
+In a faiss file, the codes of all rows are one block (a `Slot`) among what the index has learned, in row order
+or list by list. We serialise an empty index that claims to have N rows, cut it at the slots, and fill
+the slots here. Codes that belong in lists are set aside until all rows have arrived and then sorted by
+list, as many lists at once as memory allows. Codes in an older file are copied, not computed again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Old:
-    """The file of an index whose rows are taken over: `moved` (N,) has the new number of each, or -1."""
+    """The old index file whose rows are copied: `moved` (N,) has each row's new number, or -1."""
 
     path: Path
     slots: list[Slot]
@@ -36,16 +36,16 @@ class Old:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Codes of some rows, uint8 (n, B), and the lists (n,) that they belong in, or None."""
+    """Codes of some rows, uint8 (n, B), and the lists (n,) that they belong to, or None."""
 
     codes: NDArray[np.uint8]
     lists: Rows | None = None
 
 
 class Filling:
-    """An index file of `count` rows being written; rows come in their order, by `add` or by `keep`.
+    """An index file of `count` rows being written; rows arrive in order, through `add` or `keep`.
 
-    Beside one block of rows it keeps 16 bytes a row in memory, and at most `work_bytes` to sort by list.
+    Besides one block of rows, it takes 16 bytes a row in memory, and at most `work_bytes` to sort by list.
     """
 
     def __init__(self, path: Path, empty: Any, count: int, work_bytes: int, old: Old | None = None) -> None:
@@ -66,11 +66,11 @@ class Filling:
         self._added.close()
 
     def encode(self, vectors: Vectors) -> list[Encoded]:
-        """What `add` takes of these rows (n, D), by slot; may be asked from several threads."""
+        """Encode these rows (n, D) for `add`, one for each slot; safe to call from several threads."""
         return [_encoded(level, vectors) for level in _slotted(self._empty)]
 
     def add(self, encoded: list[Encoded]) -> None:
-        """The next rows."""
+        """Write the next rows."""
         for slot, one in zip(self.slots, encoded, strict=True):
             if one.lists is None:
                 self._write(slot, one.codes)
@@ -79,7 +79,7 @@ class Filling:
         self._done += len(encoded[0].codes)
 
     def keep(self, old_start: int, count: int) -> None:
-        """The next rows, which are `count` rows of the old file."""
+        """Copy the next `count` rows from the old file, from its row `old_start` on."""
         assert self._old is not None
         with self._old.path.open("rb") as file:
             for slot, old_slot in zip(self.slots, self._old.slots, strict=True):
@@ -89,7 +89,7 @@ class Filling:
         self._done += count
 
     def finish(self) -> None:
-        """All rows have come: write the lists."""
+        """Write the lists, after all rows have arrived."""
         for slot in self.slots:
             if slot.lists:
                 self._write_lists(slot)
@@ -148,21 +148,21 @@ class _Added:
         return sum((np.bincount(some, minlength=lists) for some in self._lists), np.zeros(lists, np.int64))
 
     def put(self, first: int, places: Rows, codes: NDArray[np.uint8], rows: Rows) -> None:
-        """Put the rows of the lists from `first` on to their places, and move those on."""
+        """Put the rows of the lists from `first` on in their places, and advance the places."""
         self._file.seek(0)
         for lists, numbers in zip(self._lists, self._rows, strict=True):
             block = np.fromfile(self._file, np.uint8, len(lists) * codes.shape[1]).reshape(len(lists), -1)
             wanted = np.flatnonzero((lists >= first) & (lists < first + len(places)))
             wanted = wanted[np.argsort(lists[wanted], kind="stable")]
             own = lists[wanted] - first
-            runs = np.searchsorted(own, own)  # where the run of equal lists begins
+            runs = np.searchsorted(own, own)  # the start of each run of equal lists
             target = places[own] + np.arange(len(own)) - runs
             codes[target], rows[target] = block[wanted], numbers[wanted]
             places += np.bincount(own, minlength=len(places))
 
 
 class _Kept:
-    """Rows of an older file in its lists, of which those that are gone are left out."""
+    """The rows of an older file in its lists, without those that are gone."""
 
     def __init__(self, old: Old, lists: int) -> None:
         self._old, self._slot = old, next(slot for slot in old.slots if slot.lists)
@@ -173,12 +173,12 @@ class _Kept:
         self._offsets = self._slot.offset + row_bytes * (np.cumsum(self._sizes) - self._sizes)
 
     def sizes(self) -> Rows:
-        """How many rows of each list stay."""
+        """The number of rows that stay in each list."""
         with self._old.path.open("rb") as file:
             return np.array([(self._rows(file, one) >= 0).sum() for one in range(len(self._sizes))], np.int64)
 
     def put(self, first: int, places: Rows, codes: NDArray[np.uint8], rows: Rows) -> None:
-        """Put the rows of the lists from `first` on to their places, and move those on."""
+        """Put the rows of the lists from `first` on in their places, and advance the places."""
         with self._old.path.open("rb") as file:
             for place in range(len(places)):
                 size = self._sizes[first + place]
@@ -191,7 +191,7 @@ class _Kept:
                 places[place] = target.stop
 
     def _rows(self, file: BinaryIO, one: int) -> Rows:
-        """The new numbers of the rows of a list, -1 where one is gone."""
+        """The new numbers of the rows of a list, -1 for those that are gone."""
         file.seek(self._offsets[one] + self._sizes[one] * self._slot.code_bytes)
         return self._old.moved[np.fromfile(file, np.int64, self._sizes[one])]
 
@@ -206,12 +206,12 @@ def _encoded(level: Any, vectors: Vectors) -> Encoded:
 
 
 def _slotted(index: Any) -> list[Any]:
-    """The levels of an index, each of which has one slot in its file."""
+    """The levels of an index that have a slot in its file, one each."""
     return [level for level in levels(index) if level is not None]
 
 
 def _groups(sizes: Rows, limit: int) -> list[tuple[int, int]]:
-    """Ranges of neighbouring lists, of at most `limit` bytes together unless one alone has more."""
+    """Ranges of adjacent lists of at most `limit` bytes together, or a single larger list."""
     groups, first, total = [], 0, 0
     for one, size in enumerate(sizes.tolist()):
         if total and total + size > limit:
@@ -235,7 +235,7 @@ def _layout(empty: Any, count: int) -> tuple[list[Slot], list[tuple[int, bytes]]
 
 
 def _cut(data: bytes, level: Any, count: int) -> tuple[bytes, Slot, bytes]:
-    """The data before the slot of a level, with the sizes of `count` rows; the slot; the data after it."""
+    """The data before a level's slot, with the sizes of `count` rows; the slot; the data after it."""
     if hasattr(level, "invlists"):
         mark = b"ilar" + struct.pack("<QQ", level.nlist, level.code_size)
         head, rest = data.split(mark + b"sprs" + struct.pack("<Q", 0), 1)
@@ -249,7 +249,7 @@ def _cut(data: bytes, level: Any, count: int) -> tuple[bytes, Slot, bytes]:
 
 
 def _serialized(empty: Any, count: int) -> bytes:
-    """The file of an index of `count` rows without their codes; a code of one shows where codes would be."""
+    """The file of an index of `count` rows without their codes; one row's codes mark where codes belong."""
     for level in _slotted(empty):
         if not hasattr(level, "invlists"):
             level.add(_any_row(level.d))

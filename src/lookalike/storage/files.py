@@ -94,11 +94,11 @@ def remove_temporary(root: Path) -> None:
 
 
 def local_copy(path: Path, check: str) -> Path:
-    """A file on this machine for `path`: itself, or for one in a store a copy in the user's cache folder.
+    """Return a local file with the content of `path`; for a store, a copy in the user's cache folder.
 
-    `check` names the content: the copy of another one of the same folder and kind is replaced. The caller
-    has to see that it fits.
-    Raises `OSError` where it cannot be read, or there is no room.
+    `check` identifies the content; a new copy replaces other copies of the same folder and kind. The caller
+    has to verify the content.
+    Raises `OSError` if the file cannot be read or there is no space.
     """
     if not is_remote(path):
         return path
@@ -108,7 +108,7 @@ def local_copy(path: Path, check: str) -> Path:
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
     old = list(copy.parent.glob(f"*{path.suffix}"))
-    # A temporary name of its own, since another process may be making the same copy.
+    # A temporary name of its own, because another process may be making the same copy.
     descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, dir=copy.parent)
     try:
         with os.fdopen(descriptor, "wb") as target, path.open(buffering=0) as source:
@@ -135,7 +135,7 @@ def check_writable(root: Path) -> None:
     if is_remote(root) and root.scheme not in ATOMIC:
         raise StorageError(
             f"{root.scheme}:// cannot write files atomically, so a killed build would leave broken ones",
-            f"build on a disk and copy the collection there; it can be written to {', '.join(sorted(ATOMIC))}",
+            f"build on a disk and copy the collection there; stores that work: {', '.join(sorted(ATOMIC))}",
         )
 
 

@@ -19,7 +19,7 @@ class Item:
 
     __slots__ = ("row", "snapshot")
 
-    # What a person has no use for: how the collection finds the thumbnail.
+    # Of no use to people: where the collection finds the thumbnail.
     HIDDEN: ClassVar[tuple[str, ...]] = ("thumb_offset", "thumb_size")
 
     def __init__(self, snapshot: Snapshot, row: int) -> None:

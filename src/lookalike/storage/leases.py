@@ -1,4 +1,4 @@
-"""One writer at a time where there are no file locks: an object says who writes, and is renewed meanwhile."""
+"""One writer at a time without file locks: an object names the writer, who keeps renewing it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lookalike.errors import LockedError
 from lookalike.storage.files import storage_error
 from lookalike.storage.stores import StorePath
 
-# A writer that has not been heard of for so long is dead. S3 refuses requests of a machine whose clock is a
-# quarter of an hour off; this has to be longer than clocks differ in practice.
+# A writer that has not renewed its lease for this long is dead. S3 refuses requests from machines whose clock
+# is a quarter of an hour off; this has to be longer than clocks differ in practice.
 LEASE_S = 600.0
 RENEWAL_S = 60.0
-# Two that find a dead writer at the same moment: the later one's name stands after this time.
+# If two find a dead writer at the same moment, the later name stands after this time.
 _SETTLING_S = 1.0
 
 
 @contextmanager
 def lease(path: StorePath) -> Iterator[Callable[[], None]]:
-    """Hold the object `path` while the block runs; `LockedError` where another holds it.
+    """Hold the object `path` while the block runs; raises `LockedError` if another process holds it.
 
-    Yields a function that raises `LockedError` once another has taken the lease over, which happens to a
-    writer that was stopped, or cut off, for longer than `LEASE_S`.
+    Yields a function that raises `LockedError` once another process has taken over the lease, which happens
+    to a writer that was stopped or cut off for longer than `LEASE_S`.
     """
     name = uuid.uuid4().hex
     _take(path, name)
@@ -39,14 +39,14 @@ def lease(path: StorePath) -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         if lost.is_set():
-            raise LockedError(f"another process has taken {path} over", "wait until it has finished")
+            raise LockedError(f"another process has taken over {path}", "wait until it has finished")
 
     try:
         yield check
     finally:
         done.set()
         renewal.join()
-        with suppress(OSError):  # what is not removed now is dead later
+        with suppress(OSError):  # if this fails, the lease expires later
             if _holder(path).get("name") == name:
                 path.unlink(missing_ok=True)
 
@@ -65,14 +65,14 @@ def _take(path: StorePath, name: str) -> None:
         raise storage_error(path, error) from error
     if holder:
         time.sleep(_SETTLING_S)
-    now = _holder(path)  # read again: some stores know no conditions
+    now = _holder(path)  # read again: some stores cannot create conditionally
     if now.get("name") != name:
         raise _locked(path, now)
 
 
 def _renew(path: StorePath, name: str, done: threading.Event, lost: threading.Event) -> None:
     while not done.wait(RENEWAL_S):
-        with suppress(OSError):  # a store that is away for a moment: try again at the next renewal
+        with suppress(OSError):  # the store is unreachable for a moment: try again at the next renewal
             if _holder(path).get("name") != name:
                 lost.set()
                 return
@@ -85,7 +85,7 @@ def _claim(name: str) -> bytes:
 
 
 def _holder(path: StorePath) -> dict[str, Any]:
-    """What the holder wrote; empty where there is none."""
+    """What the holder wrote; empty if there is none."""
     try:
         fields = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def _holder(path: StorePath) -> dict[str, Any]:
 
 
 def _is_dead(path: StorePath, holder: dict[str, Any]) -> bool:
-    """Whether the holder was killed on this machine, or has not been heard of for long."""
+    """Whether the holder was killed on this machine, or has not renewed the lease for long."""
     pid = holder.get("pid")
     if os.name == "posix" and holder.get("host") == socket.gethostname() and type(pid) is int and pid > 0:
         try:
@@ -109,10 +109,10 @@ def _is_dead(path: StorePath, holder: dict[str, Any]) -> bool:
 
 
 def _silent_s(path: StorePath) -> float:
-    """How long ago the lease was renewed, by the clock of the store and the one here."""
+    """Seconds since the lease was renewed, by the store's clock and ours."""
     try:
         return time.time() - path.stat().st_mtime
-    except FileNotFoundError:  # it was given back just now
+    except FileNotFoundError:  # it was released just now
         return 0
 
 
@@ -120,6 +120,6 @@ def _locked(path: StorePath, holder: dict[str, Any]) -> LockedError:
     who = f"process {holder.get('pid')} on {holder.get('host')}" if "pid" in holder else "another process"
     return LockedError(
         f"{path.parent} is being written by {who}, last heard of {_silent_s(path):.0f} s ago",
-        f"wait until it has finished; one that was killed is passed over after {LEASE_S / 60:.0f} minutes, "
+        f"wait until it has finished; a killed process loses its lock after {LEASE_S / 60:.0f} minutes, "
         f"or once {path} is removed",
     )

@@ -18,9 +18,9 @@ MANIFEST_NAME = "collection.json"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `collection.json` says.
+    """The contents of `collection.json`.
 
-    `sources` maps the address of each source to the options that its rows were labelled with.
+    `sources` maps the address of each source to the options that made the labels of its rows.
     """
 
     model: ModelSpec
@@ -28,7 +28,7 @@ class Manifest:
     sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        """The text of the file: sorted and indented, to be read by people too."""
+        """The text of the file, sorted and indented so that people can read it too."""
         written = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -39,14 +39,14 @@ class Manifest:
         return (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
 
     def with_source(self, uri: str, options: Mapping[str, str | None]) -> Manifest:
-        """The manifest with a source and the options of its last build."""
+        """Return the manifest with a source and the options of its last build."""
         return replace(self, sources={**self.sources, uri: dict(options)})
 
     @staticmethod
     def read(path: Path) -> Manifest:
-        """Read and check a manifest; raises `CollectionError` for anything that is not one.
+        """Read and check a manifest; raises `CollectionError` if the file is not one.
 
-        Fields that this version does not know are passed over, and a whole number serves as a float.
+        Unknown fields are ignored, and a whole number serves as a float.
         """
         try:
             return Manifest.parse(path.read_bytes(), path)
@@ -57,7 +57,7 @@ class Manifest:
 
     @staticmethod
     def parse(data: bytes, path: Path) -> Manifest:
-        """The manifest in the bytes of the file `path`; raises `CollectionError`."""
+        """Parse the bytes of the manifest at `path`; raises `CollectionError`."""
         try:
             found = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -79,7 +79,7 @@ class Manifest:
 
 
 def _spec(given: Any) -> ModelSpec:
-    """The model of a manifest, without the fields that this version does not know."""
+    """The model in a manifest, without the fields that this version does not know."""
     if not isinstance(given, dict):
         raise TypeError(f"model {given}")
     types = {"name": str, "sha256": str, "dim": int, "size_px": int, "crop": float}
@@ -101,19 +101,19 @@ def _sources(given: Any) -> Mapping[str, Mapping[str, str | None]]:
 
 
 def check_dtype(dtype: str) -> str:
-    """The dtype of stored vectors; raises `CollectionError` for one that cannot be."""
+    """Return the dtype of stored vectors if it is valid; raises `CollectionError` otherwise."""
     if dtype not in ("float32", "float16"):
         raise CollectionError(f"unknown dtype {dtype!r}", "known are: float32, float16")
     return dtype
 
 
 def is_collection(root: Path) -> bool:
-    """Whether a folder is a collection, by its manifest."""
+    """Whether a folder holds a collection, judged by its manifest."""
     return (root / MANIFEST_NAME).is_file()
 
 
 def read_manifest(root: Path) -> Manifest:
-    """The manifest of the collection in a folder; raises `CollectionError` where there is none."""
+    """Read the manifest of the collection in a folder; raises `CollectionError` if there is none."""
     if not root.is_dir():
         hint = f"make one with: lookalike build FOLDER -c {root}"
         raise CollectionError(f"there is no collection at {root}", hint)
@@ -126,5 +126,5 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Put a manifest in force, in one step."""
+    """Put a manifest into force atomically."""
     write_bytes(root / MANIFEST_NAME, manifest.to_json())

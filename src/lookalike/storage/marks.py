@@ -1,9 +1,9 @@
 """What people say about pictures: a journal of marks, kept in the folder `marks/` of a collection.
 
-"Not a duplicate", a corrected label, a taught word, a favourite. A mark is said once, and never edited: the
-last word about the same pictures wins, and taking a mark back is a word too. Each batch of marks is a file of
-its own, so two processes can write at once, without the lock of the collection. A build puts the files
-together. docs/format.md specifies the files and the rules.
+"Not a duplicate", a corrected label, a taught word, a favourite. A mark is added and never edited: the
+latest mark about the same pictures wins, and a mark without a value withdraws it. Each batch of marks is a
+file of its own, so two processes can write at once, without the collection's lock. A build merges the
+files. docs/format.md specifies the files and the rules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
         pa.field("value", pa.string()),
     ]
 )
-# A file is written in far less: what is older was left by a killed process.
+# Writing a file takes far less: an older temporary file was left by a killed process.
 LEFTOVER_S = 3600.0
 _FILE_NAME = re.compile(r"marks-[^/]+\.parquet")
 _SHA256 = re.compile(r"[0-9a-f]{64}|")
@@ -51,11 +51,11 @@ Picture = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What was said of some pictures at a time; the value None takes back what was said of them before.
+    """What was said about some pictures at a time; the value None withdraws what was said about them before.
 
-    `at` has a time zone, and is kept in UTC. `kind` is any text, such as `label` or `not_duplicate`. `ids`
-    and `sha256s` are of the same length, which may be 0, and in any order. `value` is what JSON can hold.
-    Raises `LookalikeError` for anything else.
+    `at` has a time zone, and is stored in UTC. `kind` is any text, such as `label` or `not_duplicate`. `ids`
+    and `sha256s` have the same length, which may be 0, and any order. `value` is anything that JSON can hold.
+    Raises `LookalikeError` for invalid values.
     """
 
     at: datetime
@@ -82,20 +82,20 @@ class Mark:
         if not isinstance(self.at, datetime) or self.at.utcoffset() is None:
             yield f"the time {self.at} has no time zone, give datetime.now(UTC)"
         if not _is_text(self.kind):
-            yield f"the kind is {self.kind!r}, it has to be a text"
+            yield f"the kind is {self.kind!r}, it has to be non-empty text"
         if not all(map(_is_text, self.ids)):
-            yield f"the ids are {self.ids!r}, each has to be a text"
+            yield f"the ids are {self.ids!r}, each has to be non-empty text"
         if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in self.sha256s):
             yield f"the sha256s are {self.sha256s!r}, each has to be 64 digits 0-9a-f, or empty"
         if len(self.ids) != len(self.sha256s):
-            yield f"it has {len(self.ids)} ids and {len(self.sha256s)} sha256s, give one for each id"
+            yield f"it has {len(self.ids)} ids and {len(self.sha256s)} sha256s, give one sha256 for each id"
         if len(set(self.ids)) < len(self.ids):
-            yield f"an id is there twice: {self.ids!r}"
+            yield f"an id occurs twice: {self.ids!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The last word of each kind about the same pictures, takings-back among them, in the order of time."""
+    """The latest mark of each kind about the same pictures, withdrawals included, ordered by time."""
 
     last: tuple[Mark, ...]
 
@@ -108,14 +108,14 @@ class Marks:
         return sorted({mark.kind for mark in self.last if mark.value is not None})
 
     def of(self, kind: str) -> list[Mark]:
-        """The marks of a kind that are in force, in the order of time.
+        """The marks of a kind that are in force, ordered by time.
 
-        They name the pictures as they were: which items these are now say `column`, `pairs` and `item_rows`.
+        They name the pictures as they were then; `column`, `pairs` and `item_rows` find the items now.
         """
         return [mark for mark in self.last if mark.kind == kind and mark.value is not None]
 
     def column(self, kind: str, ids: Sequence[str], sha256s: Sequence[str]) -> list[Any]:
-        """The value for each of N items, from the marks about one picture; None where there is no mark.
+        """The value for each of N items, from marks about one picture; None for items without a mark.
 
         `ids` and `sha256s` are those of the items, N each.
         """
@@ -126,9 +126,9 @@ class Marks:
         return found
 
     def pairs(self, kind: str, ids: Sequence[str], sha256s: Sequence[str]) -> dict[tuple[int, int], Any]:
-        """The value for each pair of items, by their rows, the smaller first, from the marks about two.
+        """The value for each pair of items, from marks about two; keys are row numbers, the smaller first.
 
-        `ids` and `sha256s` are those of the items, N each; a pair that has no mark is not there.
+        `ids` and `sha256s` are those of the items, N each; a pair without a mark is left out.
         """
         found: dict[tuple[int, int], Any] = {}
         for (first, second), value in self._placed(kind, 2, ids, sha256s):
@@ -139,7 +139,7 @@ class Marks:
     def _placed(
         self, kind: str, count: int, ids: Sequence[str], sha256s: Sequence[str]
     ) -> Iterator[tuple[list[list[int]], Any]]:
-        """The rows of each picture and the value, for the last words about so many pictures, in order."""
+        """The rows of each picture and the value, in order, for the latest marks about `count` pictures."""
         wanted = [mark for mark in self.last if mark.kind == kind and len(mark.ids) == count]
         rows = item_rows((one for mark in wanted for one in mark.pictures), ids, sha256s) if wanted else {}
         for mark in wanted:
@@ -149,11 +149,11 @@ class Marks:
 def item_rows(
     pictures: Iterable[Picture], ids: Sequence[str], sha256s: Sequence[str]
 ) -> dict[Picture, list[int]]:
-    """The rows of the items that each picture of a mark is now; none where it is gone or was changed.
+    """The rows of the items that each picture of a mark is now; none if it is gone or has changed.
 
-    `ids` and `sha256s` are those of the items, N each. A picture is told by its sha256, so an item keeps its
-    marks when it is renamed. Where several items have the same bytes, it is the one that has its id too, or
-    each of them where none has. Without a sha256 it is the item of that id which has none either.
+    `ids` and `sha256s` are those of the items, N each. The sha256 identifies a picture, so an item keeps its
+    marks when it is renamed. If several items have the same bytes, the one that also has the id counts, or
+    all of them if none has. Without a sha256, it is the item with that id and no sha256.
     """
     wanted = set(pictures)
     checksums = {sha256 for _, sha256 in wanted if sha256}
@@ -170,8 +170,8 @@ def item_rows(
 def write_marks(root: Path, marks: Sequence[Mark]) -> None:
     """Add a batch of marks to the journal of the collection at `root`: all of them or, on an error, none.
 
-    Needs no lock: other processes may write, and a build may run. Of marks about the same thing at the same
-    time the last in the batch counts. Raises `StorageError` where the disk or the store refuses.
+    Needs no lock: other processes may write, and a build may run. Of marks in the batch about the same thing
+    at the same time, the last one counts. Raises `StorageError` if the disk or the store cannot be written.
     """
     check_writable(root)
     rows = [_Row.of(mark) for mark in marks]
@@ -181,14 +181,14 @@ def write_marks(root: Path, marks: Sequence[Mark]) -> None:
 
 
 def read_marks(root: Path) -> Marks:
-    """The last words in the journal of the collection at `root`; no marks where there is no journal.
+    """Read the latest marks from the journal of the collection at `root`; no marks if there is no journal.
 
-    Other processes may write meanwhile, and a build may put files together: nothing is missed that was there
-    before the call. Raises `CollectionError` for a damaged file, with its name.
+    Other processes may write meanwhile, and a build may merge files; nothing that was there before the call
+    is missed. Raises `CollectionError`, with the file's name, if a file is damaged.
     """
     seen: set[Path] = set()
     rows: list[_Row] = []
-    # A file that is gone was put together with others, into one that is in the next listing.
+    # A file that is gone was merged with others into one that the next listing shows.
     while new := [path for path in _files(root) if path not in seen]:
         seen.update(new)
         for found in each(new, _rows, root):
@@ -197,17 +197,17 @@ def read_marks(root: Path) -> Marks:
 
 
 def compact_marks(root: Path) -> None:
-    """Put the files of the journal together into one, without the words that are no longer the last.
+    """Merge the files of the journal into one, without marks that a later one has replaced.
 
     Call with the collection's lock held; other processes may read and add marks meanwhile. A file that is
-    damaged, or has columns that are not known here, stays as it is. So does a journal of one file.
+    damaged or has unknown columns stays as it is. So does a journal of one file.
     """
     _remove_leftovers(root)
     files = _files(root)
     ours = {path: rows for path, rows in zip(files, each(files, _whole_rows, root), strict=True) if rows}
     if len(ours) < 2:
         return
-    # The new file first, then away with the old: a kill in between leaves words twice, which says the same.
+    # Write the new file first, then remove the old: a kill in between leaves marks twice, which is harmless.
     _write(root, _last_words(row for rows in ours.values() for row in rows))
     for _ in each(ours, remove, root):
         pass
@@ -216,13 +216,13 @@ def compact_marks(root: Path) -> None:
 def marks_stamp(root: Path) -> tuple[str, ...]:
     """A value that changes when a file is added to the journal or removed; reads no file.
 
-    Take it before `read_marks`: what is added in between is then read twice, and not missed.
+    Take it before `read_marks`: a file added in between is then read twice rather than missed.
     """
     return tuple(path.name for path in _files(root))
 
 
 def marks_problems(root: Path) -> Iterator[str]:
-    """What is wrong with the files of the journal, a line each; reads every byte of them."""
+    """The problems of the journal's files, one line each; reads every byte."""
     for path in _files(root):
         try:
             for row in _rows(path):
@@ -232,7 +232,7 @@ def marks_problems(root: Path) -> Iterator[str]:
 
 
 class _Row(NamedTuple):
-    """A row of the file at `path`, as it stands there; `text` is the JSON of the value."""
+    """A row of the file at `path`, as stored; `text` is the JSON of the value."""
 
     at_us: int
     kind: str
@@ -248,7 +248,7 @@ class _Row(NamedTuple):
         return _Row(at_us, mark.kind, mark.ids, mark.sha256s, text)
 
     def mark(self) -> Mark:
-        """The mark; raises `CollectionError` where the row holds none."""
+        """The mark; raises `CollectionError` if the row holds none."""
         with _naming(self.path):
             value = None if self.text is None else json.loads(self.text)
             at = _EPOCH + timedelta(microseconds=self.at_us)
@@ -256,15 +256,14 @@ class _Row(NamedTuple):
 
     @property
     def about(self) -> tuple[str, frozenset[Picture]]:
-        """What the mark is about: of the rows that agree in this, the last one counts."""
+        """What the mark is about; of rows with equal `about`, the last one counts."""
         return self.kind, frozenset(zip(self.ids, self.sha256s, strict=False))
 
     @property
     def rank(self) -> tuple[int, bool, str, tuple[str, ...]]:
-        """The later of two rows has the higher rank.
+        """A key that is higher for the later of two rows.
 
-        At the same time the values decide, and not the names of the files, which compaction changes: taking
-        back comes last.
+        At equal times the values decide, not the files' names, which compaction changes; withdrawals go last.
         """
         return self.at_us, self.text is None, self.text or "", self.ids
 
@@ -272,7 +271,7 @@ class _Row(NamedTuple):
 def _last_words(rows: Iterable[_Row]) -> list[_Row]:
     """The last row about each thing, in an order that does not depend on the files.
 
-    Takings-back are kept: an earlier word may arrive yet, or be there under an older name of the picture.
+    Withdrawals are kept: an earlier mark may still arrive, or be stored under the picture's former name.
     """
     last: dict[tuple[str, frozenset[Picture]], _Row] = {}
     for row in rows:
@@ -284,7 +283,7 @@ def _last_words(rows: Iterable[_Row]) -> list[_Row]:
 
 
 def _write(root: Path, rows: Sequence[_Row]) -> None:
-    """Write rows as a file of its own, under a name that no other process takes."""
+    """Write rows as a new file, under a name that no other process uses."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = root / MARKS_NAME / f"marks-{now}-{secrets.token_hex(8)}.parquet"
     *columns, _ = zip(*rows, strict=True)
@@ -293,7 +292,7 @@ def _write(root: Path, rows: Sequence[_Row]) -> None:
 
 
 def _files(root: Path) -> list[Path]:
-    """The files of the journal, the oldest first."""
+    """The files of the journal, oldest first."""
     try:
         return sorted(path for path in (root / MARKS_NAME).iterdir() if _FILE_NAME.fullmatch(path.name))
     except (FileNotFoundError, NotADirectoryError):
@@ -301,9 +300,9 @@ def _files(root: Path) -> list[Path]:
 
 
 def _rows(path: Path, *, with_others: bool = True) -> list[_Row]:
-    """The rows of a file; none where it is gone, since another process has put it together with others.
+    """The rows of a file; none if it is gone, because another process has merged it with others.
 
-    Raises `CollectionError` where it is damaged, and without `with_others` where it has other columns too.
+    Raises `CollectionError` if it is damaged or, without `with_others`, if it has other columns too.
     """
     with _naming(path):
         try:
@@ -326,7 +325,7 @@ def _rows(path: Path, *, with_others: bool = True) -> list[_Row]:
 
 
 def _values(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """A column in its type; `ValueError` where a value is missing that has to be there."""
+    """A column cast to its type; raises `ValueError` if a required value is missing."""
     column = column.cast(field.type)
     chunks = column.chunks if pa.types.is_list(field.type) else ()
     inside = sum(one.flatten().null_count for one in chunks)
@@ -336,7 +335,7 @@ def _values(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def _whole_rows(path: Path) -> list[_Row]:
-    """The rows of a file which these rows can replace; none where there is more in it, or less."""
+    """The rows of a file, if they are all that it holds; otherwise none."""
     try:
         rows = _rows(path, with_others=False)
         for row in rows:
@@ -348,10 +347,10 @@ def _whole_rows(path: Path) -> list[_Row]:
 
 @contextmanager
 def _naming(path: Path | None) -> Iterator[None]:
-    """Raise what is wrong with a file as `CollectionError`, with its name."""
+    """Raise problems with a file as `CollectionError`, with the file's name."""
     try:
         yield
-    except StoreError:  # one that cannot be reached is no damage
+    except StoreError:  # a store that cannot be reached is not damage
         raise
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError, LookalikeError) as error:
         raise CollectionError(
@@ -361,20 +360,20 @@ def _naming(path: Path | None) -> Iterator[None]:
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Remove the temporary files of killed processes, by their age.
+    """Remove the temporary files of killed processes, judged by their age.
 
-    A younger one may be the work of another process, which does not hold the lock.
+    A younger one may belong to another process, which does not hold the lock.
     """
-    if is_remote(root):  # a store never has any
+    if is_remote(root):  # stores never have any
         return
     for path in (root / MARKS_NAME).glob(f"marks-*.parquet{TEMPORARY_SUFFIX}"):
-        with suppress(FileNotFoundError):  # it has got its name meanwhile
+        with suppress(FileNotFoundError):  # it has been renamed into place meanwhile
             if time.time() - path.stat().st_mtime > LEFTOVER_S:
                 path.unlink()
 
 
 def _as_json_has_it(value: Any) -> Any:
-    """The value as it will be read back, apart from what the caller may change in it later."""
+    """The value as it will be read back, independent of later changes by the caller."""
     if value is None or isinstance(value, bool):
         return value
     try:
@@ -386,10 +385,10 @@ def _as_json_has_it(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    """The text of a value, the same for the same value."""
+    """The JSON of a value, the same for equal values."""
     return _ENCODER.encode(value)
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is text that UTF-8 can hold, and not empty."""
+    """Whether a value is non-empty text that UTF-8 can hold."""
     return isinstance(value, str) and value != "" and not _SURROGATE.search(value)

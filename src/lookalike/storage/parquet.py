@@ -1,7 +1,7 @@
-"""Parquet files that hold their own checksum, written and read back, on a disk or in a store.
+"""Parquet files that contain their own checksum, written and read back, on a disk or in a store.
 
-The footer has the SHA-256 of the file, taken with 64 zeros in its place, so that one rename commits the rows
-and the means to verify them.
+The footer has the SHA-256 of the file, computed with 64 zeros in its place, so that one rename commits the
+rows together with the means to verify them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHECKSUM_KEY = "lookalike.sha256"
 _NO_CHECKSUM = b"0" * 64
-# What is read of the end of a file in a store: a footer is some kB, more with hundreds of columns.
+# How much is read from the end of a file in a store: a footer takes some kB, more with hundreds of columns.
 _TAIL_BYTES = 1 << 16
 _ATTEMPTS = 3
 
@@ -33,16 +33,16 @@ _ATTEMPTS = 3
 def read_with_notes(
     path: Path, columns: Sequence[str] | None = None, embedding: bool = True
 ) -> tuple[pa.Table, dict[str, str]]:
-    """The wanted columns, all by default, and the notes of the footer, from one opening of the file.
+    """Read some columns (all by default) and the notes of the footer, opening the file once.
 
-    The checksums of the pages are checked; raises `CollectionError` where the file is damaged.
+    Page checksums are verified; raises `CollectionError` if the file is damaged.
     """
     if is_remote(path):
         return _read_remote(path, columns, embedding)
-    import pyarrow.parquet as pq  # where the rows are mapped, it is not needed
+    import pyarrow.parquet as pq  # not needed if the rows are mapped
 
     try:
-        # Opened here, so that no path is taken for an address of another file system.
+        # Opened here, so that Arrow never takes a path for an address of another file system.
         with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             return _rows(parquet, columns, embedding), _notes(parquet.metadata)
     except (pa.ArrowException, OSError) as error:
@@ -50,7 +50,7 @@ def read_with_notes(
 
 
 def read_footer(path: Path) -> pq.FileMetaData:
-    """What the footer says of the rows and columns; raises `CollectionError` where the file is damaged."""
+    """Read the footer: rows, columns and notes; raises `CollectionError` if the file is damaged."""
     try:
         if is_remote(path):
             return _remote_footer(path)
@@ -61,12 +61,12 @@ def read_footer(path: Path) -> pq.FileMetaData:
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """The key-value pairs of the footer: `CHECKSUM_KEY`, and what the writer noted."""
+    """The key-value pairs of the footer: `CHECKSUM_KEY` and the writer's notes."""
     return _notes(read_footer(path))
 
 
 def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None:
-    """Write a table in one step, with its checksum and these notes in the footer."""
+    """Write a table atomically, with its checksum and these notes in the footer."""
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
@@ -87,18 +87,18 @@ def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None
 
 
 def parquet_problems(path: Path) -> list[str]:
-    """What is wrong with the file, a line each; reads every byte of it."""
+    """The problems of a file, one line each; reads every byte."""
     problem = checksum_problem(path.read_bytes())
     return [f"{path}: {problem}"] if problem else []
 
 
 def checksum_problem(data: bytes) -> str:
-    """What is wrong with the bytes of a whole file; empty where its checksum matches."""
+    """The problem with the bytes of a whole file; empty if the checksum matches."""
     copy = bytearray(data)
     try:
         place = _checksum_place(copy)
     except ValueError:
-        return "the footer holds no checksum, the file is damaged"
+        return "the footer has no checksum, the file is damaged"
     stated, copy[place] = bytes(copy[place]), _NO_CHECKSUM
     if hashlib.sha256(copy).hexdigest().encode() != stated:
         return "the checksum does not match, the file is damaged"
@@ -106,7 +106,7 @@ def checksum_problem(data: bytes) -> str:
 
 
 def damaged(path: Path | StorePath, reason: str) -> CollectionError:
-    """The error for a file of a part, of whatever kind, that is not as it was written."""
+    """The error for a damaged file of a part, of whatever kind."""
     return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
 
 
@@ -119,13 +119,13 @@ def _rows(parquet: pq.ParquetFile, columns: Sequence[str] | None, embedding: boo
 def _read_remote(
     path: StorePath, columns: Sequence[str] | None, embedding: bool
 ) -> tuple[pa.Table, dict[str, str]]:
-    """The same from a store: the whole file in one request, or the footer and the wanted ranges.
+    """Read from a store: the whole file in one request, or the footer and the wanted ranges.
 
-    The same checksum in the footer before and after says that all ranges are of one version of the file.
+    If the footer has the same checksum before and after, all ranges come from one version of the file.
     """
     import pyarrow.parquet as pq
 
-    # Nearly all of a file is embeddings.
+    # Embeddings are nearly the whole file.
     whole = embedding and (columns is None or "embedding" in columns)
     try:
         for _ in range(_ATTEMPTS):
@@ -141,7 +141,7 @@ def _read_remote(
 
 @lru_cache(maxsize=4096)
 def _local_footer(path: Path, state: tuple[int, int, int]) -> pq.FileMetaData:
-    """The footer of a file in this state: a search of a thousand parts asks for each several times."""
+    """The footer of a file in this state, cached: a search of a thousand parts needs each several times."""
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
@@ -149,7 +149,7 @@ def _local_footer(path: Path, state: tuple[int, int, int]) -> pq.FileMetaData:
 
 
 def _remote_footer(path: StorePath) -> pq.FileMetaData:
-    """The footer, from one request for the end of the file; two where it is large."""
+    """The footer, from one request for the end of the file, or two if it is large."""
     import pyarrow.parquet as pq
 
     tail = path.read_tail(_TAIL_BYTES)
@@ -166,7 +166,7 @@ def _notes(metadata: pq.FileMetaData) -> dict[str, str]:
 
 
 def _checksum_place(data: bytes | bytearray) -> slice:
-    """Where the 64 digits of the checksum stand in a file."""
+    """The slice of a file that holds the 64 digits of the checksum."""
     key = data.rfind(CHECKSUM_KEY.encode())
     digits = re.compile(rb"[0-9a-f]{64}").search(data, key) if key >= 0 else None
     if digits is None:
@@ -175,5 +175,5 @@ def _checksum_place(data: bytes | bytearray) -> slice:
 
 
 def _unreadable(path: Path | StorePath, error: Exception) -> LookalikeError:
-    """The clear form of an error in reading; a store that cannot be reached is no damage."""
+    """Turn a failed read into a clear error; a store that cannot be reached is not damage."""
     return error if isinstance(error, StoreError) else damaged(path, one_line(error))

@@ -1,4 +1,4 @@
-"""One state of a part: what tells it from the next, and what is read of it and of no other."""
+"""One state of a part: what identifies it, and reads that never return another state."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lookalike.storage.parquet import CHECKSUM_KEY, read_footer, read_with_notes
 from lookalike.storage.parts import Part, matrix, read_ranges
 from lookalike.storage.stores import is_remote
 
-# Inode, time of modification in nanoseconds and size of the items file: a file that is renamed into place
-# has another inode, so equal stamps mean an equal file. Zeros in an object store, where nothing is so cheap.
+# Inode, modification time in nanoseconds and size of the items file: a file that is renamed into place has
+# another inode, so equal stamps mean an equal file. Zeros in an object store, which has nothing as cheap.
 Stamp = tuple[int, int, int]
 NO_STAMP: Stamp = (0, 0, 0)
 
@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class PartState:
-    """A part as it was: the `checksum` of its items file, its `count` of rows, and the name of its tar."""
+    """One state of a part: the `checksum` of its items file, its `count` of rows, the name of its tar."""
 
     part: Part
     checksum: str
@@ -37,7 +37,7 @@ class PartState:
 
     @staticmethod
     def read(part: Part) -> PartState:
-        """The state of a part now, from the footer of its items file."""
+        """Read the current state of a part from the footer of its items file."""
         stamp = stamp_of(part)
         footer = read_footer(part.items_path)
         notes = _notes(footer)
@@ -45,11 +45,11 @@ class PartState:
         return PartState(part, notes.get(CHECKSUM_KEY, ""), int(footer.num_rows), tar, stamp)
 
     def items(self) -> pa.Table:
-        """The rows with all columns; raises `ChangedError` where a build has replaced the part."""
+        """The rows with all columns; raises `ChangedError` if a build has replaced the part."""
         return self._read(None)
 
     def described(self) -> pa.Table:
-        """The rows without the embedding; raises `ChangedError` where a build has replaced the part."""
+        """The rows without the embedding; raises `ChangedError` if a build has replaced the part."""
         return self._read(None, embedding=False)
 
     def schema(self) -> pa.Schema:
@@ -59,7 +59,7 @@ class PartState:
         return footer.schema.to_arrow_schema().remove_metadata()
 
     def column(self, name: str) -> pa.ChunkedArray | None:
-        """One column, None where the part has none of that name; raises `ChangedError`."""
+        """One column, or None if the part has none of that name; raises `ChangedError`."""
         if name not in self.schema().names:
             return None
         return self._read([name])[name]
@@ -67,8 +67,7 @@ class PartState:
     def embeddings(self) -> NDArray[np.float32]:
         """(n, D) float32, C-contiguous, in the order of rows.
 
-        Raises `ChangedError` where a build has replaced the part, `CollectionError` for a value that is not
-        finite.
+        Raises `ChangedError` if a build has replaced the part, `CollectionError` if a value is not finite.
         """
         vectors = matrix(self._read(["embedding"])["embedding"])
         if not np.isfinite(vectors).all():
@@ -82,11 +81,11 @@ class PartState:
 
     @property
     def tar_path(self) -> Path:
-        """The tar that holds the thumbnails of this state."""
+        """The tar with the thumbnails of this state."""
         return self.part.root / "thumbnails" / self.tar
 
     def thumbnails(self, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-        """The JPEGs at each (offset, size) of the tar, empty for a size of 0; raises `ChangedError`."""
+        """The JPEG at each (offset, size) of the tar, empty for a size of 0; raises `ChangedError`."""
         ranges = list(ranges)
         wanted = [one for one in ranges if one[1]]
         try:
@@ -104,7 +103,7 @@ class PartState:
         return rows
 
     def _unless_changed(self, read: Callable[[], Found]) -> Found:
-        """What is read of the items file; where that fails since a build has replaced it, `ChangedError`."""
+        """Read from the items file; raises `ChangedError` if that fails because a build has replaced it."""
         try:
             return read()
         except CollectionError:
@@ -128,7 +127,7 @@ def _notes(footer: pq.FileMetaData) -> Mapping[str, str]:
 
 
 def stamp_of(part: Part) -> Stamp:
-    """The stamp of the items file; zeros where it is in a store, or gone."""
+    """The stamp of the items file; zeros if it is in a store, or gone."""
     if is_remote(part.items_path):
         return NO_STAMP
     try:
@@ -139,5 +138,5 @@ def stamp_of(part: Part) -> Stamp:
 
 
 def changed(root: Path) -> ChangedError:
-    """The error for a collection that is no longer as it was when its reading began."""
+    """The error for a collection that has changed since reading began."""
     return ChangedError(f"{root} was changed while it was read", "run it again")

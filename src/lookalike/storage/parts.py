@@ -1,7 +1,7 @@
 """One part of a collection: its Parquet files and its tar of thumbnails, written and read back.
 
-A part is committed by renaming its items file into place; the thumbnails and failures it needs are
-there before.
+Renaming the items file into place commits a part; the thumbnails and failures that belong to it are written
+before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lookalike.storage.parquet import (
 )
 from lookalike.storage.stores import is_remote
 
-# The columns that every row of items has, before those that the source brought and the embedding.
+# The columns that every row of items has; those from the source and the embedding follow.
 ITEM_FIELDS = (
     pa.field("id", pa.string(), nullable=False),
     pa.field("uri", pa.string(), nullable=False),
@@ -44,12 +44,12 @@ ITEM_FIELDS = (
     pa.field("thumb_offset", pa.int64(), nullable=False),
     pa.field("thumb_size", pa.int64(), nullable=False),
 )
-# What a model that knows words says of each image; the columns are there when the model has tags.
+# The model's tags for each image; these columns exist if the model has tags.
 TAG_FIELDS = (
     pa.field("tags", pa.list_(pa.string())),
     pa.field("tag_probabilities", pa.list_(pa.float32())),
 )
-# What EXIF says of each image. The mark tells them from columns of these names that the source brought.
+# What EXIF says about each image. The metadata tells these columns from others of the same name in a source.
 _FROM_EXIF = {b"lookalike.from": b"exif"}
 EXIF_FIELDS = (
     pa.field("taken_at", pa.timestamp("us"), metadata=_FROM_EXIF),
@@ -69,9 +69,9 @@ THUMBNAILS_KEY = "lookalike.thumbnails"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One image that did not make it, and why.
+    """An image that could not be embedded, and why.
 
-    `stage` is where it stopped: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
+    `stage` is where it failed: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
     """
 
     id: str
@@ -96,7 +96,7 @@ class Part:
         return self.root / "failures" / f"part-{self.number:06d}.parquet"
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The committed rows, all columns by default."""
+        """The committed rows, with all columns by default."""
         return read_with_notes(self.items_path, columns)[0]
 
     def failures(self) -> pa.Table:
@@ -128,8 +128,8 @@ class Part:
         return self.tar_path(read_notes(self.items_path))
 
     def thumbnails(self, ids: Sequence[str]) -> list[bytes]:
-        """The JPEGs of these items; raises `CollectionError` where one is gone."""
-        # Rows and the name of their tar from one reading, between which no build can come.
+        """The JPEGs of these items; raises `CollectionError` if one is gone."""
+        # Rows and the name of their tar from one read, so that no build can come in between.
         rows, notes = read_with_notes(self.items_path, ["id", "thumb_offset", "thumb_size"])
         offsets, sizes = rows["thumb_offset"].to_pylist(), rows["thumb_size"].to_pylist()
         ranges = dict(zip(rows["id"].to_pylist(), zip(offsets, sizes, strict=True), strict=True))
@@ -139,11 +139,11 @@ class Part:
         return read_ranges(self.tar_path(notes), [ranges[id_] for id_ in ids])
 
     def checksum(self) -> str:
-        """The checksum of the items file as its footer states it: what tells two states apart."""
+        """The checksum of the items file, from its footer; it identifies the state."""
         return read_notes(self.items_path).get(CHECKSUM_KEY, "")
 
     def problems(self) -> list[str]:
-        """What is wrong with the files of this part, a line each; reads every byte of them."""
+        """The problems of this part's files, one line each; reads every byte."""
         present = [path for path in (self.items_path, self.failures_path) if path.exists()]
         found = [problem for path in present for problem in parquet_problems(path)]
         if not found and self.items_path.exists():
@@ -151,11 +151,11 @@ class Part:
         return found
 
     def write(self, rows: pa.Table, thumbnails: Sequence[bytes] | None = None) -> None:
-        """Commit the rows of this part in one step, in place of those that are there.
+        """Commit the rows of this part atomically, and replace older ones.
 
-        `thumbnails` has a JPEG for each row; without them the rows keep their byte ranges in the tar that
-        is there. Without rows the part is removed. A tar that no row needs any more is removed last.
-        Raises `CollectionError` rather than give damaged thumbnails a new checksum.
+        `thumbnails` has a JPEG for each row; without them the rows keep their byte ranges in the existing
+        tar. Without rows the part is removed. A tar that no row needs any more is removed last.
+        Raises `CollectionError` instead of giving damaged thumbnails a new checksum.
         """
         old = self.thumbnails_path() if self.items_path.exists() else None
         if not rows.num_rows:
@@ -173,16 +173,16 @@ class Part:
             remove(old)
 
     def write_failures(self, table: pa.Table) -> None:
-        """Replace the failures of this part in one step; an empty table removes the file."""
+        """Replace the failures of this part atomically; an empty table removes the file."""
         if table.num_rows:
             write_parquet(self.failures_path, table, {})
         else:
             remove(self.failures_path)
 
     def _with_thumbnails(self, rows: pa.Table, thumbnails: Sequence[bytes]) -> tuple[pa.Table, Path]:
-        """Write a tar; returns the rows with its byte ranges, and its path.
+        """Write a tar; returns the rows with byte ranges in it, and its path.
 
-        The name holds the start of the checksum, so that other rows never point into it.
+        The name contains the start of the checksum, so that other rows never point into it.
         """
         data, offsets = _tar([f"{id_}.jpg" for id_ in rows["id"].to_pylist()], thumbnails)
         path = self.tar_path({THUMBNAILS_KEY: f"part-{self.number:06d}-{_start_of_sha256(data)}.tar"})
@@ -198,20 +198,20 @@ class Part:
         write_parquet(self.items_path, ordered, {THUMBNAILS_KEY: thumbnails_name})
 
     def tar_path(self, notes: Mapping[str, str]) -> Path:
-        """The tar that the notes of the items file name; raises `CollectionError` where they name none."""
+        """The tar named by the notes of the items file; raises `CollectionError` if they name none."""
         name = notes.get(THUMBNAILS_KEY, "")
         if not TAR_NAME.fullmatch(name):
-            raise damaged(self.items_path, f"it says that its thumbnails are in {name!r}")
+            raise damaged(self.items_path, f"it names {name!r} as its thumbnails")
         return self.root / "thumbnails" / name
 
 
 def is_from_exif(field: pa.Field) -> bool:
-    """Whether a build wrote a column from EXIF; the source may bring another of the same name."""
+    """Whether a build wrote this column from EXIF; a source may have another of the same name."""
     return (field.metadata or {}).items() >= _FROM_EXIF.items()
 
 
 def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = True) -> pa.Table:
-    """The table with a column replaced in its place, or added at the end."""
+    """The table with a column replaced in place, or added at the end."""
     field = pa.field(name, values.type, nullable)
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), field, values)
@@ -219,7 +219,7 @@ def set_column(table: pa.Table, name: str, values: pa.Array, nullable: bool = Tr
 
 
 def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of a schema, in its types; nulls for one that the table lacks."""
+    """The columns of a schema, cast to its types; nulls for a column that the table lacks."""
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
@@ -230,7 +230,7 @@ def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def list_parts(root: Path, kind: str = "items") -> list[Part]:
-    """The parts of the collection at `root` that have a file of this kind, in the order of number."""
+    """The parts of the collection at `root` that have a file of this kind, ordered by number."""
     folder = root / kind
     try:
         names = [path.name for path in folder.iterdir()]
@@ -241,17 +241,17 @@ def list_parts(root: Path, kind: str = "items") -> list[Part]:
 
 
 def embedding_column(vectors: NDArray[np.floating], dtype: str) -> pa.FixedSizeListArray:
-    """(n, D) vectors as a column of fixed-size lists of `float32` or `float16`, with no nulls."""
+    """Convert (n, D) vectors to a column of fixed-size lists of `float32` or `float16`, without nulls."""
     value_type = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
     dim = vectors.shape[1]
     values = pa.array(np.ascontiguousarray(vectors, dtype=dtype).reshape(-1), value_type)
-    # Fields that cannot be null are read four times faster: there are no levels to decode.
+    # Fields that cannot be null are read four times faster: there are no definition levels to decode.
     list_type = pa.list_(pa.field("element", value_type, nullable=False), dim)
     return pa.FixedSizeListArray.from_arrays(values, type=list_type)
 
 
 def matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """A column of fixed-size lists as float32 (n, D), C-contiguous."""
+    """Convert a column of fixed-size lists to float32 (n, D), C-contiguous."""
     dim = column.type.list_size
     chunks = [np.asarray(chunk.flatten()).reshape(-1, dim) for chunk in column.chunks]
     if not chunks:
@@ -261,7 +261,7 @@ def matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
 
 
 def failure_table(failures: Sequence[Failure]) -> pa.Table:
-    """Failures as rows: id, uri, stage, error."""
+    """Convert failures to rows: id, uri, stage, error."""
     columns = {name: [getattr(one, name) for one in failures] for name in FAILURE_SCHEMA.names}
     return pa.table(columns, FAILURE_SCHEMA)
 
@@ -280,7 +280,7 @@ def _start_of_sha256(data: bytes) -> str:
 
 
 def read_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-    """The bytes at each (offset, size) of a file; `CollectionError` where it is missing or too short."""
+    """The bytes at each (offset, size) of a file; raises `CollectionError` if it is missing or too short."""
     ranges = list(ranges)
     try:
         found = path.read_ranges(ranges) if is_remote(path) else _local_ranges(path, ranges)
@@ -304,7 +304,7 @@ def _local_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
 
 
 def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[int]]:
-    """A tar in memory with no clock or user in it, and the offset of each member's first byte."""
+    """Make a tar in memory without times or users; returns it and the offset of each member's first byte."""
     buffer, offsets = io.BytesIO(), []
     for name, data in zip(names, members, strict=True):
         if not data:  # an item without a picture has no member

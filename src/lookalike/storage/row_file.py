@@ -1,10 +1,10 @@
 """The rows of a collection without their vectors, in one file that is mapped into memory.
 
-`derived/rows-….arrow` has a segment a part: the hashes of its ids, then its rows as an Arrow stream.
-`derived/rows.json` says of each part which state of it the segment holds, and where that lies. A build adds
-segments at the end, and nothing is ever written over, since a reader may have it mapped; segments of parts
-that are gone stay until they are half of the file. It is derived: what is missing or damaged is read from the
-parts, and where it cannot be written nothing is lost but time.
+`derived/rows-….arrow` has one segment for each part: the hashes of its ids, then its rows as an Arrow stream.
+`derived/rows.json` records which state of each part a segment holds, and where it is. A build appends
+segments and never overwrites any, because a reader may have the file mapped; segments of removed parts stay
+until they make up half of the file. The file is derived: anything missing or damaged is read from the parts
+instead, and if the file cannot be written, only time is lost.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FORMAT, FORMAT_VERSION = "lookalike-rows", 1
 
 Hashes = NDArray[np.uint64]
 
-# Arrow's buffers and the hashes begin at multiples of this.
+# Arrow's buffers and the hashes start at multiples of this.
 _ALIGNMENT = 64
 _JSON_NAME, _LOCK_NAME = "rows.json", ".rows.lock"
 _ROWS_NAME = re.compile(r"rows-[0-9a-f]{12}\.arrow")
@@ -45,10 +45,10 @@ _ROWS_NAME = re.compile(r"rows-[0-9a-f]{12}\.arrow")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Where the rows of a part lie: `length` bytes from `offset` on.
+    """Where the rows of a part are: `length` bytes from `offset` on.
 
-    `number`, `checksum`, `count`, `tar` and `stamp` are those of the part; `schema` is the place of its
-    columns in the list of schemas; the CRC-32C are of the hashes, and of the rows that follow them.
+    `number`, `checksum`, `count`, `tar` and `stamp` are the part's; `schema` is the position of its
+    columns in the list of schemas; the CRC-32Cs cover the hashes, and the rows that follow them.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Segment:
 
 
 class RowFile:
-    """An open file of rows; safe to read from several threads, also after a build has replaced it."""
+    """An open file of rows; safe to read from several threads, even after a build has replaced it."""
 
     def __init__(self, name: str, segments: Mapping[int, Segment], schemas: Sequence[pa.Schema]) -> None:
         self.name, self.segments, self.schemas = name, segments, schemas
@@ -74,7 +74,7 @@ class RowFile:
 
     @staticmethod
     def open(root: Path) -> RowFile | None:
-        """The file of rows of a collection; None where there is none that can be read."""
+        """Open the file of rows of a collection; None if there is none that can be read."""
         if is_remote(root):
             return None
         folder = root / "derived"
@@ -100,25 +100,25 @@ class RowFile:
         if fields.pop("sha256") != _sha256(fields):
             raise ValueError("the checksum does not match")
         if not _ROWS_NAME.fullmatch(fields["file"]):
-            raise ValueError("a file that is none of rows")
+            raise ValueError("not a file of rows")
         schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(one))) for one in fields["schemas"]]
         segments = [_segment(given, len(schemas)) for given in fields["segments"]]
         return RowFile(fields["file"], {one.number: one for one in segments}, schemas)
 
     def states(self, root: Path) -> dict[int, PartState]:
-        """The states of the parts that are here, by number; which of them are current, their stamps tell."""
+        """The states of the parts in this file, by number; their stamps show which are current."""
         return {
             one.number: PartState(Part(root, one.number), one.checksum, one.count, one.tar, one.stamp)
             for one in self.segments.values()
         }
 
     def schema(self, state: PartState) -> pa.Schema | None:
-        """The columns of a part without the embedding; None where it is not here in this state."""
+        """The columns of a part without the embedding; None if the file lacks this state of it."""
         segment = self._segment(state)
         return None if segment is None else self.schemas[segment.schema]
 
     def hashes(self, state: PartState) -> Hashes | None:
-        """The hashes of the ids of a part, uint64 (n,); None where it is not in this state, or damaged."""
+        """The hashes of a part's ids, uint64 (n,); None if this state is missing or damaged."""
         segment = self._segment(state)
         if segment is None:
             return None
@@ -129,9 +129,9 @@ class RowFile:
         return np.frombuffer(data, np.uint64)
 
     def rows(self, state: PartState) -> pa.RecordBatch | None:
-        """The rows of a part without embedding; None where it is not here in this state, or damaged.
+        """The rows of a part without the embedding; None if this state is missing or damaged.
 
-        Its structure is checked, the values of its columns are not: those are for the reader to validate.
+        The structure is checked, but not the values of the columns; the reader has to validate those.
         """
         segment = self._segment(state)
         if segment is None or segment.number in self._damaged:
@@ -151,7 +151,7 @@ class RowFile:
         return batch if same else None
 
     def _give_up(self) -> None:
-        """Remove the JSON that vouches for damaged bytes, so that the next reader writes all anew."""
+        """Remove the JSON that points to damaged bytes, so that the next reader writes everything again."""
         if self._json_path is not None:
             with suppress(OSError):
                 self._json_path.unlink()
@@ -164,14 +164,14 @@ class RowFile:
 
 
 def _segment(given: Any, schemas: int) -> Segment:
-    """A segment as the JSON has it, of a file with so many schemas; `ValueError` for one that cannot be."""
+    """Parse a segment from the JSON of a file with so many schemas; raises `ValueError` if it is invalid."""
     number, checksum, count, tar, stamp, *place = given
     schema, offset, length, hashes_crc32c, rows_crc32c = place
     inode, mtime_ns, size = stamp
     numbers = (number, count, *stamp, *place)
     possible = all(type(one) is int and one >= 0 for one in numbers) and type(checksum) is str
     if not possible or schema >= schemas or _aligned(8 * count) > length or not TAR_NAME.fullmatch(tar):
-        raise ValueError("a segment that cannot be")
+        raise ValueError("an invalid segment")
     return Segment(
         number, checksum, count, tar, (inode, mtime_ns, size),
         schema, offset, length, hashes_crc32c, rows_crc32c,
@@ -179,20 +179,20 @@ def _segment(given: Any, schemas: int) -> Segment:
 
 
 def id_hashes(ids: Sequence[str]) -> Hashes:
-    """A hash of each id, uint64 (n,): the start of its BLAKE2b, which no machine has another of."""
+    """A hash of each id, uint64 (n,): the start of its BLAKE2b, the same on every machine."""
     digests = b"".join(hashlib.blake2b(id_.encode(), digest_size=8).digest() for id_ in ids)
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def write_row_file(root: Path, states: Sequence[PartState]) -> None:
-    """Bring the file of rows up to these states of all parts; nothing where that is not possible now.
+    """Update the file of rows to these states of all parts; do nothing if that is impossible now.
 
-    Another process may be doing the same, the disk may be read-only or full, and a part may be gone: the
+    Another process may be doing the same, the disk may be read-only or full, or a part may be gone: the
     rows are then read from the parts, which takes longer.
     """
     if is_remote(root):
         return
-    import filelock  # a tenth of a second that readers need not wait
+    import filelock  # importing it takes a tenth of a second, which readers need not wait
 
     folder = root / "derived"
     with suppress(OSError, StorageError, CollectionError, filelock.Timeout):
@@ -251,19 +251,19 @@ def _commit(folder: Path, name: str, segments: Mapping[int, Segment], schemas: S
 
 
 def _sha256(fields: Mapping[str, Any]) -> str:
-    """The checksum of what the JSON says, beside the checksum itself."""
+    """The checksum of all other fields of the JSON."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _remove_others(folder: Path, name: str) -> None:
-    """Remove files of rows that are no more, or that a killed writer left."""
+    """Remove outdated files of rows, and those that a killed writer left."""
     for path in folder.glob("rows-*.arrow"):
         if path.name != name:
             path.unlink(missing_ok=True)
 
 
 class _Schemas:
-    """The schemas of the segments, each once, as text."""
+    """The schemas of the segments as text, each once."""
 
     def __init__(self, known: Sequence[pa.Schema]) -> None:
         self.encoded = [_text(one) for one in known]
@@ -295,7 +295,7 @@ def _added(file: IO[bytes], state: PartState, schemas: _Schemas) -> Segment:
 
 
 def _append(file: IO[bytes], data: Any) -> int:
-    """Write at the next aligned place; returns where that is."""
+    """Write at the next aligned position; returns that position."""
     end = file.tell()
     file.write(bytes(_aligned(end) - end))
     offset = file.tell()

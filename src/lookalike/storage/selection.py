@@ -1,6 +1,6 @@
-"""Some rows of a snapshot, looked at again and again: a few columns at once, vectors part by part or held.
+"""Some rows of a snapshot, for repeated passes: a few columns in memory, vectors read part by part or held.
 
-All that judges every vector stands on this, and so do its limits of memory.
+Every analysis that compares all vectors uses this, and so do its memory limits.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lookalike.storage.snapshot import Snapshot
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Measured: reading one part after the other adds so many times the largest to the resident set, mostly what
-# allocators keep for the next. A value of a column in Python takes the other, beside its bytes.
+# Measured: reading one part after another adds this multiple of the largest part to the resident set, mostly
+# what allocators keep for the next. A column's value takes the second figure in Python, besides its bytes.
 _PARTS_READ, _VALUE_BYTES = 12, 80
-# What a product of some rows with all takes without a limit; more makes it no faster.
+# What a product of some rows with all may take without a limit; more does not make it faster.
 _SCORES_BYTES = 1 << 27
-# Each block of rows reads all vectors anew where they are not held, so fewer would take hours.
+# If the vectors are not held, each block of rows reads them all again, so smaller blocks would take hours.
 _LEAST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """N rows of a snapshot: which of each part, some columns of these, and their numbers if not all count.
+    """N rows of a snapshot: which rows of each part, some columns, and the row numbers unless it is all rows.
 
-    `held` (N, D) are the vectors, where they are in memory.
+    `held` (N, D) are the vectors, if they are in memory.
     """
 
     snapshot: Snapshot
@@ -45,7 +45,7 @@ class Selection:
     def of(
         snapshot: Snapshot, columns: Sequence[str] = ("id",), *, rows: Rows | None = None, least: int = 2
     ) -> Selection:
-        """All rows, or those of the numbers `rows`, which rise; with the columns that there are.
+        """Select all rows, or the ascending row numbers `rows`, with those of `columns` that exist.
 
         The vectors are read later, part by part. Raises `LookalikeError` for fewer than `least` rows.
         """
@@ -58,7 +58,7 @@ class Selection:
             what = "images" if rows is None else "matching images"
             raise LookalikeError(
                 f"{snapshot.root} has {len(found):,} {what}, this needs at least {least}",
-                "add pictures first" if rows is None else "take a wider condition",
+                "add pictures first" if rows is None else "use a condition that more rows meet",
             )
         return found
 
@@ -71,7 +71,7 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all rows of the snapshot count."""
+        """Whether all rows of the snapshot are selected."""
         return len(self) == len(self.snapshot)
 
     @property
@@ -88,13 +88,13 @@ class Selection:
         )
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column; nothing but None where the collection has no such column."""
+        """The values of a column; None for every row if the collection has no such column."""
         if name in self.items.column_names:
             return list(self.items[name].to_pylist())
         return [None] * len(self)
 
     def only(self, rows: Rows) -> Selection:
-        """These rows of the selection, which rise, and no others."""
+        """Narrow the selection to these ascending rows of it."""
         chosen = [
             mine[rows[slice(*np.searchsorted(rows, (start, start + len(mine))))] - start]
             for start, mine in zip(self._starts(), self.chosen, strict=True)
@@ -103,7 +103,7 @@ class Selection:
         return replace(self, chosen=chosen, items=self.items.take(pa.array(rows)), held=held)
 
     def blocks(self) -> Iterator[Vectors]:
-        """The vectors of one part after the other; raises as `PartState.embeddings`."""
+        """The vectors, one part after another; raises as `PartState.embeddings`."""
         if self.held is not None:
             yield from np.split(self.held, self._starts()[1:])
             return
@@ -111,14 +111,14 @@ class Selection:
             yield self._read(place)
 
     def sample(self, count: int, seed: int) -> Vectors:
-        """`count` vectors drawn at random, or all; (n, D), in the order of rows."""
+        """`count` vectors drawn at random, or all if there are fewer; (n, D), in the order of rows."""
         chosen = np.arange(len(self))
         if count < len(self):
             chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         return self.take(chosen)
 
     def take(self, rows: Rows) -> Vectors:
-        """The vectors of these rows of the selection, which rise; (n, D)."""
+        """The vectors of these ascending rows of the selection; (n, D)."""
         if self.held is not None:
             return self.held[rows]
         found = np.empty((len(rows), self.dim), np.float32)
@@ -129,16 +129,16 @@ class Selection:
         return found
 
     def cosines(self, rows: Rows) -> Vectors:
-        """(n, N) the cosine of each of these rows, which rise, with each item."""
+        """The cosines of these ascending rows with every item; (n, N)."""
         asked, found = self.take(rows), np.empty((len(rows), len(self)), np.float32)
         for start, block in zip(self._starts(), self.blocks(), strict=True):
             np.matmul(asked, block.T, out=found[:, start : start + len(block)])
         return found
 
     def room(self, limit: int | None, need: int, what: str) -> int | None:
-        """How many bytes of the limit are left beside this selection and `need` more; None without a limit.
+        """The bytes of the limit left after this selection and `need` more; None without a limit.
 
-        Raises `MemoryLimitError`, which says the least possible, where that is more than the limit.
+        Raises `MemoryLimitError`, which names the smallest possible limit, if there is not enough.
         """
         if limit is None:
             return None
@@ -151,9 +151,9 @@ class Selection:
         return limit - need
 
     def for_cosines(self, limit: int | None, need: int, row_bytes: int, what: str) -> tuple[Selection, int]:
-        """The selection, with its vectors held where they fit, and how many rows to give to `cosines`.
+        """The selection, with its vectors held if they fit, and how many rows to give to `cosines` at a time.
 
-        `need` bytes are taken by other things, and `row_bytes` by each of these rows.
+        `need` bytes are used by other things, and `row_bytes` by each of these rows.
         """
         row_bytes += 4 * (len(self) + self.dim)
         held_bytes, usual = 4 * len(self) * self.dim, max(_LEAST_AT_ONCE, _SCORES_BYTES // row_bytes)
@@ -166,11 +166,11 @@ class Selection:
         return held, min(usual, _LEAST_AT_ONCE + (room - held_bytes) // row_bytes)
 
     def _starts(self) -> list[int]:
-        """The number, in the selection, of the first row of each part."""
+        """The number, in the selection, of each part's first row."""
         return [0, *accumulate(len(rows) for rows in self.chosen)][: len(self.chosen)]
 
     def _read(self, place: int) -> Vectors:
-        """The vectors of the rows of a part that count."""
+        """The vectors of the selected rows of a part."""
         mine = self.chosen[place]
         vectors = (
             self.snapshot.parts[place].embeddings() if len(mine) else np.empty((0, self.dim), np.float32)

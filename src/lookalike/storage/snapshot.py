@@ -1,7 +1,7 @@
-"""A snapshot: one consistent state of a collection, read as its rows, vectors and pictures are asked for.
+"""A snapshot: one consistent state of a collection; its rows, vectors and pictures are read on demand.
 
-Rows come from the file of rows where there is one, else from the parts. Whatever is read later belongs to
-this state, or there is an error: rows of two states never meet.
+Rows come from the file of rows if there is one, otherwise from the parts. Everything read later belongs to
+this state, or raises an error: rows of two states never mix.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from lookalike.storage.stores import each
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-# Columns that every part has: for these no footer is read.
+# Columns that every part has; they need no look at a footer.
 _EVERYWHERE = frozenset(field.name for field in ITEM_FIELDS)
-# Comparing an unknown id with this many takes a fraction of a second.
+# Comparing an unknown id with this many ids takes a fraction of a second.
 _COMPARED_IDS = 20_000
-# So few rows are looked up one by one, and so few ids without sorting all hashes first.
+# Up to so many rows are looked up one by one, and up to so many ids without sorting all hashes first.
 _FEW = 64
-# Ids whose rows are remembered: a request asks for the same several times.
+# How many ids keep their rows in a cache: a request asks for the same ids several times.
 _KEPT_IDS = 1024
-# Parts whose rows are kept in memory where there is no file of rows.
+# How many parts keep their rows in memory if there is no file of rows.
 _KEPT_PARTS = 32
 
 
@@ -61,9 +61,9 @@ class Snapshot:
 
     @staticmethod
     def open(root: Path, before: Snapshot | None = None) -> Snapshot:
-        """The state of the collection in a folder now; parts that `before` has are not opened again.
+        """Open the current state of the collection in a folder; parts that `before` has are not opened again.
 
-        Raises `CollectionError` where there is no collection, or it is damaged.
+        Raises `CollectionError` if there is no collection, or it is damaged.
         """
         row_file = RowFile.open(root)
         known = row_file.states(root) if row_file else {}
@@ -77,7 +77,7 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """The folder's name without its ending."""
+        """The folder's name without its suffix."""
         return self.root.name.removesuffix(".lookalike")
 
     @property
@@ -101,7 +101,7 @@ class Snapshot:
 
     @cached_property
     def is_mapped(self) -> bool:
-        """Whether the rows of all parts are in the file of rows, as they are now."""
+        """Whether the file of rows holds the rows of all parts in their current state."""
         known = self._row_file.states(self.root) if self._row_file else {}
         return all(known.get(one.part.number) == one for one in self.parts)
 
@@ -109,13 +109,13 @@ class Snapshot:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The stored columns without the embedding, in the types that hold the values of all parts."""
+        """The stored columns without the embedding, in types that can hold the values of all parts."""
         seen = dict.fromkeys(each(self.parts, self._schema_of, self.root))
         return pa.unify_schemas([pa.schema(ITEM_FIELDS), *seen], promote_options="permissive")
 
     @cached_property
     def all_columns(self) -> pa.Schema:
-        """The stored columns, and those that were derived; a stored one keeps its name."""
+        """The stored and the derived columns; of two with the same name, the stored one."""
         schema = self.schema
         for name, made in self.derived.items():
             for field in made.shown(name):
@@ -125,7 +125,7 @@ class Snapshot:
 
     @cached_property
     def filled_columns(self) -> Sequence[pa.Field]:
-        """Those of `all_columns` that say something of at least one item; all where there is no item."""
+        """Those of `all_columns` that are not null in every row; all of them if there are no rows."""
         batches = [self._batch(place)[0] for place in range(len(self.parts))]
         stored = {
             name
@@ -136,26 +136,26 @@ class Snapshot:
         return [one for one in self.all_columns if one.name in stored or one.name not in self._stored]
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """One column of all rows, stored or derived; raises `KeyError` for one that is not there."""
+        """One column of all rows, stored or derived; raises `KeyError` for an unknown name."""
         found = self._columns.get(name)
         if found is None:
             found = self._columns[name] = self._whole_column(name)
         return found
 
     def table(self, names: Sequence[str] | None = None) -> pa.Table:
-        """Columns of all rows, the stored ones by default; `embedding` may be named."""
+        """Columns of all rows, by default the stored ones; `names` may include `embedding`."""
         wanted = self.schema.names if names is None else list(names)
         columns = [self._embedding_column() if name == "embedding" else self.column(name) for name in wanted]
         return pa.table(columns, names=wanted) if wanted else pa.table({"": pa.nulls(len(self))}).select([])
 
     def records(self, rows: Sequence[int] | Rows, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """The stored columns of these rows, or those named, as Python's values."""
+        """The stored columns of these rows, or the named ones, as Python values."""
         wanted = self.schema.names if names is None else names
         columns = [self.values(name, rows) for name in wanted]
         return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
 
     def values(self, name: str, rows: Sequence[int] | Rows) -> list[Any]:
-        """The values of one column of these rows, stored or derived; `KeyError` where there is none."""
+        """The values of one column of these rows, stored or derived; `KeyError` for an unknown name."""
         if name not in _EVERYWHERE and name not in self._stored:
             return list(self.column(name).take(pa.array(rows, pa.int64())).to_pylist())
         if len(rows) <= _FEW:
@@ -172,7 +172,7 @@ class Snapshot:
         return found
 
     def part_of(self, row: int) -> PartState:
-        """The part that a row is in."""
+        """The part that contains a row."""
         return self.parts[int(self.state.places_of(np.array([row]))[0])]
 
     # Ids.
@@ -181,7 +181,7 @@ class Snapshot:
         return self.values("id", rows)
 
     def find(self, id_: str) -> int | None:
-        """The number of an item's row; None where there is none."""
+        """The row number of an item, or None if there is no such item."""
         row = self._found.get(id_)
         if row is not None:
             return row
@@ -198,14 +198,14 @@ class Snapshot:
         return row
 
     def row_of(self, id_: str) -> int:
-        """The number of an item's row; `UnknownIdError` with the nearest ids where there is none."""
+        """The row number of an item; raises `UnknownIdError` with similar ids if there is none."""
         row = self.find(id_)
         if row is None:
             raise self._unknown(id_)
         return row
 
     def rows_of(self, ids: Iterable[str]) -> Rows:
-        """The rows of these items, (n,), in the order asked; `UnknownIdError` for one that is not there."""
+        """The row numbers of these items, (n,), in the order asked; `UnknownIdError` for an unknown id."""
         asked = list(ids)
         if len(asked) <= _FEW:
             return np.array([self.row_of(id_) for id_ in asked], np.int64)
@@ -215,18 +215,18 @@ class Snapshot:
         rows = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(asked), np.int64)
         found: list[str | None] = list(self.ids(rows)) if len(order) else [None] * len(asked)
         for place, (id_, there) in enumerate(zip(asked, found, strict=True)):
-            if id_ != there:  # of another item with the same hash, or of none
+            if id_ != there:  # another item with the same hash, or none
                 rows[place] = self.row_of(id_)
         return rows
 
     # Vectors and pictures.
 
     def blocks(self) -> Iterator[Vectors]:
-        """The vectors (n, D) of one part after the other; raises as `PartState.embeddings`."""
+        """The vectors (n, D), one part after another; raises as `PartState.embeddings`."""
         yield from each(self.parts, PartState.embeddings, self.root)
 
     def vectors(self, rows: Sequence[int] | Rows) -> Vectors:
-        """The stored vectors of these rows, (n, D), in the order asked; reads each part once."""
+        """The stored vectors of these rows, (n, D), in the order asked; each part is read once."""
         rows = np.asarray(rows, np.int64)
         found = np.empty((len(rows), self.dim), np.float32)
         places = self.state.places_of(rows)
@@ -238,7 +238,7 @@ class Snapshot:
         return found
 
     def thumbnails(self, rows: Sequence[int] | Rows) -> list[bytes]:
-        """The JPEGs of these rows, empty where an item has none; `ChangedError` where they are gone."""
+        """The JPEGs of these rows, empty for an item without one; raises `ChangedError` if they are gone."""
         places = self.state.places_of(np.asarray(rows, np.int64)).tolist()
         records = self.records(rows, ("thumb_offset", "thumb_size"))
         ranges = [(one["thumb_offset"], one["thumb_size"]) for one in records]
@@ -250,11 +250,11 @@ class Snapshot:
                 found[at] = jpeg
         return found
 
-    # What was made from it.
+    # Derived tables, marks, model.
 
     @cached_property
     def derived(self) -> Mapping[str, Derived]:
-        """The derived tables that are whole and of this state; `read_derived` says what others lack."""
+        """The derived tables that are intact and of this state; `read_derived` explains the others."""
         found = {}
         for name in TABLES:
             with suppress(CollectionError):
@@ -265,9 +265,9 @@ class Snapshot:
 
     @property
     def marks(self) -> Marks:
-        """What people say of the pictures by now: read again when a mark has come, the rows are not.
+        """What people have said about the pictures up to now: read again if a mark is new, unlike the rows.
 
-        Raises `CollectionError` for a file of marks that is damaged.
+        Raises `CollectionError` if a file of marks is damaged.
         """
         stamp = marks_stamp(self.root)
         if self._marks is None or self._marks[0] != stamp:
@@ -275,16 +275,16 @@ class Snapshot:
         return self._marks[1]
 
     def marked(self, kind: str) -> list[Any]:
-        """What was said of each item by marks of a kind, (N,); None where nothing is."""
+        """The value that marks of a kind give each item, (N,); None for items without such a mark."""
         return self.marks.column(kind, *self._pictures)
 
     def marked_pairs(self, kind: str) -> dict[tuple[int, int], Any]:
-        """What was said of pairs of items by marks of a kind, by their rows, the smaller first."""
+        """The value that marks of a kind give pairs of items, by their row numbers, the smaller first."""
         return self.marks.pairs(kind, *self._pictures)
 
     @cached_property
     def _pictures(self) -> tuple[list[str], list[str]]:
-        """The id and the sha256 of each item, by which marks find it."""
+        """The id and the sha256 of each item, which marks are matched with."""
         return self.column("id").to_pylist(), self.column("sha256").to_pylist()
 
     @cached_property
@@ -293,10 +293,10 @@ class Snapshot:
         return self.load_model("cpu")
 
     def load_model(self, device: str) -> LoadedModel:
-        """The model that made the vectors, on the device; `ModelError` where another has its name here."""
+        """Load the model that made the vectors; raises `ModelError` if another model has its name here."""
         return pinned_model(self.root, self.manifest, device)
 
-    # Within.
+    # Internals.
 
     def _schema_of(self, state: PartState) -> pa.Schema:
         known = self._row_file.schema(state) if self._row_file else None
@@ -305,7 +305,7 @@ class Snapshot:
         return pa.schema([field for field in state.schema() if field.name != "embedding"])
 
     def _batch(self, place: int) -> tuple[pa.RecordBatch, bool]:
-        """The rows of a part, and whether they are mapped, and so yet to be checked."""
+        """The rows of a part, and whether they are mapped and so still have to be validated."""
         batch = self._batches.get(place)
         if batch is not None:
             return batch, True
@@ -324,7 +324,7 @@ class Snapshot:
         return read, False
 
     def _array(self, place: int, name: str) -> pa.Array:
-        """A column of a part; nulls where it has none of that name."""
+        """A column of a part; nulls if the part has none of that name."""
         array = self._arrays.get((place, name))
         if array is not None:
             return array

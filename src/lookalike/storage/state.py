@@ -1,4 +1,4 @@
-"""Which state a collection is in: its manifest and the states of its parts, read without reading any row."""
+"""The state of a collection: its manifest and the states of its parts, found without reading any row."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class State:
 
     @staticmethod
     def read(root: Path, known: Mapping[int, PartState] | None = None) -> State:
-        """The state that a collection is in now.
+        """Read the current state of a collection.
 
-        `known` are states of parts, by number, that were read before: one whose stamp is still that of the
-        file is taken as it is, and so nothing is opened for it.
-        Raises `CollectionError` where there is no collection or a part is damaged, `ChangedError` where it
-        changes faster than it can be read.
+        `known` are part states read before, by number: one whose stamp still matches its file is reused, and
+        nothing is opened for it.
+        Raises `CollectionError` if there is no collection or a part is damaged, `ChangedError` if the
+        collection changes faster than it can be read.
         """
         known = known or {}
 
@@ -53,15 +53,15 @@ class State:
             except CollectionError:
                 if all(part.items_path.exists() for part in parts):
                     raise
-                continue  # a build has removed one meanwhile
-            # A rebuild may have put other vectors under another manifest.
+                continue  # a build has just removed it
+            # A rebuild may have put other vectors under a new manifest.
             if Manifest.read(root / MANIFEST_NAME) == manifest:
                 return State(root, manifest, states)
         raise changed(root)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names this state: the same rows of the same model give the same text."""
+        """A name for this state: the same rows and model give the same text."""
         state = hashlib.sha256(json.dumps(asdict(self.manifest.model)).encode())
         for one in self.parts:
             state.update(f"{one.part.number} {one.checksum}\n".encode())
@@ -69,7 +69,7 @@ class State:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The number of the first row of each part, and the number of all rows, (P + 1,)."""
+        """The number of each part's first row, then the number of all rows, (P + 1,)."""
         return np.cumsum([0, *(one.count for one in self.parts)], dtype=np.int64)
 
     @property
@@ -78,5 +78,5 @@ class State:
         return int(self.starts[-1])
 
     def places_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which part each of these rows is in, (n,)."""
+        """The position in `parts` of each of these rows, (n,)."""
         return np.searchsorted(self.starts, rows, side="right") - 1

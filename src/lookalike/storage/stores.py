@@ -1,8 +1,8 @@
-"""Addresses: a folder on this machine, or one behind `s3://` and what else fsspec opens.
+"""Addresses: a folder on this machine, or one behind `s3://` and anything else that fsspec opens.
 
-`place` gives a `pathlib.Path` for the first, and for the second a `StorePath`, which has as much of a
-path's interface as collections and sources use. Credentials and endpoints are the store's own business:
-its environment variables and files of configuration.
+`place` returns a `pathlib.Path` for the first kind and a `StorePath` for the second, with as much of the
+path interface as collections and sources use. Credentials and endpoints are left to the store's own
+environment variables and configuration files.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from urllib.parse import quote
 from lookalike.errors import ExtraError, LookalikeError, StoreError, one_line
 from lookalike.parallel import in_order
 
-# Stores whose objects appear whole or not at all, so that a part can be committed there.
+# Stores whose objects appear whole or not at all, so a part can be committed there.
 ATOMIC = frozenset("s3 s3a gs gcs az abfs abfss memory".split())
-# A drive letter is no scheme, so a scheme has two letters or more.
+# A scheme has at least two letters, so that a drive letter is not one.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-# Others may write there meanwhile, so no listing is kept. With more than one request at a time s3fs would ask
-# for an object's size before each reading, and read large ones in pieces that may be of two versions.
+# Others may write there meanwhile, so listings are not cached. With more than one request at a time, s3fs
+# would ask for an object's size before each read, and read large ones in pieces of perhaps two versions.
 _S3_OPTIONS = {"use_listings_cache": False, "max_concurrency": 1}
 _OPTIONS = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 _AT_ONCE = 16
@@ -39,10 +39,10 @@ Result = TypeVar("Result")
 
 
 def place(address: str | os.PathLike[str]) -> Path:
-    """The path of an address; one with a scheme, such as `s3://bucket/photos`, is in an object store.
+    """Turn an address into a path; one with a scheme, such as `s3://bucket/photos`, is in an object store.
 
-    Only text can be an address: a path stays a path. Nothing is asked of the store yet.
-    Raises `ExtraError` where the library for it is not installed, `LookalikeError` for an unknown scheme.
+    Only text can be an address: a path stays a path. No request is made yet.
+    Raises `ExtraError` if the library for it is not installed, `LookalikeError` for an unknown scheme.
     """
     if isinstance(address, StorePath):
         return cast(Path, address)
@@ -59,18 +59,18 @@ def is_remote(path: object) -> TypeGuard[StorePath]:
 
 
 def each(things: Iterable[Thing], work: Callable[[Thing], Result], root: Path) -> Iterator[Result]:
-    """The result of `work` for each thing, in order; several at once where `root` is in a store.
+    """Yield the result of `work` for each thing, in order; several run at once if `root` is in a store.
 
-    Each request to a store takes its time, however many are under way.
+    A request to a store takes the same time, however many are in progress.
     """
     return in_order(work, things, _AT_ONCE, ahead=_AT_ONCE) if is_remote(root) else map(work, things)
 
 
 class StorePath:
-    """A path in an object store, with the methods of `pathlib.Path` that are needed.
+    """A path in an object store, with the methods of `pathlib.Path` that we need.
 
-    What is missing raises `FileNotFoundError`; every other trouble is a `StoreError`, which is an `OSError`
-    too. It is no `os.PathLike`, so that nothing takes it for the name of a local file.
+    Missing objects raise `FileNotFoundError`; every other failure is a `StoreError`, which is also an
+    `OSError`. It is deliberately not an `os.PathLike`, so that nothing takes it for a local file's name.
     """
 
     __slots__ = ("_found", "_system", "_text")
@@ -158,7 +158,7 @@ class StorePath:
         return self._kind() == "file"
 
     def stat(self) -> os.stat_result:
-        """Kind, size in bytes and time of modification, 0 where it is not known."""
+        """The kind, the size in bytes and the modification time, which is 0 if unknown."""
         found = self._info()
         mode = stat.S_IFDIR if found["type"] == "directory" else stat.S_IFREG
         modified = modified_ns(found)
@@ -174,7 +174,7 @@ class StorePath:
                 yield StorePath(self._system, f"{self._text}/{name}", info)
 
     def glob(self, pattern: str) -> Iterator[StorePath]:
-        """What matches a pattern of names with `/` between them; none where there is no folder."""
+        """The paths that match a pattern of names joined by `/`; none if there is no folder."""
         name, _, below = pattern.partition("/")
         try:
             entries = [entry for entry in self.iterdir() if fnmatchcase(entry.name, name)]
@@ -194,14 +194,14 @@ class StorePath:
                 yield found
 
     def files(self) -> dict[str, dict[str, Any]]:
-        """The relative path of every object below and what the store says of it, a page of them a request."""
+        """The relative path of every object below and the store's facts about it, a page a request."""
         with _clear_errors(self):
             found = self._system.find(self._key, detail=True)
         start = self._key.rstrip("/") + "/"
         return {name.removeprefix(start): info for name, info in found.items() if name.startswith(start)}
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
-        """Do nothing: a folder is there when something is in it."""
+        """Do nothing: a folder exists as soon as something is in it."""
 
     def unlink(self, missing_ok: bool = False) -> None:
         try:
@@ -212,15 +212,15 @@ class StorePath:
                 raise
 
     def remove_tree(self) -> None:
-        """Remove every object below; no error where there is none."""
-        # One by one: fsspec takes a path that is removed with all below it for a pattern.
+        """Remove every object below; no error if there are none."""
+        # One by one: given a path to remove recursively, fsspec treats it as a pattern.
         for _ in each(list(self.rglob("*")), lambda path: path.unlink(missing_ok=True), cast(Path, self)):
             pass
 
     def open(self, mode: str = "rb", buffering: int = -1) -> io.RawIOBase | io.BufferedReader:
-        """A file to read; with `buffering=0` each reading is a request for just that range."""
+        """Open the file for reading; with `buffering=0` each read is a request for just that range."""
         if mode != "rb":
-            raise ValueError(f"a file in a store is opened to be read, and written by `put`, not {mode!r}")
+            raise ValueError(f"files in a store are opened to read and written by `put`, not mode {mode!r}")
         return io.BufferedReader(_Reader(self), _BUFFER_BYTES) if buffering else _Reader(self)
 
     def read_bytes(self) -> bytes:
@@ -229,12 +229,12 @@ class StorePath:
             return bytes(self._system.cat_file(self._key))
 
     def read_tail(self, size: int) -> bytes:
-        """The last `size` bytes, or all where there are fewer, in one request."""
+        """The last `size` bytes, or all if there are fewer, in one request."""
         with _clear_errors(self):
             return bytes(self._system.cat_file(self._key, start=-size))
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes at each (offset, size), a request each, many at once; shorter past the end."""
+        """The bytes at each (offset, size), one request each, many at once; shorter past the end."""
         wanted = [(start, start + size) for start, size in ranges if size]
         with _clear_errors(self):
             read = self._system.cat_ranges(
@@ -247,9 +247,9 @@ class StorePath:
         return [bytes(next(found)) if size else b"" for _, size in ranges]
 
     def put(self, data: bytes, create: bool = False) -> None:
-        """Write the whole object in one step; with `create`, `FileExistsError` where there is one.
+        """Write the whole object atomically; with `create`, raises `FileExistsError` if it exists.
 
-        A store that knows no such condition writes nevertheless.
+        A store without conditional writes overwrites it nevertheless.
         """
         with _clear_errors(self):
             if not create:
@@ -273,7 +273,7 @@ class StorePath:
             return ""
 
     def _info(self) -> Mapping[str, Any]:
-        """What a listing said of it, where it comes from one; else what the store says now."""
+        """What the listing that it came from said about it, or else what the store says now."""
         if self._found is not None:
             return self._found
         with _clear_errors(self):
@@ -281,7 +281,7 @@ class StorePath:
 
 
 class _Reader(io.RawIOBase):
-    """A file in a store: of a known size, and every reading a request for a range."""
+    """A file in a store, of known size; every read is a request for a range."""
 
     def __init__(self, path: StorePath) -> None:
         self._path, self._size, self._at = path, path.stat().st_size, 0
@@ -310,7 +310,7 @@ class _Reader(io.RawIOBase):
 
 
 def modified_ns(info: Mapping[str, Any]) -> int:
-    """The time of modification in a listing, in nanoseconds since 1970; 0 where the store tells none."""
+    """The modification time in a listing, in nanoseconds since 1970; 0 if the store gives none."""
     for name in ("LastModified", "mtime", "updated", "last_modified", "created"):
         value = info.get(name)
         if isinstance(value, str):
@@ -323,7 +323,7 @@ def modified_ns(info: Mapping[str, Any]) -> int:
 
 
 def _file_system(text: str, scheme: str) -> Any:
-    """The fsspec file system of an address."""
+    """The fsspec file system for an address."""
     if re.match(r"[^/]*:[^/]*@", text.partition("://")[2]):
         raise LookalikeError(
             f"an address of {scheme}:// holds a password, which would be written into the collection",
@@ -331,7 +331,7 @@ def _file_system(text: str, scheme: str) -> Any:
         )
     if scheme in ("http", "https", "file", "local"):
         raise LookalikeError(
-            f"{text} is no folder in an object store",
+            f"{text} is not a folder in an object store",
             "give a folder, or an address such as s3://bucket/photos",
         )
     try:
@@ -350,13 +350,13 @@ def _file_system(text: str, scheme: str) -> Any:
 
 @contextmanager
 def _clear_errors(path: StorePath) -> Iterator[None]:
-    """Raise what a store's library raises, of whatever kind, as `FileNotFoundError` or `StoreError`."""
+    """Turn any error of a store's library into `FileNotFoundError` or `StoreError`."""
     try:
         yield
     except FileNotFoundError as error:
         what = one_line(error) if " " in str(error) else "there is no such object"
         raise FileNotFoundError(errno.ENOENT, what, str(path)) from error
     except FileExistsError as error:
-        raise FileExistsError(errno.EEXIST, "it is there already", str(path)) from error
-    except Exception as error:  # each library has errors of its own: of connections, of credentials
+        raise FileExistsError(errno.EEXIST, "it already exists", str(path)) from error
+    except Exception as error:  # each library has its own errors for connections and credentials
         raise StoreError(str(path), one_line(error)) from error

@@ -1,4 +1,4 @@
-"""Damage: every byte of a collection is read, and what is wrong is said."""
+"""Verification: reads every byte of a collection and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lookalike.storage.stores import each
 
 
 def problems(root: Path, manifest: Manifest) -> Iterator[str]:
-    """Read every byte of the rows, thumbnails, marks and what a model learned; a line a problem."""
+    """Read every byte of the rows, thumbnails, marks and learned file; yield one line for each problem."""
     try:
         read_learned(root, manifest.model)
     except ModelError as error:
@@ -32,12 +32,12 @@ def problems(root: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _row_problems(part: Part, dim: int, seen: set[str]) -> Iterator[str]:
-    """What is wrong with rows that were written as they are: ids twice, vectors that are none."""
+    """The problems of rows in an undamaged file: duplicate ids, invalid vectors."""
     rows = part.items(["id", "thumb_offset", "thumb_size"])
     ids = rows["id"].to_pylist()
     for id_ in ids:
         if id_ in seen:
-            yield f"{part.items_path}: the id {id_} is there twice"
+            yield f"{part.items_path}: the id {id_} occurs twice"
         seen.add(id_)
     vectors = part.embeddings()
     if vectors.shape[1] != dim:

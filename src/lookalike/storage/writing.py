@@ -1,4 +1,4 @@
-"""The right to write a collection, which one process has at a time, and an empty collection to begin with."""
+"""Exclusive write access to a collection, and creating an empty one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOCK_NAME = ".lock"
 
 
 def check_target(root: Path) -> None:
-    """Raise `CollectionError` where a collection cannot be made or updated: other files are there."""
+    """Raise `CollectionError` if `root` cannot become or be updated as a collection: it holds other files."""
     check_writable(root)
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path with -c")
@@ -37,9 +37,9 @@ def check_target(root: Path) -> None:
 
 
 def create(root: Path, manifest: Manifest, learned: bytes | None = None) -> Manifest:
-    """Make an empty collection, in place of the one that is there; call with the lock held.
+    """Create an empty collection, in place of an existing one; call with the lock held.
 
-    `learned` is what the model learned from the images: the manifest that is returned names that.
+    `learned` is what the model learned from the images; the returned manifest names it.
     """
     check_target(root)
     for name in ("items", "failures", "thumbnails", "derived"):
@@ -53,9 +53,9 @@ def create(root: Path, manifest: Manifest, learned: bytes | None = None) -> Mani
 
 @contextmanager
 def writing(root: Path) -> Iterator[Callable[[], None]]:
-    """Hold the lock that one writer of the folder `root` has; `LockedError` where another holds it.
+    """Hold the lock of the folder's one writer; raises `LockedError` if another process holds it.
 
-    What a killed writer left half written is removed. Yields a function that raises `LockedError` once the
+    Removes what a killed writer left half written. Yields a function that raises `LockedError` once the
     lock is lost, which only happens in an object store, to a writer that was stopped for long.
     """
     path = root / LOCK_NAME
@@ -73,8 +73,8 @@ def writing(root: Path) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _file_lock(path: Path) -> Iterator[Callable[[], None]]:
-    """A lock on a local file, which the operating system frees when its holder dies: it is never lost."""
-    import filelock  # a tenth of a second that readers need not wait
+    """Lock a local file; the operating system frees the lock when its holder dies, so it is never lost."""
+    import filelock  # importing it takes a tenth of a second, which readers need not wait
 
     lock = filelock.FileLock(path, blocking=False)
     try:
@@ -94,7 +94,7 @@ def _file_lock(path: Path) -> Iterator[Callable[[], None]]:
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Files that a killed writer left: temporary ones, and tars that no committed part names."""
+    """Remove files that a killed writer left: temporary ones, and tars that no committed part names."""
     if not is_collection(root):
         return
     remove_temporary(root)
