@@ -105,7 +105,7 @@ def test_a_picture_that_was_added_before_gives_its_place_to_one_of_the_same_id(b
 
 def test_a_picture_of_a_source_keeps_its_id_for_itself(built):
     before = vectors(built)
-    with pytest.raises(SourceError, match=r"the id 'sea/sea-002.png' is that of file:///.*give it another"):
+    with pytest.raises(SourceError, match=r"the id 'sea/sea-002.png' belongs to file:///.*give it another"):
         built.add({"sea/sea-002.png": picture(77), "new": picture(78)})
     assert vectors(built) == before
 
@@ -125,7 +125,7 @@ def test_an_item_is_not_gone_where_the_new_one_cannot_be_written(built, monkeypa
 
 @pytest.mark.parametrize("id_", ["", 5, None])
 def test_an_id_is_a_text(built, id_):
-    with pytest.raises(SourceError, match="is not a text"):
+    with pytest.raises(SourceError, match="is empty or not text"):
         built.add({id_: picture(1)})
 
 

@@ -164,7 +164,7 @@ def test_where_no_image_can_be_read_nothing_is_made(tmp_path, target):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.jpg").write_text("no picture")
 
-    with pytest.raises(ModelError, match=r"none of 1 can be read; .*--model pixels"):
+    with pytest.raises(ModelError, match=r"none of the 1 tried can be read; .*--model pixels"):
         build(tmp_path / "pictures", target, model="sift")
 
     assert not (target / "collection.json").exists()

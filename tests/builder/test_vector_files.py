@@ -139,10 +139,10 @@ def test_a_collection_that_was_imported_can_be_imported_again(tmp_path, target):
 @pytest.mark.parametrize(
     ("embedding", "message"),
     [
-        (pa.array([[1.0, 2], [1.0]]), "the embeddings are not all of one dimension, but of [1, 2]"),
+        (pa.array([[1.0, 2], [1.0]]), "the embeddings have different dimensions, [1, 2]"),
         (pa.array([[1.0, 2], None]), "an embedding or a number in it is null"),
         (pa.array([[1.0, 2], [1.0, None]]), "an embedding or a number in it is null"),
-        (pa.array([1.0, 2]), "the embeddings are of the type double, not lists of numbers"),
+        (pa.array([1.0, 2]), "the embeddings have type double, not lists of numbers"),
         (pa.array([["a"], ["b"]]), "not rows of numbers (N, D)"),
         (pa.array([[], []], pa.list_(pa.float32())), "(2, 0), not rows of numbers"),
     ],
@@ -191,7 +191,7 @@ def damaged(folder: Path, kind: str) -> Path:
         ("cut", "cannot read the vectors .*v.npy"),
         ("no header", "cannot read the vectors .*v.npy"),
         ("no rows", "there are no vectors"),
-        ("other", "v.txt holds no embeddings that can be read; give a .npy file"),
+        ("other", "v.txt has no embeddings that Lookalike can read; give a .npy file"),
         ("no column", "has no column `embedding`, only: id, vector"),
         ("not parquet", "cannot read .*v.parquet"),
     ],
@@ -208,7 +208,7 @@ def test_metadata_with_another_number_of_rows_is_refused(tmp_path, target):
     np.save(tmp_path / "v.npy", VECTORS)
     (tmp_path / "rows.csv").write_text("id\na\nb\n")
 
-    with pytest.raises(SourceError, match=r"v.npy has 3 vectors, and .*rows.csv has 2 rows"):
+    with pytest.raises(SourceError, match=r"v.npy has 3 vectors, but .*rows.csv has 2 rows"):
         import_vectors(tmp_path / "v.npy", target, metadata=tmp_path / "rows.csv")
 
 
@@ -229,7 +229,7 @@ def test_columns_that_change_their_type_between_files_are_refused(tmp_path, targ
         table = pa.table({"id": [str(number)], "x": [value], "embedding": [[1.0]]})
         pq.write_table(table, tmp_path / f"{number}.parquet")
 
-    with pytest.raises(SourceError, match="a column has another type than in the rows before"):
+    with pytest.raises(SourceError, match="a column has a different type than in earlier rows"):
         import_vectors(tmp_path, target.with_name("other"))
 
 

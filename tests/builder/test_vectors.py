@@ -125,12 +125,12 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
 @pytest.mark.parametrize(
     ("vectors", "ids", "columns", "message"),
     [
-        (VECTORS, ["a", "b"], None, "2 ids do not fit vectors of the shape (3, 2)"),
+        (VECTORS, ["a", "b"], None, "2 ids do not fit vectors of shape (3, 2)"),
         (VECTORS, ["a", "b", "a"], None, "row 2 has the id 'a', which an earlier row has too"),
         (VECTORS, ["a", "b", 3], None, "row 2 has the id 3; ids have to be text: str(id)"),
         (VECTORS, ["a", "b", ""], None, "row 2 has the id ''"),
         (VECTORS, ["a", "b", None], None, "row 2 has the id None"),
-        (VECTORS, ["a", "b", "\ud800"], None, "an id or a label is no text"),
+        (VECTORS, ["a", "b", "\ud800"], None, "an id or a label is not text"),
         (
             [[1, 2], [np.nan, 1], [1, 1]],
             IDS,
@@ -139,7 +139,7 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
         ),
         ([[1, 2], [2, 1], [-np.inf, 1]], IDS, None, "of 'c' (row 2) has a value that is not finite"),
         ([[1, 2], [0, 0], [1, 1]], IDS, None, "the vector of 'b' (row 1) has zeros only; leave it out"),
-        ([[1, 2], [1], [1, 1]], IDS, None, "the vectors are not all of one dimension"),
+        ([[1, 2], [1], [1, 1]], IDS, None, "the vectors have different dimensions"),
         (np.ones(3), IDS, None, "the vectors are float64 (3,), not rows of numbers (N, D)"),
         (np.ones((3, 0)), IDS, None, "the vectors are float64 (3, 0), not rows"),
         (np.array([["a"]] * 3), IDS, None, "the vectors are <U1 (3, 1), not rows"),
@@ -155,8 +155,8 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
         ([np.ones((2, 2))], [["a"]], None, "2 vectors, 1 ids and 1 rows of columns do not fit together"),
         (VECTORS, IDS, {"price": [1, 2]}, "3 vectors, 3 ids and 2 rows of columns do not fit together"),
         (VECTORS, IDS, {"price": [1] * 4}, "3 vectors and 4 rows of columns do not fit together"),
-        (VECTORS, IDS, {"a": [1, 2, 3], "b": [1]}, "the columns make no table"),
-        (VECTORS, IDS, {"uri": IDS}, "columns that the collection needs itself or that are there twice: uri"),
+        (VECTORS, IDS, {"a": [1, 2, 3], "b": [1]}, "the columns do not form a table"),
+        (VECTORS, IDS, {"uri": IDS}, "reserved by the collection or occur twice: uri"),
         (VECTORS, IDS, {"embedding": IDS}, "that are there twice: embedding; rename them"),
         (VECTORS, IDS, pa.table([IDS, IDS], ["x", "x"]), "that are there twice: x, x"),
     ],
@@ -182,7 +182,7 @@ def test_a_bad_row_after_many_good_parts_leaves_nothing(target):
 def test_a_collection_that_is_there_is_refused_and_unharmed(target):
     from_vectors(target, VECTORS, IDS)
 
-    with pytest.raises(CollectionError, match="holds a collection already; give another path"):
+    with pytest.raises(CollectionError, match="is a collection already; give another path"):
         from_vectors(target, VECTORS, ["x", "y", "z"])
 
     assert ids_of(lookalike.open(target)) == IDS
@@ -218,7 +218,7 @@ def test_a_collection_that_another_made_meanwhile_is_unharmed(target, tmp_path):
         from_vectors(tmp_path / "other", VECTORS, ["x", "y", "z"]).path.rename(target)
         yield VECTORS[1:]
 
-    with pytest.raises(CollectionError, match="holds a collection already"):
+    with pytest.raises(CollectionError, match="is a collection already"):
         from_vectors(target, blocks(), [["a"], ["b", "c"]])
 
     assert ids_of(lookalike.open(target)) == ["x", "y", "z"]

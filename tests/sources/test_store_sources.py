@@ -104,7 +104,9 @@ def test_an_empty_object_is_a_failure(bucket, folder, target):
 
 
 def test_a_table_of_metadata_in_a_store_is_refused_with_what_to_do(bucket, folder, target):
-    with pytest.raises(SourceError, match=r"s3://b/rows\.csv: it is no file; copy it to this machine first"):
+    with pytest.raises(
+        SourceError, match=r"s3://b/rows\.csv: it is not a file; copy it to this machine first"
+    ):
         build(folder, target, metadata="s3://b/rows.csv")
     assert not target.exists()
 

@@ -112,7 +112,7 @@ def test_imported_vectors_are_a_collection_once_all_are_there(bucket, tmp_path):
     made = lookalike.from_vectors(address, rows, ["a", "b", "c"])
 
     assert (ids(made), list(made.verify()), objects(address)[0]) == (["a", "b", "c"], [], "collection.json")
-    with pytest.raises(CollectionError, match="holds a collection already"):
+    with pytest.raises(CollectionError, match="is a collection already"):
         lookalike.from_vectors(address, rows, ["a", "b", "c"])
 
 
@@ -160,7 +160,7 @@ def test_vectors_do_not_replace_a_collection_that_is_made_meanwhile(bucket, fold
             yield check
 
     monkeypatch.setattr("lookalike.builder.vectors.writing", late)
-    with pytest.raises(CollectionError, match="holds a collection already"):
+    with pytest.raises(CollectionError, match="is a collection already"):
         lookalike.from_vectors(address, np.eye(1), ["a"])
     assert (len(open_collection(address)), list(open_collection(address).verify())) == (12, [])
 

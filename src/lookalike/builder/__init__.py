@@ -1,1 +1,1 @@
-"""Samples in, committed parts out. The function is `lookalike.build`, so the room has another name."""
+"""Samples in, committed parts out. Named `builder` because `lookalike.build` is the function."""

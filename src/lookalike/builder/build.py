@@ -1,7 +1,7 @@
-"""A source in, committed parts out: what is new is embedded on all cores, part after part.
+"""Builds a collection from a source: embeds what is new on all cores and commits part after part.
 
-A build makes the collection mirror its source. It embeds what is new or changed, drops what is gone,
-and leaves the rest as it is; after a kill, the next build goes on from the last committed part.
+A build makes the collection mirror its source. It embeds what is new or changed, drops what is gone, and
+leaves the rest alone; after a kill, the next build continues from the last committed part.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def build(
     rebuild: bool = False,
     on_progress: Progress | None = None,
 ) -> Report:
-    """Make the collection of a source, or bring it up to date.
+    """Build the collection of a source, or bring it up to date.
 
-    `model` is the name of one, or a model of your own, which is registered then.
-    `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
-    id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
-    and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
-    URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is
+    `model` is the name of a model, or a model of your own, which is then registered.
+    `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
+    id; both are remembered, and `none` forgets them. `image_column` and `name_column` name the columns of
+    TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch` says
+    how URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from scratch. `on_progress` is
     called with the numbers of images done and to do.
-    Raises `LookalikeError`; an image that fails is a row of the failures instead.
+    Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
     _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
     name = model if isinstance(model, str | None) else register(model).name
@@ -127,7 +127,7 @@ def build(
 
 
 def derive(root: Path) -> None:
-    """Bring up to date what every search stands on; call with the lock held."""
+    """Update the derived files that every search uses; call with the lock held."""
     snapshot = Snapshot.open(root)
     write_background(snapshot)
     write_row_file(root, snapshot.parts)
@@ -140,7 +140,7 @@ def next_number(root: Path) -> int:
 
 
 def commit_part(root: Path, number: int, made: MadePart) -> None:
-    """Write a part; its rows are there once the items file has its name."""
+    """Write a part; renaming its items file commits it."""
     part = Part(root, number)
     part.write_failures(failure_table(made.failures))
     if made.rows.num_rows:
@@ -158,7 +158,7 @@ def _commit(
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded.
 
-    The failures of the listing are in the first.
+    The first part includes the failures of the listing.
     """
     total = 0
     for number in count(next_number(root)):
@@ -180,12 +180,12 @@ def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | No
 
 
 def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: str | Path | None) -> Options:
-    """The options of this build: those given, else those of the last build of this source."""
+    """The options of this build: those given, otherwise those of the source's last build."""
     given = {"label": label, "metadata": None if metadata is None else str(metadata)}
     last = before.sources.get(uri, {}) if before else {}
     chosen = {name: last.get(name) if value is None else value for name, value in given.items()}
     table = chosen["metadata"]
-    if table not in (None, "none") and "://" not in str(table):  # of an address the listing tells
+    if table not in (None, "none") and "://" not in str(table):  # the listing reports an address
         chosen["metadata"] = str(Path(str(table)).resolve())
     return {name: None if value == "none" else value for name, value in chosen.items()}
 
@@ -193,7 +193,7 @@ def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: 
 def _check_goes_on(
     root: Path, before: Manifest, source_uri: str, model: str | None, dtype: str | None
 ) -> None:
-    """Raise `ModelError` or `CollectionError` where the collection cannot take this source in."""
+    """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
     hint = "give another path with -c, or start again from nothing with --rebuild"
     for wish, present, what in ((model, before.model.name, "model"), (dtype, before.dtype, "dtype")):
         if wish not in (None, present):

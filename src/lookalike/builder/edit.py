@@ -1,4 +1,4 @@
-"""Adding and removing single pictures, without a source that the collection mirrors."""
+"""Adds and removes single pictures, without a source that the collection mirrors."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from lookalike.storage.parts import list_parts
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.writing import writing
 
-# Files, which are called by their place below a source of the collection, or else by their name; or
-# pictures of any kind by the id that each is to have.
+# Either files, whose id is their path below a source of the collection or else their name; or pictures of any
+# kind, by the id that each is to have.
 Pictures = Sequence[str | Path] | Mapping[str, ImageLike] | str | Path
 
 
 def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) -> Report:
-    """Embed pictures and add them; one that was added before under its id takes the place of that item.
+    """Embed pictures and add them; one added before under the same id is replaced.
 
-    `label` is that of all of them. One that cannot be read becomes a row of the failures. A file below a
-    source folder is what the next build of that folder expects there; others stay through every build but
-    `rebuild`, which knows its source alone.
-    Raises `SourceError` where two have the same id, or a source has a picture of that id, and `ModelError`
-    where the model is not here.
+    `label` applies to all of them. A picture that cannot be read becomes a row of the failures. A file below
+    a source folder is stored as the next build of that folder expects it; others survive every build except
+    `rebuild`, which knows only its source.
+    Raises `SourceError` if two have the same id or a source has a picture of that id, and `ModelError`
+    if the model is missing.
     """
-    read_manifest(root)  # before the lock, which would make a folder
+    read_manifest(root)  # before taking the lock, which would create the folder
     with writing(root):
         manifest = read_manifest(root)
         samples = list(_samples(pictures, manifest, label))
@@ -53,7 +53,7 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
         _forget_failures(root, ids)
         for place, made in enumerate(parts):
             commit_part(root, number + place, made)
-        # After that, so that no item is gone in between.
+        # Only now, so that no item is ever missing.
         replaced = _take_out(root, {id_ for made in parts for id_ in made.rows["id"].to_pylist()}, number)
         derive(root)
     embedded = sum(made.rows.num_rows for made in parts)
@@ -61,7 +61,7 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
 
 
 def remove_items(root: Path, ids: Sequence[str]) -> int:
-    """Remove items; returns how many. Raises `UnknownIdError` for one that is not there, and removes none.
+    """Remove items; returns how many. Raises `UnknownIdError`, and removes none, if an id is unknown.
 
     The next build of a source brings back what is still there.
     """
@@ -87,13 +87,13 @@ def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Itera
             yield Sample(id_, uri, None, 0, partial(_encoded, picture), metadata)
             continue
         listed, place = _as_listed(Path(picture).absolute(), folders)
-        # A build of the folder would take an item of its own with another id for gone.
+        # A build of the folder would think that its own item is gone, because it has another id.
         own = listed == id_ or not any(place.is_relative_to(folder) for folder in folders)
         yield _file(place, id_, uri_of(os.fsencode(place)) if own else uri, metadata)
 
 
 def _by_source(samples: Sequence[Sample], manifest: Manifest) -> list[list[Sample]]:
-    """The samples of each source, since the rows of a part all come from one; those of none together."""
+    """Group the samples by source, because a part's rows all come from one; those without a source together."""
     found: dict[str, list[Sample]] = {}
     for sample in samples:
         source = next((uri for uri in manifest.sources if sample.uri.startswith(uri)), "")
@@ -110,7 +110,7 @@ def _file(path: Path, id_: str, uri: str, metadata: Mapping[str, str]) -> Sample
 
 
 def _as_listed(path: Path, folders: Sequence[Path]) -> tuple[str, Path]:
-    """The id and the path that a build of the folder above a file gives it; else its name, and its real path.
+    """The id and path that a build of a folder above the file would give it; else its name and real path.
 
     A build follows links below its folder, and keeps their names.
     """
@@ -127,7 +127,7 @@ def _folder_of(uri: str) -> Path:
 
 
 def _encoded(picture: ImageLike) -> bytes:
-    """A picture in memory as bytes: encoded ones as they are, pixels as PNG; `OSError` where it is none."""
+    """The bytes of a picture: encoded ones as they are, pixels as PNG; raises `OSError` if it is none."""
     if isinstance(picture, bytes):
         return picture
     try:
@@ -140,11 +140,11 @@ def _encoded(picture: ImageLike) -> bytes:
 
 
 def _check_ids(root: Path, samples: Sequence[Sample], manifest: Manifest) -> None:
-    """Raise `SourceError` for an id that is empty, there twice, or that of a picture of a source."""
+    """Raise `SourceError` for an id that is empty, given twice, or already a picture's in a source."""
     ids = [one.id for one in samples]
     for id_ in ids:
         if not isinstance(id_, str) or not id_:
-            raise SourceError(f"the id {id_!r} is not a text", "give them ids: {id: picture, ...}")
+            raise SourceError(f"the id {id_!r} is empty or not text", "give them ids: {id: picture, ...}")
         if ids.count(id_) > 1:
             raise SourceError(f"two pictures have the id {id_!r}", "give them ids: {id: picture, ...}")
     snapshot = Snapshot.open(root)
@@ -153,14 +153,14 @@ def _check_ids(root: Path, samples: Sequence[Sample], manifest: Manifest) -> Non
         there = sample.uri if row is None else snapshot.values("uri", [row])[0]
         if there != sample.uri and there.startswith(tuple(manifest.sources)):
             raise SourceError(
-                f"the id {sample.id!r} is that of {there}", "give it another: {id: picture, ...}"
+                f"the id {sample.id!r} belongs to {there}", "give it another: {id: picture, ...}"
             )
 
 
 def _take_out(root: Path, ids: set[str], before: int | None = None) -> int:
-    """Rewrite the parts that have these items without them, those numbered below `before` if given.
+    """Rewrite the parts that contain these items without them (only parts numbered below `before`, if given).
 
-    Returns how many items those were.
+    Returns how many items were removed.
     """
     count, wanted = 0, pa.array(sorted(ids), pa.string())
     for part in list_parts(root):
@@ -175,7 +175,7 @@ def _take_out(root: Path, ids: set[str], before: int | None = None) -> int:
 
 
 def _forget_failures(root: Path, ids: Sequence[str]) -> None:
-    """Take out what earlier attempts said of these items, since the failures are a log of the last."""
+    """Remove these items from the failures, which are a log of the last attempt."""
     for part in list_parts(root, "failures"):
         table = part.failures()
         others = table.filter(pc.invert(pc.is_in(table["id"], pa.array(ids, pa.string()))))

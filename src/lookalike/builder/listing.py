@@ -1,4 +1,4 @@
-"""What a source holds right now: its samples by id, with the labels and metadata that a build adds."""
+"""The listing of a source: its samples by id, with the labels and metadata that a build adds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookalike.sources.opening import Source
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 
-# `label` and `metadata` as the user gave them; None where there is none.
+# `label` and `metadata` as the user gave them; None if not given.
 Options = Mapping[str, str | None]
 
 
@@ -23,7 +23,7 @@ Options = Mapping[str, str | None]
 class Listing:
     """The samples of one source by id, what could not be listed, and the types of the metadata.
 
-    `scope` and `unlisted` are prefixes of URIs: of what the listing speaks for, and of what it could not see.
+    `scope` and `unlisted` are prefixes of URIs: those the listing covers, and those it could not see.
     """
 
     source_uri: str
@@ -35,23 +35,23 @@ class Listing:
     types: Mapping[str, pa.DataType]
 
     def tells_gone(self, uri: str) -> bool:
-        """Whether an image that is not listed is gone, as far as the listing can tell."""
+        """Whether the listing shows that an image it does not contain is gone."""
         return uri.startswith(self.scope) and not uri.startswith(self.unlisted)
 
 
 def list_source(source: Source, options: Options) -> Listing:
-    """List a source and describe its samples; raises `SourceError` where that cannot be what is meant.
+    """List a source and describe its samples; raises `SourceError` for what must be a mistake.
 
-    No image at all, metadata that matches no image, or a rule that labels none are such cases.
+    Examples: no images at all, metadata that matches no image, a label rule that labels none.
     """
     samples, failures = _by_id(source.samples())
     if not samples:
         raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
     samples, types = _typed(samples)
     if table := options.get("metadata"):
-        if "://" in table:  # not opened even where it could be: a manifest from elsewhere may name it
+        if "://" in table:  # never opened, even if it could be: the manifest may come from someone else
             raise SourceError(
-                f"cannot read the metadata {table}: it is no file", "copy it to this machine first"
+                f"cannot read the metadata {table}: it is not a file", "copy it to this machine first"
             )
         metadata = read_metadata(Path(table))
         samples = _joined(samples, metadata, table)
@@ -64,7 +64,7 @@ def list_source(source: Source, options: Options) -> Listing:
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:
-    """Of two samples with one id the second is a failure."""
+    """Index the entries by id; the second of two samples with the same id becomes a failure."""
     samples: dict[str, Sample] = {}
     failures = []
     for entry in entries:
@@ -78,7 +78,7 @@ def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list
 
 
 def _typed(samples: dict[str, Sample]) -> tuple[dict[str, Sample], dict[str, pa.DataType]]:
-    """The samples with columns of one type each, and these; a column of several kinds is text."""
+    """Give each metadata column one type; returns the samples and the types. Mixed columns become text."""
     kinds: dict[str, set[type]] = {}
     for sample in samples.values():
         for name, value in sample.metadata.items():

@@ -1,8 +1,8 @@
-"""The part function: a list of samples and a model in, one part out.
+"""The part function: takes a list of samples and a model, and returns one part.
 
-It is pure and picklable, writes nothing and keeps no state of its own, so a laptop can loop over it and a
-cluster map it: the same samples give the same part. Its two halves are here too. A build runs the first over
-the samples of all parts, and the second for each part, so that no core waits between two of them.
+It is pure and picklable, writes nothing and keeps no state, so a laptop can loop over it and a cluster can
+map it: the same samples give the same part. Its two halves are here too. A build runs the first over
+the samples of all parts, and the second for each part, so that no core idles between parts.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from lookalike.storage.parts import (
     is_from_exif,
 )
 
-# Batches that wait for each thread: enough work for the time in which a part is written.
+# Batches queued for each thread: enough work for the time in which a part is written.
 _AHEAD = 8
 
-# What the camera noted, in a row on its way; no column of a source has such a name.
+# The key of a row's EXIF until it becomes columns; no column of a source has such a name.
 _EXIF = "\0exif"
 
 
 @dataclass(frozen=True, slots=True)
 class MadePart:
-    """What a part will hold: its rows, without the thumbnails' byte ranges, a JPEG for each, and failures."""
+    """The contents of a part: its rows (without thumbnail byte ranges), a JPEG for each, and failures."""
 
     rows: pa.Table
     thumbnails: list[bytes]
     failures: list[Failure]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickled by pyarrow, the rows would lose that the elements of an embedding cannot be null.
+        # Pickled by pyarrow itself, the rows would forget that an embedding's elements cannot be null.
         stream = pa.BufferOutputStream()
         with pa.ipc.new_stream(stream, self.rows.schema) as writer:
             writer.write_table(self.rows)
@@ -66,7 +66,7 @@ def _unpickled(rows: bytes, thumbnails: list[bytes], failures: list[Failure]) ->
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image on its way into a part: its row, its thumbnail, and the model's features float32 (D,)."""
+    """One image ready for a part: its row, its thumbnail, and the model's features float32 (D,)."""
 
     row: Mapping[str, Any]
     thumbnail: bytes
@@ -87,10 +87,10 @@ def make_part(
 ) -> MadePart:
     """Read, decode and embed the samples of one part.
 
-    `fields` are the columns beside those of all parts: what the samples' metadata brings, and those from
-    EXIF. `dtype` is `float32` or `float16`.
-    An image that fails is one of the failures. Rows and failures keep the order of the samples. Raises
-    `ModelError` where the model gives no vectors.
+    `fields` are the columns besides those that all parts have: from the samples' metadata and from EXIF.
+    `dtype` is `float32` or `float16`.
+    An image that fails becomes one of the failures. Rows and failures keep the order of the samples. Raises
+    `ModelError` if the model returns invalid vectors.
     """
     outcomes = embed(samples, model, max_megapixels=max_megapixels, threads=threads)
     return part_of(outcomes, model, fields=fields, dtype=dtype)
@@ -104,10 +104,10 @@ def embed(
     threads: int,
     part_size: int = sys.maxsize,
 ) -> Generator[Outcome, None, None]:
-    """What becomes of each sample, in their order, computed by threads a few batches ahead.
+    """Yield each sample's outcome, in order, computed by threads a few batches ahead.
 
-    No batch reaches over the end of a part of `part_size` samples, so that a part has the same batches, and
-    the same bytes, wherever it is made. Left early, samples that are a generator are closed.
+    No batch crosses the end of a part of `part_size` samples, so that a part has the same batches, and the
+    same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
     """
     work = partial(_embedded, model=model, max_megapixels=max_megapixels)
     batches = _batches(samples, batch_size(model.device), part_size)
@@ -123,7 +123,7 @@ def part_of(
     fields: Sequence[pa.Field] = EXIF_FIELDS,
     dtype: str = "float32",
 ) -> MadePart:
-    """The part of what has become of its samples."""
+    """Assemble a part from the outcomes of its samples."""
     found = list(outcomes)
     embedded = [one for one in found if isinstance(one, Embedded)]
     failures = [one for one in found if isinstance(one, Failure)]
@@ -142,7 +142,7 @@ def _batches(samples: Iterable[Sample], size: int, part_size: int) -> Generator[
 
 
 def _embedded(batch: Sequence[Sample], model: LoadedModel, max_megapixels: float) -> list[Outcome]:
-    """The work of one thread: a batch of samples from bytes to features."""
+    """Take a batch of samples from bytes to features, in one thread."""
     prepared = [_prepare(sample, model, max_megapixels) for sample in batch]
     pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
     features: Iterator[NDArray[np.float32]] = iter(run(model.features, pixels) if pixels else ())
@@ -152,7 +152,7 @@ def _embedded(batch: Sequence[Sample], model: LoadedModel, max_megapixels: float
 def _prepare(
     sample: Sample, model: LoadedModel, max_megapixels: float
 ) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
-    """Read, hash and decode one image: its row, its thumbnail and the pixels the model sees."""
+    """Read, hash and decode one image; returns its row, its thumbnail and the pixels for the model."""
     try:
         data = sample.read()
     except OSError as error:
@@ -163,7 +163,7 @@ def _prepare(
     except ImageError as error:
         return Failure(sample.id, sample.uri, "decode", str(error))
     except MemoryError:
-        return Failure(sample.id, sample.uri, "decode", "too large for the memory of this machine")
+        return Failure(sample.id, sample.uri, "decode", "too large for this machine's memory")
     row = {
         "id": sample.id,
         "uri": sample.uri,
@@ -181,14 +181,14 @@ def _prepare(
 def _table(
     embedded: Sequence[Embedded], more: Sequence[pa.Field], model: LoadedModel, dtype: str
 ) -> pa.Table:
-    """The rows of a part, without the thumbnails' byte ranges; `more` are the columns beside those of all."""
+    """The rows of a part, without thumbnail byte ranges; `more` are the columns that not all parts have."""
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
     fields += [field for field in more if field.name not in known]
     columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
-        # Once a part: in the threads that embed, the matrix product's own threads would take their cores.
+        # Once for each part: in the embedding threads, the matrix product's own threads would take their cores.
         found = model.tags(features) if embedded else []
         names = [[name for name, _ in tags] for tags in found]
         chances = [[chance for _, chance in tags] for tags in found]

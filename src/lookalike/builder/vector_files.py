@@ -1,4 +1,4 @@
-"""Files of vectors that other programs wrote: .npy, Parquet, and folders as clip-retrieval writes them."""
+"""Reads vectors that other programs wrote: .npy, Parquet, and clip-retrieval folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lookalike.errors import SourceError, one_line
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.stores import place
 
-# The first of these that a table has, as text or whole numbers, holds the ids.
+# The first of these columns that a table has, as text or integers, holds the ids.
 ID_COLUMNS = (
     "id",
     "image_name",
@@ -38,19 +38,19 @@ _PARQUET = (".parquet", ".pq")
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> None:
-    """Make the collection at `path` of a .npy file, Parquet with embeddings, or a folder of clip-retrieval.
+    """Make the collection at `path` from a .npy file, Parquet with embeddings, or a clip-retrieval folder.
 
-    A .npy file may come with `metadata`, a Parquet or CSV file with a row for each vector, in their order.
-    Ids are the first of the columns `ID_COLUMNS` that is there, else the numbers of the rows. A column whose
-    name a collection needs itself gets `source_` put before it.
-    Raises `SourceError` where a file is missing, damaged or does not fit, and `CollectionError` as
+    A .npy file may come with `metadata`, a Parquet or CSV file with one row for each vector, in the same
+    order. Ids come from the first of the columns `ID_COLUMNS` that exists, otherwise they are row numbers. A
+    column whose name the collection needs itself is renamed to start with `source_`.
+    Raises `SourceError` if a file is missing, damaged or does not fit, and `CollectionError` as
     `from_vectors`.
     """
     write_vectors(place(path), _source_blocks(Path(source), metadata), model=model)
 
 
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:
-    """What is at a source, by its name and contents."""
+    """Read a source according to its name and contents."""
     if metadata is not None and source.suffix != ".npy":
         raise SourceError(f"metadata goes with a .npy file, and {source} is none", "leave --metadata out")
     if source.suffix == ".npy":
@@ -60,14 +60,14 @@ def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]
     files = _in_order(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files or (files == [source] and source.suffix.lower() not in _PARQUET):
         raise SourceError(
-            f"{source} holds no embeddings that can be read",
+            f"{source} has no embeddings that Lookalike can read",
             "give a .npy file, Parquet with a column `embedding`, or a folder with img_emb/*.npy",
         )
     return _numbered(pair for file in files for pair in _embedding_rows(file))
 
 
 def _clip_retrieval(folder: Path) -> list[tuple[Path, Path | None]]:
-    """The files of vectors, each with that of its rows; numbered ones pair by number."""
+    """The vector files, each with the file of its rows; numbered ones are paired by number."""
     arrays = _in_order((folder / "img_emb").glob("*.npy"))
     with_rows = (folder / "metadata").is_dir()
     names = [array.stem.replace("img_emb", "metadata") + ".parquet" for array in arrays]
@@ -78,7 +78,7 @@ def _clip_retrieval(folder: Path) -> list[tuple[Path, Path | None]]:
 
 
 def _in_order(paths: Iterable[Path]) -> list[Path]:
-    """By name, in which 2 stands before 10."""
+    """Sort by name, with 2 before 10."""
 
     def key(path: Path) -> list[tuple[int, str]]:
         return [(int(digits or 0), text) for text, digits in re.findall(r"(\D+)|(\d+)", path.name)]
@@ -87,7 +87,7 @@ def _in_order(paths: Iterable[Path]) -> list[Path]:
 
 
 def _numbered(pairs: Iterable[tuple[NDArray[Any], pa.Table]]) -> Iterator[Block]:
-    """Rows with their ids: from the column that has them, else the numbers of the rows."""
+    """Add ids to the rows: from the column that has them, otherwise row numbers."""
     start = 0
     for vectors, rows in pairs:
         key = next((name for name in ID_COLUMNS if name in rows.column_names and _is_id(rows[name])), None)
@@ -107,7 +107,7 @@ def _is_id(column: pa.ChunkedArray) -> bool:
 
 
 def _npy_with_rows(files: Iterable[tuple[Path, Path | None]]) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Vectors of .npy files, a piece at a time, with the rows of the table beside each."""
+    """Read .npy files in pieces, with the matching rows of each file's table."""
     for path, rows_path in files:
         vectors, start = _open_npy(path), 0
         if rows_path is None:
@@ -115,14 +115,14 @@ def _npy_with_rows(files: Iterable[tuple[Path, Path | None]]) -> Iterator[tuple[
             continue
         count = _count(rows_path)
         if count != len(vectors):
-            raise SourceError(f"{path} has {len(vectors):,} vectors, and {rows_path} has {count:,} rows")
+            raise SourceError(f"{path} has {len(vectors):,} vectors, but {rows_path} has {count:,} rows")
         for table in _tables(rows_path):
             yield vectors[start : start + table.num_rows], table
             start += table.num_rows
 
 
 def _open_npy(path: Path) -> NDArray[Any]:
-    """A .npy file as an array on the disk (N, D); one with pickled objects is refused."""
+    """Open a .npy file as a memory-mapped array (N, D); refuses one with pickled objects."""
     try:
         # As a plain array: the pages that are read stay in the file.
         vectors = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -145,7 +145,7 @@ def _count(path: Path) -> int:
 
 
 def _tables(path: Path) -> Iterator[pa.Table]:
-    """The rows of a Parquet or CSV file, a piece at a time."""
+    """Read the rows of a Parquet or CSV file in pieces."""
     try:
         with path.open("rb") as file:
             if path.suffix.lower() not in _PARQUET:
@@ -161,7 +161,7 @@ def _tables(path: Path) -> Iterator[pa.Table]:
 
 
 def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
-    """The table, where no two columns have one name; else raises `SourceError`."""
+    """Return the table if no two columns share a name; raises `SourceError` otherwise."""
     names = table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -170,7 +170,7 @@ def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _embedding_rows(path: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Vectors and other columns of a Parquet file with a column `embedding`."""
+    """The vectors and other columns of a Parquet file with a column `embedding`."""
     start = 0
     for table in _tables(path):
         if "embedding" not in table.column_names:
@@ -184,13 +184,13 @@ def _embedding_rows(path: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
 
 
 def _list_matrix(column: pa.Array, where: str) -> NDArray[Any]:
-    """A column of lists of numbers as an array (n, D), or `SourceError`."""
+    """Convert a column of lists of numbers to an array (n, D), or raise `SourceError`."""
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     if not any(is_kind(column.type) for is_kind in kinds):
-        raise SourceError(f"the embeddings are of the type {column.type}, not lists of numbers: {where}")
+        raise SourceError(f"the embeddings have type {column.type}, not lists of numbers: {where}")
     values, lengths = column.flatten(), column.value_lengths().drop_null().unique().to_pylist()
     if column.null_count or values.null_count:
         raise SourceError(f"an embedding or a number in it is null: {where}")
     if len(lengths) != 1:
-        raise SourceError(f"the embeddings are not all of one dimension, but of {sorted(lengths)}: {where}")
+        raise SourceError(f"the embeddings have different dimensions, {sorted(lengths)}: {where}")
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), lengths[0])

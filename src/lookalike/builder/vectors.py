@@ -1,7 +1,7 @@
-"""Collections of vectors that were made elsewhere, with no images.
+"""Collections of vectors made elsewhere, without images.
 
-Blocks of rows go in, parts come out, one after the other, so that memory does not grow with the number of
-rows (but for the ids, which are compared). A collection appears at its path when all is written and checked.
+Blocks of rows go in and parts come out one after another, so memory does not grow with the number of rows
+(except for the ids, which are compared). The collection appears at its path once all is written and checked.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from lookalike.storage.stores import is_remote, place
 from lookalike.storage.writing import check_target, writing
 
 READ_ROWS = 1024
-# Vectors of a part take about 16 MiB, but a part has no fewer and no more rows than these.
+# A part's vectors take about 16 MiB, within these limits for its number of rows.
 _PART_BYTES, _PART_ROWS = 2**24, (1024, 8192)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rows: `vectors` (n, D) of numbers, n `ids`, and n rows of other `columns`."""
+    """Some rows: `vectors` (n, D), n `ids`, and n rows of other `columns`."""
 
     vectors: NDArray[Any]
     ids: Sequence[str]
@@ -53,29 +53,29 @@ def from_vectors(
     model: str = "vectors",
     normalize: bool = True,
 ) -> None:
-    """Make the collection at `path` of N vectors, with no images.
+    """Make the collection at `path` from N vectors, without images.
 
-    `vectors` is an array (N, D) of floats, and `ids` are N unique texts; or both are iterables of blocks:
+    `vectors` is an array (N, D) of floats, and `ids` are N unique strings; or both are iterables of blocks:
     (n, D) arrays, and sequences of n ids. `columns` have N values each. The vectors are scaled to length 1;
-    with `normalize=False` they have to be so already.
-    Raises `SourceError` where they do not fit together, and `CollectionError` where something is at `path`.
+    with `normalize=False` they have to have that length already.
+    Raises `SourceError` if they do not fit together, and `CollectionError` if `path` is taken.
     """
     if isinstance(vectors, list | tuple) and vectors and np.ndim(vectors[0]) < 2:
         vectors = _array(vectors)
     if isinstance(vectors, np.ndarray):
         texts = _python(ids)
         if vectors.shape[:1] != (len(texts),):
-            raise SourceError(f"{len(texts):,} ids do not fit vectors of the shape {vectors.shape}")
+            raise SourceError(f"{len(texts):,} ids do not fit vectors of shape {vectors.shape}")
         vectors, ids = slices(vectors), slices(texts)
     table = columns if isinstance(columns, pa.Table) else _table(columns or {})
     write_vectors(place(path), _paired(vectors, ids, table), model=model, normalize=normalize)
 
 
 def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize: bool = True) -> None:
-    """Make a collection at `root` of blocks of rows; the checks and errors are those of `from_vectors`.
+    """Make a collection at `root` from blocks of rows; checks and errors as in `from_vectors`.
 
-    The files are written in a folder beside it, which takes its name when all of them are there. In an
-    object store they are put in their places, and the manifest, without which there is no collection, last.
+    The files are written into a folder next to it, which is renamed when all are there. In an object store they
+    are put in place, and the manifest, without which there is no collection, comes last.
     """
     _check_free(root)
     unfinished = root
@@ -84,7 +84,7 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
     with writing(unfinished):
         _check_free(root)
         try:
-            for name in ("items", "thumbnails", "derived"):  # of a writer that was killed
+            for name in ("items", "thumbnails", "derived"):  # left by a killed writer
                 _discard(unfinished / name)
             spec = ModelSpec(
                 model, sha256="", dim=_write_parts(unfinished, blocks, normalize), size_px=0, crop=1.0
@@ -101,18 +101,18 @@ def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize:
 
 
 def _check_free(root: Path) -> None:
-    """Raise `CollectionError` where a collection or other files are."""
+    """Raise `CollectionError` if there is a collection or other files."""
     check_target(root)
     if is_collection(root):
-        raise CollectionError(f"{root} holds a collection already", "give another path with -c")
-    if (root / MARKS_NAME).is_dir():  # the finished folder takes the place of the one that is there
+        raise CollectionError(f"{root} is a collection already", "give another path with -c")
+    if (root / MARKS_NAME).is_dir():  # the finished folder would replace the existing one
         raise CollectionError(
             f"{root} holds the marks of a collection that is gone", "give another path with -c"
         )
 
 
 def _discard(folder: Path) -> None:
-    """Remove a folder as far as that can be done."""
+    """Remove a folder as far as possible."""
     if is_remote(folder):
         with suppress(OSError):
             folder.remove_tree()
@@ -121,10 +121,10 @@ def _discard(folder: Path) -> None:
 
 
 def _rename(unfinished: Path, root: Path) -> None:
-    """Give a finished folder its name; `CollectionError` where something else has taken it meanwhile."""
+    """Rename the finished folder into place; raises `CollectionError` if `root` has been taken meanwhile."""
     try:
         _check_free(root)
-        if root.is_dir():  # empty, or with what a killed build leaves
+        if root.is_dir():  # empty, or holds what a killed build left
             shutil.rmtree(root)
         unfinished.rename(root)
     except OSError as error:
@@ -151,7 +151,7 @@ def _write_parts(root: Path, blocks: Iterable[Block], normalize: bool) -> int:
     if rest.num_rows:
         _write_part(Part(root, number), rest)
     if not checks.seen:
-        raise SourceError("there are no vectors, not even one")
+        raise SourceError("there are no vectors")
     return checks.dim
 
 
@@ -161,14 +161,14 @@ def _write_part(part: Part, rows: pa.Table) -> None:
 
 @dataclass(slots=True)
 class _Checks:
-    """What the blocks so far have been: `dim` is D, `seen` are their ids, `schema` their other columns."""
+    """What the blocks so far had: `dim` is D, `seen` are their ids, `schema` their other columns."""
 
     dim: int = 0
     seen: set[str] = field(default_factory=set)
     schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
 
     def rows(self, block: Block, normalize: bool) -> pa.Table:
-        """The block as rows of items, or `SourceError`."""
+        """Convert the block to rows of items, or raise `SourceError`."""
         vectors, start = block.vectors, len(self.seen)
         if vectors.ndim != 2 or vectors.shape[1] < 1 or vectors.dtype.kind not in "fiu":
             shape = f"{vectors.dtype} {vectors.shape}"
@@ -176,7 +176,7 @@ class _Checks:
                 f"the vectors are {shape}, not rows of numbers (N, D)", "give a float array (N, D)"
             )
         if self.dim and vectors.shape[1] != self.dim:
-            raise SourceError(f"row {start} has {vectors.shape[1]} dimensions, those before have {self.dim}")
+            raise SourceError(f"row {start} has {vectors.shape[1]} dimensions, earlier rows have {self.dim}")
         if not len(vectors) == len(block.ids) == block.columns.num_rows:
             raise SourceError(
                 f"{len(vectors):,} vectors, {len(block.ids):,} ids and {block.columns.num_rows:,} rows of "
@@ -200,7 +200,7 @@ class _Checks:
         taken = sorted(RESERVED_COLUMNS.intersection(columns.column_names))
         if taken or len(set(columns.column_names)) < len(columns.column_names):
             raise SourceError(
-                "there are columns that the collection needs itself or that are there twice: "
+                "these column names are reserved by the collection or occur twice: "
                 f"{', '.join(taken or columns.column_names)}",
                 "rename them",
             )
@@ -208,14 +208,14 @@ class _Checks:
             self.schema = pa.unify_schemas([self.schema, columns.schema], promote_options="permissive")
         except pa.ArrowException as error:
             raise SourceError(
-                f"a column has another type than in the rows before: {one_line(error)}"
+                f"a column has a different type than in earlier rows: {one_line(error)}"
             ) from None
 
 
 def _unit(
     vectors: NDArray[Any], ids: Sequence[str], start: int, normalize: bool
 ) -> NDArray[np.floating[Any]]:
-    """Vectors of length 1, or `SourceError` with the first row that has none; (n, D)."""
+    """Scale vectors (n, D) to length 1, or raise `SourceError` for the first row that cannot be."""
     exact = vectors.astype(np.result_type(vectors.dtype, np.float32), copy=False)
     largest = np.abs(exact).max(axis=1, initial=0)
     for bad, what in ((~np.isfinite(largest), "a value that is not finite"), (largest == 0, "zeros only")):
@@ -239,7 +239,7 @@ def _unit(
 
 
 def _items(ids: Sequence[str], columns: pa.Table, embedding: pa.Array) -> pa.Table:
-    """Rows of the format: those of an item without an image, and the columns that it has."""
+    """Complete the rows: the columns of an item without an image, and the block's own."""
     nothing: dict[str, list[Any]] = {
         item.name: [0 if pa.types.is_integer(item.type) else ""] * len(ids) for item in ITEM_FIELDS
     }
@@ -250,7 +250,7 @@ def _items(ids: Sequence[str], columns: pa.Table, embedding: pa.Array) -> pa.Tab
             nothing["label"] = columns["label"].cast(pa.string()).to_pylist()
         rows = pa.table(nothing, pa.schema(ITEM_FIELDS))
     except (pa.ArrowException, UnicodeEncodeError) as error:
-        raise SourceError(f"an id or a label is no text: {one_line(error)}") from None
+        raise SourceError(f"an id or a label is not text: {one_line(error)}") from None
     for name in columns.column_names:
         if name != "label":
             rows = rows.append_column(columns.schema.field(name), columns[name])
@@ -258,7 +258,7 @@ def _items(ids: Sequence[str], columns: pa.Table, embedding: pa.Array) -> pa.Tab
 
 
 def _paired(vectors: Iterable[Any], ids: Iterable[Any], columns: pa.Table) -> Iterator[Block]:
-    """Blocks of vectors with their ids and the rows of the columns that are theirs."""
+    """Pair blocks of vectors with their ids and their rows of the columns."""
     start = 0
     for number, (some, names) in enumerate(zip_longest(vectors, ids)):
         if some is None or names is None:
@@ -280,11 +280,11 @@ def _array(vectors: Any) -> NDArray[Any]:
     try:
         return np.asarray(vectors)
     except ValueError:
-        raise SourceError("the vectors are not all of one dimension", "give a float array (N, D)") from None
+        raise SourceError("the vectors have different dimensions", "give a float array (N, D)") from None
 
 
 def _python(ids: Any) -> list[Any]:
-    """Ids of any kind of array as Python's own."""
+    """Convert ids in any kind of array to Python values."""
     if isinstance(ids, pa.Array | pa.ChunkedArray):
         return list(ids.to_pylist())
     return list(ids.tolist() if isinstance(ids, np.ndarray) else ids)
@@ -295,7 +295,7 @@ def _table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
         return pa.table(dict(columns))
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise SourceError(
-            f"the columns make no table: {one_line(error)}", "give lists of equal length"
+            f"the columns do not form a table: {one_line(error)}", "give lists of equal length"
         ) from None
 
 

@@ -26,7 +26,7 @@ def filled_columns(items: pa.Table) -> list[str]:
 
 
 def jsonable(value: Any) -> Any:
-    """Return the value in a form JSON allows: None for NaN and infinities, ISO 8601 text for times and dates."""
+    """Convert a value for JSON: None for NaN and infinities, ISO 8601 text for times and dates."""
     if isinstance(value, dict):
         return {name: jsonable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,6 @@
 """What a model learned from the images of a collection: a file beside the manifest, named by its checksum.
 
-The checksum is also the model's checksum in the manifest, so writing the manifest puts both into force at once.
+The checksum is also the model's in the manifest, so writing the manifest puts both into force at once.
 """
 
 from __future__ import annotations
