@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Public name -> module and name there; imported at first use, so that `import lookalike` costs nothing.
+# Public name -> module and name there; imported on first use, so that `import lookalike` is fast.
 _PUBLIC = {
     "build": "collection.build",
     "open": "collection.open_collection",

@@ -1,4 +1,4 @@
-"""What a person does with a collection: each method is a line into one of the rooms below.
+"""The public face: everything a user does with a collection, each method one line into a room below.
 
     collection = lookalike.build("photos/", "photos.lookalike", label="folder")
     collection.search("query.jpg", k=10)
@@ -28,16 +28,16 @@ from lookalike.storage.state import State
 from lookalike.storage.stores import each, place
 from lookalike.view import View
 
-if TYPE_CHECKING:  # whoever opens a collection to search in it does not wait for what builds one
+if TYPE_CHECKING:  # opening a collection for search need not import what builds one
     from lookalike.analysis.evaluation import Evaluation
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
 
 
 class Collection(View):
-    """An open collection; each call reads what is committed at the time.
+    """An open collection; each call reads what is committed at that moment.
 
-    `report` is what the build did that returned it, None for one that was opened.
+    `report` is what the build that returned it did, or None for a collection that was opened.
     """
 
     def __init__(self, path: Path, report: Report | None = None) -> None:
@@ -54,21 +54,21 @@ class Collection(View):
 
     @property
     def model(self) -> LoadedModel:
-        """The model that made the vectors; raises `ModelError` where another has its name here."""
+        """The model that made the vectors; raises `ModelError` if another model has its name here."""
         return self.snapshot.model
 
     def fingerprint(self) -> str:
-        """Names this state of the collection: the same rows of the same model give the same text."""
+        """A name for this state of the collection: the same rows and model give the same text."""
         return State.read(self.path).fingerprint
 
     def failures(self) -> pa.Table:
-        """One row an image that could not be read: id, uri, stage, error."""
+        """The images that could not be read, one row each: id, uri, stage, error."""
         read_manifest(self.path)
         tables = list(each(list_parts(self.path, "failures"), Part.failures, self.path))
         return pa.concat_tables(tables) if tables else FAILURE_SCHEMA.empty_table()
 
     def verify(self) -> Iterator[str]:
-        """Read every byte and say what is wrong, a line each; nothing where all is well."""
+        """Read every byte and yield one line for each problem; nothing if all is well."""
         from lookalike.storage.verify import problems
 
         yield from problems(self.path, self.manifest)
@@ -81,8 +81,8 @@ class Collection(View):
         max_memory_bytes: int | None = None,
         min_recall: float = 0.95,
     ) -> IndexInfo:
-        """Build an index, which makes search fast, and measure it; see `index.build_index`."""
-        read_manifest(self.path)  # before the lock, which would make a folder
+        """Build and measure an index, which makes search fast; see `index.build_index`."""
+        read_manifest(self.path)  # before taking the lock, which would create the folder
         return build_index(self.path, kind, max_memory_bytes=max_memory_bytes, min_recall=min_recall)
 
     def add(self, pictures: Pictures, *, label: str | None = None) -> Report:
@@ -94,7 +94,7 @@ class Collection(View):
         return report
 
     def remove(self, ids: Iterable[str]) -> int:
-        """Remove items by id; returns how many. Raises `UnknownIdError`, and removes nothing then."""
+        """Remove items by id; returns how many. Raises `UnknownIdError`, and removes none, for an unknown id."""
         from lookalike.builder.edit import remove_items
 
         count = remove_items(self.path, [ids] if isinstance(ids, str) else list(ids))
@@ -103,13 +103,13 @@ class Collection(View):
 
     @property
     def marks(self) -> Marks:
-        """What people have said of the pictures, as it stands now; see `storage.marks`."""
+        """What people have said about the pictures up to now; see `storage.marks`."""
         return self.snapshot.marks
 
     def mark(self, kind: str, ids: str | Sequence[str], value: Any = True) -> None:
-        """Say something of a picture, or of several together, which builds and renames keep.
+        """Mark a picture, or several together; builds and renames keep the mark.
 
-        `value` is what JSON holds; None takes back what was said. Raises `UnknownIdError`.
+        `value` is anything JSON can hold; None withdraws an earlier mark. Raises `UnknownIdError`.
         """
         names = (ids,) if isinstance(ids, str) else tuple(ids)
         if not names:
@@ -124,14 +124,14 @@ class Collection(View):
         to: Literal["site", "npy", "parquet", "clip-retrieval"] = "site",
         **options: Any,
     ) -> Path:
-        """Write the collection as a static site, or in the form of another tool; see `export`."""
+        """Write the collection as a static site, or in another tool's format; see `export`."""
         from lookalike.export import export_site, export_tables
 
         if to == "site":
             return export_site(self.snapshot, target, **options)
         if to not in ("npy", "parquet", "clip-retrieval"):
             raise LookalikeError(
-                f"unknown form of export {to!r}", "known are: site, npy, parquet, clip-retrieval"
+                f"unknown export format {to!r}", "known are: site, npy, parquet, clip-retrieval"
             )
         return export_tables(self.snapshot, target, to, **options)
 
@@ -147,22 +147,22 @@ class Collection(View):
             index = {"none": "none", "stale": "older than the collection"}.get(
                 index_state(State.read(self.path)), "up to date"
             )
-        except (LookalikeError, OSError) as error:  # a repr that fails would hide what it is shown for
+        except (LookalikeError, OSError) as error:  # a repr that fails would hide what it should show
             return f"Collection({self.name!r}: {error})"
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 
 
 def open_collection(path: str | os.PathLike[str]) -> Collection:
-    """Open the collection in a folder; raises `CollectionError` where there is none."""
+    """Open the collection in a folder; raises `CollectionError` if there is none."""
     root = place(path)
     read_manifest(root)
     return Collection(root)
 
 
 def build(source: str | Path, collection: str | Path, **options: Any) -> Collection:
-    """Make the collection of a source, or bring it up to date, its index too if it has one.
+    """Build the collection of a source, or bring it and its index, if any, up to date.
 
-    The options are those of `builder.build.build`; what was done is the collection's `report`.
+    The options are those of `builder.build.build`; the collection's `report` says what was done.
     """
     from lookalike.builder.build import build
 
@@ -181,7 +181,7 @@ def from_vectors(
     model: str = "vectors",
     normalize: bool = True,
 ) -> Collection:
-    """Make a collection of vectors (N, D) that were made elsewhere; see `builder.vectors.from_vectors`."""
+    """Make a collection from vectors (N, D) made elsewhere; see `builder.vectors.from_vectors`."""
     from lookalike.builder.vectors import from_vectors
 
     from_vectors(path, vectors, ids, columns=columns, model=model, normalize=normalize)
@@ -191,7 +191,7 @@ def from_vectors(
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> Collection:
-    """Make a collection of a file of vectors; see `builder.vector_files.import_vectors`."""
+    """Make a collection from a file of vectors; see `builder.vector_files.import_vectors`."""
     from lookalike.builder.vector_files import import_vectors
 
     import_vectors(source, path, metadata=metadata, model=model)
@@ -199,7 +199,7 @@ def import_vectors(
 
 
 def evaluate(collection: Collection, label: str = "label", **options: Any) -> Evaluation:
-    """As `collection.evaluate`."""
+    """The same as `collection.evaluate`."""
     return collection.evaluate(label, **options)
 
 

@@ -1,4 +1,4 @@
-"""One tree of errors. Each says what happened, and its hint says what to do next."""
+"""The tree of errors. Each says what happened, and its hint says what to do next."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, without line breaks; its kind where it says nothing."""
+    """An error's message without line breaks, or its type if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class LookalikeError(Exception):
-    """Anything that Lookalike reports on purpose: one line of message, and a hint with the next step."""
+    """Any error that Lookalike raises on purpose: a one-line message, and a hint with the next step."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -25,14 +25,14 @@ class LookalikeError(Exception):
 
 
 class ExtraError(LookalikeError):
-    """A library that an optional part needs is not installed."""
+    """An optional feature needs a library that is not installed."""
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(need, f"pip install 'lookalike[{extra}]'")
 
 
 class MemoryLimitError(LookalikeError):
-    """Work needs more memory than it may take; `need_bytes` would do."""
+    """The work needs more memory than the limit; `need_bytes` would be enough."""
 
     def __init__(self, what: str, need_bytes: int, limit_bytes: int, otherwise: str = "") -> None:
         self.what, self.need_bytes = what, need_bytes
@@ -47,19 +47,19 @@ class ImageError(LookalikeError):
 
 
 class SourceError(LookalikeError):
-    """A source of images is missing, empty or of a kind that is not known."""
+    """A source of images is missing, empty or of an unknown kind."""
 
 
 class ModelError(LookalikeError):
-    """A model is unknown, cannot run here, or is not the one a collection was built with."""
+    """A model is unknown, cannot run here, or is not the one that the collection was built with."""
 
 
 class CollectionError(LookalikeError):
-    """A folder is not a collection, is damaged, or has a format that this version does not read."""
+    """A folder is not a collection, is damaged, or has a format that this version cannot read."""
 
 
 class ChangedError(CollectionError):
-    """A collection was changed by a build while a state of it was read."""
+    """A build changed the collection while a state of it was being read."""
 
 
 class LockedError(CollectionError):
@@ -67,11 +67,11 @@ class LockedError(CollectionError):
 
 
 class StorageError(CollectionError):
-    """The disk refused a write: full, read-only or without permission."""
+    """The disk could not be written: it is full, read-only, or permission is missing."""
 
 
 class StoreError(LookalikeError, OSError):
-    """An object store cannot be reached, or refuses; `strerror` is its reason."""
+    """An object store cannot be reached, or refuses the request; `strerror` is the reason."""
 
     def __init__(self, address: str, reason: str) -> None:
         scheme = address.partition("://")[0]
@@ -83,15 +83,15 @@ class StoreError(LookalikeError, OSError):
 
 
 class QueryError(LookalikeError):
-    """A query is no picture, names an unknown id, or asks for an impossible number of results."""
+    """A query is not a picture, names an unknown id, or asks for an impossible number of results."""
 
 
 class UnknownColumnError(QueryError):
-    """A condition names a column that is not there."""
+    """A condition names an unknown column."""
 
 
 class UnknownWordError(QueryError):
-    """A model has no such word; `nearest` are the words that are spelled most like it."""
+    """A model does not know a word; `nearest` are the words with the most similar spelling."""
 
     def __init__(self, message: str, hint: str, nearest: Sequence[str]) -> None:
         super().__init__(message, hint)
@@ -99,7 +99,7 @@ class UnknownWordError(QueryError):
 
 
 class UnknownIdError(QueryError, KeyError):
-    """A collection has no item of that id; `nearest` are the ids that are spelled most like it."""
+    """A collection has no item with that id; `nearest` are the ids with the most similar spelling."""
 
     def __init__(self, message: str, nearest: Sequence[str]) -> None:
         super().__init__(message, f"did you mean {' or '.join(nearest)}?" if nearest else "")

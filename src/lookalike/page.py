@@ -1,4 +1,4 @@
-"""Where the files of the page lie, which the server and the exported site both hand out."""
+"""The folder with the page's files, which the server and the exported site share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One way to do work in threads: the results in order, and a bound on what is done ahead.
+"""Work in threads: results in order, and a limit on how far ahead the work runs.
 
-Threads suffice, since decoders, networks and files leave the interpreter lock alone.
+Threads are enough, because decoders, networks and files release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ Result = TypeVar("Result")
 def in_order(
     work: Callable[[Thing], Result], things: Iterable[Thing], threads: int | Executor, *, ahead: int
 ) -> Generator[Result, None, None]:
-    """The result of `work` for each thing, in the order of the things, as `map` gives them.
+    """Yield the result of `work` for each thing, in order, as `map` does.
 
-    Up to `ahead` things are worked on, or wait to be, beyond the one whose result comes next; no other thing
-    is taken yet. `threads` is how many there are, or an executor, which stays open. What `work` raises is
-    raised in the place of its result; what the things raise, at once.
-    At its end, or left early, it closes the things if they are a generator, forgets the work that has not
-    begun, and waits for that of threads of its own.
+    At most `ahead` things are being worked on, or queued, beyond the one whose result comes next; no further
+    thing is taken before then. `threads` is their number, or an executor, which stays open. An exception
+    from `work` is raised in place of its result; one from the things, at once.
+    When it ends or is stopped early, it closes the things if they are a generator, drops the queued work,
+    and waits for work that is running in its own threads.
     """
     waiting: deque[Future[Result]] = deque()
-    with ExitStack() as leaving:  # the last that is entered is the first that is left
+    with ExitStack() as leaving:  # the last one entered is the first one left
         pool = leaving.enter_context(ThreadPoolExecutor(threads)) if isinstance(threads, int) else threads
         leaving.callback(_cancel, waiting)
         if isinstance(things, Generator):
-            leaving.callback(things.close)  # first: the work may be waiting for what they have begun
+            leaving.callback(things.close)  # first, because the work may be waiting for what they started
         for thing in things:
             waiting.append(pool.submit(work, thing))
             if len(waiting) > ahead:

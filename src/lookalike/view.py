@@ -1,4 +1,4 @@
-"""A view: the items of a collection for which a condition holds, to look at, search in and group."""
+"""A view: the items of a collection that meet some conditions, to browse, search and analyse."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 Answer = TypeVar("Answer")
 
-# So many pictures stand for a collection in a notebook.
+# The number of pictures that represent a collection in a notebook.
 _SHOWN = 24
 
 
 class View:
-    """The items of a collection for which all `conditions` hold, or all of them without one.
+    """The items of a collection that meet all `conditions`; all items without conditions.
 
-    Each call reads the newest state of the collection. Items have the order in which they are stored.
+    Each call reads the newest state of the collection. Items are in the order in which they are stored.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class View:
         self._live = live
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return View, (self.path, self.conditions)  # what is open stays behind
+        return View, (self.path, self.conditions)  # open files stay behind
 
     @property
     def name(self) -> str:
-        """The folder's name without its ending."""
+        """The folder's name without its suffix."""
         return self.path.name.removesuffix(".lookalike")
 
     @property
     def snapshot(self) -> Snapshot:
-        """The collection as it is now; what is read of it later still belongs to this state."""
+        """The current state of the collection; whatever is read from it later belongs to this state."""
         return self._ask(lambda engine, rows: engine.snapshot)
 
     # Items.
@@ -70,7 +70,7 @@ class View:
         return self._ask(lambda engine, rows: len(engine) if rows is None else len(rows))
 
     def __bool__(self) -> bool:
-        return True  # an empty collection is one too
+        return True  # an empty collection is true too
 
     def __iter__(self) -> Iterator[Item]:
         snapshot, rows = self._ask(lambda engine, rows: (engine.snapshot, _all(engine, rows)))
@@ -88,7 +88,7 @@ class View:
     @overload
     def __getitem__(self, key: slice) -> Items: ...
     def __getitem__(self, key: str | int | slice) -> Item | Items:
-        """An item by id or number, or several by a slice; `KeyError` with near ids, or `IndexError`."""
+        """An item by id or number, or several by a slice; `KeyError` with similar ids, or `IndexError`."""
         return self._ask(lambda engine, rows: _item(engine.snapshot, rows, key))
 
     @property
@@ -96,11 +96,11 @@ class View:
         return self._ask(lambda engine, rows: engine.snapshot.ids(_all(engine, rows)))
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows as a table: the stored columns but the embedding, or those that are named."""
+        """The rows as a table: the named columns, or all stored ones without the embedding."""
         return self._ask(lambda engine, rows: _taken(engine.snapshot.table(columns), rows))
 
     def to_arrow(self) -> pa.Table:
-        """As `items`."""
+        """The same as `items`."""
         return self.items()
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -116,7 +116,7 @@ class View:
         return self._ask(read)
 
     def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """The JPEGs of these items by id; those that have no picture are left out."""
+        """The JPEGs of these items by id; items without a picture are left out."""
 
         def read(engine: Engine, rows: Rows | None) -> dict[str, bytes]:
             names = list(ids)
@@ -126,9 +126,9 @@ class View:
         return self._ask(read)
 
     def where(self, condition: str) -> View:
-        """The items of this view for which an SQL condition over the columns holds too.
+        """The items of this view that also meet an SQL condition over the columns.
 
-        The condition is checked at once: raises `QueryError` where it cannot be.
+        The condition is checked at once: raises `QueryError` if it is invalid.
         """
         view = View(self.path, (*self.conditions, condition), self._followed())
         view._ask(lambda engine, rows: None)
@@ -168,15 +168,15 @@ class View:
         min_confidence: float = 0.0,
         group_by: str | None = None,
     ) -> Results | list[Results]:
-        """The k nearest items of a query, the best first, or of each in a batch of queries.
+        """The k nearest items to a query, best first; a list of results for a batch of queries.
 
         A query is a picture (a path, encoded bytes, a Pillow image, a uint8 array), an `Id`, a `Text`, a
         `Vector` or float array (D,), or a sum of them; a batch is a list or tuple of these, or floats (Q, D).
-        `where` is an SQL condition over the columns: only rows for which it holds are found. Items that stand
-        in the query are left out, unless `include_query`, and so are hits whose confidence in [0, 1] is below
-        `min_confidence`: those that chance would give too.
-        With `group_by`, a column, a list is one item of several pictures, and the best hit of each group of
-        items with one value there stands for all of them.
+        `where` is an SQL condition over the columns: only rows that meet it are found. Items in the query
+        are left out unless `include_query`, and so are hits whose confidence in [0, 1] is below
+        `min_confidence`, because chance would find them too.
+        With `group_by`, a column, a list is one item with several pictures, and each group of items with the
+        same value in that column is represented by its best hit.
         """
         queries = as_queries(query)
         wishes: dict[str, Any] = {
@@ -201,19 +201,19 @@ class View:
         where: str | None = None,
         diverse: float = 0.0,
     ) -> Results:
-        """The k items most like the average of what is liked, and unlike what is disliked.
+        """The k items most like the average of the liked items, and unlike the disliked ones.
 
-        Here a string is the id of an item. `diverse` in [0, 1] trades likeness for variety.
+        A string here is an item's id. `diverse` in [0, 1] trades similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(
             lambda engine, rows: recommend(engine, more, less, k, where=where, rows=rows, diverse=diverse)
         )
 
-    # Analysis: each returns its answer, and keeps it in `derived/` where `write` says so.
+    # Analysis: each method returns its result, and stores it in `derived/` if `write` is true.
 
     def cluster(self, k: int | Literal["auto"] = "auto", *, write: bool = False, **options: Any) -> Clusters:
-        """Groups of items that are alike, with names; see `analysis.clusters.cluster` for the options."""
+        """Group similar items and name the groups; see `analysis.clusters.cluster` for the options."""
         from lookalike.analysis.clusters import cluster, write_clusters
 
         return self._analysed(
@@ -222,18 +222,18 @@ class View:
         )
 
     def duplicates(self, **options: Any) -> Duplicates:
-        """Pairs of images that show the same; see `analysis.duplicates.find_duplicates`.
+        """Find images that show the same; see `analysis.duplicates.find_duplicates` for the options.
 
-        Of more than 20,000 items it asks the index, and builds one where there is none.
+        With more than 20,000 items it uses the index, and builds one if there is none.
         """
         from lookalike.analysis.duplicates import find_duplicates
 
         return self._analysed(lambda snapshot, rows: find_duplicates(snapshot, rows=rows, **options))
 
     def outliers(self, label: str = "label", *, write: bool = False, **options: Any) -> Outliers:
-        """Items unlike all others, and those likely mislabelled; see `analysis.outliers.find_outliers`.
+        """Find items unlike all others, and probably mislabelled ones; see `analysis.outliers.find_outliers`.
 
-        Of more than 20,000 items it asks the index, and builds one where there is none.
+        With more than 20,000 items it uses the index, and builds one if there is none.
         """
         from lookalike.analysis.outliers import find_outliers, write_outliers
 
@@ -243,7 +243,7 @@ class View:
         )
 
     def map(self, method: Literal["pca", "umap"] = "pca", *, write: bool = False, **options: Any) -> Map:
-        """Each item at a place in the plane, what is alike together; see `analysis.map.make_map`."""
+        """Place each item in the plane, near similar ones; see `analysis.map.make_map`."""
         from lookalike.analysis.map import make_map, write_map
 
         return self._analysed(
@@ -252,15 +252,15 @@ class View:
         )
 
     def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
-        """Whether the nearest items have the same value in a column; see `analysis.evaluation.evaluate`."""
+        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`."""
         from lookalike.analysis.evaluation import evaluate
 
         return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
 
     def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
-        """The k nearest others of every item; their rows count over this view's items.
+        """Find the k nearest neighbours of every item; their row numbers refer to this view's items.
 
-        Of more than 20,000 items it asks the index, and builds one where there is none.
+        With more than 20,000 items it uses the index, and builds one if there is none.
         """
         from lookalike.analysis.neighbours import nearest_others
 
@@ -268,7 +268,7 @@ class View:
             lambda snapshot, rows: nearest_others(Selection.of(snapshot, rows=rows), k, **options)
         )
 
-    # Shown.
+    # Display.
 
     def __repr__(self) -> str:
         try:
@@ -283,7 +283,7 @@ class View:
         more = f" The first {len(first)}:" if count > len(first) else ""
         return f"<p>{count:,} images.{more}</p>{first._repr_html_()}"
 
-    # Within.
+    # Internals.
 
     def _followed(self) -> LiveCollection:
         if self._live is None:
@@ -291,7 +291,7 @@ class View:
         return self._live
 
     def _ask(self, work: Callable[[Engine, Rows | None], Answer]) -> Answer:
-        """What `work` makes of the newest engine and the rows that count, None for all."""
+        """Return `work(engine, rows)` for the newest engine; `rows` is None if all rows count."""
 
         def asked(engine: Engine) -> Answer:
             masks = [engine.mask(condition) for condition in self.conditions]
@@ -304,10 +304,11 @@ class View:
         work: Callable[[Snapshot, Rows | None], Answer],
         keep: Callable[[State, Answer], None] | None = None,
     ) -> Answer:
-        """What `work` finds; `keep` writes it for the state that it was found of, and no newer one."""
+        """Return the result of `work`; `keep` stores it, for the state that it was computed from."""
         if keep is not None and self.conditions:
             raise LookalikeError(
-                "what is found of a part of a collection is not kept", "leave write out, or take all of it"
+                "an analysis of a part of a collection cannot be stored",
+                "leave write out, or analyse all of it",
             )
         state, found = self._ask(lambda engine, rows: (engine.snapshot.state, work(engine.snapshot, rows)))
         if keep is not None:
@@ -316,7 +317,7 @@ class View:
 
 
 class Items(list[Item]):
-    """Some items; a notebook shows their pictures."""
+    """Several items; a notebook shows their pictures."""
 
     def _repr_html_(self) -> str:
         if not self:
@@ -326,13 +327,13 @@ class Items(list[Item]):
 
 
 def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
-    """The rows of items in the order asked; `KeyError` for one that the conditions leave out."""
+    """The rows of items in the order asked; raises `KeyError` for one that the conditions exclude."""
     if isinstance(ids, str):
-        raise TypeError(f"give a list of ids, not the text {ids!r}")
+        raise TypeError(f"give a list of ids, not the string {ids!r}")
     found = engine.snapshot.rows_of(ids)
     if rows is not None and not np.isin(found, rows).all():
         left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
-        raise KeyError(f"{left_out!r} is in the collection, but the condition does not hold for it")
+        raise KeyError(f"{left_out!r} is in the collection, but does not meet the condition")
     return found
 
 
@@ -348,15 +349,15 @@ def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item
     if isinstance(key, str):
         row = snapshot.row_of(key)
         if rows is not None and not np.isin(row, rows):
-            raise KeyError(f"{key!r} is in the collection, but the condition does not hold for it")
+            raise KeyError(f"{key!r} is in the collection, but does not meet the condition")
         return Item(snapshot, row)
     numbers = range(len(snapshot)) if rows is None else rows
     if isinstance(key, slice):
         return Items(Item(snapshot, int(row)) for row in numbers[key])
     if not isinstance(key, int | np.integer):
-        raise TypeError(f"an item is found by its id, a number or a slice, not by {type(key).__name__}")
+        raise TypeError(f"give an id, a number or a slice, not {type(key).__name__}")
     if not -len(numbers) <= key < len(numbers):
-        raise IndexError(f"there are {len(numbers):,} items, so none has the number {key}")
+        raise IndexError(f"there are {len(numbers):,} items, none has number {key}")
     return Item(snapshot, int(numbers[int(key)]))
 
 

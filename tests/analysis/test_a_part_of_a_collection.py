@@ -209,7 +209,7 @@ def test_nothing_is_written_unless_it_is_asked_for(whole, tmp_path):
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_what_is_found_of_a_part_is_not_kept(whole, name):
-    with pytest.raises(LookalikeError, match="what is found of a part of a collection is not kept"):
+    with pytest.raises(LookalikeError, match="an analysis of a part of a collection cannot be stored"):
         ANALYSES[name](whole.where(CONDITION), write=True)
 
     assert derived_state(whole.snapshot.state, name) == "none"

@@ -93,7 +93,7 @@ def test_vectors_of_length_one_may_be_kept_as_they_are(target):
 
 
 def test_vectors_that_are_not_to_be_scaled_have_to_be_of_length_one(target):
-    message = "the vector of 'b' (row 1) has the length 2, not 1; let it be scaled: normalize=True"
+    message = "the vector of 'b' (row 1) has length 2, not 1; let it be scaled: normalize=True"
     with pytest.raises(SourceError, match=re.escape(message)):
         from_vectors(target, np.array([[0.6, 0.8], [0, 2]]), ["a", "b"], normalize=False)
 
@@ -149,7 +149,7 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
             [np.ones((1, 2)), np.ones((1, 3))],
             [["a"], ["b"]],
             None,
-            "row 1 has 3 dimensions, those",
+            "row 1 has 3 dimensions, earlier",
         ),
         ([np.ones((1, 2)), np.ones((1, 2))], [["a"]], None, "there are more blocks of vectors than 1"),
         ([np.ones((2, 2))], [["a"]], None, "2 vectors, 1 ids and 1 rows of columns do not fit together"),
@@ -157,8 +157,8 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
         (VECTORS, IDS, {"price": [1] * 4}, "3 vectors and 4 rows of columns do not fit together"),
         (VECTORS, IDS, {"a": [1, 2, 3], "b": [1]}, "the columns do not form a table"),
         (VECTORS, IDS, {"uri": IDS}, "reserved by the collection or occur twice: uri"),
-        (VECTORS, IDS, {"embedding": IDS}, "that are there twice: embedding; rename them"),
-        (VECTORS, IDS, pa.table([IDS, IDS], ["x", "x"]), "that are there twice: x, x"),
+        (VECTORS, IDS, {"embedding": IDS}, "or occur twice: embedding; rename them"),
+        (VECTORS, IDS, pa.table([IDS, IDS], ["x", "x"]), "or occur twice: x, x"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line_and_leaves_nothing(target, vectors, ids, columns, message):

@@ -239,8 +239,8 @@ def test_hits_below_the_least_confidence_are_left_out(engine):
     ("k", "least", "message"),
     [
         (0, 0.0, "k is the number of results, at least 1, not 0"),
-        (1, -0.1, "the least confidence is -0.1"),
-        (1, 1.1, "the least confidence is 1.1"),
+        (1, -0.1, "the minimum confidence is -0.1"),
+        (1, 1.1, "the minimum confidence is 1.1"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(engine, k, least, message):

@@ -147,9 +147,9 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(plants):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"group_by": "words"}, "a column of lists cannot be grouped by"),
+        ({"group_by": "words"}, "cannot group by a column of lists"),
         ({"group_by": "plant", "k": 0}, "k is the number of results"),
-        ({"group_by": "plant", "min_confidence": 2}, "the least confidence is 2"),
+        ({"group_by": "plant", "min_confidence": 2}, "the minimum confidence is 2"),
     ],
 )
 def test_what_cannot_be_grouped_is_refused(plants, options, message):

@@ -93,7 +93,7 @@ def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Itera
 
 
 def _by_source(samples: Sequence[Sample], manifest: Manifest) -> list[list[Sample]]:
-    """Group the samples by source, because a part's rows all come from one; those without a source together."""
+    """Group the samples by source, because all rows of a part come from one; those without one together."""
     found: dict[str, list[Sample]] = {}
     for sample in samples:
         source = next((uri for uri in manifest.sources if sample.uri.startswith(uri)), "")

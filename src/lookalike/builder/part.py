@@ -188,7 +188,7 @@ def _table(
     columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
-        # Once for each part: in the embedding threads, the matrix product's own threads would take their cores.
+        # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
         found = model.tags(features) if embedded else []
         names = [[name for name, _ in tags] for tags in found]
         chances = [[chance for _, chance in tags] for tags in found]

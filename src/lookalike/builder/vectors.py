@@ -74,8 +74,8 @@ def from_vectors(
 def write_vectors(root: Path, blocks: Iterable[Block], *, model: str, normalize: bool = True) -> None:
     """Make a collection at `root` from blocks of rows; checks and errors as in `from_vectors`.
 
-    The files are written into a folder next to it, which is renamed when all are there. In an object store they
-    are put in place, and the manifest, without which there is no collection, comes last.
+    The files are written into a folder next to it, which is renamed when all are there. In an object
+    store they are put in place, and the manifest, without which there is no collection, comes last.
     """
     _check_free(root)
     unfinished = root
@@ -232,7 +232,7 @@ def _unit(
     if wrong.any():
         row = int(np.argmax(wrong))
         raise SourceError(
-            f"the vector of {ids[row]!r} (row {start + row}) has the length {lengths[row]:.4g}, not 1",
+            f"the vector of {ids[row]!r} (row {start + row}) has length {lengths[row]:.4g}, not 1",
             "let it be scaled: normalize=True",
         )
     return exact

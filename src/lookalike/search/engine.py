@@ -1,8 +1,8 @@
-"""The engine: one snapshot of a collection, and the nearest items of any query in it.
+"""The engine: finds the items of one snapshot that are nearest to any query.
 
-Scores are cosines: vectors have unit length, so the dot product is the cosine. Without an index search is
-exact, a product with every vector; an index of this very state takes its place. The library, the command
-line and the server all ask here.
+Scores are cosines: vectors have unit length, so the dot product is the cosine. Without an index, search is
+exact, a product with every vector; an index of exactly this state replaces it. The library, the command
+line and the server all use this engine.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Vectors = NDArray[np.float32]
 
 DEFAULT_K = 10
 
-# Answers that are kept, such as the rows that a condition holds for: a page asks for them again and again.
+# The number of cached answers, such as the rows that meet a condition: a page asks for them again and again.
 _KEPT = 16
-# Vectors are held in memory where they take at most this share of it.
+# Vectors are held in memory if they take at most this share of it.
 _HELD_SHARE = 1 / 4
 
 
 class Engine:
-    """Answers queries from one snapshot; safe to ask from several threads."""
+    """Answers queries from one snapshot; safe to use from several threads."""
 
     def __init__(self, snapshot: Snapshot, before: Engine | None = None) -> None:
-        """`before` answered from an earlier snapshot of the collection: what it holds is taken over."""
+        """`before` is the engine of an earlier snapshot: what it holds of unchanged parts is reused."""
         self.snapshot = snapshot
         self._kept: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -60,9 +60,9 @@ class Engine:
 
     @cached_property
     def index(self) -> Index | None:
-        """The index of this very state; `CollectionError` where it is damaged.
+        """The index of exactly this state; raises `CollectionError` if it is damaged.
 
-        None where there is none, or no faiss to read it: search is exact then.
+        None if there is none, or no faiss to read it: search is then exact.
         """
         try:
             return open_index(self.snapshot.state)
@@ -71,7 +71,7 @@ class Engine:
 
     @cached_property
     def background(self) -> Background | None:
-        """What tells a likeness from a mere cosine; None for fewer than two items."""
+        """The scores that chance gives, to measure confidences against; None for fewer than two items."""
         return background_of(self.snapshot)
 
     # Queries.
@@ -86,12 +86,12 @@ class Engine:
         include_query: bool = False,
         min_confidence: float = 0.0,
     ) -> list[Results]:
-        """The k items most like each query, or all where there are fewer, the best first.
+        """The k items most like each query, best first, or all items if there are fewer.
 
-        They are taken among the rows for which the condition `where` holds, and among `rows` if given.
-        Items that stand in a query are left out of its own results, unless `include_query`, and so are hits
-        with less than `min_confidence`, in [0, 1]. Raises `QueryError` for a number, a condition or a query
-        that cannot be, `ImageError` for one that is no picture.
+        Only rows that meet the condition `where`, and are among `rows` if given, can be found. Items in a
+        query are left out of its results unless `include_query`, and so are hits with a confidence below
+        `min_confidence`, in [0, 1]. Raises `QueryError` for an invalid number, condition or query,
+        `ImageError` for an unreadable picture.
         """
         k = check_numbers(k, min_confidence)
         mask = self.allowed(where, rows)
@@ -103,7 +103,7 @@ class Engine:
         return self.find(directions, k, mask=mask, hidden=hidden, min_confidence=min_confidence)
 
     def direction(self, query: Query) -> Direction:
-        """Where a query points; raises as `query_direction`."""
+        """The direction of a query; raises as `query_direction`."""
         try:
             return query_direction(self.snapshot, query, self.vectors_of)
         except ImageError as error:
@@ -124,7 +124,7 @@ class Engine:
         hidden: Sequence[Collection[int]] = (),
         min_confidence: float = 0.0,
     ) -> list[Results]:
-        """The k nearest rows in each direction that `mask` allows, less the rows that are `hidden` for it."""
+        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
         hidden = hidden or [()] * len(directions)
         most = k + max(map(len, hidden), default=0)
         nearest = self.nearest([one.vector for one in directions], most, mask)
@@ -136,7 +136,7 @@ class Engine:
     def nearest(
         self, queries: Sequence[Vectors], k: int, mask: Mask | None = None
     ) -> list[tuple[Rows, Vectors]]:
-        """For each query (D,) of unit length the k nearest rows that match, and their falling cosines.
+        """For each query (D,) of unit length, the k nearest matching rows and their cosines, descending.
 
         Equal cosines keep the order of rows.
         """
@@ -161,18 +161,18 @@ class Engine:
     # Conditions.
 
     def mask(self, where: str) -> Mask:
-        """For which rows an SQL condition holds, bool (N,); raises `QueryError` where it cannot be."""
+        """The rows that meet an SQL condition, as bool (N,); raises `QueryError` if it is invalid."""
         found: Mask = self.kept(
             "mask", where, lambda: matching_rows(self.snapshot, condition_for(self.snapshot, where))
         )
         return found
 
     def matching(self, where: str | None) -> Rows:
-        """The rows for which a condition holds, in order; all of them without one."""
+        """The rows that meet a condition, in order; all rows without one."""
         return np.arange(len(self)) if where is None else np.flatnonzero(self.mask(where))
 
     def allowed(self, where: str | None, rows: Rows | None) -> Mask | None:
-        """For which rows both hold: the condition, and to be among `rows`; None for all."""
+        """The rows that meet the condition and are among `rows`, as bool (N,); None for all rows."""
         if rows is None:
             return None if where is None else self.mask(where)
         among = np.zeros(len(self), np.bool_)
@@ -182,25 +182,25 @@ class Engine:
     # Vectors.
 
     def vectors_of(self, ids: Iterable[str]) -> Mapping[str, Vectors]:
-        """The vectors of items, as `vectors_at`; `UnknownIdError` for one that is not there."""
+        """The vectors of items, as `vectors_at`; raises `UnknownIdError` for an unknown id."""
         names = list(ids)
         return dict(zip(names, self.vectors_at(self.snapshot.rows_of(names)), strict=True))
 
     def vectors_at(self, rows: Rows) -> Vectors:
-        """The unit vectors (n, D) of these rows, as the index has them where only that is in memory.
+        """The unit vectors (n, D) of these rows, decoded from the index if only that is in memory.
 
-        Reading one from its part takes twenty times as long as the search itself; so parts are read only
-        where the index has less than 8 bits a number.
+        Reading one vector from its part takes twenty times as long as the search itself, so parts are read
+        only if the index has less than 8 bits a number.
         """
         if self._held is not None:
             return self._held[rows]
         indexed = self.index.vectors(rows) if self.index else None
         return self.snapshot.vectors(rows) if indexed is None else indexed
 
-    # What is kept.
+    # Cached answers.
 
     def kept(self, kind: str, key: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` says, remembered for this state; the longest unused of them is forgotten."""
+        """The result of `compute`, cached for this state; the least recently used is dropped."""
         with self._lock:
             if (kind, key) in self._kept:
                 self._kept.move_to_end((kind, key))
@@ -220,7 +220,7 @@ class Engine:
         return nearest(queries, self._blocks(mask) if held is None else [(0, held)], k, mask)
 
     def _blocks(self, mask: Mask | None) -> Iterator[tuple[int, Vectors]]:
-        """The vectors of the parts that have rows that match, and the number of the first row of each."""
+        """The vectors of the parts that have matching rows, and the number of each part's first row."""
         bounds = pairwise(self.snapshot.state.starts.tolist())
         wanted = [
             (start, state)
@@ -232,9 +232,9 @@ class Engine:
             yield start, vectors
 
     def hold(self) -> Vectors | None:
-        """Hold all vectors in memory, float32 (N, D), for exact searches; None where they do not fit.
+        """Hold all vectors in memory, float32 (N, D), for exact search; None if they do not fit.
 
-        A search does so by itself, but for the first, which reads part by part: a command asks only once.
+        Every search but the first does this by itself; the first reads part by part: a command asks once.
         """
         with self._lock:
             if self._held is None and _fits(len(self), self.snapshot.dim):
@@ -242,18 +242,18 @@ class Engine:
             return self._held
 
     def _results(self, direction: Direction, rows: Rows, scores: Vectors, min_confidence: float) -> Results:
-        """Rows and scores with their confidences, as far as they have the one that is wanted."""
+        """Rows and scores with their confidences, cut off at the lowest confidence allowed."""
         confidences = self.confidences(
             scores, of_words=direction.of_words, length=direction.length, weight=direction.weight
         )
         if confidences is not None and min_confidence > 0:
-            kept = int((confidences >= min_confidence).sum())  # it falls with the score
+            kept = int((confidences >= min_confidence).sum())  # confidence falls with the score
             rows, scores, confidences = rows[:kept], scores[:kept], confidences[:kept]
         return Results(self.snapshot, rows, scores, confidences)
 
 
 def check_numbers(k: SupportsIndex, min_confidence: float) -> int:
-    """The number of results as Python's own; raises `QueryError` where it or the confidence is invalid."""
+    """Return the number of results as an int; raises `QueryError` if it or the confidence is invalid."""
     try:
         count = operator.index(k)
     except TypeError:
@@ -261,12 +261,12 @@ def check_numbers(k: SupportsIndex, min_confidence: float) -> int:
     if count < 1:
         raise QueryError(f"k is the number of results, at least 1, not {k}")
     if not 0 <= min_confidence <= 1:
-        raise QueryError(f"the least confidence is {min_confidence}, it goes from 0 to 1")
+        raise QueryError(f"the minimum confidence is {min_confidence}, it has to be from 0 to 1")
     return count
 
 
 def _without(rows: Rows, scores: Vectors, hidden: Collection[int], k: int) -> tuple[Rows, Vectors]:
-    """The first k that are not among the hidden."""
+    """The first k that are not hidden."""
     if not hidden:
         return rows[:k], scores[:k]
     kept = np.flatnonzero(~np.isin(rows, list(hidden)))[:k]
@@ -274,16 +274,16 @@ def _without(rows: Rows, scores: Vectors, hidden: Collection[int], k: int) -> tu
 
 
 def _fits(count: int, dim: int) -> bool:
-    """Whether so many vectors may be held in memory."""
+    """Whether that many vectors may be held in memory."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         memory = 8 << 30
     return 4 * count * dim <= memory * _HELD_SHARE
 
 
 def _moved(old: Snapshot | None, held: Vectors | None, new: Snapshot) -> Vectors:
-    """The vectors of a snapshot, (N, D); those of parts that the old one has too are copied from `held`."""
+    """The vectors of a snapshot, (N, D); those of parts that the old one shares are copied from `held`."""
     known = {}
     if old is not None and held is not None:
         bounds = pairwise(old.state.starts.tolist())

@@ -14,17 +14,17 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-# Fewer take less than to wake a thread.
+# Fewer than this take less time than waking a thread.
 _NUMBERS_A_THREAD = 1 << 20
 
 
 def nearest(
     queries: Sequence[Vectors], blocks: Iterable[tuple[int, Vectors]], k: int, mask: Mask | None = None
 ) -> list[tuple[Rows, Vectors]]:
-    """For each query (D,) the k rows whose vectors have the largest dot product with it, and these, falling.
+    """For each query (D,), the k rows with the largest dot products, and these products, descending.
 
-    A block is the number of its first row, and vectors (n, D). Of all rows those count for which `mask` (N,)
-    is true. Equal products keep the order of rows; they are clipped to [-1, 1]. Holds k candidates a query
+    A block is the number of its first row, and vectors (n, D). Only rows for which `mask` (N,) is true
+    count. Equal products keep the order of rows; products are clipped to [-1, 1]. Holds k candidates a query
     and one block at a time.
     """
     best = [_Best(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
@@ -38,8 +38,8 @@ def nearest(
 
 
 def _products(vectors: Vectors, query: Vectors) -> Vectors:
-    """The dot product of each of (n, D) with (D,), by all cores where there are many; (n,)."""
-    # Row by row: a matrix product rounds a row by its place, and equal vectors need equal scores.
+    """The dot products of (n, D) with (D,), on all cores if there are many rows; (n,)."""
+    # Row by row: a matrix product rounds a row depending on its place, and equal vectors need equal scores.
     threads = min(os.cpu_count() or 1, vectors.size // _NUMBERS_A_THREAD)
     if threads < 2:
         return np.asarray(np.vecdot(vectors, query))
@@ -59,13 +59,13 @@ def _workers() -> ThreadPoolExecutor:
 
 
 class _Best:
-    """The best so far of one query: falling `scores` (n,) and their `rows` (n,)."""
+    """The best rows so far for one query: `scores` (n,), descending, and their `rows` (n,)."""
 
     def __init__(self, scores: Vectors, rows: Rows) -> None:
         self.scores, self.rows = scores, rows
 
     def merged(self, scores: Vectors, chosen: Rows | None, start: int, k: int) -> _Best:
-        """The best of these and of a block that begins at row `start`; of that the `chosen` count, or all."""
+        """Merge in a block that starts at row `start`, of which only the rows `chosen` count, or all."""
         if chosen is not None:
             scores = scores[chosen]
         best = largest(scores, k)
@@ -78,7 +78,7 @@ class _Best:
 
 
 def largest(scores: Vectors, k: int) -> Rows:
-    """The places of the k largest scores (n,), falling; equal ones in their order."""
+    """The positions of the k largest scores (n,), descending; equal ones keep their order."""
     candidates = np.arange(len(scores)) if k >= len(scores) else None
     if candidates is None:
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]

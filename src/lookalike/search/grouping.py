@@ -1,4 +1,4 @@
-"""One hit a group: of the pictures of a plant, say, or of a product, only the best counts."""
+"""Grouped search: one hit for each group, such as the best picture of each plant or product."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lookalike.search.results import Results
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-# So many of the nearest of each picture are looked at, for each group that is wanted and at least; this many
-# times as many where they have too few groups.
+# How many of each picture's nearest rows to look at, for each wanted group and at least; then this many
+# times as many if they contain too few groups.
 _NEAREST_A_GROUP, _LEAST_NEAREST, _WIDER = 20, 200, 8
-# Of groups up to this size all rows are compared: one may be the likest to a picture and far from another.
+# In groups up to this size all rows are compared: one may be most like one picture but far from another.
 _SMALL_GROUP = 100
 
 
@@ -35,11 +35,11 @@ def search_groups(
     include_query: bool = False,
     min_confidence: float = 0.0,
 ) -> Results:
-    """The k groups of items with one value in a column that are most like an item of several pictures.
+    """The k groups, items with the same value in a column, that are most like an item of several pictures.
 
-    The score of a group is the mean, over the pictures asked with, of the cosine to the likest picture of the
-    group; its hit is the row that is likest to all of them. A row without a value is a group of its own.
-    Raises `QueryError` for a column that is not there, and as `Engine.search`.
+    A group's score is the mean, over the query pictures, of the cosine to the group's most similar picture;
+    its hit is the row most similar to all of them. A row without a value is a group of its own.
+    Raises `QueryError` for an unknown column, and otherwise as `Engine.search`.
     """
     k = check_numbers(k, min_confidence)
     if column not in engine.snapshot.all_columns.names:
@@ -73,7 +73,7 @@ def search_groups(
 def _near(
     engine: Engine, vectors: Sequence[Vectors], groups: Rows, k: int, mask: NDArray[np.bool_] | None
 ) -> Rows:
-    """The rows nearest to any of the vectors, as many as have k groups, if there are so many."""
+    """The rows nearest to any of the vectors: enough to contain k groups, if there are that many."""
     count = max(_LEAST_NEAREST, k * _NEAREST_A_GROUP)
     while True:
         found = np.unique(np.concatenate([rows for rows, _ in engine.nearest(vectors, count, mask)]))
@@ -83,9 +83,9 @@ def _near(
 
 
 def _groups(column: pa.ChunkedArray) -> tuple[Rows, Rows]:
-    """The number of the group of each row, (N,), and its size; one without a value is alone."""
+    """The group number of each row, (N,), and the size of its group; a row without a value is alone."""
     if pa.types.is_nested(column.type):
-        raise QueryError("a column of lists cannot be grouped by", "name a column of text or numbers")
+        raise QueryError("cannot group by a column of lists", "name a column of text or numbers")
     codes = column.dictionary_encode().combine_chunks()
     found = codes.indices if isinstance(codes, pa.DictionaryArray) else codes.chunk(0).indices
     numbers: Any = found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
@@ -95,7 +95,7 @@ def _groups(column: pa.ChunkedArray) -> tuple[Rows, Rows]:
 
 
 def _best(vectors: Vectors, queries: Vectors, groups: Rows) -> tuple[Rows, Vectors]:
-    """Of each group the place of its likest vector (n,), and its score (n,): see `search_groups`."""
+    """For each group, the place of its most similar vector (n,) and its score (n,): see `search_groups`."""
     if not len(groups):
         return np.empty(0, np.int64), np.empty(0, np.float32)
     cosines = np.clip(vectors @ queries.T, -1, 1)

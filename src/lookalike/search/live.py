@@ -1,4 +1,4 @@
-"""A collection that is followed: the engine of its newest state, replaced when the one on disk changes."""
+"""A collection that may change: hands out an engine of its newest state."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from lookalike.storage.stores import is_remote
 # While a build runs, reading its progress may take at most one part in this many of the time.
 _REST_FACTOR = 10
 _ATTEMPTS = 3
-# A build rewrites parts at its start, some hundred a second, and adds others after that.
+# A build first rewrites parts, some hundred a second, and then adds others.
 _PATIENCE_S = 10.0
-# Two changes within this time may leave the same stamp: the clocks of file systems tick slowly. Until then
-# the state itself is compared, but not oftener than this.
+# Two changes within this time may leave the same stamp, because file system clocks tick slowly. Until then
+# the state itself is compared, but not more often than this.
 _SETTLED_NS, _COMPARE_EVERY_S = 2_000_000_000, 0.02
 
 Stamp = tuple[tuple[int, int], ...]
@@ -34,10 +34,10 @@ Result = TypeVar("Result")
 
 
 class LiveCollection:
-    """Hands out the newest engine of the collection at `path`; safe to ask from several threads."""
+    """Hands out the newest engine of the collection at `path`; safe to use from several threads."""
 
     def __init__(self, path: Path, *, check_every_s: float = 0.0) -> None:
-        """`check_every_s` is how often a change is looked for: at each call by default.
+        """`check_every_s` is how often to look for a change; by default at every call.
 
         Raises `CollectionError` where there is no collection, or it cannot be read.
         """
@@ -51,9 +51,9 @@ class LiveCollection:
         self._next_check = time.monotonic() + self._every_s
 
     def engine(self) -> Engine:
-        """The engine of the newest state; now and then one caller is held up by looking for a newer one.
+        """The engine of the newest state; now and then a caller has to wait while a newer one is looked for.
 
-        Raises `CollectionError` while the collection is not at its place.
+        Raises `CollectionError` while the collection is not in its place.
         """
         if time.monotonic() >= self._next_check and self._reading.acquire(blocking=self._every_s == 0):
             try:
@@ -65,13 +65,13 @@ class LiveCollection:
         return self._engine
 
     def engine_at_hand(self) -> Engine | None:
-        """The engine in memory, without any waiting; None where it is time to look for a newer one."""
+        """The engine in memory, without waiting; None if it is time to look for a newer one."""
         return None if self._gone or time.monotonic() >= self._next_check else self._engine
 
     def ask(self, work: Callable[[Engine], Result]) -> Result:
-        """What `work` makes of the newest engine, also while a build replaces files: then of a newer one.
+        """Return `work(engine)` for the newest engine; if a build replaces files meanwhile, try a newer one.
 
-        Raises `ChangedError` where for ten seconds no state lasts for as long as the work takes.
+        Raises `ChangedError` if, for ten seconds, no state lasts as long as the work takes.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:
@@ -91,7 +91,7 @@ class LiveCollection:
             self._next_check = started + self._every_s
             return
         if is_collection(self.path):
-            with suppress(CollectionError, OSError):  # while it is replaced, what is in memory answers
+            with suppress(CollectionError, OSError):  # while it is being replaced, answer from memory
                 self._read_if_changed()
                 self._seen, self._settled = stamp, _is_old(stamp) and not is_remote(self.path)
                 self._gone = None
@@ -109,7 +109,7 @@ class LiveCollection:
             self._version, self._engine = self._read(self._engine)
 
     def _read(self, before: Engine | None) -> tuple[Version, Engine]:
-        """An engine, and its version from before it was read; raises where that fails thrice."""
+        """Read an engine, and the version from before it was read; raises if that fails three times."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 stamp = self._derived_stamp()
@@ -124,7 +124,7 @@ class LiveCollection:
         raise AssertionError
 
     def _version_now(self, engine: Engine) -> Version:
-        """What tells two states apart: the rows, and what was derived of them."""
+        """What identifies a state: the rows, and what was derived from them."""
         derived = self._derived_stamp()
         return Snapshot.open(self.path, engine.snapshot).fingerprint, derived
 
@@ -132,17 +132,17 @@ class LiveCollection:
         return tuple(_touched(str(self.path / "derived" / f"{name}.json")) for name in ("index", *TABLES))
 
     def _stamp_now(self) -> Stamp:
-        """What every change touches, as a part or an index that is renamed into place touches its folder."""
+        """A stamp that every change alters: renaming a part or an index into place alters its folder."""
         return tuple(map(_touched, self._stamped))
 
 
 def _is_old(stamp: Stamp) -> bool:
-    """Whether all changes are so long ago that a new one would leave another stamp."""
+    """Whether all changes are old enough that a new one would leave a different stamp."""
     return time.time_ns() - max(time_ns for time_ns, _ in stamp) > _SETTLED_NS
 
 
 def _touched(path: str) -> tuple[int, int]:
-    """Time and number of a file; zeros where there is none."""
+    """A file's modification time and inode; zeros if it does not exist."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a search found: a sequence of hits, which is also arrays, a table, JSON, or pictures in a notebook."""
+"""The results of a search: a sequence of hits that converts to arrays, a table, JSON or pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hit(Item):
-    """An item that was found: its cosine `score` in [-1, 1] beside what every item has.
+    """An item that was found: adds its cosine `score` in [-1, 1] to what every item has.
 
     `confidence` in [0, 1] says how hard it is to be that similar by chance (docs/confidence.md); it is None
     in a collection of one item, which has nothing to compare with.
@@ -46,10 +46,10 @@ class Hit(Item):
 
 @dataclass(frozen=True, eq=False)
 class Results(Sequence[Hit]):
-    """The hits of one query, the best first; their columns are read when they are asked for.
+    """The hits of one query, best first; their columns are read on demand.
 
-    `rows` int64 (n,) are their numbers in the snapshot, `scores` float32 (n,) their cosines, and
-    `confidences` (n,) in [0, 1], or None where there is nothing to compare with.
+    `rows` int64 (n,) are their row numbers in the snapshot, `scores` float32 (n,) their cosines, and
+    `confidences` (n,) are in [0, 1], or None if there is nothing to compare with.
     """
 
     snapshot: Snapshot
@@ -67,7 +67,7 @@ class Results(Sequence[Hit]):
 
     @property
     def by_chance(self) -> bool:
-        """Whether the best hit is no better than chance would give more often than not."""
+        """Whether chance would give a hit as good as the best one more often than not."""
         return self.confidences is not None and len(self) > 0 and bool(self.confidences[0] < 0.5)
 
     @overload
@@ -83,7 +83,7 @@ class Results(Sequence[Hit]):
         return Hit(self.snapshot, int(self.rows[index]), float(self.scores[index]), confidence)
 
     def take(self, places: Sequence[int]) -> Results:
-        """The hits at these places, in this order."""
+        """The hits at these positions, in this order."""
         at = np.asarray(places, np.int64)
         some = None if self.confidences is None else self.confidences[at]
         return Results(self.snapshot, self.rows[at], self.scores[at], some)
@@ -98,11 +98,11 @@ class Results(Sequence[Hit]):
         return (Hit(self.snapshot, *one) for one in pairs)
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Each hit with id, score, confidence and the other columns, ready for JSON."""
+        """Each hit as a dict: id, score, confidence and the other columns, ready for JSON."""
         return [hit.as_dict() for hit in self]
 
     def to_table(self) -> pa.Table:
-        """Id, score, confidence and the other columns as a pyarrow table."""
+        """The hits as a pyarrow table: id, score, confidence and the other columns."""
         names = [name for name in self.snapshot.schema.names if name not in Item.HIDDEN]
         records = self.snapshot.records(self.rows, names)
         columns: dict[str, Any] = {
@@ -117,11 +117,11 @@ class Results(Sequence[Hit]):
     to_arrow = to_table
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The same as a DataFrame; needs pandas."""
+        """The hits as a DataFrame; needs pandas."""
         return self.to_table().to_pandas()
 
     def plot(self) -> Image.Image:
-        """The pictures side by side, each with its score and label; a notebook shows it."""
+        """An image of the pictures side by side, each with its score and label; a notebook shows it."""
         from lookalike.images.contact import contact_sheet
 
         captions = [hit._caption() for hit in self]
