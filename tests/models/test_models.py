@@ -43,7 +43,7 @@ def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str) -> No
     assert caught.value.message == f"unknown model {name!r}"
     assert caught.value.hint == (
         "known are: efficientnet-lite0, pixels, colors, sift; "
-        "one of your own becomes known by lookalike.register(model)"
+        "make your own known with lookalike.register(model)"
     )
 
 

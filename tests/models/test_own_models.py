@@ -130,7 +130,7 @@ def test_a_model_whose_object_can_be_pickled_can_be_pickled() -> None:
         (np.ones((2, 3), complex), "odd.features gave a ndarray of complex128"),
         ([["a", "b", "c"]] * 2, "odd.features gave a list of <U1"),
         (None, "odd.features gave a NoneType of object"),
-        ([[1, 2], [1]], "odd.features gave a list, which is no array: "),
+        ([[1, 2], [1]], "odd.features gave a list, which is not an array: "),
         ([[1, 2, np.nan]] * 2, "odd.features gave NaN or infinity"),
         ([[1, 2, 3], [1, 2, -np.inf]], "odd.features gave NaN or infinity"),
         (np.full((2, 3), 1e39), "odd.features gave NaN or infinity"),  # too large for float32
@@ -140,7 +140,7 @@ def test_what_cannot_be_features_is_refused_and_said(found: Any, says: str) -> N
     with pytest.raises(ModelError) as caught:
         as_model(giving(found))
     assert caught.value.message.startswith(says)
-    assert caught.value.hint == "it has to give finite numbers of shape (2, 3)"
+    assert caught.value.hint == "it has to return finite numbers of shape (2, 3)"
 
 
 def test_a_model_that_fails_on_grey_is_refused_with_the_reason() -> None:
@@ -156,7 +156,7 @@ def test_a_model_that_fails_on_grey_is_refused_with_the_reason() -> None:
 
 
 def test_what_is_no_model_is_refused_with_all_that_it_lacks() -> None:
-    with pytest.raises(ModelError, match="SimpleNamespace is no model: it has no dim and no features"):
+    with pytest.raises(ModelError, match="SimpleNamespace is not a model: it has no dim and no features"):
         as_model(SimpleNamespace(name="half", size_px=4))  # type: ignore[arg-type]
 
 
@@ -220,7 +220,7 @@ def test_a_registered_model_is_loaded_by_its_name() -> None:
 def test_a_model_object_is_not_a_name_to_load() -> None:
     with pytest.raises(ModelError) as caught:
         load_model(Means())  # type: ignore[arg-type]
-    assert caught.value.message == "a model is loaded by its name, not Means"
+    assert caught.value.message == "load_model takes a name, not Means"
     assert caught.value.hint == "your own: lookalike.register(model)"
 
 

@@ -121,7 +121,7 @@ def test_a_model_that_has_learned_nothing_yet_says_how_it_does() -> None:
 def test_pictures_with_fewer_details_than_centres_teach_nothing(count: int) -> None:
     dot = cv2.circle(np.full((224, 224, 3), 90, np.uint8), (100, 100), 8, (250, 250, 250), -1)
 
-    with pytest.raises(ModelError, match=rf"to learn from, and the images have {count * 5}; "):
+    with pytest.raises(ModelError, match=rf"to learn from, but the images have {count * 5}; "):
         learn([dot] * count)
 
 
@@ -172,5 +172,5 @@ def test_without_opencv_the_model_names_its_extra() -> None:
 
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert "the details of pictures need OpenCV" in ended.stderr
+    assert "finding details in pictures needs OpenCV" in ended.stderr
     assert "lookalike[sift]" in ended.stderr

@@ -75,7 +75,7 @@ def test_clip_retrieval_and_embedding_take_urls(client: httpx.Client, site: Web)
 def test_without_the_flag_nothing_is_fetched(collection: lookalike.Collection, site: Web) -> None:
     with running(collection) as url, httpx.Client(base_url=url) as client:
         answer = search(client, {"url": f"{site.url}/ok/9.jpg"})
-    assert problem(answer) == (400, "bad-parameter", "this server fetches no pictures")
+    assert problem(answer) == (400, "bad-parameter", "this server does not fetch pictures")
     assert answer.json()["field"] == "query[0].url"
     assert site.asked["/ok/9.jpg"] == 0
 
@@ -156,7 +156,7 @@ def test_many_slow_answers_are_given_up_together(
 ) -> None:
     monkeypatch.setattr(pictures, "TIMEOUT_S", 0.3)
     answer = search(client, *({"url": f"{site.url}/never/{number}"} for number in range(5)))
-    assert problem(answer)[1:] == ("not-fetched", "the pictures were not here within 0.3 s")
+    assert problem(answer)[1:] == ("not-fetched", "the pictures did not arrive within 0.3 s")
 
 
 def test_what_is_no_picture_is_refused(client: httpx.Client, site: Web) -> None:

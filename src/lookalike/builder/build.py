@@ -80,8 +80,8 @@ def build(
     `model` is the name of a model, or a model of your own, which is then registered.
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets them. `image_column` and `name_column` are the columns of
-    TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch` says
-    how URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from scratch. `on_progress` is
+    TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
+    says how URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts over. `on_progress` is
     called with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """

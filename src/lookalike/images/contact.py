@@ -1,4 +1,4 @@
-"""Contact sheets: many thumbnails on one picture, each with a caption, under a title."""
+"""Contact sheets: many thumbnails in one picture, each with a caption, under a title."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CAPTION_LENGTH = 22  # characters that fit below a cell
 
 
 def contact_sheet(jpegs: Sequence[bytes], captions: Sequence[str] = (), title: str = "") -> Image.Image:
-    """JPEGs side by side, eight in a line, as one RGB picture; an empty one leaves its cell grey."""
+    """Arrange JPEGs, eight in a row, in one RGB picture; an empty one leaves its cell grey."""
     columns = min(_COLUMNS, max(1, len(jpegs)))
     lines = -(-len(jpegs) // columns)
     top = _TITLE_PX if title else _GAP_PX
@@ -40,7 +40,7 @@ def _cell(jpeg: bytes) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """A picture as an encoded PNG."""
+    """Encode a picture as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

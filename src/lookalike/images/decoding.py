@@ -42,7 +42,7 @@ def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS
 def decode(
     data: bytes, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS, least_reduction: float = 1
 ) -> Picture:
-    """Decode an encoded image; its shorter side is at least `cover_px` where the original's is.
+    """Decode an encoded image; its shorter side is at least `cover_px` if the original's is.
 
     A JPEG is reduced `least_reduction` times at least or not at all: the decoder has no vector instructions
     for what lies between the half and the whole, and so takes longer for less.

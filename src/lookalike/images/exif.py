@@ -1,4 +1,4 @@
-"""What the camera noted beside a picture: when and where it was taken, and by what (EXIF 2.32)."""
+"""When, where and with which camera a picture was taken (EXIF 2.32)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.AS
 
 @dataclass(frozen=True, slots=True)
 class Exif:
-    """What is known of how a picture came to be; None where it is unknown.
+    """When, where and with which camera a picture was taken; None for what is unknown.
 
     `taken_at` is the local time at the camera, without a zone; `latitude` in [-90, 90] and `longitude` in
     [-180, 180] are degrees, south and west negative; `camera` is its make and model.
@@ -52,7 +52,7 @@ class Exif:
 
 
 def read_exif(block: bytes) -> Exif | None:
-    """Read an EXIF block, with or without its header `Exif`; None where it says nothing of these.
+    """Read an EXIF block, with or without its header `Exif`; None if it says nothing of interest.
 
     Damage is never an error: what cannot be read is unknown.
     """
@@ -72,14 +72,14 @@ def read_exif(block: bytes) -> Exif | None:
 
 
 def orientation_of(block: bytes) -> int | None:
-    """The orientation in an EXIF block, None where there is none that is a SHORT (EXIF 2.32, 4.6.4)."""
+    """The orientation in an EXIF block; None without one, or if it is not a SHORT (EXIF 2.32, 4.6.4)."""
     tiff = Tiff.of(block.removeprefix(b"Exif\0\0"))
     found = tiff.values(tiff.start, {_Base.Orientation: SHORT}) if tiff else {}
     return int(found[_Base.Orientation][0]) if found else None
 
 
 def exif_block(image: Image.Image) -> bytes:
-    """The EXIF block of an image that Pillow has opened, empty where there is none or it is a TIFF itself."""
+    """The EXIF block of an image that Pillow has opened; empty if there is none or it is a TIFF itself."""
     block = image.info.get("exif")
     if isinstance(block, bytes):
         return block
@@ -96,7 +96,7 @@ def _taken_at(details: Mapping[int, Any]) -> datetime | None:
 
 
 def _time(text: str, fraction: str) -> datetime | None:
-    """The time that is written, with the digits of a fraction of a second; None where there is no such."""
+    """The written time, with the digits of its fraction of a second; None if it is not a valid time."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -109,7 +109,7 @@ def _time(text: str, fraction: str) -> datetime | None:
 
 
 def _degrees(place: Mapping[int, Any], tag: int, side_tag: int, sides: str, limit: int) -> float | None:
-    """Degrees, minutes and seconds as degrees; `sides` are the letters of the positive side and the other."""
+    """Convert degrees, minutes and seconds to degrees; `sides` are the letters for positive and negative."""
     numbers, side = place.get(tag, ()), _text(place.get(side_tag)).upper()
     if len(numbers) != 6 or side not in (*sides,) or 0 in numbers[1::2]:
         return None
@@ -121,14 +121,14 @@ def _degrees(place: Mapping[int, Any], tag: int, side_tag: int, sides: str, limi
 
 
 def _camera(make: str, model: str) -> str | None:
-    """The make and the model; the model alone where it begins with the make, or with a word of it."""
+    """The make and the model; only the model if it begins with the make, or with a word of it."""
     whole, by = model.casefold(), make.casefold()
     said = whole.startswith(by) or whole.split(" ")[0] in by.split()
     return (model if said else f"{make} {model}").strip() or None
 
 
 def _text(value: bytes | None) -> str:
-    """Text up to its first NUL, on one line, without blanks around it or what cannot be shown."""
+    """Text up to its first NUL, on one line, without surrounding blanks or unprintable characters."""
     data = (value or b"").strip(b"\0 ").split(b"\0")[0]
     try:
         text = data.decode("utf-8")

@@ -10,7 +10,7 @@ from lookalike.images.picture import Box, Picture, Pixels
 
 
 def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pixels:
-    """Resize the central square of `box` (of all by default) to uint8 (S, S, 3), bicubic with antialiasing.
+    """Resize the central square of `box` (by default of all) to uint8 (S, S, 3), bicubic with antialiasing.
 
     `crop` in (0, 1] is the square's side as a fraction of the shorter side of the picture.
     """
@@ -27,7 +27,7 @@ def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pi
 
 
 def region(picture: Picture, box: Box) -> Box:
-    """Where a part of the original lies in the picture's pixels, as (left, top, right, bottom) for `fit`.
+    """Convert a part of the original to the picture's pixels, as (left, top, right, bottom) for `fit`.
 
     `box` is the part in fractions of the upright original, from 0 to 1. Raises `ImageError` for one that is
     empty, outside, or smaller than a pixel.

@@ -1,4 +1,4 @@
-"""JPEG, the fast path: decoded straight to a fraction of its size, and encoded.
+"""JPEG, the fast path: encoding, and decoding straight to a fraction of the size.
 
 libjpeg-turbo drops high frequencies (DCT scaling), so a 12-megapixel photograph that a network sees at 224
 pixels is never unpacked whole.
@@ -29,7 +29,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
-    """Decode as `decode` does; None for a JPEG that is Pillow's to decode, which is more forgiving."""
+    """Decode as `decode` does; None for a JPEG that Pillow, which is more forgiving, has to decode."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -58,7 +58,7 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Encode uint8 (H, W, 3) RGB pixels, with the colours at half the resolution."""
+    """Encode uint8 (H, W, 3) RGB pixels, with colours at half the resolution."""
     encoded: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420"
     )
@@ -66,13 +66,13 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a JPEG holds the picture and nothing else, neither between its scans nor after its end."""
+    """Whether a JPEG holds only the picture, with nothing between its scans or after its end."""
     segments = list(_segments(data, whole=True))
     return {marker for marker, _ in segments} <= _PLAIN_SEGMENTS and segments[-1:] == [(_END_OF_IMAGE, b"")]
 
 
 def _segments(data: bytes, whole: bool = False) -> Iterator[tuple[int, bytes]]:
-    """The marker and the payload of each segment of a JPEG (ITU-T T.81, B.1.1), up to the first scan.
+    """The marker and payload of each segment of a JPEG (ITU-T T.81, B.1.1), up to the first scan.
 
     With `whole` up to the end of the image; the payload of that is what stands after it.
     """

@@ -1,4 +1,4 @@
-"""How large a picture may be."""
+"""The limit on the size of a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_MEGAPIXELS = 200.0
 
 
 def check_limit(width: int, height: int, max_megapixels: float) -> None:
-    """Raise `ImageError` for a picture of more megapixels."""
+    """Raise `ImageError` for a picture with more megapixels than the limit."""
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Any Pillow mode, and any array of an image, to RGB pixels."""
+"""Converts any Pillow mode, and any image array, to RGB pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.images.picture import Pixels
 
 
 def rgb_pixels(image: Image.Image) -> Pixels:
-    """RGB uint8 (H, W, 3) of any Pillow mode: transparency on a ground, deep grey scaled to 8 bits."""
+    """Convert any Pillow mode to RGB uint8 (H, W, 3): transparency on a ground, deep grey as 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_eight_bits(image))
     if image.has_transparency_data:
@@ -24,7 +24,7 @@ def rgb_pixels(image: Image.Image) -> Pixels:
 
 
 def array_pixels(array: NDArray[Any]) -> Pixels:
-    """RGB uint8 (H, W, 3) of a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); else `ImageError`."""
+    """Convert uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to RGB uint8 (H, W, 3), or `ImageError`."""
     shape_is_right = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if array.dtype != np.uint8 or not shape_is_right or 0 in array.shape:
         raise ImageError(
@@ -37,7 +37,7 @@ def array_pixels(array: NDArray[Any]) -> Pixels:
 
 
 def _ground(rgba: Image.Image) -> str:
-    """What a transparent picture lies on: white, or grey where it is so light that it would vanish there.
+    """The ground for a transparent picture: white, or grey if the picture is so light that it would vanish.
 
     `groundOf` of the page's resize.js is the same.
     """
@@ -48,7 +48,7 @@ def _ground(rgba: Image.Image) -> str:
 
 
 def _eight_bits(image: Image.Image) -> Pixels:
-    """16-bit grey keeps its absolute scale; other ranges (32-bit, float) are stretched to 0..255."""
+    """Convert 16-bit grey on its absolute scale; other ranges (32-bit, float) are stretched to 0..255."""
     values = np.asarray(image, dtype=np.float64)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high < 65536):

@@ -1,4 +1,4 @@
-"""Which way up a picture is, as EXIF says, and how it is turned upright."""
+"""The EXIF orientation of pictures, and turning them upright."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _XMP_ORIENTATION = re.compile(r'tiff:Orientation(?:="|>)([0-9])')
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation on (H, W, 3) pixels; an unknown one leaves them as they are."""
+    """Undo an EXIF orientation on (H, W, 3) pixels; an unknown one changes nothing."""
     flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
     if flip_columns:
         pixels = pixels[:, ::-1]
@@ -38,7 +38,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def upright_box(pixels: Pixels, width: int, height: int, orientation: int) -> Box:
-    """Where the original lies in the upright pixels, for `pixels` as they were decoded, in eighths."""
+    """The box of the original in the upright pixels, for `pixels` as they were decoded, in eighths."""
     eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
     right, bottom = width * eighths / 8, height * eighths / 8
     left, top = 0.0, 0.0
@@ -51,7 +51,7 @@ def upright_box(pixels: Pixels, width: int, height: int, orientation: int) -> Bo
 
 
 def image_orientation(image: Image.Image) -> int:
-    """The orientation of an image that Pillow has opened, by EXIF or else by XMP; 1 where it has none."""
+    """The orientation of an image that Pillow has opened, from EXIF or else XMP; 1 if it has none."""
     block = exif_block(image)
     if block:  # Pillow would read all of it, however much that is
         return orientation_of(block) or _xmp_orientation(image) or 1

@@ -1,4 +1,4 @@
-"""A decoded picture, and the types that pixels, boxes and images have."""
+"""A decoded picture, and the types for pixels, boxes and images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ImageLike = str | Path | bytes | Image.Image | Pixels
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, perhaps reduced while decoding.
+    """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, possibly reduced while decoding.
 
     `width` and `height` are those of the original, upright, in pixels.
     `box` is where the original lies in `pixels` (left, top, right, bottom), if not all over them: DCT scaling

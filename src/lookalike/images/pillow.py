@@ -1,4 +1,4 @@
-"""Pictures through Pillow: every format that is not JPEG, and the JPEGs that the fast path leaves."""
+"""Decoding through Pillow: every format except JPEG, and the JPEGs that the fast path leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 
 
 def decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
-    """Decode an encoded image of any format that may be opened; raises `ImageError`."""
+    """Decode an encoded image of any allowed format; raises `ImageError`."""
     with _opened(data) as image:
         picture = picture_of(image, max_megapixels)
         # The EXIF of a TIFF is the file itself.
@@ -32,7 +32,7 @@ def decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
 
 
 def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
-    """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged."""
+    """The picture of a Pillow image; raises `ImageError` if it is too large, empty or damaged."""
     check_limit(*image.size, max_megapixels)
     if 0 in image.size:
         raise ImageError("a picture without pixels")
@@ -47,7 +47,7 @@ def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
 
 
 def media_type(data: bytes) -> str:
-    """What an encoded image is by its own bytes, as in `image/webp`; raises `ImageError` where it is none."""
+    """The media type of an encoded image by its bytes, such as `image/webp`; raises `ImageError`."""
     with _opened(data) as image:
         return Image.MIME.get(image.format or "", "application/octet-stream")
 
@@ -85,7 +85,7 @@ def _opened(data: bytes) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def _register_formats() -> None:
-    """HEIC comes with the extra: `pip install 'lookalike[heic]'`."""
+    """Register HEIC if it is installed: `pip install 'lookalike[heic]'`."""
     Image.init()
     try:
         import pillow_heif

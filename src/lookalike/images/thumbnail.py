@@ -1,4 +1,4 @@
-"""Pictures to thumbnails."""
+"""Thumbnails of pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THUMBNAIL_PX = 256
 
 
 def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
-    """A JPEG of at most `longest_px` a side; a small JPEG is passed through as it is."""
+    """Make a JPEG of at most `longest_px` a side; a small JPEG is returned unchanged."""
     if picture.as_thumbnail is not None and max(picture.width, picture.height) <= longest_px:
         return picture.as_thumbnail
     pixels = picture.pixels

@@ -1,4 +1,4 @@
-"""The directories of a TIFF, which is the form that EXIF has, read with bounds on whatever damage says.
+"""Reads the directories of a TIFF, which is EXIF's format, with limits against damaged data.
 
 TIFF 6.0, section 2; EXIF 2.32, section 4.6.2.
 """
@@ -20,7 +20,7 @@ _SIZES = {ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UTF8: 1}
 
 @dataclass(frozen=True, slots=True)
 class Tiff:
-    """A TIFF in memory; `order` is that of its bytes, `<` or `>`; `start` is its first directory."""
+    """A TIFF in memory; `order` is its byte order, `<` or `>`; `start` is its first directory."""
 
     data: bytes
     order: str
@@ -28,14 +28,14 @@ class Tiff:
 
     @staticmethod
     def of(data: bytes) -> Tiff | None:
-        """The TIFF that these bytes are; None where they are too short, begin as none, or are a BigTIFF."""
+        """Read the TIFF in these bytes; None if they are too short, not a TIFF, or a BigTIFF."""
         order = {b"II": "<", b"MM": ">"}.get(data[:2])
         if order is None or len(data) < 8 or data[2:4] in (b"+\0", b"\0+"):
             return None
         return Tiff(data, order, *struct.unpack_from(f"{order}I", data, 4))
 
     def values(self, at: int, wanted: Mapping[int, int]) -> dict[int, Any]:
-        """The values in the directory at `at` of the tags that are `wanted`, each in its type.
+        """The values of the `wanted` tags in the directory at `at`, each in its type.
 
         Text as bytes, numbers as a tuple; of two values for one tag the first. What is longer than
         `MAX_VALUE_BYTES`, or does not lie within the data, is left out.
@@ -50,7 +50,7 @@ class Tiff:
         return found
 
     def _entries(self, at: int) -> Iterator[tuple[int, int, int, bytes]]:
-        """Tag, type, count and the last four bytes of each entry, no more than there are."""
+        """The tag, type, count and last four bytes of each entry that is actually there."""
         if not 8 <= at <= len(self.data) - 2:
             return iter(())
         (count,) = struct.unpack_from(f"{self.order}H", self.data, at)

@@ -1,1 +1,1 @@
-"""Pixels and words to vectors, a file a kind of model."""
+"""Pixels and words to vectors, one file for each kind of model."""

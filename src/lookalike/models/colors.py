@@ -1,7 +1,7 @@
-"""A picture as a small grid of its average colours: instant, and enough to find pictures that match in mood.
+"""A picture as a small grid of average colours: instant, and enough to find pictures with the same mood.
 
-After the color layout descriptor of MPEG-7 (ISO/IEC 15938-3), without its cosine transform, which a
-cosine similarity does not notice.
+After the color layout descriptor of MPEG-7 (ISO/IEC 15938-3), without its cosine transform, which does not
+change cosine similarities.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _YCBCR = np.array(
 
 
 def load(device: str) -> LoadedModel:
-    """The model `colors`; it runs on the CPU whatever the device."""
+    """Load the model `colors`; it runs on the CPU whatever the device."""
     checksum = hashlib.sha256(_RECIPE).hexdigest()
     spec = ModelSpec("colors", checksum, dim=_CELLS * _CELLS * 3, size_px=_SIZE_PX, crop=1.0)
     return LoadedModel(spec, features)
 
 
 def features(pixels: Pixels) -> NDArray[np.float32]:
-    """uint8 (B, 64, 64, 3) to float32 (B, 192): luma and two colour differences of 8 x 8 cells."""
+    """Convert uint8 (B, 64, 64, 3) to float32 (B, 192): luma and two colour differences of 8 x 8 cells."""
     step = _SIZE_PX // _CELLS
     cells = pixels.reshape(-1, _CELLS, step, _CELLS, step, 3).mean(axis=(2, 4), dtype=np.float32)
     layout = (cells - np.float32(127.5)) @ _YCBCR.T

@@ -1,6 +1,6 @@
 """The built-in network: EfficientNet-Lite0, 8-bit, run by onnxruntime.
 
-Tan and Le, EfficientNet, 2019 (arXiv:1905.11946). docs/model.md tells how the file is made.
+Tan and Le, EfficientNet, 2019 (arXiv:1905.11946). docs/model.md explains how the file is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def load(device: str) -> LoadedModel:
-    """Read the file that the package ships; raises `ModelError` where the device is missing."""
+    """Load the file that the package ships; raises `ModelError` if the device is missing."""
     data = (files("lookalike.models") / "efficientnet_lite0.onnx").read_bytes()
     session = _session(data, device)
 
@@ -53,7 +53,7 @@ def _word_vectors() -> NDArray[np.float32]:
 
 
 def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:
-    """One thread a call: the build runs as many calls at once as there are cores, which is faster."""
+    """One thread for each call: the build runs one call on every core, which is faster."""
     provider = _PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
         raise ModelError(
@@ -66,5 +66,5 @@ def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=[provider])
     if provider not in session.get_providers():
-        raise ModelError(f"the device {device} did not start", "see that its driver and libraries work")
+        raise ModelError(f"the device {device} did not start", "check its driver and libraries")
     return session

@@ -1,4 +1,4 @@
-"""Models turn pictures into unit vectors: what anyone's model has, and one that is ready to run."""
+"""Models turn pictures into unit vectors: the protocol for any model, and a model that is ready to run."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 class Model(Protocol):
-    """What anyone's model has; `lookalike.register(model)` makes it known by its name.
+    """The protocol for any model; `lookalike.register(model)` makes it known by its name.
 
-    A picture is cut to its central square and resized to `size_px`. The model may also have
+    A picture is cropped to its central square and resized to `size_px`. The model may also have
 
     - `crop`, in (0, 1]: the square's side as a fraction of the shorter side (1.0);
-    - `sha256`, a text that changes when the vectors do: a checksum or a version (that of the name);
-    - `device`, where it runs: on any but `cpu` it gets larger batches (`cpu`);
+    - `sha256`, text that changes when the vectors do: a checksum or a version (by default the name's);
+    - `device`, where it runs: on any device but `cpu` it gets larger batches (`cpu`);
     - `text_vector(text)`, from words to a vector (D,); raises `QueryError` for words it does not know;
-    - `word_vectors()`, those of many words (W, D);
+    - `word_vectors()`, the vectors of many words (W, D);
     - `tags(features)`, from features (B, D) to the names and probabilities of what is in each picture.
 
-    All of it is called from several threads at once.
+    Everything is called from several threads at once.
     """
 
     @property
@@ -50,7 +50,7 @@ class Model(Protocol):
     def size_px(self) -> int: ...
 
     def features(self, pixels: Pixels, /) -> ArrayLike:
-        """From uint8 (B, S, S, 3) RGB pixels to numbers (B, D), of any length but finite."""
+        """Convert uint8 (B, S, S, 3) RGB pixels to finite numbers (B, D), of any length."""
         ...
 
 
@@ -59,9 +59,9 @@ class LoadedModel:
     """A model ready to run; safe to call from several threads.
 
     `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
-    knows words has `text_vector`, from words to a unit vector float32 (D,), `tags`, from features to the
-    names and probabilities of what is in each picture, and `word_vectors`, those of many words (W, D).
-    Pickled, one that has a `loader` is called for again where it is unpickled; another is pickled as it is.
+    knows words has `text_vector`, which turns words into a unit vector float32 (D,); `tags`, which turns
+    features into the names and probabilities of what is in each picture; and `word_vectors`, those of many
+    words (W, D). Unpickling a model with a `loader` calls the loader again; others are pickled whole.
     """
 
     spec: ModelSpec
@@ -97,32 +97,32 @@ class LoadedModel:
         return self.spec.cover_px
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
-        """uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
+        """Convert uint8 (B, S, S, 3) RGB to float32 (B, D) of unit length."""
         return unit(self.features(pixels))
 
     def embed_text(self, text: str) -> Floats:
-        """Words to float32 (D,) of unit length; raises `QueryError` for words it does not know."""
+        """Convert words to float32 (D,) of unit length; raises `QueryError` for words it does not know."""
         if self.text_vector is None:
-            raise QueryError(f"the model {self.name} knows no words", "ask with a picture or id:…")
+            raise QueryError(f"the model {self.name} does not know words", "ask with a picture or id:…")
         return self.text_vector(text)
 
     def embed(self, images: ImageLike | Iterable[ImageLike]) -> Floats:
-        """One picture to float32 (D,), several to (B, D), of unit length.
+        """Convert one picture to float32 (D,), or several to (B, D), of unit length.
 
         A picture is a path, encoded bytes, a Pillow image or a uint8 array (H, W) or (H, W, C); an array
-        (B, H, W, C) is several. Raises `ImageError` for one that is no picture.
+        (B, H, W, C) is several. Raises `ImageError` for anything that is not a picture.
         """
         if _is_one(images):
             return self._vector(images)
-        # One at a time, so that memory stays flat.
+        # One at a time, so that memory use stays constant.
         vectors = [self._vector(image) for image in cast(Iterable[ImageLike], images)]
         return np.stack(vectors) if vectors else np.empty((0, self.dim), np.float32)
 
     def pixels(self, image: ImageLike, box: Box | None = None) -> Pixels:
-        """What the network sees of a picture, or of the part in `box`: uint8 (S, S, 3) RGB.
+        """The pixels that the network sees of a picture, or of the part in `box`: uint8 (S, S, 3) RGB.
 
-        `box` is (left, top, right, bottom) in fractions from 0 to 1. Raises `ImageError` for what is no
-        picture, and for a box that is no part of one.
+        `box` is (left, top, right, bottom) in fractions from 0 to 1. Raises `ImageError` for anything that is
+        not a picture, and for an invalid box.
         """
         return input_of(image, self.spec, box=box).pixels
 
@@ -140,17 +140,17 @@ def _is_one(images: object) -> bool:
 
 
 def unit(vectors: Floats) -> Floats:
-    """Vectors (..., D) as float32 of unit length."""
-    # A picture without any feature has no direction; it gets the one in which all are equal.
+    """Scale vectors (..., D) to float32 of unit length."""
+    # A picture without any features has no direction; it gets the one in which all numbers are equal.
     vectors = np.where(vectors.any(axis=-1, keepdims=True), vectors, np.float32(1))
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def as_model(model: Model) -> LoadedModel:
-    """Anyone's model ready to run, tried on two grey pictures; one that is loaded already stays as it is.
+    """Make any model ready to run by trying it on two grey pictures; a loaded model is returned as it is.
 
-    Raises `ModelError` where it lacks something, or gives what cannot be features. What it gives later is
-    checked in the same way.
+    Raises `ModelError` if it lacks something or returns invalid features. All its later output is checked in
+    the same way.
     """
     if isinstance(model, LoadedModel):
         return model
@@ -176,18 +176,18 @@ def as_model(model: Model) -> LoadedModel:
 
 
 def _spec(model: Any) -> ModelSpec:
-    """The spec of anyone's model; `ModelError` for an attribute that is missing or makes no sense."""
+    """Read the spec of any model; raises `ModelError` for a missing or invalid attribute."""
     kind = type(model).__name__
     missing = [name for name in ("name", "dim", "size_px", "features") if not hasattr(model, name)]
     if missing:
         raise ModelError(
-            f"{kind} is no model: it has no {' and no '.join(missing)}",
+            f"{kind} is not a model: it has no {' and no '.join(missing)}",
             "a model has name, dim, size_px and features(pixels): help(lookalike.Model)",
         )
     crop, version = getattr(model, "crop", 1.0), getattr(model, "sha256", model.name)
     for what, text in (("name", model.name), ("sha256", version)):
         if not isinstance(text, str) or not text.strip():
-            raise ModelError(f"the {what} of {kind} is {text!r}", "it has to be a text")
+            raise ModelError(f"the {what} of {kind} is {text!r}", "it has to be text")
     for what, number in (("dim", model.dim), ("size_px", model.size_px)):
         if not isinstance(number, int | np.integer) or number < 1:
             raise ModelError(
@@ -199,7 +199,7 @@ def _spec(model: Any) -> ModelSpec:
     return ModelSpec(model.name, sha256, int(model.dim), int(model.size_px), float(crop))
 
 
-# Functions of the module, with the user's object as an argument: that way they can be pickled.
+# Module functions that take the user's object as an argument, so that they can be pickled.
 
 
 def _features(model: Model, spec: ModelSpec, pixels: Pixels) -> Floats:
@@ -219,23 +219,23 @@ def _tags(model: Any, spec: ModelSpec, features: Floats) -> Tags:
     if len(found) != len(features):
         raise ModelError(
             f"{spec.name}.tags gave {len(found)} lists for {len(features)} pictures",
-            "it has to give one for each",
+            "it has to return one for each",
         )
     return found
 
 
 def _numbers(given: object, shape: tuple[int | None, ...], what: str) -> Floats:
-    """What a user's function gave as float32 of a shape, in which None is any length.
+    """Convert the output of a user's function to float32 of a shape, in which None is any length.
 
-    Raises `ModelError` that says what it gave, for another shape, for no numbers, and for NaN and infinity.
+    Raises `ModelError`, which describes the output, for another shape, for non-numbers, NaN and infinity.
     """
     wanted = f"({', '.join('W' if size is None else str(size) for size in shape)}{',' * (len(shape) == 1)})"
-    hint = f"it has to give finite numbers of shape {wanted}"
+    hint = f"it has to return finite numbers of shape {wanted}"
     try:
         found = np.asarray(given)
     except Exception as error:
         kind = type(given).__name__
-        raise ModelError(f"{what} gave a {kind}, which is no array: {one_line(error)}", hint) from error
+        raise ModelError(f"{what} gave a {kind}, which is not an array: {one_line(error)}", hint) from error
     if found.dtype.kind not in "fiu":
         raise ModelError(f"{what} gave a {type(given).__name__} of {found.dtype}", hint)
     fits = len(found.shape) == len(shape) and all(

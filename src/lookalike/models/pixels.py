@@ -1,4 +1,4 @@
-"""The oldest idea of likeness, as a yardstick: the difference of pixels, averaged over a tiny picture."""
+"""The oldest idea of similarity, as a baseline: the difference between pixels of tiny pictures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _RECIPE = b"pixels 1: 32 x 32 RGB, minus 127.5"
 
 
 def load(device: str) -> LoadedModel:
-    """The model `pixels`; it runs on the CPU whatever the device."""
+    """Load the model `pixels`; it runs on the CPU whatever the device."""
     checksum = hashlib.sha256(_RECIPE).hexdigest()
     spec = ModelSpec("pixels", checksum, dim=_SIZE_PX * _SIZE_PX * 3, size_px=_SIZE_PX, crop=1.0)
     return LoadedModel(spec, features)
 
 
 def features(pixels: Pixels) -> NDArray[np.float32]:
-    """uint8 (B, 32, 32, 3) to float32 (B, 3072), each value's distance from middle grey.
+    """Convert uint8 (B, 32, 32, 3) to float32 (B, 3072): each value's distance from middle grey.
 
-    Between vectors of one length the cosine orders pairs as the squared difference of pixels does.
+    Between vectors of equal length, the cosine ranks pairs as the squared difference of pixels does.
     """
     return pixels.reshape(len(pixels), _SIZE_PX * _SIZE_PX * 3).astype(np.float32) - np.float32(127.5)

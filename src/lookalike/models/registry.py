@@ -1,4 +1,4 @@
-"""Models by name: those that are built in, and those that were made known in this process."""
+"""Models by name: those that are built in, and those registered in this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lookalike.models.model import LoadedModel, Model, as_model
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
-# name -> the module whose load(device) makes the model; imported when the model is asked for. One that learns
-# from pictures has learn(pictures) too, and load(device, learned).
+# name -> the module whose load(device) returns the model; imported on demand. A model that learns from
+# pictures also has learn(pictures), and load(device, learned).
 _BUILT_IN = {
     "efficientnet-lite0": "lookalike.models.efficientnet",
     "pixels": "lookalike.models.pixels",
@@ -29,16 +29,16 @@ _registered: dict[str, LoadedModel] = {}
 def load_model(
     name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
 ) -> LoadedModel:
-    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` where it cannot run.
+    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
 
-    One that was registered runs where it was made to run. `learned` is what `learner` gave, for a model that
-    has one: without it, it knows its size, and embeds nothing.
+    A registered model runs on its own device. `learned` is what `learner` returned, for a model that
+    has one: without it, the model knows its size but cannot embed.
     """
     if device not in _DEVICES:
         raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
     if not isinstance(name, str):
         raise ModelError(
-            f"a model is loaded by its name, not {type(name).__name__}", "your own: lookalike.register(model)"
+            f"load_model takes a name, not {type(name).__name__}", "your own: lookalike.register(model)"
         )
     if name in _registered:
         return _registered[name]
@@ -48,9 +48,9 @@ def load_model(
 
 
 def register(model: Model) -> LoadedModel:
-    """Make a model of your own known by its name in this process; returns it ready to run.
+    """Register a model of your own by its name in this process; returns it ready to run.
 
-    Raises `ModelError` for what is no model, and for the name of another model.
+    Raises `ModelError` if it is not a model, or another model has its name.
     """
     loaded = as_model(model)
     if loaded.name in _BUILT_IN:
@@ -68,7 +68,7 @@ def register(model: Model) -> LoadedModel:
 
 
 def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
-    """How a model learns from pictures uint8 (S, S, 3), before it can embed; None where it need not."""
+    """The function that learns from pictures uint8 (S, S, 3), if the model has to before it can embed."""
     return getattr(import_module(_BUILT_IN[name]), "learn", None) if name in _BUILT_IN else None
 
 
@@ -85,7 +85,7 @@ def _unknown(name: str) -> ModelError:
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")
-        + f"known are: {', '.join(known)}; one of your own becomes known by lookalike.register(model)",
+        + f"known are: {', '.join(known)}; make your own known with lookalike.register(model)",
     )
 
 

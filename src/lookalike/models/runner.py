@@ -1,4 +1,4 @@
-"""The one place where images become a model's input, and batches of inputs its features."""
+"""The only place where images become a model's input, and batches of inputs become features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lookalike.models.spec import ModelSpec
 Floats = NDArray[np.float32]
 Features = Callable[[Pixels], Floats]
 
-# A call for more pictures is hardly faster for each, and all of them wait for its end.
+# A call with more pictures is hardly faster for each, and all of them wait until it ends.
 MAX_BATCH = 16
 
 
@@ -35,11 +35,11 @@ class Input:
 def input_of(
     image: ImageLike, spec: ModelSpec, *, box: Box | None = None, max_megapixels: float = MAX_MEGAPIXELS
 ) -> Input:
-    """What a model sees of a picture, or of the part in `box`.
+    """Decode a picture and cut out what a model sees of it, or of the part in `box`.
 
-    `box` is (left, top, right, bottom) in fractions from 0 to 1; its part is taken as though it were a
-    picture of its own. Raises `ImageError` for what is no picture or has more than `max_megapixels`, and
-    for a box that is no part of one.
+    `box` is (left, top, right, bottom) in fractions from 0 to 1; that part is treated like a picture
+    of its own. Raises `ImageError` for anything that is not a picture or has more than `max_megapixels`,
+    and for an invalid box.
     """
     # A small part of a large picture needs more of its pixels than the whole would.
     share = 1.0 if box is None else max(min(box[2] - box[0], box[3] - box[1]), 1e-3)
@@ -49,18 +49,18 @@ def input_of(
 
 
 def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
-    """The features float32 (B, D) of B inputs uint8 (S, S, 3), at least one, by one call of the model."""
+    """Compute the features float32 (B, D) of B >= 1 inputs uint8 (S, S, 3) in one call of the model."""
     return features(np.stack(inputs))
 
 
 def batch_size(device: str) -> int:
-    """How many images a call takes: on a CPU the calls run side by side, others want them together."""
+    """Images in one call: on a CPU the calls run side by side, other devices want large batches."""
     return 4 if device == "cpu" else 64
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """A picture uint8 (S, S, 3) that waits for a model, and what will come of it: (1, D)."""
+    """A picture uint8 (S, S, 3) that waits for a model, and its future features (1, D)."""
 
     features: Features
     pixels: Pixels
@@ -68,10 +68,10 @@ class _Waiting:
 
 
 class Gathering:
-    """Pictures that wait for a model, first come, first served; those of one model share a call.
+    """Pictures that wait for a model, first come, first served; those for one model share a call.
 
-    `calls` is how many calls run side by side: each takes its share. `observe` is told of each call how
-    many pictures it is for.
+    `calls` is the number of calls that run side by side; each takes its share. `observe` is called for each
+    model call with its number of pictures.
     """
 
     def __init__(self, calls: int, observe: Callable[[int], None]) -> None:
@@ -80,14 +80,14 @@ class Gathering:
         self._lock = threading.Lock()
 
     def add(self, features: Features, pixels: Pixels) -> Future[Floats]:
-        """What the features of one picture uint8 (S, S, 3) will be, (1, D); call `run_next` once for each."""
+        """The future features (1, D) of a picture uint8 (S, S, 3); call `run_next` once for each picture."""
         mine = _Waiting(features, pixels)
         with self._lock:
             self._waiting.append(mine)
         return mine.found
 
     def run_next(self) -> None:
-        """One call for those that wait; there may be none left, where an earlier one took them along."""
+        """Run one call for waiting pictures; there may be none left if an earlier call took them."""
         batch = self._taken()
         if not batch:
             return
@@ -102,7 +102,7 @@ class Gathering:
                 one.found.set_result(found[row : row + 1])
 
     def _taken(self) -> list[_Waiting]:
-        """The share of one call of those that wait for the same model as the first does."""
+        """One call's share of the pictures that wait for the same model as the first picture."""
         with self._lock:
             alike = [one for one in self._waiting if one.features is self._waiting[0].features]
             batch = alike[: min(MAX_BATCH, math.ceil(len(alike) / self._calls))]

@@ -1,10 +1,10 @@
-"""Details counted, the idea of likeness before networks: which corners and blobs are in a picture, wherever.
+"""Local details, counted: the idea of similarity before networks. Which corners and blobs, anywhere?
 
-Points with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) as
+Keypoints with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) as
 RootSIFT (Arandjelović & Zisserman 2012), pooled by VLAD (Jégou, Douze, Schmid & Pérez, Aggregating local
-descriptors into a compact image representation, 2010): each goes to the nearest centre of a codebook, and
-the vector is, for each centre, the sum of the differences to it. The codebook is learned from pictures;
-before that, the model embeds none.
+descriptors into a compact image representation, 2010): each descriptor goes to the nearest centre of a
+codebook, and the vector holds, for each centre, the sum of the differences to it. The codebook is learned
+from pictures; without it the model cannot embed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _RECIPE = "sift 2: 224 px, RootSIFT, at most 400, contrast 0.02, VLAD, each cent
 
 
 def load(device: str, learned: bytes | None = None) -> LoadedModel:
-    """The model `sift` with what `learn` gave; it runs on the CPU whatever the device.
+    """Load the model `sift` with what `learn` returned; it runs on the CPU whatever the device.
 
-    Without it, embedding raises `ModelError`. Raises `ExtraError` without OpenCV, and `ModelError` for what
-    another version has learned.
+    Without it, embedding raises `ModelError`. Raises `ExtraError` without OpenCV, and `ModelError` for a
+    codebook from another version.
     """
     opencv()
     if learned is None:
@@ -48,16 +48,16 @@ def load(device: str, learned: bytes | None = None) -> LoadedModel:
 
 
 def learn(pictures: Sequence[Pixels]) -> bytes:
-    """A codebook of the details in pictures uint8 (S, S, 3): an NPZ file with its `recipe` and `codebook`.
+    """Learn a codebook from pictures uint8 (S, S, 3): an NPZ file with its `recipe` and `codebook`.
 
-    The centres are those of k-means, seeded. Raises `ModelError` where there are fewer details than centres.
+    The centres come from seeded k-means. Raises `ModelError` if there are fewer details than centres.
     """
     cv2 = opencv()
     found = [details(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))[1] for picture in pictures]
     descriptors = np.concatenate([np.empty((0, 128), np.float32), *found])
     if len(descriptors) < _CENTRES:
         raise ModelError(
-            f"sift needs {_CENTRES} details to learn from, and the images have {len(descriptors)}",
+            f"sift needs {_CENTRES} details to learn from, but the images have {len(descriptors)}",
             "choose a model that needs none, such as --model pixels",
         )
     cv2.setRNGSeed(_SEED)
@@ -69,11 +69,11 @@ def learn(pictures: Sequence[Pixels]) -> bytes:
 
 
 def _codebook(learned: bytes) -> Floats:
-    """The centres float32 (C, 128) in what `learn` gave; `ModelError` for what another version gave."""
+    """The centres float32 (C, 128) in a codebook file; raises `ModelError` if another version made it."""
     try:
         with np.load(io.BytesIO(learned), allow_pickle=False) as file:
             recipe, codebook = str(file["recipe"]), np.asarray(file["codebook"], np.float32)
-    except Exception:  # an archive from elsewhere may be damaged in ways of many kinds
+    except Exception:  # a damaged archive can fail in many ways
         recipe, codebook = "", np.empty((0, 128), np.float32)
     if recipe != _RECIPE or codebook.shape != (_CENTRES, 128):
         raise ModelError(
@@ -91,7 +91,7 @@ def _untaught(pixels: Pixels) -> Floats:
 
 
 def features(pixels: Pixels, codebook: Floats) -> Floats:
-    """uint8 (B, S, S, 3) to float32 (B, C * 128), as C centres pool the details; 0 where there is none."""
+    """Convert uint8 (B, S, S, 3) to float32 (B, C * 128), details pooled by C centres; 0 without details."""
     cv2 = opencv()
     pooled = np.zeros((len(pixels), codebook.size), np.float32)
     for row, picture in enumerate(pixels):
@@ -100,9 +100,9 @@ def features(pixels: Pixels, codebook: Floats) -> Floats:
 
 
 def vlad(descriptors: Floats, codebook: Floats) -> Floats:
-    """Descriptors float32 (n, 128) to (C * 128,): their sums of differences to the C centres.
+    """Pool descriptors float32 (n, 128) to (C * 128,): the sums of their differences to the C centres.
 
-    The part of each centre has length 1, so that one pattern that repeats does not outweigh all others
+    Each centre's part is scaled to length 1, so that a single repeated pattern does not outweigh all others
     (Arandjelović & Zisserman, All about VLAD, 2013).
     """
     sums = np.zeros_like(codebook)
@@ -114,7 +114,7 @@ def vlad(descriptors: Floats, codebook: Floats) -> Floats:
 
 
 def details(grey: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """The details of a picture uint8 (H, W): places (n, 2) in pixels, and RootSIFT descriptors (n, 128)."""
+    """Find the details of a picture uint8 (H, W): places (n, 2) in pixels, RootSIFT descriptors (n, 128)."""
     sift = opencv().SIFT_create(nfeatures=_MOST_DETAILS, contrastThreshold=0.02)
     keypoints, descriptors = sift.detectAndCompute(grey, None)
     if descriptors is None:
@@ -124,9 +124,9 @@ def details(grey: NDArray[np.uint8]) -> tuple[Floats, Floats]:
 
 
 def opencv() -> Any:
-    """The module cv2; raises `ExtraError` where it is not installed."""
+    """The module cv2; raises `ExtraError` if it is not installed."""
     try:
         import cv2
     except ImportError:
-        raise ExtraError("the details of pictures need OpenCV", "sift") from None
+        raise ExtraError("finding details in pictures needs OpenCV", "sift") from None
     return cv2

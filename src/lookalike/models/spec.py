@@ -1,4 +1,4 @@
-"""What names a model, and has to be equal for two vectors to be comparable."""
+"""The identity of a model: what has to be equal for vectors to be comparable."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lookalike.images.thumbnail import THUMBNAIL_PX
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What has to be equal for two vectors to be comparable; a collection's manifest keeps it.
+    """The identity of a model: two vectors are comparable if it is equal; a collection's manifest stores it.
 
-    `sha256` is that of the weights, or of what was learned in their place (of the recipe, for models
-    without either). A picture is cut to its central square of `crop` times its shorter side and resized,
+    `sha256` is that of the weights, or of what was learned instead (of the recipe, for models
+    without either). A picture is cropped to its central square of `crop` times its shorter side and resized,
     bicubic, to `size_px`.
     """
 
@@ -25,5 +25,5 @@ class ModelSpec:
 
     @property
     def cover_px(self) -> int:
-        """The shorter side that a decoded picture needs: the crop is not enlarged, nor the thumbnail."""
+        """The shorter side that a decoded picture needs, so that neither crop nor thumbnail is enlarged."""
         return max(math.ceil(self.size_px / self.crop), THUMBNAIL_PX * 3 // 4)

@@ -1,4 +1,4 @@
-"""A collection over HTTP: a page to look with, and the JSON behind it."""
+"""Serves collections over HTTP: the page, and the JSON API behind it."""
 
 from __future__ import annotations
 

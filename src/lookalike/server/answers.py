@@ -1,4 +1,4 @@
-"""What answers are made of: cards of items, whole rows, and JSON."""
+"""The building blocks of answers: cards of items, whole rows, JSON."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lookalike.storage.columns import jsonable
 
 Rows = NDArray[np.int64]
 
-# What a grid needs to show an item.
+# The columns that a grid needs to show an item.
 CARD_COLUMNS = ("id", "label", "width", "height", "sha256")
-# Where the collection keeps the thumbnail is no one else's business.
+# Where the collection stores a thumbnail is nobody else's business.
 HIDDEN_COLUMNS = ("thumb_offset", "thumb_size")
 
 
 def live_of(request: Request) -> Served:
-    """The collection that the path names; the `Problem` unknown-collection where none has the name."""
+    """The collection named in the path; raises the `Problem` unknown-collection if there is none."""
     return named(request, request.path_params["c"])
 
 
@@ -39,7 +39,7 @@ def named(request: Request, name: str) -> Served:
 
 
 def matching(engine: Engine, where: str | None) -> Rows:
-    """The rows for which a condition holds; one that cannot be is a `Problem` of the field `where`."""
+    """The rows that meet a condition; an invalid condition is a `Problem` of the field `where`."""
     try:
         return engine.matching(where)
     except QueryError as error:
@@ -48,17 +48,17 @@ def matching(engine: Engine, where: str | None) -> Rows:
 
 
 def asked_condition(request: Request) -> str | None:
-    """The condition in the query string, if there is one."""
+    """The condition in the query string, or None."""
     return condition(request.query_params.get("where"), MAX_ADDRESS_CONDITION_LENGTH)
 
 
 def cards(engine: Engine, rows: Sequence[int] | Rows, more: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """What a grid needs of these rows, and `more` columns; `v` is the version of the picture."""
+    """The columns that a grid needs of these rows, and `more`; `v` is the version of the picture."""
     return [card(row) for row in engine.snapshot.records(rows, _there(engine, [*CARD_COLUMNS, *more]))]
 
 
 def whole_row(engine: Engine, id_: str) -> dict[str, Any]:
-    """All columns of an item, the derived ones too; raises `UnknownIdError`."""
+    """All columns of an item, derived ones too; raises `UnknownIdError`."""
     snapshot = engine.snapshot
     (found,) = snapshot.records([snapshot.row_of(id_)], snapshot.all_columns.names)
     return found

@@ -30,7 +30,7 @@ from lookalike.server.warmup import warm_up
 from lookalike.server.workers import Workers
 from lookalike.sources.fetch import FetchOptions
 
-# The operating system's own table is not to be trusted: on Windows it has scripts as plain text.
+# Do not rely on the operating system's table: on Windows it lists scripts as plain text.
 _WEB_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -42,11 +42,11 @@ _WEB_TYPES = {
 def create_app(
     paths: Sequence[Path], access: Access | None = None, url_queries: FetchOptions | None = None
 ) -> Starlette:
-    """The ASGI application that serves the collections at `paths` and the page, and follows their changes.
+    """Make the ASGI application that serves the collections at `paths` and the page, and follows changes.
 
-    Without `access` only this machine may ask. Pictures that queries name by URL are fetched as `url_queries`
-    say, and refused without; `app.state.pictures.close()` stops what is being fetched.
-    Raises `CollectionError` where a collection cannot be read.
+    Without `access`, only this machine may ask. Pictures that queries name by URL are fetched according to
+    `url_queries`, and refused without it; `app.state.pictures.close()` stops fetches in progress.
+    Raises `CollectionError` if a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
 
@@ -97,19 +97,19 @@ def create_app(
 
 @asynccontextmanager
 async def _warmed(app: Starlette) -> AsyncIterator[None]:
-    # No daemon: a thread that is cut off within a library in C++ takes the process down with it.
+    # Not a daemon: stopping a thread inside a C++ library takes the process down with it.
     threading.Thread(target=warm_up, args=(app.state.collections.values(),)).start()
     yield
     app.state.workers.close()
 
 
 async def health(request: Request) -> Response:
-    """`GET /healthz`: that the server answers at all."""
+    """`GET /healthz`: says that the server is answering."""
     return PlainTextResponse("ok")
 
 
 class Page(StaticFiles):
-    """The files of the page; a browser asks each time whether its copy is still good."""
+    """The page's files; a browser asks each time whether its copy is still current."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

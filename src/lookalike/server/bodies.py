@@ -1,4 +1,4 @@
-"""The bodies of requests: read within limits of size and time, and of memory for all of them together."""
+"""Request bodies: read within limits on size and time, and on the memory of all of them together."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The body, for the time of the block.
+        """The body, available during the block.
 
-        Raises a `Problem` for one that is empty, too large or takes too long, and where the bodies of all
-        requests together would take too much memory.
+        Raises a `Problem` if it is empty, too large or too slow, or if the bodies of all requests together
+        would take too much memory.
         """
         body = bytearray()
         with self.holding() as hold:
@@ -37,7 +37,7 @@ class Bodies:
 
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
-        """A function that counts bytes as held during the block; a `Problem` where all are too many."""
+        """A function that counts bytes as held during the block; raises a `Problem` if they are too many."""
         held = 0
 
         def hold(size_bytes: int) -> None:
@@ -64,11 +64,11 @@ class Bodies:
                         raise _too_large()
                     hold(len(chunk))
         except TimeoutError:
-            raise Problem("too-slow", f"the body has to be here within {TIMEOUT_S:g} s") from None
+            raise Problem("too-slow", f"the body has to arrive within {TIMEOUT_S:g} s") from None
 
 
 def content_type(request: Request) -> str:
-    """The media type of the body, in lower case and without parameters."""
+    """The media type of the body, in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -1,4 +1,4 @@
-"""What can be looked at without asking for anything alike: collections, items, their pictures."""
+"""Browsing without a query: collections, items, and their pictures."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from lookalike.storage.snapshot import Snapshot
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
 _YEAR_S = 365 * 24 * 3600
 
-# The functions that are not async run in worker threads, which is Starlette's way with them.
+# Starlette runs functions that are not async in worker threads.
 
 
 def collections(request: Request) -> Response:
-    """`GET /api/collections`: what is served; a collection that is gone is left out."""
+    """`GET /api/collections`: the collections that are served; a missing one is left out."""
     found = []
     for live in request.app.state.collections.values():
         try:
@@ -51,7 +51,7 @@ def collections(request: Request) -> Response:
 
 
 def items(request: Request) -> Response:
-    """`GET /api/{c}/items`: a stretch of the rows, in their order, of those for which a condition holds."""
+    """`GET /api/{c}/items`: a range of the rows that meet a condition, in order."""
     engine = live_of(request).engine()
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
@@ -61,15 +61,15 @@ def items(request: Request) -> Response:
 
 
 def item(request: Request) -> Response:
-    """`GET /api/{c}/items/{id}`: one row with all its columns, but for where its thumbnail lies."""
+    """`GET /api/{c}/items/{id}`: all columns of one row, except where its thumbnail is stored."""
     row = live_of(request).ask(lambda engine: whole_row(engine, request.path_params["id"]))
     return as_json(details(row))
 
 
 async def thumbnail(request: Request) -> Response:
-    """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is kept for a year.
+    """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is cached for a year.
 
-    A page asks for dozens at once, and a thread for each costs more than to read what is in memory.
+    A page asks for dozens at once, and a thread for each costs more than reading what is in memory.
     """
     live, id_ = live_of(request), request.path_params["id"]
     found = live.cached_thumbnail(id_)
@@ -80,20 +80,20 @@ async def thumbnail(request: Request) -> Response:
 
 
 def image(request: Request) -> Response:
-    """`GET /api/{c}/images/{id}`: the original, as it was when it was embedded."""
+    """`GET /api/{c}/images/{id}`: the original, if it has not changed since it was embedded."""
     live = live_of(request)
     row = live.ask(lambda engine: whole_row(engine, request.path_params["id"]))
     data = original(live.engine().snapshot, row)
     if data is None:
-        raise Problem("no-original", "the picture is no longer where it was, or it has changed")
+        raise Problem("no-original", "the picture has been moved or changed")
     return _picture(request, row["sha256"], data, media_type(data))
 
 
 def original(snapshot: Snapshot, row: dict[str, Any]) -> bytes | None:
-    """The bytes of an item's picture; None where they cannot be had.
+    """The bytes of an item's original picture; None if they are not available.
 
-    Only a regular file below one of the collection's sources is read, no link that leads out of them, and
-    only bytes of the row's sha256 are given.
+    Only a regular file below one of the collection's sources is read, never through a link that leads out of
+    them, and the bytes are returned only if they have the row's sha256.
     """
     if not row["sha256"] or not row["uri"].startswith("file://"):
         return None
@@ -102,7 +102,7 @@ def original(snapshot: Snapshot, row: dict[str, Any]) -> bytes | None:
     if not any(path.startswith(os.path.join(source, b"")) for source in sources):
         return None
     try:
-        # A pipe would never end: it is opened without waiting, and then found to be no file.
+        # Reading a pipe would never end: it is opened without blocking, and then rejected as not a file.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
         with open(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
@@ -142,7 +142,7 @@ def _summary(live: Served) -> dict[str, Any]:
 
 
 def _described(snapshot: Snapshot) -> dict[str, Any]:
-    """What stays the same as long as the state does."""
+    """Facts that stay the same as long as the state does."""
     spec = snapshot.manifest.model
     counts = snapshot.column("label").value_counts().to_pylist()
     labels = {one["values"]: one["counts"] for one in counts if one["values"] is not None}

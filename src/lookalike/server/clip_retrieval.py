@@ -1,9 +1,9 @@
-"""The interface of clip-retrieval, so that its client and its front end work against Lookalike unchanged.
+"""clip-retrieval's interface, so that its client and its front end work with Lookalike unchanged.
 
 Names and shapes are those of `clip_retrieval/clip_back.py`: `/indices-list`, `/knn-service`, `/metadata`. An
-id is the number of a row. Both send JSON without saying so, hence the type of the body is not looked at; what
-keeps other web pages from asking is their Origin. A collection has one vector an item, so that `modality`
-makes no difference, and no models of safety or beauty, so that what is wished of those is passed over.
+id is a row number. Both clients send JSON without a content type, so the type is not checked; other web
+pages are kept out by their Origin. A collection has one vector for each item, so `modality` makes no
+difference; it has no safety or aesthetics models, so options for these are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lookalike.server.searching import embedded, engine_of, in_turn
 
 MAX_RESULTS, MAX_PICTURES, DEFAULT_RESULTS = 3000, 1000, 100
 _COLUMNS = ("url", "caption", "NSFW")
-# field of the request -> kind of term; the first that is there counts.
+# request field -> kind of term; the first one present counts.
 _KINDS = {"text": "text", "image": "image", "image_url": "url", "embedding_input": "vector"}
 _SAME = 0.94
 
@@ -69,12 +69,12 @@ async def knn_service(request: Request) -> Response:
 
 
 async def metadata(request: Request) -> Response:
-    """`POST /metadata`: for each of `ids` an object with `id` and `metadata`."""
+    """`POST /metadata`: an object with `id` and `metadata` for each of `ids`."""
     async with request.app.state.bodies.read(request) as body:
         fields = parse_json(body)
         ids = fields.get("ids")
         if not isinstance(ids, list) or len(ids) > MAX_PICTURES:
-            raise Problem("bad-parameter", f"ids is a list of at most {MAX_PICTURES:,} ids", field="ids")
+            raise Problem("bad-parameter", f"ids has to list at most {MAX_PICTURES:,} ids", field="ids")
         live = _live(request, fields)
 
         def work() -> Response:
@@ -87,12 +87,12 @@ async def metadata(request: Request) -> Response:
 
 
 def _live(request: Request, fields: Mapping[str, Any]) -> Served:
-    """The collection by its name; the first where none is given."""
+    """The collection with the given name, or the first if none is given."""
     name = fields.get("indice_name")
     if name is None:
         name = next(iter(request.app.state.collections))
     if not isinstance(name, str):
-        raise Problem("bad-parameter", "indice_name is the name of a collection", field="indice_name")
+        raise Problem("bad-parameter", "indice_name has to be the name of a collection", field="indice_name")
     return named(request, name)
 
 
@@ -100,11 +100,11 @@ def _term(fields: Mapping[str, Any]) -> Term:
     for field, kind in _KINDS.items():
         if fields.get(field):
             return parse_term({kind: fields[field]}, field)[0]
-    raise Problem("bad-parameter", f"one of {', '.join(_KINDS)} is needed", field="text")
+    raise Problem("bad-parameter", f"give one of {', '.join(_KINDS)}", field="text")
 
 
 def _metadata(engine: Engine, rows: list[int]) -> list[dict[str, Any]]:
-    """What clip-retrieval says of a row; without an address to load it from comes the thumbnail itself."""
+    """The metadata of rows in clip-retrieval's form; without an address, it contains the thumbnail itself."""
     found = []
     snapshot = engine.snapshot
     names = [name for name in ("id", "label", *_COLUMNS) if name in snapshot.schema.names]
@@ -122,9 +122,9 @@ def _metadata(engine: Engine, rows: list[int]) -> list[dict[str, Any]]:
 
 
 def _distinct(vectors: Floats) -> list[int]:
-    """Of rows (n, D), the best first, those without a better one in their group.
+    """Of rows (n, D), best first, keep those without a better one in their group.
 
-    Groups hang together by cosines above 0.94, as they do there.
+    Groups are connected by cosines above 0.94, as in clip-retrieval.
     """
     left = np.arange(len(vectors))
     kept = []

@@ -1,4 +1,4 @@
-"""`GET /docs`: the description of the API for people, on a page without scripts and without other hosts."""
+"""`GET /docs`: the API description for people, on a page without scripts or other hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def docs(request: Request) -> Response:
 
 
 def docs_style(request: Request) -> Response:
-    """Its style, in an answer of its own: the page may hold none within itself."""
+    """Its style sheet, served separately because the page may not contain inline styles."""
     return Response(_STYLE, media_type="text/css")
 
 
@@ -36,7 +36,7 @@ def _page(about: dict[str, Any]) -> Iterator[str]:
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Lookalike API</title>'
     yield '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="docs/style.css">'
     yield f"<main><h1>Lookalike API {about['info']['version']}</h1><p>{_text(about['info']['description'])} "
-    yield 'The same for machines: <a href="openapi.json">openapi.json</a>.</p>'
+    yield 'The same in machine-readable form: <a href="openapi.json">openapi.json</a>.</p>'
     for path, operations in about["paths"].items():
         for method, operation in operations.items():
             yield f"<h2>{method.upper()} {_text(path)}</h2><p>{_text(operation['summary'])}.</p>"

@@ -1,4 +1,4 @@
-"""The collections that are served, each by its name, and the thumbnails of their newest state."""
+"""The served collections by name, and the thumbnails of their newest state."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import is_remote
 
 _CHECK_EVERY_S = 1.0
-# In a store, looking is a request a part, and may be charged for.
+# In a store, a look takes one request for each part, and may be charged for.
 _CHECK_STORE_EVERY_S = 30.0
 
 
 class Served(LiveCollection):
-    """A collection under the name that addresses have for it; methods block, and run in worker threads."""
+    """A collection under its name in addresses; methods block, and run in worker threads."""
 
     def __init__(self, path: Path, name: str) -> None:
         super().__init__(path, check_every_s=_CHECK_STORE_EVERY_S if is_remote(path) else _CHECK_EVERY_S)
         self.name = name
 
     def thumbnail(self, id_: str) -> tuple[str, bytes]:
-        """The sha256 of the item's picture, and its JPEG; also while a build replaces files."""
+        """The sha256 and JPEG of an item's picture, even while a build replaces files."""
         return self.ask(lambda engine: thumbnail(engine.snapshot, id_))
 
     def cached_thumbnail(self, id_: str) -> tuple[str, bytes] | None:
-        """As `thumbnail`, where it is in the page cache, else None."""
+        """The thumbnail if it is in the page cache, else None."""
         engine = self.engine_at_hand()
         return _cached_thumbnail(engine, id_) if engine else None
 
 
 def served(paths: Iterable[Path]) -> dict[str, Served]:
-    """The collections by name; of several with one name the second is `name-2`, and so on.
+    """The collections by name; the second with the same name is called `name-2`, and so on.
 
-    Raises `CollectionError` where one cannot be read.
+    Raises `CollectionError` if one cannot be read.
     """
     found: dict[str, Served] = {}
     for path in paths:
@@ -49,7 +49,7 @@ def served(paths: Iterable[Path]) -> dict[str, Served]:
 
 
 def thumbnail(snapshot: Snapshot, id_: str) -> tuple[str, bytes]:
-    """The sha256 of an item's picture, and its JPEG; `UnknownIdError`, or `ChangedError` where it is gone."""
+    """The sha256 and JPEG of an item's picture; raises `UnknownIdError`, or `ChangedError` if it is gone."""
     row = snapshot.row_of(id_)
     (sha256,), (jpeg,) = snapshot.values("sha256", [row]), snapshot.thumbnails([row])
     return sha256, jpeg

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: how many requests, how long they took, and how long each step took."""
+"""Metrics for Prometheus: number of requests, their duration, and the duration of each step."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STEPS = ("decode", "embed", "search", "metadata")
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16)
-# Set before the workers start, this names the folder in which they put their figures together.
+# If set before the workers start, this names the folder where they combine their metrics.
 _SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """The figures of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -45,7 +45,7 @@ class Metrics:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time what happens in the block as one of `STEPS`."""
+        """Time the block as one of `STEPS`."""
         started = time.perf_counter()
         try:
             yield
@@ -62,7 +62,7 @@ class Metrics:
         self._batches.observe(pictures)
 
     def text(self) -> bytes:
-        """All figures as Prometheus reads them; of all workers where they share a folder."""
+        """All metrics in Prometheus format; those of all workers if they share a folder."""
         if not os.environ.get(_SHARED_FOLDER):
             return generate_latest(self.registry)
         together = CollectorRegistry()
@@ -91,7 +91,7 @@ class Measured:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            # The route's pattern, not the path: there are as many paths as items.
+            # The route's pattern, not the path, because there are as many paths as items.
             route = scope.get("route")
             name = getattr(route, "path", "other").replace(":path", "")
             self.metrics.observe(name, status, time.perf_counter() - started)

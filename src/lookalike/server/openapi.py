@@ -1,4 +1,4 @@
-"""The description of the API for machines (OpenAPI 3.1), kept by hand; a test holds it against the routes."""
+"""The OpenAPI 3.1 description of the API, kept by hand; a test compares it with the routes."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def _paths(collections: Sequence[str]) -> Schema:
     id_ = _parameter("id", "path", TEXT, "an item's id, percent-encoded")
     where = _parameter("where", "query", _SHORT, "an SQL condition over the columns, such as label = 'roses'")
     v = _parameter("v", "query", TEXT, "the start of the item's sha256: the answer is kept for a year")
-    offset = _parameter("offset", "query", COUNT, "how many to pass over")
+    offset = _parameter("offset", "query", COUNT, "how many to skip")
     limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
     k = _parameter("k", "query", _whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
     tier = _parameter(
-        "tier", "query", {"enum": list(DUPLICATE_TIERS)}, "only groups with a pair of this tier"
+        "tier", "query", {"enum": list(DUPLICATE_TIERS)}, "only groups with a pair in this tier"
     )
-    column = _parameter("column", "query", TEXT, "the column that colours; without one, all are alike")
+    column = _parameter("column", "query", TEXT, "the column to colour by; without it, all have one colour")
     rows = _parameter("rows", "query", TEXT, f"numbers of items, such as 0,17,4; at most {MAX_CARDS}")
     rows["required"] = True
     jpeg, any_picture = _content("image/jpeg", {}), _content("image/*", {})
@@ -93,16 +93,16 @@ def _paths(collections: Sequence[str]) -> Schema:
         },
         "/api/{c}/duplicates": {
             "get": _operation(
-                "What is there twice", "duplicates", _ref("Duplicates"), [c, tier, offset, limit]
+                "Duplicates", "duplicates", _ref("Duplicates"), [c, tier, offset, limit]
             )
         },
         "/api/{c}/outliers": {
-            "get": _operation("What doesn't belong", "outliers", _ref("Outliers"), [c])
+            "get": _operation("Outliers and likely label errors", "outliers", _ref("Outliers"), [c])
         },
         "/api/{c}/middle": {
             "get": _operation("The mean vector of items", "middle", _ref("Middle"), [c, where])
         },
-        "/api/{c}/map": {"get": _operation("A place in the plane for every item", "map", _ref("Map"), [c])},
+        "/api/{c}/map": {"get": _operation("Every item placed in the plane", "map", _ref("Map"), [c])},
         "/api/{c}/map/colors": {
             "get": _operation("A colour for every item", "mapColors", _ref("Colors"), [c, column, where])
         },
@@ -299,7 +299,7 @@ def _operation(
     parameters: Sequence[Schema] = (),
     body: Mapping[str, Schema] | None = None,
 ) -> Schema:
-    """An operation with one kind of answer, JSON unless it says otherwise, and problems for all else."""
+    """An operation with one kind of answer, JSON by default, and problems for everything else."""
     content = answer if "content" in answer else _content("application/json", answer)
     problem = _content("application/problem+json", _ref("Problem"))
     operation: Schema = {
@@ -334,7 +334,7 @@ def _object(required: Schema, optional: Schema | None = None) -> Schema:
 
 
 def _closed(required: Schema, optional: Schema | None = None) -> Schema:
-    """An object that may have no other fields."""
+    """An object that may not have other fields."""
     return {**_object(required, optional), "additionalProperties": False}
 
 

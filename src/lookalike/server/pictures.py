@@ -1,4 +1,4 @@
-"""Pictures that queries name by URL: fetched where the server was told to, from public addresses alone."""
+"""Pictures that queries name by URL: fetched only if allowed, and from public addresses only."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lookalike.sources.fetch import FetchError, FetchOptions
 if TYPE_CHECKING:
     from lookalike.sources.fetch.blocking import BlockingFetcher
 
-# Whoever may ask chooses the URLs: so little at once and so briefly that no other site suffers from it.
+# Anyone who may ask chooses the URLs, so these limits are so low that no other site suffers.
 URL_QUERIES = FetchOptions(concurrency=8, timeout_s=10, max_bytes=MAX_BODY_BYTES, retries=0)
 MAX_URLS = 10
 TIMEOUT_S = 30.0
 
 
 class Pictures:
-    """Fetches the pictures of queries as `options` say; refuses to where there are none."""
+    """Fetches the pictures of queries according to `options`; refuses if there are none."""
 
     def __init__(self, options: FetchOptions | None, bodies: Bodies) -> None:
-        """Raises `ExtraError` where the libraries for fetching are missing."""
+        """Raises `ExtraError` if the libraries for fetching are missing."""
         self._bodies = bodies
         self._fetcher: BlockingFetcher | None = None
         if options is not None:
@@ -36,9 +36,9 @@ class Pictures:
 
     @asynccontextmanager
     async def fetched(self, queries: Sequence[Sum]) -> AsyncIterator[tuple[Sum, ...]]:
-        """The queries with pictures in the place of their URLs, for the time of the block.
+        """The queries with pictures instead of URLs, during the block.
 
-        Raises a `Problem` for a URL that must not or cannot be fetched, and for too many.
+        Raises a `Problem` for a URL that may not or cannot be fetched, and for too many URLs.
         """
         urls = {term.url: term.field for query in queries for term, _ in query if isinstance(term, Url)}
         if len(urls) > MAX_URLS:
@@ -51,7 +51,7 @@ class Pictures:
                         found[url] = await self._fetch(url, field)
                         hold(len(found[url]))
             except TimeoutError:
-                raise Problem("not-fetched", f"the pictures were not here within {TIMEOUT_S:g} s") from None
+                raise Problem("not-fetched", f"the pictures did not arrive within {TIMEOUT_S:g} s") from None
             yield tuple(
                 tuple(
                     (Image(found[term.url], term.box) if isinstance(term, Url) else term, weight)
@@ -62,17 +62,17 @@ class Pictures:
 
     async def _fetch(self, url: str, field: str) -> bytes:
         if self._fetcher is None:
-            detail, hint = "this server fetches no pictures", "send it as image"
+            detail, hint = "this server does not fetch pictures", "send it as image"
             raise Problem("bad-parameter", detail, field=field, hint=hint)
         try:
             return (await asyncio.wrap_future(self._fetcher.submit(url))).data
         except FetchError as error:
-            # The address that a name has inside of the server's network is nobody's business.
+            # What a name resolves to inside the server's network is nobody's business.
             private = error.kind == "private-address"
             detail = "the URL leads to an address that is not public" if private else error.message
             raise Problem("not-fetched", detail, field=field) from None
 
     def close(self) -> None:
-        """Stop what is being fetched."""
+        """Stop fetches in progress."""
         if self._fetcher:
             self._fetcher.close()

@@ -1,4 +1,4 @@
-"""What a request asks for, from JSON to sums of terms: every field is checked, and the problem names it."""
+"""Parses requests from JSON to sums of terms; every field is checked, and problems name the field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookalike.server.problems import Problem
 MAX_K = 10_000
 MAX_QUERIES, MAX_TERMS, MAX_HITS = 100, 32, 100_000
 MAX_CONDITION_LENGTH, MAX_TEXT_LENGTH, MAX_URL_LENGTH = 10_000, 1_000, 4_000
-# In an address; a server reads 64 KiB of one, and a character may take twelve.
+# For conditions in an address: a server reads 64 KiB of it, and a character may take twelve bytes.
 MAX_ADDRESS_CONDITION_LENGTH = 4_000
 
 
@@ -33,7 +33,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A picture that is to be fetched; `field` is where the request names it."""
+    """A picture to be fetched; `field` is the request's field that names it."""
 
     url: str
     box: Box | None
@@ -46,7 +46,7 @@ Sum = tuple[tuple[Term, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A search: one sum of weighted terms, or with `batch` several."""
+    """A search: one sum of weighted terms, or several with `batch`."""
 
     queries: tuple[Sum, ...]
     k: int = DEFAULT_K
@@ -57,7 +57,7 @@ class Request:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The object in a body; raises the `Problem` bad-json."""
+    """Parse the JSON object in a body; raises the `Problem` bad-json."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -68,7 +68,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def parse_search(fields: Mapping[str, Any]) -> Request:
-    """A search from its JSON; raises a `Problem` that names the field."""
+    """Parse a search from its JSON; raises a `Problem` that names the field."""
     _known(fields, "id query queries k where include_query min_confidence", "the search")
     kinds = [name for name in ("id", "query", "queries") if name in fields]
     if len(kinds) != 1:
@@ -89,75 +89,75 @@ def parse_search(fields: Mapping[str, Any]) -> Request:
         raise _bad("k", f"k times the number of queries is at most {MAX_HITS:,}, not {k * len(queries):,}")
     include = fields.get("include_query", False)
     if not isinstance(include, bool):
-        raise _bad("include_query", f"include_query is true or false, not {include!r}")
+        raise _bad("include_query", f"include_query has to be true or false, not {include!r}")
     least = number(fields.get("min_confidence", 0), "min_confidence", 0, 1)
     return Request(queries, k, condition(fields.get("where")), include, least, kind == "queries")
 
 
 def parse_sum(terms: Any, name: str) -> Sum:
-    """The weighted terms of one query."""
+    """Parse the weighted terms of one query."""
     wanted = _list(terms, name, MAX_TERMS)
     return tuple(parse_term(term, f"{name}[{place}]") for place, term in enumerate(wanted))
 
 
 def parse_term(fields: Any, name: str) -> tuple[Term, float]:
-    """A term and its weight, from an object such as `{"id": "a.jpg", "weight": -0.5}`."""
+    """Parse a term and its weight from an object such as `{"id": "a.jpg", "weight": -0.5}`."""
     if not isinstance(fields, dict):
-        raise _bad(name, f'{name} is an object like {{"id": "a.jpg"}}, not {_short(fields)}')
+        raise _bad(name, f'{name} has to be an object like {{"id": "a.jpg"}}, not {_short(fields)}')
     _known(fields, " ".join(_TERMS) + " box weight", name)
     kinds = [kind for kind in _TERMS if kind in fields]
     if len(kinds) != 1:
-        raise _bad(name, f"{name} has one of {', '.join(_TERMS)}, not {', '.join(kinds) or 'none'}")
+        raise _bad(name, f"{name} needs exactly one of {', '.join(_TERMS)}, not {', '.join(kinds) or 'none'}")
     weight = number(fields.get("weight", 1), f"{name}.weight", -1e6, 1e6)
     if weight == 0:
-        raise _bad(f"{name}.weight", "a weight is a number other than 0")
+        raise _bad(f"{name}.weight", "a weight has to be a number other than 0")
     box = _box(fields.get("box"), f"{name}.box")
     (kind,) = kinds
     if box and kind not in ("id", "image", "url"):
-        raise _bad(f"{name}.box", f"a box is a part of a picture; {kind} is none")
+        raise _bad(f"{name}.box", f"a box is a part of a picture, and {kind} is not a picture")
     return _TERMS[kind](fields[kind], box, f"{name}.{kind}"), weight
 
 
 def condition(value: Any, most: int = MAX_CONDITION_LENGTH) -> str | None:
-    """An SQL condition of at most `most` characters; None where there is none, or an empty one."""
+    """Check an SQL condition of at most `most` characters; None if it is missing or empty."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _bad("where", f"where is an SQL condition as text, not {_short(value)}")
+        raise _bad("where", f"where has to be an SQL condition as text, not {_short(value)}")
     if len(value) > most:
         raise _bad("where", f"the condition has {len(value):,} characters, the limit is {most:,}")
     return value
 
 
 def whole(value: Any, name: str, low: int, high: int | None) -> int:
-    """A whole number from a query string or from JSON; a `Problem` where it is none or out of range."""
+    """Check an integer from a query string or JSON; raises a `Problem` if it is not one or out of range."""
     limits = f"from {low:,}" + (f" to {high:,}" if high is not None else "")
     found = value
     if isinstance(value, str) and value.isascii() and len(value) < 18:
         found = int(value) if value.removeprefix("-").isdigit() else value
-    if isinstance(found, float) and found.is_integer():  # JSON has one kind of number
+    if isinstance(found, float) and found.is_integer():  # JSON has only one kind of number
         found = int(found)
     if type(found) is not int or found < low or (high is not None and found > high):
-        raise _bad(name, f"{name} is a whole number {limits}, not {_short(value)}")
+        raise _bad(name, f"{name} has to be a whole number {limits}, not {_short(value)}")
     return found
 
 
 def number(value: Any, name: str, low: float, high: float) -> float:
-    """A number from JSON within limits."""
+    """Check a number from JSON against limits."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _bad(name, f"{name} is a number from {low:g} to {high:g}, not {_short(value)}")
+        raise _bad(name, f"{name} has to be a number from {low:g} to {high:g}, not {_short(value)}")
     return float(value)
 
 
 def picture_bytes(value: Any, name: str) -> bytes:
-    """An encoded picture from base64, also as a data URL."""
+    """Decode a picture from base64 or a data URL."""
     text = _text(value, name, None)
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise _bad(name, f"{name} is no base64") from None
+        raise _bad(name, f"{name} is not valid base64") from None
 
 
 def int8_text(vector: Any) -> str:
@@ -171,21 +171,21 @@ def _int8_vector(value: Any, name: str) -> Vector:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise _bad(name, f"{name} is no base64url") from None
+        raise _bad(name, f"{name} is not valid base64url") from None
     return Vector(np.frombuffer(data, np.int8).astype(np.float32))
 
 
 def _float_vector(value: Any, name: str) -> Vector:
     numbers = _list(value, name, 100_000)
     if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
-        raise _bad(name, f"{name} is a list of numbers")
+        raise _bad(name, f"{name} has to be a list of numbers")
     try:
         return Vector(np.array(numbers, np.float64))
     except OverflowError:
-        raise _bad(name, f"{name} has a number that is too large") from None
+        raise _bad(name, f"{name} contains a number that is too large") from None
 
 
-# name of the field -> the term it makes, from its value, the box beside it and the name for problems.
+# field name -> a function that makes the term from the value, the box and the name used in problems.
 _TERMS: Mapping[str, Callable[[Any, Box | None, str], Term]] = {
     "id": lambda value, box, name: (
         Region(_text(value, name, None), box) if box else Id(_text(value, name, None))
@@ -203,30 +203,30 @@ def _box(value: Any, name: str) -> Box | None:
         return None
     numbers = _list(value, name, 4)
     if len(numbers) != 4:
-        raise _bad(name, f"{name} is [left, top, right, bottom]")
+        raise _bad(name, f"{name} has to be [left, top, right, bottom]")
     left, top, right, bottom = (number(one, name, 0, 1) for one in numbers)
     if not (left < right and top < bottom):
-        raise _bad(name, f"{name} is [left, top, right, bottom]; this one is empty")
+        raise _bad(name, f"{name} is empty: it has to be [left, top, right, bottom]")
     return left, top, right, bottom
 
 
 def _list(value: Any, name: str, most: int) -> Sequence[Any]:
     if not isinstance(value, list) or not 1 <= len(value) <= most:
-        raise _bad(name, f"{name} is a list of 1 to {most:,}, not {_short(value)}")
+        raise _bad(name, f"{name} has to be a list of 1 to {most:,}, not {_short(value)}")
     return value
 
 
 def _text(value: Any, name: str, most: int | None) -> str:
     if not isinstance(value, str) or (most is not None and len(value) > most):
         limit = f" of at most {most:,} characters" if most is not None else ""
-        raise _bad(name, f"{name} is text{limit}, not {_short(value)}")
+        raise _bad(name, f"{name} has to be text{limit}, not {_short(value)}")
     return value
 
 
 def _known(fields: Mapping[str, Any], names: str, what: str) -> None:
     unknown = sorted(fields.keys() - set(names.split()))
     if unknown:
-        raise _bad(unknown[0], f"{what} has a field {unknown[0]!r}; known are: {names.replace(' ', ', ')}")
+        raise _bad(unknown[0], f"{what} has a wrong field {unknown[0]!r}; known: {names.replace(' ', ', ')}")
 
 
 def _bad(field: str, detail: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Runs the server: takes a port, opens the browser, and stops at Ctrl-C."""
+"""Runs the server: chooses a port, opens the browser, and stops at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from lookalike.storage.stores import place
 
 DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
-# How long what is under way when Ctrl-C comes may still take.
+# How long requests in progress may continue after Ctrl-C.
 _GRACE_S = 2
-# For so long a connection that nobody uses stays open: a person looks at a page before they go on.
+# How long an idle connection stays open: people look at a page before they go on.
 _KEEP_ALIVE_S = 60
 
 
 class ServerError(LookalikeError):
-    """The server cannot listen at the address that was asked for."""
+    """The server cannot listen at the requested address."""
 
 
 def serve(
@@ -49,17 +49,17 @@ def serve(
 ) -> None:
     """Serve the collections at `paths` and the page until Ctrl-C; calls `on_ready` with the page's address.
 
-    `port` None takes 7171 or the next that is free, 0 any that is free. An address that other machines reach
-    needs a `token`, or `no_auth`. `allow_hosts` are further names that the server is reached by,
-    `allow_origins` web sites whose pages may ask it, both as in `Access`.
-    `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses.
-    Raises `ServerError` where it cannot or must not listen there, `CollectionError` where one cannot be read.
+    A `port` of None means 7171 or the next free one, 0 any free one. An address that other machines can reach
+    needs a `token`, or `no_auth`. `allow_hosts` are further names under which the server is reached,
+    `allow_origins` are web sites whose pages may ask it, both as in `Access`.
+    `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses only.
+    Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
     listener = listen(host, port)
     with listener:
         if not (token or no_auth or is_loopback(listener.getsockname()[0])):
             raise ServerError(
-                f"other machines reach {host}, so the server needs a token",
+                f"other machines can reach {host}, so the server needs a token",
                 "give a secret with --token, or --no-auth to let everyone in",
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
@@ -71,7 +71,7 @@ def serve(
             if on_ready:
                 on_ready(url)
             if open_browser and _has_screen():
-                # In a thread, as some browsers return only when they are closed.
+                # In a thread, because some browsers return only when they are closed.
                 page = f"{url}?{urlencode({'token': token})}" if token else url
                 threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
@@ -80,10 +80,10 @@ def serve(
 
 
 def from_environment() -> Starlette:
-    """The application for another ASGI server, as in `uvicorn --factory lookalike.server:from_environment`.
+    """The application for any ASGI server, as in `uvicorn --factory lookalike.server:from_environment`.
 
-    `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN`, or `LOOKALIKE_NO_AUTH=1`,
-    lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are lists with commas.
+    `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN` or `LOOKALIKE_NO_AUTH=1`
+    lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are comma-separated lists.
     `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
@@ -101,7 +101,7 @@ def _listed(variable: str) -> list[str]:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it answers; Ctrl-C stops it, then raises `KeyboardInterrupt`."""
+    """A server that reports when it is ready; Ctrl-C stops it, then raises `KeyboardInterrupt`."""
 
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens at just this address; raises `ServerError` where that cannot be."""
+    """Open a socket that listens at exactly this address; raises `ServerError` if that is impossible."""
     if port is not None and not 0 <= port <= 65535:
         raise ServerError(f"{port} is not a port", "give one from 1 to 65535 with --port")
     try:
@@ -137,7 +137,7 @@ def listen(host: str, port: int | None) -> socket.socket:
     for candidate in ports:
         try:
             made = socket.create_server((str(address), candidate), family=family, backlog=256)
-            # asyncio sends small answers at once only where the socket names its protocol; else each one
+            # asyncio sends small answers at once only if the socket names its protocol; otherwise each one
             # waits for the client's delayed acknowledgement, 40 ms.
             return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, made.detach())
         except OSError as error:
@@ -155,7 +155,7 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 def allowed_hosts(host: str) -> Sequence[str]:
-    """The names that a server listening at `host` answers to."""
+    """The names under which a server listening at `host` answers."""
     if host in ("127.0.0.1", "localhost", "::1"):
         return LOOPBACK
     name = socket.gethostname()
@@ -164,13 +164,13 @@ def allowed_hosts(host: str) -> Sequence[str]:
 
 
 def _shown(host: str) -> str:
-    """The host as a browser here reaches it: where all addresses are listened at, that of loopback."""
+    """The host for a browser on this machine: loopback if the server listens at all addresses."""
     if host in ("0.0.0.0", "::", ""):
         return "[::1]" if host == "::" else "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
 def _has_screen() -> bool:
-    """Whether there is a screen for a browser: without one, Python would start it in the terminal."""
+    """Whether a browser has a screen to open on; without one, Python would start it in the terminal."""
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     return sys.platform != "linux" or any(name in os.environ for name in screens)

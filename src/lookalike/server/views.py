@@ -1,4 +1,4 @@
-"""What `lookalike cluster`, `duplicates`, `outliers` and `map` have found, as the page shows it."""
+"""The results of `lookalike cluster`, `duplicates`, `outliers` and `map`, as the page shows them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from lookalike.storage.derived import Derived, derived_command, read_derived
 MAX_CARDS = 200
 DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 
-# The page shows so many pictures of a group, and tells so many values of a column apart by colour.
+# How many pictures of a group the page shows, and how many values of a column get a colour of their own.
 _SHOWN, _COLORS = 12, 12
-# Codes of a map's colours: the last two stand for no value, and for what the filters leave out.
+# Codes of a map's colours: the last two are for no value, and for items that the filters exclude.
 OTHERS, NO_VALUE, FILTERED = 253, 254, 255
-# The mean of so many vectors is that of all of them to a hundredth.
+# The mean of this many vectors equals the mean of all to within a hundredth.
 _MOST_AVERAGED = 2000
 
 
 def clusters(request: Request) -> Response:
-    """`GET /api/{c}/clusters`: the groups, the largest first, each with the items nearest to its centre."""
+    """`GET /api/{c}/clusters`: the groups, largest first, each with the items nearest to its centre."""
     engine, made = _derived(request, "clusters")
 
     def described() -> dict[str, Any]:
@@ -50,14 +50,14 @@ def clusters(request: Request) -> Response:
 
 
 def duplicates(request: Request) -> Response:
-    """`GET /api/{c}/duplicates`: a stretch of the groups, those of one `tier` or all."""
+    """`GET /api/{c}/duplicates`: a range of the groups, of one `tier` or all."""
     engine, made = _derived(request, "duplicates")
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
     tier = request.query_params.get("tier")
     if tier is not None and tier not in DUPLICATE_TIERS:
         known = ", ".join(DUPLICATE_TIERS)
-        raise Problem("bad-parameter", f"tier is one of {known}, not {tier!r}", field="tier")
+        raise Problem("bad-parameter", f"tier has to be one of {known}, not {tier!r}", field="tier")
     groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
     wanted = [group for group in groups if tier is None or any(one["tier"] == tier for one in group[1:])]
@@ -73,7 +73,7 @@ def duplicates(request: Request) -> Response:
 
 
 def outliers(request: Request) -> Response:
-    """`GET /api/{c}/outliers`: the items unlike all others, and those that are likely mislabelled."""
+    """`GET /api/{c}/outliers`: the items unlike all others, and those that are probably mislabelled."""
     engine, made = _derived(request, "outliers")
     facts = made.facts
 
@@ -87,17 +87,17 @@ def outliers(request: Request) -> Response:
 
 
 def middle(request: Request) -> Response:
-    """`GET /api/{c}/middle`: the mean of the vectors of the items for which a condition holds."""
+    """`GET /api/{c}/middle`: the mean vector of the items that meet a condition."""
     engine = live_of(request).engine()
     rows = matching(engine, asked_condition(request))
     mean = engine.vectors_at(rows[:: max(1, len(rows) // _MOST_AVERAGED)]).sum(axis=0)
     if not mean.any():
-        raise Problem("bad-parameter", "the condition holds for no item, or they cancel out", field="where")
+        raise Problem("bad-parameter", "no item meets the condition, or vectors cancel out", field="where")
     return as_json({"count": len(rows), "vector_int8": int8_text(mean)})
 
 
 def map_places(request: Request) -> Response:
-    """`GET /api/{c}/map`: where each item lies, float32 (N, 2) little-endian in base64, in their order."""
+    """`GET /api/{c}/map`: the position of each item, float32 (N, 2) little-endian in base64, in order."""
     _, made = _derived(request, "map")
     places = np.stack([np.asarray(made.rows[name], "<f4") for name in ("x", "y")], axis=1)
     facts = {name: made.facts[name] for name in ("method", "command")}
@@ -105,9 +105,9 @@ def map_places(request: Request) -> Response:
 
 
 def map_colors(request: Request) -> Response:
-    """`GET /api/{c}/map/colors`: a code for each item by a column's value, uint8 (N,) in base64.
+    """`GET /api/{c}/map/colors`: a colour code for each item by a column's value, uint8 (N,) in base64.
 
-    Text: the place of the value among the most frequent ones. Numbers: 0, the least, to 252, the largest.
+    For text, the rank of the value among the most frequent ones; for numbers, 0 (lowest) to 252 (highest).
     """
     engine, _ = _derived(request, "map")
     name, where = request.query_params.get("column"), asked_condition(request)
@@ -127,7 +127,7 @@ def map_colors(request: Request) -> Response:
 
 
 def map_cards(request: Request) -> Response:
-    """`GET /api/{c}/map/cards`: what a grid needs of the items of these numbers."""
+    """`GET /api/{c}/map/cards`: the columns that a grid needs of the items with these numbers."""
     engine, _ = _derived(request, "map")
     wanted = request.query_params.get("rows", "").split(",")
     if len(wanted) > MAX_CARDS:
@@ -137,7 +137,7 @@ def map_cards(request: Request) -> Response:
 
 
 def _derived(request: Request, name: str) -> tuple[Engine, Derived]:
-    """The newest engine and its table; a `Problem` that names the command where it cannot be used."""
+    """The newest engine and its table; raises a `Problem` that names the command if it is unusable."""
     live = live_of(request)
     engine = live.engine()
     state = engine.snapshot.state
@@ -152,7 +152,7 @@ def _derived(request: Request, name: str) -> tuple[Engine, Derived]:
 
 
 def _groups(made: Derived) -> list[list[dict[str, Any]]]:
-    """The rows of each group of duplicates, the one that is kept first."""
+    """The rows of each group of duplicates, the kept one first."""
     numbered = made.rows.append_column("row", pa.array(np.arange(len(made.rows))))
     rows = numbered.filter(pc.greater_equal(numbered["group"], 0))
     found: dict[int, list[dict[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""What the first search would have to wait for, done while nobody waits."""
+"""Prepares whatever the first search would have to wait for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lookalike.server.live import Served
 
 
 def warm_up(collections: Iterable[Served]) -> None:
-    """Open the indexes or hold the vectors, load the library of conditions, the models and their words.
+    """Open indexes or hold vectors; load conditions, models and their words.
 
-    What cannot be had is left for a request. Of collections that are equally made the first takes most time.
+    Failures are left for a request to report. Of collections with the same model, the first takes most time.
     """
     for live in collections:
         with suppress(LookalikeError, OSError):

@@ -1,6 +1,6 @@
-"""The work of requests: as much at once as there are cores, and one call of the model for those that wait.
+"""The work of requests: one task for each core at a time, and shared model calls for waiting pictures.
 
-More at once would not be faster, and a large picture takes hundreds of megabytes while it is decoded.
+More at once would not be faster, and decoding a large picture takes hundreds of megabytes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Does work in threads, first come, first served; one object for all requests of an application.
+    """Runs work in threads, first come, first served; one object for all requests of an application.
 
-    `observe` is told of each call of the model how many pictures it was for.
+    `observe` is called for each model call with its number of pictures.
     """
 
     def __init__(self, observe: Callable[[int], None]) -> None:
@@ -31,18 +31,18 @@ class Workers:
         self._pictures = Gathering(cores, observe)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What the work gives, or raises, when its turn has come."""
+        """Return or raise the result of the work, when its turn comes."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def features(self, model: LoadedModel, pixels: Pixels) -> Floats:
-        """What a model makes of the pixels uint8 (S, S, 3) of one picture: float32 (1, D).
+        """Return the model's features float32 (1, D) for the pixels uint8 (S, S, 3) of one picture.
 
-        Others that wait for the same model by then go with it, in one call for each core.
+        Pictures waiting for the same model at that time share its calls, one for each core.
         """
         mine = self._pictures.add(model.features, pixels)
         self._threads.submit(self._pictures.run_next)
         return await asyncio.wrap_future(mine)
 
     def close(self) -> None:
-        """Forget the work that has not begun."""
+        """Drop the work that has not begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
