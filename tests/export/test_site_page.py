@@ -238,7 +238,7 @@ def test_what_cannot_be_answered_says_why(page):
     assert "sea/sea-002.png" in search(page, id="sea/sea-003.png")[3]
     assert search(page, text="dasiy")[3][0] == "daisy"
     assert search(page, vector_int8="AQID")[1:3] == [
-        "That vector is not of this collection",
+        "That vector does not belong to this collection",
         "It has 3 numbers, those here have 1280.",
     ]
     assert ask(page, "search", {"terms": both, "k": 5, **ALL})[1] == "The terms cancel each other out"
@@ -249,7 +249,7 @@ def test_without_the_model_the_page_says_what_is_missing(page):
     expect(page.locator("#choose")).to_be_hidden()
     send_file(page, "drop", PHOTO)
 
-    see(page, "Own pictures cannot be searched by. This site was published without the model")
+    see(page, "You cannot search by your own pictures here. This site was published without the model")
 
 
 def test_a_file_that_is_missing_is_named_and_asked_for_again(window, site, tmp_path):
@@ -326,7 +326,7 @@ def test_a_reload_needs_neither_the_picture_nor_the_model(model_page, built):
 def test_what_is_no_picture_is_refused_and_the_page_stays(model_page):
     model_page.set_input_files("#file", NOTES)
 
-    see(model_page, "It is no picture, or of a kind that this browser cannot read.")
+    see(model_page, "It is not a picture, or has a format that this browser cannot read.")
     see(model_page, "42 pictures")
 
 

@@ -148,7 +148,7 @@ def test_an_unknown_id_offers_the_nearest_ones(page: Page, errors: list[str]) ->
 def test_where_nothing_is_left_but_what_was_asked_with_the_page_says_so(page: Page) -> None:
     page.goto(f"{page.url.partition('#')[0]}#c=photos&q=id:sea/sea-002.png&where=id='sea/sea-002.png'")
     expect(page.get_by_role("heading", name="No other picture")).to_be_visible()
-    expect(page.get_by_text("No other meets all the filters.")).to_be_visible()
+    expect(page.get_by_text("No other picture meets all filters.")).to_be_visible()
     expect(page.locator(".chip-name")).to_have_text("sea")
     page.get_by_role("button", name="Clear the filters").click()
     see_hits(page, "sea")
@@ -161,7 +161,7 @@ def test_where_nothing_is_left_but_what_was_asked_with_the_page_says_so(page: Pa
 def test_pictures_are_added_and_subtracted(page: Page) -> None:
     open_item(page, 0)
     tile(page, "sea/sea-002.png").hover()
-    tile(page, "sea/sea-002.png").get_by_role("button", name="More like this, too").click()
+    tile(page, "sea/sea-002.png").get_by_role("button", name="More like this too").click()
     expect(page.locator(".chip")).to_have_count(2)
     tile(page, "meadow/meadow-001.jpg").hover()
     tile(page, "meadow/meadow-001.jpg").get_by_role("button", name="Less like this").click()

@@ -85,7 +85,7 @@ def test_the_focus_stays_where_a_filter_was_removed(page: Page) -> None:
 
 def test_the_question_mark_helps_and_escape_ends_it(page: Page) -> None:
     page.keyboard.press("?")
-    assert page.get_by_role("dialog").get_by_text("find what looks like the picture").is_visible()
+    assert page.get_by_role("dialog").get_by_text("find similar pictures").is_visible()
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog").is_hidden()
     page.keyboard.press("/")

@@ -38,7 +38,7 @@ def left_of_the_map(page: Page) -> list[str]:
 
 def test_a_line_drawn_on_the_map_shows_what_is_in_it(seen: Page) -> None:
     place = view(seen, "Map")
-    see(seen, "25 pictures, by PCA: what is alike lies together")
+    see(seen, "25 pictures, by PCA: similar pictures are close together")
     seen.get_by_role("button", name="Draw around").click()
     draw_around_the_left(seen)
     left = left_of_the_map(seen)
@@ -54,17 +54,17 @@ def test_a_line_drawn_on_the_map_shows_what_is_in_it(seen: Page) -> None:
 
 def test_what_is_selected_on_the_map_is_searched_by(seen: Page) -> None:
     place = view(seen, "Map")
-    see(seen, "25 pictures, by PCA: what is alike lies together")
+    see(seen, "25 pictures, by PCA: similar pictures are close together")
     seen.keyboard.down("Shift")
     draw_around_the_left(seen)
     seen.keyboard.up("Shift")
     left = left_of_the_map(seen)
     place.get_by_role("button", name="Search by them").click()
-    see(seen, re.compile("^The most alike of 25 pictures"))
+    see(seen, re.compile("^The most similar of 25 pictures"))
     expect(seen.locator(".chip-name")).to_have_text(f"{len(left)} pictures of the map")
     assert len(set(ids(seen)[: len(left) // 2]) - set(left)) <= 1
     seen.reload()
-    see(seen, re.compile("^The most alike of 25 pictures"))
+    see(seen, re.compile("^The most similar of 25 pictures"))
 
 
 def test_a_selection_is_dropped_by_escape_and_by_a_click(seen: Page) -> None:

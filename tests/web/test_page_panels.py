@@ -95,7 +95,7 @@ def test_a_condition_filters_and_its_error_is_shown_at_the_field(page: Page, err
 
 def test_filters_that_leave_nothing_say_so_and_can_be_cleared(page: Page) -> None:
     page.goto(f"{page.url.partition('#')[0]}#c=photos&where=width<3")
-    expect(page.get_by_role("heading", name="No picture is like that")).to_be_visible()
+    expect(page.get_by_role("heading", name="No pictures found")).to_be_visible()
     page.get_by_role("button", name="Clear the filters").click()
     see(page, "42 pictures")
 
@@ -151,7 +151,7 @@ def test_a_part_of_an_own_picture_is_chosen_with_keys(page: Page) -> None:
     page.locator("#file").set_input_files(PHOTO)
     see_hits(page, "holiday.png")
     page.locator(".chip-main").click()
-    page.get_by_role("button", name="See it, or choose a part").click()
+    page.get_by_role("button", name="Show it, or choose a part").click()
     surface = page.get_by_role("button", name="Choose a part of the picture")
     for key in ("Enter", "ArrowRight", "Shift+ArrowDown", "Enter"):
         surface.press(key)
@@ -237,7 +237,7 @@ def test_another_collection_is_chosen_and_has_its_own_abilities(worded: Page) ->
 
 def test_an_own_picture_goes_along_to_a_collection_of_another_model(worded: Page) -> None:
     worded.locator("#file").set_input_files(PHOTO)
-    see(worded, re.compile("^The most alike of 9 pictures"))
+    see(worded, re.compile("^The most similar of 9 pictures"))
     worded.get_by_label("Collection").select_option("photos")
     see_hits(worded, "holiday.png")
     assert ids(worded)[0].startswith("meadow/")
@@ -250,7 +250,7 @@ def test_an_own_picture_goes_along_to_a_collection_of_another_model(worded: Page
 
 def test_a_collection_that_is_not_there_is_explained(worded: Page, two: str) -> None:
     worded.goto(f"{two}#c=gone")
-    worded.get_by_role("link", name="Show what is here").click()
+    worded.get_by_role("link", name="Show the first collection").click()
     see(worded, "9 pictures")
 
 

@@ -19,7 +19,7 @@ AXE = os.environ.get("AXE_CORE")
 def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(seen: Page) -> None:
     cards = view(seen, "Clusters").get_by_role("link")
     expect(cards).to_have_count(3)
-    see(seen, "3 groups of pictures that are alike")
+    see(seen, "3 groups of similar pictures")
     expect(cards.first).to_contain_text(re.compile(r"\d+ pictures · cohesion 0\.\d\d"))
     count = int(re.search(r"(\d+) pictures", cards.first.inner_text())[1])
     cards.first.focus()
@@ -35,13 +35,13 @@ def test_a_group_shows_its_pictures_as_a_filter_and_back_leads_to_the_groups(see
 
 def test_the_button_of_a_view_keeps_the_focus(seen: Page) -> None:
     seen.get_by_role("group", name="Views").get_by_role("button", name="Clusters").press("Enter")
-    see(seen, "3 groups of pictures that are alike")
+    see(seen, "3 groups of similar pictures")
     expect(seen.locator(":focus")).to_have_text("Clusters")
 
 
 def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Page) -> None:
     place = view(seen, "Duplicates")
-    see(seen, "1 group of pictures that are there twice")
+    see(seen, "1 group of duplicates")
     pair = place.locator(".twins figure")
     expect(pair).to_have_count(2)
     expect(pair.first).to_contain_text("Stays")
@@ -63,13 +63,13 @@ def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Pag
 
 def test_outliers_are_pictures_unlike_all_others_and_labels_that_may_be_wrong(seen: Page) -> None:
     place = view(seen, "Outliers")
-    see(seen, re.compile("^The 25 pictures that are the farthest from all others"))
+    see(seen, re.compile("^The 25 pictures farthest from all others"))
     far = place.get_by_role("region", name="Unlike all others").get_by_role("listitem")
     expect(far).to_have_count(25)
     distances = [float(one) for one in far.locator("strong").all_inner_texts()]
     assert distances == sorted(distances, reverse=True)
     wrong = place.get_by_role("region", name="Likely mislabelled")
-    expect(wrong).to_contain_text("No label in label is contradicted by most of the neighbours.")
+    expect(wrong).to_contain_text("No picture's label is contradicted by most of its neighbours.")
     far.first.get_by_role("link").click()
     expect(seen.get_by_role("complementary")).to_contain_text("Similar pictures")
     assert re.fullmatch(r"c=photos&view=outliers&item=\w+/.+", fragment(seen))
@@ -126,25 +126,25 @@ def test_the_same_search_stands_side_by_side_for_two_models(seen: Page) -> None:
     link = columns.first.get_by_role("link").nth(3)
     name = link.get_attribute("title")
     link.click()
-    see(seen, re.compile(r"^\d+ of 24 are found in both"))
+    see(seen, re.compile(r"^\d+ of 24 were found in both"))
     expect(seen.locator(".chip-name")).to_have_text(name)
     expect(columns.first).to_contain_text("colors")
     expect(columns.last).to_contain_text("pixels")
     expect(columns.last.locator(".hits li")).to_have_count(24)
     seen.reload()
-    see(seen, re.compile(r"^\d+ of 24 are found in both"))
+    see(seen, re.compile(r"^\d+ of 24 were found in both"))
 
 
 def test_an_own_picture_is_compared_as_each_model_sees_it(seen: Page) -> None:
     place = view(seen, "Compare")
     expect(place.locator(".column")).to_have_count(2)
     seen.locator("#file").set_input_files(PHOTO)
-    see(seen, re.compile(r"^\d+ of 25 are found in both"))
+    see(seen, re.compile(r"^\d+ of 25 were found in both"))
     for column in place.locator(".column").all():
         expect(column.locator(".hits li")).to_have_count(25)
     seen.reload()
     expect(place.locator(".column").first.locator(".hits li")).to_have_count(25)
-    expect(place.locator(".column").last).to_contain_text("choose the picture again")
+    expect(place.locator(".column").last).to_contain_text("Choose the picture again")
 
 
 def test_a_search_leaves_the_view_for_the_pictures(seen: Page) -> None:

@@ -1,4 +1,4 @@
-// What a person can do, as the state that it leads to.
+// The user's actions, each as the state that it leads to.
 
 import { HostError } from "./contract.js";
 import { cut, embedded, ownOf, previewOf } from "./pictures.js";
@@ -16,7 +16,7 @@ import { withTerm } from "./terms.js";
  *   attempt: (again: () => void, work: (signal: AbortSignal) => Promise<void>) => Promise<void>}} page
  */
 export function createActions(host, { shown, go, collections, learn, attempt }) {
-  /** Search by a picture of the person's own. @param {Blob} blob @param {string} name
+  /** Search by the user's own picture. @param {Blob} blob @param {string} name
    * @param {Partial<State>} [change] what else changes
    * @returns {Promise<void>} */
   function searchBlob(blob, name, change = { item: "" }) {
@@ -27,7 +27,7 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
         if (!host.capabilities(collection).pictures) {
           throw new HostError(
             "no-pictures",
-            "Own pictures cannot be searched by",
+            "You cannot search by your own pictures here",
             host.capabilities(collection).reason ?? "",
           );
         }
@@ -41,7 +41,7 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
     );
   }
 
-  /** Go to another collection, with what means the same there. @param {string} name @returns {Promise<void>} */
+  /** Go to another collection, keeping what means the same there. @param {string} name @returns {Promise<void>} */
   function changeCollection(name) {
     const { collection, terms } = shown();
     const [from, to] = [collection, name].map((one) => collections().find((c) => c.name === one)?.model);
@@ -75,7 +75,7 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
       learn(id);
       return go({ ...shown(), terms: [{ kind: "id", id, weight: 1 }], item: "" });
     },
-    /** Search by an item, too. @param {string} id @param {1 | -1} weight */
+    /** Add an item to the search. @param {string} id @param {1 | -1} weight */
     add(id, weight) {
       learn(id);
       return go({ ...shown(), terms: withTerm(shown().terms, { kind: "id", id, weight }) });

@@ -1,4 +1,4 @@
-// A block of the grid: a page of a source, laid out in rows, with the tiles of those rows that are seen.
+// A block of the grid: a page of a source, laid out in rows, with the tiles of the rows near the view.
 
 import { element } from "./dom.js";
 import { justify, placesOf, SHAPE, shapeOf } from "./layout.js";
@@ -8,12 +8,12 @@ import { dropTile } from "./tile.js";
 /** @typedef {import("./layout.js").Row} Row */
 /** @typedef {{left: number, width: number}} Place */
 /**
- * `cards` are missing while they are on their way; `tiles` are those in the document, by their place in the page.
+ * `cards` are undefined until they are loaded; `tiles` are those in the document, by their place in the page.
  * @typedef {{node: HTMLElement, cards: Card[] | undefined, shapes: number[], rows: Row[],
  *   tiles: Map<number, HTMLElement>}} Block
  */
 
-/** @param {Card[] | undefined} cards @param {number} count of the cards, where they are not there
+/** @param {Card[] | undefined} cards @param {number} count of the cards, if they are not loaded
  * @param {Parameters<typeof justify>[1]} options @returns {Block} */
 export function createBlock(cards, count, options) {
   const shapes = cards ? cards.map(shapeOf) : Array.from({ length: count }, () => SHAPE);
@@ -22,7 +22,7 @@ export function createBlock(cards, count, options) {
 }
 
 /**
- * Give a block the tiles of the rows that are wanted, in their order, and no others.
+ * Give a block exactly the tiles of the wanted rows, in order.
  * @param {Block} block @param {number} gap in pixels
  * @param {{isWanted: (row: Row) => boolean,
  *   make: (i: number, row: Row, place: Place) => HTMLElement}} options

@@ -1,4 +1,4 @@
-// The query as a row of chips: what is searched for, each with more or less of it, and how much.
+// The query as a row of chips, one for each term, with its sign and weight.
 
 import { element, exchange, find, icon, iconButton } from "./dom.js";
 import { MAX_WEIGHT, weigh, WEIGHT_STEP, without } from "./terms.js";
@@ -79,7 +79,7 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
     slider.addEventListener("change", () => set(Math.sign(shown[n].weight) * Number(slider.value)));
     const open =
       canOpen(term) &&
-      element("button", { type: "button", className: "plain" }, icon("region"), "See it, or choose a part");
+      element("button", { type: "button", className: "plain" }, icon("region"), "Show it, or choose a part");
     if (open) open.addEventListener("click", () => (close(), onOpen(term)));
     editor.replaceChildren(
       element(
@@ -111,7 +111,7 @@ export function createChips({ pictureOf, nameOf, canOpen, onOpen, onChange }) {
       shown = terms;
       exchange(row, terms.map(createChip), find(find("words").hidden ? "choose" : "words"));
       row.hidden = !terms.length;
-      if (!hadFocus) row.scrollLeft = row.scrollWidth; // what was added last
+      if (!hadFocus) row.scrollLeft = row.scrollWidth; // show the newest chip
     },
     focusLast: () =>
       /** @type {HTMLElement | null} */ (row.lastElementChild?.querySelector("button"))?.focus(),

@@ -1,12 +1,12 @@
-// Why a picture was found: next to what was searched for, how alike the two are, and what they share.
+// Why a picture was found: shows it next to the query, how similar the two are, and what they share.
 
 import { element } from "./dom.js";
 import { nameOf, strengthOf } from "./format.js";
 
 const WORDS = {
-  strong: "More alike than chance would give here",
-  fair: "Somewhat alike, but chance could give as much",
-  weak: "Hardly more alike than any two pictures here",
+  strong: "More similar than by chance",
+  fair: "Somewhat similar, but possibly by chance",
+  weak: "Hardly more similar than any two pictures here",
 };
 
 /**

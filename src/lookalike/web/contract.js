@@ -1,9 +1,9 @@
-// What the page asks of the host behind it. `host.js` is one; a static site brings another in its place,
-// and nothing else of the page knows which it has.
+// The interface of the host behind the page. `host.js` is one; a static site replaces it with another,
+// and the rest of the page does not know which one it has.
 
 /**
- * A card is what a picture in the grid needs; of hits, it also has how alike it is. One of width 0 has no
- * picture, only a vector made elsewhere.
+ * A card is what the grid needs to show a picture; the card of a hit also says how similar it is. A card of
+ * width 0 has no picture, only a vector made elsewhere.
  * @typedef {{id: string, label: string | null, width: number, height: number, v: string,
  *   score?: number, confidence?: number | null, tags?: string[] | null}} Card
  *
@@ -12,33 +12,33 @@
  * @typedef {{name: string, count: number, model: string, dim: number, fingerprint: string,
  *   labels: Record<string, number>, columns?: Column[], views?: string[]}} Collection
  *
- * Filters of one column are alternatives; those of different columns hold together.
- * `between` has [low, high], both included and null where open; `null` has no value; `inside` is a polygon on the map.
+ * Filters of one column are combined with OR, those of different columns with AND.
+ * `between` has [low, high], both inclusive, null if open; `null` has no value; `inside` is a polygon on the map.
  * @typedef {{column: string, op: "is" | "has" | "between" | "null" | "inside", value: any}} Filter
  *
- * What a query is made of; a negative weight is subtracted. `vector_int8` is base64url.
+ * A term of a query; a negative weight subtracts it. `vector_int8` is base64url.
  * @typedef {({id: string} | {text: string} | {vector_int8: string}) & {weight: number}} Term
  *
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
  * @typedef {{took_ms: number, total: number, matching: number, left_out: number, hits: Card[],
  *   chance: boolean}} Answer
- * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those of them
- * that are no hits as they stand in the query. `chance`: the best hit is no better than chance.
+ * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those among
+ * them that are left out because they are in the query. `chance`: the best hit is no better than chance.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values
  * @typedef {{name: string, type: "number", min: number, max: number, bins: number[],
  *   edges: number[]}} Histogram
  * @typedef {{name: string, type: "number", min: null, max: null, bins: never[], edges: never[]}} Blank
- * A column of numbers in which there is none.
+ * A column of numbers without any number in it.
  * @typedef {{total: number, columns: (Values | Histogram | Blank)[]}} Facets
  *
  * @typedef {{vector_int8: string, model: string, dim: number,
  *   tags?: {tag: string, probability: number}[]}} Embedding
  * @typedef {{words: boolean, pictures: boolean, sql: boolean, reason?: string}} Capabilities
  *
- * What was derived from a collection; a host may know of none.
+ * What was derived from a collection; a host need not have these.
  * @typedef {{cluster: number, name: string, size: number, cohesion: number, medoid: string, items: Card[]}} Cluster
  * @typedef {{method: string, reason: string, noise: number, command: string, clusters: Cluster[]}} Clusters
  * @typedef {{command: string, left_out: number, tiers: Record<string, number>, total: number, offset: number,
@@ -60,14 +60,14 @@
  *   middle: (c: string, options: Chosen) => Promise<{count: number, vector_int8: string}>,
  *   mapCards: (c: string, options: {rows: number[], signal?: AbortSignal}) => Promise<Card[]>,
  * }} Views
- * What can be searched by: words, own pictures, SQL conditions; `reason` says why not pictures.
+ * What users can search by: words, their own pictures, SQL conditions; `reason` says why not pictures.
  */
 
 /**
- * Every method but the addresses and `capabilities` is asynchronous, ends early when `signal` is
+ * Every method except the addresses and `capabilities` is asynchronous, stops when `signal` is
  * aborted (with the error that `fetch` then throws), and fails with a `HostError`.
- * `c` is a collection's name. Addresses are given at once; `imageUrl` is null where there is
- * nothing but the thumbnail, and what it names may still be missing.
+ * `c` is a collection's name. Addresses are returned at once; `imageUrl` is null if there is
+ * only the thumbnail, and the image may still be missing.
  * @typedef {{
  *   collections: (options?: {signal?: AbortSignal}) => Promise<Collection[]>,
  *   capabilities: (c: string) => Capabilities,
@@ -81,17 +81,17 @@
  *   views?: Views,
  *   onProgress?: (listener: (share: number) => void) => void,
  * }} Host
- * A host that has to load before it can search tells which share is there, from 0 to 1.
+ * A host that has to load before it can search reports the share that is loaded, from 0 to 1.
  */
 
-/** What a host could not do. */
+/** The error of a host that could not do what it was asked. */
 export class HostError extends Error {
   /**
    * @param {string} kind `unreachable`, or one of the server's problems: `unknown-item`,
    *   `unknown-collection`, `not-a-picture`, `too-large`, `bad-condition`, `unknown-word`, …
    * @param {string} title what went wrong, in a few words
    * @param {string} detail which, and what to do
-   * @param {string[]} nearest ids or words that are spelled alike
+   * @param {string[]} nearest ids or words with a similar spelling
    */
   constructor(kind, title, detail, nearest = []) {
     super(detail || title);

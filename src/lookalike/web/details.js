@@ -1,4 +1,4 @@
-// The panel of one picture: large, with what is known of it, what is like it, and why.
+// The panel of one picture: shows it large, with its facts, similar pictures, and why it was found.
 
 import { comparison } from "./compare.js";
 import { element, find, icon, iconButton, onPlainClick } from "./dom.js";
@@ -10,7 +10,7 @@ import { createRegion } from "./region.js";
 /** @typedef {import("./contract.js").Host} Host */
 /** @typedef {import("./terms.js").Term} Term */
 /**
- * What the panel shows: an item, or a picture of the person's own.
+ * What the panel shows: an item, or the user's own picture.
  * @typedef {{kind: "item", id: string, card?: Card} | {kind: "own", term: Term, url: string, name: string,
  *   tags: string[]}} Subject
  */
@@ -30,9 +30,9 @@ const NEIGHBOURS = 12;
 export function createDetails(host, options) {
   const [panel, body] = [find("details"), find("details-body")];
   let turn = new AbortController();
-  /** What is shown: the address of an own picture, or an item. */
+  /** What is shown: the address of the user's own picture, or an item. */
   let shown = "";
-  /** What was found of the item that is shown. @type {{collection: string, row: Record<string, any>} | null} */
+  /** The row of the item that is shown. @type {{collection: string, row: Record<string, any>} | null} */
   let known = null;
   /** What had the focus before. @type {Element | null} */
   let opener = null;
@@ -53,7 +53,7 @@ export function createDetails(host, options) {
   /** @param {string} collection @param {Subject} subject */
   async function show(collection, subject) {
     const key = subject.kind === "own" ? subject.url : `${collection} ${subject.id}`;
-    // The query may have changed, and with it the reason why this one was found.
+    // The query may have changed, and so may the reason why this picture was found.
     if (key === shown) return void (subject.kind === "item" && addComparison(subject.card, turn.signal));
     turn.abort();
     const { signal } = (turn = new AbortController());
@@ -61,7 +61,7 @@ export function createDetails(host, options) {
     known = null;
     if (panel.hidden) opener = document.activeElement;
     panel.hidden = false;
-    // Where the panel covers the pictures, the keyboard goes with the eyes.
+    // If the panel covers the pictures, the focus moves to the panel.
     if (matchMedia("(max-width: 900px)").matches) find("details-close").focus({ preventScroll: true });
     body.scrollTop = 0;
     for (const id of ["details-previous", "details-next"]) find(id).hidden = subject.kind === "own";
@@ -117,7 +117,7 @@ export function createDetails(host, options) {
     );
   }
 
-  /** A picture that parts can be drawn on; the original takes the thumbnail's place when it is there.
+  /** A picture to draw a frame on; the original replaces the thumbnail once it is loaded.
    * @param {{width: number, height: number}} size @param {string} url @param {string | null} original
    * @param {string} name */
   function createStage({ width, height }, url, original, name) {
@@ -145,7 +145,7 @@ export function createDetails(host, options) {
       "p",
       { className: "hint" },
       icon("region"),
-      "Draw over a part of the picture to search by it",
+      "Draw a frame around a part of the picture to search for it",
     );
   }
 
@@ -177,7 +177,7 @@ export function createDetails(host, options) {
       "div",
       { className: "detail-actions" },
       search,
-      iconButton("plus", "More like this, too", () => options.onTerm(card.id, 1)),
+      iconButton("plus", "More like this too", () => options.onTerm(card.id, 1)),
       iconButton("minus", "Less like this", () => options.onTerm(card.id, -1)),
       open,
     );
@@ -210,7 +210,7 @@ export function createDetails(host, options) {
     );
   }
 
-  /** Say why the item was found, if it was. @param {Card | undefined} card @param {AbortSignal} signal */
+  /** Show why the item was found, if it is a hit. @param {Card | undefined} card @param {AbortSignal} signal */
   async function addComparison(card, signal) {
     const [query, of] = [options.queryOf(), known];
     const tags = of && query && card?.score !== undefined ? await query.tags().catch(() => []) : [];

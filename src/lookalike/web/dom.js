@@ -1,7 +1,7 @@
 // Small helpers for making elements.
 
 /**
- * An element with these properties and children.
+ * Make an element with these properties and children.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} name @param {Record<string, any>} [properties] names with a dash are attributes
  * @param {...(Node | string | null | undefined | false)} children
@@ -17,13 +17,13 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** The page's element of an id, which is there. @param {string} id @returns {HTMLElement} */
+/** The page's element with an id, which has to exist. @param {string} id @returns {HTMLElement} */
 export function find(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/** Put others in the place of all children. Where one of them had the focus, the one that now stands there gets it,
- * or `otherwise` where none is left.
+/** Replace all children. If one of them had the focus, the new one in its place gets it,
+ * or `otherwise` if none is left.
  * @param {HTMLElement} place @param {HTMLElement[]} children @param {HTMLElement} otherwise */
 export function exchange(place, children, otherwise) {
   const at = [...place.children].findIndex((one) => one.contains(document.activeElement));
@@ -35,7 +35,7 @@ export function exchange(place, children, otherwise) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The drawings of the buttons, on a square of 20. */
+/** The icons of the buttons, on a square of 20. */
 const PATHS = {
   close: "m5.5 5.5 9 9m0-9-9 9",
   plus: "M10 4.5v11M4.5 10h11",
@@ -49,7 +49,7 @@ const PATHS = {
   next: "m8 4.5 5.5 5.5L8 15.5",
 };
 
-/** A drawing that says nothing to a screen reader. @param {keyof typeof PATHS} name */
+/** An icon, hidden from screen readers. @param {keyof typeof PATHS} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 20 20");
@@ -61,7 +61,7 @@ export function icon(name) {
   return svg;
 }
 
-/** A round button that is a drawing. @param {keyof typeof PATHS} drawing @param {string} label
+/** A round button that shows an icon. @param {keyof typeof PATHS} drawing @param {string} label
  * @param {(event: MouseEvent) => void} act @param {string} [className] */
 export function iconButton(drawing, label, act, className = "round") {
   const made = element(
@@ -73,7 +73,7 @@ export function iconButton(drawing, label, act, className = "round") {
   return made;
 }
 
-/** A link that works as one in a new tab, and without leaving the page otherwise.
+/** A link that can be opened in a new tab; a plain click acts without leaving the page.
  * @param {HTMLAnchorElement} link @param {(event: MouseEvent) => void} act */
 export function onPlainClick(link, act) {
   link.addEventListener("click", (event) => {
@@ -84,7 +84,7 @@ export function onPlainClick(link, act) {
   return link;
 }
 
-/** Whether a click or key asks for nothing special, such as a new tab.
+/** Whether a click or key has no modifier that asks for something special, such as a new tab.
  * @param {{ctrlKey: boolean, metaKey: boolean, altKey: boolean, shiftKey: boolean}} event */
 export function isPlain(event) {
   return !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);

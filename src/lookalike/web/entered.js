@@ -1,4 +1,4 @@
-// After the token was right: goes on to the page without it in the address, and to what the fragment names.
+// After a correct token: opens the page without the token in the address, at what the fragment names.
 
 const rest = new URLSearchParams(location.search);
 rest.delete("token");

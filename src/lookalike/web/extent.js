@@ -1,5 +1,5 @@
-// How high a long column of blocks is, and which block is where: most blocks are never seen, so their
-// heights are guessed, and corrected when they are laid out.
+// The height of a long column of blocks, and where each block is. Most blocks are never seen, so their
+// heights are estimated, and corrected when they are laid out.
 
 /** @param {number} count of blocks @param {(block: number) => number} guess the height of one, in pixels */
 export function createExtent(count, guess) {
@@ -18,7 +18,7 @@ export function createExtent(count, guess) {
     top,
     height: (/** @type {number} */ block) => heights[block],
     total: () => top(count),
-    /** Correct a height; gives how much it grew. @param {number} block @param {number} height */
+    /** Correct a height; returns how much it grew. @param {number} block @param {number} height */
     set(block, height) {
       const grown = height - heights[block];
       heights[block] = height;

@@ -11,7 +11,7 @@ import { createRange } from "./range.js";
 /** @typedef {import("./state.js").State} State */
 
 const FIRST = 8;
-/** A column of more values than these, each of a single item, is a name and no group. */
+/** A column with more values than this, each in a single item, holds names, not groups. */
 const NAMES = 20;
 
 /**
@@ -26,7 +26,7 @@ export function createFacets(host, { onChange, onError }) {
   let shown;
   let loaded = "";
   let turn = new AbortController();
-  /** Columns that show all their values. @type {Set<string>} */
+  /** The columns that show all their values. @type {Set<string>} */
   const long = new Set();
 
   opener.addEventListener("click", () => toggleOpen());
@@ -88,7 +88,7 @@ export function createFacets(host, { onChange, onError }) {
       );
     list.replaceChildren(...sections);
     if (!sections.length)
-      list.append(element("p", { className: "quiet", textContent: "Nothing to filter by here." }));
+      list.append(element("p", { className: "quiet", textContent: "There is nothing to filter by." }));
     if (name)
       /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(name)}"]`))?.focus();
   }
@@ -96,7 +96,8 @@ export function createFacets(host, { onChange, onError }) {
   /** @param {Facets["columns"][number]} column @param {State} state */
   function createChoice(column, state) {
     if (column.type !== "number") return createValues(column, state);
-    if (column.min === null) return element("p", { className: "quiet", textContent: "No numbers here." });
+    if (column.min === null)
+      return element("p", { className: "quiet", textContent: "There are no numbers in this column." });
     return createRange(column, state.filters, (filters) => onChange({ filters }));
   }
 
@@ -162,7 +163,7 @@ export function createFacets(host, { onChange, onError }) {
     },
     toggle: toggleOpen,
     isOpen: () => !panel.hidden,
-    /** Say at the field that a condition is wrong. @param {string} where @param {string} text */
+    /** Show at the field what is wrong with a condition. @param {string} where @param {string} text */
     refuse(where, text) {
       if (panel.hidden) toggleOpen(true);
       field.value = where;
@@ -176,7 +177,7 @@ export function createFacets(host, { onChange, onError }) {
   };
 }
 
-/** The counts: a column's own values are counted without its own filters, or there would be no others to choose.
+/** The counts; a column's own filters do not apply to it, or there would be nothing else to choose.
  * @param {import("./contract.js").Host} host @param {State} state @param {AbortSignal} signal */
 async function facetsOf(host, { collection, filters, where }, signal) {
   const chosen = [...new Set(filters.map(({ column }) => column))];

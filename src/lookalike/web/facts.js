@@ -1,4 +1,4 @@
-// What is known of an item, as a list that people read.
+// The facts about an item, as a list for people.
 
 import { element } from "./dom.js";
 import { bytes, number, titleOf } from "./format.js";
@@ -21,7 +21,7 @@ export function tagsOf(row) {
   return Array.isArray(row.tags) ? row.tags : [];
 }
 
-/** What the grid needs to show an item. @param {Record<string, any>} row @returns {import("./contract.js").Card} */
+/** The card that the grid needs to show an item. @param {Record<string, any>} row @returns {import("./contract.js").Card} */
 export function cardOf({ id, label, width, height, v, sha256 }) {
   return { id, label: label ?? null, width, height, v: String(v ?? sha256?.slice(0, 12) ?? "") };
 }

@@ -1,4 +1,4 @@
-// What the page says when something fails: at the field, over the pictures, or in their place.
+// Error messages: at the field, over the pictures, or instead of them.
 
 import { HostError } from "./contract.js";
 import { find } from "./dom.js";
@@ -42,18 +42,18 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
     } else if (kind === "unknown-word" || isWords(shown, next)) {
       if (!grid.isBlank()) return words.refuse(detail || title, nearest);
       const others = nearest.map((text) => linkTo(start, { kind: "text", text, weight: 1 }, text));
-      showInstead("These words are not known", detail, [...others, all]);
+      showInstead("The model does not know these words", detail, [...others, all]);
     } else if (kind === "bad-condition" || (next.where && next.where !== shown.where)) {
       facets.refuse(next.where, detail || title);
-      if (grid.isBlank()) showInstead("The condition cannot be read", detail, [all]);
+      if (grid.isBlank()) showInstead("The condition is invalid", detail, [all]);
     } else if (kind === "unknown-item" && next === shown) {
       messages.over("This picture is not in the collection");
     } else if (kind === "unknown-item") {
       const others = nearest.map((id) => linkTo(start, { kind: "id", id, weight: 1 }, id));
-      const text = others.length ? "Perhaps it was one of these." : "It may have been removed.";
+      const text = others.length ? "Did you mean one of these?" : "It may have been removed.";
       showInstead("This picture is not in the collection", text, [...others, all]);
     } else if (kind === "unknown-collection") {
-      const first = { text: "Show what is here", href: addressOf(START), act: () => go(START) };
+      const first = { text: "Show the first collection", href: addressOf(START), act: () => go(START) };
       showInstead(title, detail, [first]);
     } else if (grid.isBlank()) {
       showInstead(title, detail, [tryAgain]);
@@ -76,7 +76,7 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
   }
 }
 
-/** Whether what is new in the query is words. @param {State} shown @param {State} next */
+/** Whether the new term of the query is words. @param {State} shown @param {State} next */
 function isWords(shown, next) {
   const last = next.terms.at(-1);
   return last?.kind === "text" && next.terms.length > shown.terms.length && next.where === shown.where;

@@ -1,4 +1,4 @@
-// Loads the pages that are seen, once the scrolling is slow enough to see them.
+// Loads the pages in view, once scrolling is slow enough to see them.
 
 /** @typedef {import("./sources.js").Source} Source */
 
@@ -33,7 +33,7 @@ export function createFetcher(current, { onLoaded, onError }) {
       if (!turn.signal.aborted) onLoaded(page);
     } catch (error) {
       if (turn.signal.aborted) return;
-      hasFailed = true; // and nothing more is asked for until the person or the clock says so
+      hasFailed = true; // load nothing more until the user or the timer tries again
       onError(error, () => {
         hasFailed = false;
         return load(page);
@@ -45,7 +45,7 @@ export function createFetcher(current, { onLoaded, onError }) {
 
   return {
     stop,
-    /** Load these pages, and none of the others any more. @param {number} first @param {number} last */
+    /** Load these pages, and stop loading all others. @param {number} first @param {number} last */
     want(first, last) {
       for (const [page, turn] of running) {
         if (page >= first && page <= last) continue;

@@ -1,18 +1,18 @@
-// Which items are shown: values chosen in the facets. Those of one column are alternatives, those of
-// different columns hold together. A server gets them as SQL; a static site asks `matches`.
+// The filters chosen in the facets. Those of one column are combined with OR, those of different columns
+// with AND. A server gets them as SQL; a static site calls `matches`.
 
 import { amount, titleOf } from "./format.js";
 import { contains, insideSql, UNITS } from "./polygon.js";
 
 /** @typedef {import("./contract.js").Filter} Filter */
 
-/** The SQL for all that is chosen, empty for no condition. @param {Filter[]} filters @param {string} where */
+/** The SQL for all filters and the condition, empty without any. @param {Filter[]} filters @param {string} where */
 export function conditionOf(filters, where) {
   const parts = columnsOf(filters).map((alternatives) => {
     const all = alternatives.map(sqlOf);
     return all.length > 1 ? `(${all.join(" OR ")})` : all[0];
   });
-  // A comment at the end of a person's condition must not swallow the bracket.
+  // A comment at the end of the user's condition must not swallow the bracket.
   if (where.trim()) parts.push(parts.length ? `(${where.trim()}\n)` : where.trim());
   return parts.join(" AND ");
 }
@@ -22,13 +22,13 @@ export function matches(filters, row) {
   return columnsOf(filters).every((alternatives) => alternatives.some((filter) => holds(filter, row)));
 }
 
-/** Add a filter, or take it away where it is there already. @param {Filter[]} filters @param {Filter} filter */
+/** Add a filter, or remove it if it is already there. @param {Filter[]} filters @param {Filter} filter */
 export function toggle(filters, filter) {
   const others = filters.filter((one) => !same(one, filter));
   return others.length < filters.length ? others : [...filters, filter];
 }
 
-/** Put a range in the place of the one that a column had; null for none. @param {Filter[]} filters
+/** Replace the range of a column; null removes it. @param {Filter[]} filters
  * @param {string} column @param {[number | null, number | null] | null} range */
 export function setRange(filters, column, range) {
   const others = filters.filter((one) => one.column !== column || one.op !== "between");
@@ -44,7 +44,7 @@ export function same(one, other) {
   );
 }
 
-/** What a filter says, for its chip. @param {Filter} filter */
+/** The text of a filter's chip. @param {Filter} filter */
 export function describe({ column, op, value }) {
   if (op === "null") return `${titleOf(column)}: none`;
   if (op === "inside") return "part of the map";
@@ -54,7 +54,7 @@ export function describe({ column, op, value }) {
   return high ? `${titleOf(column)} ${low} to ${high}` : `${titleOf(column)} from ${low}`;
 }
 
-/** The filters, those of a column together. @param {Filter[]} filters */
+/** The filters, grouped by column. @param {Filter[]} filters */
 function columnsOf(filters) {
   /** @type {Map<string, Filter[]>} */
   const groups = new Map();

@@ -1,6 +1,6 @@
-// Names, numbers and sizes as people read them.
+// Formats names, numbers and sizes for people.
 
-/** What to call an item in one line. @param {{id: string, label?: string | null}} item */
+/** The name of an item in one line. @param {{id: string, label?: string | null}} item */
 export function nameOf(item) {
   return item.label || fileOf(item.id);
 }
@@ -10,7 +10,7 @@ export function fileOf(id) {
   return id.split("/").pop() || id;
 }
 
-/** A message of the server as a sentence. @param {string} text */
+/** A message from the server as a sentence. @param {string} text */
 export function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
@@ -39,9 +39,9 @@ export function bytes(size) {
 }
 
 /** What people call the columns that every collection has. @type {Record<string, string>} */
-const TITLES = { size_bytes: "File size", mtime_ns: "Date of the file", cluster_name: "Cluster" };
+const TITLES = { size_bytes: "File size", mtime_ns: "File date", cluster_name: "Cluster" };
 
-/** A number of a column, with its unit where that is known. @param {string} column @param {number} value */
+/** A number from a column, with its unit if that is known. @param {string} column @param {number} value */
 export function amount(column, value) {
   if (column === "size_bytes") return bytes(value);
   return column === "width" || column === "height" ? `${number(value)} px` : number(value);
@@ -55,8 +55,8 @@ export function titleOf(column) {
 }
 
 /**
- * How sure a likeness is. Below a half, chance would more often than not give a hit as good; but that is
- * about the best of all, and most of a hundred hits that a person would call alike are above a twentieth.
+ * How reliable a similarity is. Below 0.5, chance would more often than not give a best hit as good. But that is
+ * about the best of all hits: most of a hundred hits that people would call similar are above 0.05.
  * @param {number | null | undefined} confidence @returns {"strong" | "fair" | "weak" | null}
  */
 export function strengthOf(confidence) {

@@ -1,5 +1,5 @@
-// The pictures, as rows that fill the width. Only what is seen is in the document: a block is a page of a
-// source, laid out when its cards are there, and guessed before.
+// The pictures, as rows that fill the width. Only those near the view are in the document: a block is a page of
+// a source, laid out when its cards are loaded, and estimated before.
 
 import { createBlock, dropBlock, fillBlock } from "./blocks.js";
 import { createExtent } from "./extent.js";
@@ -74,7 +74,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     schedule();
   }
 
-  /** A page has come, so its block gets its rows. @param {number} page */
+  /** Lay out the block of a page that has been loaded. @param {number} page */
   function arrived(page) {
     if (source && Math.ceil(source.total / PAGE) !== extent.count) return restore(anchor(), true);
     drop(page);
@@ -82,7 +82,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     onLoaded();
   }
 
-  /** Lay out a block; what is seen stays in its place. @param {number} index @returns {Block} */
+  /** Lay out a block; what is in view stays in place. @param {number} index @returns {Block} */
   function open(index) {
     const known = blocks.get(index);
     if (known) return known;
@@ -97,7 +97,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     return block;
   }
 
-  /** Put the height of a block right. @param {number} index @param {Row[]} rows */
+  /** Correct the height of a block. @param {number} index @param {Row[]} rows */
   function settle(index, rows) {
     const last = rows.at(-1);
     const above = extent.top(index) + extent.height(index) <= scroller.y() + 1;
@@ -132,7 +132,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     focusActive();
   }
 
-  /** Give a block the tiles that are between two heights, and the one that may have the focus.
+  /** Give a block the tiles between two heights, and the one that may have the focus.
    * @param {number} index @param {Block} block @param {number} low @param {number} high */
   function fill(index, block, low, high) {
     const top = extent.top(index);
@@ -162,12 +162,12 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     return sizer.contains(document.activeElement);
   }
 
-  /** The tile of an index, where it is in the document. @param {number} index */
+  /** The tile with an index, if it is in the document. @param {number} index */
   function tileAt(index) {
     return blocks.get(Math.floor(index / PAGE))?.tiles.get(index % PAGE);
   }
 
-  /** Make another tile the one that the Tab key comes to. @param {number} index */
+  /** Make another tile the one that the Tab key reaches. @param {number} index */
   function activate(index) {
     const before = tileAt(active)?.querySelector("a");
     if (before) before.tabIndex = -1;
@@ -183,14 +183,14 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     linkOf(tile).focus({ preventScroll: true });
   }
 
-  /** Where a tile is, from the top of all pictures. @param {number} index */
+  /** The distance of a tile from the top of all pictures. @param {number} index */
   function placeOf(index) {
     const block = open(Math.floor(index / PAGE));
     const row = block.rows.find(({ end }) => end > index % PAGE) ?? { first: 0, end: 0, top: 0, height: 0 };
     return { block, row, top: extent.top(Math.floor(index / PAGE)) + row.top };
   }
 
-  /** Focus the tile of an index, and scroll no further than it takes. @param {number} index */
+  /** Focus the tile with an index, scrolling only as far as needed. @param {number} index */
   function focus(index) {
     if (!source?.total) return node.focus({ preventScroll: true });
     activate(Math.min(source.total - 1, Math.max(0, index)));
@@ -218,7 +218,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     return target - (target % PAGE) + other.row.first + distances.indexOf(Math.min(...distances));
   }
 
-  /** What is at the top of the view, so that it can be found again in another layout. */
+  /** The tile at the top of the view, to find it again in another layout. */
   function anchor() {
     if (!extent.count) return null;
     const index = extent.at(scroller.y());
@@ -228,7 +228,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     return { index: index * PAGE + row.first, offset: within - row.top };
   }
 
-  /** @param {{index: number, offset: number} | null} place @param {boolean} [anew] lay out anew first */
+  /** @param {{index: number, offset: number} | null} place @param {boolean} [anew] lay out again first */
   function restore(place, anew = false) {
     if (anew) reset();
     const { index, offset } = place ?? { index: 0, offset: -Infinity };
@@ -252,10 +252,10 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     anchor,
     focus,
     hasFocus,
-    /** Move the focus by a key; whether it was one of the grid's. @param {string} key */
+    /** Move the focus by a key; returns whether the grid handles that key. @param {string} key */
     move(key) {
       if (!source?.total) return false;
-      // Keys start from what is seen, not from what had the focus before somebody scrolled away.
+      // Keys start from what is in view, not from what had the focus before scrolling away.
       if (!hasFocus()) active = anchor()?.index ?? 0;
       const rows = Math.max(1, Math.floor(scroller.view() / (size.height + size.gap)));
       /** @param {1 | -1} step @param {number} times */
@@ -274,7 +274,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
       if (target) focus(Number(target()));
       return Boolean(target);
     },
-    /** Whether a tile is in sight or close to it; there is none at -1. @param {number} index */
+    /** Whether a tile is in view or close to it; false for -1. @param {number} index */
     isNear: (index) => index >= 0 && Math.abs(placeOf(index).top - scroller.y()) < 2 * scroller.view(),
     /** The index of an item among the loaded ones, or -1. @param {string} id */
     indexOf(id) {
@@ -289,7 +289,7 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     active: () => active,
     total: () => source?.total ?? 0,
     isBlank: () => !source?.pages.size,
-    /** Show that pictures are on their way. */
+    /** Show that pictures are loading. */
     blank: () => show(sourceOfNothing(PAGE / 2)),
     /** Show nothing. */
     clear: () => show(sourceOfNothing(0)),

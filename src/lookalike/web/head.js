@@ -1,4 +1,4 @@
-// The top of the page: which collection, which view, what is filtered, and what is shown.
+// The top of the page: the collection, the view, the filters, and the line above the pictures.
 
 import { element, exchange, find, iconButton } from "./dom.js";
 import { describe, toggle } from "./filters.js";
@@ -7,7 +7,7 @@ import { counted, milliseconds, number } from "./format.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./contract.js").Collection} Collection */
 
-/** The views that the page has, in their order; more are shown where a collection has them. */
+/** All views of the page, in order; those that a collection has are shown. */
 const VIEWS = [
   { name: "explore", title: "Explore" },
   { name: "clusters", title: "Clusters" },
@@ -50,7 +50,7 @@ export function createHead({ onCollection, onView, onChange }) {
     });
     exchange(find("views"), buttons, find("scroller"));
     const pressed = buttons[views.findIndex(({ name }) => name === view)];
-    pressed?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the row is longer than wide
+    pressed?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the row is wider than the screen
   }
 
   /** @param {State} state */
@@ -84,12 +84,12 @@ export function createHead({ onCollection, onView, onChange }) {
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
-    /** Say that the best hit is no better than chance, or not. @param {boolean} isWeak */
+    /** Show or hide the note that the best hit is no better than chance. @param {boolean} isWeak */
     doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };
 }
 
-/** What the line above the pictures says. @param {State} state @param {import("./sources.js").Source} source
+/** The text of the line above the pictures. @param {State} state @param {import("./sources.js").Source} source
  * @param {Collection | undefined} collection */
 export function statusOf(state, source, collection) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
@@ -99,5 +99,5 @@ export function statusOf(state, source, collection) {
       ? `${number(source.total)} of ${counted(all, "picture")}`
       : counted(source.total, "picture");
   }
-  return `The most alike of ${counted(source.compared, "picture")}, in ${milliseconds(source.tookMs)}`;
+  return `The most similar of ${counted(source.compared, "picture")}, in ${milliseconds(source.tookMs)}`;
 }

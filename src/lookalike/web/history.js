@@ -1,11 +1,11 @@
-// The browser's history: an entry a state, and how far down each was scrolled.
+// The browser's history: one entry for each state, and how far each was scrolled.
 
 import { addressOf, stateOf } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
 /** What was at the top of the view. @typedef {{index: number, offset: number} | null} Place */
 
-/** Browsers allow some writing to the history, not one at each step of scrolling. */
+/** Browsers limit how often the history may be written; once for each scroll step is too often. */
 const WRITE_MS = 200;
 
 /** By the key of the entry. @type {Map<string, Place>} */
@@ -15,8 +15,8 @@ export function current() {
   return stateOf(location.hash);
 }
 
-/** Make a state the newest entry, or put it in the place of the newest. @param {State} state
- * @param {Place} place of what is left @param {boolean} replace */
+/** Make a state the newest entry, or replace the newest entry with it. @param {State} state
+ * @param {Place} place where the previous state is left @param {boolean} replace */
 export function record(state, place, replace) {
   if (addressOf(state) === addressOf(current())) return;
   if (replace) return history.replaceState(history.state, "", addressOf(state));
@@ -24,13 +24,13 @@ export function record(state, place, replace) {
   history.pushState({ key: newKey() }, "", addressOf(state));
 }
 
-/** Where the entry that is shown was scrolled to when it was left. @returns {Place} */
+/** Where the current entry was scrolled to when it was left. @returns {Place} */
 export function placeOfEntry() {
   return places.get(history.state?.key) ?? history.state?.place ?? null;
 }
 
 /**
- * Call back when the person goes back or forward, or changes the address by hand.
+ * Call back when the user goes back or forward, or edits the address.
  * @param {() => void} callback
  * @param {{scroller: HTMLElement, place: () => Place}} page what scrolls, and where it is now
  */
@@ -46,7 +46,7 @@ export function onTravel(callback, { scroller, place }) {
     if (!history.state?.key) history.replaceState({ key: newKey() }, "");
     callback();
   });
-  // A reload forgets everything but the history's own entries.
+  // A reload forgets everything except the history's entries.
   scroller.addEventListener(
     "scroll",
     () => {
@@ -56,7 +56,7 @@ export function onTravel(callback, { scroller, place }) {
     { passive: true },
   );
   return {
-    /** The entry that is shown is the newest one now. */
+    /** Make the current entry the newest one. */
     arrived() {
       clearTimeout(timer);
       key = history.state.key;
@@ -64,7 +64,7 @@ export function onTravel(callback, { scroller, place }) {
   };
 }
 
-/** A random name; unlike `randomUUID`, this works where the page does not come by HTTPS. */
+/** A random name; unlike `randomUUID`, this also works without HTTPS. */
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -7,7 +7,7 @@ import { conditionOf } from "./filters.js";
 
 const ROOT = new URL("api/", document.baseURI);
 
-/** What the server said of its collections, by name. @type {Map<string, any>} */
+/** What the server says about its collections, by name. @type {Map<string, any>} */
 const known = new Map();
 
 /** @type {import("./contract.js").Host} */
@@ -19,7 +19,7 @@ const host = {
   },
   capabilities(c) {
     const { words = false, pictures = true } = known.get(c) ?? {};
-    return { words, pictures, sql: true, reason: "the model is not here" };
+    return { words, pictures, sql: true, reason: "the model is not available here" };
   },
   items(c, { offset, limit, filters, where, signal }) {
     const url = addressOf(c, "items", { offset, limit, where: conditionOf(filters, where) });
@@ -36,7 +36,7 @@ const host = {
     return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });
   },
   embed(c, { image, signal }) {
-    // What a file says it is goes by its name; the server looks at what is in it.
+    // Browsers derive a file's type from its name; the server looks at its contents.
     const type = image.type.startsWith("image/") ? image.type : "application/octet-stream";
     const headers = { "Content-Type": type };
     return request(addressOf(c, "embed"), { method: "POST", body: image, headers, signal });

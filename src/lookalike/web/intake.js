@@ -1,8 +1,8 @@
-// The ways to bring a picture: choose, drop, paste.
+// The ways to add a picture: choose, drop, paste.
 
 import { find } from "./dom.js";
 
-/** Call back with each picture that a person brings. @param {(file: File) => void} onFile */
+/** Call back with each picture that the user adds. @param {(file: File) => void} onFile */
 export function createIntake(onFile) {
   const file = /** @type {HTMLInputElement} */ (find("file"));
   file.addEventListener("change", () => {
@@ -22,12 +22,12 @@ export function createIntake(onFile) {
 }
 
 /**
- * Take files that are dropped anywhere on the page.
+ * Accept files dropped anywhere on the page.
  * @param {HTMLElement} overlay shown while files are dragged
  * @param {(data: DataTransfer | null) => void} take
  */
 function acceptDrops(overlay, take) {
-  // The page's own pictures can be dragged too, out of it; back in, they are no query.
+  // The page's own pictures can be dragged out too; dropped back in, they are not a query.
   let isOwn = false;
   const hasFiles = (/** @type {DragEvent} */ event) =>
     !isOwn && Boolean(event.dataTransfer?.types.includes("Files"));

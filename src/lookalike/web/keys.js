@@ -1,4 +1,4 @@
-// The keyboard: what each key does, unless a field or a dialog has it.
+// The keyboard: what each key does, unless a field or a dialog handles it.
 
 import { find, isPlain } from "./dom.js";
 
@@ -13,7 +13,7 @@ export function createKeys(actions, grid) {
   find("help-open").addEventListener("click", () => help.showModal());
   find("help-close").addEventListener("click", () => help.close());
   help.addEventListener("click", (event) => {
-    if (event.target === help) help.close(); // beside it
+    if (event.target === help) help.close(); // a click outside it
   });
 
   addEventListener("keydown", (event) => {
@@ -22,7 +22,7 @@ export function createKeys(actions, grid) {
     const { key } = event;
     if (event.defaultPrevented || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping && key !== "Escape") return;
-    if (key === "Escape" && document.querySelector(":popover-open")) return; // which it closes
+    if (key === "Escape" && document.querySelector(":popover-open")) return; // the browser closes it
     if (key === "?") help.showModal();
     else if (isPlain(event) && mayMove(target, key) && grid.move(key)) event.preventDefault();
     else if (actions[key] && !(key === " " && target.matches("button, summary, input"))) actions[key]();
@@ -30,7 +30,7 @@ export function createKeys(actions, grid) {
     event.preventDefault();
   });
 
-  /** From the grid or from nowhere; page keys also scroll other things. @param {Element} target @param {string} key */
+  /** Whether a key is for the grid: the focus is there or nowhere. Page keys also scroll other things. @param {Element} target @param {string} key */
   function mayMove(target, key) {
     if (grid.hasFocus()) return !target.matches("button");
     return target === document.body && key.startsWith("Arrow");

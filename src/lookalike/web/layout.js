@@ -1,25 +1,25 @@
-// Cuts pictures into rows that fill the width, each picture whole and in its own shape.
+// Divides pictures into rows that fill the width, each picture whole and in its own shape.
 
 /** A row of the pictures `first` to `end` (not included), in pixels. @typedef {{first: number, end: number,
  *   top: number, height: number}} Row */
 
-// Panoramas and strips are cut to these, width by height, so that they leave room for others.
+// Panoramas and strips are cropped to these shapes, width by height, to leave room for others.
 const NARROWEST = 0.45;
 const WIDEST = 3;
-/** The shape of pictures that nothing is known of. */
+/** The shape assumed for pictures not loaded yet. */
 export const SHAPE = 1.3;
 // Rows are from half to twice the wanted height.
 const STRETCH = 2;
 
-/** The shape that a picture is shown in, width by height. @param {{width: number, height: number}} size */
+/** The shape in which a picture is shown, width by height. @param {{width: number, height: number}} size */
 export function shapeOf({ width, height }) {
   const shape = width > 0 && height > 0 ? width / height : 1;
   return Math.min(WIDEST, Math.max(NARROWEST, shape));
 }
 
 /**
- * The rows whose heights are closest to the wanted one, by their ratio, among all ways to cut; this is how
- * Knuth and Plass break paragraphs into lines. Every row is full, but the last one of `ragged` pictures.
+ * Of all ways to divide the pictures, the rows whose heights are closest to the wanted one by ratio, as Knuth and
+ * Plass break paragraphs into lines. Every row is full, except the last one if `ragged`.
  * @param {number[]} shapes width by height
  * @param {{width: number, gap: number, height: number, ragged: boolean}} options
  * @returns {Row[]}
@@ -52,7 +52,7 @@ export function placesOf(shapes, { first, end, height }, gap) {
   });
 }
 
-/** How high the rows of so many pictures are, before anything is known of them.
+/** The estimated height of the rows of `count` pictures, before they are loaded.
  * @param {number} count @param {number} shape the mean of their shapes
  * @param {{width: number, gap: number, height: number}} options */
 export function estimate(count, shape, { width, gap, height }) {

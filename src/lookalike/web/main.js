@@ -1,4 +1,4 @@
-// Wires the page: a state names what is shown, is loaded from the host, shown, and written to the address.
+// Connects the page: a state names what to show; it is loaded from the host, shown, and written to the address.
 
 import { createActions } from "./actions.js";
 import { createChips } from "./chips.js";
@@ -37,7 +37,7 @@ let collections = [];
 let shown = START;
 /** @type {Source | undefined} */
 let source;
-/** Ends what the last navigation still waits for. */
+/** Stops whatever the last navigation still waits for. */
 let turn = new AbortController();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let following;
@@ -110,13 +110,13 @@ const views = createViews(host, {
 });
 const travel = onTravel(restore, { scroller: find("scroller"), place: grid.anchor });
 
-/** Show a state and, once what it needs is there, write it to the address.
+/** Show a state and, once its data is loaded, write it to the address.
  * @param {State} next @param {How} [how] @returns {Promise<void>} */
 function go(next, how = {}) {
   return attempt(
     () => go(next, how),
     async (signal) => {
-      // A new query is answered by pictures.
+      // A new query shows pictures.
       const isAsked = !how.travel && next.terms.length > 0 && next.terms !== shown.terms;
       if (isAsked && next.view !== "compare") next.view = START.view;
       await findCollection(next, how.anew === true, signal);
@@ -137,7 +137,7 @@ function go(next, how = {}) {
   );
 }
 
-/** Put a change that needs no loading into the address, unless that names another entry of the history by now.
+/** Write a change that needs no loading to the address, unless another history entry is current by now.
  * @param {{look: string}} change */
 function keep(change) {
   shown = { ...shown, ...change };
@@ -146,7 +146,7 @@ function keep(change) {
   if (contentOf(entry) === contentOf(shown)) record(shown, null, true);
 }
 
-/** Show the state that the address names, after a reload or a step through the history. */
+/** Show the state in the address, after a reload or a step through the history. */
 function restore() {
   return go(current(), { travel: true });
 }
@@ -161,12 +161,12 @@ async function findCollection(next, anew, signal) {
   throw new HostError("unknown-collection", "This collection is not here", detail);
 }
 
-/** What is shown or was shown before. @param {string} content */
+/** The visit that is or was shown, by its content. @param {string} content */
 function knownOf(content) {
   return source && content === contentOf(shown) ? { source, place: null } : visited.find(content);
 }
 
-/** Do something that takes a while, and say so; also when it fails.
+/** Do something that takes a while, showing progress and any error.
  * @param {() => void} again @param {(signal: AbortSignal) => Promise<void>} work @param {State} [next] */
 async function attempt(again, work, next = shown) {
   turn.abort();
@@ -217,8 +217,8 @@ function show(next, found, place, view) {
   showDetails(next);
 }
 
-/** Keep the keyboard where it was: at what was searched by, or at the likest to what is, and nowhere far from a
- * place that somebody came back to. @param {State} before @param {Place} place */
+/** Keep the focus near where it was: on the previous query, or on the best hit, but never far from a place that the
+ * user has come back to. @param {State} before @param {Place} place */
 function refocus({ terms: [term] }, place) {
   const then = term?.kind === "id" ? grid.indexOf(term.id) : -1;
   if (place) grid.focus(grid.isNear(then) ? then : place.index);
@@ -229,18 +229,19 @@ function refocus({ terms: [term] }, place) {
 function sayEmpty(state, found) {
   const isFiltered = state.filters.length > 0 || state.where !== "";
   const clear = { text: "Clear the filters", act: () => go({ ...shown, filters: [], where: "" }) };
-  // What is searched by may be all there is.
+  // The collection may contain nothing but the query.
   if (found.compared) {
-    const text = isFiltered ? "No other meets all the filters." : "The collection has no others.";
+    const text = isFiltered ? "No other picture meets all filters." : "The collection has no other pictures.";
     return messages.inPlace("No other picture", text, isFiltered ? [clear] : []);
   }
-  if (!isFiltered) return messages.inPlace("No pictures yet", "Build the collection, and they appear here.");
-  return messages.inPlace("No picture is like that", "None meets all the filters.", [clear]);
+  if (!isFiltered)
+    return messages.inPlace("No pictures yet", "Build the collection, and its pictures will appear here.");
+  return messages.inPlace("No pictures found", "No picture meets all filters.", [clear]);
 }
 
 /** @param {State} state */
 function showDetails({ collection, item }) {
-  // An own picture has no address; it stays while parts of it are searched by.
+  // The user's own picture has no address; it stays open during a search for parts of it.
   if (!item)
     return details.isOwn() && shown.terms.some(({ kind }) => kind === "picture")
       ? undefined
@@ -256,7 +257,7 @@ function closeDetails() {
   if (at >= 0) grid.focus(at);
 }
 
-/** Open the details of the tile that has the focus; while they are open, of each that gets it. */
+/** Open the details of the focused tile; while they are open, they follow the focus. */
 function follow() {
   clearTimeout(following);
   following = setTimeout(() => {
@@ -272,14 +273,14 @@ function openTerm(term) {
   return own && details.show(shown.collection, { kind: "own", term, ...own });
 }
 
-/** What a hit is held against: the first thing that is searched for, unless that is the hit itself. */
+/** The term that a hit is compared with: the first of the query, unless that is the hit itself. */
 function queryOf() {
   const term = shown.terms.find(({ weight }) => weight > 0);
   const isItself = term?.kind === "id" && term.id === shown.item;
   return term && !isItself ? portraits.large(term) : null;
 }
 
-/** Go one step back to all pictures: from the details, from the filters, from the query. */
+/** Go one step back towards all pictures: close a panel, else clear the query, else the filters. */
 function escape() {
   if (details.isOpen()) closeDetails();
   else if (facets.isOpen()) facets.toggle(false);
@@ -287,7 +288,7 @@ function escape() {
   else if (shown.filters.length || shown.where) go({ ...shown, filters: [], where: "" });
 }
 
-/** Do something with the tile that has the focus. @param {(id: string) => void} act */
+/** Do something with the focused tile. @param {(id: string) => void} act */
 function withActive(act) {
   const card = grid.hasFocus() ? grid.cardAt(grid.active()) : undefined;
   if (card) act(card.id);
@@ -299,7 +300,7 @@ function setBusy(busy) {
   document.body.classList.toggle("busy", busy);
 }
 
-/** @param {number} share of what a search has to wait for */
+/** @param {number} share loaded of what a search needs */
 function showShare(share) {
   find("progress").style.setProperty("--share", String(share));
   find("progress").classList.toggle("measured", share < 1);

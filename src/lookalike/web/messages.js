@@ -1,4 +1,4 @@
-// What the page says: in the place of the pictures, over them, or at a field.
+// Messages on the page: instead of the pictures, over them, or at a field.
 
 import { element, find, onPlainClick } from "./dom.js";
 
@@ -14,7 +14,7 @@ export function createMessages() {
   }
 
   /**
-   * Say something where the pictures would be.
+   * Show a message instead of the pictures.
    * @param {string} title @param {string} text @param {Action[]} actions
    */
   function inPlace(title, text, actions = []) {
@@ -28,7 +28,7 @@ export function createMessages() {
     place.hidden = false;
   }
 
-  /** Say something over the pictures, which stay. @param {string} text @param {Action} [action] */
+  /** Show a message over the pictures. @param {string} text @param {Action} [action] */
   function over(text, action) {
     const dismiss = { text: "Dismiss", act: () => note.replaceChildren() };
     const buttons = (action ? [action, dismiss] : [dismiss]).map((one) => button(one, ""));

@@ -1,4 +1,4 @@
-// Pictures of the person's own: tiny ones for the address, parts of them, and the files while the page is open.
+// The user's own pictures: tiny previews for the address, parts of them, and the files while the page is open.
 
 const PREVIEW_PX = 56;
 const LARGEST_PART_PX = 1024;
@@ -10,12 +10,12 @@ const LARGEST_PART_PX = 1024;
 /** The pictures of this visit, by their vectors. @type {Map<string, Own>} */
 const own = new Map();
 
-/** The whole picture, where it came during this visit. @param {string} vector */
+/** The whole picture, if it was added during this visit. @param {string} vector */
 export function ownOf(vector) {
   return own.get(vector);
 }
 
-/** A picture as the model of a collection sees it, which is kept with the picture.
+/** Embed a picture with a collection's model, and keep the vector with the picture.
  * @param {import("./contract.js").Host} host @param {string} collection @param {Blob} blob @param {string} name
  * @param {AbortSignal} [signal] @returns {Promise<string>} its vector */
 export async function embedded(host, collection, blob, name, signal) {
@@ -25,7 +25,7 @@ export async function embedded(host, collection, blob, name, signal) {
   return vector;
 }
 
-/** A square of 56 px as a JPEG in base64url; empty where the browser cannot read the picture.
+/** A square of 56 px as a JPEG in base64url; empty if the browser cannot read the picture.
  * @param {Blob} blob @returns {Promise<string>} */
 export async function previewOf(blob) {
   try {
@@ -40,11 +40,11 @@ export async function previewOf(blob) {
     const jpeg = await encoded(canvas, 0.6);
     return base64url(new Uint8Array(await jpeg.arrayBuffer()));
   } catch {
-    return ""; // a HEIC, say: the server may read what a browser cannot
+    return ""; // such as HEIC: the server may read what a browser cannot
   }
 }
 
-/** The address of a preview that is in the page's own address. @param {string} preview */
+/** The URL of a preview that is stored in the page's address. @param {string} preview */
 export function previewUrl(preview) {
   return `data:image/jpeg;base64,${preview.replaceAll("-", "+").replaceAll("_", "/")}`;
 }

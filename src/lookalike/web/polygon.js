@@ -1,7 +1,7 @@
 // A part of the map, drawn by hand: a polygon as [x, y, x, y, …] in units of 1/100,000 of half the map's width.
 
 export const UNITS = 100_000;
-/** Corners that a polygon may have: its condition has to fit into an address. */
+/** The maximum number of corners: a polygon's condition has to fit into an address. */
 const MOST_CORNERS = 28;
 
 /** Whether a point is inside, by the even-odd rule: a ray to the right crosses the border an odd number of times.
@@ -14,7 +14,7 @@ export function contains(polygon, x, y) {
   return isInside;
 }
 
-/** The same as SQL over the columns of places. @param {number[]} polygon */
+/** The same test as SQL over the map's columns. @param {number[]} polygon */
 export function insideSql(polygon) {
   const crossings = edgesOf(polygon).map(([x0, y0, x1, y1]) => {
     const slope = (x1 - x0) / (y1 - y0);
@@ -24,7 +24,7 @@ export function insideSql(polygon) {
   return crossings.length ? crossings.reduce((all, one) => `(${all} <> ${one})`) : "false";
 }
 
-/** A line with few corners near one that was drawn: those go first that take the least area with them
+/** Simplify a drawn line to few corners by removing those that change the area least
  * (Visvalingam & Whyatt 1993). @param {[number, number][]} drawn in halves of the map @returns {number[]} */
 export function simplified(drawn) {
   const corners = drawn.map(([x, y]) => [Math.round(x * UNITS), Math.round(y * UNITS)]);
@@ -38,7 +38,7 @@ export function simplified(drawn) {
   return corners.flat();
 }
 
-/** The edges that are not level, each from its lower end to its upper. @param {number[]} polygon */
+/** The edges that are not horizontal, each from its lower end to its upper. @param {number[]} polygon */
 function edgesOf(polygon) {
   /** @type {[number, number, number, number][]} */
   const edges = [];

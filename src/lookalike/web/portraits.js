@@ -1,4 +1,4 @@
-// How a term of the query looks: its picture and its name.
+// The picture and the name of a term of the query.
 
 import { cardOf, tagsOf } from "./facts.js";
 import { fileOf, nameOf } from "./format.js";
@@ -32,9 +32,9 @@ export function createPortraits(host, collection) {
   return {
     pictureOf,
     nameOf: nameOfTerm,
-    /** Remember what an item looks like. @param {Card | undefined} card */
+    /** Remember an item's picture and name. @param {Card | undefined} card */
     learn: (card) => card && cards.set(card.id, card),
-    /** Ask what the items of a query look like, where that is not known: they are no hits of it.
+    /** Load the unknown items of a query, which are not among its hits.
      * @param {string} place @param {Term[]} terms @param {AbortSignal} signal */
     async find(place, terms, signal) {
       const unknown = terms.flatMap((term) => (term.kind === "id" && !cards.has(term.id) ? [term.id] : []));
@@ -43,7 +43,7 @@ export function createPortraits(host, collection) {
     },
     /** @param {string} id */
     cardOf: (id) => cards.get(id),
-    /** Whether there is more to see of a term than its chip. @param {Term} term */
+    /** Whether a term has more to show than its chip. @param {Term} term */
     hasDetails: (term) => term.kind === "id" || (term.kind === "picture" && Boolean(ownOf(term.vector))),
     /** A large picture, a name and the tags of a term. @param {Term} term */
     large(term) {

@@ -1,4 +1,4 @@
-// A range of numbers: a histogram, and a handle at each end.
+// A range of numbers: a histogram with a handle at each end.
 
 import { element } from "./dom.js";
 import { setRange } from "./filters.js";
@@ -40,7 +40,7 @@ export function createRange({ name, min, max, bins, edges }, filters, onChange) 
       "aria-label": `${titleOf(name)} ${end}`,
     });
     made.dataset.key = `${name}:${end}`;
-    // The far end can always be reached, also where the steps do not lead there.
+    // The end can always be reached, even if the steps do not lead there exactly.
     made.addEventListener("input", () => {
       if (Number(from.value) > Number(to.value))
         (end === "from" ? from : to).value = (end === "from" ? to : from).value;

@@ -1,4 +1,4 @@
-// A part of a picture, chosen with mouse, finger or keys.
+// Choosing a part of a picture with mouse, finger or keys.
 
 import { element } from "./dom.js";
 
@@ -8,7 +8,7 @@ const SMALLEST = 0.04;
 const STEP = 0.04;
 
 /**
- * Let a person draw a rectangle over a picture.
+ * Let the user draw a rectangle over a picture.
  * @param {HTMLElement} stage as large as the picture
  * @param {(box: Box) => void} onChosen
  */
@@ -18,8 +18,8 @@ export function createRegion(stage, onChosen) {
     type: "button",
     className: "surface",
     "aria-label":
-      "Choose a part of the picture to search by: draw it, or press Enter for a frame, " +
-      "move it with the arrow keys, size it with Shift and the arrow keys, and press Enter again",
+      "Choose a part of the picture to search for: draw it, or press Enter for a frame, " +
+      "move it with the arrow keys, resize it with Shift and the arrow keys, and press Enter again",
   });
   stage.append(frame, surface);
   /** @type {Box | null} */

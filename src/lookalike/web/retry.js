@@ -1,9 +1,9 @@
-// When the server is away: tries again by itself, less and less often, until it is back.
+// Retries while the server is unreachable, less and less often, until it is back.
 
 const FIRST_MS = 2000;
 const LONGEST_MS = 15_000;
 
-/** Runs what failed again, later; one thing at a time. */
+/** Runs failed work again later, one thing at a time. */
 export function createRetry() {
   let wait = FIRST_MS;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -16,7 +16,7 @@ export function createRetry() {
       timer = setTimeout(again, wait);
       wait = Math.min(LONGEST_MS, wait * 2);
     },
-    /** It is back, or something else is done instead. */
+    /** Stop retrying: the server is back, or something else is done instead. */
     stop() {
       clearTimeout(timer);
       wait = FIRST_MS;

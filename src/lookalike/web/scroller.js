@@ -1,13 +1,13 @@
-// Scrolls through more pixels than a browser can: a million pictures are taller than any element may be. The
-// scroll bar then moves by more than it says; wheels and fingers still move by single pixels.
+// Scrolls through more pixels than browsers support: a million pictures are taller than any element may be. The
+// scroll bar then moves farther than its position says; wheels and fingers still move by single pixels.
 
 // Firefox stops at 17.8 million pixels, Chromium at 33.5.
 const TALLEST_PX = 12_000_000;
-/** So far from both ends nothing is scaled, or the browser would be at its end before the pictures are. */
+/** Nothing is scaled this close to either end; otherwise the browser would reach its end before the pictures do. */
 const EVEN_PX = 1_000_000;
 const SETTLE_MS = 200;
 
-/** The place in a length `to` of a place in a length `from`: the same near both ends, scaled between them.
+/** Map a position in a length `from` to a length `to`: unchanged near both ends, scaled in between.
  * @param {number} at @param {number} from @param {number} to */
 export function stretched(at, from, to) {
   if (at <= EVEN_PX) return at;
@@ -16,11 +16,11 @@ export function stretched(at, from, to) {
 }
 
 /**
- * @param {HTMLElement} node scrolls @param {HTMLElement} sizer is what it scrolls, as high as all pictures
+ * @param {HTMLElement} node scrolls @param {HTMLElement} sizer the scrolled element, as high as all pictures
  * @param {() => void} onScroll
  */
 export function createScroller(node, sizer, onScroll) {
-  /** `at` is how far all is scrolled, in pixels that the browser may not have; `last` in those it has. */
+  /** `at` is the scroll position in our pixels, which may exceed the browser's; `last` is the browser's. */
   let [total, at, last] = [0, 0, 0];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let settling;
@@ -40,7 +40,7 @@ export function createScroller(node, sizer, onScroll) {
       const isJump = Math.abs(moved) > 2 * node.clientHeight;
       at = isScaled && !isJump ? clamp(at + moved) : stretched(last, physicalLimit(), limit());
       clearTimeout(settling);
-      // Bring the scroll bar to where it belongs; what is seen stays in its place.
+      // Move the scroll bar to where it belongs; what is in view stays in place.
       if (isScaled) settling = setTimeout(() => put(at), SETTLE_MS);
       onScroll();
     },
@@ -56,10 +56,10 @@ export function createScroller(node, sizer, onScroll) {
   }
 
   return {
-    /** How far the pictures are scrolled, in pixels of their own; negative while something above is seen. */
+    /** How far the pictures are scrolled, in our pixels; negative while something above them is in view. */
     y: () => at - sizer.offsetTop,
     view: () => node.clientHeight,
-    /** Where something at a distance from the top of all pictures is inside the sizer. @param {number} top */
+    /** The position inside the sizer of something at a distance from the top of all pictures. @param {number} top */
     place: (top) => top - at + last,
     /** Move to a distance from the top of all pictures. @param {number} wanted */
     scrollTo: (wanted) => put(wanted + sizer.offsetTop),
@@ -69,7 +69,7 @@ export function createScroller(node, sizer, onScroll) {
       total = height;
       sizer.style.height = `${Math.min(height, TALLEST_PX)}px`;
     },
-    /** Something above what is seen has grown: what is seen stays in its place. @param {number} grown */
+    /** Keep what is in view in place after something above it has grown. @param {number} grown */
     shift: (grown) => put(at + grown),
   };
 }

@@ -1,4 +1,4 @@
-// Where the grid gets its cards from: all items, a page at a time, or the hits of a search.
+// The source of the grid's cards: all items, a page at a time, or the hits of a search.
 
 import { toHost } from "./terms.js";
 
@@ -7,9 +7,9 @@ import { toHost } from "./terms.js";
 /** @typedef {import("./state.js").State} State */
 
 export const PAGE = 100;
-/** Nobody looks at more hits than these. */
+/** Nobody looks at more hits than this. */
 const MOST_HITS = 1000;
-/** Pages that are kept, around those that were asked for last. */
+/** How many pages to keep, around those requested last. */
 const KEPT = 60;
 
 /**
@@ -18,7 +18,7 @@ const KEPT = 60;
  *   pages: Map<number, Card[]>, load: (page: number, signal?: AbortSignal) => Promise<void>}} Source
  */
 
-/** The source that a state asks for, with its first page. @param {Host} host @param {State} state
+/** The source for a state, with its first page. @param {Host} host @param {State} state
  * @param {AbortSignal} signal @returns {Promise<Source>} */
 export async function sourceOf(host, state, signal) {
   const source = state.terms.length ? searchSource(host, state) : itemsSource(host, state);
@@ -26,7 +26,7 @@ export async function sourceOf(host, state, signal) {
   return source;
 }
 
-/** The card of an index, where it is loaded. @param {Source} source @param {number} index */
+/** The card with an index, if it is loaded. @param {Source} source @param {number} index */
 export function cardAt(source, index) {
   return source.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
 }
@@ -63,7 +63,7 @@ function searchSource(host, { collection, terms, filters, where }) {
   /** @type {Source} */
   const source = {
     ...emptySource(),
-    // The best hits come at once, and all the others when somebody scrolls.
+    // The best hits are loaded at once, all others when the user scrolls.
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
@@ -77,7 +77,7 @@ function searchSource(host, { collection, terms, filters, where }) {
   async function loadRest() {
     const { hits } = await ask(MOST_HITS);
     source.total = hits.length;
-    // The first page is on the screen, and stays as it is.
+    // The first page is already on the screen, and stays as it is.
     for (let page = 1; page * PAGE < hits.length; page++) {
       source.pages.set(page, hits.slice(page * PAGE, (page + 1) * PAGE));
     }
@@ -85,7 +85,7 @@ function searchSource(host, { collection, terms, filters, where }) {
   return source;
 }
 
-/** A source whose pictures do not come. @param {number} total @returns {Source} */
+/** A source whose pictures never load. @param {number} total @returns {Source} */
 export function sourceOfNothing(total) {
   const load = () => new Promise(() => {});
   return { ...emptySource(), total, load };

@@ -1,12 +1,12 @@
-// All that the page shows, and the address that says so. It is in the fragment, so an own picture, kept as its
-// vector and a tiny preview, goes to whom the address is given and to no server's log.
+// The state of the page, and its address. The state is in the fragment, so the user's own picture, stored as its
+// vector and a tiny preview, reaches only people who are given the address, and no server's log.
 
 /** @typedef {import("./terms.js").Term} Term */
 /** @typedef {import("./contract.js").Filter} Filter */
 
 /**
- * `beside` is the collection that is compared with, or empty.
- * `item` is the one whose details are open, or empty; an empty `collection` is the first there is.
+ * `beside` is the collection to compare with, or empty.
+ * `item` is the one whose details are open, or empty; an empty `collection` means the first.
  * `color` and `look` are the map's column and camera, `tier` is the kind of duplicates.
  * @typedef {{collection: string, view: string, terms: Term[], filters: Filter[], where: string,
  *   item: string, beside: string, color: string, look: string, tier: string}} State
@@ -48,7 +48,7 @@ export function addressOf(state) {
   return `#${text.replaceAll("%2A", "*").replaceAll("%2C", ",")}`;
 }
 
-/** The state that an address names; what cannot be understood is left out. @param {string} hash @returns {State} */
+/** The state in an address; whatever is not understood is left out. @param {string} hash @returns {State} */
 export function stateOf(hash) {
   const parts = new URLSearchParams(hash.replace(/^#/, ""));
   return {
@@ -65,7 +65,7 @@ export function stateOf(hash) {
   };
 }
 
-/** What decides which pictures are shown, without the details that are open and how the map is looked at.
+/** The part of the state that decides which pictures are shown: all but the open details and the map's camera.
  * @param {State} state */
 export function contentOf(state) {
   return addressOf({ ...state, item: "", color: "", look: "" });
@@ -111,7 +111,7 @@ function filterOf(text) {
   return range[0] === null && range[1] === null ? [] : [{ column, op: known, value: range }];
 }
 
-/** Numbers are marked, as "3" may also be a label. @param {unknown} value */
+/** Numbers are marked, because "3" may also be a label. @param {unknown} value */
 function valueText(value) {
   return typeof value === "number" ? `n${value}` : `t${value}`;
 }

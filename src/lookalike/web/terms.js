@@ -1,4 +1,4 @@
-// What is searched for: items, words and own pictures, each with a weight. Their weighted sum is the query.
+// The terms of a query: items, words and the user's own pictures, with weights. Their weighted sum is the query.
 
 /**
  * `preview` is a tiny JPEG in base64url, `vector` the picture's direction as int8 in base64url.
@@ -15,13 +15,13 @@ export function alike(one, other) {
   return identity(one) === identity(other);
 }
 
-/** Add a term, in the place of its like. @param {Term[]} terms @param {Term} term @returns {Term[]} */
+/** Add a term; it replaces one that means the same. @param {Term[]} terms @param {Term} term @returns {Term[]} */
 export function withTerm(terms, term) {
   const at = terms.findIndex((one) => alike(one, term));
   return at < 0 ? [...terms, term] : terms.with(at, term);
 }
 
-/** Take the n-th term away. @param {Term[]} terms @param {number} n */
+/** Remove the n-th term. @param {Term[]} terms @param {number} n */
 export function without(terms, n) {
   return terms.filter((_, i) => i !== n);
 }
@@ -36,13 +36,13 @@ export function weigh(terms, n, weight) {
   return terms.with(n, { ...terms[n], weight: weight < 0 ? -rounded : rounded });
 }
 
-/** What the person typed: `daisy`, or `-thorn` for less of it. @param {string} typed @returns {Term | null} */
+/** Parse what the user typed: `daisy`, or `-thorn` for less of it. @param {string} typed @returns {Term | null} */
 export function wordsOf(typed) {
   const [, minus, text] = /^\s*(-?)\s*(.*?)\s*$/s.exec(typed) ?? [];
   return text ? { kind: "text", text, weight: minus ? -1 : 1 } : null;
 }
 
-/** A term as the host takes it. @param {Term} term @returns {import("./contract.js").Term} */
+/** A term in the host's form. @param {Term} term @returns {import("./contract.js").Term} */
 export function toHost(term) {
   const { weight } = term;
   if (term.kind === "id") return { id: term.id, weight };

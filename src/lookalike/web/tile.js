@@ -1,16 +1,16 @@
-// One picture in the grid: a link to what looks like it, with what else can be done with it.
+// One picture in the grid: a link to similar pictures, with buttons for everything else.
 
 import { element, icon, isPlain } from "./dom.js";
 import { fileOf, nameOf, strengthOf } from "./format.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 
-const STRENGTHS = { strong: "looks alike", fair: "looks somewhat alike", weak: "looks hardly alike" };
+const STRENGTHS = { strong: "similar", fair: "somewhat similar", weak: "hardly similar" };
 
 /** Small buttons on a tile: [action, drawing, label]. @type {["add" | "subtract" | "details",
  *   "plus" | "minus" | "info", string][]} */
 const TOOLS = [
-  ["add", "plus", "More like this, too"],
+  ["add", "plus", "More like this too"],
   ["subtract", "minus", "Less like this"],
   ["details", "info", "Details"],
 ];
@@ -50,19 +50,19 @@ export function createTile(card, { url, href, index, total }) {
   return tile;
 }
 
-/** The tile of an index while its card is on its way. */
+/** A tile whose card is still loading. */
 export function createBlank() {
   return element("div", { className: "tile blank", "aria-hidden": "true" });
 }
 
-/** The tile that an event is about, unless its card is on its way. @param {Event} event */
+/** The tile of an event, unless its card is still loading. @param {Event} event */
 export function tileOf(event) {
   return /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".tile[data-id]"));
 }
 
 /**
- * Call back with the id of the tile that something is done with.
- * @param {HTMLElement} place that the tiles are in
+ * Call back with the id of the tile that the user acts on.
+ * @param {HTMLElement} place the container of the tiles
  * @param {Record<"open" | "details" | "add" | "subtract", (id: string) => void>} acts
  */
 export function onTileAction(place, acts) {
@@ -78,7 +78,7 @@ export function onTileAction(place, acts) {
   });
 }
 
-/** Stop loading the picture of a tile that is no longer seen. @param {HTMLElement} tile */
+/** Stop loading the picture of a tile that has left the view. @param {HTMLElement} tile */
 export function dropTile(tile) {
   const image = tile.querySelector("img");
   if (image && !image.complete) {
@@ -97,7 +97,7 @@ function altOf(card, strength) {
 
 /** @param {Card} card */
 function createCaption(card) {
-  // The picture's text says it too.
+  // The picture's alternative text says the same.
   return element("span", { className: "caption", "aria-hidden": "true", textContent: nameOf(card) });
 }
 

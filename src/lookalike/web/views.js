@@ -4,12 +4,12 @@ import { find } from "./dom.js";
 import { contentOf } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
-/** What a view may do: `keep` puts a camera into the address, without a step in the history.
+/** What a view may do: `keep` writes a camera to the address, without a step in the history.
  * @typedef {{go: (state: State) => void, keep: (change: {look: string}) => void, shown: () => State,
  *   collections: () => import("./contract.js").Collection[],
  *   fail: (error: unknown, again: () => void) => void}} Page */
-/** What is shown, what the line above says, and what to do when it is there, when Back changes how it is looked at,
- * and when it goes.
+/** The content, the text of the line above it, and callbacks: when it is shown, when Back changes its camera, and
+ * when it closes.
  * @typedef {{node: HTMLElement, status: string, start?: () => void, update?: (state: State) => void,
  *   close?: () => void}} View */
 /** @typedef {(host: import("./contract.js").Host, page: Page, state: State, signal: AbortSignal) => Promise<View>} Open */
@@ -31,7 +31,7 @@ export function createViews(host, page) {
   let content = "";
 
   return {
-    /** The view that a state names, ready to be shown; null for the pictures alone.
+    /** The view that a state names, ready to show; null for the pictures alone.
      * @param {State} state @param {AbortSignal} signal @param {boolean} anew @returns {Promise<View | null>} */
     async prepare(state, signal, anew) {
       if (!(state.view in MODULES) || (state.view !== "compare" && !host.views)) return null;
@@ -49,7 +49,7 @@ export function createViews(host, page) {
       place.hidden = view === null;
       const had = place.contains(document.activeElement) ? document.activeElement?.textContent : null;
       place.replaceChildren(...(view ? [view.node] : []));
-      // A button that made the view anew keeps the focus.
+      // A button that reloaded the view keeps the focus.
       if (had) [...place.querySelectorAll("button")].find((one) => one.textContent === had)?.focus();
       if (view) find("scroller").scrollTop = 0;
       view?.start?.();

@@ -1,4 +1,4 @@
-// What was shown lately, and where it was left: coming back is instant.
+// What was shown recently, and where it was left, so that going back is instant.
 
 /** @typedef {{source: import("./sources.js").Source, place: import("./history.js").Place}} Visit */
 

@@ -1,4 +1,4 @@
-// The field for words, where the model knows them.
+// The field for words, if the model knows them.
 
 import { element, find } from "./dom.js";
 import { button } from "./messages.js";
@@ -6,7 +6,7 @@ import { wordsOf } from "./terms.js";
 
 /**
  * @param {{onTerm: (term: import("./terms.js").Term) => void, onBack: () => void, onDown: () => void}} options
- * `onBack` is called when somebody wants to delete what is left of the field, `onDown` to go to what is below
+ * `onBack` is called to delete what is left of the field, `onDown` to go to what is below it
  */
 export function createWords({ onTerm, onBack, onDown }) {
   const field = /** @type {HTMLInputElement} */ (find("words"));
@@ -42,7 +42,7 @@ export function createWords({ onTerm, onBack, onDown }) {
       field.value = "";
       clear();
     },
-    /** Say at the field that they were not. @param {string} text @param {string[]} nearest */
+    /** Show at the field that they were not. @param {string} text @param {string[]} nearest */
     refuse(text, nearest) {
       const others = nearest.map((word) =>
         button(

@@ -83,7 +83,7 @@ test("other bytes are no file of vectors", () => {
     () => parseVectors(new TextEncoder().encode("<!doctype html><html>not found</html>").buffer),
     /LKLV/,
   );
-  assert.throws(() => parseVectors(cut), /1 vectors of 3 numbers do not take 38 bytes/);
+  assert.throws(() => parseVectors(cut), /1 vectors of 3 numbers do not fit 38 bytes/);
   assert.throws(() => parseVectors(later), /version 2/);
 });
 

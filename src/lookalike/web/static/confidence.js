@@ -7,18 +7,18 @@
  */
 
 /**
- * What a confidence depends on beside the score: whether all terms are words, the length of the weighted sum of unit
- * vectors, and the sum of the weights.
+ * What a confidence depends on besides the score: whether all terms are words, the length of the weighted sum of
+ * unit vectors, and the sum of the weights.
  * @typedef {{ofWords: boolean, length: number, weight: number}} Sum
  */
 
-/** From 0 to 1. @param {Background} background @param {number} score @param {Sum} sum */
+/** The confidence, from 0 to 1. @param {Background} background @param {number} score @param {Sum} sum */
 export function confidenceOf({ count, items, words }, score, { ofWords, length, weight }) {
   const pairs = ofWords && words ? words : items;
   return fractionBelow(pairs, asOfOne(score, pairs.percentiles[50], length, weight)) ** Math.sqrt(count);
 }
 
-/** A cosine with a sum, as the cosine with one of its terms that is as unusual.
+/** Convert a cosine to a sum into the cosine to one of its terms that is equally unusual.
  * @param {number} score @param {number} usual @param {number} length @param {number} weight */
 function asOfOne(score, usual, length, weight) {
   const spread = Math.max(length ** 2 - usual * weight ** 2, ((1 - usual) * length ** 2) / 100);
@@ -30,7 +30,7 @@ function asOfOne(score, usual, length, weight) {
 function fractionBelow({ percentiles, tail }, score) {
   const last = percentiles.length - 1;
   if (score > percentiles[last]) return 1 - (1 - last / 100) * Math.exp((percentiles[last] - score) / tail);
-  // Of equal percentiles the first counts.
+  // Of equal percentiles, the first counts.
   const above = percentiles.findIndex((value) => value >= score);
   if (above <= 0 || percentiles[above] === score) return Math.max(0, above) / 100;
   const below = percentiles.indexOf(percentiles[above - 1]);

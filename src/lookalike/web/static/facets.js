@@ -1,8 +1,8 @@
-// What the columns hold, counted: the same answers as the server's.
+// Counts the values of the columns, with the same answers as the server.
 
 const MOST_VALUES = 50;
 const BINS = 20;
-// What tells items apart, and what says how sure a tag is, has no facet.
+// Columns that identify items, and the probabilities of tags, have no facet.
 const WITHOUT = new Set(["id", "uri", "sha256", "mtime_ns", "tag_probabilities"]);
 
 /**
@@ -20,7 +20,7 @@ export function facetsOf(columns, valuesOf) {
   });
 }
 
-/** The most frequent values; equally frequent ones by the alphabet, null last. @param {any[]} values */
+/** The most frequent values; equally frequent ones in alphabetical order, null last. @param {any[]} values */
 function frequent(values) {
   const counts = new Map();
   for (const value of values) counts.set(value ?? null, (counts.get(value ?? null) ?? 0) + 1);
@@ -33,7 +33,7 @@ function frequent(values) {
   return { values: sorted.slice(0, MOST_VALUES), distinct: sorted.length };
 }
 
-/** The least and the largest number, and how many lie between each two of the edges. @param {any[]} values */
+/** The minimum, the maximum, and how many numbers lie between neighbouring edges. @param {any[]} values */
 function spread(values) {
   let [min, max] = [Infinity, -Infinity];
   for (const value of values) {

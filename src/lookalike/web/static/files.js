@@ -16,7 +16,7 @@ export async function fetchFile(path) {
     throw new HostError(
       "unreachable",
       "The site's files cannot be read",
-      `${path} did not come: is there a network?`,
+      `${path} could not be loaded. Are you online?`,
     );
   }
   if (response.ok) return response;
@@ -30,7 +30,7 @@ export async function fetchJson(path) {
   try {
     return await response.json();
   } catch {
-    throw new HostError("failure", "A file of the site is damaged", `${path} is no JSON`);
+    throw new HostError("failure", "A file of the site is damaged", `${path} is not JSON`);
   }
 }
 
@@ -40,18 +40,18 @@ export async function fetchBytes(path) {
   try {
     return await response.arrayBuffer();
   } catch {
-    throw new HostError("unreachable", "The site's files cannot be read", `${path} ended before its time`);
+    throw new HostError("unreachable", "The site's files cannot be read", `${path} ended too early`);
   }
 }
 
-/** Do some work once, when it is first asked for; what failed is tried again the next time.
+/** Do some work once, on the first call; a failure is tried again on the next call.
  * @template R @param {() => Promise<R>} work @returns {() => Promise<R>} */
 export function once(work) {
   const each = onceEach(work);
   return () => each("");
 }
 
-/** The same for each key; further arguments are passed on.
+/** The same once for each key; further arguments are passed on.
  * @template R @param {(key: any, ...rest: any[]) => Promise<R>} work
  * @returns {(key: any, ...rest: any[]) => Promise<R>} */
 export function onceEach(work) {

@@ -6,7 +6,7 @@ import { startWorker } from "./remote.js";
 
 /** @typedef {import("./shelf.js").Entry & {pictures: boolean, network?: object}} Entry */
 
-// Up to this many bytes of vectors come without being asked for; more wait for the first search.
+// Up to this many bytes of vectors are loaded in advance; more wait for the first search.
 const FETCHED_AHEAD = 32e6;
 
 /** The collections of the site, by name. @type {Map<string, Entry>} */
@@ -21,7 +21,7 @@ const embedder = once(async () => startWorker("./model-worker.js", () => {}));
 const catalogue = once(async () => {
   const { version, collections } = await fetchJson("collections.json");
   if (version !== 1) {
-    throw new HostError("failure", "The site is of a later version than its page", "Export it again.");
+    throw new HostError("failure", "The site has a newer version than its page", "Export it again.");
   }
   for (const entry of collections) known.set(entry.name, entry);
   await (
@@ -30,7 +30,7 @@ const catalogue = once(async () => {
   return collections;
 });
 
-/** Ask the thread that searches. @param {string} method @param {string} c @param {any} options */
+/** Ask the search thread. @param {string} method @param {string} c @param {any} options */
 async function ask(method, c, { signal, ...argument } = {}) {
   await catalogue();
   signal?.throwIfAborted();
@@ -55,7 +55,7 @@ const host = {
   async items(c, options) {
     const stretch = await ask("items", c, options);
     const { count, dim } = /** @type {Entry} */ (known.get(c));
-    if (count * dim <= FETCHED_AHEAD) ask("prepare", c).catch(() => {}); // a search will say what is wrong
+    if (count * dim <= FETCHED_AHEAD) ask("prepare", c).catch(() => {}); // the search will report what is wrong
     return stretch;
   },
   item: (c, id, { signal } = {}) => ask("item", c, { id, signal }),
@@ -67,12 +67,12 @@ const host = {
     if (network) return (await embedder())("embed", { image, network }, signal);
     throw new HostError(
       "other-model",
-      "Own pictures cannot be searched for here",
+      "You cannot search by your own pictures here",
       host.capabilities(c).reason ?? "",
     );
   },
   thumbnailUrl(c, { v }) {
-    if (!v) return "data:,"; // an item without a picture, or one of which no card has come yet
+    if (!v) return "data:,"; // an item without a picture, or whose card is not loaded yet
     const folder = known.get(c)?.files.folder;
     return new URL(`${folder}thumbnails/${v.slice(0, 2)}/${v}.jpg`, SITE).href;
   },

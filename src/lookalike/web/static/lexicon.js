@@ -1,4 +1,4 @@
-// Words to vectors, by the rules of `lookalike.models.words`, whose tables the site brings along.
+// Words to vectors, by the rules of `lookalike.models.words`, whose tables are part of the site.
 
 import { unit } from "./vectors.js";
 

@@ -1,4 +1,4 @@
-// The thread that runs the network on a visitor's own picture. Nothing of the picture leaves the browser.
+// The thread that runs the network on a visitor's own picture, which never leaves the browser.
 
 import { HostError } from "../contract.js";
 import { fetchBytes, onceEach, SITE } from "./files.js";
@@ -21,7 +21,7 @@ const load = onceEach(async (/** @type {string} */ file, /** @type {Network} */ 
   await check(bytes, network.sha256);
   runtime.env.wasm.wasmPaths = { mjs: new URL("model/onnxruntime-wasm.js", SITE).href };
   runtime.env.wasm.wasmBinary = wasm;
-  runtime.env.wasm.numThreads = 1; // more need headers that a plain web host does not send
+  runtime.env.wasm.numThreads = 1; // more threads need headers that a plain web host does not send
   const session = await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   return { runtime, session };
 });
@@ -33,7 +33,7 @@ answerPage({
     const { size_px: size, dim } = network;
     const input = new runtime.Tensor("uint8", pixels, [1, size, size, 3]);
     const { features } = await session.run({ pixels: input });
-    // A picture without any feature has no direction; it gets the one in which all are equal.
+    // A picture without any features has no direction; it gets the one in which all numbers are equal.
     const vector = unit(features.data) ?? new Float32Array(dim).fill(1);
     return { vector_int8: toInt8Text(vector), model: network.name, dim };
   },
@@ -47,7 +47,7 @@ async function pixelsOf(image, { size_px, crop }) {
     // As Python does: upright by its EXIF orientation, colours as they are in the file.
     bitmap = await createImageBitmap(image, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
-    const detail = "It is no picture, or of a kind that this browser cannot read.";
+    const detail = "It is not a picture, or has a format that this browser cannot read.";
     throw new HostError("not-a-picture", "That picture cannot be read", detail);
   }
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
@@ -65,12 +65,12 @@ async function pixelsOf(image, { size_px, crop }) {
   return centralSquare(drawn(), width, height, size_px, crop);
 }
 
-/** Other weights would give vectors that mean nothing here. @param {ArrayBuffer} bytes @param {string} sha256 */
+/** Check the weights: others would give vectors that mean nothing here. @param {ArrayBuffer} bytes @param {string} sha256 */
 async function check(bytes, sha256) {
-  if (!crypto.subtle) return; // only where the page comes by HTTPS or from this machine
+  if (!crypto.subtle) return; // exists only over HTTPS and on localhost
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (found === sha256) return;
-  const detail = "Its file is damaged, or of another version than the collection. Export the site again.";
+  const detail = "Its file is damaged, or has another version than the collection. Export the site again.";
   throw new HostError("other-model", "The model is not the one that made this collection", detail);
 }

@@ -1,10 +1,10 @@
-// Questions to a worker, and their answers: the page's end, and the worker's.
+// Requests to a worker and their answers, on both sides: the page's and the worker's.
 
 import { HostError } from "../contract.js";
 
 /**
- * Start a worker; gives the function that asks it.
- * @param {string} script beside this file @param {(news: any) => void} onNews what it says unasked
+ * Start a worker; returns a function that sends it requests.
+ * @param {string} script next to this file @param {(news: any) => void} onNews for messages that answer no request
  * @returns {(method: string, argument: any, signal?: AbortSignal) => Promise<any>}
  */
 export function startWorker(script, onNews) {
@@ -32,7 +32,7 @@ export function startWorker(script, onNews) {
       signal?.throwIfAborted();
       const number = ++last;
       waiting.set(number, { resolve, reject });
-      // The worker goes on; what it loads will be wanted later, and the answer is passed over.
+      // The worker continues, since what it loads will be needed later; the answer is ignored.
       signal?.addEventListener("abort", () => waiting.delete(number) && reject(signal.reason), {
         once: true,
       });
@@ -40,7 +40,7 @@ export function startWorker(script, onNews) {
     });
 }
 
-/** Answer the page's questions, in a worker. @param {Record<string, (argument: any) => Promise<any>>} methods */
+/** Answer the page's requests, in a worker. @param {Record<string, (argument: any) => Promise<any>>} methods */
 export function answerPage(methods) {
   addEventListener("message", async ({ data: { number, method, argument } }) => {
     try {

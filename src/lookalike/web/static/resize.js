@@ -1,9 +1,9 @@
-// Pixels as the network sees them, by the same arithmetic as Pillow's (`Image.resize` with BICUBIC and a box),
-// so that a picture gets the same vector here as in Python.
+// Resizes pixels for the network with Pillow's arithmetic (`Image.resize` with BICUBIC and a box), so that a
+// picture gets the same vector here as in Python.
 
 const SUPPORT = 2;
 const A = -0.5;
-// A clamped array rounds halves to even, Pillow up.
+// A clamped array rounds halves to even; Pillow rounds them up.
 const HALF_UP = 1e-6;
 
 /**
@@ -17,7 +17,7 @@ export function centralSquare(rgba, width, height, size, crop) {
   const down = weightsOf(height, (height - side) / 2, side, size);
   const [top, bottom] = [down[0].first, down[size - 1].first + down[size - 1].weights.length];
 
-  // Rows first, to 8 bits as Pillow does, and only those that a column will ask for.
+  // Rows first, to 8 bits as in Pillow, and only those that the columns need.
   const narrow = new Uint8ClampedArray((bottom - top) * size * 3);
   for (let y = top, out = 0; y < bottom; y++) {
     for (const { first, weights } of across) {
@@ -48,7 +48,7 @@ export function centralSquare(rgba, width, height, size, crop) {
 }
 
 /**
- * For each of `size` pixels, which of the `length` pixels of a line it is made of, and how much of each.
+ * For each of `size` pixels: which of the `length` pixels of a line it is made from, and with what weights.
  * When a line shrinks, the kernel widens with it (antialiasing).
  * @param {number} length @param {number} start @param {number} extent @param {number} size
  */
@@ -74,8 +74,8 @@ function bicubic(x) {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * A : 0;
 }
 
-/** What a transparent picture lies on: white, or grey where it is so light that it would vanish there, as in
- * Python's images.py. @param {Uint8ClampedArray} rgba */
+/** The ground for a transparent picture: white, or grey if the picture is so light that it would vanish, as in
+ * images/modes.py. @param {Uint8ClampedArray} rgba */
 export function groundOf(rgba) {
   let [sum, count] = [0, 0];
   for (let at = 0; at < rgba.length; at += 4) {

@@ -1,4 +1,4 @@
-// One collection of a site: its items, columns and vectors, loaded when they are asked for.
+// One collection of a site: its items, columns and vectors, loaded on demand.
 
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
@@ -20,7 +20,7 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  */
 
 const CARD_COLUMNS = ["id", "label", "width", "height", "v"];
-// A sum shorter than this part of its weights is what rounding left of nothing.
+// A sum shorter than this fraction of its weights is only rounding error.
 const CANCELLED = 1e-4;
 
 export class Shelf {
@@ -60,11 +60,11 @@ export class Shelf {
 
   /** The values of all rows. @param {string} name @returns {Promise<any[]>} */
   async wholeColumn(name) {
-    const isOnCards = CARD_COLUMNS.includes(name) && name !== "v"; // which a source may call a column, too
+    const isOnCards = CARD_COLUMNS.includes(name) && name !== "v"; // a source may have a column named v, too
     const load = isOnCards ? this.cards : this.others;
     const values = new Array(this.entry.count).fill(null);
     await forEach(this.chunks, async (chunk) => {
-      const column = (await load(chunk))[name] ?? []; // a column that some parts lack
+      const column = (await load(chunk))[name] ?? []; // some parts may lack a column
       const start = chunk * this.entry.files.chunk_rows;
       for (let i = 0; i < column.length; i++) values[start + i] = column[i];
     });
@@ -80,7 +80,7 @@ export class Shelf {
     return { total, offset, items: await Promise.all(Array.from(shown, (row) => this.card(row))) };
   }
 
-  /** All that is known of an item. @param {string} id */
+  /** All columns of an item. @param {string} id */
   async item(id) {
     const row = await this.row(id);
     const [chunk, at] = this.place(row);
@@ -103,13 +103,15 @@ export class Shelf {
     return { total, columns: facetsOf(this.entry.columns, (name) => columns.get(name)) };
   }
 
-  /** The likest items, without those that stand in the query.
+  /** The most similar items, without those in the query.
    * @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.vectors();
     const { query, length } = await this.query(terms, vectors);
     const among = await this.matching(filters);
-    const asked = new Set(await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))));
+    const asked = new Set(
+      await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))),
+    );
     const started = performance.now();
     const nearest = vectors.nearest(query, k + asked.size, among ?? undefined);
     const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
@@ -155,14 +157,14 @@ export class Shelf {
     const vector = unit(fromInt8Text(term.vector_int8));
     if (vector?.length === vectors.dim) return vector;
     const detail = `It has ${vector?.length ?? 0} numbers, those here have ${vectors.dim}.`;
-    throw new HostError("bad-parameter", "That vector is not of this collection", detail);
+    throw new HostError("bad-parameter", "That vector does not belong to this collection", detail);
   }
 
   /** @param {string} text */
   async wordsVector(text) {
     if (!this.entry.words) {
-      const detail = `The model ${this.entry.model} knows none; search by a picture.`;
-      throw new HostError("unknown-word", "Words cannot be searched for here", detail);
+      const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
+      throw new HostError("unknown-word", "You cannot search by words here", detail);
     }
     const lexicon = await this.lexicon();
     try {
@@ -187,7 +189,7 @@ export class Shelf {
     return Uint32Array.from(rows);
   }
 
-  /** The number of an item's row. @param {string} id */
+  /** The row number of an item. @param {string} id */
   async row(id) {
     const row = (await this.rowOf()).get(id);
     if (row !== undefined) return row;
@@ -207,7 +209,7 @@ export class Shelf {
     return /** @type {Card} */ (Object.fromEntries(CARD_COLUMNS.map((name) => [name, cards[name][at]])));
   }
 
-  /** The file that a row is in, and where there. @param {number} row */
+  /** The file that a row is in, and its place there. @param {number} row */
   place(row) {
     const size = this.entry.files.chunk_rows;
     return [Math.floor(row / size), row % size];

@@ -1,8 +1,8 @@
-// What is spelled most like a word or a name.
+// Finds the most similar spellings of a word or a name.
 
 const LEAST = 0.3;
 
-/** The (at most three) of the known that share most pairs of letters with a text (Dice's coefficient).
+/** The (at most three) known texts that share the most pairs of letters with a text (Dice's coefficient).
  * @param {string} text @param {Iterable<string>} known @returns {string[]} */
 export function spelledAlike(text, known) {
   const wanted = pairsOf(text);

@@ -1,13 +1,13 @@
 // Vectors in 8 bits, and the search among them in two passes. docs/site.md explains both.
 //
-// First every item is compared by one bit a dimension, which is coarse and forty times less to read; then
-// the best few hundred by their 8 bits. Nothing here knows of files or messages.
+// First every item is compared by one bit a dimension, which is coarse but forty times less to read; then
+// the best few hundred by their 8 bits. This module knows nothing of files or messages.
 
 const HEADER_BYTES = 32;
 const FLOAT32 = 0;
 const INT8 = 1;
 
-// How many go into the second pass: in 12,000 real vectors, 1,000 hold 99.5 % of the ten nearest.
+// How many go into the second pass: of 12,000 real vectors, 1,000 contain 99.5 % of the ten nearest.
 const CANDIDATES = 1000;
 const CANDIDATE_SHARE = 1 / 64;
 
@@ -19,15 +19,15 @@ const CANDIDATE_SHARE = 1 / 64;
 export function parseVectors(buffer) {
   const view = new DataView(buffer);
   const magic = buffer.byteLength < HEADER_BYTES ? 0 : view.getUint32(0);
-  if (magic !== 0x4c4b4c56) throw new Error("this is no file of vectors: it does not start with LKLV");
+  if (magic !== 0x4c4b4c56) throw new Error("this is not a file of vectors: it does not start with LKLV");
   const [version, dtype] = [view.getUint16(4, true), view.getUint16(6, true)];
   const [count, dim] = [view.getUint32(8, true), view.getUint32(12, true)];
   if (version !== 1 || (dtype !== FLOAT32 && dtype !== INT8)) {
-    throw new Error(`vectors of version ${version} and dtype ${dtype} are not known here`);
+    throw new Error(`vectors of version ${version} and dtype ${dtype} are not supported`);
   }
   const bytes = dtype === INT8 ? count * (4 + dim) : 4 * count * dim;
   if (buffer.byteLength !== HEADER_BYTES + bytes) {
-    throw new Error(`${count} vectors of ${dim} numbers do not take ${buffer.byteLength} bytes`);
+    throw new Error(`${count} vectors of ${dim} numbers do not fit ${buffer.byteLength} bytes`);
   }
   const first = Number(view.getBigUint64(16, true));
   if (dtype === FLOAT32) {
@@ -40,7 +40,7 @@ export function parseVectors(buffer) {
 
 /** The vectors of a collection, filled file by file. */
 export class VectorSet {
-  /** @param {number} count @param {Float32Array} center what each number is compared with for its bit */
+  /** @param {number} count @param {Float32Array} center which each number is compared with to get its bit */
   constructor(count, center) {
     this.count = count;
     this.center = center;
@@ -52,7 +52,7 @@ export class VectorSet {
     this.everyRow = Uint32Array.from({ length: count }, (_, row) => row);
   }
 
-  /** Take the vectors of a file. @param {ReturnType<typeof parseVectors>} file */
+  /** Add the vectors of a file. @param {ReturnType<typeof parseVectors>} file */
   add({ first, count, dim, scales, rows }) {
     if (dim !== this.dim || first + count > this.count)
       throw new Error("the files of vectors do not fit together");
@@ -80,7 +80,7 @@ export class VectorSet {
   }
 
   /**
-   * The k rows most like a query of length 1, and their cosines, falling; equal ones in their order.
+   * The k rows most like a query of length 1, and their cosines, descending; equal ones keep their order.
    * @param {Float32Array} query @param {number} k
    * @param {Uint32Array} among the rows that may be found
    * @returns {{row: number, score: number}[]}
@@ -92,7 +92,7 @@ export class VectorSet {
     return scored.sort((a, b) => b.score - a.score || a.row - b.row).slice(0, k);
   }
 
-  /** At least `wanted` rows, those with the fewest bits other than the query's.
+  /** At least `wanted` rows, those whose bits differ least from the query's.
    * @param {Float32Array} query @param {number} wanted @param {Uint32Array} among */
   alike(query, wanted, among) {
     const distances = hamming(this.bits, this.bitsOf(query, 1), this.words, among);
@@ -118,7 +118,7 @@ export class VectorSet {
   }
 }
 
-/** In how many bits each of these rows differs from the query.
+/** The number of bits in which each of these rows differs from the query.
  * @param {Uint32Array} bits @param {Uint32Array} query @param {number} words @param {Uint32Array} rows */
 export function hamming(bits, query, words, rows) {
   const distances = new Uint16Array(rows.length);
@@ -137,7 +137,7 @@ export function hamming(bits, query, words, rows) {
   return distances;
 }
 
-/** The same direction with length 1; null where there is none. @param {Float32Array} vector */
+/** The same direction with length 1; null for a zero vector. @param {Float32Array} vector */
 export function unit(vector) {
   const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
   return length > 0 && Number.isFinite(length) ? vector.map((value) => value / length) : null;

@@ -1,7 +1,7 @@
-// Where the map is looked at from: which place is in the middle of the canvas, and how large all is.
+// The camera of the map: which place is in the middle of the canvas, and the zoom.
 
 const [LEAST_ZOOM, MOST_ZOOM] = [0.5, 2000];
-/** The part of the canvas that the whole map takes. */
+/** The share of the canvas that the whole map fills. */
 const FILL = 0.92;
 
 /** @typedef {{x: number, y: number, zoom: number}} Look */
@@ -9,13 +9,13 @@ const FILL = 0.92;
 
 export const WHOLE = { x: 0, y: 0, zoom: 1 };
 
-/** A look as it stands in the address, such as `0.25,-0.1,4`; empty for the whole map. @param {Look} look */
+/** A look as text for the address, such as `0.25,-0.1,4`; empty for the whole map. @param {Look} look */
 export function lookText({ x, y, zoom }) {
   const text = [Number(x.toFixed(4)), Number(y.toFixed(4)), Number(zoom.toPrecision(4))].join();
   return text === "0,0,1" ? "" : text;
 }
 
-/** The look that an address names; the whole map where it makes no sense. @param {string} text @returns {Look} */
+/** Parse a look from an address; the whole map if it is invalid. @param {string} text @returns {Look} */
 export function lookOf(text) {
   const [x, y, zoom] = text.split(",").map(Number);
   const isSound = [x, y, zoom].every(Number.isFinite) && text !== "";
@@ -29,12 +29,12 @@ function within(value, low, high) {
   return Math.min(high, Math.max(low, value));
 }
 
-/** Pixels that a length of 1 on the map takes. @param {Look} look @param {Size} size */
+/** The pixels of a length of 1 on the map. @param {Look} look @param {Size} size */
 export function scaleOf({ zoom }, { width, height }) {
   return (Math.min(width, height) / 2) * FILL * zoom;
 }
 
-/** The pixel of a place; y goes up on the map and down on the canvas.
+/** The pixel of a place; y points up on the map and down on the canvas.
  * @param {Look} look @param {Size} size @param {number} x @param {number} y @returns {[number, number]} */
 export function toPixel(look, size, x, y) {
   const scale = scaleOf(look, size);
@@ -47,7 +47,7 @@ export function toPlace(look, size, left, top) {
   return [look.x + (left - size.width / 2) / scale, look.y - (top - size.height / 2) / scale];
 }
 
-/** Zoom by a factor; the place at this pixel stays there.
+/** Zoom by a factor; the place at this pixel stays put.
  * @param {Look} look @param {Size} size @param {number} factor @param {number} left @param {number} top
  * @returns {Look} */
 export function zoomed(look, size, factor, left, top) {

@@ -52,7 +52,7 @@ export async function open(host, page, state, signal) {
       ),
     );
   }
-  const about = `${sentence(found.reason)} Cohesion says how alike the pictures of a group are; at 1, all are the same.`;
+  const about = `${sentence(found.reason)} Cohesion says how similar the pictures of a group are; at 1, all are the same.`;
   return {
     node: element(
       "div",
@@ -60,6 +60,6 @@ export async function open(host, page, state, signal) {
       element("p", { className: "quiet about", textContent: about }),
       element("ul", { className: "group-cards", "aria-label": "Groups" }, ...cards),
     ),
-    status: `${number(found.clusters.length)} groups of pictures that are alike`,
+    status: `${number(found.clusters.length)} groups of similar pictures`,
   };
 }

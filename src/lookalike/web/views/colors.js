@@ -1,18 +1,18 @@
-// The colours of the map: a few that are told apart for words, and a scale for numbers.
+// The colours of the map: a few distinct ones for words, and a scale for numbers.
 
-/** What the host's codes stand for, beside the values themselves. */
+/** The host's codes that are not values. */
 export const [OTHERS, NO_VALUE, FILTERED] = [253, 254, 255];
 
-/** Of middle lightness, so that they are seen on white and on black. */
+/** Of medium lightness, to be visible on white and on black. */
 const WORDS = [
   "#4f6bed", "#e8590c", "#2b9a66", "#d6336c", "#9c5ad6", "#0c8599",
   "#c08a00", "#b0413e", "#1c9ad6", "#6f9400", "#e07bb0", "#8d6e52",
 ]; // prettier-ignore
-/** From the least to the largest number. */
+/** From the smallest to the largest number. */
 const SCALE = ["#3b4cc0", "#1f8fb5", "#2fa56d", "#c99a06", "#d9480f"];
 const REST = "#8a8f98";
 
-/** The colour of each code, 256 of them. @param {"none" | "text" | "number"} kind @param {string} faint of what is
+/** The colour of each code, 256 of them. @param {"none" | "text" | "number"} kind @param {string} faint of points that are
  * filtered out @returns {string[]} */
 export function palette(kind, faint) {
   const colors = Array.from({ length: 256 }, (_, code) => {
@@ -24,7 +24,7 @@ export function palette(kind, faint) {
   return colors;
 }
 
-/** The colour of a number on the scale. @param {number} share from 0, the least, to 1 */
+/** The colour of a number on the scale. @param {number} share from 0, the smallest, to 1 */
 export function scaleColor(share) {
   const at = Math.min(1, Math.max(0, share)) * (SCALE.length - 1);
   const low = Math.min(Math.floor(at), SCALE.length - 2);

@@ -1,4 +1,4 @@
-// The same search in two collections, side by side: two models of the same pictures, say.
+// The same search in two collections, side by side, such as two models of the same pictures.
 
 import { element, onPlainClick } from "../dom.js";
 import { HostError } from "../contract.js";
@@ -30,28 +30,28 @@ export async function open(host, page, state, signal) {
       return { cards: items, text: "Choose a picture" };
     }
     if (!host.capabilities(name).words && terms.some(({ kind }) => kind === "text")) {
-      throw new HostError("no-words", "This model knows no words", "Search by a picture.");
+      throw new HostError("no-words", "This model does not know words", "Search by a picture.");
     }
     const own = await Promise.all(terms.map((term) => (isForeign(name) ? embeddedAnew(name, term) : term)));
     const found = await host.search(name, { terms: own.map(toHost), k: HITS, filters, where, signal });
-    const doubt = found.chance ? "; chance would give as near ones" : "";
+    const doubt = found.chance ? ", but possibly by chance" : "";
     const text = `of ${counted(found.matching, "picture")}, in ${milliseconds(found.took_ms)}${doubt}`;
     return { cards: found.hits, text };
   }
 
-  /** Whether another model made this collection than the one that is shown. @param {string} name */
+  /** Whether this collection has a different model from the one that is shown. @param {string} name */
   function isForeign(name) {
     const [model, own] = [name, state.collection].map((one) => all.find((c) => c.name === one)?.model);
     return model !== own;
   }
 
-  /** A term as the model of another collection sees it. @param {string} name @param {Term} term
+  /** Convert a term for the model of another collection. @param {string} name @param {Term} term
    * @returns {Promise<Term>} */
   async function embeddedAnew(name, term) {
     if (term.kind !== "picture") return term;
     const own = ownOf(term.vector);
     if (own) return { ...term, vector: await embedded(host, name, own.blob, own.name, signal) };
-    const detail = "The address has your picture only as the first model sees it: choose the picture again.";
+    const detail = "The address holds your picture only for the first model. Choose the picture again.";
     throw new HostError("other-model", "Another model made this collection", detail);
   }
 
@@ -102,18 +102,18 @@ export async function open(host, page, state, signal) {
   }
 
   const status = state.terms.length
-    ? `${both} of ${Math.max(one.size, other.size)} are found in both; a dot marks the others`
-    : "Choose a picture, and both collections are searched by it";
+    ? `${both} of ${Math.max(one.size, other.size)} were found in both; a dot marks the others`
+    : "Choose a picture to search for it in both collections";
   return { node: element("div", { className: "columns" }, column(0), column(1)), status };
 
-  /** One side may fail, and the other is still shown. @param {unknown} error */
+  /** If one side fails, the other is still shown. @param {unknown} error */
   function whatWentWrong(error) {
     if (!(error instanceof HostError)) throw error;
     return { cards: /** @type {Card[]} */ ([]), text: `${sentence(error.title)} ${sentence(error.detail)}` };
   }
 }
 
-/** Another collection, of the same pictures by another model where there is one.
+/** Another collection, preferably of the same pictures by another model.
  * @param {import("../contract.js").Collection[]} all @param {string} name */
 function otherOf(all, name) {
   const own = all.find((one) => one.name === name);

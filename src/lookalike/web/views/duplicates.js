@@ -1,4 +1,4 @@
-// What is there twice, side by side: what would be kept and why. Nothing is moved from here.
+// Duplicates side by side: which would be kept and why. Nothing is moved from here.
 
 import { element, onPlainClick } from "../dom.js";
 import { bytes, counted, fileOf, number } from "../format.js";
@@ -91,14 +91,14 @@ export async function open(host, page, state, signal) {
   );
   return {
     node,
-    status: tiers.length ? `${count} of pictures that are there twice` : "Nothing is there twice",
+    status: tiers.length ? `${count} of duplicates` : "There are no duplicates",
   };
 }
 
-/** How to move them, which is done in a terminal. @param {Duplicates} found */
+/** How to move duplicates, which is done in a terminal. @param {Duplicates} found */
 function how({ command, left_out: leftOut, tiers }) {
   if (!Object.keys(tiers).length && !leftOut) return null;
-  const left = leftOut ? `${counted(leftOut, "more duplicate")} lie where no file can be moved. ` : "";
+  const left = leftOut ? `${counted(leftOut, "more duplicate")} cannot be moved where they are. ` : "";
   return element(
     "details",
     { className: "how" },

@@ -1,4 +1,4 @@
-// What the colours of the map mean. A value is a button: a filter on it dims all others.
+// The legend of the map's colours. A value is a button: filtering by it dims all others.
 
 import { NO_VALUE, OTHERS } from "./colors.js";
 import { element } from "../dom.js";

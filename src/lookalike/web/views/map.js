@@ -1,4 +1,4 @@
-// The map: every picture at its place, alike ones together; to move about, to colour, and to select from.
+// The map: every picture at its place, near similar ones. Users can move around, colour and select.
 
 import { lookOf, lookText, moved, toPixel, toPlace, WHOLE, zoomed } from "./camera.js";
 import { palette } from "./colors.js";
@@ -18,11 +18,11 @@ import { createThumbnails } from "./thumbnails.js";
 
 const STEP_PX = 80;
 const PICTURE_PX = 52;
-/** The one under the pointer. */
+/** The picture under the pointer. */
 const HOVERED_PX = 160;
-/** Browsers allow some writing to the history, not one at each step of a wheel. */
+/** Browsers limit how often the history may be written; once for each step of a wheel is too often. */
 const KEEP_MS = 200;
-/** In the address: coloured by no column. */
+/** In the address: not coloured by any column. */
 const PLAIN = "-";
 const NO_COLUMNS = ["id", "uri", "sha256", "mtime_ns", "map_x", "map_y"];
 
@@ -44,14 +44,14 @@ export async function open(host, page, state, signal) {
   const canvas = element("canvas", {
     tabIndex: 0,
     role: "application",
-    "aria-label": `Map of ${counted(places.length / 2, "picture")}. Arrow keys move, plus and minus zoom, Enter selects what is seen.`,
+    "aria-label": `Map of ${counted(places.length / 2, "picture")}. Arrow keys move, plus and minus zoom, Enter selects all in view.`,
   });
   const faint = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
   const closing = new AbortController();
   let column = columnOf(state);
   let points = { places, codes: first.codes, colors: palette(first.type, faint) };
   let look = lookOf(state.look);
-  /** The look that the address names. */
+  /** The look in the address. */
   let kept = state.look;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let keeping;
@@ -81,7 +81,7 @@ export async function open(host, page, state, signal) {
   function draw() {
     frame = 0;
     const context = canvas.getContext("2d");
-    if (!context || !canvas.clientWidth) return; // it may be out of sight when a picture comes
+    if (!context || !canvas.clientWidth) return; // it may be hidden when a picture arrives
     const ratio = canvas.width / canvas.clientWidth;
     plot(canvas, points, look, radiusOf(look.zoom, places.length / 2) * ratio);
     rows = pictured(canvas, points, look, PICTURE_PX * 1.08 * ratio, rows);
@@ -134,7 +134,7 @@ export async function open(host, page, state, signal) {
     go({ view: "explore", filters: within(polygon), item: "" });
   }
 
-  /** Search by what the pictures in a part of the map have in common.
+  /** Search by the mean of the pictures in a part of the map.
    * @param {number[]} polygon @param {number} count */
   async function searchBy(polygon, count) {
     try {
@@ -147,7 +147,7 @@ export async function open(host, page, state, signal) {
     }
   }
 
-  /** The corners of what is seen, to select it without a pointer. */
+  /** The corners of the view, to select it without a pointer. */
   function selectSeen() {
     const { width, height } = canvas;
     const corners = [[0, 0], [width, 0], [width, height], [0, height]]; // prettier-ignore
@@ -258,7 +258,7 @@ export async function open(host, page, state, signal) {
   showColors(column, first);
   return {
     node,
-    status: `${counted(places.length / 2, "picture")}, by ${method.toUpperCase()}: what is alike lies together`,
+    status: `${counted(places.length / 2, "picture")}, by ${method.toUpperCase()}: similar pictures are close together`,
     start: () => sizes.observe(canvas),
     update(state) {
       if (columnOf(state) !== column) colorBy(columnOf(state));
@@ -285,7 +285,7 @@ function onKeys(node, acts, when = () => true) {
   });
 }
 
-/** What can be told apart by colour, the groups and labels first.
+/** The columns to colour by, clusters and labels first.
  * @param {import("../contract.js").Collection | undefined} collection */
 function columnsOf(collection) {
   const all = (collection?.columns ?? []).filter(({ type }) => type === "text" || type === "number");
@@ -307,7 +307,7 @@ function columnChoice(columns, chosen, onChange) {
   return choice;
 }
 
-/** Small where there are many points, larger when they are near. @param {number} zoom @param {number} count */
+/** The radius of a point: small if there are many, larger when zoomed in. @param {number} zoom @param {number} count */
 function radiusOf(zoom, count) {
   return Math.min(6, Math.max(1, (110 / Math.sqrt(count + 100)) * Math.sqrt(zoom)));
 }

@@ -11,7 +11,7 @@ export async function open(host, page, state, signal) {
   const views = /** @type {import("../contract.js").Views} */ (host.views);
   const { farthest, mislabelled, label, labelled, k } = await views.outliers(state.collection, { signal });
 
-  /** A picture that leads to its details, with what is said about it.
+  /** A picture that links to its details, with a title and a text.
    * @param {Card} item @param {string} title @param {string} text */
   function figure(item, title, text) {
     const next = { ...state, item: item.id };
@@ -53,21 +53,21 @@ export async function open(host, page, state, signal) {
       ? part(
           "Likely mislabelled",
           wrong.length
-            ? "Most of their neighbours share another label, and hardly any their own. Hard pictures are here as well as wrong labels: look at each."
-            : `No label in ${label} is contradicted by most of the neighbours.`,
+            ? "Most of their neighbours share another label, and hardly any share their own. Some labels here are wrong, some pictures are just difficult: look at each."
+            : `No picture's ${label} is contradicted by most of its neighbours.`,
           wrong,
         )
       : null,
     part(
       "Unlike all others",
-      `Sorted by the mean distance to the ${k} nearest, from 0 (copies) to 2 (opposites). In any pile something is the farthest.`,
+      `Sorted by the mean distance to the ${k} nearest, from 0 (copies) to 2 (opposites). Something is always the farthest.`,
       far,
     ),
   );
   const count = wrong.length ? `, ${counted(wrong.length, "label")} that may be wrong` : "";
   return {
     node,
-    status: `The ${counted(far.length, "picture")} that are the farthest from all others${count}`,
+    status: `The ${counted(far.length, "picture")} farthest from all others${count}`,
   };
 }
 

@@ -1,14 +1,14 @@
-// Draws the points of the map: discs into the pixels of a canvas, which takes milliseconds for 100,000.
+// Draws the points of the map as discs, straight into a canvas's pixels: milliseconds for 100,000.
 
 import { scaleOf } from "./camera.js";
 import { FILTERED, OTHERS, rgbOf } from "./colors.js";
 
-/** Pictures are shown where no more points than these are seen, one in each cell of the canvas. */
+/** Pictures are shown if at most this many points are in view, one in each cell of the canvas. */
 const MOST_SEEN = 3000;
 const MOST_PICTURES = 150;
-/** Above, rims are not smooth: mixing them takes longer than all else. */
+/** With more points, edges are not smoothed: blending them takes longer than everything else. */
 export const MANY = 20_000;
-/** By code, what is drawn over what. */
+/** The drawing order, by code. */
 const RANKS = Uint8Array.from({ length: 256 }, (_, code) => (code < OTHERS ? 2 : Number(code < FILTERED)));
 /** A cell and those around it. */
 const AROUND = [-1, 0, 1].flatMap((right) => [-1, 0, 1].map((down) => [right, down]));
@@ -18,7 +18,7 @@ const AROUND = [-1, 0, 1].flatMap((right) => [-1, 0, 1].map((down) => [right, do
  * @typedef {{places: Float32Array, codes: Uint8Array, colors: string[]}} Points
  */
 
-/** Draw all points; lowest those that are filtered out, then those without a colour of their own.
+/** Draw all points: first those that are filtered out, then those without a colour of their own, then the rest.
  * @param {HTMLCanvasElement} canvas @param {Points} points @param {Look} look @param {number} radius in pixels */
 export function plot(canvas, { places, codes, colors }, look, radius) {
   const { width, height } = canvas;
@@ -48,9 +48,9 @@ export function plot(canvas, { places, codes, colors }, look, radius) {
   context.putImageData(image, 0, 0);
 }
 
-/** The points to show pictures of, no two over each other; none where too many are seen.
+/** The points to show pictures of, without overlaps; none if too many are in view.
  * @param {{width: number, height: number}} size @param {Points} points @param {Look} look @param {number} side
- * of a picture @param {number[]} before those that were shown, which are shown again where they can */
+ * of a picture @param {number[]} before those shown so far, which are kept if possible */
 export function pictured(size, { places, codes }, look, side, before) {
   const seen = visible(size, places, codes, look);
   if (seen.length > MOST_SEEN) return [];
@@ -76,7 +76,7 @@ export function pictured(size, { places, codes }, look, side, before) {
   return chosen;
 }
 
-/** The point nearest to a pixel, at most `reach` pixels away; -1 for none.
+/** The point nearest to a pixel, at most `reach` pixels away, or -1.
  * @param {{width: number, height: number}} size @param {Points} points @param {Look} look
  * @param {number} left @param {number} top @param {number} reach */
 export function nearest(size, { places, codes }, look, left, top, reach) {
@@ -106,8 +106,8 @@ function visible({ width, height }, places, codes, look) {
   return found;
 }
 
-/** The pixels of a disc, as steps from its middle in a picture of this width: those that are whole, and of those
- * on the rim each step and its share, of 256. @param {number} radius @param {number} width
+/** The pixels of a disc, as offsets from its middle in a picture of this width: the full ones, and those on the
+ * edge with their share, of 256. @param {number} radius @param {number} width
  * @param {boolean} isSmooth */
 function discOf(radius, width, isSmooth) {
   /** @type {[number[], number[]]} */
@@ -123,13 +123,13 @@ function discOf(radius, width, isSmooth) {
   return { inner: Int32Array.from(inner), rim: Int32Array.from(rim) };
 }
 
-/** A pixel with a share of an ink over it, of 256; over nothing, the ink is that transparent.
+/** Blend a share (of 256) of an ink over a pixel; over nothing, the ink gets that opacity.
  * @param {number} under @param {number} ink @param {number} share */
 function mixed(under, ink, share) {
   const below = under >>> 24;
   if (!below) return ((share << 24) | (ink & 0xffffff)) >>> 0;
   const rest = 256 - share;
-  // Two of three channels at once: a product of two bytes takes two bytes.
+  // Two of the three channels at once: a product of two bytes takes two bytes.
   const odd = (((ink & 0xff00ff) * share + (under & 0xff00ff) * rest) / 256) & 0xff00ff;
   const even = (((ink & 0xff00) * share + (under & 0xff00) * rest) / 256) & 0xff00;
   return ((Math.max(below, share) << 24) | odd | even) >>> 0;

@@ -1,17 +1,17 @@
-// What a hand does on a canvas: drag, pinch, turn the wheel, draw a line, or click.
+// Pointer gestures on a canvas: drag, pinch, wheel, draw a line, click.
 
-/** Less is a click by a hand that trembles. */
+/** A shorter movement still counts as a click. */
 const STILL_PX = 4;
-/** A wheel's step is 100, and a touchpad's few. */
+/** One step of a wheel is 100, of a touchpad only a few. */
 const WHEEL = 0.0022;
 
 /**
- * All in pixels of the canvas, which may be finer than those of the page.
+ * Everything is in canvas pixels, which may be finer than the page's.
  * @param {HTMLCanvasElement} canvas
  * @param {{isSelecting: () => boolean, onMove: (right: number, down: number) => void,
  *   onZoom: (factor: number, x: number, y: number) => void, onDraw: (line: [number, number][]) => void,
  *   onDrawn: () => void, onClick: (x: number, y: number) => void,
- *   onHover: (at: [number, number] | null) => void}} acts of which `onHover` is of a mouse alone, and null when it leaves
+ *   onHover: (at: [number, number] | null) => void}} acts `onHover` is only called for a mouse, with null when it leaves
  */
 export function createPointer(canvas, { isSelecting, onMove, onZoom, onDraw, onDrawn, onClick, onHover }) {
   /** The fingers that are down, by their pointer. @type {Map<number, [number, number]>} */

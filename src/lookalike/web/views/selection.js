@@ -1,4 +1,4 @@
-// What is drawn around on the map, and what can be done with the pictures in it.
+// The line drawn on the map, and what users can do with the pictures inside it.
 
 import { toPixel } from "./camera.js";
 import { FILTERED } from "./colors.js";
@@ -21,7 +21,7 @@ export function createSelection({ points, onChange, onShow, onSearch }) {
   const said = element("span", { role: "status" });
   const show = button({ text: "Show them", act: () => onShow(simplified(line)) }, "primary");
   const search = button({ text: "Search by them", act: () => onSearch(simplified(line), count) }, "action");
-  const drop = iconButton("close", "Drop the selection (Esc)", clear);
+  const drop = iconButton("close", "Clear the selection (Esc)", clear);
   const node = element("div", { className: "picked", hidden: true }, said, show, search, drop);
 
   function clear() {
@@ -40,11 +40,11 @@ export function createSelection({ points, onChange, onShow, onSearch }) {
       node.hidden = true;
       onChange();
     },
-    /** The line is whole: count what is in it. */
+    /** The line is complete: count the pictures inside. */
     close() {
       if (line.length < 3) return clear();
       count = countInside(points(), simplified(line));
-      said.textContent = count ? counted(count, "picture") : "No picture is in there";
+      said.textContent = count ? counted(count, "picture") : "No pictures inside";
       show.hidden = search.hidden = !count;
       node.hidden = false;
       onChange();

@@ -1,15 +1,15 @@
-// The pictures on the map: asked for when they are seen, one request at a time, for what is seen by then.
+// The pictures on the map: loaded when they come into view, one request at a time, for whatever is in view then.
 
 import { element } from "../dom.js";
 
 /** @typedef {import("../contract.js").Card} Card */
 
-/** A map may have a million pictures: so many are kept, which is more than are ever seen at once. */
+/** How many pictures to keep: a map may have a million, but shows fewer than this at once. */
 const MOST_KEPT = 1000;
 
 /**
  * @param {{load: (rows: number[]) => Promise<Card[]>, url: (card: Card) => string, onLoaded: () => void,
- *   onError: (error: unknown) => void}} options `load` gives the cards of items by their numbers
+ *   onError: (error: unknown) => void}} options `load` returns the cards of items by their numbers
  */
 export function createThumbnails({ load, url, onLoaded, onError }) {
   /** Those that were seen last stand last. @type {Map<number, {card: Card, image: HTMLImageElement | null}>} */
@@ -41,7 +41,7 @@ export function createThumbnails({ load, url, onLoaded, onError }) {
   }
 
   return {
-    /** These are seen, and no others. @param {number[]} rows */
+    /** Set the items that are in view. @param {number[]} rows */
     want(rows) {
       wanted = rows.filter((row) => !known.has(row));
       for (const row of rows) {
@@ -50,7 +50,7 @@ export function createThumbnails({ load, url, onLoaded, onError }) {
       }
       if (!isBusy && wanted.length) loadAll();
     },
-    /** The picture of an item, where it is there. @param {number} row */
+    /** The picture of an item, if it is loaded. @param {number} row */
     imageOf(row) {
       const image = known.get(row)?.image;
       return image?.complete && image.naturalWidth ? image : null;
