@@ -1,22 +1,22 @@
-"""How long do k-means, all neighbours, duplicates and an evaluation take, beside what one would run else?
+"""How long do k-means, all neighbours, duplicates and an evaluation take, compared with the alternatives?
 
     python benchmarks/analysis.py [--count 100000] [--dim 1280] [--max-memory 1GB] [--imagededup PYTHON]
                                   [--only kmeans neighbours evaluation duplicates]
 
-The vectors are made: unit vectors around 300 directions, the label being the direction. Ours read them from a
-collection; the others have them in memory. Inertia is that of the groups around their means. The rival of the
-evaluation is a loop of one product and one sort a query, timed on some queries and multiplied; both compute
-precision@10, R-precision and MAP@R of the same.
+The vectors are synthetic: unit vectors around 300 directions, with the direction as the label. Ours read them
+from a collection; the others have them in memory. Inertia is that of the groups around their means. The
+rival of the evaluation is a loop of one product and one sort for each query, timed on some queries and
+extrapolated; both compute precision@10, R-precision and MAP@R of the same.
 
 The pictures for duplicates are crops of drawn flowers at 160 px. A tenth of them has a copy, saved in another
 quality. `--imagededup` is the Python of an environment with imagededup, whose PHash reads the same files.
-Precision and recall are those of the pairs of a picture and its copy. Crops of one flower overlap, so neither
-is asked for crops: ours runs as `lookalike duplicates --tiers bytes,pixels,copy` does. It is timed with the
-build of the collection, a process of its own, as the other has to read the pictures too.
+Precision and recall count the pairs of a picture and its copy. Crops of one flower overlap, so neither side
+is asked for crops: ours runs as `lookalike duplicates --tiers bytes,pixels,copy` does. Its time includes
+building the collection, in its own process, because the other has to read the pictures too.
 
-Each step runs in a process of its own, so that the peaks of memory do not mix. Ours is given `--max-memory`,
-which counts beside the program itself, and so does what is printed of ours: the same work on few vectors
-comes first, and what it takes is the program itself.
+Each step runs in its own process, so that peaks of memory do not mix. `--max-memory` for ours does not
+count the program itself, and neither do the figures printed for ours: the same work first runs on few
+vectors, which shows what the program itself takes.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from lookalike.demo.flowers import SPECIES, draw_flower
 from lookalike.storage.derived import read_derived
 
 DIRECTIONS, GROUPS, NEIGHBOURS = 300, 100, 10
-LOOPED, ASKED = 100, 1000  # queries of the rivals that are timed
+LOOPED, ASKED = 100, 1000  # timed queries of the rivals
 SMALL = 1000  # vectors of the run that shows what the program itself takes
-VIEWS, SIDE_PX, COPIED = 40, 160, 10  # crops of a flower, their size; one in so many has a copy
+VIEWS, SIDE_PX, COPIED = 40, 160, 10  # crops of each flower, their size; one in so many has a copy
 
 _PHASH = """
 import json, sys
@@ -98,7 +98,7 @@ def made(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, DIRECTIONS, count)
     vectors = rng.normal(size=(DIRECTIONS, dim)).astype(np.float32)[labels]
-    for start in range(0, count, 10_000):  # so that memory stays flat
+    for start in range(0, count, 10_000):  # so that memory use stays constant
         block = vectors[start : start + 10_000]
         block += rng.normal(0, 1.5, block.shape).astype(np.float32)
         block /= np.linalg.norm(block, axis=1, keepdims=True)
@@ -111,7 +111,7 @@ def store(path: Path, vectors: np.ndarray, labels: np.ndarray) -> None:
 
 
 def write_pictures(folder: Path, count: int) -> None:
-    """`count` pictures, N-a.jpg; where there is an N-b.jpg it is a copy of it."""
+    """Write `count` pictures, N-a.jpg; an N-b.jpg is a copy of N-a.jpg."""
     folder.mkdir()
     rng, written, species = np.random.default_rng(0), 0, list(SPECIES)
     for flower in range(count):
@@ -131,7 +131,7 @@ def write_pictures(folder: Path, count: int) -> None:
 
 
 def step(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Run a step in a process of its own."""
+    """Run a step in its own process."""
     wishes = ["--count", options.count, "--dim", options.dim, "--max-memory", options.max_memory]
     command = [sys.executable, __file__, *map(str, wishes), "--step", name, str(folder)]
     asked = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -140,7 +140,7 @@ def step(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]
 
 
 def phash(pictures: Path, python: str) -> dict[str, Any]:
-    """imagededup's PHash as a whole process; its peak is that of the largest of its processes."""
+    """Run imagededup's PHash as a whole process; its peak is that of its largest process."""
     command = ["/usr/bin/env", "time", "-v", python, "-c", _PHASH, str(pictures)]
     started = time.perf_counter()
     asked = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -223,7 +223,7 @@ def numpy_loop(folder: Path, _: argparse.Namespace) -> dict[str, Any]:
 
 
 def looped(vectors: np.ndarray, labels: np.ndarray, query: int) -> tuple[float, float, float]:
-    """Precision@10, R-precision and MAP@R of one query, as one would write them down."""
+    """Precision@10, R-precision and MAP@R of one query, written as anyone would."""
     scores = vectors @ vectors[query]
     scores[query] = -np.inf
     relevant = (labels[np.argsort(-scores)] == labels[query])[:-1]

@@ -1,8 +1,8 @@
-"""What is a confidence worth: of right and wrong hits, and of queries that the collection has nothing like.
+"""How well do confidences tell right hits from wrong ones, and reject queries unlike the collection?
 
     python benchmarks/confidence.py --images FOLDER --label folder
 
-Each picture asks for its nearest other one; the hit is right where the labels are equal. The strangers are
+Each picture searches for its nearest other one; the hit is right if the labels are equal. The strangers are
 drawn flowers and noise.
 """
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _of_items(collection: lookalike.Collection) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each item's nearest other one, of those with the same label and of the rest."""
+    """The confidences of each item's nearest other item: those with the same label, and the rest."""
     vectors, labels = collection.embeddings(), np.array(collection.items(["label"])["label"].to_pylist())
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -1)

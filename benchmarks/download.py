@@ -1,4 +1,4 @@
-"""How fast is a download? Against img2dataset, from the same nginx on this machine.
+"""How fast is a download, compared with img2dataset, from the same nginx on this machine?
 
     python -m venv i2d && i2d/bin/pip install img2dataset   # once
     apt-get install nginx-light libnginx-mod-http-echo      # once
@@ -6,14 +6,14 @@
 
 Both get the same list of distinct URLs and make tars of JPEGs (quality 90) whose shorter side is 256 pixels,
 with as many processes (img2dataset) or decoding threads (lookalike) as there are cores and 64 connections.
-`whole` is the rate of the command, start included, `steady` the one that each program reports itself, and
-`CPU` the milliseconds of processor time an image, start included: what to look at on a busy machine.
-Politeness is off for both: robots.txt is not asked for, and one host gets all the requests.
+`whole` is the rate of the whole command, including its start, `steady` the rate that each program reports,
+and `CPU` the processor time in milliseconds for each image, including the start: the figure to trust on a
+busy machine. Politeness is off for both: robots.txt is ignored, and one host gets all the requests.
 
     python benchmarks/download.py --memory 10000000
 
-writes a list of so many lines, downloads from it for --seconds, and prints when the first answer came and the
-largest memory of the process.
+writes a list of that many lines, downloads from it for --seconds, and prints when the first answer arrived
+and the largest memory of the process.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LOOSE = ("--allow-private", "--ignore-robots", "--rate", "0", "--per-host", "64"
 SETS = {"500x375": ((500, 375), 400), "12 MP": ((4000, 3000), 40)}
 ECHO = "/usr/lib/nginx/modules/ngx_http_echo_module.so"
 
-# `/troubled/` waits 50 ms, and answers two requests in a hundred with an error; neither program tries again.
+# `/troubled/` waits 50 ms, and answers 2% of requests with an error; neither program retries.
 CONFIG = """
 load_module %(echo)s;
 daemon off; pid %(root)s/nginx.pid; worker_processes 1; error_log %(root)s/error.log crit;
@@ -111,7 +111,7 @@ def _compare(root: Path, server: str, sets: dict[str, int], options: argparse.Na
 
 
 def _measured(program: str, what: str, count: int, run: Callable[[], float]) -> tuple[float, float, float]:
-    """The rate of the whole command, the one it reports, and its CPU milliseconds an image."""
+    """The rate of the whole command, the rate it reports, and its CPU milliseconds for each image."""
     cpu_s, started_s = _children_cpu_s(), time.perf_counter()
     steady = run()
     whole = count / (time.perf_counter() - started_s)
@@ -159,7 +159,7 @@ def _img2dataset(root: Path, python: str, count: int) -> float:
 
 
 def _memory(root: Path, folder: str, lines: int, seconds: float) -> None:
-    """Repeats the images under other query strings, so every URL is new."""
+    """Repeat the images under different query strings, so that every URL is new."""
     urls, out = root / "urls.txt", root / "memory"
     with urls.open("w") as file:
         file.writelines(f"{folder}/{one % 400}.jpg?{one}\n" for one in range(lines))
@@ -187,7 +187,7 @@ def _memory(root: Path, folder: str, lines: int, seconds: float) -> None:
 
 
 def _images(folder: Path, photographs: Path | None) -> dict[str, int]:
-    """JPEGs of both sizes; returns how many there are of each."""
+    """Make JPEGs of both sizes; returns how many there are of each."""
     if photographs is None:
         photographs = folder.parent / "drawn"
         write_flowers(photographs, count=100)
@@ -206,7 +206,7 @@ def _nginx(root: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    root.chmod(0o755)  # for nginx's worker, which is another user
+    root.chmod(0o755)  # nginx's worker runs as another user
     (root / "nginx.conf").write_text(CONFIG % {"root": root, "port": port, "echo": ECHO})
     process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(root / "nginx.conf")])
     try:

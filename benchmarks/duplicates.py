@@ -1,15 +1,15 @@
-"""How many made duplicates are found, and how many of what is found are duplicates?
+"""How many synthetic duplicates are found, and how many of those found are duplicates?
 
     python benchmarks/duplicates.py --images FOLDER [--imagededup PYTHON]
 
-Each picture of the folder is edited in one way after the other; the originals and the edited are one
-collection, and an edited picture is found when it is paired with its original. Precision is the share of
-pairs that are of one original. For each edit a line a tier says how many of the edited it found; the last
-lines are the precision of each tier over all edits.
+Each picture of the folder is edited in one way after another; the originals and the edited pictures form one
+collection, and an edited picture is found if it is paired with its original. Precision is the share of pairs
+with the same original. For each edit, one line for each tier says how many of the edited pictures it found;
+the last lines are the precision of each tier over all edits.
 
 `--imagededup` is the Python of an environment with imagededup, which runs on the same files: its PHash, and
-its CNN method, at the distance and at the cosine at which the precision is still 0.99. The weights of its
-own network have to be downloaded, so the CNN method is given the vectors of ours.
+its CNN method, each at the threshold where the precision is still 0.99. The weights of its own network would
+have to be downloaded, so the CNN method gets our vectors.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ import lookalike
 from lookalike.analysis.duplicates import DUPLICATES, Duplicates
 
 PRECISION = 0.99
-# Pairs of the flowers that show the same photograph, as a look at them says: they are right, but not asked
-# for.
+# Pairs of the flowers that show the same photograph, as checked by eye: they are right, but do not count as
+# queries.
 SAME = {frozenset(("image_dandelion_525.jpeg", "image_dandelion_74.jpeg"))}
 Edit = Callable[[Image.Image], Image.Image]
 
@@ -48,7 +48,7 @@ def watermarked(image: Image.Image) -> Image.Image:
     return image
 
 
-# name -> the edit, and the quality of the JPEG that it is written with
+# name -> the edit, and the quality of the JPEG it is saved with
 EDITS: dict[str, tuple[Edit, int]] = {
     "re-encoded, quality 40": (lambda image: image, 40),
     "resized to half": (lambda image: image.resize((image.width // 2, image.height // 2)), 85),
@@ -138,14 +138,14 @@ def main() -> None:
 
 
 def by_tier(found: Duplicates) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of ids of each tier, but for those of one photograph that nobody edited."""
+    """The pairs of ids of each tier, without pairs of unedited pictures of one photograph."""
     ids = [item["id"] for item in found.items]
     pairs = [(one.tier, (ids[one.rows[0]], ids[one.rows[1]])) for one in found.pairs]
     return {tier: [pair for its, pair in pairs if its == tier and not _known(pair)] for tier in DUPLICATES}
 
 
 def written(originals: Iterable[Path], edit: Edit, quality: int, folder: Path) -> Path:
-    """The originals as NAME-a.jpg, byte for byte, and the edited as NAME-b.jpg."""
+    """Write the originals as NAME-a.jpg, byte for byte, and the edited pictures as NAME-b.jpg."""
     folder.mkdir()
     for path in originals:
         (folder / f"{path.name}-a.jpg").write_bytes(path.read_bytes())
@@ -161,7 +161,7 @@ def judged(pairs: list[tuple[str, str]], originals: int) -> tuple[float, float]:
 
 
 def wrong(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs that are not of one original."""
+    """The pairs that do not share an original."""
     return [pair for pair in pairs if len(_originals(pair)) > 1]
 
 
@@ -174,16 +174,16 @@ def _originals(pair: tuple[str, str]) -> frozenset[str]:
 
 
 def imagededup(python: str, script: str, given: Path, originals: int) -> tuple[float, tuple[float, float]]:
-    """The distance at which a method is precise enough, and its precision and recall there.
+    """The threshold at which a method is precise enough, and its precision and recall there.
 
-    A cosine is a distance with its sign turned.
+    A cosine counts as a negative distance.
     """
     asked = subprocess.run([python, "-c", script, str(given)], capture_output=True, text=True, check=True)
     found = sorted(json.loads(asked.stdout.strip().splitlines()[-1]), key=lambda pair: pair[2])
     asked_for = [(a, b, distance) for a, b, distance in found if not _known((a, b))]
     right = np.cumsum([len(_originals((a, b))) == 1 for a, b, _ in asked_for])
     distances = np.array([distance for *_, distance in asked_for] + [np.inf])
-    # A distance takes all pairs of it, so it is judged at the last of them.
+    # A threshold accepts all pairs of equal distance, so it is judged after the last of them.
     last = np.flatnonzero(distances[:-1] < distances[1:])
     good = last[right[last] / (last + 1) >= PRECISION]
     if not len(good):

@@ -1,15 +1,15 @@
-"""How fast is a build? Against the loop a user would write, and against the limits of the machine.
+"""How fast is a build, compared with the loop that a user would write and with the limits of the machine?
 
     python tools/build_model.py --float32 lite0-float32.onnx      # once; needs tools/requirements.txt
     python benchmarks/embed.py --float32 lite0-float32.onnx
 
-In one run and on the same files it measures, in images a second:
+In one run and on the same files, it measures in images a second:
 
 - `build`: `lookalike.build` with everything it does: listing, reading, hashing, decoding, embedding,
   thumbnails, writing, and starting threads;
 - `loop`: Pillow and onnxruntime with the float32 network, all cores, nothing written;
 - `decode` and `infer`: decoding alone and inference alone, on all cores. A build that did nothing else would
-  take the time of both, which is the ceiling.
+  take the time of both, so this is the upper limit.
 
 The files are photographs (`--images`, by default drawn flowers), and the same enlarged to 500 x 375 and
 4000 x 3000 pixels.
@@ -95,7 +95,7 @@ def _measure(name: str, files: list[Path], root: Path, float32: str, repeats: in
         "infer": (len(pixels) * 3, lambda: _on_all_cores(model.embed_pixels, batches * 3)),
     }
     seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
-    for _ in range(repeats):  # one after the other, so that a slow minute of the machine hits all alike
+    for _ in range(repeats):  # one after another, so that a slow minute of the machine affects all alike
         for contender, (_, run) in contenders.items():
             started = time.perf_counter()
             run()
@@ -113,7 +113,7 @@ def _build(images: Path, root: Path) -> None:
 
 
 def _plain_loop(files: list[Path], float32: str) -> None:
-    """What the documentation of Pillow and onnxruntime leads one to write."""
+    """The loop that the documentation of Pillow and onnxruntime suggests."""
     session = onnxruntime.InferenceSession(float32, providers=["CPUExecutionProvider"])
     for start in range(0, len(files), BATCH):
         batch = []

@@ -1,4 +1,4 @@
-"""What does Lookalike cost beside images a second: memory, start-up, a build with nothing to do.
+"""What does Lookalike cost besides images a second: memory, start-up, a build with nothing to do?
 
     python benchmarks/footprint.py [--images FOLDER]
 

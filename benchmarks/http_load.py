@@ -1,6 +1,6 @@
-"""A server of a collection in a process of its own, and requests to it: for server.py and search.py.
+"""Runs the server of a collection in its own process and sends it requests, for server.py and search.py.
 
-Requests are HTTP/1.1 over connections that stay open. It needs nothing of the library but its command line.
+Requests are HTTP/1.1 over persistent connections. It uses nothing of the library but its command line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Request = Callable[[int], bytes]
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its port, its process, and when that was started (`time.perf_counter`)."""
+    """A running server: its port, its process, and its start time (`time.perf_counter`)."""
 
     port: int
     process: subprocess.Popen[str]
@@ -32,7 +32,7 @@ class Server:
 
 @contextmanager
 def serving(collection: Path) -> Iterator[Server]:
-    """Run `lookalike serve` on a free port, from the line that names it until the end of the block."""
+    """Run `lookalike serve` on a free port during the block, once it prints its address."""
     words = [sys.executable, "-m", "lookalike", "serve", str(collection), "--port", "0", "--no-browser"]
     started_s = time.perf_counter()
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
@@ -115,7 +115,7 @@ def post(path: str, body: bytes, kind: str = "application/json") -> bytes:
 
 
 def figures(answers: list[tuple[float, int]], span_s: float, server_cpu_s: float) -> dict[str, float]:
-    """Requests a second, latencies in ms, errors, and what one request costs the server's processor."""
+    """Requests a second, latencies in ms, errors, and the server's processor time for each request."""
     times = sorted(1000 * latency for latency, _ in answers)
     return {
         "rate": len(times) / span_s,
@@ -128,12 +128,12 @@ def figures(answers: list[tuple[float, int]], span_s: float, server_cpu_s: float
 
 
 def cpu_s(process: subprocess.Popen[str]) -> float:
-    """What the server has used of the processor: unlike the time, the same on a busy machine."""
+    """The server's processor time: unlike elapsed time, the same on a busy machine."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(process: subprocess.Popen[str], kind: str = "RssAnon") -> float:
-    """What the server has in memory of its own; `RssFile` is mapped from files and can be taken from it."""
+    """The server's own memory in MB; `RssFile` is mapped from files and can be reclaimed."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(rf"{kind}:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]

@@ -5,8 +5,8 @@
 The vectors are embeddings of cropped, mirrored and recoloured pictures (see index_vectors.py). Queries are
 200 more views that are not in the collection; a time is the median of one query at a time; memory is the
 largest resident set. `auto`, `ivf`, ... are ours, with filters that leave 50, 10, 1 and 0.2 % of the rows,
-the first query from a process just started (the file may be in the disk's cache), and 10,000 results.
-autofaiss needs numpy below 2 and gets a virtual environment of its own, or `--autofaiss-python`.
+the first query of a new process (the file may be in the disk's cache), and 10,000 results.
+autofaiss needs numpy below 2 and gets its own virtual environment, or `--autofaiss-python`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def ours(options: argparse.Namespace, kind: str) -> dict[str, Any]:
 
 
 def process(options: argparse.Namespace, python: str, system: str, *more: str) -> dict[str, Any]:
-    """What a system says of itself; its process is stopped at the limit of time."""
+    """The output of a system; its process is stopped at the time limit."""
     command = [python, str(SCRIPT), system, str(options.cache), str(options.count), *more]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=options.time_limit, check=False)
@@ -105,7 +105,7 @@ def report(system: str, result: dict[str, Any]) -> None:
 
 
 def write_truth(folder: Path, count: int) -> None:
-    """The true neighbours of the queries, among all rows and among those that each filter leaves."""
+    """Write the true neighbours of the queries, among all rows and among those that each filter leaves."""
     queries = np.load(folder / "queries.npy")
     wanted = {"": np.ones(count, bool), **{f"-{share}": matching(count, share) for share in SHARES}}
     if all((folder / f"truth-{count}{suffix}.npy").exists() for suffix in wanted):
@@ -130,7 +130,7 @@ def write_truth(folder: Path, count: int) -> None:
 
 
 def write_collection(folder: Path, count: int) -> None:
-    """The vectors as a collection of float16, with nothing but ids beside them."""
+    """Write the vectors as a float16 collection with ids only."""
     root = folder / f"vectors-{count}.lookalike"
     if is_collection(root):
         return

@@ -1,9 +1,9 @@
-"""One system of benchmarks/index.py in a process of its own: builds, answers, and prints JSON.
+"""One system of benchmarks/index.py in its own process: builds, answers, and prints JSON.
 
     python benchmarks/index_systems.py SYSTEM FOLDER COUNT
 
-FOLDER holds what benchmarks/index.py put there: vectors, queries, their true neighbours, with filters too.
-Each system imports its own libraries only, so that autofaiss can run under another Python.
+FOLDER holds the files from benchmarks/index.py: vectors, queries, and their true neighbours, also filtered.
+Each system imports only its own libraries, so that autofaiss can run under another Python.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def faiss_hnsw32(folder: Path, count: int) -> dict[str, Any]:
 
 
 def plain_faiss(folder: Path, count: int, factory: str) -> dict[str, Any]:
-    """As the factory makes it; HNSW with the least efSearch that reaches the recall."""
+    """An index from faiss's factory; HNSW with the lowest efSearch that reaches the recall."""
     import faiss
 
     index, started = None, time.perf_counter()
@@ -66,7 +66,7 @@ def plain_faiss(folder: Path, count: int, factory: str) -> dict[str, Any]:
 
 
 def usearch(folder: Path, count: int) -> dict[str, Any]:
-    """With its defaults, and the least expansion that reaches the recall."""
+    """usearch with its defaults, and the lowest expansion that reaches the recall."""
     from usearch.index import Index
 
     index, started, done = None, time.perf_counter(), 0
@@ -86,7 +86,7 @@ def usearch(folder: Path, count: int) -> dict[str, Any]:
 
 
 def autofaiss(folder: Path, count: int, memory: str = "8G") -> dict[str, Any]:
-    """With its defaults, but for the memory that it may take."""
+    """autofaiss with its defaults, except for the memory limit."""
     from autofaiss import build_index
 
     with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -110,7 +110,7 @@ def autofaiss(folder: Path, count: int, memory: str = "8G") -> dict[str, Any]:
 
 
 def lookalike_build(folder: Path, count: int, kind: str = "auto", max_memory: str = "") -> dict[str, Any]:
-    """Build our index of the collection; memory is that beside the program, and in all."""
+    """Build our index of the collection; reports memory without the program, and in total."""
     import faiss  # noqa: F401  what the program itself takes, before anything is built
 
     from lookalike.index import build_index
@@ -132,7 +132,7 @@ def lookalike_build(folder: Path, count: int, kind: str = "auto", max_memory: st
 
 
 def lookalike_search(folder: Path, count: int) -> dict[str, Any]:
-    """Ask the index that is there: the first query, timed with its imports, then all, then with filters."""
+    """Query the existing index: the first query, timed with its imports, then all, then with filters."""
     started = time.perf_counter()
     import lookalike
     from lookalike.index import open_index
@@ -154,7 +154,7 @@ def lookalike_search(folder: Path, count: int) -> dict[str, Any]:
 
 
 def measured(search: Search, folder: Path, count: int, suffix: str = "") -> dict[str, float]:
-    """Median milliseconds of one query at a time, and recall@10."""
+    """The median milliseconds of a single query, and recall@10."""
     queries, true = np.load(folder / "queries.npy"), np.load(folder / f"truth-{count}{suffix}.npy")
     times, shares = [], []
     for query, best in zip(queries, true, strict=True):
@@ -187,7 +187,7 @@ def best_of(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def blocks(folder: Path, count: int) -> Iterator[np.ndarray]:
-    """The vectors, some at a time: a mapped file would count as memory."""
+    """The vectors in blocks, because a mapped file would count as memory."""
     with (folder / f"vectors-{count}.npy").open("rb") as file:
         np.lib.format.read_magic(file)
         (rows, dim), _, _ = np.lib.format.read_array_header_1_0(file)

@@ -1,9 +1,9 @@
-"""Vectors for benchmarks/index.py: embeddings of cropped, mirrored and recoloured pictures, kept in a file.
+"""Vectors for benchmarks/index.py: embeddings of cropped, mirrored and recoloured pictures, cached in a file.
 
     python benchmarks/index_vectors.py --count 1000000 --images FOLDER --cache FOLDER
 
-Each picture is embedded in several views; more vectors are made between near ones of them, with a little
-noise. The queries are views of the same pictures that are not among the vectors.
+Each picture is embedded in several views; more vectors are interpolated between neighbours among them, with a
+little noise. The queries are views of the same pictures that are not among the vectors.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def vector_files(options: argparse.Namespace) -> tuple[Path, Path]:
-    """Paths of the vectors (N, D) and the queries (200, D), both .npy of float32; made where missing."""
+    """Paths of the vectors (N, D) and the queries (200, D), both float32 .npy; made if missing."""
     vectors_path = options.cache / f"vectors-{options.count}.npy"
     seeds = embedded_views(options.cache, options.images, options.views)
     if not vectors_path.exists():
@@ -42,7 +42,7 @@ def vector_files(options: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def embedded_views(cache: Path, images: Path | None, views: int) -> np.ndarray:
-    """(views, D) unit vectors of views of the pictures; kept in the cache, as are the queries beside them."""
+    """Unit vectors (views, D) of views of the pictures; cached, together with the queries."""
     seeds_path = cache / f"views-{views}.npy"
     if not seeds_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ def embedded_views(cache: Path, images: Path | None, views: int) -> np.ndarray:
 
 
 def embedded(images: Path | None, count: int) -> np.ndarray:
-    """(count, D) unit vectors of views of the pictures, in random order."""
-    # Here, so that a run with views in the cache needs nothing of the library.
+    """Unit vectors (count, D) of views of the pictures, in random order."""
+    # Imported here, so that a run with cached views does not need the library.
     from lookalike import load_model
     from lookalike.demo.flowers import write_flowers
 
@@ -80,7 +80,7 @@ def embedded(images: Path | None, count: int) -> np.ndarray:
 
 
 def view(picture: Image.Image, size_px: int, rng: np.random.Generator) -> np.ndarray:
-    """A crop of the picture, perhaps mirrored, in another light."""
+    """A crop of the picture, sometimes mirrored, in another light."""
     side = rng.uniform(0.55, 1) * min(picture.size)
     left, top = (rng.uniform(0, length - side) for length in picture.size)
     box = (left, top, left + side, top + side)
@@ -100,7 +100,7 @@ def grow(seeds: np.ndarray, count: int, path: Path) -> None:
 
 
 def grown(seeds: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Blocks (n, D): each row up to half the way from a seed to one of its ten nearest, a bit beside it."""
+    """Blocks (n, D): each row is up to halfway from a seed to one of its ten nearest, with some noise."""
     blocks = (seeds[start : start + 1000] @ seeds.T for start in range(0, len(seeds), 1000))
     near, dim = np.concatenate([largest(block, 11)[:, 1:] for block in blocks]), seeds.shape[1]
     for start in range(0, count, BLOCK):
@@ -114,7 +114,7 @@ def grown(seeds: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[n
 
 
 def largest(scores: np.ndarray, k: int) -> Any:
-    """(Q, k) places of the largest in each row, falling."""
+    """The positions (Q, k) of the largest scores in each row, descending."""
     best = np.argpartition(scores, -k, axis=1)[:, -k:]
     return np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1), axis=1)
 

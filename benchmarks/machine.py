@@ -1,4 +1,4 @@
-"""What a benchmark ran on: the processor, its cores, memory, load, and the versions of what was measured."""
+"""The machine that a benchmark ran on: processor, cores, memory, load, and versions of what was measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIBRARIES = ("numpy", "pyarrow", "faiss-cpu", "duckdb", "onnxruntime", "starlett
 
 
 def machine() -> dict[str, str]:
-    """A line for each fact, in the order in which they are printed."""
+    """The facts in the order in which they are printed."""
     versions = {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
     return {
         "processor": _first(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo")) or platform.processor(),
@@ -29,7 +29,7 @@ def machine() -> dict[str, str]:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     with suppress(AttributeError):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,8 +1,8 @@
 """How fast the page is in a real browser: `python benchmarks/page.py [--items N]`.
 
-Serves N made vectors of 1,280 dimensions, without pictures, and opens the page in Chromium, with nothing
-cached, some times: when the first items stand there, how long a search takes from the click to the hits on
-the screen, how smoothly it scrolls, and how smoothly the map of all of them is zoomed.
+Serves N synthetic vectors of 1,280 dimensions, without pictures, and opens the page in Chromium several times
+with nothing cached: measures when the first items appear, how long a search takes from the click to the hits
+on the screen, how smoothly the page scrolls, and how smoothly the map of all items zooms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lookalike.server import serve
 
 RUNS = 5
 
-# Times between frames, in ms, while a step is taken at each of 120 frames. `step(n)` is the n-th, from 1.
+# The times between frames, in ms, while a step is taken at each of 120 frames. `step(n)` is the n-th, from 1.
 FRAMES = """() => new Promise((resolve) => {
   PREPARE
   const times = [];
@@ -40,14 +40,14 @@ FRAMES = """() => new Promise((resolve) => {
   requestAnimationFrame(frame);
 })"""
 
-# The page is scrolled by 200 px.
+# Scrolls the page by 200 px.
 SCROLL = FRAMES.replace(
     "PREPARE",
     """const scroller = document.getElementById("scroller");
   const step = () => (scroller.scrollTop += 200);""",
 )
 
-# The map is zoomed in, and then out again, by a step of the wheel.
+# Zooms the map in and then out again, by a step of the wheel.
 ZOOM = FRAMES.replace(
     "PREPARE",
     """const canvas = document.querySelector(".map canvas");
@@ -59,7 +59,7 @@ ZOOM = FRAMES.replace(
   };""",
 )
 
-# From a click on the n-th tile to the frame in which the hits stand there, in ms.
+# The time from a click on the n-th tile to the frame that shows the hits, in ms.
 CLICK = """(n) => new Promise((resolve) => {
   const started = performance.now();
   const look = () => {
@@ -117,7 +117,7 @@ def _run(browser: Browser, url: str, number: int) -> dict[str, float]:
 
 
 def _collection(path: Path, count: int) -> lookalike.Collection:
-    """Vectors around 100 centres, as pictures of 100 kinds of things would have."""
+    """Vectors around 100 centres, as if from pictures of 100 kinds of things."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(100, 1280)).astype(np.float32)
     kinds = rng.integers(0, len(centres), count)
@@ -130,7 +130,7 @@ def _collection(path: Path, count: int) -> lookalike.Collection:
 
 
 def _serve(path: Path) -> str:
-    """Serve the collection at `path` until the program ends; the address of the page."""
+    """Serve the collection at `path` until the program ends; returns the address of the page."""
     ready = threading.Event()
     urls: list[str] = []
 

@@ -1,16 +1,16 @@
-"""How long does the search that a user calls take, beside NumPy and beside the index alone? All in one run.
+"""How long does a search take for a user, compared with NumPy and with the index alone? All in one run.
 
     python benchmarks/search.py [--count 20000] [--only indexed served] [--cache FOLDER] [--json FILE]
 
-indexed    With an index: exact search by NumPy over a matrix in memory (by one thread and by all, the better
-           counts), `Index.search`, and `collection.search` with id, score and label of each hit read.
+indexed    With an index: exact search by NumPy over a matrix in memory (on one thread and on all, the faster
+           counts), `Index.search`, and `collection.search` including id, score and label of each hit.
 unindexed  Without an index: NumPy and `collection.search`.
-started    The first answer of a process just started, of the command line and of the server, with memory.
-served     The server by HTTP: searches by id at a fixed rate, k = 50.
+started    The first answer of a new process, of the command line and of the server, with memory.
+served     The server over HTTP: searches by id at a fixed rate, k = 50.
 
-k is 10 elsewhere. Queries are not in the collection. The systems take turns, some queries each, so that noise
-hits all alike; files may be in the disk's cache. The largest default size takes 5 GB of disk and 5 more while
-its index is built, and about 9 GB of memory, the mapped index with it. `--cache` keeps what is made.
+k is 10 elsewhere. Queries are not in the collection. The systems take turns, some queries each, so that
+noise affects all alike; files may be in the disk's cache. The largest default size takes 5 GB of disk and 5 more
+while its index is built, and about 9 GB of memory, including the mapped index. `--cache` keeps the files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import lookalike
 K, SERVED_K, TURN, WARM_UP_S = 10, 50, 20, 2
 NUMPY, INDEX, SEARCH = "numpy exact", "Index.search", "collection.search"
 SEARCHES_BEFORE_MEMORY = 200
-# Opens, asks and reads, as a script of a user would.
+# Opens, searches and reads, as a user's script would.
 FIRST_ANSWER = """
 import sys
 import numpy as np
@@ -51,7 +51,7 @@ print([(hit.id, hit.score, hit.label) for hit in collection.search(np.load(sys.a
 
 @dataclass(frozen=True)
 class System:
-    """A way to ask one query (D,): `ask` is timed, `rows` are the numbers of the rows in its answer."""
+    """A way to answer one query (D,): `ask` is timed, `rows` are the row numbers in its answer."""
 
     ask: Callable[[np.ndarray], Any]
     rows: Callable[[Any], Sequence[int]] = list
@@ -60,7 +60,7 @@ class System:
 
 @dataclass
 class Asked:
-    """What a system did with each query: milliseconds, and the rows found."""
+    """A system's milliseconds and found rows for each query."""
 
     times_ms: list[float] = field(default_factory=list)
     rows: list[Sequence[int]] = field(default_factory=list)
@@ -106,13 +106,13 @@ def parsed() -> argparse.Namespace:
 
 
 def limited(options: argparse.Namespace, sizes: Sequence[Size]) -> list[Size]:
-    """The sizes, none of more items than `--count`, and each once."""
+    """The sizes of at most `--count` items, each once."""
     most = options.count or max(size.count for size in sizes)
     return list(dict.fromkeys(Size(min(size.count, most), size.dim) for size in sizes))
 
 
 def indexed(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """NumPy, the index and the whole call, for each size."""
+    """NumPy, the index alone and the whole call, for each size."""
     return [compared(made(options, size, index=True)) for size in limited(options, options.indexed)]
 
 
@@ -122,7 +122,7 @@ def unindexed(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def compared(its: Made) -> dict[str, Any]:
-    """Ask all systems that there are the same queries, and print their table."""
+    """Send the same queries to all systems, and print their table."""
     collection = lookalike.open(its.path)
     index = opened_index(collection)
     systems = numpy_systems(collection.embeddings())
@@ -141,7 +141,7 @@ def compared(its: Made) -> dict[str, Any]:
 
 
 def numpy_systems(matrix: np.ndarray) -> dict[str, System]:
-    """Exact search by one thread and by all; by as many as there are where nothing can limit them."""
+    """Exact search on one thread and on all; only on all if nothing can limit the threads."""
 
     def ask(query: np.ndarray) -> np.ndarray:
         scores = matrix @ query
@@ -160,9 +160,9 @@ def numpy_systems(matrix: np.ndarray) -> dict[str, System]:
 
 
 def in_turns(systems: Mapping[str, System], queries: np.ndarray) -> dict[str, Asked]:
-    """Ask each system all queries, one at a time: `TURN` of them, then it is the next one's turn.
+    """Send all queries to each system, one at a time, taking turns of `TURN` queries.
 
-    Each turn begins with a query that does not count: the processor's caches hold what the last system read.
+    Each turn begins with an uncounted query: the processor's caches hold what the last system read.
     """
     asked = {name: Asked() for name in systems}
     for start in range(0, len(queries), TURN):
@@ -178,7 +178,7 @@ def in_turns(systems: Mapping[str, System], queries: np.ndarray) -> dict[str, As
 
 
 def figures_of(asked: Asked, truth: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Median and 95th percentile in ms, and the mean share of the true rows that were found."""
+    """The median and 95th percentile in ms, and the mean share of the true rows that were found."""
     shares = [len(set(rows) & set(true)) / len(true) for rows, true in zip(asked.rows, truth, strict=True)]
     return {
         "median_ms": statistics.median(asked.times_ms),
@@ -188,7 +188,7 @@ def figures_of(asked: Asked, truth: Sequence[Sequence[int]]) -> dict[str, float]
 
 
 def summary(systems: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """How many times as long NumPy takes as the whole call, and what this adds to the index."""
+    """How many times as long NumPy takes as the whole call, and what the call adds to the index."""
     search_ms = systems[SEARCH]["median_ms"]
     numpy_ms = min(one["median_ms"] for name, one in systems.items() if name.startswith(NUMPY))
     result = {"systems": dict(systems), "numpy_ms": numpy_ms, "numpy_over_search": numpy_ms / search_ms}
@@ -209,7 +209,7 @@ def print_compared(result: Mapping[str, Any]) -> None:
 
 
 def about(index: Any) -> str | None:
-    """What an index says of itself, in a line; None for none."""
+    """A line about an index; None without one."""
     info = getattr(index, "info", None)
     if info is None:
         return None if index is None else type(index).__name__
@@ -247,7 +247,7 @@ def started(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def process_s(command: Sequence[str]) -> float:
-    """The time of a whole process."""
+    """The duration of a whole process."""
     began = time.perf_counter()
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
@@ -289,7 +289,7 @@ def searches_by_id(its: Made) -> Callable[[int], bytes]:
 
 
 def served(options: argparse.Namespace) -> dict[str, Any]:
-    """Searches by id that are due at a fixed rate."""
+    """Searches by id at a fixed rate."""
     (size,) = limited(options, [options.served])
     its = made(options, size, index=True)
     by_id = searches_by_id(its)

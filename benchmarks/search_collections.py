@@ -1,8 +1,8 @@
-"""Collections for benchmarks/search.py: real-like vectors with columns beside them, kept in a folder.
+"""Collections for benchmarks/search.py: realistic vectors with some columns, cached in a folder.
 
-The vectors are those of benchmarks/index_vectors.py; where fewer dimensions are wanted, its views are turned
-to their principal axes first. The queries are made in the same way, and are not in the collection.
-They are written by `lookalike.from_vectors`, and indexed by the command `lookalike index`.
+The vectors come from benchmarks/index_vectors.py; for fewer dimensions, its views are first rotated to their
+principal axes. The queries are made in the same way, and are not in the collection.
+The collections are written by `lookalike.from_vectors` and indexed by the command `lookalike index`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from index_vectors import BLOCK, embedded_views, grown
 import lookalike
 
 QUERIES_KEPT = 1000
-# Beside the vectors, 4 bytes a number: an index of 16 bits and 1, which is sorted from a second file.
+# In addition to the vectors, at 4 bytes a number: an index of 16 bits and 1, sorted from a second file.
 _BYTES_A_NUMBER, _BYTES_A_ROW = 4 + 2 * 2.2, 1000
 _WORDS = ("oak", "rose", "fern", "moss", "pine", "reed", "lily", "mint", "sage", "iris", "palm", "aloe")
 
@@ -38,7 +38,7 @@ class Size:
 
     @staticmethod
     def parse(text: str) -> Size:
-        """The size that a text like 100000x1280 names; raises `ValueError` for another."""
+        """Parse a size such as 100000x1280; raises `ValueError` for anything else."""
         count, dim = text.split("x")
         return Size(int(count), int(dim))
 
@@ -56,7 +56,7 @@ class Made:
 
 
 def made(options: argparse.Namespace, size: Size, *, index: bool) -> Made:
-    """The collection of this size, with a fresh index or with none; made where the cache lacks it."""
+    """The collection of this size, with a fresh index or without one; made if the cache lacks it."""
     kind = "indexed" if index else "plain"
     name = f"{size.count}x{size.dim}-{options.columns}columns-{options.views}views-{kind}"
     path, queries_path = options.cache / f"{name}.lookalike", options.cache / f"{name}-queries.npy"
@@ -72,7 +72,7 @@ def made(options: argparse.Namespace, size: Size, *, index: bool) -> Made:
 
 
 def write(path: Path, queries_path: Path, size: Size, options: argparse.Namespace) -> None:
-    """Write the collection and its queries; no more than a block of vectors is in memory at once."""
+    """Write the collection and its queries, with at most one block of vectors in memory."""
     seeds = turned(embedded_views(options.cache, options.images, options.views), size.dim)
     (queries,) = grown(seeds, QUERIES_KEPT, np.random.default_rng(1))
     np.save(queries_path, queries)
@@ -85,7 +85,7 @@ def write(path: Path, queries_path: Path, size: Size, options: argparse.Namespac
 
 
 def turned(seeds: np.ndarray, dim: int) -> np.ndarray:
-    """The seeds along their `dim` strongest axes, unit (n, dim); as they are where that is all of them."""
+    """The seeds projected on their `dim` strongest axes, unit (n, dim); unchanged if `dim` is all of them."""
     if dim == seeds.shape[1]:
         return seeds
     if dim > seeds.shape[1]:
@@ -96,7 +96,7 @@ def turned(seeds: np.ndarray, dim: int) -> np.ndarray:
 
 
 def columns(count: int, width: int) -> pa.Table:
-    """`width` columns of `count` rows: a label, then whole numbers, floats and texts in turn."""
+    """Make `width` columns of `count` rows: a label, then integers, floats and texts in turn."""
     rng = np.random.default_rng(2)
     words = pa.array(_WORDS)
     filled: dict[str, Any] = {"label": words.take(pa.array(rng.integers(0, len(words), count)))}
@@ -113,7 +113,7 @@ def columns(count: int, width: int) -> pa.Table:
 
 
 def check_disk(folder: Path, size: Size, *, index: bool) -> None:
-    """Stop where the disk has too little room for the collection and for building its index."""
+    """Stop if the disk lacks room for the collection and for building its index."""
     folder.mkdir(parents=True, exist_ok=True)
     a_number = _BYTES_A_NUMBER if index else 4
     wanted, free = size.count * (a_number * size.dim + _BYTES_A_ROW), shutil.disk_usage(folder).free
@@ -125,9 +125,9 @@ def check_disk(folder: Path, size: Size, *, index: bool) -> None:
 
 
 def opened_index(collection: lookalike.Collection) -> Any:
-    """The index of this state of the collection, open; None where there is none that can be asked here.
+    """Open the index of this state of the collection; None if there is none that works here.
 
-    `open_index` is asked with the collection, or with its snapshot in versions that have these.
+    Older versions of `open_index` take the collection, newer ones its snapshot.
     """
     try:
         from lookalike.index import open_index
@@ -145,6 +145,6 @@ def id_of(row: int) -> str:
 
 
 def _ids(count: int) -> Iterator[list[str]]:
-    """The ids of all rows, in blocks as those of the vectors."""
+    """The ids of all rows, in blocks like those of the vectors."""
     for start in range(0, count, BLOCK):
         yield [id_of(row) for row in range(start, min(start + BLOCK, count))]

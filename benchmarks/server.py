@@ -3,10 +3,10 @@
     python benchmarks/server.py [--count 100000] [--seconds 20] [--keep FOLDER]
 
 The collection has the vectors of benchmarks/index.py, an index, and for each item the thumbnail of a drawn
-flower. The server is a process of its own (`lookalike serve`), the clients are this one; both share the
-machine's cores, as the clients' share is part of what a person's own machine does. Requests are HTTP/1.1 over
-connections that stay open. Latency is from the first byte sent to the last byte read; at a given rate it
-counts from when the request was due, so that a stall delays all that come after it.
+flower. The server runs in its own process (`lookalike serve`), the clients in this one; they share the
+machine's cores, because on a user's own machine they do too. Requests are HTTP/1.1 over persistent
+connections. Latency is from the first byte sent to the last byte read; at a given rate it counts from when
+the request was due, so that a stall delays all that follow.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def report(name: str, found: dict[str, float]) -> None:
 
 
 def encoded_picture() -> bytes:
-    """A photograph's size and about its detail: a drawn flower of 500 x 375 with some grain, as JPEG."""
+    """A picture with a photograph's size and detail: a drawn flower of 500 x 375 with grain, as JPEG."""
     with tempfile.TemporaryDirectory() as drawn:
         write_flowers(Path(drawn), count=1)
         (path, *_) = sorted(Path(drawn).rglob("*.jpg"))
@@ -109,7 +109,7 @@ def encoded_picture() -> bytes:
 
 
 def prepared(root: Path, count: int) -> Collection:
-    """The collection with its index; made where it is not there yet."""
+    """The collection with its index; made if it does not exist yet."""
     if not (root / "collection.json").exists():
         wanted = argparse.Namespace(cache=root.parent, count=count, images=None, views=VIEWS)
         stored(root, np.load(vector_files(wanted)[0], mmap_mode="r"))

@@ -1,11 +1,11 @@
-"""What does the static site cost in a browser: bytes and seconds to open, a query, and the model.
+"""What does the static site cost in a browser: bytes and seconds to open it, to search, and to run the model?
 
     python benchmarks/site.py [--images FOLDER] [--items 100000] [--onnxruntime-web DIR]
 
-Chromium, headless, on a plain file server on the same machine (so loading has no network in it). The items
-of the large site are made of the vectors of drawn flowers: mixed by twos within a kind, with noise. Pictures
-of FOLDER (drawn flowers by default) are embedded in the browser and in Python. Times are medians, of 50
-queries and 30 pictures.
+Headless Chromium with a plain file server on the same machine (so loading involves no network). The items
+of the large site are made from the vectors of drawn flowers: mixed in pairs within a kind, with noise.
+Pictures of FOLDER (drawn flowers by default) are embedded in the browser and in Python. Times are medians of
+50 queries and 30 pictures.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def report_opening(page: Page, url: str, sizes: list[int], float32_bytes: int) -> None:
-    """The time until the first pictures are shown, and the bytes of all answers until the site can search."""
+    """Print the time to the first pictures, and the bytes of all answers until the site can search."""
     started = time.perf_counter()
     page.goto(url)
     page.locator(".tile.ready").nth(9).wait_for()
@@ -88,7 +88,7 @@ def report_opening(page: Page, url: str, sizes: list[int], float32_bytes: int) -
 
 
 def report_model(page: Page, url: str, drawn: lookalike.Collection, images: Sequence[Path]) -> None:
-    """The time to load the network and to embed a picture, and the cosine to Python's vector."""
+    """Print the time to load the network and to embed a picture, and the cosine to Python's vector."""
     page.goto(url)
     times, cosines = [], []
     for path in images:
@@ -112,7 +112,7 @@ def report_model(page: Page, url: str, drawn: lookalike.Collection, images: Sequ
 
 
 def report_search(page: Page, url: str, large: lookalike.Collection) -> None:
-    """The time to the first pictures' cards, to load all, and a query; and the recall of its two passes."""
+    """Print the time to the first cards, to load everything, and for a query; and the recall."""
     page.goto(url)
     loaded_s = page.evaluate(
         f"""async () => {{ {HOST}
@@ -155,7 +155,7 @@ def report_search(page: Page, url: str, large: lookalike.Collection) -> None:
 
 
 def made_of(drawn: lookalike.Collection, count: int, path: Path) -> lookalike.Collection:
-    """A collection of `count` vectors like those of the drawn ones."""
+    """A collection of `count` vectors like those of the drawn flowers."""
     vectors, labels = drawn.embeddings(), np.array(drawn.items(["label"])["label"].to_pylist())
     rng = np.random.default_rng(1)
     of_kind = {label: np.flatnonzero(labels == label) for label in set(labels.tolist())}
@@ -177,7 +177,7 @@ def made_of(drawn: lookalike.Collection, count: int, path: Path) -> lookalike.Co
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    """The folder on a plain file server, for a with block: its address, and the bytes of each answer."""
+    """Serve the folder from a plain file server in the block; yields its address and the answers' bytes."""
     sizes: list[int] = []
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -1,14 +1,14 @@
-"""Does it matter what images are read from? Building from, and packing into, each kind of source.
+"""Does it matter where images are read from? Builds from each kind of source, and packs into it.
 
     python benchmarks/sources.py [--images FOLDER] [--count 2000] [--repeats 3]
 
-The same images as a folder, a tar, TFRecord and Parquet, one after the other in each repeat, so that a slow
-minute of the machine hits all alike:
+Reads the same images from a folder, a tar, TFRecord and Parquet, one after another in each repeat, so that a
+slow minute of the machine affects all alike:
 
 - `pack`: MB/s of encoded images, from the folder into this format;
-- `list`: images/s of a listing alone, with what stands beside the images;
+- `list`: images/s of a listing alone, with the metadata next to the images;
 - `read`: MB/s of reading every image, in order, by one thread;
-- `build`: images/s of a whole build with the model `colors`, the cheapest, so that reading weighs most;
+- `build`: images/s of a whole build with the model `colors`, the cheapest, so that reading counts most;
 - `network`: images/s of a whole build with the built-in network.
 """
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _copies(root: Path, images: Path | None, count: int) -> tuple[Path, int, float]:
-    """`count` files of their own in one folder, the originals over and over; their number and megabytes."""
+    """Copy `count` files into one folder, repeating the originals; returns it, their number and megabytes."""
     if images is None:
         images = root / "drawn"
         write_flowers(images, count=min(count, 400))

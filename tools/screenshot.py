@@ -1,6 +1,6 @@
 """Take the README's pictures of the page: `pip install '.[test]'; python tools/screenshot.py docs`.
 
-Writes page.jpg (a search by a picture) and page-details.jpg (one of its hits, in the dark).
+Writes page.jpg (a search by a picture) and page-details.jpg (one of its hits, in dark mode).
 Needs Chromium (Debian: apt-get install chromium).
 """
 
@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
 
 
 def _serve(path: Path) -> str:
-    """Serve the collection at `path` until the program ends; the address of the page."""
+    """Serve the collection at `path` until the program ends; returns the address of the page."""
     ready = threading.Event()
     urls: list[str] = []
 
@@ -62,7 +62,7 @@ def _serve(path: Path) -> str:
 
 
 def _shoot(page: Any, url: str, target: Path) -> None:
-    """A picture of the page at an address as JPEG, of the best quality that fits."""
+    """Save a screenshot of the page at an address as JPEG, in the best quality that fits."""
     page.goto(url, wait_until="networkidle")
     page.wait_for_timeout(500)
     image = Image.open(io.BytesIO(page.screenshot(type="png"))).convert("RGB")
