@@ -9,8 +9,8 @@ started    The first answer of a new process, of the command line and of the ser
 served     The server over HTTP: searches by id at a fixed rate, k = 50.
 
 k is 10 elsewhere. Queries are not in the collection. The systems take turns, some queries each, so that
-noise affects all alike; files may be in the disk's cache. The largest default size takes 5 GB of disk and 5 more
-while its index is built, and about 9 GB of memory, including the mapped index. `--cache` keeps the files.
+noise affects all alike; files may be in the disk's cache. The largest default size takes 5 GB of disk and 5
+more while its index is built, and about 9 GB of memory with the mapped index. `--cache` keeps the files.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Collection(View):
         return report
 
     def remove(self, ids: Iterable[str]) -> int:
-        """Remove items by id; returns how many. For an unknown id raises `UnknownIdError` and removes none."""
+        """Remove items by id; returns how many. An unknown id raises `UnknownIdError` and removes none."""
         from lookalike.builder.edit import remove_items
 
         count = remove_items(self.path, [ids] if isinstance(ids, str) else list(ids))

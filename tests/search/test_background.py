@@ -201,7 +201,7 @@ def test_hits_below_the_least_confidence_are_left_out(collection, photos):
 
 @pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])
 def test_a_least_confidence_that_cannot_be_is_refused(collection, least):
-    with pytest.raises(QueryError, match="it goes from 0 to 1"):
+    with pytest.raises(QueryError, match="it has to be from 0 to 1"):
         collection.search(picture(1), min_confidence=least)
 
 
