@@ -1,4 +1,4 @@
-"""What a user asks with: a sum of pictures, items, words and vectors, made into one query vector.
+"""Queries: a sum of pictures, items, words and vectors, turned into one query vector.
 
     Image("rose.jpg") * 2 + Id("img_7") - Image("thorn.jpg")
 
@@ -25,15 +25,15 @@ from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
 
-# A sum shorter than this part of its terms' weights is what rounding left of nothing.
+# A sum shorter than this fraction of its terms' weights is only rounding error.
 _CANCELLED = 1e-4
 
-# A smaller weight, or the square of it, would be rounded to 0, and one larger than its inverse to infinity.
+# A smaller weight, or its square, would be rounded to 0, and one larger than its inverse to infinity.
 _LEAST_WEIGHT = 1e-100
 
 
 class _Summable:
-    """What can stand in a sum: `+`, `-`, and `*` and `/` by a number."""
+    """A part of a sum: supports `+`, `-`, and `*` and `/` by a number."""
 
     def _terms(self) -> tuple[tuple[Term, float], ...]:
         raise NotImplementedError
@@ -57,7 +57,7 @@ class _Summable:
         return Query((*self._terms(), *_summand(other)._terms()))
 
     def __radd__(self, other: Asked) -> Query:
-        if isinstance(other, int) and other == 0:  # where `sum` begins
+        if isinstance(other, int) and other == 0:  # the start value of `sum`
             return Query(self._terms())
         return Query((*_summand(other)._terms(), *self._terms()))
 
@@ -67,7 +67,7 @@ class _Summable:
     def __rsub__(self, other: Asked) -> Query:
         return Query((*_summand(other)._terms(), *(-self)._terms()))
 
-    # NumPy would take the sum apart, number by number.
+    # Otherwise NumPy would take the sum apart, number by number.
     __array_ufunc__ = None
 
 
@@ -82,7 +82,7 @@ _QUERIES = (
 
 
 def _summand(other: Any) -> Query:
-    """What can be added to a query: a query or a picture; raises `TypeError` that says what can."""
+    """Convert a summand to a query: a query or a picture; raises `TypeError` that says what is allowed."""
     if isinstance(other, _Summable):
         return Query(other._terms())
     if isinstance(other, str | bytes | Path | PillowImage) or _is_vector(other) or _is_pixels(other):
@@ -113,7 +113,7 @@ class Id(_Term):
 class Image(_Term):
     """A picture: a path, encoded bytes, a Pillow image or a uint8 array (H, W, 3).
 
-    Of `box`, (left, top, right, bottom) in fractions of the upright picture, only that part.
+    If `box`, (left, top, right, bottom) in fractions of the upright picture, is given, only that part.
     """
 
     image: ImageLike
@@ -132,7 +132,7 @@ class Text(_Term):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vector(_Term):
-    """A vector of the model's space, float (D,), of any length but zero."""
+    """A vector in the model's space, float (D,), of any length but zero."""
 
     values: Sequence[float] | NDArray[np.floating]
 
@@ -142,7 +142,7 @@ Term = Id | Image | Text | Vector
 
 @dataclass(frozen=True, slots=True)
 class Query(_Summable):
-    """A sum: its terms and the weight of each."""
+    """A weighted sum: its terms and the weight of each."""
 
     terms: tuple[tuple[Term, float], ...]
 
@@ -151,16 +151,16 @@ class Query(_Summable):
 
     @property
     def ids(self) -> set[str]:
-        """The items of the collection that stand in the sum."""
+        """The ids of the items in the sum."""
         return {term.id for term, _ in self.terms if isinstance(term, Id)}
 
 
-# What a search takes; a bare picture stands for Image(picture), a float array (D,) for Vector(array).
+# What a search accepts; a bare picture means Image(picture), a float array (D,) Vector(array).
 Asked = Query | Term | Item | ImageLike | NDArray[np.floating]
 
 
 def as_query(asked: Asked) -> Query:
-    """Any form of a query as a sum."""
+    """Convert any form of a query to a sum."""
     if isinstance(asked, Query):
         return asked
     if isinstance(asked, Id | Image | Text | Vector):
@@ -177,7 +177,7 @@ def as_query(asked: Asked) -> Query:
 def as_queries(asked: Any) -> list[Query] | None:
     """The queries of a batch: a list or tuple of queries, or vectors (Q, D); None for a single query.
 
-    A list of numbers is one vector, and an array of bytes one picture.
+    A list of numbers is one vector, and a bytes object is one picture.
     """
     if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
         return [as_query(vector) for vector in asked]
@@ -187,7 +187,7 @@ def as_queries(asked: Any) -> list[Query] | None:
 
 
 def as_item(asked: Asked) -> Query:
-    """As `as_query`, but a string is the id of an item."""
+    """Like `as_query`, but a string is the id of an item."""
     return as_query(Id(asked) if isinstance(asked, str) else asked)
 
 
@@ -203,9 +203,9 @@ def _is_pixels(value: Any) -> bool:
 
 
 def parse_query(words: Sequence[str], unlike: Sequence[str] = ()) -> Query:
-    """The sum that words of the command line mean, those of `unlike` with a minus.
+    """Parse words of the command line into a sum; those of `unlike` get a minus.
 
-    `id:…` is an item, `text:…` words, anything else a picture's path; `^2` at the end is a weight.
+    `id:…` is an item, `text:…` is words, anything else is a picture's path; `^2` at the end is a weight.
     """
     terms = [_parse_term(word) for word in words]
     return Query((*terms, *((term, -weight) for term, weight in map(_parse_term, unlike))))
@@ -225,10 +225,10 @@ def _parse_term(word: str) -> tuple[Term, float]:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Where a query points: a unit `vector` float32 (D,).
+    """The direction of a query: a unit `vector` float32 (D,).
 
     `length` is that of the weighted sum of unit vectors before it was scaled to 1, `weight` the sum of the
-    weights, and `of_words` says that all terms are words: what a confidence depends on.
+    weights, and `of_words` is true if all terms are words; confidences depend on these.
     """
 
     vector: Floats
@@ -240,10 +240,10 @@ class Direction:
 def query_direction(
     snapshot: Snapshot, query: Query, stored: Callable[[Sequence[str]], Mapping[str, Floats]]
 ) -> Direction:
-    """The direction of a sum; `stored` looks up the vectors of the items in it.
+    """Compute the direction of a sum; `stored` looks up the vectors of its items.
 
     Raises `QueryError` for a sum that contradicts itself or cancels out, an unknown id, words that the
-    model does not know or a vector that does not fit, and `ImageError` for what is no picture.
+    model does not know or a vector that does not fit, and `ImageError` for an unreadable picture.
     """
     _check(query)
     vectors = stored(sorted(query.ids)) if query.ids else {}

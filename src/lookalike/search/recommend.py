@@ -1,4 +1,4 @@
-"""Recommendation: what is like the average of the liked items, and not all of it the same."""
+"""Recommendation: items like the average of the liked ones, but not all alike."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
 
-# Rocchio 1971: what is disliked says less about a taste than what is liked.
+# Rocchio 1971: disliked items say less about a taste than liked ones.
 _DISLIKED_WEIGHT = 0.5
 
-# A diverse choice of k is made among this many times k of the best.
+# A diverse selection of k is made from this many times k of the best.
 _CANDIDATES = 5
 
 
@@ -31,9 +31,9 @@ def recommend(
 ) -> Results:
     """The k items most like the average of `liked` and unlike that of `disliked`.
 
-    With `diverse` in (0, 1] they are chosen one after the other by maximal marginal relevance (Carbonell
-    and Goldstein 1998): 1 - `diverse` times the cosine to the query, minus `diverse` times that to the
-    likest item already chosen. The score of a hit stays its cosine to the query.
+    With `diverse` in (0, 1] they are chosen one after another by maximal marginal relevance (Carbonell
+    and Goldstein 1998): 1 - `diverse` times the cosine to the query, minus `diverse` times the cosine to the
+    most similar item already chosen. The score of a hit is still its cosine to the query.
     """
     if not liked:
         raise QueryError("nothing is liked", "name at least one item with --liked id:…")
@@ -50,7 +50,7 @@ def recommend(
 def marginally_relevant(
     scores: NDArray[np.floating], vectors: NDArray[np.float32], k: int, diverse: float
 ) -> list[int]:
-    """Rows chosen by maximal marginal relevance: `scores` (n,) to the query, unit `vectors` (n, D)."""
+    """Choose rows by maximal marginal relevance: `scores` (n,) to the query, unit `vectors` (n, D)."""
     chosen: list[int] = []
     likest = np.zeros(len(scores))
     remaining = np.ones(len(scores), bool)
