@@ -37,8 +37,8 @@ class Tiff:
     def values(self, at: int, wanted: Mapping[int, int]) -> dict[int, Any]:
         """The values of the `wanted` tags in the directory at `at`, each in its type.
 
-        Text as bytes, numbers as a tuple; of two values for one tag the first. What is longer than
-        `MAX_VALUE_BYTES`, or does not lie within the data, is left out.
+        Text is bytes, numbers are a tuple; of two values for one tag, the first counts. Values longer than
+        `MAX_VALUE_BYTES`, or outside the data, are left out.
         """
         found: dict[int, Any] = {}
         for tag, kind, count, field in self._entries(at):

@@ -17,8 +17,8 @@ from lookalike.search.results import Results
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-# How many of each picture's nearest rows to look at, for each wanted group and at least; then this many
-# times as many if they contain too few groups.
+# Of each picture's nearest rows, look at this many for each wanted group, and at least at this many in all;
+# if they contain too few groups, at this many times as many.
 _NEAREST_A_GROUP, _LEAST_NEAREST, _WIDER = 20, 200, 8
 # In groups up to this size all rows are compared: one may be most like one picture but far from another.
 _SMALL_GROUP = 100

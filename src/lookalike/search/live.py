@@ -39,7 +39,7 @@ class LiveCollection:
     def __init__(self, path: Path, *, check_every_s: float = 0.0) -> None:
         """`check_every_s` is how often to look for a change; by default at every call.
 
-        Raises `CollectionError` where there is no collection, or it cannot be read.
+        Raises `CollectionError` if there is no collection, or it cannot be read.
         """
         self.path = path
         self._reading = threading.Lock()

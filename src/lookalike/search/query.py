@@ -177,7 +177,7 @@ def as_query(asked: Asked) -> Query:
 def as_queries(asked: Any) -> list[Query] | None:
     """The queries of a batch: a list or tuple of queries, or vectors (Q, D); None for a single query.
 
-    A list of numbers is one vector, and a bytes object is one picture.
+    A list of numbers is one vector, and a uint8 array is one picture.
     """
     if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
         return [as_query(vector) for vector in asked]
