@@ -200,7 +200,7 @@ def test_an_unknown_path_is_a_problem(client: httpx.Client, path: str) -> None:
 
 def test_a_wrong_method_says_which_is_right(client: httpx.Client) -> None:
     answer = client.get("/api/photos/search")
-    assert problem(answer) == (405, "wrong-method", "GET /api/photos/search: allowed: POST")
+    assert problem(answer) == (405, "wrong-method", "GET /api/photos/search is not allowed, use POST")
     assert answer.headers["allow"] == "POST"
     assert problem(client.delete("/web/main.js"))[0] == 405
 

@@ -21,8 +21,8 @@ class Picture:
     """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, possibly reduced while decoding.
 
     `width` and `height` are those of the original, upright, in pixels.
-    `box` is the original's place in `pixels` (left, top, right, bottom), unless it fills them: DCT scaling rounds
-    the size up, and the last row and column are then only partly covered.
+    `box` is the original's place in `pixels` (left, top, right, bottom), unless it fills them: DCT scaling
+    rounds the size up, and the last row and column are then only partly covered.
     `as_thumbnail` holds the original bytes if they can serve as the thumbnail unchanged.
     `exif` is what the camera recorded, or None.
     """

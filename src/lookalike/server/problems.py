@@ -103,7 +103,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = dict(error.headers or {})
-        detail = f"{request.method} {request.url.path}: allowed: {allowed.get('Allow', 'GET')}"
+        detail = f"{request.method} {request.url.path} is not allowed, use {allowed.get('Allow', 'GET')}"
         return Problem("wrong-method", detail).response(allowed)
     return Problem("unknown-path", f"{request.url.path} is not known").response()
 
