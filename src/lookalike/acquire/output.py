@@ -23,9 +23,10 @@ import filelock
 from lookalike.acquire.shards import FORMATS, shard_path
 from lookalike.acquire.status import status_files
 from lookalike.errors import LockedError, LookalikeError
+from lookalike.sources.notes import DOWNLOAD_NOTES, DOWNLOADED
 from lookalike.storage.files import TEMPORARY_SUFFIX, storage_error, write_bytes
 
-MANIFEST, REPORT, LOCK = "download.json", "report.json", ".lock"
+REPORT, LOCK = "report.json", ".lock"
 _SHARD = re.compile(r"(\d{5,})(\..+)?")
 
 
@@ -65,13 +66,13 @@ def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator
     """
     if format_ not in FORMATS:
         raise LookalikeError(f"unknown format {format_!r}", f"known are: {', '.join(FORMATS)}")
-    wanted = {"made_by": "lookalike download", "format": format_, **recipe}
+    wanted = {"made_by": DOWNLOADED, "format": format_, **recipe}
     _check(path, wanted)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / LOCK, blocking=False)
         with lock:
-            write_bytes(path / MANIFEST, (json.dumps(wanted, indent=2) + "\n").encode())
+            write_bytes(path / DOWNLOAD_NOTES, (json.dumps(wanted, indent=2) + "\n").encode())
             output = Output(path, format_)
             _remove_unfinished(output)
             try:
@@ -90,11 +91,11 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
     if path.exists() and not path.is_dir():
         raise LookalikeError(f"{path} is a file", another)
     if not path.is_dir() or all(
-        entry.name in (LOCK, MANIFEST + TEMPORARY_SUFFIX) for entry in path.iterdir()
+        entry.name in (LOCK, DOWNLOAD_NOTES + TEMPORARY_SUFFIX) for entry in path.iterdir()
     ):
         return
     try:
-        found = json.loads((path / MANIFEST).read_bytes())
+        found = json.loads((path / DOWNLOAD_NOTES).read_bytes())
     except (OSError, ValueError):
         raise LookalikeError(f"{path} holds other files, which no download has made", another) from None
     for name, value in wanted.items():

@@ -11,7 +11,8 @@
 | `folder` | the same rows without the image, which is a file of its own at `out/PATH` |
 
 A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have
-to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`.
+to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`,
+and may have a `path` of their own, which all but `folder` write in the place of the key.
 """
 
 from __future__ import annotations
@@ -76,12 +77,13 @@ def _tar(path: Path, types: Types) -> Iterator[Add]:
     taken: set[str] = set()
 
     def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
+        path = metadata.get("path", key)
         name = PurePosixPath(_with_suffix(key, data))
         stem = str(name.with_name(name.stem.replace("%", "%25").replace(".", "%2E")))
         while stem in taken:  # a.jpg and a.png
             stem += "_"
         taken.add(stem)
-        text = json.dumps({**_present(metadata), "path": key}, ensure_ascii=False, default=str).encode()
+        text = json.dumps({**_present(metadata), "path": path}, ensure_ascii=False, default=str).encode()
         for member, content in ((stem + name.suffix, data), (stem + ".json", text)):
             header = tarfile.TarInfo(member)
             header.size = len(content)
@@ -117,7 +119,7 @@ def _parquet(path: Path, types: Types) -> Iterator[Add]:
     with _rows(path, schema.with_metadata({"huggingface": json.dumps(features)})) as add_row:
 
         def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
-            add_row({**metadata, "path": key, "image": {"bytes": data, "path": key}})
+            add_row({"path": key, **metadata, "image": {"bytes": data, "path": key}})
 
         yield add
 

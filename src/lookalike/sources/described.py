@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
 from lookalike.sources.folder import Folder
+from lookalike.sources.notes import Notes, notes_beside
 from lookalike.sources.sample import Sample
 from lookalike.sources.shard import metadata_of
 from lookalike.storage.parts import Failure
@@ -40,9 +41,10 @@ class Described:
 
     def samples(self) -> Iterator[Sample | Failure]:
         rows: dict[str, dict[str, Any]] = {}
+        notes = notes_beside(self.folder.path)
         for table in self.tables:
             try:
-                rows |= _rows(table)
+                rows |= _rows(table, notes)
             except (pa.ArrowException, OSError) as error:
                 uri = table.resolve().as_uri()
                 yield Failure(table.name, uri, "list", f"not readable: {one_line(error)}")
@@ -60,7 +62,7 @@ def described(folder: Folder) -> Folder | Described:
     return Described(folder, tuple(sorted(tables))) if tables else folder
 
 
-def _rows(table: Path) -> dict[str, dict[str, Any]]:
+def _rows(table: Path, notes: Notes) -> dict[str, dict[str, Any]]:
     """The rows of a table by the path or key of their images; none where it has neither."""
     with table.open("rb") as file:
         rows = pq.read_table(file).to_pylist()
@@ -68,5 +70,5 @@ def _rows(table: Path) -> dict[str, dict[str, Any]]:
     for row in rows:
         key = row.pop("path", None) or row.get("key")
         if isinstance(key, str):
-            found[key] = metadata_of(row)
+            found[key] = metadata_of(row, notes)
     return found

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
+from lookalike.sources.notes import MEASURED, Notes
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import RESERVED_COLUMNS, Failure
 
@@ -23,6 +24,9 @@ IMAGE_NAMES = (
 )
 # And that of their names, in the same way.
 _NAME_NAMES = ("image_name", "path", "image/filename", "filename", "file_name", "image/name", "key")
+
+# Where a pack keeps the id of an image: the one, or in TFRecord the other.
+_ID_NAMES = ("path", "image_name")
 
 # What may become a column as it is.
 _SCALARS = (bool, int, float, str, date)
@@ -38,12 +42,16 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of many images; `name` stands before the names of its images in their ids."""
+    """One file of many images.
+
+    `name` stands before the names of its images in their ids, unless `notes` say that they have ids.
+    """
 
     path: Path
     name: str
     columns: Columns
     mtime_ns: int = 0
+    notes: Notes = Notes()
 
     @property
     def uri(self) -> str:
@@ -54,7 +62,15 @@ class Shard:
     ) -> Sample:
         """An image of the shard; `name` is unique in it."""
         id_ = f"{self.name}/{shown(name)}"
+        if self.notes.has_ids and self.columns.name is None:
+            path = next((metadata[one] for one in _ID_NAMES if isinstance(metadata.get(one), str)), None)
+            id_ = id_ if path is None else str(PurePosixPath(self.name).parent / "#")[:-1] + path
+            metadata = {one: value for one, value in metadata.items() if one not in _ID_NAMES}
         return Sample(id_, self._uri(name), size_bytes, self.mtime_ns, read, metadata)
+
+    def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What becomes columns of what the shard says of an image; see `metadata_of`."""
+        return metadata_of(fields, self.notes)
 
     def failure(self, name: str, reason: str) -> Failure:
         """An image that cannot be taken; without a name, all that could not be listed."""
@@ -80,11 +96,13 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, Any]:
     """What may become columns: scalars, under names that a collection does not need itself.
 
-    `width` becomes `width_`, and so on. A label and a date are text. Not a number is no value.
+    `width` becomes `width_`, and so on, unless the notes say that it was measured. A label and a date are
+    text. Not a number is no value.
     """
+    taken = RESERVED_COLUMNS - MEASURED if notes.measured else RESERVED_COLUMNS
     found: dict[str, Any] = {}
     for name, value in fields.items():
         if (
@@ -93,7 +111,7 @@ def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
             or (isinstance(value, float) and not math.isfinite(value))
         ):
             continue
-        free = sys.intern(name + "_" if name in RESERVED_COLUMNS else name)
+        free = sys.intern(name + "_" if name in taken else name)
         is_text = name == "label" or isinstance(value, date)
         found[free] = str(value) if is_text else value
     return found

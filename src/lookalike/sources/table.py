@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
+from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, unique_name
 from lookalike.storage.parts import Failure
 
 # Images are read a group of rows at a time. The last groups are kept while they have no more than this, two
@@ -57,7 +57,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
                     _name_labels(row, classes)
                     name = unique_name(row, shard.columns.name, number, taken)
                     read = partial(_read, _Group(shard.path, shard.mtime_ns, place), str(column), index)
-                    yield shard.sample(name, None, read, metadata_of(row))
+                    yield shard.sample(name, None, read, shard.described(row))
                     number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
         yield shard.failure("", f"{one_line(error)}; {number:,} rows precede it")

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from lookalike.sources.folder import SUFFIXES
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import Shard, metadata_of
+from lookalike.sources.shard import Shard
 from lookalike.sources.unpacking import opened, problem_of, read_at
 from lookalike.storage.parts import Failure
 
@@ -37,7 +37,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
         try:
             for name, member in _members(file):
                 if name.lower().endswith(_BESIDE):
-                    _describe(beside.setdefault(_key(name), {}), name, _content(file, member))
+                    _describe(shard, beside.setdefault(_key(name), {}), name, _content(file, member))
                     continue
                 place = places.get(_plain(member.linkname)) if member.islnk() else _place(member)
                 if place is None:
@@ -103,7 +103,7 @@ def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
     return file.read(min(member.size, _MOST_BYTES_BESIDE))
 
 
-def _describe(metadata: dict[str, Any], name: str, content: bytes) -> None:
+def _describe(shard: Shard, metadata: dict[str, Any], name: str, content: bytes) -> None:
     """Add what stands beside an image; what cannot be understood is passed over."""
     text = content.decode("utf-8", "replace").strip()
     if name.lower().endswith(".txt"):
@@ -116,4 +116,4 @@ def _describe(metadata: dict[str, Any], name: str, content: bytes) -> None:
         except (ValueError, RecursionError):
             return
         if isinstance(fields, dict):
-            metadata.update(metadata_of(fields))
+            metadata.update(shard.described(fields))

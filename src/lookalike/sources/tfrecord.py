@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
+from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, unique_name
 from lookalike.sources.tfrecord_format import Feature, decode_example, read_record, walk_records
 from lookalike.sources.unpacking import opened, problem_of
 from lookalike.storage.parts import Failure
@@ -51,7 +51,7 @@ def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set
     values = {name: _value(file, feature) for name, feature in features.items() if name != column}
     name = unique_name(values, shard.columns.name, number, taken)
     read = partial(_read, shard.path, record, place)
-    return shard.sample(name, place.stop - place.start, read, metadata_of(values))
+    return shard.sample(name, place.stop - place.start, read, shard.described(values))
 
 
 def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[tuple[str, slice]]:
