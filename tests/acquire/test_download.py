@@ -181,7 +181,7 @@ def test_a_list_of_nothing_is_an_error(tmp_path):
         run(tmp_path / "urls.txt", tmp_path / "out")
 
 
-@pytest.mark.parametrize("words", [["--size", 64], ["--retry-failed"], ["--url-column", "url"]])
+@pytest.mark.parametrize("words", [["--retry-failed"], ["--url-column", "url"]])
 def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path, words):
     done = command("download", "hf:OWNER/NAME", tmp_path / "out", *words)
 

@@ -48,7 +48,9 @@ def entries_of(
     Raises `SourceError` where no image has a label to go by.
     """
     if by_label and not any(sample.metadata.get("label") for sample in samples):
-        raise SourceError("no image has a label to sort by", "give a rule for labels: label='folder'")
+        raise SourceError(
+            "no image has a label to sort by", "say how labels follow from names, such as: folder"
+        )
     paths = [str(sample.metadata[column]) if column else sample.id for sample in samples]
     names = bare_names(paths) if without_folders else paths
     entries = []

@@ -125,6 +125,20 @@ def open_source(
     return _pattern(text, columns)
 
 
+def lists_urls(address: str, url_column: str | None = None) -> bool:
+    """Whether an address is a list of URLs: `-`, or a file that is called like one and holds no images."""
+    if address == "-":
+        return True
+    if address.startswith(("hf:", "tfds:")) or is_pattern(address):
+        return False
+    path = place(address)
+    if path.is_dir() or kind_of(path) in ("tar", "tfrecord"):
+        return False
+    if not path.exists():
+        return kind_of(path) is None and is_url_list(path)
+    return kind_of(path) is None or is_url_list(path, url_column)
+
+
 def _folder(text: str, path: Path, columns: Columns) -> Source:
     """A folder of shards where it has some, else of images."""
     shards = tuple(shards_below(path))
