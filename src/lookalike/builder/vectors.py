@@ -233,7 +233,9 @@ def _unit(
     if normalize:
         # What has length 1 already, but for the rounding of float32, comes back as it was exported.
         is_unit = np.abs(lengths * scale - 1) <= _UNIT_WITHIN
-        return np.where(is_unit[:, None], exact, scaled / lengths[:, None].astype(scaled.dtype))
+        scaled /= lengths[:, None].astype(scaled.dtype)
+        scaled[is_unit] = exact[is_unit]
+        return np.asarray(scaled)
     wrong = np.abs(lengths - 1) > 0.001
     if wrong.any():
         row = int(np.argmax(wrong))
