@@ -96,7 +96,7 @@ def test_a_record_without_its_checksum_is_a_failure_of_reading(tmp_path, target)
     assert counts(report) == {"embedded": 1, "failed": 1}
     assert ids(collection) == ["0/b"]
     assert failures(collection) == [
-        ("0/a", "read", "the record does not have its checksum: the file is damaged")
+        ("0/a", "read", "the record does not match its checksum: the file is damaged")
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_damaged_length_ends_the_listing(tmp_path):
 
     assert list(samples) == ["0/0"]
     assert [one.error for one in failed] == [
-        f"the length at byte {len(first):,} does not have its checksum; 1 records precede it"
+        f"the length at byte {len(first):,} does not match its checksum; 1 records precede it"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What is packed: where each image goes, under which name, and with which columns."""
+"""Decide where each image of a pack goes, under which name and with which columns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Entry:
 
 
 def path_column(samples: Sequence[Sample]) -> str | None:
-    """The column that holds the relative paths of all images, no path twice, if there is one."""
+    """Find a column that holds a relative path for every image, none twice; None if there is none."""
     for column in _PATH_COLUMNS:
         paths = {sample.metadata.get(column) for sample in samples}
         if len(paths) == len(samples) and all(isinstance(path, str) for path in paths):
@@ -42,7 +42,7 @@ def path_column(samples: Sequence[Sample]) -> str | None:
 def entries_of(
     samples: Sequence[Sample], column: str | None, *, by_label: bool, without_folders: bool
 ) -> list[Entry]:
-    """Where each image goes: to its old path, which `column` holds, or its id; no two go to one place.
+    """Give each image its place: its old path, which `column` holds, or its id; no two share one.
 
     `by_label` puts it into the folder of its label, `without_folders` takes folder and ending off its name.
     Raises `SourceError` where no image has a label to go by.
@@ -67,12 +67,12 @@ def entries_of(
 
 
 def free(column: str) -> str:
-    """The name of a column, changed where a shard needs it itself."""
+    """Return the name of a column, changed where the shard itself needs it."""
     return column + "_" if column in _TAKEN_COLUMNS else column
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
-    """The SHA-256 of all that decides what the shards hold."""
+    """Return the SHA-256 of everything that decides what the shards hold."""
     digest = hashlib.sha256()
     for entry in entries:
         sample = entry.sample

@@ -1,4 +1,4 @@
-"""The folder that a download writes: whose it is, how its shards are called, and what a kill left there.
+"""The output folder of a download: its lock, its file names, and the clean-up after a kill.
 
 shards/
   download.json     how the images are made; a later run has to make them the same way
@@ -49,7 +49,7 @@ class Output:
         return self.status_folder / f"{number:05d}.parquet"
 
     def key(self, number: int, row: int) -> str:
-        """The name of an image: the shard and the row in it; files lie in a folder a shard."""
+        """Name an image by its shard and row; in the format `folder`, each shard has a folder."""
         key = f"{number:05d}{row:05d}"
         return f"{number:05d}/{key}" if self.format == "folder" else key
 
@@ -59,7 +59,7 @@ class Output:
 
 @contextmanager
 def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator[Output]:
-    """The folder, locked, without what a killed run left unfinished.
+    """Open and lock the folder, and remove what a killed run left unfinished.
 
     `recipe` says how images are made. Raises `LookalikeError` where the folder holds anything else, or
     images that were made in another way.
@@ -97,7 +97,7 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
     try:
         found = json.loads((path / DOWNLOAD_NOTES).read_bytes())
     except (OSError, ValueError):
-        raise LookalikeError(f"{path} holds other files, which no download has made", another) from None
+        raise LookalikeError(f"{path} holds other files, not a download", another) from None
     for name, value in wanted.items():
         if found.get(name) != value:
             raise LookalikeError(
@@ -107,7 +107,7 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def _remove_unfinished(output: Output) -> None:
-    """Shards without a status table, and files with a temporary name."""
+    """Remove shards without a status table, and temporary files."""
     committed = status_files(output.status_folder)
     for entry in output.path.iterdir():
         match = _SHARD.fullmatch(entry.name)

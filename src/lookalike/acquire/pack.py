@@ -1,4 +1,4 @@
-"""Many images into shards for fast sequential reading, and back.
+"""Pack many images into shards for fast sequential reading, and unpack them.
 
 A pack goes on where it was killed: shards that are there are whole, and `_pack.json` beside them says what
 they were made of.
@@ -57,7 +57,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """The bytes of an image, what was measured of them, and whether they were encoded anew, as a JPEG."""
+    """The bytes of an image, what was measured of them, and whether they were re-encoded as JPEG."""
 
     data: bytes
     measured: Mapping[str, Any]
@@ -96,7 +96,7 @@ def pack(
     if format not in FORMATS:
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
     if images_per_shard < 1 or (count is not None and count < 1):
-        raise LookalikeError("images_per_shard and count have to be above 0")
+        raise LookalikeError("images_per_shard and count must be at least 1")
     images, root = open_source(source, image_column, name_column), place(out)
     _check_place(source, root)
     said = {"label": label, "metadata": None if metadata is None else str(metadata)}
@@ -181,12 +181,12 @@ def _read(entry: Entry, resize: Resize | None) -> _Image | Failure:
 
 
 def _renewed(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """What is true of the new bytes alone, whatever the source says of the old ones."""
+    """Return what describes the new bytes, which replaces what the source says of the old."""
     return {name: value for name, value in measured.items() if name in MEASURED}
 
 
 def _as_jpeg(key: str, keys: Set[str]) -> str:
-    """The key of an image that has become a JPEG: one that is called `a.png` becomes `a.png.jpg`."""
+    """Return the key of an image that became a JPEG: `a.png` becomes `a.png.jpg`."""
     ending = PurePosixPath(key).suffix.lower()
     if ending in _JPEG_ENDINGS or ending not in SUFFIXES:  # without an ending it gets that of its bytes
         return key
@@ -211,7 +211,7 @@ def _check_place(source: str | Path, root: Path) -> None:
 
 
 def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The notes of the pack in a folder, or fresh ones; raises `SourceError` where it holds anything else."""
+    """Read or start the notes of a pack; raises `SourceError` where the folder holds anything else."""
     path = root / PACK_NOTES
     if path.exists():
         try:

@@ -1,4 +1,4 @@
-"""An encoded image to one of the wanted size, untouched where it has that already."""
+"""Resize encoded images; one that has the wanted size keeps its bytes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Resize:
         if self.mode not in MODES:
             raise LookalikeError(f"unknown way to resize {self.mode!r}", f"known are: {', '.join(MODES)}")
         if self.size_px is not None and self.size_px < 1:
-            raise LookalikeError(f"the size is {self.size_px}, it has to be above 0")
+            raise LookalikeError(f"the size is {self.size_px}, and must be at least 1")
 
     def __call__(self, data: bytes) -> Resized:
         """Decode all of an image and resize it; raises `ImageError`.
@@ -75,7 +75,7 @@ class Resize:
         return Resized(data, width, height, picture.width, picture.height, digest)
 
     def _resized(self, picture: Picture, size_px: int) -> Pixels | None:
-        """The pixels of the wanted size; None where the original has it."""
+        """Return the resized pixels; None where the original has that size."""
         width, height = picture.width, picture.height
         scale = size_px / (max(width, height) if self.mode == "border" else min(width, height))
         if scale > 1 and not self.enlarge:
@@ -95,13 +95,13 @@ class Resize:
 
 
 def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, float, float, float]:
-    """The central square of an image that is scaled to `inner`, in pixels of the original."""
+    """Return the box of the central square, in pixels of the original; `inner` is the scaled size."""
     left, top = (inner[0] - side) / 2 / scale, (inner[1] - side) / 2 / scale
     return left, top, left + side / scale, top + side / scale
 
 
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
+    """Resize a box of the original, (left, top, right, bottom), to (width, height), antialiased.
 
     Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. A JPEG that was
     decoded at full size and shrinks little is resized bilinearly, in an eighth of that time: fine patterns

@@ -1,4 +1,4 @@
-"""One file of vectors or of their rows: .npy, Parquet or CSV, read a piece at a time."""
+"""Read one file of vectors or of their rows, .npy, Parquet or CSV, piece by piece."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARQUET = (".parquet", ".pq")
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
-    """By name, in which 2 stands before 10."""
+    """Sort by name, 2 before 10."""
 
     def key(path: Path) -> list[tuple[int, str]]:
         return [(int(digits or 0), text) for text, digits in re.findall(r"(\D+)|(\d+)", path.name)]
@@ -43,7 +43,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 
 
 def open_npy(path: Path) -> NDArray[Any]:
-    """A .npy file as an array on the disk (N, D); one with pickled objects is refused."""
+    """Map a .npy file as an array (N, D); one with pickled objects is refused."""
     try:
         # As a plain array: the pages that are read stay in the file.
         vectors = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -55,7 +55,7 @@ def open_npy(path: Path) -> NDArray[Any]:
 
 
 def count_rows(path: Path) -> int:
-    """The number of rows of a Parquet or CSV file."""
+    """Count the rows of a Parquet or CSV file."""
     if path.suffix.lower() not in PARQUET:
         return sum(table.num_rows for table in tables(path))
     try:
@@ -66,7 +66,7 @@ def count_rows(path: Path) -> int:
 
 
 def tables(path: Path) -> Iterator[pa.Table]:
-    """The rows of a Parquet or CSV file, a piece at a time."""
+    """Yield the rows of a Parquet or CSV file piece by piece."""
     try:
         with path.open("rb") as file:
             if path.suffix.lower() not in PARQUET:
@@ -82,7 +82,7 @@ def tables(path: Path) -> Iterator[pa.Table]:
 
 
 def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
-    """The table, where no two columns have one name; else raises `SourceError`."""
+    """Return the table; raises `SourceError` where two columns have one name."""
     names = table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -91,7 +91,7 @@ def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
 
 
 def embedding_rows(path: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Vectors and other columns of a Parquet file with a column `embedding`."""
+    """Yield vectors and other columns of a Parquet file with a column `embedding`."""
     start = 0
     for table in tables(path):
         if "embedding" not in table.column_names:
@@ -105,7 +105,7 @@ def embedding_rows(path: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
 
 
 def _list_matrix(column: pa.Array, where: str) -> NDArray[Any]:
-    """A column of lists of numbers as an array (n, D), or `SourceError`."""
+    """Return a column of lists of numbers as an array (n, D), or raise `SourceError`."""
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     if not any(is_kind(column.type) for is_kind in kinds):
         raise SourceError(f"the embeddings are of the type {column.type}, not lists of numbers: {where}")

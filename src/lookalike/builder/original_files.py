@@ -1,4 +1,4 @@
-"""What the original image_embeddings library writes: Parquet parts, and an array with a list of names.
+"""Read what the original image_embeddings library writes: Parquet parts, or an array with a list of names.
 
     parquet/part-000.parquet     image_name (binary), embedding (list of float32); part-001.parquet and on
     embeddings/embedding.npy     float32 (N, D)
@@ -30,12 +30,12 @@ _PART = re.compile(r"part-(\d{3})\.parquet")
 
 
 def part_name(number: int) -> str:
-    """The name of a part; there are a thousand at most."""
+    """Name a part; there are a thousand at most."""
     return f"part-{number:03d}.parquet"
 
 
 def is_original(folder: Path) -> bool:
-    """Whether a folder is one of the library, or one that holds its folders."""
+    """Return whether a folder is one of the library's, or holds its folders."""
     parts, array = folder / PARTS_FOLDER, folder / ARRAY_FOLDER
     return bool(_parts(folder) or _parts(parts)) or any(
         (one / name).is_file() for one in (folder, array) for name in (ARRAY, ID_NAME)
@@ -43,7 +43,7 @@ def is_original(folder: Path) -> bool:
 
 
 def original_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Vectors, and tables with their names as `image_name`, of the parts or else of the array.
+    """Yield vectors, and tables with their names as `image_name`, of the parts or else of the array.
 
     Raises `SourceError` where a part or a file is missing: a number is left out, or the list of names has
     more or fewer than there are vectors.
@@ -64,7 +64,7 @@ def original_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
 
 
 def _parts(folder: Path) -> dict[int, Path]:
-    """The parts in a folder by number; none where there is other Parquet too."""
+    """Return the parts in a folder by number; none where there is other Parquet too."""
     matches = [(_PART.fullmatch(path.name), path) for path in folder.glob("*.parquet")]
     found = {int(match[1]): path for match, path in matches if match}
     return found if len(found) == len(matches) else {}
@@ -82,7 +82,7 @@ def _check_parts(parts: dict[int, Path]) -> None:
 
 
 def array_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """The same of the array and the list of names in a folder."""
+    """Yield the same of the array and the list of names in a folder."""
     if not (folder / ID_NAME).exists():
         hint = f"copy it there; or give {folder / ARRAY} itself, and the ids are the numbers of the rows"
         raise SourceError(f"{folder} has {ARRAY}, but no {ID_NAME}", hint)
@@ -99,7 +99,7 @@ def array_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
 
 
 def _names(path: Path) -> list[str]:
-    """The names in the order of the vectors; raises `SourceError` where the list is not what it should be."""
+    """Read the names in the order of the vectors; raises `SourceError` where the list is not valid."""
     try:
         entries = json.loads(path.read_bytes())
         found = {entry["id"]: entry["name"] for entry in entries}
@@ -111,7 +111,7 @@ def _names(path: Path) -> list[str]:
     names = [name for name in in_order if isinstance(name, str)]
     if len(names) < len(in_order):
         raise SourceError(
-            f"{path} is no list of names, each with its number from 0 on",
+            f"{path} is not a list of names, each with its number from 0 on",
             'it should look like: [{"id": 0, "name": "rose_17"}, ...]',
         )
     return names

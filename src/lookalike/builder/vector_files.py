@@ -30,7 +30,7 @@ def import_vectors(
 ) -> None:
     """Make the collection at `path` of a .npy file, Parquet with embeddings, or another tool's folder.
 
-    That is a folder of clip-retrieval, or of the original image_embeddings (docs/tour.md). A .npy file may
+    That is a folder of clip-retrieval, or of the original image_embeddings (docs/site.md). A .npy file may
     come with `metadata`, a Parquet or CSV file with a row for each vector, in their order.
     Ids are the first of the columns `ID_COLUMNS` that is there, else the numbers of the rows. A column whose
     name a collection needs itself gets `source_` put before it.
@@ -41,9 +41,9 @@ def import_vectors(
 
 
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:
-    """What is at a source, by its name and contents."""
+    """Read what is at a source, by its name and contents."""
     if metadata is not None and source.suffix != ".npy":
-        raise SourceError(f"metadata goes with a .npy file, and {source} is none", "leave --metadata out")
+        raise SourceError(f"metadata goes with a .npy file, and {source} is not one", "leave --metadata out")
     if metadata is None and source.name == ARRAY and (source.parent / ID_NAME).is_file():
         return _numbered(array_rows(source.parent))
     if source.suffix == ".npy":
@@ -63,7 +63,7 @@ def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]
 
 
 def _clip_retrieval(folder: Path) -> list[tuple[Path, Path | None]]:
-    """The files of vectors, each with that of its rows; numbered ones pair by number."""
+    """Pair the files of vectors with those of their rows, by number."""
     arrays = in_order((folder / "img_emb").glob("*.npy"))
     with_rows = (folder / "metadata").is_dir()
     names = [array.stem.replace("img_emb", "metadata") + ".parquet" for array in arrays]
@@ -74,7 +74,7 @@ def _clip_retrieval(folder: Path) -> list[tuple[Path, Path | None]]:
 
 
 def _numbered(pairs: Iterable[tuple[NDArray[Any], pa.Table]]) -> Iterator[Block]:
-    """Rows with their ids: from the column that has them, else the numbers of the rows."""
+    """Give the rows their ids: those of a column that has some, else the numbers of the rows."""
     start = 0
     for vectors, read in pairs:
         rows = _with_text_names(read)
@@ -106,7 +106,7 @@ def _is_id(column: pa.ChunkedArray) -> bool:
 
 
 def _npy_with_rows(files: Iterable[tuple[Path, Path | None]]) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Vectors of .npy files, a piece at a time, with the rows of the table beside each."""
+    """Yield the vectors of .npy files piece by piece, with the rows of the table beside each."""
     for path, rows_path in files:
         vectors, start = open_npy(path), 0
         if rows_path is None:

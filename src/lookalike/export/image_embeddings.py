@@ -97,7 +97,7 @@ def _check_pictures(snapshot: Snapshot, count: int) -> None:
 
 
 def _part(names: list[str], vectors: NDArray[np.float32]) -> pa.Table:
-    """The rows of a part; the library writes names as bytes."""
+    """Return the rows of a part; the library writes names as bytes."""
     offsets = pa.array(np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1])
     embedding = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
     image_names = pa.array([name.encode() for name in names], pa.binary())
@@ -105,7 +105,7 @@ def _part(names: list[str], vectors: NDArray[np.float32]) -> pa.Table:
 
 
 def _metadata_schema(snapshot: Snapshot) -> pa.Schema:
-    """The name, and the columns of the collection; one of the same name becomes `source_image_name`."""
+    """Return the columns: the name, then the collection's, where `image_name` becomes `source_image_name`."""
     columns = [one.with_name(_renamed(one.name)) for one in columns_of(snapshot)]
     return pa.schema([("image_name", pa.string()), *columns])
 
@@ -120,7 +120,7 @@ def _renamed(column: str) -> str:
 
 
 def _write_names(path: Path, names: list[str]) -> None:
-    """The list of names, byte for byte as `json.dump` writes it, without all of it in memory."""
+    """Write the list of names, byte for byte as `json.dump` does, without holding it in memory."""
     with path.open("w", encoding="ascii") as file:
         for number, name in enumerate(names):
             file.write(("[" if number == 0 else ", ") + json.dumps({"id": number, "name": name}))

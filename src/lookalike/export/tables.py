@@ -1,4 +1,4 @@
-"""Vectors and rows as files of other tools: NumPy and Parquet, Parquet alone, and clip-retrieval's folders.
+"""Export vectors and rows for other tools: NumPy and Parquet, Parquet alone, or clip-retrieval's folders.
 
 `lookalike import` reads each of them back.
 """
@@ -35,7 +35,7 @@ def export_tables(
     max_items: int | None = None,
     on_progress: OnProgress = silent,
 ) -> Path:
-    """Write the vectors, and a row for each of them in their order, as other tools have them.
+    """Write the vectors, and a row for each in the same order, in the form of another tool.
 
     `form` is `npy` (`vectors.npy`, float32 (N, D), and `metadata.parquet`), `parquet` (`vectors.parquet`,
     whose column `embedding` has lists of D numbers) or `clip-retrieval` (`img_emb/img_emb_0.npy` and
@@ -89,5 +89,5 @@ def _counted(snapshot: Snapshot, rows: int, count: int, on_progress: OnProgress)
 
 
 def columns_of(snapshot: Snapshot) -> pa.Schema:
-    """The columns of all parts but the vectors and where thumbnails lie, which means nothing elsewhere."""
+    """Return the columns of all parts, without the vectors and the places of thumbnails."""
     return pa.schema([field for field in snapshot.schema if field.name not in _LEFT_OUT])

@@ -25,7 +25,7 @@ _ASK_FOR_ACCESS = "ask for access on the page of the data set, then log in: hf a
 
 
 def open_dataset(address: str) -> HuggingFace | TensorFlow:
-    """The dataset of a hub; raises `SourceError` where it has none of that name, or no images in it."""
+    """Open a hub's dataset; raises `SourceError` where it does not exist, cannot be had, or has no images."""
     hub, _, name = address.partition(":")
     return _hugging_face(address, name) if hub == "hf" else _tensorflow(address, name)
 
@@ -92,7 +92,7 @@ def _hugging_face(address: str, name: str) -> HuggingFace:
 
 
 def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> bytes:
-    """The encoded image of a row: in the row, or in a file of the dataset."""
+    """Return the encoded image of a row, which is in the row or in a file of the dataset."""
     image = rows[number][column]
     if image is None or (image["bytes"] is None and image["path"] is None):
         raise OSError("the row has no image")
@@ -100,7 +100,7 @@ def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> 
         return bytes(image["bytes"])
     path = Path(image["path"]).resolve()
     if not any(path.is_relative_to(root) for root in roots):
-        raise OSError("the row names a file outside of the dataset")
+        raise OSError("the row names a file outside the dataset")
     return path.read_bytes()
 
 
@@ -158,12 +158,12 @@ def _tensorflow(address: str, name: str) -> TensorFlow:
 
 
 def _classes(features: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The names of the classes of each column that has some."""
+    """Return the class names of each column that has some."""
     return {name: one.names for name, one in features.items() if getattr(one, "names", None)}
 
 
 def _class_name(names: list[str], value: Any) -> Any:
-    """The name of a class by its number; None for -1 and the like, which stand for no class."""
+    """Return the name of a class by its number; None for -1 and the like, which mean no class."""
     try:
         number = int(value)
     except (TypeError, ValueError):
@@ -172,7 +172,7 @@ def _class_name(names: list[str], value: Any) -> Any:
 
 
 def _not_loaded(address: str, error: Exception) -> SourceError:
-    """The first line of what the library says, and what to do about it."""
+    """Say the first line of the library's error, and what to do about it."""
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     is_gated = any(word in str(error).lower() for word in _GATED)
     return SourceError(f"{address} cannot be loaded: {reason}", _ASK_FOR_ACCESS if is_gated else "")

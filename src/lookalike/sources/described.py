@@ -23,7 +23,7 @@ _TABLE_NAME = re.compile(r"\d{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A folder of images, and tables that say more of each: by its `path`, or by its name as the `key`."""
+    """A folder of images, and tables with a row for each, found by its `path` or by its name as `key`."""
 
     folder: Folder
     tables: tuple[Path, ...]
@@ -57,13 +57,13 @@ class Described:
 
 
 def described(folder: Folder) -> Folder | Described:
-    """The folder with the tables in it, if there are such."""
+    """Return the folder together with its tables, if it has any."""
     tables = [path for path in folder.path.glob("*.parquet") if _TABLE_NAME.fullmatch(path.name)]
     return Described(folder, tuple(sorted(tables))) if tables else folder
 
 
 def _rows(table: Path, notes: Notes) -> dict[str, dict[str, Any]]:
-    """The rows of a table by the path or key of their images; none where it has neither."""
+    """Return the rows of a table by the path or key of their images; none where it has neither."""
     with table.open("rb") as file:
         rows = pq.read_table(file).to_pylist()
     found = {}

@@ -1,4 +1,4 @@
-"""The notes that `pack` and `download` leave beside their shards, which say what a reader may rely on."""
+"""Read the notes that `pack` and `download` leave beside their shards: what a reader may rely on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Notes:
 
 
 def notes_beside(folder: Path) -> Notes:
-    """The notes of Lookalike in a folder; where there are none, or they cannot be read, nothing is known."""
+    """Read Lookalike's notes in a folder; without readable notes nothing is known."""
     packed, downloaded = _read(folder / PACK_NOTES), _read(folder / DOWNLOAD_NOTES)
     return Notes(
         measured="plan" in packed or downloaded.get("made_by") == DOWNLOADED,

@@ -34,7 +34,7 @@ _SCALARS = (bool, int, float, str, date)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names that a person gave for the column of images and for that of their names, if any."""
+    """The columns of images and of their names, where a person named them."""
 
     image: str | None = None
     name: str | None = None
@@ -60,7 +60,7 @@ class Shard:
     def sample(
         self, name: str, size_bytes: int | None, read: Callable[[], bytes], metadata: Mapping[str, Any]
     ) -> Sample:
-        """An image of the shard; `name` is unique in it."""
+        """Return an image of the shard; `name` is unique in it."""
         id_ = f"{self.name}/{shown(name)}"
         if self.notes.has_ids and self.columns.name is None:
             path = next((metadata[one] for one in _ID_NAMES if isinstance(metadata.get(one), str)), None)
@@ -69,11 +69,11 @@ class Shard:
         return Sample(id_, self._uri(name), size_bytes, self.mtime_ns, read, metadata)
 
     def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """What becomes columns of what the shard says of an image; see `metadata_of`."""
+        """Return the columns of an image from the shard's fields; see `metadata_of`."""
         return metadata_of(fields, self.notes)
 
     def failure(self, name: str, reason: str) -> Failure:
-        """An image that cannot be taken; without a name, all that could not be listed."""
+        """Return the failure of an image; without a name, of all that could not be listed."""
         id_ = f"{self.name}/{shown(name)}" if name else self.path.name
         return Failure(id_, self._uri(name), "list", reason)
 
@@ -82,22 +82,22 @@ class Shard:
 
 
 def folder_uri(folder: Path) -> str:
-    """What the URIs of all files below a folder start with."""
+    """Return the prefix of the URIs of all files below a folder."""
     return folder.resolve().as_uri().removesuffix("/") + "/"
 
 
 def shard_uri(path: Path) -> str:
-    """What the URIs of all images in a shard start with."""
+    """Return the prefix of the URIs of all images in a shard."""
     return path.resolve().as_uri() + "#"
 
 
 def shown(name: str) -> str:
-    """A name as text; bytes that are not UTF-8 are shown as \\xe9."""
+    """Return a name as text; bytes that are not UTF-8 appear as \\xe9."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, Any]:
-    """What may become columns: scalars, under names that a collection does not need itself.
+    """Return what may become columns: scalars, under names that the collection itself does not use.
 
     `width` becomes `width_`, and so on, unless the notes say that it was measured. A label and a date are
     text. Not a number is no value.
@@ -128,7 +128,7 @@ def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None
 
 
 def unique_name(fields: Mapping[str, Any], column: str | None, number: int, taken: set[str]) -> str:
-    """The name of the image in row `number`: what the row says, else its number.
+    """Name the image in row `number`: as the row says, else by its number.
 
     `taken` are the names of the rows before; a name that is there again gets the number too.
     """

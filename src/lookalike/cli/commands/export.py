@@ -47,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
+    from lookalike.errors import LookalikeError
     from lookalike.export import export_image_embeddings, export_site, export_tables
 
+    if options.images and options.to != "image-embeddings":
+        raise LookalikeError("--images goes with --to image-embeddings", "leave it out")
     snapshot = open_collection(options.collection).snapshot
     started = time.monotonic()
     with Progress("exporting") as progress:
