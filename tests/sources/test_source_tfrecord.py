@@ -121,7 +121,7 @@ def test_a_record_that_is_no_example_is_a_failure_of_its_own(tmp_path):
 
     assert list(samples) == ["0/1"]
     assert failed[0].id == "0/0"
-    assert failed[0].error.startswith("no tf.train.Example")
+    assert failed[0].error.startswith("not a tf.train.Example")
 
 
 def test_a_record_without_an_image_among_others_is_a_failure_of_its_own(tmp_path):
