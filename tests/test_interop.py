@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import command
 from PIL import Image
 from source_files import images, jpeg, listed, metadata, records_of, written
 
 from lookalike.acquire.pack import pack
+from lookalike.cli import main
+from lookalike.errors import SourceError
 
 pytestmark = [
     pytest.mark.interop,
@@ -36,6 +44,32 @@ def packed(folder, tmp_path):
         return tmp_path / format_
 
     return make
+
+
+@contextmanager
+def hub_that_answers(status: int) -> Iterator[str]:
+    """The address of a hub where every data set is gated; 401 to who is not logged in, 403 to who is."""
+
+    class Gate(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def names_and_bytes(folder: Path) -> dict[str, bytes]:
@@ -165,3 +199,88 @@ def test_a_dataset_of_tensorflow_is_read_by_its_name(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["rose", "tulip"]
     files = list((tmp_path / "out").rglob("*.jpg"))
     assert [Image.open(io.BytesIO(path.read_bytes())).size for path in files] == [(16, 12)] * 4
+
+    words = ("tfds:tiny_flowers", str(tmp_path / "small"), "--size", "8", "--count", "5", "--by-label")
+    assert main(["download", *words, "--format", "folder"]) == 0
+
+    files = list((tmp_path / "small").rglob("*.jpg"))
+    assert {path.parent.name for path in files} == {"rose", "tulip"}
+    assert [Image.open(io.BytesIO(path.read_bytes())).size for path in files] == [(11, 8)] * 5
+
+
+def test_a_dataset_of_hugging_face_is_downloaded_resized_and_by_label(folder, tmp_path):
+    words = (f"hf:{folder}", str(tmp_path / "out"), "--size", "24", "--count", "9", "--by-label")
+    assert main(["download", *words, "--format", "folder"]) == 0
+
+    files = list((tmp_path / "out").rglob("*.jpg"))
+    assert {path.parent.name for path in files} == {"brick", "meadow", "sea"}
+    assert [Image.open(io.BytesIO(path.read_bytes())).size for path in files] == [(32, 24)] * 9
+
+
+def test_a_class_of_minus_one_is_no_label(tmp_path):
+    import datasets
+
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["rose", "tulip"])}
+    )
+    rows = {"image": [{"bytes": jpeg(number), "path": None} for number in range(3)], "label": [1, -1, 0]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train.parquet")
+
+    found = metadata(f"hf:{tmp_path / 'data'}")
+
+    assert [one.get("label") for one in found.values()] == ["tulip", None, "rose"]
+
+
+def test_a_dataset_of_no_images_says_what_it_has(tmp_path):
+    written(tmp_path / "texts" / "train.csv", b"text,stars\ngood,5\n")
+
+    with pytest.raises(SourceError, match="has no column of images, only: text, stars"):
+        listed(f"hf:{tmp_path / 'texts'}")
+
+
+def test_a_dataset_that_only_streams_is_refused(folder, monkeypatch):
+    import datasets
+
+    load = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda *words, **more: load(*words, **more, streaming=True))
+
+    with pytest.raises(SourceError, match="is a stream, which has no list of its rows"):
+        listed(f"hf:{folder}")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_dataset_says_how_to_get_in(tmp_path, status):
+    with hub_that_answers(status) as address:
+        words = ("pack", "hf:owner/secret", str(tmp_path / "out"))
+        variables = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+        done = command(*words, env=variables)
+
+    assert done.returncode == 1
+    assert "hf:owner/secret cannot be loaded: Dataset 'owner/secret' is a gated dataset" in done.stderr
+    assert "ask for access on the page of the data set, then log in" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dataset_of_tensorflow_that_is_not_there_is_a_clear_error():
+    with pytest.raises(SourceError, match="tfds:tf_flowrs cannot be loaded: Dataset tf_flowrs not found"):
+        listed("tfds:tf_flowrs")
+
+
+def test_a_dataset_of_tensorflow_without_images_says_what_it_has():
+    import tensorflow_datasets as tfds
+
+    class TinyNumbers(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"text": tfds.features.Text(), "stars": tfds.features.Scalar(np.int32)}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": iter([(0, {"text": "good", "stars": 5})])}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    with pytest.raises(SourceError, match="tfds:tiny_numbers has no column of images, only: stars, text"):
+        listed("tfds:tiny_numbers")

@@ -121,17 +121,20 @@ class Collection(View):
     def export(
         self,
         target: str | Path,
-        to: Literal["site", "npy", "parquet", "clip-retrieval"] = "site",
+        to: Literal["site", "npy", "parquet", "clip-retrieval", "image-embeddings"] = "site",
         **options: Any,
     ) -> Path:
         """Write the collection as a static site, or in another tool's format; see `export`."""
-        from lookalike.export import export_site, export_tables
+        from lookalike.export import export_image_embeddings, export_site, export_tables
 
         if to == "site":
             return export_site(self.snapshot, target, **options)
+        if to == "image-embeddings":
+            return export_image_embeddings(self.snapshot, target, **options)
         if to not in ("npy", "parquet", "clip-retrieval"):
             raise LookalikeError(
-                f"unknown export format {to!r}", "known are: site, npy, parquet, clip-retrieval"
+                f"unknown export format {to!r}",
+                "known are: site, npy, parquet, clip-retrieval, image-embeddings",
             )
         return export_tables(self.snapshot, target, to, **options)
 

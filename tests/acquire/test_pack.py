@@ -17,7 +17,6 @@ import pandas
 import pyarrow as pa
 import pytest
 import webdataset
-from building import ids, labels
 from conftest import build, command, write_pictures
 from hypothesis import given
 from hypothesis import strategies as some
@@ -282,15 +281,6 @@ def test_the_command_says_what_it_did(folder, tmp_path):
     assert done.returncode == 0
     assert json.loads(done.stdout)["images"] == 12
     assert done.stderr.splitlines()[-1] == "12 images in 1 shards, 0.0 MB"
-
-
-def test_packed_shards_build_the_same_collection(folder, tmp_path, target):
-    pack(folder, tmp_path / "out")
-
-    collection, _ = build(tmp_path / "out", target, label="folder")
-
-    assert ids(collection)[0] == "00000/brick/brick-000.jpg"
-    assert set(labels(collection).values()) == {"brick", "meadow", "sea"}
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_columns_that_change_their_type_between_files_are_refused(tmp_path, targ
 def test_an_import_holds_a_few_parts_in_memory_and_not_the_file(tmp_path, target, monkeypatch):
     monkeypatch.setattr("lookalike.builder.vectors._PART_ROWS", (256, 256))
     monkeypatch.setattr("lookalike.builder.vectors.READ_ROWS", 256)
-    monkeypatch.setattr("lookalike.builder.vector_files.READ_ROWS", 256)
+    monkeypatch.setattr("lookalike.builder.array_files.READ_ROWS", 256)
     np.save(tmp_path / "v.npy", noise(4_096, 2_048))
     size = (tmp_path / "v.npy").stat().st_size
 

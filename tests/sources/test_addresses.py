@@ -125,7 +125,7 @@ def test_an_address_without_any_shard_is_refused(tmp_path, name):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = written(tmp_path / "thesis.pdf", b"%PDF")
 
-    with pytest.raises(SourceError, match="is a file, and no shard of images"):
+    with pytest.raises(SourceError, match="is a file, but not a shard of images"):
         open_source(path)
 
 

@@ -197,7 +197,7 @@ def test_a_file_or_nothing_in_place_of_a_folder_is_a_source_error_that_names_it(
     assert isinstance(open_source(str(tmp_path)), Folder)
     with pytest.raises(SourceError) as caught:
         open_source(tmp_path / "a.jpg")
-    assert caught.value.message == f"{tmp_path}/a.jpg is a file, and no shard of images"
+    assert caught.value.message == f"{tmp_path}/a.jpg is a file, but not a shard of images"
     with pytest.raises(SourceError) as caught:
         open_source(tmp_path / "gone")
     assert caught.value.message == f"there is no folder {tmp_path}/gone"

@@ -139,7 +139,7 @@ def test_a_row_without_an_image_is_a_failure(tmp_path, target):
     collection, report = build(shard, target)
 
     assert counts(report) == {"embedded": 1, "failed": 2}
-    assert {error for _, _, error in failures(collection)} == {"the row has no bytes of an image"}
+    assert {error for _, _, error in failures(collection)} == {"the row has no image"}
 
 
 @pytest.mark.parametrize("form", [stream_of, file_of])

@@ -187,7 +187,7 @@ def test_a_file_that_is_no_tar_is_a_failure(tmp_path):
     samples, failed = listed(tmp_path)
 
     assert list(samples) == ["001/a.jpg"]
-    assert failed[0].error == "no tar, or damaged from its start (1,584 bytes); 0 images precede it"
+    assert failed[0].error == "not a tar, or damaged from its start (1,584 bytes); 0 images precede it"
 
 
 def test_a_compressed_tar_is_read_in_any_order(tmp_path):

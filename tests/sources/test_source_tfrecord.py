@@ -96,7 +96,7 @@ def test_a_record_without_its_checksum_is_a_failure_of_reading(tmp_path, target)
     assert counts(report) == {"embedded": 1, "failed": 1}
     assert ids(collection) == ["0/b"]
     assert failures(collection) == [
-        ("0/a", "read", "the record does not have its checksum: the file is damaged")
+        ("0/a", "read", "the record does not match its checksum: the file is damaged")
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_damaged_length_ends_the_listing(tmp_path):
 
     assert list(samples) == ["0/0"]
     assert [one.error for one in failed] == [
-        f"the length at byte {len(first):,} does not have its checksum; 1 records precede it"
+        f"the length at byte {len(first):,} does not match its checksum; 1 records precede it"
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_record_that_is_no_example_is_a_failure_of_its_own(tmp_path):
 
     assert list(samples) == ["0/1"]
     assert failed[0].id == "0/0"
-    assert failed[0].error.startswith("no tf.train.Example")
+    assert failed[0].error.startswith("not a tf.train.Example")
 
 
 def test_a_record_without_an_image_among_others_is_a_failure_of_its_own(tmp_path):

@@ -1,1 +1,1 @@
-"""Getting images before anything is built of them: written as shards for fast sequential reading."""
+"""Download images or pack them into shards, before a build."""

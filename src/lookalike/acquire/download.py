@@ -1,4 +1,4 @@
-"""URLs in, shards of resized images out, with one row of status for every URL.
+"""Download a list of URLs into shards of resized images, with a status row for every URL.
 
 One event loop does the network and hands the bodies to threads, one a core, that decode and resize: the
 decoders leave the interpreter lock alone. The list is read as it is needed, a few shards are open at a
@@ -74,7 +74,7 @@ def download(
     threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> DownloadReport:
-    """Download a list of URLs into a folder of shards; goes on where an earlier run stopped.
+    """Download a list of URLs into a folder of shards, continuing where an earlier run stopped.
 
     `count` limits the rows of the list, `retry_failed` takes only URLs that failed before, into new shards.
     `on_progress` is called twice a second.
@@ -103,7 +103,7 @@ def download(
 
 
 class _Shard:
-    """A shard that is being filled: images go to its file as they come, rows wait for the commit."""
+    """A shard being filled: images are written as they arrive, rows when it is committed."""
 
     def __init__(self, output: Output, chunk: Chunk, columns: Mapping[str, pa.DataType]) -> None:
         self.chunk = chunk
@@ -124,7 +124,7 @@ class _Shard:
         self._add = self._stack.enter_context(writing_shard(output.shard(chunk.number), output.format, types))
 
     def add(self, index: int, outcome: Mapping[str, Any], data: bytes | None = None) -> None:
-        """Complete a row, and write its image where there is one."""
+        """Complete a row, and write its image if there is one."""
         row = self._rows[index]
         row.update(outcome)
         if data is not None:
@@ -136,7 +136,7 @@ class _Shard:
         write_status(self._output.status(self.chunk.number), self.chunk, self._rows, self._columns)
 
     def abandon(self, error: BaseException) -> None:
-        """Remove what is written."""
+        """Remove what was written."""
         with suppress(BaseException):  # the file sees the error, removes itself and hands the error on
             self._stack.__exit__(type(error), error, error.__traceback__)
 
@@ -159,7 +159,7 @@ class _Run:
         return self._tally.report(self._fetcher.slowest_hosts())
 
     async def all(self, chunks: Chunks, on_progress: OnProgress | None) -> None:
-        """Every chunk; an exception of any task stops all of them."""
+        """Download every chunk; an exception in any task stops all."""
         try:
             async with self._fetcher, asyncio.TaskGroup() as tasks:
                 reporting = tasks.create_task(self._report_now_and_then(on_progress))
@@ -175,7 +175,7 @@ class _Run:
             self._decoders.shutdown(cancel_futures=True)
 
     async def _begin(self, chunk: Chunk, duplicate: Sequence[bool], tasks: asyncio.TaskGroup) -> None:
-        """Start a task for each URL of a chunk, as the window has room."""
+        """Start a task for each URL of a chunk as the window allows."""
         await self._may_open.acquire()
         shard = _Shard(self._output, chunk, self._columns)
         self._open.add(shard)
@@ -187,7 +187,7 @@ class _Run:
                 tasks.create_task(self._one(shard, index, url))
 
     async def _one(self, shard: _Shard, index: int, url: str) -> None:
-        """A URL from the network to its row."""
+        """Fetch a URL, resize its image and record its row."""
         try:
             async with self._fetcher.fetching(url) as fetched:  # its slot is held: bodies are bounded
                 outcome, data = await self._decoded(fetched)
@@ -235,5 +235,5 @@ def _failed(kind: str, error: BaseException, http_status: int | None) -> dict[st
 
 
 def _first(error: BaseException) -> BaseException:
-    """An error of a task without the groups around it."""
+    """Return the first task's error, without the exception groups around it."""
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,4 +1,4 @@
-"""The folder that a download writes: whose it is, how its shards are called, and what a kill left there.
+"""The output folder of a download: its lock, its file names, and the clean-up after a kill.
 
 shards/
   download.json     how the images are made; a later run has to make them the same way
@@ -23,9 +23,10 @@ import filelock
 from lookalike.acquire.shards import FORMATS, shard_path
 from lookalike.acquire.status import status_files
 from lookalike.errors import LockedError, LookalikeError
+from lookalike.sources.notes import DOWNLOAD_NOTES, DOWNLOADED
 from lookalike.storage.files import TEMPORARY_SUFFIX, storage_error, write_bytes
 
-MANIFEST, REPORT, LOCK = "download.json", "report.json", ".lock"
+REPORT, LOCK = "report.json", ".lock"
 _SHARD = re.compile(r"(\d{5,})(\..+)?")
 
 
@@ -48,7 +49,7 @@ class Output:
         return self.status_folder / f"{number:05d}.parquet"
 
     def key(self, number: int, row: int) -> str:
-        """The name of an image: the shard and the row in it; files lie in a folder a shard."""
+        """Name an image by its shard and row; in the format `folder`, each shard has a folder."""
         key = f"{number:05d}{row:05d}"
         return f"{number:05d}/{key}" if self.format == "folder" else key
 
@@ -58,20 +59,20 @@ class Output:
 
 @contextmanager
 def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator[Output]:
-    """The folder, locked, without what a killed run left unfinished.
+    """Open and lock the folder, and remove what a killed run left unfinished.
 
     `recipe` says how images are made. Raises `LookalikeError` where the folder holds anything else, or
     images that were made in another way.
     """
     if format_ not in FORMATS:
         raise LookalikeError(f"unknown format {format_!r}", f"known are: {', '.join(FORMATS)}")
-    wanted = {"made_by": "lookalike download", "format": format_, **recipe}
+    wanted = {"made_by": DOWNLOADED, "format": format_, **recipe}
     _check(path, wanted)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / LOCK, blocking=False)
         with lock:
-            write_bytes(path / MANIFEST, (json.dumps(wanted, indent=2) + "\n").encode())
+            write_bytes(path / DOWNLOAD_NOTES, (json.dumps(wanted, indent=2) + "\n").encode())
             output = Output(path, format_)
             _remove_unfinished(output)
             try:
@@ -90,13 +91,13 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
     if path.exists() and not path.is_dir():
         raise LookalikeError(f"{path} is a file", another)
     if not path.is_dir() or all(
-        entry.name in (LOCK, MANIFEST + TEMPORARY_SUFFIX) for entry in path.iterdir()
+        entry.name in (LOCK, DOWNLOAD_NOTES + TEMPORARY_SUFFIX) for entry in path.iterdir()
     ):
         return
     try:
-        found = json.loads((path / MANIFEST).read_bytes())
+        found = json.loads((path / DOWNLOAD_NOTES).read_bytes())
     except (OSError, ValueError):
-        raise LookalikeError(f"{path} holds other files, which no download has made", another) from None
+        raise LookalikeError(f"{path} holds other files, not a download", another) from None
     for name, value in wanted.items():
         if found.get(name) != value:
             raise LookalikeError(
@@ -106,7 +107,7 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def _remove_unfinished(output: Output) -> None:
-    """Shards without a status table, and files with a temporary name."""
+    """Remove shards without a status table, and temporary files."""
     committed = status_files(output.status_folder)
     for entry in output.path.iterdir():
         match = _SHARD.fullmatch(entry.name)

@@ -1,4 +1,4 @@
-"""Many images into shards for fast sequential reading, and back.
+"""Pack many images into shards for fast sequential reading, and unpack them.
 
 A pack goes on where it was killed: shards that are there are whole, and `_pack.json` beside them says what
 they were made of.
@@ -6,33 +6,39 @@ they were made of.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
-from lookalike.acquire.shards import FORMATS, safe_key, shard_path, writing_shard
+from lookalike.acquire.entries import Entry, entries_of, fingerprint, free, path_column
+from lookalike.acquire.resize import Resize
+from lookalike.acquire.shards import FORMATS, shard_path, writing_shard
+from lookalike.acquire.status import FIELDS
 from lookalike.builder.listing import list_source
-from lookalike.errors import LookalikeError, SourceError
+from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.parallel import in_order
+from lookalike.sources.folder import SUFFIXES
+from lookalike.sources.notes import MEASURED, PACK_NOTES
 from lookalike.sources.opening import closing_source, open_source
-from lookalike.sources.sample import Sample
 from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
 
-_NOTES_NAME = "_pack.json"
-# Columns that hold the relative path that an image had before it was packed; what shards store themselves.
-_PATH_COLUMNS = ("path", "image_name")
-_TAKEN_COLUMNS = frozenset({*_PATH_COLUMNS, "image"})
+# What is measured of a resized image; the sizes of the original that a source gives stay as they are.
+_MEASURED = ("width", "height", "original_width", "original_height", "sha256")
+_MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in _MEASURED}
+_NEW_TYPES = {name: _MEASURED_TYPES[name] for name in MEASURED}
+_JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 _READERS = 8
 _READ_AHEAD = 64
 
@@ -50,12 +56,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One image to be packed: where it goes, with which columns, and where it is read from."""
+class _Image:
+    """The bytes of an image, what was measured of them, and whether they were re-encoded as JPEG."""
 
-    key: str
-    metadata: Mapping[str, Any]
-    sample: Sample
+    data: bytes
+    measured: Mapping[str, Any]
+    is_new: bool = False
+
+
+_Read = tuple[Entry, _Image | Failure]
 
 
 def pack(
@@ -68,6 +77,9 @@ def pack(
     metadata: str | Path | None = None,
     count: int | None = None,
     by_label: bool = False,
+    bare_names: bool = False,
+    resize: Resize | None = None,
+    threads: int | None = None,
     image_column: str | None = None,
     name_column: str | None = None,
     on_progress: Progress | None = None,
@@ -75,39 +87,48 @@ def pack(
     """Write the images of a source as shards in the folder `out`: their encoded bytes, and their columns.
 
     `format` is `tar`, `tfrecord`, `parquet` or `folder`; all else is as in `build`. `count` takes only the
-    first images; `by_label` puts each into the folder of its label. Run again after a kill, it goes on.
+    first images; `by_label` puts each into the folder of its label; `bare_names` names them without folder
+    and ending, as the original image_embeddings does. `resize` makes them smaller, as in `download`, in
+    `threads` threads (by default one a core); their new size and the original's become columns.
+    Run again after a kill, it goes on.
     Raises `LookalikeError`; an image that cannot be read is one of the `failures` in `_pack.json` instead.
     """
     if format not in FORMATS:
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
     if images_per_shard < 1 or (count is not None and count < 1):
-        raise LookalikeError("images_per_shard and count have to be above 0")
+        raise LookalikeError("images_per_shard and count must be at least 1")
     images, root = open_source(source, image_column, name_column), place(out)
     _check_place(source, root)
-    listing = list_source(images, {"label": label, "metadata": None if metadata is None else str(metadata)})
+    said = {"label": label, "metadata": None if metadata is None else str(metadata)}
+    listing = list_source(images, said, with_measured=True)
     samples = list(islice(listing.samples.values(), count))
-    column = _path_column(samples)
-    entries = _entries(samples, column, by_label)
-    types = {_free(name): type_ for name, type_ in listing.types.items() if name != column}
+    column = path_column(samples)
+    entries = entries_of(samples, column, by_label=by_label, without_folders=bare_names)
+    types = {free(name): type_ for name, type_ in listing.types.items() if name != column}
     plan = {
         "source": str(source),
         "format": format,
         "images_per_shard": images_per_shard,
-        "state": _fingerprint(entries),
+        "state": fingerprint(entries),
     }
+    if resize is not None:
+        types, plan = {**_MEASURED_TYPES, **types, **_NEW_TYPES}, {**plan, "resize": asdict(resize)}
     notes = _open_notes(root, plan)
     notes["failures"] = [asdict(failure) for failure in listing.failures]
     shards: dict[str, Any] = notes["shards"]
     # The source is closed first, so that no thread waits for the network.
-    with ThreadPoolExecutor(_READERS) as pool, closing_source(images):
+    keys = {entry.key for entry in entries}
+    readers = _READERS if resize is None else threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(readers) as pool, closing_source(images):
         for number, start in enumerate(range(0, len(entries), images_per_shard)):
             path = shard_path(root, number, format)
             if path.name in shards and path.exists():
                 continue
             chunk = entries[start : start + images_per_shard]
-            read = zip(chunk, in_order(_read, chunk, pool, ahead=_READ_AHEAD), strict=True)
+            work = partial(_read, resize=resize)
+            read = zip(chunk, in_order(work, chunk, pool, ahead=_READ_AHEAD), strict=True)
             counted = _counted(read, start, len(entries), on_progress)
-            shards[path.name] = _write(path, format, types, counted)
+            shards[path.name] = _write(path, format, types, keys, counted)
             _write_notes(root, notes)
     return Report(
         images=sum(one["images"] for one in shards.values()),
@@ -121,81 +142,64 @@ def _write(
     path: Path,
     format_: str,
     types: Mapping[str, pa.DataType],
-    entries: Iterator[tuple[Entry, bytes | Failure]],
+    keys: Set[str],
+    entries: Iterator[_Read],
 ) -> dict[str, Any]:
-    """Write one shard; returns what `_pack.json` says of it."""
+    """Write one shard; `keys` are those of all images. Returns what `_pack.json` says of it."""
     images = size = 0
     failures = []
     with writing_shard(path, format_, types) as add:
-        for entry, data in entries:
-            if isinstance(data, Failure):
-                failures.append(asdict(data))
-            else:
-                add(entry.key, data, entry.metadata)
-                images += 1
-                size += len(data)
+        for entry, image in entries:
+            if isinstance(image, Failure):
+                failures.append(asdict(image))
+                continue
+            key = _as_jpeg(entry.key, keys) if image.is_new else entry.key
+            metadata = {**image.measured, **entry.metadata, **_renewed(image.measured)}
+            if entry.path != key:
+                metadata["path"] = entry.path
+            add(key, image.data, metadata)
+            images += 1
+            size += len(image.data)
     return {"images": images, "bytes": size, "failures": failures}
 
 
-def _read(entry: Entry) -> bytes | Failure:
+def _read(entry: Entry, resize: Resize | None) -> _Image | Failure:
+    sample = entry.sample
     try:
-        return entry.sample.read()
+        data = sample.read()
+        if resize is None:
+            return _Image(data, {})
+        resized = resize(data)
+        measured = {one: getattr(resized, one) for one in _MEASURED}
+        return _Image(resized.data, measured, resized.data is not data)
     except OSError as error:
-        return Failure(entry.sample.id, entry.sample.uri, "read", error.strerror or str(error))
+        return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
+    except ImageError as error:
+        return Failure(sample.id, sample.uri, "decode", str(error))
+    except MemoryError:
+        return Failure(sample.id, sample.uri, "decode", "too large for the memory of this machine")
 
 
-def _counted(
-    read: Iterator[tuple[Entry, bytes | Failure]], before: int, total: int, on_progress: Progress | None
-) -> Iterator[tuple[Entry, bytes | Failure]]:
+def _renewed(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what describes the new bytes, which replaces what the source says of the old."""
+    return {name: value for name, value in measured.items() if name in MEASURED}
+
+
+def _as_jpeg(key: str, keys: Set[str]) -> str:
+    """Return the key of an image that became a JPEG: `a.png` becomes `a.png.jpg`."""
+    ending = PurePosixPath(key).suffix.lower()
+    if ending in _JPEG_ENDINGS or ending not in SUFFIXES:  # without an ending it gets that of its bytes
+        return key
+    while key + ".jpg" in keys:
+        key += "_"
+    return key + ".jpg"
+
+
+def _counted(read: Iterator[_Read], before: int, total: int, on_progress: Progress | None) -> Iterator[_Read]:
     for done, one in enumerate(read, before + 1):
         yield one
         if on_progress:
             on_progress(done, total)
-
-
-def _path_column(samples: Sequence[Sample]) -> str | None:
-    """The column that holds the relative paths of all images, no path twice, if there is one."""
-    for column in _PATH_COLUMNS:
-        paths = {sample.metadata.get(column) for sample in samples}
-        if len(paths) == len(samples) and all(isinstance(path, str) for path in paths):
-            return column
-    return None
-
-
-def _entries(samples: Sequence[Sample], column: str | None, by_label: bool) -> list[Entry]:
-    """Where each image goes: to its old path, or its id; no two go to one place."""
-    entries = []
-    taken: set[str] = set()
-    for sample in samples:
-        name = str(sample.metadata[column]) if column else sample.id
-        if by_label and sample.metadata.get("label"):
-            name = f"{_one_part(str(sample.metadata['label']))}/{_one_part(name)}"
-        key = safe_key(name)
-        while key in taken:
-            key += "_"
-        taken.add(key)
-        metadata = {_free(one): value for one, value in sample.metadata.items() if one != column}
-        entries.append(Entry(key, metadata, sample))
-    return entries
-
-
-def _one_part(name: str) -> str:
-    return safe_key(name).replace("/", "-")
-
-
-def _free(column: str) -> str:
-    """The name of a column, changed where a shard needs it itself."""
-    return column + "_" if column in _TAKEN_COLUMNS else column
-
-
-def _fingerprint(entries: Sequence[Entry]) -> str:
-    """Of all that decides what the shards hold."""
-    digest = hashlib.sha256()
-    for entry in entries:
-        sample = entry.sample
-        state = (entry.key, sample.uri, sample.size_bytes, sample.mtime_ns, sorted(entry.metadata.items()))
-        digest.update(repr(state).encode())
-    return digest.hexdigest()
 
 
 def _check_place(source: str | Path, root: Path) -> None:
@@ -207,8 +211,8 @@ def _check_place(source: str | Path, root: Path) -> None:
 
 
 def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The notes of the pack in a folder, or fresh ones; raises `SourceError` where it holds anything else."""
-    path = root / _NOTES_NAME
+    """Read or start the notes of a pack; raises `SourceError` where the folder holds anything else."""
+    path = root / PACK_NOTES
     if path.exists():
         try:
             notes: dict[str, Any] = json.loads(path.read_bytes())
@@ -224,10 +228,10 @@ def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
         raise SourceError(f"{root} is a file", "give a folder for the shards")
     if root.is_dir() and any(not one.name.endswith(TEMPORARY_SUFFIX) for one in root.iterdir()):
         raise SourceError(f"{root} holds other files", "give a new or an empty folder")
-    notes = {"plan": dict(plan), "shards": {}}
+    notes = {"plan": dict(plan), "has_ids": True, "shards": {}}
     _write_notes(root, notes)
     return notes
 
 
 def _write_notes(root: Path, notes: Mapping[str, Any]) -> None:
-    write_bytes(root / _NOTES_NAME, json.dumps(notes, indent=1).encode())
+    write_bytes(root / PACK_NOTES, json.dumps(notes, indent=1).encode())

@@ -1,4 +1,4 @@
-"""What a download has done so far: counts, speed, the most frequent errors, the slowest hosts."""
+"""Report on a download so far: counts, speed, the most frequent errors, the slowest hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ERRORS_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class DownloadReport:
-    """`bytes` are those received; `errors` counts by kind; `slowest_hosts` maps to seconds a request."""
+    """The figures of a download; `bytes` are those received, `slowest_hosts` maps to seconds per request."""
 
     succeeded: int
     failed: int

@@ -1,4 +1,4 @@
-"""An encoded image to one of the wanted size, untouched where it has that already."""
+"""Resize encoded images; one that has the wanted size keeps its bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import ExtraError, LookalikeError
+from lookalike.errors import LookalikeError
 from lookalike.images.decoding import decode
 from lookalike.images.jpeg import encode_jpeg
 from lookalike.images.limit import MAX_MEGAPIXELS
@@ -16,8 +16,8 @@ from lookalike.images.picture import Picture, Pixels
 
 try:
     import cv2
-except ImportError:
-    raise ExtraError("resizing images quickly needs OpenCV", "download") from None
+except ImportError:  # Pillow does it too, and takes its time
+    cv2 = None  # type: ignore[assignment]
 
 MODES = ("keep", "border", "crop", "none")
 JPEG_QUALITY = 90
@@ -56,7 +56,7 @@ class Resize:
         if self.mode not in MODES:
             raise LookalikeError(f"unknown way to resize {self.mode!r}", f"known are: {', '.join(MODES)}")
         if self.size_px is not None and self.size_px < 1:
-            raise LookalikeError(f"the size is {self.size_px}, it has to be above 0")
+            raise LookalikeError(f"the size is {self.size_px}, and must be at least 1")
 
     def __call__(self, data: bytes) -> Resized:
         """Decode all of an image and resize it; raises `ImageError`.
@@ -75,7 +75,7 @@ class Resize:
         return Resized(data, width, height, picture.width, picture.height, digest)
 
     def _resized(self, picture: Picture, size_px: int) -> Pixels | None:
-        """The pixels of the wanted size; None where the original has it."""
+        """Return the resized pixels; None where the original has that size."""
         width, height = picture.width, picture.height
         scale = size_px / (max(width, height) if self.mode == "border" else min(width, height))
         if scale > 1 and not self.enlarge:
@@ -95,13 +95,13 @@ class Resize:
 
 
 def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, float, float, float]:
-    """The central square of an image that is scaled to `inner`, in pixels of the original."""
+    """Return the box of the central square, in pixels of the original; `inner` is the scaled size."""
     left, top = (inner[0] - side) / 2 / scale, (inner[1] - side) / 2 / scale
     return left, top, left + side / scale, top + side / scale
 
 
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
+    """Resize a box of the original, (left, top, right, bottom), to (width, height), antialiased.
 
     Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. A JPEG that was
     decoded at full size and shrinks little is resized bilinearly, in an eighth of that time: fine patterns
@@ -117,7 +117,8 @@ def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, fl
         min(top + box[3] * down, rows),
     )
     whole_jpeg = picture.box is not None and part == (0, 0, picture.width, picture.height)
-    if whole_jpeg and columns < _BILINEAR_BELOW * size[0] and rows < _BILINEAR_BELOW * size[1]:
+    shrinks_little = columns < _BILINEAR_BELOW * size[0] and rows < _BILINEAR_BELOW * size[1]
+    if whole_jpeg and shrinks_little and cv2 is not None:
         return np.asarray(cv2.resize(picture.pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING, box=part))
 

@@ -1,4 +1,4 @@
-"""Which URLs were met before, in eight bytes each."""
+"""Remember which URLs were seen, in eight bytes each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Seen:
-    """A set of texts that only grows; ten million take 80 MB, in the worst moment 160.
+    """A set of texts that only grows; ten million take 80 MB, 160 at worst.
 
     It keeps Python's 64-bit hashes (SipHash, with another key in each process, so nobody can make two URLs
     collide) in sorted runs, of which neighbours are merged as they reach the same size. Two of n different
@@ -20,7 +20,7 @@ class Seen:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Add the texts; bool (len(texts),): which were in the set, or stand earlier in `texts`."""
+        """Add the texts; returns bool (len(texts),): which were in the set, or appear earlier in `texts`."""
         hashes = np.fromiter((hash(text) % 2**64 for text in texts), np.uint64, len(texts))
         known = np.zeros(len(hashes), bool)
         for run in self._runs:

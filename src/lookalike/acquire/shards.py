@@ -1,4 +1,4 @@
-"""Shards: files of many images each, in four formats. A shard is there as a whole or not at all.
+"""Write shards, files of many images each, in four formats; a shard appears whole or not at all.
 
     with writing_shard(shard_path(out, 0, "tar"), types) as add:
         add("2021/beach.jpg", data, {"caption": "a beach"})
@@ -11,7 +11,8 @@
 | `folder` | the same rows without the image, which is a file of its own at `out/PATH` |
 
 A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have
-to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`.
+to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`,
+and may have a `path` of their own, which all but `folder` write in the place of the key.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ _STARTS = (
 
 
 def shard_path(folder: Path, number: int, format_: str) -> Path:
-    """The name of a shard: `00000.tar` and on."""
+    """Return the path of a shard: `00000.tar`, `00001.tar` and so on."""
     suffix = {"folder": "parquet"}.get(format_, format_)
     return folder / f"{number:05d}.{suffix}"
 
 
 @contextmanager
 def writing_shard(path: Path, format_: str, types: Types) -> Iterator[Add]:
-    """A function that adds images to a shard, which takes its name when the block ends.
+    """Give a function that adds images to a shard; the shard takes its name when the block ends.
 
     Until then it has a temporary name, and it vanishes if the block fails. Raises `StorageError` when the
     disk is full or refuses.
@@ -72,16 +73,17 @@ def writing_shard(path: Path, format_: str, types: Types) -> Iterator[Add]:
 
 @contextmanager
 def _tar(path: Path, types: Types) -> Iterator[Add]:
-    """WebDataset: what belongs together stands together and has one name up to the first dot."""
+    """Write WebDataset: members of one image are neighbours and share a name up to the first dot."""
     taken: set[str] = set()
 
     def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
+        path = metadata.get("path", key)
         name = PurePosixPath(_with_suffix(key, data))
         stem = str(name.with_name(name.stem.replace("%", "%25").replace(".", "%2E")))
         while stem in taken:  # a.jpg and a.png
             stem += "_"
         taken.add(stem)
-        text = json.dumps({**_present(metadata), "path": key}, ensure_ascii=False, default=str).encode()
+        text = json.dumps({**_present(metadata), "path": path}, ensure_ascii=False, default=str).encode()
         for member, content in ((stem + name.suffix, data), (stem + ".json", text)):
             header = tarfile.TarInfo(member)
             header.size = len(content)
@@ -96,7 +98,7 @@ def _tar(path: Path, types: Types) -> Iterator[Add]:
 
 @contextmanager
 def _tfrecord(path: Path, types: Types) -> Iterator[Add]:
-    """The features of the original image_embeddings library, then the metadata."""
+    """Write the features of the original image_embeddings library, and the metadata."""
 
     def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
         described: dict[str, Sequence[bytes | int | float]] = {
@@ -111,26 +113,26 @@ def _tfrecord(path: Path, types: Types) -> Iterator[Add]:
 
 @contextmanager
 def _parquet(path: Path, types: Types) -> Iterator[Add]:
-    """Rows with the image, in the form that Hugging Face datasets shows as pictures."""
+    """Write rows with the image, which Hugging Face datasets shows as pictures."""
     schema = pa.schema([("path", pa.string()), *types.items(), ("image", _IMAGE_TYPE)])
     features = {"info": {"features": {"image": {"_type": "Image"}}}}
     with _rows(path, schema.with_metadata({"huggingface": json.dumps(features)})) as add_row:
 
         def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
-            add_row({**metadata, "path": key, "image": {"bytes": data, "path": key}})
+            add_row({"path": key, **metadata, "image": {"bytes": data, "path": key}})
 
         yield add
 
 
 @contextmanager
 def _folder(path: Path, types: Types) -> Iterator[Add]:
-    """Files under their own names; the table beside them says that they are all there."""
+    """Write files under their own names; the table beside them comes last and says that all are there."""
     with _rows(path, pa.schema([("path", pa.string()), *types.items()])) as add_row:
 
         def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
             key = _with_suffix(key, data)
             if safe_key(key) != key:
-                raise ValueError(f"{key!r} is no relative path")
+                raise ValueError(f"{key!r} is not a relative path")
             write_bytes(path.parent / key, data)
             add_row({**metadata, "path": key})
 
@@ -139,7 +141,7 @@ def _folder(path: Path, types: Types) -> Iterator[Add]:
 
 @contextmanager
 def _rows(path: Path, schema: pa.Schema) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A Parquet file that grows by a row, in groups that are small enough to be read one at a time."""
+    """Write a Parquet file row by row, in groups small enough to be read one at a time."""
     waiting: list[Mapping[str, Any]] = []
 
     def add(row: Mapping[str, Any]) -> None:
@@ -172,13 +174,13 @@ FORMATS = {"tar": _tar, "tfrecord": _tfrecord, "parquet": _parquet, "folder": _f
 
 
 def safe_key(name: str) -> str:
-    """The name as a relative path that leads nowhere else: no root, no `..`, nothing that is not a name."""
+    """Make a name a relative path that stays in its folder: no root, no `..`, no empty parts."""
     parts = [part for part in re.split(r"[/\\]", name.replace("\0", "")) if part not in ("", ".", "..")]
     return "/".join(parts) or "_"
 
 
 def suffix_of(data: bytes) -> str:
-    """The suffix that goes with encoded bytes, `.img` where they are of no known format."""
+    """Return the suffix for encoded bytes, `.img` where the format is unknown."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
     if data[4:8] == b"ftyp":

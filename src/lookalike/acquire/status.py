@@ -1,4 +1,4 @@
-"""The status tables of a download: one row for every URL of the list, a file a shard.
+"""The status tables of a download: a row for every URL of the list, a file for every shard.
 
 The rename of a shard's status table commits the shard. Its footer says which rows of the list it has and
 holds a checksum of their URLs, so that a later run knows what is done and whether the list is the same.
@@ -49,7 +49,7 @@ _FIRST_ROW, _URLS = b"lookalike.first_row", b"lookalike.urls_sha256"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows of a shard; `first_row` is where they begin in the list, None for those tried again."""
+    """The rows of a shard; `first_row` is where they begin in the list, None for a retry."""
 
     number: int
     rows: list[Row]
@@ -58,14 +58,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a committed shard has of the list: so many rows, whose URLs have this checksum."""
+    """What a committed shard covers of the list: its number of rows, and the checksum of their URLs."""
 
     rows: int
     urls_sha256: str
 
 
 def column_name(name: str) -> str:
-    """What a column of the list is called in the table: the names of the status are taken."""
+    """Return the name of a list's column in the table, where the status has names of its own."""
     return f"{name}_" if name in _NAMES else name
 
 
@@ -83,7 +83,7 @@ def write_status(
 
 
 def status_files(folder: Path) -> dict[int, Path]:
-    """The status table of each committed shard, by number."""
+    """Return the status table of each committed shard by number."""
     found = {
         int(match[1]): path for path in folder.glob("*.parquet") if (match := _NAME.fullmatch(path.name))
     }
@@ -93,7 +93,7 @@ def status_files(folder: Path) -> dict[int, Path]:
 def chunks_left(
     rows: Iterator[Row], folder: Path, shard_size: int, seen: Seen
 ) -> Iterator[tuple[Chunk, Sequence[bool]]]:
-    """The chunks of a list that no shard has, each with which of its URLs came before; reads as it goes.
+    """Yield the chunks of a list that no shard has, and which of their URLs are repeats.
 
     Raises `LookalikeError` where a shard was made from other URLs than stand in the list there.
     """
@@ -125,7 +125,7 @@ def chunks_left(
 def failed_chunks(
     folder: Path, columns: Mapping[str, pa.DataType], shard_size: int
 ) -> Iterator[tuple[Chunk, Sequence[bool]]]:
-    """Every URL that has failed and nowhere succeeded, in chunks for new shards."""
+    """Yield every URL that failed and never succeeded, in chunks for new shards."""
     files = status_files(folder)
     done = Seen()
     for path in files.values():
@@ -149,7 +149,7 @@ def _failed_rows(paths: Iterable[Path], columns: Mapping[str, pa.DataType], done
 
 
 def _finished(files: Mapping[int, Path]) -> dict[int, Finished]:
-    """The committed shards by the first row of the list that they have."""
+    """Return the committed shards by the first row that they cover."""
     found = {}
     for path in files.values():
         metadata = pq.read_metadata(path)

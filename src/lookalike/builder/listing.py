@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lookalike.builder.labels import Metadata, label_rule, read_metadata
 from lookalike.errors import SourceError
+from lookalike.sources.notes import MEASURED
 from lookalike.sources.opening import Source
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
@@ -39,15 +40,19 @@ class Listing:
         return uri.startswith(self.scope) and not uri.startswith(self.unlisted)
 
 
-def list_source(source: Source, options: Options) -> Listing:
-    """List a source and describe its samples; raises `SourceError` for what must be a mistake.
+def list_source(source: Source, options: Options, *, with_measured: bool = False) -> Listing:
+    """List a source and describe its samples.
 
-    Examples: no images at all, metadata that matches no image, a label rule that labels none.
+    `with_measured` keeps the types of the width, height and sha256 that shards of our own say of their
+    images; a build measures these itself. Raises `SourceError` where there is no image at all, where the
+    metadata matches none, and where the rule labels none.
     """
     samples, failures = _by_id(source.samples())
     if not samples:
         raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
     samples, types = _typed(samples)
+    if not with_measured:
+        types = {name: type_ for name, type_ in types.items() if name not in MEASURED}
     if table := options.get("metadata"):
         if "://" in table:  # never opened, even if it could be: the manifest may come from someone else
             raise SourceError(

@@ -165,6 +165,7 @@ def _prepare(
     except MemoryError:
         return Failure(sample.id, sample.uri, "decode", "too large for this machine's memory")
     row = {
+        **sample.metadata,
         "id": sample.id,
         "uri": sample.uri,
         "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
@@ -173,7 +174,6 @@ def _prepare(
         "width": seen.picture.width,
         "height": seen.picture.height,
         _EXIF: seen.picture.exif,
-        **sample.metadata,
     }
     return row, small, seen.pixels
 

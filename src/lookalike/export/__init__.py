@@ -5,7 +5,8 @@ Everything is written into a folder beside the target, which takes its name when
 
 from __future__ import annotations
 
+from lookalike.export.image_embeddings import export_image_embeddings
 from lookalike.export.site import export_site
 from lookalike.export.tables import export_tables
 
-__all__ = ["export_site", "export_tables"]
+__all__ = ["export_image_embeddings", "export_site", "export_tables"]

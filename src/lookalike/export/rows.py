@@ -1,4 +1,4 @@
-"""The rows of a collection one piece after the other, as exports read them."""
+"""Read the rows of a collection piece by piece, for exports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OnProgress = Callable[[int, int], None]
 
 
 def silent(done: int, total: int) -> None:
-    """Progress that nobody wants to know."""
+    """Ignore the progress."""
 
 
 def take_count(snapshot: Snapshot, max_items: int | None) -> int:
-    """How many items an export takes; raises `CollectionError` where there are none."""
+    """Count the items that an export takes; raises `CollectionError` where there are none."""
     count = len(snapshot) if max_items is None else min(max_items, len(snapshot))
     if not count:
         raise CollectionError(
@@ -33,7 +33,7 @@ def take_count(snapshot: Snapshot, max_items: int | None) -> int:
 
 
 def pieces(snapshot: Snapshot, rows: int, most: int | None = None, *, thumbnails: bool) -> Iterator[pa.Table]:
-    """Tables of `rows` rows, the last perhaps of fewer, with all columns, in the order of the collection.
+    """Yield tables of `rows` rows (the last may have fewer) with all columns, in the order of the collection.
 
     At most the first `most` rows. With `thumbnails` there is a column of JPEGs, empty where an item has none.
     Raises `ChangedError` where the collection is changed meanwhile.

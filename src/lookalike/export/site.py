@@ -1,4 +1,4 @@
-"""A collection as a site of static files: the page of the server, and files in the place of its answers.
+"""Export a collection as a static site: the server's page, with files instead of the server's answers.
 
     index.html, web/                the page; web/host.js is the one that reads these files
     collections.json                what there is, and how the files are cut
@@ -128,13 +128,13 @@ def _write_data(
 
 
 def _cards(table: pa.Table) -> dict[str, list[Any]]:
-    """What the grid needs of each item, a list a column; `v` names its thumbnail, empty without one."""
+    """Return what the grid shows of each item, a list per column; `v` names the thumbnail, empty if none."""
     cards = {name: table[name].to_pylist() for name in CARD_COLUMNS}
     return {**cards, "v": [name or "" for name, _ in _thumbnails(table)]}
 
 
 def _columns(table: pa.Table, hidden: frozenset[str]) -> dict[str, list[Any]]:
-    """The other columns that are published, a list each."""
+    """Return the other published columns, a list each."""
     names = [name for name in table.column_names if name not in hidden and name not in CARD_COLUMNS]
     columns = {name: table[name].to_pylist() for name in names}
     published = [uri if uri.startswith(("https:", "http:")) else None for uri in table["uri"].to_pylist()]
@@ -142,7 +142,7 @@ def _columns(table: pa.Table, hidden: frozenset[str]) -> dict[str, list[Any]]:
 
 
 def _thumbnails(table: pa.Table) -> Iterator[tuple[str | None, bytes]]:
-    """The name and the JPEG of each item; None where it has no picture."""
+    """Yield the name and the JPEG of each thumbnail; the name is None where there is none."""
     for sha256, jpeg in zip(table["sha256"].to_pylist(), table[THUMBNAIL].to_pylist(), strict=True):
         if jpeg and not _SHA256.fullmatch(sha256):  # it becomes a path
             raise CollectionError(
@@ -160,7 +160,7 @@ def _write_thumbnails(folder: Path, table: pa.Table) -> None:
 def _catalogue(
     snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], with_model: bool
 ) -> dict[str, Any]:
-    """What `collections.json` says: the answer of the server, and how the files are cut."""
+    """Return the content of `collections.json`: the server's answer, and how the files are split."""
     model, background = snapshot.manifest.model, background_of(snapshot)
     entry = {
         "name": snapshot.name,
@@ -187,7 +187,7 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
 
 
 def _write_words(snapshot: Snapshot, data: Path) -> bool:
-    """Write the words that the model knows; whether it knows any."""
+    """Write the words that the model knows, and return whether it knows any."""
     try:
         knows_words = snapshot.model.text_vector is not None
     except ModelError:  # made elsewhere: the items can still be searched by each other
@@ -202,7 +202,7 @@ def _write_words(snapshot: Snapshot, data: Path) -> bool:
 
 
 def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict[str, Path]:
-    """What has to be in `model/`, by name; raises `ModelError` where the network is not the shipped one."""
+    """Return the files of `model/` by name; raises `ModelError` unless the network is the built-in one."""
     name = snapshot.model.name
     if name != DEFAULT_MODEL:
         raise ModelError(
@@ -213,7 +213,7 @@ def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict
 
 
 def _write_page(site: Path) -> None:
-    """The page of the server with the host that reads files, and a policy that lets it ask nobody else."""
+    """Write the server's page with a host that reads files, and a policy that blocks all other addresses."""
     shutil.copytree(
         WEB_FOLDER,
         site / "web",
@@ -229,13 +229,13 @@ def _write_page(site: Path) -> None:
 
 
 def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
-    """Names this state of the collection in this form."""
+    """Return a short name for this state of the collection, exported this way."""
     state = f"{VERSION} {snapshot.fingerprint} {count}{' exif' * with_exif}"
     return hashlib.sha256(state.encode()).hexdigest()[:12]
 
 
 def _is_site(folder: Path) -> bool:
-    """Whether a folder holds a site and nothing else, such as a file that its web host wants there."""
+    """Return whether a folder holds a site and nothing else; a web host may want files of its own there."""
     if {path.name for path in folder.iterdir()} - _TOP:
         return False
     try:
@@ -255,6 +255,6 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file of a folder that has no name yet, so that half of one is seen by nobody."""
+    """Write a file; nobody sees half of it, since its folder has no name yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

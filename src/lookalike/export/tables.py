@@ -1,4 +1,4 @@
-"""Vectors and rows as files of other tools: NumPy and Parquet, Parquet alone, and clip-retrieval's folders.
+"""Export vectors and rows for other tools: NumPy and Parquet, Parquet alone, or clip-retrieval's folders.
 
 `lookalike import` reads each of them back.
 """
@@ -35,7 +35,7 @@ def export_tables(
     max_items: int | None = None,
     on_progress: OnProgress = silent,
 ) -> Path:
-    """Write the vectors, and a row for each of them in their order, as other tools have them.
+    """Write the vectors, and a row for each in the same order, in the form of another tool.
 
     `form` is `npy` (`vectors.npy`, float32 (N, D), and `metadata.parquet`), `parquet` (`vectors.parquet`,
     whose column `embedding` has lists of D numbers) or `clip-retrieval` (`img_emb/img_emb_0.npy` and
@@ -51,7 +51,7 @@ def export_tables(
 def _write_npy(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
     shape = (count, snapshot.dim)
     vectors = open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
-    schema, done = _schema(snapshot), 0
+    schema, done = columns_of(snapshot), 0
     with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
         for table in _counted(snapshot, _PIECE_ROWS, count, on_progress):
             vectors[done : done + len(table)] = matrix(table["embedding"])
@@ -62,7 +62,7 @@ def _write_npy(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProg
 
 def _write_parquet(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
     embedding = snapshot.parts[0].part.schema().field("embedding")
-    schema = _schema(snapshot).append(embedding)
+    schema = columns_of(snapshot).append(embedding)
     with pq.ParquetWriter(folder / "vectors.parquet", schema, compression="zstd") as writer:
         for table in _counted(snapshot, _PIECE_ROWS, count, on_progress):
             writer.write_table(with_schema(table, schema))
@@ -71,7 +71,7 @@ def _write_parquet(folder: Path, snapshot: Snapshot, count: int, on_progress: On
 def _write_clip_retrieval(folder: Path, snapshot: Snapshot, count: int, on_progress: OnProgress) -> None:
     for name in ("img_emb", "metadata"):
         (folder / name).mkdir()
-    schema = _schema(snapshot)
+    schema = columns_of(snapshot)
     for number, table in enumerate(_counted(snapshot, CLIP_RETRIEVAL_ROWS, count, on_progress)):
         np.save(folder / "img_emb" / f"img_emb_{number}.npy", matrix(table["embedding"]))
         rows = with_schema(table, schema)
@@ -88,6 +88,6 @@ def _counted(snapshot: Snapshot, rows: int, count: int, on_progress: OnProgress)
         on_progress(done, count)
 
 
-def _schema(snapshot: Snapshot) -> pa.Schema:
-    """The columns of all parts but the vectors and where thumbnails lie, which means nothing elsewhere."""
+def columns_of(snapshot: Snapshot) -> pa.Schema:
+    """Return the columns of all parts, without the vectors and the places of thumbnails."""
     return pa.schema([field for field in snapshot.schema if field.name not in _LEFT_OUT])

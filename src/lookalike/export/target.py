@@ -1,4 +1,4 @@
-"""The folder that an export makes: there when all of it is written, and never half of it."""
+"""Create the folder of an export, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookalike.storage.writing import writing
 
 @contextmanager
 def new_folder(target: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
-    """A folder to write into, which takes the name `target` when the block ends and vanishes if it fails.
+    """Give a folder to write into; it becomes `target` when the block ends, and vanishes if the block fails.
 
     Takes the place of nothing, of an empty folder, or of one that `is_ours`: an earlier export. A kill leaves
     that one, or for the moment between two renames none. Raises `StorageError` where other files are there
@@ -51,7 +51,7 @@ def _check(target: Path, is_ours: Callable[[Path], bool]) -> None:
 
 
 def _swap(target: Path, new: Path, old: Path) -> None:
-    """Put the new folder in the place of the target, which becomes the old one."""
+    """Move the target aside and give its name to the new folder."""
     if target.exists():
         target.rename(old)
     try:

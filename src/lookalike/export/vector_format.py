@@ -1,4 +1,4 @@
-"""Vectors as a browser loads them: a header of 32 bytes, and numbers that a typed array can be laid over.
+"""The vector files that a browser loads: a 32-byte header, then numbers that a typed array can map.
 
 A vector in 8 bits is 1,280 bytes instead of 5,120. Each is scaled so that its largest number is 127, and
 comes with the scale that undoes it. Everything is little-endian. docs/site.md has the layout.
@@ -21,7 +21,7 @@ _HEADER = struct.Struct("<4sHHIIQ8x")  # magic, version, dtype, N, D, number of 
 
 
 def quantised(vectors: Floats) -> tuple[Floats, NDArray[np.int8]]:
-    """float32 (n, D), none of them zero, as scales (n,) and int8 (n, D): scale * row is nearly the vector.
+    """Quantise float32 (n, D), none zero, to scales (n,) and int8 (n, D), with scale * row nearly the vector.
 
     Its length is exactly the vector's, so that of a unit vector the product with itself is 1.
     """
@@ -32,27 +32,27 @@ def quantised(vectors: Floats) -> tuple[Floats, NDArray[np.int8]]:
 
 
 def int8_file(vectors: Floats, first_row: int = 0) -> bytes:
-    """The bytes of a file of vectors (n, D) in 8 bits: header, n scales in float32, n rows of int8."""
+    """Return a file of vectors (n, D) in 8 bits: header, n scales in float32, n rows of int8."""
     scales, rows = quantised(vectors)
     return _header(INT8, vectors, first_row) + scales.astype("<f4").tobytes() + rows.tobytes()
 
 
 def float32_file(vectors: Floats) -> bytes:
-    """The bytes of a file of vectors (n, D) as they are."""
+    """Return a file of vectors (n, D) in float32."""
     return _header(FLOAT32, vectors, 0) + vectors.astype("<f4").tobytes()
 
 
 def read_vectors(data: bytes) -> tuple[int, Floats]:
-    """The number of the first row, and the vectors float32 (n, D); raises `SourceError` for other bytes."""
+    """Read the number of the first row, and float32 (n, D); raises `SourceError` for other bytes."""
     if len(data) < _HEADER.size or data[:4] != MAGIC:
-        raise SourceError("this is no file of vectors of a site: it does not start with LKLV")
+        raise SourceError("not a vector file of a site: it does not start with LKLV")
     _, version, dtype, count, dim, first_row = _HEADER.unpack_from(data)
     if version != VERSION or dtype not in (FLOAT32, INT8):
-        raise SourceError(f"vectors of version {version} and dtype {dtype} are not known here")
+        raise SourceError(f"cannot read vectors of version {version} and dtype {dtype}")
     scales_size = 4 * count if dtype == INT8 else 0
     body, width = data[_HEADER.size :], 1 if dtype == INT8 else 4
     if len(body) != scales_size + width * count * dim:
-        raise SourceError(f"{count:,} vectors of {dim:,} numbers do not take {len(data):,} bytes")
+        raise SourceError(f"{len(data):,} bytes are not {count:,} vectors of {dim:,} numbers")
     values = np.frombuffer(body, "<i1" if dtype == INT8 else "<f4", offset=scales_size).reshape(count, dim)
     if dtype == FLOAT32:
         return first_row, values.astype(np.float32)

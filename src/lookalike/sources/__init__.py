@@ -1,1 +1,1 @@
-"""An address in, Samples out, one file a kind of source; `fetch` is the guarded way to the network."""
+"""Turn an address into Samples, a file for each kind of source; `fetch` guards the way to the network."""

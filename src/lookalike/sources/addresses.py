@@ -1,4 +1,4 @@
-"""What an address stands for: shards by brace ranges and wildcards, or those in a folder."""
+"""Expand addresses: brace ranges, wildcards, and folders of shards."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MOST_NAMES = 1_000_000
 
 
 def kind_of(path: Path) -> str | None:
-    """`tar`, `tfrecord` or `table` by the name; None for any other file."""
+    """Return `tar`, `tfrecord` or `table` by the name; None for any other file."""
     return next((kind for kind, ending in _KINDS.items() if ending.search(path.name)), None)
 
 
 def bare_name(name: str) -> str:
-    """The name of a shard without what tells its kind; TensorFlow's number stays."""
+    """Return the name of a shard without its ending; TensorFlow's number stays."""
     for ending in _KINDS.values():
         if match := ending.search(name):
             number = match[2] if ending.groups > 1 and match[2] else ""
@@ -36,17 +36,17 @@ def bare_name(name: str) -> str:
 
 
 def is_pattern(address: str) -> bool:
-    """Whether an address has brace ranges or wildcards in it."""
+    """Return whether an address contains brace ranges or wildcards."""
     return bool(_BRACES.search(address) or _WILDCARD.search(address))
 
 
 def expand(pattern: str) -> list[Path]:
-    """The files that a pattern stands for, in order; those of a brace range need not be there."""
+    """Return the files that a pattern matches, in order; those of a brace range need not exist."""
     return [path for name in expand_braces(pattern) for path in _matches(name)]
 
 
 def expand_braces(text: str) -> list[str]:
-    """`{000..099}` counts with leading zeros, `{a,b}` chooses; the first brace varies slowest."""
+    """Expand `{000..099}` with leading zeros and `{a,b}`; the first brace varies slowest."""
     match = _BRACES.search(text)
     if match is None:
         return [text]
@@ -73,7 +73,7 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def shards_below(folder: Path) -> list[Path]:
-    """The shards of a folder and all below it, sorted; none where it has images of its own.
+    """Return the shards in a folder and below, sorted; none where it has images of its own.
 
     Beside tars and TFRecords tables are passed over: they describe what is in the others.
     """
@@ -87,7 +87,7 @@ def shards_below(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files of a folder, then those below it, but hidden ones and collections."""
+    """Yield the files of a folder, then those below it, without hidden ones and collections."""
     waiting = [folder]
     while waiting:
         here = waiting.pop()

@@ -5,7 +5,7 @@ These fetch what is not there yet, into their own caches; reading is then local.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,17 @@ from urllib.parse import quote
 from lookalike.errors import ExtraError, SourceError
 from lookalike.sources.addresses import kind_of
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import metadata_of, unique_name
+from lookalike.sources.shard import Columns, metadata_of, unique_name
 from lookalike.sources.shards import Shards
 from lookalike.storage.parts import Failure
 
+# How the libraries say that a data set is not for everyone.
+_GATED = ("gated", "must be authenticated", "401 client error", "403 client error")
+_ASK_FOR_ACCESS = "ask for access on the page of the data set, then log in: hf auth login, or set HF_TOKEN"
+
 
 def open_dataset(address: str) -> HuggingFace | TensorFlow:
-    """The dataset of a hub; raises `SourceError` where it has none of that name, or no images in it."""
+    """Open a hub's dataset; raises `SourceError` where it does not exist, cannot be had, or has no images."""
     hub, _, name = address.partition(":")
     return _hugging_face(address, name) if hub == "hf" else _tensorflow(address, name)
 
@@ -52,10 +56,9 @@ class HuggingFace:
     def samples(self) -> Iterator[Sample | Failure]:
         for split, rows in self.splits.items():
             taken: set[str] = set()
-            classes = {name: one.names for name, one in rows.features.items() if hasattr(one, "names")}
+            classes = _classes(rows.features)
             for number, row in enumerate(rows.remove_columns([self.column])):
-                for name in classes.keys() & row.keys():
-                    row[name] = classes[name][row[name]] if isinstance(row[name], int) else row[name]
+                row |= {name: _class_name(names, row.get(name)) for name, names in classes.items()}
                 place = f"{split}/{unique_name(row, None, number, taken)}"
                 read = partial(_row_bytes, rows, number, self.column, self.roots)
                 yield Sample(place, self.uri + quote(place), None, 0, read, metadata_of(row))
@@ -76,17 +79,20 @@ def _hugging_face(address: str, name: str) -> HuggingFace:
     except Exception as error:  # of many kinds: not found, no network, a broken file
         raise _not_loaded(address, error) from None
     splits = {split: loaded} if split else dict(loaded)
-    features = next(iter(splits.values())).features
+    if any(not isinstance(rows, datasets.Dataset) for rows in splits.values()):
+        raise SourceError(f"{address} is a stream, which has no list of its rows", "save it as files first")
+    features = {name: one for rows in splits.values() for name, one in rows.features.items()}
     column = next((name for name, one in features.items() if isinstance(one, datasets.Image)), None)
     if column is None:
-        raise SourceError(f"{address} has no column of images, only: {', '.join(features)}")
+        raise SourceError(f"{address} has no column of images, only: {', '.join(features) or 'nothing'}")
+    splits = {name: rows for name, rows in splits.items() if column in rows.features}
     encoded = {name: rows.cast_column(column, datasets.Image(decode=False)) for name, rows in splits.items()}
     roots = (Path(name), Path(datasets.config.HF_CACHE_HOME))
     return HuggingFace(address, column, encoded, tuple(root.resolve() for root in roots))
 
 
 def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> bytes:
-    """The encoded image of a row: in the row, or in a file of the dataset."""
+    """Return the encoded image of a row, which is in the row or in a file of the dataset."""
     image = rows[number][column]
     if image is None or (image["bytes"] is None and image["path"] is None):
         raise OSError("the row has no image")
@@ -94,7 +100,7 @@ def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> 
         return bytes(image["bytes"])
     path = Path(image["path"]).resolve()
     if not any(path.is_relative_to(root) for root in roots):
-        raise OSError("the row names a file outside of the dataset")
+        raise OSError("the row names a file outside the dataset")
     return path.read_bytes()
 
 
@@ -119,12 +125,10 @@ class TensorFlow:
     def samples(self) -> Iterator[Sample | Failure]:
         for entry in self.shards.samples():
             if isinstance(entry, Sample):
-                named = {
-                    name: names[int(entry.metadata[name])]
-                    for name, names in self.classes.items()
-                    if name in entry.metadata
-                }
-                yield replace(entry, metadata={**entry.metadata, **named})
+                said = entry.metadata
+                named = {one: _class_name(names, said.get(one)) for one, names in self.classes.items()}
+                kept = {name: value for name, value in {**said, **named}.items() if value is not None}
+                yield replace(entry, metadata=kept)
             else:
                 yield entry
 
@@ -145,10 +149,30 @@ def _tensorflow(address: str, name: str) -> TensorFlow:
         raise _not_loaded(address, error) from None
     if any(kind_of(file) != "tfrecord" for file in files):
         raise SourceError(f"{address} was prepared as {files[0].suffix}, not as TFRecord")
-    classes = {name: one.names for name, one in builder.info.features.items() if hasattr(one, "names")}
-    return TensorFlow(Shards(address, Path(builder.data_dir), tuple(files)), classes)
+    features = builder.info.features
+    column = next((name for name, one in features.items() if isinstance(one, tfds.features.Image)), None)
+    if column is None:
+        raise SourceError(f"{address} has no column of images, only: {', '.join(features) or 'nothing'}")
+    shards = Shards(address, Path(builder.data_dir), tuple(files), Columns(image=column))
+    return TensorFlow(shards, _classes(features))
+
+
+def _classes(features: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the class names of each column that has some."""
+    return {name: one.names for name, one in features.items() if getattr(one, "names", None)}
+
+
+def _class_name(names: list[str], value: Any) -> Any:
+    """Return the name of a class by its number; None for -1 and the like, which mean no class."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        return value
+    return names[number] if 0 <= number < len(names) else None
 
 
 def _not_loaded(address: str, error: Exception) -> SourceError:
+    """Say the first line of the library's error, and what to do about it."""
     reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return SourceError(f"{address} cannot be loaded: {reason}")
+    is_gated = any(word in str(error).lower() for word in _GATED)
+    return SourceError(f"{address} cannot be loaded: {reason}", _ASK_FOR_ACCESS if is_gated else "")

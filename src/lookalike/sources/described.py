@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
 from lookalike.sources.folder import Folder
+from lookalike.sources.notes import Notes, notes_beside
 from lookalike.sources.sample import Sample
 from lookalike.sources.shard import metadata_of
 from lookalike.storage.parts import Failure
@@ -22,7 +23,7 @@ _TABLE_NAME = re.compile(r"\d{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A folder of images, and tables that say more of each: by its `path`, or by its name as the `key`."""
+    """A folder of images, and tables with a row for each, found by its `path` or by its name as `key`."""
 
     folder: Folder
     tables: tuple[Path, ...]
@@ -40,9 +41,10 @@ class Described:
 
     def samples(self) -> Iterator[Sample | Failure]:
         rows: dict[str, dict[str, Any]] = {}
+        notes = notes_beside(self.folder.path)
         for table in self.tables:
             try:
-                rows |= _rows(table)
+                rows |= _rows(table, notes)
             except (pa.ArrowException, OSError) as error:
                 uri = table.resolve().as_uri()
                 yield Failure(table.name, uri, "list", f"not readable: {one_line(error)}")
@@ -55,18 +57,18 @@ class Described:
 
 
 def described(folder: Folder) -> Folder | Described:
-    """The folder with the tables in it, if there are such."""
+    """Return the folder together with its tables, if it has any."""
     tables = [path for path in folder.path.glob("*.parquet") if _TABLE_NAME.fullmatch(path.name)]
     return Described(folder, tuple(sorted(tables))) if tables else folder
 
 
-def _rows(table: Path) -> dict[str, dict[str, Any]]:
-    """The rows of a table by the path or key of their images; none where it has neither."""
+def _rows(table: Path, notes: Notes) -> dict[str, dict[str, Any]]:
+    """Return the rows of a table by the path or key of their images; none where it has neither."""
     with table.open("rb") as file:
         rows = pq.read_table(file).to_pylist()
     found = {}
     for row in rows:
         key = row.pop("path", None) or row.get("key")
         if isinstance(key, str):
-            found[key] = metadata_of(row)
+            found[key] = metadata_of(row, notes)
     return found

@@ -45,7 +45,7 @@ class Folder:
 
 
 def _walk(root: bytes) -> Iterator[Sample | Failure]:
-    """Depth first with a stack of its own, since folders can nest deeper than Python recurses.
+    """Walk depth first with a stack, since folders can nest deeper than Python recurses.
 
     `above` holds (device, inode) of the folders that contain an entry.
     """
@@ -117,10 +117,10 @@ def _failure(root: bytes, below: bytes, reason: str | None) -> Failure:
 
 
 def id_of(below: bytes) -> str:
-    """The relative path as text; bytes that are not UTF-8 are shown as \\xe9."""
+    """Return the relative path as text; bytes that are not UTF-8 appear as \\xe9."""
     return below.replace(os.fsencode(os.sep), b"/").decode("utf-8", "backslashreplace")
 
 
 def uri_of(path: bytes) -> str:
-    """The address of a file or folder, with percent-encoded bytes."""
+    """Return the URI of a file or folder, with percent-encoded bytes."""
     return "file://" + quote_from_bytes(path)

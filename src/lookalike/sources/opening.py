@@ -1,4 +1,4 @@
-"""Sources of images: an address goes in, Samples come out, one file a kind."""
+"""Open sources of images: an address goes in, Samples come out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Source(Protocol):
     def scope(self) -> tuple[str, ...]: ...
 
     def samples(self) -> Iterator[Sample | Failure]:
-        """Every image in a fixed order, without reading it, and what could not be listed.
+        """Yield every image in a fixed order, unread, and what could not be listed.
 
         A failure whose URI ends in `/` or `#` stands for all that lies below it.
         """
@@ -50,23 +50,23 @@ class Source(Protocol):
 
 @runtime_checkable
 class SlowSource(Source, Protocol):
-    """A source whose samples wait for the network: `read_ahead` of them are worth reading at once."""
+    """A source that waits for the network, so that `read_ahead` samples are worth reading at once."""
 
     @property
     def read_ahead(self) -> int: ...
 
     def close(self) -> None:
-        """End the readings that are under way; they raise."""
+        """End the reads under way; they raise."""
         ...
 
 
 def closing_source(source: Source) -> AbstractContextManager[object]:
-    """A context that ends the readings of a slow source when it is left."""
+    """Return a context that closes a slow source when it is left."""
     return closing(source) if isinstance(source, SlowSource) else nullcontext()
 
 
 def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
-    """The samples in their order, those of a slow source while threads of their own read the next ones.
+    """Yield the samples in order; for a slow source, threads read ahead.
 
     Left before its end, it closes the source, since others may be waiting for what is being read.
     """
@@ -95,7 +95,7 @@ def open_source(
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
 ) -> Source:
-    """The source at an address; raises `SourceError` where there is none.
+    """Open the source at an address; raises `SourceError` where there is none.
 
     An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
     with brace ranges (`{000..099}`) or wildcards, or a list of URLs, which are fetched as `fetch` says, each
@@ -117,7 +117,7 @@ def open_source(
     if path.exists():
         if kind_of(path) is None:
             raise SourceError(
-                f"{path} is a file, and no shard of images",
+                f"{path} is a file, but not a shard of images",
                 "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
                 "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
             )
@@ -125,8 +125,22 @@ def open_source(
     return _pattern(text, columns)
 
 
+def lists_urls(address: str, url_column: str | None = None) -> bool:
+    """Return whether an address is a list of URLs: `-`, or a file with such a name that holds no images."""
+    if address == "-":
+        return True
+    if address.startswith(("hf:", "tfds:")) or is_pattern(address):
+        return False
+    path = place(address)
+    if path.is_dir() or kind_of(path) in ("tar", "tfrecord"):
+        return False
+    if not path.exists():
+        return kind_of(path) is None and is_url_list(path)
+    return kind_of(path) is None or is_url_list(path, url_column)
+
+
 def _folder(text: str, path: Path, columns: Columns) -> Source:
-    """A folder of shards where it has some, else of images."""
+    """Open a folder of shards if it has any, else a folder of images."""
     shards = tuple(shards_below(path))
     if shards:
         return Shards(text, path, shards, columns, whole=True)
@@ -141,7 +155,7 @@ def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
 
 
 def _pattern(address: str, columns: Columns) -> Shards:
-    """The shards that brace ranges and wildcards stand for; one that is missing becomes a failure."""
+    """Open the shards that a pattern matches; a missing one becomes a failure."""
     paths = expand(address) if is_pattern(address) else []
     shards = tuple(path for path in paths if kind_of(path))
     if not any(path.exists() for path in shards):

@@ -1,4 +1,4 @@
-"""Paths of images, one a line or with a NUL after each, such as `find -print0` writes them."""
+"""Read paths of images, one per line or ended by NUL, as `find -print0` writes them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Paths:
 
 
 def read_paths(stream: BinaryIO) -> Paths:
-    """The paths of a stream; relative ones start at the working folder, the base if all are in it."""
+    """Read the paths of a stream; relative ones start at the working folder, the base if all are in it."""
     data = stream.read()
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
     here = Path.cwd()

@@ -27,5 +27,5 @@ class Sample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def refused(self, reason: str) -> Failure:
-        """The failure of a sample that is listed but cannot be taken."""
+        """Return the failure of a sample that was listed but cannot be taken."""
         return Failure(self.id, self.uri, "list", reason)

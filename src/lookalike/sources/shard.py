@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
+from lookalike.sources.notes import MEASURED, Notes
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import RESERVED_COLUMNS, Failure
 
@@ -24,13 +25,16 @@ IMAGE_NAMES = (
 # And that of their names, in the same way.
 _NAME_NAMES = ("image_name", "path", "image/filename", "filename", "file_name", "image/name", "key")
 
+# Where a pack keeps the id of an image: the one, or in TFRecord the other.
+_ID_NAMES = ("path", "image_name")
+
 # What may become a column as it is.
 _SCALARS = (bool, int, float, str, date)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names that a person gave for the column of images and for that of their names, if any."""
+    """The columns of images and of their names, where a person named them."""
 
     image: str | None = None
     name: str | None = None
@@ -38,12 +42,16 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of many images; `name` stands before the names of its images in their ids."""
+    """One file of many images.
+
+    `name` stands before the names of its images in their ids, unless `notes` say that they have ids.
+    """
 
     path: Path
     name: str
     columns: Columns
     mtime_ns: int = 0
+    notes: Notes = Notes()
 
     @property
     def uri(self) -> str:
@@ -52,12 +60,20 @@ class Shard:
     def sample(
         self, name: str, size_bytes: int | None, read: Callable[[], bytes], metadata: Mapping[str, Any]
     ) -> Sample:
-        """An image of the shard; `name` is unique in it."""
+        """Return an image of the shard; `name` is unique in it."""
         id_ = f"{self.name}/{shown(name)}"
+        if self.notes.has_ids and self.columns.name is None:
+            path = next((metadata[one] for one in _ID_NAMES if isinstance(metadata.get(one), str)), None)
+            id_ = id_ if path is None else str(PurePosixPath(self.name).parent / "#")[:-1] + path
+            metadata = {one: value for one, value in metadata.items() if one not in _ID_NAMES}
         return Sample(id_, self._uri(name), size_bytes, self.mtime_ns, read, metadata)
 
+    def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of an image from the shard's fields; see `metadata_of`."""
+        return metadata_of(fields, self.notes)
+
     def failure(self, name: str, reason: str) -> Failure:
-        """An image that cannot be taken; without a name, all that could not be listed."""
+        """Return the failure of an image; without a name, of all that could not be listed."""
         id_ = f"{self.name}/{shown(name)}" if name else self.path.name
         return Failure(id_, self._uri(name), "list", reason)
 
@@ -66,25 +82,27 @@ class Shard:
 
 
 def folder_uri(folder: Path) -> str:
-    """What the URIs of all files below a folder start with."""
+    """Return the prefix of the URIs of all files below a folder."""
     return folder.resolve().as_uri().removesuffix("/") + "/"
 
 
 def shard_uri(path: Path) -> str:
-    """What the URIs of all images in a shard start with."""
+    """Return the prefix of the URIs of all images in a shard."""
     return path.resolve().as_uri() + "#"
 
 
 def shown(name: str) -> str:
-    """A name as text; bytes that are not UTF-8 are shown as \\xe9."""
+    """Return a name as text; bytes that are not UTF-8 appear as \\xe9."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What may become columns: scalars, under names that a collection does not need itself.
+def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, Any]:
+    """Return what may become columns: scalars, under names that the collection itself does not use.
 
-    `width` becomes `width_`, and so on. A label and a date are text. Not a number is no value.
+    `width` becomes `width_`, and so on, unless the notes say that it was measured. A label and a date are
+    text. Not a number is no value.
     """
+    taken = RESERVED_COLUMNS - MEASURED if notes.measured else RESERVED_COLUMNS
     found: dict[str, Any] = {}
     for name, value in fields.items():
         if (
@@ -93,7 +111,7 @@ def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:
             or (isinstance(value, float) and not math.isfinite(value))
         ):
             continue
-        free = sys.intern(name + "_" if name in RESERVED_COLUMNS else name)
+        free = sys.intern(name + "_" if name in taken else name)
         is_text = name == "label" or isinstance(value, date)
         found[free] = str(value) if is_text else value
     return found
@@ -110,7 +128,7 @@ def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None
 
 
 def unique_name(fields: Mapping[str, Any], column: str | None, number: int, taken: set[str]) -> str:
-    """The name of the image in row `number`: what the row says, else its number.
+    """Name the image in row `number`: as the row says, else by its number.
 
     `taken` are the names of the rows before; a name that is there again gets the number too.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from lookalike.errors import SourceError
 from lookalike.sources import table, tar, tfrecord
 from lookalike.sources.addresses import bare_name, is_pattern, kind_of
+from lookalike.sources.notes import notes_beside
 from lookalike.sources.sample import Sample
 from lookalike.sources.shard import Columns, Shard, folder_uri, shard_uri
 from lookalike.storage.parts import Failure
@@ -44,8 +45,10 @@ class Shards:
     def samples(self) -> Iterator[Sample | Failure]:
         """Raises `SourceError` where none of the shards has images in it, naming what the first has."""
         refused: list[SourceError] = []
+        notes = {folder: notes_beside(folder) for folder in {path.parent for path in self.paths}}
         for path in self.paths:
-            shard = Shard(path, bare_name(path.relative_to(self.root).as_posix()), self.columns)
+            name = bare_name(path.relative_to(self.root).as_posix())
+            shard = Shard(path, name, self.columns, notes=notes[path.parent])
             try:
                 shard = replace(shard, mtime_ns=path.stat().st_mtime_ns)
                 yield from _reader(kind_of(path))(shard)
@@ -54,7 +57,7 @@ class Shards:
             except SourceError as error:
                 refused.append(error)
                 yield shard.failure("", error.message)
-        if len(refused) == len(self.paths):
+        if refused and len(refused) == len(self.paths):
             raise refused[0]
 
 

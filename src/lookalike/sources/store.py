@@ -41,7 +41,7 @@ class StoreFolder:
         return (self.uri,)
 
     def close(self) -> None:
-        """Nothing to do: a request to a store ends soon by itself."""
+        """Do nothing: a request to a store soon ends by itself."""
 
     def samples(self) -> Iterator[Sample | Failure]:
         try:
@@ -55,13 +55,13 @@ class StoreFolder:
                 continue
             uri = self.uri + quote(id_)
             if {"", ".", ".."} & set(names):  # names of files are made of ids
-                yield Failure(id_, uri, "list", "the key is no path of a file")
+                yield Failure(id_, uri, "list", "the key is not the path of a file")
             elif not any(name.startswith(".") for name in names):
                 size = int(found[id_].get("size") or 0)
                 yield Sample(id_, uri, size, modified_ns(found[id_]), (self.path / id_).read_bytes)
 
     def _collections(self, found: dict[str, dict[str, object]]) -> Iterator[str]:
-        """The folders below that are collections."""
+        """Return the folders below that are collections."""
         for id_ in found:
             folder, _, name = id_.rpartition("/")
             if folder and name == "collection.json":

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import one_line
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
+from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, unique_name
 from lookalike.storage.parts import Failure
 
 # Images are read a group of rows at a time. The last groups are kept while they have no more than this, two
@@ -39,7 +39,7 @@ class _Group:
 
 
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
-    """The images of a table in its order; of Parquet, the other columns alone are read.
+    """Yield the images of a table in order; of Parquet, only the other columns are read.
 
     Raises `SourceError` where the table has no column of images. Where the table breaks off or is damaged,
     what precedes is there, and the rest is one failure.
@@ -57,7 +57,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
                     _name_labels(row, classes)
                     name = unique_name(row, shard.columns.name, number, taken)
                     read = partial(_read, _Group(shard.path, shard.mtime_ns, place), str(column), index)
-                    yield shard.sample(name, None, read, metadata_of(row))
+                    yield shard.sample(name, None, read, shard.described(row))
                     number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
         yield shard.failure("", f"{one_line(error)}; {number:,} rows precede it")
@@ -71,7 +71,7 @@ def _schema(file: BinaryIO) -> pa.Schema:
 
 
 def _format(file: BinaryIO) -> str:
-    """`parquet`, or the form of Arrow: `file` or `stream`; leaves the file at its start."""
+    """Return `parquet`, or Arrow's form, `file` or `stream`; leaves the file at its start."""
     file.seek(0)
     start = file.read(6)
     file.seek(0)
@@ -79,7 +79,7 @@ def _format(file: BinaryIO) -> str:
 
 
 def _image_column(schema: pa.Schema, wanted: str | None) -> str | None:
-    """The column of images: the one asked for, the one that Hugging Face says it is, or one by its name.
+    """Find the column of images: the one asked for, the one Hugging Face's notes name, or one by its name.
 
     None where it is not there, or there twice.
     """
@@ -97,7 +97,7 @@ def _holds_bytes(type_: pa.DataType) -> bool:
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """What Hugging Face datasets notes about columns: pictures, and the names of classes."""
+    """Read what Hugging Face datasets notes about columns: pictures, and class names."""
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         return {name: one for name, one in features.items() if isinstance(one, dict)}
@@ -113,7 +113,7 @@ def _name_labels(row: dict[str, Any], classes: dict[str, list[str]]) -> None:
 
 
 def _groups(file: BinaryIO, image: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """The place of each group, and its rows without the images."""
+    """Yield the place of each group, and its rows without the images."""
     kind = _format(file)
     if kind == "parquet":
         table = pq.ParquetFile(file, page_checksum_verification=True)
@@ -131,7 +131,7 @@ def _groups(file: BinaryIO, image: str) -> Iterator[tuple[int, list[dict[str, An
 
 
 def _stream(file: BinaryIO) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The batches of an Arrow stream with the bytes they start at; `ValueError` where it breaks off."""
+    """Yield the batches of an Arrow stream and where they start; `ValueError` where it breaks off."""
     source = pa.PythonFile(file, "r")
     schema = pa.ipc.read_schema(source)
     while True:
@@ -146,7 +146,7 @@ def _stream(file: BinaryIO) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def _described(rows: pa.Table, image: str) -> list[dict[str, Any]]:
-    """The rows without their images; the path in an image's struct is `path`, unless there is that column."""
+    """Return the rows without images; the path in an image's struct is `path`, if no column is."""
     paths: list[str | None] = [None] * rows.num_rows
     if image in rows.column_names:
         type_ = rows.schema.field(image).type
@@ -159,18 +159,18 @@ def _described(rows: pa.Table, image: str) -> list[dict[str, Any]]:
 
 
 def _read(group: _Group, image: str, index: int) -> bytes:
-    """One image of a group; raises `OSError` where it has none, or the group cannot be read."""
+    """Read one image of a group; raises `OSError` where there is none, or the group cannot be read."""
     try:
         data: bytes | None = _recent.images(group, image)[index].as_py()
     except pa.ArrowException as error:
         raise OSError(one_line(error)) from None
     if data is None:
-        raise OSError("the row has no bytes of an image")
+        raise OSError("the row has no image")
     return data
 
 
 class _Recent:
-    """The images of the groups that were read last."""
+    """The images of the groups read last."""
 
     def __init__(self) -> None:
         self._groups: OrderedDict[tuple[_Group, str], pa.ChunkedArray] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Tars as WebDataset writes them, or any other: every image in them, with what stands beside it.
+"""Read tars, of WebDataset or any other: every image, with what stands beside it.
 
 Members that have one name up to the first dot belong together. Fields of a `.json` become columns, a `.txt`
 is the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset.
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from lookalike.sources.folder import SUFFIXES
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import Shard, metadata_of
+from lookalike.sources.shard import Shard
 from lookalike.sources.unpacking import opened, problem_of, read_at
 from lookalike.storage.parts import Failure
 
@@ -25,7 +25,7 @@ _MOST_BYTES_BESIDE = 1 << 20
 
 
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
-    """The images of a tar in its order; only headers and what stands beside images are read.
+    """Yield the images of a tar in order; only headers and what stands beside images are read.
 
     Where the tar breaks off or is damaged, what precedes is there, and the rest is one failure.
     """
@@ -37,7 +37,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
         try:
             for name, member in _members(file):
                 if name.lower().endswith(_BESIDE):
-                    _describe(beside.setdefault(_key(name), {}), name, _content(file, member))
+                    _describe(shard, beside.setdefault(_key(name), {}), name, _content(file, member))
                     continue
                 place = places.get(_plain(member.linkname)) if member.islnk() else _place(member)
                 if place is None:
@@ -55,7 +55,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
 
 
 def _members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """The images of a tar, and what stands beside them; raises `ValueError` where it is damaged.
+    """Yield the images of a tar, and what stands beside them; raises `ValueError` where it is damaged.
 
     `TarFile` itself would take a damaged header for the end, without a word.
     """
@@ -64,7 +64,7 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
     try:
         tar = tarfile.TarFile(fileobj=file)
     except (tarfile.TarError, ValueError):
-        raise ValueError(f"no tar, or damaged from its start ({size:,} bytes)") from None
+        raise ValueError(f"not a tar, or damaged from its start ({size:,} bytes)") from None
     position = 0
     while True:
         file.seek(position)
@@ -93,7 +93,7 @@ def _place(member: tarfile.TarInfo) -> tuple[int, int] | None:
 
 
 def _key(name: str) -> str:
-    """What the names of members that belong together share: all up to the first dot of the last part."""
+    """Return what members of one image share in their names: all up to the first dot of the last part."""
     folder, slash, last = name.rpartition("/")
     return folder + slash + last.partition(".")[0]
 
@@ -103,7 +103,7 @@ def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
     return file.read(min(member.size, _MOST_BYTES_BESIDE))
 
 
-def _describe(metadata: dict[str, Any], name: str, content: bytes) -> None:
+def _describe(shard: Shard, metadata: dict[str, Any], name: str, content: bytes) -> None:
     """Add what stands beside an image; what cannot be understood is passed over."""
     text = content.decode("utf-8", "replace").strip()
     if name.lower().endswith(".txt"):
@@ -116,4 +116,4 @@ def _describe(metadata: dict[str, Any], name: str, content: bytes) -> None:
         except (ValueError, RecursionError):
             return
         if isinstance(fields, dict):
-            metadata.update(metadata_of(fields))
+            metadata.update(shard.described(fields))

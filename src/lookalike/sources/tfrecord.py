@@ -1,4 +1,4 @@
-"""TFRecord files of `tf.train.Example`: an encoded image a record, beside other features."""
+"""Read TFRecord files of `tf.train.Example`: each record has an encoded image and other features."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lookalike.sources.sample import Sample
-from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, metadata_of, unique_name
+from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, unique_name
 from lookalike.sources.tfrecord_format import Feature, decode_example, read_record, walk_records
 from lookalike.sources.unpacking import opened, problem_of
 from lookalike.storage.parts import Failure
@@ -17,7 +17,7 @@ _LONGEST_TEXT_BYTES = 1 << 16
 
 
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
-    """The images of a TFRecord file in its order, found without reading them.
+    """Yield the images of a TFRecord file in order, without reading them.
 
     Raises `SourceError` where the first record holds no image. Where the file breaks off or is damaged, what
     precedes is there, and the rest is one failure.
@@ -37,7 +37,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
 
 
 def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set[str]) -> Sample | Failure:
-    """One record; `taken` are the names of those before it."""
+    """Return the image of one record; `taken` are the names before it."""
     try:
         features = decode_example(file, record)
     except ValueError as error:
@@ -51,11 +51,11 @@ def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set
     values = {name: _value(file, feature) for name, feature in features.items() if name != column}
     name = unique_name(values, shard.columns.name, number, taken)
     read = partial(_read, shard.path, record, place)
-    return shard.sample(name, place.stop - place.start, read, metadata_of(values))
+    return shard.sample(name, place.stop - place.start, read, shard.described(values))
 
 
 def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[tuple[str, slice]]:
-    """Those of the features that hold one byte string, with its place."""
+    """Yield the features that hold one byte string, and where it is."""
     for name in names:
         feature = features.get(name, [])
         if len(feature) == 1 and isinstance(feature[0], slice):
@@ -63,7 +63,7 @@ def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[
 
 
 def _value(file: BinaryIO, feature: Feature) -> Any:
-    """The one value of a feature; None where it has several, or bytes that are no text."""
+    """Return a feature's only value; None where it has several, or bytes that are not text."""
     if len(feature) != 1:
         return None
     (value,) = feature
@@ -79,7 +79,7 @@ def _value(file: BinaryIO, feature: Feature) -> Any:
 
 
 def _read(path: Path, record: slice, image: slice) -> bytes:
-    """The image out of its record, whose checksum is verified; raises `OSError` where it does not match."""
+    """Read an image out of its record and verify its checksum; raises `OSError` where that does not match."""
     with opened(path) as file:
         try:
             data = read_record(file, record)

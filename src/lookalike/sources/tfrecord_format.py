@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow: the framing of records, and the message that most of them hold.
+"""Read and write TFRecord without TensorFlow: the framing, and the message that most records hold.
 
 A record is its length (8 bytes, little endian), a checksum of those, the data, and a checksum of the data:
 https://www.tensorflow.org/tutorials/load_data/tfrecord. The data is a `tf.train.Example`, a protocol buffer
@@ -26,13 +26,13 @@ _LONGEST_HEAD = 20  # bytes of a tag and a length, 10 each at most
 
 
 def framed(data: bytes) -> bytes:
-    """One record: the data with its length and checksums."""
+    """Frame one record: the data with its length and checksums."""
     length = struct.pack("<Q", len(data))
     return length + _CHECKSUM.pack(_masked(length)) + data + _CHECKSUM.pack(_masked(data))
 
 
 def walk_records(file: BinaryIO) -> Iterator[slice]:
-    """Where the data of each record stands, without reading it.
+    """Yield where the data of each record is, without reading it.
 
     Raises `ValueError` where the file breaks off, or a length does not have the checksum beside it.
     """
@@ -45,7 +45,7 @@ def walk_records(file: BinaryIO) -> Iterator[slice]:
             raise ValueError(f"the file breaks off at byte {size:,}, inside a record")
         length, checksum = _HEADER.unpack(header)
         if checksum != _masked(header[:8]):
-            raise ValueError(f"the length at byte {position:,} does not have its checksum")
+            raise ValueError(f"the length at byte {position:,} does not match its checksum")
         start = position + _HEADER.size
         position = start + length + _CHECKSUM.size
         if position > size:
@@ -54,7 +54,7 @@ def walk_records(file: BinaryIO) -> Iterator[slice]:
 
 
 def read_record(file: BinaryIO, place: slice) -> bytes:
-    """The data of a record; raises `ValueError` where its checksum does not match."""
+    """Read the data of a record; raises `ValueError` where its checksum does not match."""
     file.seek(place.start)
     length = place.stop - place.start
     data = file.read(length + _CHECKSUM.size)
@@ -63,12 +63,12 @@ def read_record(file: BinaryIO, place: slice) -> bytes:
     (checksum,) = _CHECKSUM.unpack(data[length:])
     data = data[:length]
     if checksum != _masked(data):
-        raise ValueError("the record does not have its checksum: the file is damaged")
+        raise ValueError("the record does not match its checksum: the file is damaged")
     return data
 
 
 def encode_example(features: Mapping[str, Sequence[bytes | int | float]]) -> bytes:
-    """A `tf.train.Example`; floats are stored in 32 bits, whole numbers in 64."""
+    """Encode a `tf.train.Example`; floats are stored in 32 bits, whole numbers in 64."""
     entries = b"".join(
         _field(1, _field(1, name.encode()) + _field(2, _feature(values))) for name, values in features.items()
     )
@@ -76,7 +76,7 @@ def encode_example(features: Mapping[str, Sequence[bytes | int | float]]) -> byt
 
 
 def decode_example(file: BinaryIO, place: slice) -> dict[str, Feature]:
-    """The features of the `tf.train.Example` that stands at a place in a file.
+    """Decode the `tf.train.Example` at a place in a file.
 
     Byte strings are not read, only found. Raises `ValueError` where it is no such message.
     """
@@ -100,7 +100,7 @@ def _values(file: BinaryIO, feature: slice) -> Feature:
         elif kind == _FLOAT_LIST:
             data = b"".join(_parts(file, content))
             if len(data) % 4:
-                raise ValueError("no tf.train.Example: a list of floats breaks off")
+                raise ValueError("not a tf.train.Example: a list of floats breaks off")
             values = list(struct.unpack(f"<{len(data) // 4}f", data))
         elif kind == _INT64_LIST:
             values = [number for one in _parts(file, content) for number in _numbers(one)]
@@ -125,11 +125,11 @@ def _fields(file: BinaryIO, message: slice) -> Iterator[tuple[int, slice | int]]
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
         else:
-            raise ValueError(f"no tf.train.Example: wire type {wire}")
+            raise ValueError(f"not a tf.train.Example: wire type {wire}")
         start = position + used
         position = start + length
         if position > message.stop:
-            raise ValueError("no tf.train.Example: a field is longer than its message")
+            raise ValueError("not a tf.train.Example: a field is longer than its message")
         yield tag >> 3, slice(start, position)
 
 
@@ -170,7 +170,7 @@ def _messages(file: BinaryIO, message: slice, number: int) -> Iterator[slice]:
 
 def _message(content: slice | int) -> slice:
     if isinstance(content, int):
-        raise ValueError("no tf.train.Example: a number where a message should be")
+        raise ValueError("not a tf.train.Example: a number where a message should be")
     return content
 
 
@@ -199,7 +199,7 @@ def _parse_varint(data: bytes, position: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return number & 0xFFFFFFFFFFFFFFFF, position
-    raise ValueError("no tf.train.Example: a number breaks off")
+    raise ValueError("not a tf.train.Example: a number breaks off")
 
 
 def _read(file: BinaryIO, place: slice) -> bytes:

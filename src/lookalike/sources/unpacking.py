@@ -1,4 +1,4 @@
-"""Opening shards at any place, those that are compressed with gzip too."""
+"""Open shards at any place, gzipped ones too."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file for reading at any place; of a damaged gzip file, what precedes the damage."""
+    """Open a file for reading at any place; of a damaged gzip file, what precedes the damage."""
     if not _is_gzip(path):
         with path.open("rb") as file:
             # A header of a tar is not worth a request of its own.
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def problem_of(path: Path) -> str | None:
-    """What is wrong with the compression of a file, if anything."""
+    """Return what is wrong with the compression of a file, or None."""
     if not _is_gzip(path):
         return None
     with _lock:
@@ -57,7 +57,7 @@ def problem_of(path: Path) -> str | None:
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
-    """Bytes of a file; raises `OSError` where it ends before."""
+    """Read bytes of a file; raises `OSError` where it ends too early."""
     if not _is_gzip(path) and is_remote(path):
         (data,) = path.read_ranges([(offset, size)])
     else:

@@ -1,4 +1,4 @@
-"""Lists of URLs with columns of metadata, read a row at a time: ten million take no more memory than ten.
+"""Read lists of URLs with metadata row by row: ten million take no more memory than ten.
 
 The name tells the format: txt, csv, tsv, json (an array), jsonl or parquet; all but Parquet, which is
 compressed inside, may end in .gz, .bz2, .xz or .zst too. `-` is the standard input, a URL a line.
@@ -50,14 +50,14 @@ Record = Mapping[str, Any] | ValueError
 
 @dataclass(frozen=True, slots=True)
 class UrlList:
-    """A list at `address`; `columns` are those of its metadata with their types."""
+    """A list at `address`; `columns` are its columns of metadata with their types."""
 
     address: str
     url_column: str
     columns: Mapping[str, pa.DataType]
 
     def rows(self) -> Iterator[Row]:
-        """Each URL as it stands there, with its metadata; empty lines are passed over.
+        """Yield each URL as written, with its metadata; empty lines are skipped.
 
         In the place of the URL of a row that cannot be read stands why: no URL, and so a failure later.
         """
@@ -72,7 +72,7 @@ class UrlList:
 
 
 def is_url_list(path: Path, url_column: str | None = None) -> bool:
-    """Whether a file is a list by its name; a Parquet file is one where it has URLs and no bytes."""
+    """Return whether a file is a list, by its name; a Parquet file is one if it has URLs and no bytes."""
     kind = _format(path.name)[0]
     if kind != "parquet":
         return kind is not None
@@ -85,7 +85,7 @@ def is_url_list(path: Path, url_column: str | None = None) -> bool:
 def open_url_list(
     address: str | Path, url_column: str | None = None, metadata_columns: Sequence[str] | None = None
 ) -> UrlList:
-    """Find the columns of a list; `metadata_columns` are all others by default.
+    """Open a list and find its columns; `metadata_columns` are all others by default.
 
     Raises `SourceError` for what is no list, or has no such column.
     """
@@ -111,7 +111,7 @@ def _guessed(names: Sequence[str]) -> str:
 
 
 def _format(address: str) -> tuple[str | None, str | None]:
-    """The format of a list and its compression, by the name."""
+    """Return the format of a list and its compression, by the name."""
     if address == STANDARD_INPUT:
         return "txt", None
     *_, before, last = ("", "", *address.lower().rsplit(".", 2))
@@ -121,7 +121,7 @@ def _format(address: str) -> tuple[str | None, str | None]:
 
 
 def _column_types(address: str) -> dict[str, pa.DataType]:
-    """The columns of a list; what is not Parquet is text."""
+    """Return the columns of a list; all but Parquet is text."""
     kind = _format(address)[0]
     if kind == "txt":
         return {"url": pa.string()}
@@ -130,18 +130,18 @@ def _column_types(address: str) -> dict[str, pa.DataType]:
             return {field.name: field.type for field in pq.read_schema(file)}
     first = next(iter(_records(address)), None)
     if first is None:
-        raise SourceError(f"{address} lists nothing")
+        raise SourceError(f"{address} is an empty list")
     if isinstance(first, ValueError):
         raise SourceError(f"cannot read the list {address}: {first}")
     return {str(name): pa.string() for name in first if name is not None}
 
 
 def _records(address: str) -> Iterator[Record]:
-    """Each row by column; raises `SourceError` where the list breaks."""
+    """Yield each row by column; raises `SourceError` where the list breaks off."""
     kind, compression = _format(address)
     if kind is None or (kind == "parquet" and compression):
         raise SourceError(
-            f"{address} is no list of URLs by its name",
+            f"{address} is not called like a list of URLs",
             "known are txt, csv, tsv, json, jsonl, each also with .gz, .bz2, .xz or .zst, and parquet",
         )
     with _reading(address):
@@ -156,7 +156,7 @@ def _records(address: str) -> Iterator[Record]:
 
 @contextmanager
 def _reading(address: str) -> Iterator[None]:
-    """What goes wrong while a list is read, as a `SourceError` that names it."""
+    """Turn what goes wrong while a list is read into a `SourceError` that names the list."""
     try:
         yield
     except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError, pa.ArrowException) as error:
@@ -170,7 +170,7 @@ def _open(address: str) -> BinaryIO:
 
 @contextmanager
 def _open_text(address: str) -> Iterator[TextIO]:
-    """The text of a list; bytes that are not UTF-8 are shown as \\xe9."""
+    """Open the text of a list; bytes that are not UTF-8 appear as \\xe9."""
     if address == STANDARD_INPUT:
         yield sys.stdin
         return
@@ -185,7 +185,7 @@ def _lines(text: TextIO) -> Iterator[Record]:
 
 
 def _csv(text: TextIO, dialect: str = "excel") -> Iterator[Record]:
-    """Rows below a line of names; a row may be short, its other values are missing then."""
+    """Parse rows below a line of names; the values that a short row lacks are missing."""
     has_ended = False
 
     def lines() -> Iterator[str]:
@@ -226,7 +226,7 @@ def _json_lines(text: TextIO) -> Iterator[Record]:
 
 
 def _json_array(text: TextIO) -> Iterator[Record]:
-    """The elements of an array, without reading it whole."""
+    """Yield the elements of an array without reading it whole."""
     decoder = json.JSONDecoder()
     blocks = iter(lambda: text.read(_BLOCK_CHARACTERS), "")
     waiting = next(blocks, "").lstrip()
@@ -248,7 +248,7 @@ def _json_array(text: TextIO) -> Iterator[Record]:
 
 
 def _between(text: str, at: int) -> int:
-    """Where the next element or the end begins."""
+    """Return where the next element or the end begins."""
     while at < len(text) and text[at] in " \t\r\n,":
         at += 1
     return at
@@ -263,14 +263,14 @@ def _as_record(value: Any) -> Record:
 
 
 def _value(value: Any, type_: pa.DataType) -> Any:
-    """As the column has it: whatever JSON holds becomes text."""
+    """Convert a value to its column's type: whatever JSON holds becomes text."""
     if not pa.types.is_string(type_) or value is None:
         return value
     return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _clean(text: str) -> str:
-    """JSON can spell halves of characters (surrogates), which no UTF-8 can hold."""
+    """Escape halves of characters (surrogates), which JSON can spell and UTF-8 cannot hold."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Images on the web, by a list of their URLs."""
+"""Read images on the web, by a list of their URLs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lookalike.storage.parts import Failure
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """The images behind the URLs of a list; the id of an image is its URL, and so is its uri.
+    """The images behind a list of URLs; the URL is both id and uri.
 
     A list adds to a collection: what it does not name stays as it is. Size and time of modification are not
     asked for: an image that is in the collection is not fetched again.
@@ -42,7 +42,7 @@ class Urls:
         return self.fetcher.options.concurrency
 
     def samples(self) -> Iterator[Sample | Failure]:
-        """Each URL once; reading a sample fetches it."""
+        """Yield each URL once; reading a sample fetches it."""
         seen: set[str] = set()
         for url, metadata in self.url_list.rows():
             if url in seen:
@@ -56,7 +56,7 @@ class Urls:
             yield Sample(url, url, None, 0, partial(self._read, url), metadata_of(metadata))
 
     def close(self) -> None:
-        """Stop what is being fetched."""
+        """Stop the fetches under way."""
         self.fetcher.close()
 
     def _read(self, url: str) -> bytes:

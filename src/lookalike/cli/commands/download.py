@@ -1,4 +1,4 @@
-"""lookalike download: images from a list of URLs, or from a data set, into shards."""
+"""lookalike download: the images of a list of URLs, a named data set or any other source, as shards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 
 from lookalike.cli.arguments import add_json, names, positive
 from lookalike.cli.network import add_network, fetch_options
+from lookalike.cli.resizing import add_resize, resize_options
 
-SUMMARY = "download images from a list of URLs into shards; goes on where it stopped"
+SUMMARY = "download the images of a list of URLs, or of a data set, into shards; goes on where it stopped"
 EXAMPLE = "lookalike download urls.csv shards/ --url-column url --metadata-columns caption,license --size 256"
 
 
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="a list of URLs: txt, csv, tsv, json, jsonl (each also .gz, .bz2, .xz, .zst) or parquet; - for "
-        "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set",
+        "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set; any other source of pack",
     )
     parser.add_argument("out", metavar="OUT", help="the folder of the shards")
     parser.add_argument("--url-column", metavar="NAME", help="(default: url, or the like)")
@@ -31,36 +32,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
     )
     parser.add_argument("--shard-size", type=positive, default=1000, metavar="N", help="URLs a shard (1000)")
-    _add_images(parser)
+    parser.add_argument("--label", metavar="RULE", help="of a folder or data set, as in pack")
+    parser.add_argument(
+        "--by-label", action="store_true", help="put each image of a data set into the folder of its label"
+    )
+    add_resize(parser)
     add_network(parser)
     add_json(parser)
 
 
-def _add_images(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("images")
-    group.add_argument(
-        "--size", type=positive, metavar="PX", help="resize to this (default: kept as they are)"
-    )
-    group.add_argument(
-        "--resize",
-        choices=["keep", "border", "crop", "none"],
-        default="keep",
-        help="keep: the shorter side becomes the size (default); border: the longer side, and white makes it "
-        "a square; crop: the central square",
-    )
-    group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
-    group.add_argument("--max-megapixels", type=float, default=200.0, metavar="MP", help="(default: 200)")
-    group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
-
-
 def run(options: argparse.Namespace) -> int:
-    if options.source.startswith(("tfds:", "hf:")):
-        return _dataset(options)
+    from lookalike.sources.opening import lists_urls
+
+    return _urls(options) if lists_urls(options.source, options.url_column) else _pack(options)
+
+
+def _urls(options: argparse.Namespace) -> int:
     from lookalike.acquire.download import download
-    from lookalike.acquire.resize import Resize
     from lookalike.cli.live import DownloadTable, summary
     from lookalike.cli.output import print_json, say
+    from lookalike.errors import LookalikeError
 
+    for name in ("label", "by_label"):
+        if getattr(options, name):
+            flag = "--" + name.replace("_", "-")
+            raise LookalikeError(
+                f"{flag} is for data sets, and {options.source} is a list of URLs",
+                f"download it, then: lookalike pack {options.out} FOLDER --format folder --by-label",
+            )
     with DownloadTable() as table:
         report = download(
             options.source,
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
             url_column=options.url_column,
             metadata_columns=options.metadata_columns,
             format=options.format,
-            resize=Resize(options.size, options.resize, options.enlarge, options.max_megapixels),
+            resize=resize_options(options),
             fetch=fetch_options(options),
             shard_size=options.shard_size,
             count=options.count,
@@ -86,24 +85,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if report.succeeded or not report.failed else 1
 
 
-def _dataset(options: argparse.Namespace) -> int:
-    """A data set by name has no URLs to fetch one by one: its library gets it, and it is packed."""
-    from lookalike.acquire.pack import pack
-    from lookalike.cli.output import say_packed
-    from lookalike.cli.progress import Progress
+def _pack(options: argparse.Namespace) -> int:
+    """A source that is no list of URLs is packed: its own library fetches it, or it is here already."""
+    from lookalike.cli.packing import pack_and_say
     from lookalike.errors import LookalikeError
 
-    for name in ("size", "enlarge", "retry_failed", "url_column", "metadata_columns"):
+    for name in ("retry_failed", "url_column", "metadata_columns"):
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
             raise LookalikeError(f"{flag} is for lists of URLs, and {options.source} is none", "leave it out")
-    with Progress("packing") as progress:
-        report = pack(
-            options.source,
-            options.out,
-            format=options.format,
-            images_per_shard=options.shard_size,
-            count=options.count,
-            on_progress=progress,
-        )
-    return say_packed(report, options)
+    return pack_and_say(options, images_per_shard=options.shard_size)

@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="FOLDER", help="the folder to make")
     parser.add_argument(
         "--to",
-        choices=["site", "npy", "parquet", "clip-retrieval"],
+        choices=["site", "npy", "parquet", "clip-retrieval", "image-embeddings"],
         default="site",
         help="a site that any web host serves (default); vectors.npy and metadata.parquet; Parquet with the "
-        "vectors in it; a folder as clip-retrieval writes it",
+        "vectors in it; a folder as clip-retrieval writes it; folders as the original image_embeddings does",
     )
     parser.add_argument(
         "--with-model", action="store_true", help="let the site's visitors search by their own pictures"
@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
     )
+    parser.add_argument(
+        "--images", action="store_true", help="for image-embeddings: images/NAME.jpeg, which its page shows"
+    )
     parser.add_argument("--max-items", type=positive, metavar="N", help="only the first N items")
     add_json(parser)
 
@@ -44,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, say
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
-    from lookalike.export import export_site, export_tables
+    from lookalike.errors import LookalikeError
+    from lookalike.export import export_image_embeddings, export_site, export_tables
 
+    if options.images and options.to != "image-embeddings":
+        raise LookalikeError("--images goes with --to image-embeddings", "leave it out")
     snapshot = open_collection(options.collection).snapshot
     started = time.monotonic()
     with Progress("exporting") as progress:
@@ -54,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
             common |= {"with_model": options.with_model, "with_exif": options.with_exif}
             common |= {"onnxruntime_web": options.onnxruntime_web}
             folder = export_site(snapshot, options.target, **common)
+        elif options.to == "image-embeddings":
+            folder = export_image_embeddings(snapshot, options.target, images=options.images, **common)
         else:
             folder = export_tables(snapshot, options.target, options.to, **common)
     files = [path for path in folder.rglob("*") if path.is_file()]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_images, add_json, positive
+from lookalike.cli.resizing import add_resize
 
 SUMMARY = "write the images of a source as shards, or as files again"
-EXAMPLE = "lookalike pack photos/ shards/ --format tar"
+EXAMPLE = "lookalike pack photos/ shards/ --format tar --size 256"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,26 +22,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=positive, metavar="N", help="take only the first N images")
     parser.add_argument("--by-label", action="store_true", help="put each image into the folder of its label")
+    parser.add_argument(
+        "--bare-names",
+        action="store_true",
+        help="name images without folder and ending, as the original image_embeddings does",
+    )
+    add_resize(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.acquire.pack import pack
-    from lookalike.cli.output import say_packed
-    from lookalike.cli.progress import Progress
+    from lookalike.cli.packing import pack_and_say
 
-    with Progress("packing") as progress:
-        report = pack(
-            options.source,
-            options.out,
-            format=options.format,
-            images_per_shard=options.images_per_shard,
-            label=options.label,
-            metadata=options.metadata,
-            count=options.count,
-            by_label=options.by_label,
-            image_column=options.image_column,
-            name_column=options.name_column,
-            on_progress=progress,
-        )
-    return say_packed(report, options)
+    return pack_and_say(
+        options,
+        images_per_shard=options.images_per_shard,
+        metadata=options.metadata,
+        bare_names=options.bare_names,
+        image_column=options.image_column,
+        name_column=options.name_column,
+    )

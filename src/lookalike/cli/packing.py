@@ -1,0 +1,29 @@
+"""Packing with progress, as several commands do."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lookalike.acquire.pack import pack
+from lookalike.cli.output import say_packed
+from lookalike.cli.progress import Progress
+from lookalike.cli.resizing import resize_options
+
+
+def pack_and_say(options: argparse.Namespace, **more: Any) -> int:
+    """Pack what the flags of both commands say, and `more`; tells what was done, returns the exit code."""
+    with Progress("packing") as progress:
+        report = pack(
+            options.source,
+            options.out,
+            format=options.format,
+            count=options.count,
+            label=options.label,
+            by_label=options.by_label,
+            resize=resize_options(options) if options.size else None,
+            threads=options.threads,
+            on_progress=progress,
+            **more,
+        )
+    return say_packed(report, options)

@@ -1,0 +1,42 @@
+"""How images are resized, as several commands ask for it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lookalike.cli.arguments import positive
+
+if TYPE_CHECKING:
+    from lookalike.acquire.resize import Resize
+
+_MAX_MEGAPIXELS = 200.0
+
+
+def add_resize(parser: argparse.ArgumentParser) -> None:
+    """What size the images get."""
+    group = parser.add_argument_group("images")
+    group.add_argument("--size", type=positive, metavar="PX", help="resize to this (default: keep the size)")
+    group.add_argument(
+        "--resize",
+        choices=["keep", "border", "crop", "none"],
+        default="keep",
+        help="keep: the shorter side becomes the size (default); border: the longer side, and white makes it "
+        "a square; crop: the central square",
+    )
+    group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
+    group.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=_MAX_MEGAPIXELS,
+        metavar="MP",
+        help="refuse larger images (default: 200)",
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
+
+
+def resize_options(options: argparse.Namespace) -> Resize:
+    """How images are resized, from the flags."""
+    from lookalike.acquire.resize import Resize
+
+    return Resize(options.size, options.resize, options.enlarge, options.max_megapixels)
