@@ -59,7 +59,7 @@ assert len(built.search(lookalike.Id(built[0].id), k=3, where="width > 10")) == 
 """,
     "analysis": f"""{BUILT}
 from lookalike.cli import main
-assert main(["cluster", "flowers.lookalike"]) == main(["duplicates", "flowers.lookalike"]) == 0
+assert main(["cluster", "flowers.lookalike"]) == main(["outliers", "flowers.lookalike"]) == 0
 """,
     "sift": f"""{PICTURES}
 import lookalike
