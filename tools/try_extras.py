@@ -101,7 +101,7 @@ import s3fs
 """,
     "digits": """
 from lookalike.cli import main
-assert main(["demo", "--dataset", "digits", "--no-serve"]) == 0
+assert main(["demo", "--dataset", "digits", "--count", "40", "--no-serve"]) == 0
 """,
 }
 
