@@ -59,7 +59,7 @@ assert len(built.search(lookalike.Id(built[0].id), k=3, where="width > 10")) == 
 """,
     "analysis": f"""{BUILT}
 from lookalike.cli import main
-assert main(["cluster", "flowers.lookalike"]) == main(["duplicates", "flowers.lookalike"]) == 0
+assert main(["cluster", "flowers.lookalike"]) == main(["outliers", "flowers.lookalike"]) == 0
 """,
     "sift": f"""{PICTURES}
 import lookalike
@@ -101,7 +101,7 @@ import s3fs
 """,
     "digits": """
 from lookalike.cli import main
-assert main(["demo", "--dataset", "digits", "--no-serve"]) == 0
+assert main(["demo", "--dataset", "digits", "--count", "40", "--no-serve"]) == 0
 """,
 }
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import build
+from fsspec.implementations.memory import MemoryFileSystem
 from source_files import images, jpeg, metadata, written
 from web_server import web
 
@@ -17,6 +18,7 @@ from lookalike.acquire.entries import entries_of
 from lookalike.acquire.pack import pack
 from lookalike.acquire.resize import Resize
 from lookalike.acquire.shards import FORMATS
+from lookalike.errors import StoreError
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import open_source
 
@@ -120,3 +122,31 @@ def test_a_width_in_our_own_notes_is_not_believed(folder, tmp_path, target):
     (row,) = build(tmp_path / "out", target)[0].items().to_pylist()
 
     assert row["width"] == 32
+
+
+def test_a_store_that_fails_is_an_error_rather_than_other_ids(folder, monkeypatch):
+    pack(folder, "memory://read-back/shards")
+    source = open_source("memory://read-back/shards")
+
+    def fail(system: object, key: str, *words: object, **more: object) -> bytes:
+        raise TimeoutError("the store does not answer")
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", fail)
+    with pytest.raises(StoreError, match="the store does not answer"):
+        list(source.samples())
+
+
+def test_a_store_that_shows_no_notes_to_us_has_none(folder, monkeypatch):
+    pack(folder, "memory://read-back/hidden")
+    source = open_source("memory://read-back/hidden")
+
+    cat = MemoryFileSystem.cat_file
+
+    def refuse(system: MemoryFileSystem, key: str, *words: object, **more: object) -> bytes:
+        if key.endswith(".json"):
+            raise PermissionError("access denied")
+        return cat(system, key, *words, **more)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", refuse)
+    (first, *_) = source.samples()
+    assert first.id == "00000/brick/brick-000.jpg"

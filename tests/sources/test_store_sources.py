@@ -74,8 +74,8 @@ def test_keys_that_are_no_paths_are_failures_and_strange_ones_are_read(bucket, t
         "é ü.jpg": "%C3%A9%20%C3%BC.jpg",
     }
     assert failures(built) == [
-        ("a//b.jpg", "list", "the key is no path of a file"),
-        ("x/../../up.jpg", "list", "the key is no path of a file"),
+        ("a//b.jpg", "list", "the key is not the path of a file"),
+        ("x/../../up.jpg", "list", "the key is not the path of a file"),
     ]
     assert counts(build(str(source), target)[1]) == {"unchanged": 4, "failed": 2}
 

@@ -161,7 +161,7 @@ def test_any_other_bytes_are_refused_or_read(data):
     try:
         decoded(data)
     except ValueError as error:
-        assert str(error).startswith("no tf.train.Example")
+        assert str(error).startswith("not a tf.train.Example")
 
 
 @quick
@@ -173,4 +173,4 @@ def test_a_damaged_message_is_refused_or_read(values, position, flip):
     try:
         decoded(bytes(data))
     except ValueError as error:
-        assert str(error).startswith("no tf.train.Example")
+        assert str(error).startswith("not a tf.train.Example")

@@ -98,7 +98,7 @@ def download(
         finally:
             output.write_report(run.report().as_dict())
         if not status_files(output.status_folder):
-            raise SourceError(f"{url_list.address} lists nothing")
+            raise SourceError(f"{url_list.address} is an empty list")
     return run.report()
 
 

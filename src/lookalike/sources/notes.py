@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.errors import StoreError
+
 PACK_NOTES, DOWNLOAD_NOTES = "_pack.json", "download.json"
 DOWNLOADED = "lookalike download"
 
@@ -26,7 +28,10 @@ class Notes:
 
 
 def notes_beside(folder: Path) -> Notes:
-    """Read Lookalike's notes in a folder; without readable notes nothing is known."""
+    """Read Lookalike's notes in a folder; where there are none that make sense, nothing is known.
+
+    Raises `StoreError` where a store fails: to go on without the notes would change the ids.
+    """
     packed, downloaded = _read(folder / PACK_NOTES), _read(folder / DOWNLOAD_NOTES)
     return Notes(
         measured="plan" in packed or downloaded.get("made_by") == DOWNLOADED,
@@ -37,6 +42,10 @@ def notes_beside(folder: Path) -> Notes:
 def _read(path: Path) -> dict[str, object]:
     try:
         fields = json.loads(path.read_bytes())
+    except StoreError as error:
+        if not isinstance(error.__cause__, PermissionError):  # which is how some stores say: no such object
+            raise
+        return {}
     except (OSError, ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
