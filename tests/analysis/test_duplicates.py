@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_without_edits_no_details_are_compared(collection):
         "pixels",
         "copy",
     }
+
+
+def test_a_file_that_is_there_often_does_not_hide_another_duplicate_of_it(tmp_path):
+    """Of a picture's ten nearest none is left for its crop where twelve are the same file."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    flower(4).save(folder / "00.jpg", quality=92)
+    for number in range(1, 13):
+        shutil.copy(folder / "00.jpg", folder / f"{number:02d}.jpg")
+    crop(flower(4)).save(folder / "cropped.jpg")
+    found = lookalike.build(folder, tmp_path / "c.lookalike").duplicates()
+
+    ids = [item["id"] for item in found.items]
+    others = [[ids[row] for row in pair.rows] for pair in found.pairs if pair.tier != "bytes"]
+    assert others == [["00.jpg", "cropped.jpg"]]
 
 
 @pytest.mark.parametrize(("second", "tiers"), [(4, ["moment"]), (40, [])])
