@@ -80,12 +80,14 @@ def peak_bytes(what: str, limit: int, folder: Path) -> int:
     return int(done.stdout.split()[-1])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("what", ["evaluate", "cluster", "map"])
 def test_the_peak_of_the_process_stays_below_the_limit(what, folder):
     assert peak_bytes(what, LIMIT_BYTES, folder) < LIMIT_BYTES
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_without_a_limit_the_same_evaluation_takes_more(folder):
     assert peak_bytes("evaluate", 0, folder) > LIMIT_BYTES

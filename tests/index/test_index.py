@@ -373,6 +373,7 @@ def test_equal_vectors_do_not_count_as_missed():
     assert truth.recall(np.array([[0, 40, *range(20, 29)]])) == 0.9
 
 
+@pytest.mark.process
 def test_importing_the_module_does_not_load_faiss():
     code = "import lookalike.index, sys; print('faiss' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
