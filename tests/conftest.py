@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from buckets import bucket, s3_server  # noqa: F401 (fixtures)
+from filelock import FileLock
 from indexes import COUNT, clouds, copy_of, write_collection
 from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
@@ -191,13 +192,18 @@ def plain(vectors, tmp_path_factory) -> Collection:
 
 
 @pytest.fixture(scope="session")
-def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
-    """A copy of the collection for each kind, with its index."""
-    found = {}
-    for kind in KINDS:
-        found[kind] = copy_of(plain, tmp_path_factory.mktemp(kind))
-        build_index(found[kind].path, kind)
-    return found
+def indexed(plain, tmp_path_factory, worker_id) -> dict[str, Collection]:
+    """A copy of the collection for each kind, with its index; made once for all processes that test."""
+    root = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        root = root.parent
+    with FileLock(root / "indexed.lock"):
+        if not (root / "indexed").exists():
+            for kind in KINDS:
+                (root / "made" / kind).mkdir(parents=True)
+                build_index(copy_of(plain, root / "made" / kind).path, kind)
+            (root / "made").rename(root / "indexed")
+    return {kind: lookalike.open(root / "indexed" / kind / "copy.lookalike") for kind in KINDS}
 
 
 @pytest.fixture(scope="session")
