@@ -160,6 +160,12 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
             None,
             "row 1 has 3 dimensions, those",
         ),
+        (
+            [np.ones((1, 3)), np.ones((1, 2))],
+            [["a"], ["b"]],
+            None,
+            "row 1 has 2 dimensions, those",
+        ),
         ([np.ones((1, 2)), np.ones((1, 2))], [["a"]], None, "there are more blocks of vectors than 1"),
         ([np.ones((2, 2))], [["a"]], None, "2 vectors, 1 ids and 1 rows of columns do not fit together"),
         (VECTORS, IDS, {"price": [1, 2]}, "3 vectors, 3 ids and 2 rows of columns do not fit together"),
