@@ -104,6 +104,16 @@ def test_a_list_is_one_item_of_several_pictures(plants):
     assert found.ids[1] == "tulip-2"
 
 
+@pytest.mark.parametrize(("largest", "scores"), [(2, [0.96985, 0.75]), (1, [0.67101, 0.67101])])
+def test_all_rows_of_a_group_are_compared_up_to_a_size(plants, monkeypatch, largest, scores):
+    """The nearest to 20° and to 90° are of two groups, of two rows each: tulip-1 and rose-2."""
+    monkeypatch.setattr("lookalike.search.grouping._LEAST_NEAREST", 1)
+    monkeypatch.setattr("lookalike.search.grouping._NEAREST_A_GROUP", 0)
+    monkeypatch.setattr("lookalike.search.grouping._SMALL_GROUP", largest)
+    found = plants.search([pointing(20), pointing(90)], k=2, group_by="plant")
+    assert found.scores.tolist() == pytest.approx(scores, abs=1e-4)
+
+
 def test_rows_without_a_value_are_groups_of_their_own(plants):
     found = plants.search(pointing(5), k=2, group_by="plant")
     assert found.ids == ["none-1", "none-2"]
