@@ -157,7 +157,7 @@ def test_auto_depends_on_number_dimension_and_memory():
 
 
 def test_half_a_byte_of_a_code_takes_a_whole_one():
-    """Of each row 65 numbers of 4 bits are 33 bytes, and its number 8; of 32 lists a centroid and a length."""
+    """Of a row 65 numbers of 4 bits are 33 bytes, and its number 8; of 32 lists a centroid and a length."""
     expected_bytes = 1000 * (33 + 8) + 32 * (4 * 65 + 8) + 8 * 65
 
     assert choose(1000, 65, "ivf", expected_bytes).bytes == expected_bytes
