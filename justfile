@@ -15,9 +15,9 @@ format:
 test *arguments:
     pytest {{arguments}}
 
-# the long tests, and those that rebuild the float32 network
+# the default suite and all that have a mark: browser, S3, processes, long ones, other libraries
 test-all:
-    pytest -m 'slow or model or not slow'
+    pytest -m 'slow or not slow'
 
 demo:
     lookalike demo

@@ -38,7 +38,7 @@ class Requests(logging.Handler):
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Requests]:
+def s3_server() -> Iterator[Requests]:
     """An S3 server and what it is asked; the environment says where it is, as a user's would.
 
     One for all, since s3fs keeps its connections for as long as the process lives.
@@ -61,7 +61,7 @@ def server() -> Iterator[Requests]:
 
 
 @pytest.fixture
-def bucket(server: Requests) -> str:
+def bucket(s3_server: Requests) -> str:
     """The name of a new bucket."""
     boto3 = pytest.importorskip("boto3")
     name = f"bucket-{next(NUMBERS)}"
@@ -70,11 +70,11 @@ def bucket(server: Requests) -> str:
 
 
 @contextmanager
-def asked(server: Requests) -> Iterator[list[str]]:
+def asked(s3_server: Requests) -> Iterator[list[str]]:
     """The requests of the block, when it is over."""
-    start, found = len(server.seen), list[str]()
+    start, found = len(s3_server.seen), list[str]()
     yield found
-    found += server.seen[start:]
+    found += s3_server.seen[start:]
 
 
 def upload(folder: Path, address: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from buckets import bucket, server  # noqa: F401 (fixtures)
+from buckets import bucket, s3_server  # noqa: F401 (fixtures)
+from filelock import FileLock
 from indexes import COUNT, clouds, copy_of, write_collection
 from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
@@ -31,6 +34,9 @@ from lookalike.models.registry import learner, load_model
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
 
 Run = Callable[..., tuple[int, str, str]]
+
+# Tests that use one of these fixtures have the mark that `pyproject.toml` describes.
+MARKS = {"chromium": pytest.mark.browser, "s3_server": pytest.mark.s3}
 
 # A shell starts what is to run in the background with Ctrl-C ignored, and tests would hand that on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,10 +84,37 @@ def taught(name: str) -> LoadedModel:
     return load_model(name, learned=learn([load_model(name).pixels(draw_flower(kind, 1)) for kind in kinds]))
 
 
-def command(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def command(*words: object, input: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `lookalike WORDS` in this process, which is much faster than in one of its own."""
+    stdin, *streams = (io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (input.encode(), b"", b""))
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        code = exit_code(words)
+    said = []
+    for stream in streams:
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(words, code, *said)
+
+
+def command_process(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `lookalike WORDS` in a process of its own."""
     words = (sys.executable, "-m", "lookalike", *map(str, words))
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def exit_code(words: Iterable[object]) -> int:
+    try:
+        return main([str(word) for word in words])
+    except SystemExit as stopped:  # argparse
+        return int(stopped.code or 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MARKS.keys() & getattr(item, "fixturenames", ()):
+            item.add_marker(MARKS[name])
 
 
 @pytest.fixture
@@ -89,11 +122,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process; gives the exit code, stdout and stderr."""
 
     def call(*words: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as stopped:  # argparse
-            code = int(stopped.code or 0)
-        return code, *capsys.readouterr()
+        return exit_code(words), *capsys.readouterr()
 
     return call
 
@@ -163,13 +192,18 @@ def plain(vectors, tmp_path_factory) -> Collection:
 
 
 @pytest.fixture(scope="session")
-def indexed(plain, tmp_path_factory) -> dict[str, Collection]:
-    """A copy of the collection for each kind, with its index."""
-    found = {}
-    for kind in KINDS:
-        found[kind] = copy_of(plain, tmp_path_factory.mktemp(kind))
-        build_index(found[kind].path, kind)
-    return found
+def indexed(plain, tmp_path_factory, worker_id) -> dict[str, Collection]:
+    """A copy of the collection for each kind, with its index; made once for all processes that test."""
+    root = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        root = root.parent
+    with FileLock(root / "indexed.lock"):
+        if not (root / "indexed").exists():
+            for kind in KINDS:
+                (root / "made" / kind).mkdir(parents=True)
+                build_index(copy_of(plain, root / "made" / kind).path, kind)
+            (root / "made").rename(root / "indexed")
+    return {kind: lookalike.open(root / "indexed" / kind / "copy.lookalike") for kind in KINDS}
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ def test_a_benchmark_says_how_it_is_run(name, monkeypatch, capsys):
     assert f"python benchmarks/{name}" in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_the_search_benchmark_measures_every_section(monkeypatch, tmp_path, capsys):
     np.save(tmp_path / "views-40.npy", unit_rows(40, 16))
     small = ["--indexed", "900x16", "--unindexed", "900x16", "--started", "900x16", "--served", "900x16"]

@@ -222,6 +222,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_committed_stays(site, tmp_pat
     assert len(status(tmp_path / "out")) == 8
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("when_s", [0.3, 0.9])
 def test_a_killed_download_goes_on_and_fetches_no_finished_shard_again(tmp_path, when_s):
     with web(delay_s=0.05) as site:
@@ -245,6 +246,7 @@ def test_a_killed_download_goes_on_and_fetches_no_finished_shard_again(tmp_path,
         assert not list(out.glob("*.tmp"))
 
 
+@pytest.mark.process
 def test_an_interrupted_download_leaves_finished_shards_and_its_report(tmp_path):
     with web(delay_s=0.05) as site:
         source, out = listed(tmp_path, *ok(site, *range(60)), f"{site.url}/never"), tmp_path / "out"
@@ -331,6 +333,7 @@ def test_reading_runs_ahead_of_the_threads_that_embed(tmp_path):
         assert site.most_at_once == 8
 
 
+@pytest.mark.process
 def test_an_interrupted_build_of_urls_stops_at_once(tmp_path):
     with web() as site:
         source = listed(tmp_path, *(f"{site.url}/never/{number}" for number in range(9)))

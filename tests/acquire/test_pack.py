@@ -237,6 +237,7 @@ def test_packing_again_writes_nothing(folder, tmp_path):
     assert {path: path.stat().st_ino for path in (tmp_path / "out").iterdir()} == before
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_kill_leaves_whole_shards_and_the_next_run_goes_on(tmp_path, format_):
     source, out = write_pictures(tmp_path / "in", 60), tmp_path / "out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import build, command
 from PIL import Image
@@ -16,7 +17,7 @@ from lookalike.analysis.kmeans import spherical_kmeans
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
 from lookalike.analysis.sheets import draw_sheets
-from lookalike.errors import CollectionError, LookalikeError
+from lookalike.errors import ChangedError, CollectionError, LookalikeError
 from lookalike.storage.derived import Derived, derived_state, read_derived, write_derived
 from lookalike.storage.selection import Selection
 
@@ -179,6 +180,18 @@ def test_a_command_in_one_string_is_refused(piled):
     with pytest.raises(TypeError, match="a list of words, not the string 'lookalike cluster'"):
         write_derived(piled.snapshot.state, "clusters", made, command="lookalike cluster")
     assert derived_state(piled.snapshot.state, "clusters") == "none"
+
+
+def test_a_table_of_a_state_that_is_gone_is_not_written(folder, target):
+    before = build(folder, target)[0].snapshot.state
+    made = Derived(pa.table({"id": [f"{row}" for row in range(12)]}), {})
+    (folder / "sea" / "sea-002.png").unlink()
+    build(folder, target)
+
+    message = "was changed while it was read; run it again: lookalike cluster"
+    with pytest.raises(ChangedError, match=message):
+        write_derived(before, "clusters", made, command=["lookalike", "cluster"])
+    assert not (target / "derived" / "clusters.parquet").exists()
 
 
 def test_a_damaged_table_is_refused(piled, damage):

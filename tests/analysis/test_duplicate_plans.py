@@ -248,6 +248,7 @@ def test_a_plan_with_a_strange_field_is_refused(plan, tmp_path):
         read_plan(tmp_path / "plan.json")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("moved_before", [0, 1, 2])
 def test_what_a_kill_leaves_half_done_can_be_undone(images, plan, tmp_path, moved_before):
     before = tree(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -103,6 +104,21 @@ def test_a_burst_is_told_by_when_the_pictures_were_taken(second, tiers, tmp_path
     collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
 
     assert [pair.tier for pair in collection.duplicates(edits=False).pairs] == tiers
+
+
+def test_a_file_that_is_there_often_does_not_hide_what_else_is_like_it(tmp_path):
+    """Each picture has ten others of its own kind: of one file, or of the same pixels."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    flower(1).save(folder / "a.jpg", exif=taken("2024:05:01 10:00:00"))
+    for number in range(11):
+        shutil.copy(folder / "a.jpg", folder / f"a-{number}.jpg")
+        moment = taken(f"2024:05:01 10:00:{number:02d}")
+        ImageOps.mirror(flower(1)).save(folder / f"b-{number}.jpg", exif=moment)
+    collection = lookalike.build(folder, tmp_path / "c.lookalike")
+
+    tiers = {pair.tier for pair in collection.duplicates(edits=False).pairs}
+    assert tiers == {"bytes", "pixels", "moment"}
 
 
 def test_a_homography_is_that_of_the_crop_that_was_made():

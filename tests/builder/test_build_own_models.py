@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import build, command
+from conftest import build, command_process
 from conftest import picture as picture_of
 
 import lookalike
@@ -66,10 +66,11 @@ def test_where_it_is_not_registered_a_search_says_what_to_do(folder, target, mon
     assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=3)) == 3
 
 
+@pytest.mark.process
 def test_the_terminal_says_that_the_model_is_unknown(folder, target):
     build(folder, target, model=Means())
 
-    ended = command("search", target, folder / "sea" / "sea-002.png")
+    ended = command_process("search", target, folder / "sea" / "sea-002.png")
 
     assert ended.returncode == 1
     assert "lookalike: unknown model 'means'" in ended.stderr

@@ -95,6 +95,7 @@ def test_it_writes_nothing_and_changes_no_sample(folder):
     assert (samples, sorted(folder.parent.rglob("*"))) == before
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "sift"])
 def test_another_process_makes_the_same_part(folder, tmp_path, name):
     (folder / "bad.jpg").touch()

@@ -98,6 +98,15 @@ def test_vectors_that_are_not_to_be_scaled_have_to_be_of_length_one(target):
         from_vectors(target, np.array([[0.6, 0.8], [0, 2]]), ["a", "b"], normalize=False)
 
 
+@pytest.mark.parametrize(("near", "far"), [(0.9995, 0.998), (1.0005, 1.002)])
+def test_a_length_is_one_to_within_a_thousandth(target, tmp_path, near, far):
+    vector = np.array([[0.6, 0.8]])
+    from_vectors(tmp_path / "near", near * vector, ["a"], normalize=False)
+
+    with pytest.raises(SourceError, match=rf"has the length {far}, not 1"):
+        from_vectors(target, far * vector, ["a"], normalize=False)
+
+
 def test_blocks_are_the_same_as_one_array(target, tmp_path):
     vectors, ids = noise(10), [f"id-{number}" for number in range(10)]
     whole = from_vectors(target, vectors, ids, columns={"n": range(10)})
@@ -150,6 +159,12 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
             [["a"], ["b"]],
             None,
             "row 1 has 3 dimensions, earlier",
+        ),
+        (
+            [np.ones((1, 3)), np.ones((1, 2))],
+            [["a"], ["b"]],
+            None,
+            "row 1 has 2 dimensions, those",
         ),
         ([np.ones((1, 2)), np.ones((1, 2))], [["a"]], None, "there are more blocks of vectors than 1"),
         ([np.ones((2, 2))], [["a"]], None, "2 vectors, 1 ids and 1 rows of columns do not fit together"),

@@ -12,9 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import build, command, strict_json, write_picture
+from conftest import build, command_process, strict_json, write_picture
 
 import lookalike
+
+pytestmark = pytest.mark.process
 
 
 def serving(*words: object) -> tuple[int, str, str]:
@@ -116,7 +118,7 @@ def test_names_that_the_terminal_cannot_show_are_shown_as_escapes(folder, target
     build(folder, target)
     plain = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
 
-    ended = command("search", target, "id:sea/sea-002.png", "-k", 12, env=plain)
+    ended = command_process("search", target, "id:sea/sea-002.png", "-k", 12, env=plain)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert r"\u96ea.png" in ended.stdout
@@ -127,7 +129,9 @@ def test_a_collection_whose_name_is_not_utf8_is_read(folder, tmp_path):
     build(folder, Path(name))
 
     for words in (["info", name], ["info", name, "--json"], ["verify", name, "--json"]):
-        ended = command(*words, errors="replace", env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
+        ended = command_process(
+            *words, errors="replace", env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+        )
         assert "Traceback" not in ended.stderr
         assert ended.returncode == 0
 

@@ -320,6 +320,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, tmp_path):
     export_site(collection.snapshot, tmp_path / "new", max_items=4)
     export_site(collection.snapshot, tmp_path / "site", max_items=2)

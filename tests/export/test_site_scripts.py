@@ -21,7 +21,7 @@ from lookalike.search.confidence import Background, Distribution
 TESTS = Path(__file__).parents[1] / "web" / "js"
 SCRIPTS = Path(__file__).parents[2] / "src" / "lookalike" / "web" / "static"
 NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="node is not installed")]
 
 
 def node(script: str, *arguments: object) -> Any:

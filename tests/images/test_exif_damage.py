@@ -88,22 +88,22 @@ def test_damaged_exif_costs_no_picture_that_pillow_decodes(format_: str, block: 
 def test_a_directory_of_65535_long_texts_takes_no_time() -> None:
     entry = struct.pack("<HHII", MAKE, 2, 60_000, 8)
     block = b"II*\0\x08\0\0\0\xff\xff" + entry * 65_535
-    start = time.perf_counter()
+    start = time.thread_time()
 
     assert read_exif(block) is None
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.05
 
 
 def test_a_png_with_such_a_directory_is_decoded_in_no_time_and_without_a_warning() -> None:
     entries = b"".join(struct.pack("<HHII", tag, 7, 700_000, 8) for tag in range(65_535))
     block = b"II*\0\x08\0\0\0\xff\xff" + entries
     data = png((1, 1), 8, 2, b"\0abc", png_chunk(b"eXIf", block))
-    start = time.perf_counter()
+    start = time.thread_time()
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert decode(data, cover_px=1).exif is None
-    assert time.perf_counter() - start < 0.3
+    assert time.thread_time() - start < 0.3
 
 
 def test_a_directory_that_nothing_points_to_is_not_looked_for_at_the_head() -> None:

@@ -214,6 +214,15 @@ def test_a_small_jpeg_is_its_own_thumbnail_byte_for_byte() -> None:
     assert thumbnail(decode(data, cover_px=224)) == data
 
 
+@pytest.mark.parametrize(("more_bytes", "is_kept"), [(0, True), (1, False)])
+def test_a_jpeg_is_its_own_thumbnail_up_to_a_number_of_bytes(
+    monkeypatch: pytest.MonkeyPatch, more_bytes: int, is_kept: bool
+) -> None:
+    data = encoded(gradient(256, 200), "JPEG", quality=100)
+    monkeypatch.setattr("lookalike.images.jpeg._PASS_THROUGH_BYTES", len(data) - more_bytes)
+    assert (thumbnail(decode(data, cover_px=224)) == data) == is_kept
+
+
 def test_a_jpeg_of_few_pixels_and_many_bytes_is_encoded_again() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8))
     data = encoded(noise, "JPEG", quality=98)

@@ -156,6 +156,13 @@ def test_auto_depends_on_number_dimension_and_memory():
     assert choose(10_000, 1280, "auto", 20_000_000).factory == "IVF100,RaBitQ,Refine(SQ8)"
 
 
+def test_half_a_byte_of_a_code_takes_a_whole_one():
+    """Of a row 65 numbers of 4 bits are 33 bytes, and its number 8; of 32 lists a centroid and a length."""
+    expected_bytes = 1000 * (33 + 8) + 32 * (4 * 65 + 8) + 8 * 65
+
+    assert choose(1000, 65, "ivf", expected_bytes).bytes == expected_bytes
+
+
 def test_too_little_memory_is_refused_with_the_least_that_would_do(plain):
     message = (
         "an index over 3,000 vectors of 64 needs at least 48,256 bytes, the limit is 1,000; "
@@ -373,6 +380,7 @@ def test_equal_vectors_do_not_count_as_missed():
     assert truth.recall(np.array([[0, 40, *range(20, 29)]])) == 0.9
 
 
+@pytest.mark.process
 def test_importing_the_module_does_not_load_faiss():
     code = "import lookalike.index, sys; print('faiss' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -217,6 +217,7 @@ print(refused)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", STREAMED)
 def test_a_flipped_byte_is_refused_or_changes_results_but_never_crashes(kind, indexed, tmp_path):
     collection = copy_of(indexed[kind], tmp_path)

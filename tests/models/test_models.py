@@ -248,6 +248,7 @@ def test_a_pickled_model_is_the_one_that_is_loaded_by_its_name(name: str) -> Non
     assert len(pickled) < 10_000  # what `sift` learned is 8 kB; the network is read where it is needed
 
 
+@pytest.mark.process
 def test_a_pickled_model_embeds_in_a_process_of_its_own(model: LoadedModel) -> None:
     pixels = random_pixels(2, model.size_px)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

@@ -167,6 +167,7 @@ def test_only_sift_learns() -> None:
     assert [name for name in ("efficientnet-lite0", "pixels", "colors", "sift") if learner(name)] == ["sift"]
 
 
+@pytest.mark.process
 def test_without_opencv_the_model_names_its_extra() -> None:
     code = "import sys; sys.modules['cv2'] = None; import lookalike; lookalike.load_model('sift')"
 

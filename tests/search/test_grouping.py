@@ -46,7 +46,7 @@ def slow_groups(
     return sorted(found, key=lambda one: -one[0])
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(data=st.data(), seed=st.integers(0, 1000), count=st.integers(2, 25), asked=st.integers(1, 4))
 def test_groups_are_those_of_a_slow_loop(data, seed, count, asked):
     kinds = data.draw(st.sampled_from([["a", "b", "é", ""], [1, 2, -1], [True, False], [0.5, 2.5, -1e300]]))
@@ -102,6 +102,16 @@ def test_a_list_is_one_item_of_several_pictures(plants):
     assert found.scores.tolist() == pytest.approx([1, 0.71985], abs=1e-4)
     assert found.ids[0] in ("rose-1", "rose-2")
     assert found.ids[1] == "tulip-2"
+
+
+@pytest.mark.parametrize(("largest", "scores"), [(2, [0.96985, 0.75]), (1, [0.67101, 0.67101])])
+def test_all_rows_of_a_group_are_compared_up_to_a_size(plants, monkeypatch, largest, scores):
+    """The nearest to 20° and to 90° are of two groups, of two rows each: tulip-1 and rose-2."""
+    monkeypatch.setattr("lookalike.search.grouping._LEAST_NEAREST", 1)
+    monkeypatch.setattr("lookalike.search.grouping._NEAREST_A_GROUP", 0)
+    monkeypatch.setattr("lookalike.search.grouping._SMALL_GROUP", largest)
+    found = plants.search([pointing(20), pointing(90)], k=2, group_by="plant")
+    assert found.scores.tolist() == pytest.approx(scores, abs=1e-4)
 
 
 def test_rows_without_a_value_are_groups_of_their_own(plants):

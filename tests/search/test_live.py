@@ -298,6 +298,7 @@ for turn in range(rounds):
 """
 
 
+@pytest.mark.process
 def test_threads_that_ask_while_builds_go_on_never_see_rows_that_do_not_belong_together(tmp_path):
     """A picture always has the same vector, so one sha256 with two vectors would be a row of two states."""
     folder, target = write_pictures(tmp_path / "pictures", 9), tmp_path / "target.lookalike"

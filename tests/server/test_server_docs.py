@@ -15,6 +15,8 @@ from serving import running
 import lookalike
 from lookalike.demo.flowers import write_flowers
 
+pytestmark = pytest.mark.process
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 
 

@@ -200,6 +200,7 @@ def test_an_empty_collection_can_be_served(tmp_path: Path) -> None:
         assert httpx.post(f"{url}api/one/search", content=body, headers=headers).json()["hits"] == []
 
 
+@pytest.mark.process
 def test_an_index_that_is_built_meanwhile_is_used(impatient: None, folder: Path, target: Path) -> None:
     collection, _ = build(folder, target)
     served = live.Served(collection.path, "target")
@@ -214,6 +215,7 @@ def test_an_index_that_is_built_meanwhile_is_used(impatient: None, folder: Path,
     assert served.engine()._held is None
 
 
+@pytest.mark.process
 def test_while_nothing_changes_no_footer_is_read(
     impatient: None, folder: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +261,7 @@ def workers(collection: lookalike.Collection, **settings: str) -> Iterator[tuple
             process.terminate()
 
 
+@pytest.mark.process
 def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -> None:
     with workers(collection, LOOKALIKE_TOKEN="SECRET") as (url, _):
         assert answered(f"{url}api/collections")["status"] == 401
@@ -266,6 +269,7 @@ def test_uvicorn_serves_with_several_workers(collection: lookalike.Collection) -
         assert httpx.get(f"{url}api/collections", headers=headers).json()[0]["count"] == 42
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's list of mappings")
 def test_workers_share_the_index_in_memory(indexed: dict[str, lookalike.Collection]) -> None:
     with workers(indexed["flat"]) as (url, parent):
@@ -370,6 +374,7 @@ def served(collection: lookalike.Collection) -> Iterator[tuple[str, subprocess.P
         yield process.stdout.readline().strip(), process
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_serve_says_where_it_is_and_ends_quietly(collection: lookalike.Collection, ending: int) -> None:
     with served(collection) as (url, process):
@@ -379,6 +384,7 @@ def test_serve_says_where_it_is_and_ends_quietly(collection: lookalike.Collectio
     assert (process.returncode, rest, errors) == (0 if ending == signal.SIGINT else -ending, "", "")
 
 
+@pytest.mark.process
 def test_serve_ends_quietly_where_it_has_only_just_begun(collection: lookalike.Collection) -> None:
     with served(collection) as (_, process):
         process.send_signal(signal.SIGINT)
@@ -386,6 +392,7 @@ def test_serve_ends_quietly_where_it_has_only_just_begun(collection: lookalike.C
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
+@pytest.mark.process
 def test_what_is_under_way_when_it_ends_is_answered(collection: lookalike.Collection) -> None:
     body = encoded(picture(1))
     head = (

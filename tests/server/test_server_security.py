@@ -131,6 +131,13 @@ def test_what_a_foreign_page_sends_is_refused(client: httpx.Client, origin: str,
     assert problem(answer)[:2] == (403, "foreign-origin")
 
 
+@pytest.mark.parametrize("more", ["0", ".evil.example", "@evil.example"])
+def test_a_page_whose_address_only_begins_as_the_own_does_is_foreign(client: httpx.Client, more: str) -> None:
+    headers = {"Origin": str(client.base_url).rstrip("/") + more}
+    answer = client.post("/api/photos/search", json={"id": "sea/sea-002.png"}, headers=headers)
+    assert problem(answer)[:2] == (403, "foreign-origin")
+
+
 def test_the_own_page_may_ask(client: httpx.Client) -> None:
     origin = str(client.base_url).rstrip("/")
     answer = client.post("/api/photos/search", json={"id": "sea/sea-002.png"}, headers={"Origin": origin})
@@ -151,6 +158,23 @@ def test_a_site_that_was_named_may_read_the_answers(collection: lookalike.Collec
         assert allowed.headers["access-control-allow-origin"] == "https://front.example"
         assert allowed.headers["vary"] == "Origin"
     assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("origin", ["https://front.example.evil.example", "https://front.exampl"])
+def test_a_site_with_part_of_a_name_or_more_is_not_the_site_that_was_named(
+    collection: lookalike.Collection, origin: str
+) -> None:
+    access = Access(origins=["https://front.example"])
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    with running(collection, access=access) as url, httpx.Client(base_url=url, headers=headers) as page:
+        answers = [
+            page.options("/knn-service"),
+            page.post("/knn-service", json={"ids": [1]}),
+            page.get("/indices-list"),
+        ]
+    assert [answer.status_code for answer in answers] == [405, 403, 200]
+    for answer in answers:
+        assert "access-control-allow-origin" not in answer.headers
 
 
 # Paths: what is given as an original lies in a source, is a file, and is the very picture.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import lookalike
@@ -28,6 +29,7 @@ with TestClient(app):
 """
 
 
+@pytest.mark.process
 def test_a_server_that_starts_loads_conditions_and_words_unasked(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     lookalike.build(tmp_path, tmp_path / "known.lookalike")

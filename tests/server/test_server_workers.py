@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import numpy as np
@@ -45,16 +47,30 @@ def workers(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Worke
     workers.close()
 
 
-async def while_busy(workers: Workers, *waiting: object) -> list:
-    """What comes of these when they all wait while both cores have something else to do."""
-    release = threading.Event()
-    busy = [asyncio.create_task(workers.run(release.wait)) for _ in range(2)]
-    await asyncio.sleep(0.05)
-    tasks = [asyncio.ensure_future(one) for one in waiting]  # type: ignore[call-overload]
-    for _ in range(3):  # until one that gives up has done so
-        await asyncio.sleep(0)
-    release.set()
-    await asyncio.gather(*busy)
+@asynccontextmanager
+async def busy(workers: Workers) -> AsyncIterator[None]:
+    """Both cores have something else to do until the block ends."""
+    begun, release = threading.Semaphore(0), threading.Event()
+
+    def hold() -> None:
+        begun.release()
+        release.wait()
+
+    held = [asyncio.create_task(workers.run(hold)) for _ in range(2)]
+    for _ in held:
+        await asyncio.to_thread(begun.acquire)
+    try:
+        yield
+    finally:
+        release.set()
+        await asyncio.gather(*held)
+
+
+async def while_busy(workers: Workers, *waiting: Coroutine[Any, Any, Any]) -> list[Any]:
+    """What comes of these when all of them wait while both cores have something else to do."""
+    async with busy(workers):
+        tasks = [asyncio.create_task(one) for one in waiting]
+        await asyncio.sleep(0)  # each has taken its first step, and waits
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -98,13 +114,15 @@ def test_what_goes_wrong_is_told_to_all_and_the_next_are_served(workers: Workers
 def test_one_that_gave_up_is_left_out(workers: Workers, calls: list[int]) -> None:
     model = LoadedModel(SPEC, means)
 
-    async def give_up() -> None:
-        waiting = asyncio.create_task(workers.features(model, tile(1)))
-        await asyncio.sleep(0)
-        waiting.cancel()
+    async def one_of_two_gives_up() -> np.ndarray:
+        async with busy(workers):
+            tasks = [asyncio.create_task(workers.features(model, tile(value))) for value in (1, 2)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            await asyncio.wait(tasks[:1])
+        return await tasks[1]
 
-    found = asyncio.run(while_busy(workers, give_up(), workers.features(model, tile(2))))
-    assert found[1].tolist() == [[2, 2, 2]]
+    assert asyncio.run(one_of_two_gives_up()).tolist() == [[2, 2, 2]]
     assert calls == [1]
 
 

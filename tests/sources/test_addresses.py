@@ -186,6 +186,7 @@ def test_paths_outside_of_the_working_folder_are_named_from_the_root(folder, mon
     assert source.uri == "file:///"
 
 
+@pytest.mark.process
 def test_a_list_of_paths_adds_and_takes_nothing_away(folder, target):
     def build_from(lines: str) -> str:
         words = ("-m", "lookalike", "build", "-", "-c", str(target), "--model", "colors")

@@ -217,6 +217,7 @@ def nest(path: Path, levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("x.jpg").touch()
 
 
+@pytest.mark.process
 def test_a_picture_1500_folders_deep_is_listed(deep_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nest(deep_path, 1500, monkeypatch)
     if len(os.fsencode(deep_path)) + 3_010 > os.pathconf("/", "PC_PATH_MAX"):
@@ -224,6 +225,7 @@ def test_a_picture_1500_folders_deep_is_listed(deep_path: Path, monkeypatch: pyt
     assert ids(deep_path) == ["d/" * 1500 + "x.jpg"]
 
 
+@pytest.mark.process
 def test_folders_too_deep_for_the_system_are_a_failure_and_the_rest_is_listed(
     deep_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

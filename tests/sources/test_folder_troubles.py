@@ -145,6 +145,7 @@ def listed_by_nobody(path: Path) -> list[list[str]]:
 needs_users = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions work in another way here")
 
 
+@pytest.mark.process
 @needs_users
 def test_a_folder_without_permission_is_a_failure_and_the_rest_is_listed(public_path: Path) -> None:
     touch(public_path, "a.jpg", "closed/b.jpg", "d.jpg")
@@ -156,6 +157,7 @@ def test_a_folder_without_permission_is_a_failure_and_the_rest_is_listed(public_
     ]
 
 
+@pytest.mark.process
 @needs_users
 def test_a_file_without_permission_is_listed_and_reading_it_is_an_os_error(public_path: Path) -> None:
     touch(public_path, "a.jpg")
@@ -163,6 +165,7 @@ def test_a_file_without_permission_is_listed_and_reading_it_is_an_os_error(publi
     assert listed_by_nobody(public_path) == [["a.jpg", "PermissionError"]]
 
 
+@pytest.mark.process
 @needs_users
 def test_a_link_into_a_folder_without_permission_is_a_failure_and_the_rest_is_listed(
     public_path: Path,

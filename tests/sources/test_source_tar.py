@@ -151,6 +151,15 @@ def test_at_every_cut_what_precedes_it_is_there_and_the_rest_is_one_failure(tmp_
         assert all((one.id, one.uri) == ("000.tar", f"{tar.as_uri()}#") for one in failed)
 
 
+def test_a_tar_that_ends_with_a_whole_file_and_no_end_mark_breaks_off(tmp_path):
+    tar = written(tmp_path / "000.tar", tar_of({"a.jpg": b"A" * 600})[: 512 + 1024])
+
+    samples, failed = listed(tar)
+
+    assert list(samples) == ["000/a.jpg"]
+    assert [one.error for one in failed] == ["the tar breaks off at byte 1,536; 1 images precede it"]
+
+
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     data = bytearray(tar_of({"a.jpg": jpeg(0), "b.jpg": jpeg(1), "c.jpg": jpeg(2)}))
     second = data.index(b"b.jpg")

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import build, command, write_picture, write_pictures
+from conftest import build, command_process, write_picture, write_pictures
 
 import lookalike
 from lookalike.storage.parts import list_parts
+
+pytestmark = pytest.mark.process
 
 # Runs builds one after the other; each child kills itself at the nth step that it takes in the collection,
 # before the step is done. Python reports every opening, renaming, making and removing of a file as an audit
@@ -286,7 +288,7 @@ def test_a_full_disk_stops_a_build_and_space_lets_it_go_on(small_disk, tmp_path)
     whole = state(build(folder, tmp_path / "whole", part_size=8)[0])
     target = place / "target"
 
-    ended = command("build", folder, "-c", target, "--model", "colors", "--part-size", 8)
+    ended = command_process("build", folder, "-c", target, "--model", "colors", "--part-size", 8)
 
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"lookalike: no space left on the device while writing {target}/")

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marking import A, B, at, files, mark, the_file
@@ -103,6 +104,7 @@ for number in range(50):
 """
 
 
+@pytest.mark.process
 def test_nothing_is_lost_when_two_processes_write_and_a_third_compacts(tmp_path):
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in ("one", "two")
@@ -137,6 +139,7 @@ while True:
 """
 
 
+@pytest.mark.process
 def test_a_reader_misses_nothing_while_files_are_put_together(tmp_path):
     write_marks(tmp_path, [mark(0, "label", {"0": ""}, 0)])
     reader = subprocess.Popen(
@@ -171,6 +174,7 @@ compact_marks(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.process
 def test_a_compaction_that_is_killed_at_any_step_loses_nothing(tmp_path):
     steps, code, counts = 0, -signal.SIGKILL, []
     while code == -signal.SIGKILL:

@@ -134,6 +134,7 @@ def damaged(data: bytes, change: tuple[str, float, bytes]) -> bytes:
     return data[:at] + data[at + len(more) :]
 
 
+@pytest.mark.process
 @many
 @given(change=CHANGE)
 def test_whatever_happens_to_the_rows_the_parts_answer(case, change):
@@ -143,6 +144,7 @@ def test_whatever_happens_to_the_rows_the_parts_answer(case, change):
     assert case.read() == case.expected
 
 
+@pytest.mark.process
 @many
 @given(change=CHANGE)
 def test_whatever_happens_to_rows_json_the_parts_answer(case, change):
@@ -152,6 +154,7 @@ def test_whatever_happens_to_rows_json_the_parts_answer(case, change):
     assert case.read() == case.expected
 
 
+@pytest.mark.process
 @many
 @given(change=CHANGE, part=st.integers(0, 2))
 def test_rows_with_a_checksum_that_fits_do_not_crash_a_reader(case, change, part):
@@ -178,6 +181,7 @@ ODD = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.process
 @many
 @given(part=st.integers(0, 2), field=st.integers(0, 9), value=ODD)
 def test_no_field_of_a_segment_crashes_a_reader(case, part, field, value):
@@ -191,6 +195,7 @@ def test_no_field_of_a_segment_crashes_a_reader(case, part, field, value):
         assert answer == case.expected
 
 
+@pytest.mark.process
 @many
 @given(field=st.sampled_from(["format", "version", "file", "schemas", "segments"]), value=ODD)
 def test_no_field_of_the_whole_crashes_a_reader(case, field, value):
@@ -199,6 +204,7 @@ def test_no_field_of_the_whole_crashes_a_reader(case, field, value):
     assert case.read() == case.expected
 
 
+@pytest.mark.process
 @many
 @given(field=st.integers(0, 9), value=ODD)
 def test_a_changed_field_without_its_checksum_is_not_read(case, field, value):
@@ -214,6 +220,7 @@ def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("text", ["", "null", "[]", "7", '"text"', "{", "\0", nested(100_000), "1" * 5000])
 def test_json_of_another_kind_is_not_read(case, text):
     case.mend()

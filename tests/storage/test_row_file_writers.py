@@ -72,6 +72,7 @@ def killed(root: Path, step: int, *more: str) -> bool:
     return done.returncode != 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("change", ["add", "rewrite"])
 @pytest.mark.parametrize("within", [(), ("half",)], ids=["between", "within"])
 def test_a_writer_that_is_killed_at_any_step_leaves_a_file_that_is_right(root, tmp_path, change, within):
@@ -112,6 +113,7 @@ def test_what_a_killed_writer_left_at_the_end_is_passed_over(root):
     assert b"half a segment" in arrow(root).read_bytes()
 
 
+@pytest.mark.process
 def test_while_another_process_writes_nothing_is_written(root):
     put(root, 3, ["g"])
     before = inode(root / "derived" / "rows.json")
@@ -145,6 +147,7 @@ def _table(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch])
 
 
+@pytest.mark.process
 def test_two_processes_that_write_at_once_leave_a_file_that_is_right(root):
     put(root, 3, ["g", "h"])
     context = multiprocessing.get_context("spawn")

@@ -32,7 +32,7 @@ def names(results: lookalike.Results) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["s3", "memory"])
-def test_a_collection_in_a_store_is_the_same_as_one_on_disk(server, bucket, collection, photos, kind):
+def test_a_collection_in_a_store_is_the_same_as_one_on_disk(s3_server, bucket, collection, photos, kind):
     address = f"{kind}://{bucket}/deep/c.lookalike"
 
     stored, report = build(photos, address, label="folder", part_size=16)
@@ -196,8 +196,8 @@ def test_every_command_works_on_an_address(bucket, folder, tmp_path, monkeypatch
     assert [hit["label"] for hit in json.loads(said["search"])["hits"]] == ["sea", "sea"]
 
 
-def test_nothing_is_put_into_a_store_unasked(server, capsys):
-    with asked(server) as requests:
+def test_nothing_is_put_into_a_store_unasked(s3_server, capsys):
+    with asked(s3_server) as requests:
         assert main(["build", "s3://bucket/photos"]) == 1
     assert capsys.readouterr().err == (
         "lookalike: s3://bucket/photos has no name for its collection\n  say where to keep it with -c\n"
@@ -205,7 +205,7 @@ def test_nothing_is_put_into_a_store_unasked(server, capsys):
     assert requests == []
 
 
-def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypatch):
+def test_an_index_is_copied_here_once(s3_server, bucket, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stored, _ = build(folder, f"s3://{bucket}/c")
     exact = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
@@ -213,10 +213,10 @@ def test_an_index_is_copied_here_once(server, bucket, folder, tmp_path, monkeypa
     (path,) = (stored.path / "derived").glob("index-*.faiss")
     whole = f"GET /{bucket}/c/derived/{path.name}"
 
-    with asked(server) as first:
+    with asked(s3_server) as first:
         assert index_state(stored.snapshot.state) == "fresh"
         assert open_index(stored.snapshot.state).info.count == 12
-    with asked(server) as second:
+    with asked(s3_server) as second:
         found = stored.search(lookalike.Id("sea/sea-002.png"), k=5)
 
     assert names(found) == names(exact)

@@ -38,7 +38,7 @@ def test_a_second_writer_is_refused(bucket, folder):
 
 
 @pytest.mark.parametrize("kind", ["s3", "memory"])
-def test_of_many_writers_at_once_one_writes(server, bucket, kind):
+def test_of_many_writers_at_once_one_writes(s3_server, bucket, kind):
     path = place(f"{kind}://{bucket}/c")
     start, outcomes = threading.Barrier(8), []
 
@@ -120,6 +120,7 @@ def killed(source: str, address: str, parts: int) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kills", [[2], pytest.param([1, 4, 7], marks=pytest.mark.slow)])
 def test_a_killed_build_goes_on_from_what_is_committed(bucket, tmp_path, kills):
     folder = write_pictures(tmp_path / "pictures", 8 * len(kills) + 16)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from buckets import Requests, asked, upload
 from building import counts, ids
-from conftest import build, command
+from conftest import build, command_process
 from source_files import jpeg
 
 import lookalike
@@ -33,7 +33,7 @@ fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture(scope="module")
-def embedded(server: Requests, photos: Path) -> lookalike.Collection:
+def embedded(s3_server: Requests, photos: Path) -> lookalike.Collection:
     """A collection in a bucket, of one part with 42 long vectors; read it, never change it."""
     boto3.client("s3").create_bucket(Bucket="embedded")
     return build(photos, "s3://embedded/c", model="efficientnet-lite0")[0]
@@ -102,6 +102,7 @@ def test_without_the_library_the_error_names_the_extra(monkeypatch):
         place("memory://x")
 
 
+@pytest.mark.process
 def test_local_paths_need_no_library(folder, target):
     words = "import sys; sys.modules['fsspec'] = None; import lookalike; lookalike.build(*sys.argv[1:])"
     done = subprocess.run([sys.executable, "-c", words, folder, target], capture_output=True, check=False)
@@ -111,17 +112,17 @@ def test_local_paths_need_no_library(folder, target):
 # How much is asked of a store.
 
 
-def test_a_footer_is_one_request_and_columns_a_few(server, embedded):
+def test_a_footer_is_one_request_and_columns_a_few(s3_server, embedded):
     (part,) = list_parts(embedded.path)
     name = "/embedded/c/items/part-000000.parquet"
-    with asked(server) as footer:
+    with asked(s3_server) as footer:
         part.checksum()
-    with asked(server) as all_columns:
+    with asked(s3_server) as all_columns:
         part.items()
-    with asked(server) as without_embedding:
+    with asked(s3_server) as without_embedding:
         part.described()
     wanted = ids(embedded)[:20]
-    with asked(server) as thumbnails:
+    with asked(s3_server) as thumbnails:
         part.thumbnails(wanted)
 
     assert footer == [f"GET {name}"]
@@ -130,16 +131,16 @@ def test_a_footer_is_one_request_and_columns_a_few(server, embedded):
     assert len(thumbnails) <= 5 + 20
 
 
-def test_a_file_is_read_by_ranges_or_in_large_pieces(server, bucket):
+def test_a_file_is_read_by_ranges_or_in_large_pieces(s3_server, bucket):
     path, data = place(f"s3://{bucket}/x"), os.urandom(100_000)
     path.put(data)
     get = f"GET /{bucket}/x"
-    with asked(server) as ranges, path.open(buffering=0) as file:
+    with asked(s3_server) as ranges, path.open(buffering=0) as file:
         assert file.seek(-8, os.SEEK_END) == 99_992
         assert (file.read(4), file.read(), file.read(4), file.tell()) == (
             data[-8:-4], data[-4:], b"", 100_000,
         )  # fmt: skip
-    with asked(server) as pieces, path.open() as file:
+    with asked(s3_server) as pieces, path.open() as file:
         assert b"".join(iter(lambda: file.read(1000), b"")) == data
 
     assert (ranges.count(get), pieces.count(get)) == (2, 1)
@@ -161,11 +162,11 @@ def test_the_embeddings_are_not_read_for_other_columns(embedded, monkeypatch):
     assert 0 < sum(total) < 100_000
 
 
-def test_a_build_that_finds_nothing_new_reads_no_image_and_writes_no_part(server, bucket, folder):
+def test_a_build_that_finds_nothing_new_reads_no_image_and_writes_no_part(s3_server, bucket, folder):
     source = upload(folder, f"s3://{bucket}/photos")
     build(source, f"s3://{bucket}/c", part_size=16)
 
-    with asked(server) as requests:
+    with asked(s3_server) as requests:
         report = build(source, f"s3://{bucket}/c", part_size=16)[1]
 
     assert counts(report) == {"unchanged": 12}
@@ -189,9 +190,10 @@ def test_a_missing_bucket_or_folder_is_a_clear_error(bucket, folder):
         build(f"s3://{bucket}/one.jpg", f"s3://{bucket}/c")
 
 
-def test_no_credentials_are_one_line_with_a_hint(server, bucket, folder):
+@pytest.mark.process
+def test_no_credentials_are_one_line_with_a_hint(s3_server, bucket, folder):
     environment = {key: text for key, text in os.environ.items() if not key.startswith("AWS_ACCESS")}
-    done = command("build", f"s3://{bucket}/photos", "-c", "x", env=environment)
+    done = command_process("build", f"s3://{bucket}/photos", "-c", "x", env=environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         f"lookalike: s3://{bucket}/photos: Unable to locate credentials",

@@ -13,6 +13,7 @@ from lookalike.server.app import WEB_FOLDER
 NODE = shutil.which("node")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
 def test_the_tests_of_the_scripts_pass() -> None:
     files = sorted(map(str, (Path(__file__).parent / "js").glob("*.test.js")))
