@@ -43,32 +43,26 @@ def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
         ("label = 'roses' OR width > 300", "abd"),
         ("list_contains(tags, 'daisy')", "a"),
         ("'rose' IN tags", "d"),
-        ("tags[1] = 'daisy'", "a"),
         ("len(tags) = 0", "b"),
         ("label LIKE 'ro%'", "ad"),
         ("label ILIKE 'RO%'", "ad"),
         ("label NOT LIKE 'ro%'", "c"),
         ("regexp_matches(label, '^d.*y$')", "c"),
         ("label ~ 'd.*y'", "c"),
-        ("label SIMILAR TO 'd.*'", "c"),
         ("id IN ('a', 'c')", "ac"),
         ("id NOT IN ('a', 'c')", "bd"),
         ("width BETWEEN 200 AND 301", "ad"),
         ("width IS NULL", "c"),
         ("label IS NOT NULL AND NOT (label = 'daisy')", "ad"),
-        ("CASE WHEN width > 300 THEN label = 'roses' ELSE true END", "acd"),
-        ("coalesce(width, 0) = 0", "c"),
         ("TRY_CAST(id AS INTEGER) IS NULL", "abcd"),
         ("width::DOUBLE / 2 > 150", "bd"),
         ("width % 2 = 1 AND -width < 0 AND width * 2 + 1 = 603", "d"),
         ("abs(score) >= 1.5", "bd"),
-        ("upper(label) || '!' = 'ROSES!'", "ad"),
         ("place.city = 'Rome'", "a"),
         ("items.width = 400", "b"),
         ("WIDTH = 400", "b"),
         ('"width" = 400', "b"),
         ("width IS DISTINCT FROM 400", "acd"),
-        ("DATE '2024-02-28' + INTERVAL 1 DAY = DATE '2024-02-29'", "abcd"),
         ("true -- and no more", "abcd"),
         ("width > 300 /* large */", "bd"),
         ("id = 'a; DROP TABLE items'", ""),
@@ -209,29 +203,6 @@ def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "FROM read_text('CANARY')",
-        "COPY (SELECT 1) TO 'CANARY'",
-        "ATTACH 'CANARY'",
-        "SET threads = 4",
-        "FROM local",
-    ],
-)
-def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp_path):
-    import duckdb
-
-    (tmp_path / "canary").write_text("true")
-    local = ROWS  # a table that DuckDB would find by the name of the variable
-    connection = parse_condition("true", local.schema).connection
-
-    with pytest.raises(duckdb.Error):
-        connection.execute(statement.replace("CANARY", str(tmp_path / "canary")))
-
-    assert (tmp_path / "canary").read_text() == "true"
-
-
-@pytest.mark.parametrize(
     ("condition", "message"),
     [
         ("", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
@@ -243,7 +214,7 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         ),
         (
             "width + 1",
-            "the condition is not a yes/no expression, its value is INTEGER; "
+            "the condition is not a yes/no expression: width + 1 is a whole number; "
             "compare it with something, as in: width > 300",
         ),
         (
@@ -253,7 +224,9 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         (
             "getenv('HOME') = ''",
             "the condition has the function getenv, which is not allowed there; "
-            "use comparisons, arithmetic, and functions of the row's values",
+            "it may have columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
+            "+ - * / // %, CAST, TRY_CAST and the functions abs, contains, day, ends_with, length, "
+            "list_contains, lower, month, regexp_matches, starts_with, upper, year",
         ),
     ],
 )
@@ -294,7 +267,7 @@ def test_a_value_that_cannot_be_converted_hints_at_try_cast():
 
 
 @pytest.mark.parametrize(
-    "condition", ["NULL::BOOLEAN", "width > NULL", "TRY(width % 0) = 0", "NULL AND true"]
+    "condition", ["NULL::BOOLEAN", "width > NULL", "width % 0 = 0", "width // 0 = 0", "NULL AND true"]
 )
 def test_null_counts_as_false(condition):
     assert held(condition) == []
@@ -322,8 +295,8 @@ def test_columns_that_differ_in_case_only_are_told_apart_by_their_exact_names():
 
     assert held("Size = 2", rows) == ["b"]
     assert held("size = 2", rows) == ["a"]
-    with pytest.raises(QueryError, match="upper and lower case only"):
-        held("Size = size", rows)
+    assert held("Size = size", rows) == []
+    assert held("Size <> size", rows) == ["a", "b"]
 
 
 @pytest.mark.parametrize("depth", [9, 2_000])
