@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,9 +45,13 @@ class Condition:
         """
         found = np.zeros(rows.num_rows, np.bool_)
         named = with_schema(rows, self.schema) if self.columns else rows.select([])
-        for start in range(0, rows.num_rows, _BATCH_ROWS):
-            batch = named.slice(start, _BATCH_ROWS)
-            found[start : start + _BATCH_ROWS] = self._truth(batch)
+
+        def compute(start: int) -> None:
+            found[start : start + _BATCH_ROWS] = self._truth(named.slice(start, _BATCH_ROWS))
+
+        starts = range(0, rows.num_rows, _BATCH_ROWS)
+        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1) or 1) as threads:
+            list(threads.map(compute, starts))  # Arrow lets go of the interpreter
         return found
 
     def _truth(self, batch: pa.Table) -> NDArray[np.bool_] | bool:

@@ -61,8 +61,9 @@ class Compiler:
                 f"the condition has more than {_MAX_STEPS:,} operations",
                 "use IN with a list, or a shorter one",
             )
-        self.steps.append(Step(compute, [one.value for one in given]))
-        return Term(type_, shortened(name))
+        step = Step(shortened(name), compute, [one.value for one in given])
+        self.steps.append(step)
+        return Term(type_, step.name)
 
     def column(self, names: Sequence[str]) -> Term:
         """The column, or the field within it, that a dotted name means; raises `UnknownColumnError`."""

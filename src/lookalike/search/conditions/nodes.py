@@ -92,6 +92,8 @@ def _in(to: Compiler, node: exp.Expr, depth: int) -> Term:
     if field := node.args.get("field"):
         return list_contains(to, to.term(field, depth), value)
     wanted = [to.term(one, depth) for one in node.expressions]
+    if not wanted:
+        raise cannot("IN has no values", "give some, as in: label IN ('roses', 'daisy')")
     name = f"{value.name} IN (…)"
     if all(one.value is not None for one in wanted):
         values = _value_set(value, wanted)
@@ -185,5 +187,5 @@ def compiled(tree: exp.Expr, schema: pa.Schema) -> Program:
         hint = "compare it with something, as in: width > 300"
         raise QueryError(f"the condition is not a yes/no expression: {found}", hint)
     value = found.value
-    steps = compiler.steps if value is None else [Step(lambda: value)]
+    steps = compiler.steps if value is None else [Step(found.name, lambda: value)]
     return Program(tuple(steps), tuple(compiler.columns))

@@ -56,6 +56,9 @@ def distinct(a: Values, b: Values, differ: Values) -> Values:
 def among(values: Values, wanted: pa.Array) -> Values:
     """Whether each value is among constants; NULL where it is NULL, or may be the NULL among them."""
     known = wanted.drop_null()
+    if pa.types.is_floating(values.type):  # -0.0 is 0.0, which a hash does not know
+        zero = pa.scalar(0, values.type)
+        values, known = pc.add(values, zero), pc.add(known, zero)
     found = pc.is_in(values, value_set=known)
     unknown = pa.scalar(None, pa.bool_())
     if len(known) < len(wanted):
@@ -64,15 +67,18 @@ def among(values: Values, wanted: pa.Array) -> Values:
 
 
 def contained(lists: Values, wanted: Values, equal: Operation) -> Values:
-    """Whether each list has the value that is wanted, one or another in each row; NULL where either is."""
+    """Whether each list has the value that is wanted, one or another in each row.
+
+    NULL where either is NULL, but an empty list has nothing.
+    """
     if isinstance(lists, pa.Scalar):
         lists = pa.repeat(lists, 1 if isinstance(wanted, pa.Scalar) else len(wanted))
     parents, values = pc.list_parent_indices(lists), pc.list_flatten(lists)
     same = equal(values, wanted if isinstance(wanted, pa.Scalar) else wanted.take(parents))
     found = np.zeros(len(lists), np.bool_)
     found[parents.filter(same).to_numpy()] = True
-    either_is_null = pc.or_(pc.is_null(lists), pc.is_null(wanted))
-    return pc.if_else(either_is_null, pa.scalar(None, pa.bool_()), pa.array(found))
+    unknown = pc.and_(pc.is_null(wanted), pc.greater(pc.list_value_length(lists), 0))
+    return pc.if_else(pc.fill_null(unknown, True), pa.scalar(None, pa.bool_()), pa.array(found))
 
 
 def arithmetic(sign: str, *, whole: bool) -> Operation:

@@ -19,10 +19,11 @@ Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
 class Step:
     """Puts what `compute` makes of `given` on the stack: constants, and what it takes off the stack for None.
 
-    A name in the place of `compute` is a column.
+    `compute` is None for the column of that `name`; else an error names the step so.
     """
 
-    compute: Callable[..., Values] | str
+    name: str
+    compute: Callable[..., Values] | None = None
     given: Sequence[pa.Scalar | None] = ()
 
 
@@ -37,17 +38,17 @@ class Program:
         """The value for each row of a table, a boolean array or scalar; raises `QueryError`."""
         stack: list[Values] = []
         columns: dict[str, pa.Array] = {}
-        try:
-            for step in self.steps:
-                if isinstance(step.compute, str):
-                    if step.compute not in columns:
-                        columns[step.compute] = _computable(rows[step.compute])
-                    stack.append(columns[step.compute])
-                else:
-                    values = [stack.pop() if one is None else one for one in reversed(step.given)]
-                    stack.append(step.compute(*reversed(values)))
-        except pa.ArrowException as error:
-            raise _failed(error) from None
+        for step in self.steps:
+            if step.compute is None:
+                if step.name not in columns:
+                    columns[step.name] = _computable(rows[step.name])
+                stack.append(columns[step.name])
+                continue
+            values = [stack.pop() if one is None else one for one in reversed(step.given)]
+            try:
+                stack.append(step.compute(*reversed(values)))
+            except pa.ArrowException as error:
+                raise _failed(step.name, error) from None
         [value] = stack
         return value
 
@@ -59,12 +60,12 @@ def _computable(column: pa.ChunkedArray) -> pa.Array:
     return values if values.type == type_ else values.cast(type_)
 
 
-def _failed(error: pa.ArrowException) -> QueryError:
-    """What Arrow says of a value, in one line."""
+def _failed(name: str, error: pa.ArrowException) -> QueryError:
+    """What Arrow says of a value in a step, in one line."""
     reason = " ".join(str(error).split()).rstrip(".")
     hint = ""
-    if "parse" in reason:
+    if "parse" in reason or "truncated" in reason:
         hint = "TRY_CAST gives NULL where a value has no such form"
     elif "overflow" in reason or "range" in reason:
         reason, hint = f"a number becomes too large ({reason})", "CAST a value AS DOUBLE first"
-    return cannot(reason, hint)
+    return cannot(f"{name}: {reason}", hint)
