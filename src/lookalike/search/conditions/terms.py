@@ -113,6 +113,8 @@ def common_type(one: Term, other: Term) -> pa.DataType | None:
     if all(map(is_number, types)):
         return _common_number(one, other)
     zones = {type_.tz for type_ in types if pa.types.is_timestamp(type_)}
+    if len(zones) == 2 and None not in zones:
+        return pa.timestamp("us", "UTC")
     if all(map(is_time, types)) and (zones <= {None} or (None not in zones and all_stamps(types))):
         return None
     same = types[0] == types[1] and not pa.types.is_nested(types[0])
