@@ -103,9 +103,7 @@ def test_a_filter_for_what_is_far_from_the_query_is_met_too(kind, indexed, vecto
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-rabitq"])
-def test_few_rows_that_match_are_compared_one_by_one_and_many_are_looked_for(
-    kind, indexed, vectors, monkeypatch
-):
+def test_few_rows_that_match_are_compared_one_by_one(kind, indexed, vectors, monkeypatch):
     index = open_index(indexed[kind].snapshot.state)
     monkeypatch.setattr(index, "ask", None)  # which looks for them
     few, many = np.arange(COUNT) % 3 == 0, np.arange(COUNT) % 2 == 0

@@ -104,8 +104,8 @@ def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, fl
     """A box of the original, (left, top, right, bottom), at a size (width, height), antialiased.
 
     Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. With OpenCV, a
-    JPEG that was decoded at full size and shrinks little is resized bilinearly, in an eighth of that time: fine
-    patterns suffer less than they would from decoding it at a few eighths of its size and resizing that.
+    JPEG that was decoded at full size and shrinks little is resized bilinearly, in an eighth of that time:
+    fine patterns suffer less than they would from decoding it at a few eighths of its size and resizing that.
     """
     rows, columns = picture.pixels.shape[:2]
     left, top, right, bottom = picture.box or (0, 0, columns, rows)
