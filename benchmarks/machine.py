@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lookalike
 
-LIBRARIES = ("numpy", "pyarrow", "faiss-cpu", "duckdb", "onnxruntime", "starlette", "uvicorn")
+LIBRARIES = ("numpy", "pyarrow", "faiss-cpu", "sqlglot", "onnxruntime", "starlette", "uvicorn")
 
 
 def machine() -> dict[str, str]:

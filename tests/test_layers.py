@@ -94,7 +94,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
     [
         ("faiss", {"analysis", "index"}),
         ("cv2", {"acquire", "analysis", "models"}),
-        ("duckdb", {"search"}),
+        ("sqlglot", {"search"}),
         ("onnxruntime", {"models"}),
         ("simplejpeg", {"images"}),
         ("aiohttp", {"sources"}),

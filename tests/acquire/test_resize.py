@@ -52,6 +52,17 @@ def test_resizing_moves_nothing(mode):
     assert difference.mean() < 3
 
 
+def test_without_opencv_pillow_resizes(monkeypatch):
+    data = jpeg(1, (320, 240))  # so little smaller that OpenCV would do it
+    with_opencv = np.asarray(Image.open(io.BytesIO(Resize(200)(data).data)), int)
+    monkeypatch.setattr("lookalike.acquire.resize.cv2", None)
+
+    without = np.asarray(Image.open(io.BytesIO(Resize(200)(data).data)), int)
+
+    assert without.shape == with_opencv.shape == (200, 267, 3)
+    assert np.abs(without - with_opencv).mean() < 3
+
+
 def detailed(size: tuple[int, int], format: str) -> bytes:
     """Grey noise of every scale, as much in each as in photographs, and stripes of seven pixels."""
     width, height = size

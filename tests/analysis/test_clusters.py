@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +11,10 @@ import pytest
 from conftest import build, command
 from PIL import Image
 from sklearn.cluster import KMeans as SklearnKMeans
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
 import lookalike
-from lookalike.analysis.kmeans import spherical_kmeans
+from lookalike.analysis.kmeans import silhouette, spherical_kmeans
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project
 from lookalike.analysis.sheets import draw_sheets
@@ -49,6 +50,28 @@ def test_auto_finds_as_many_groups_as_were_made_and_their_items(piled):
     assert len(found.clusters) == 7
     assert "7 has the highest silhouette" in found.reason
     assert normalized_mutual_info_score(blobs()[1], found_labels(piled)) > 0.99
+
+
+@pytest.mark.parametrize("groups", [2, 7, 60])
+def test_the_silhouette_is_that_of_scikit_learn(groups):
+    vectors, _ = blobs(300, 7, noise=1.0)
+    labels = np.random.default_rng(groups).integers(0, groups, len(vectors))
+    labels[:2] = 98, 99  # alone in their groups
+
+    ours = silhouette(vectors, labels)
+
+    assert ours == pytest.approx(silhouette_score(vectors, labels, metric="cosine"), abs=1e-6)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [3, 1, 2, 0]])
+def test_one_group_or_none_of_two_has_the_worst_silhouette(labels):
+    assert silhouette(blobs(4)[0], np.array(labels)) == -1.0
+
+
+def test_a_number_of_groups_is_chosen_without_scikit_learn(piled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+
+    assert len(piled.cluster("auto").clusters) == 7
 
 
 def test_the_same_seed_gives_the_same_groups(piled):

@@ -11,8 +11,10 @@ from conftest import command
 from sklearn.decomposition import PCA
 
 import lookalike
+from lookalike.analysis.projection import project
 from lookalike.errors import CollectionError, LookalikeError
 from lookalike.storage.derived import read_derived
+from lookalike.storage.selection import Selection
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -113,6 +115,21 @@ def test_the_plain_map_is_that_of_scikit_learns_pca(tmp_path):
     signs = np.sign((theirs * placed.places).sum(axis=0))
     assert placed.places == pytest.approx(theirs * signs, abs=1e-3)
     assert np.abs(placed.places).max() == 1
+
+
+@pytest.mark.parametrize("count", [3, 40, 63, 64, 65, 200])
+def test_the_map_of_fewer_items_than_dimensions_is_that_of_the_covariance(tmp_path, count):
+    vectors = np.random.default_rng(7).normal(size=(count, 64)) * np.linspace(3, 1, 64)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    found = project(Selection.of(stored(tmp_path, vectors).snapshot), 4)
+
+    centred = vectors - vectors.mean(axis=0)
+    directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : min(4, count - 1)]
+    directions *= np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
+    expected = np.zeros((count, 4))
+    expected[:, : directions.shape[1]] = centred @ directions
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_map_is_kept_and_the_same_again(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 
 import pytest
 from conftest import build, strict_json, write_picture
@@ -221,17 +220,3 @@ def test_demo_without_a_place_leaves_nothing_behind(run, tmp_path, monkeypatch):
 
     assert (code, len(stdout.splitlines())) == (0, 3)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "library, words",
-    [("faiss", ["index"]), ("duckdb", ["search", "--where", "width > 3", "id:sea/sea-002.png"])],
-)
-def test_a_missing_library_is_named_with_its_extra(run, folder, target, monkeypatch, library, words):
-    build(folder, target)
-    monkeypatch.setitem(sys.modules, library, None)
-
-    code, _, stderr = run(words[0], target, *words[1:])
-
-    assert code == 1
-    assert stderr.endswith("  pip install 'lookalike[search]'\n")

@@ -102,6 +102,19 @@ def test_a_filter_for_what_is_far_from_the_query_is_met_too(kind, indexed, vecto
     assert sorted(rows[0].tolist()) == sorted(far)
 
 
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-rabitq"])
+def test_few_rows_that_match_are_compared_one_by_one(kind, indexed, vectors, monkeypatch):
+    index = open_index(indexed[kind].snapshot.state)
+    monkeypatch.setattr(index, "ask", None)  # which looks for them
+    few, many = np.arange(COUNT) % 3 == 0, np.arange(COUNT) % 2 == 0
+
+    rows = index.search(vectors[:1], 10, few)[1]
+
+    assert few[rows].all() and rows[0, 0] == 0
+    with pytest.raises(TypeError):
+        index.search(vectors[:1], 10, many)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_results_than_rows_end_in_minus_one(kind, indexed, vectors):
     mask = np.arange(COUNT) < 3

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -43,32 +46,25 @@ def held(condition: str, rows: pa.Table = ROWS) -> list[str]:
         ("label = 'roses' OR width > 300", "abd"),
         ("list_contains(tags, 'daisy')", "a"),
         ("'rose' IN tags", "d"),
-        ("tags[1] = 'daisy'", "a"),
         ("len(tags) = 0", "b"),
         ("label LIKE 'ro%'", "ad"),
         ("label ILIKE 'RO%'", "ad"),
         ("label NOT LIKE 'ro%'", "c"),
         ("regexp_matches(label, '^d.*y$')", "c"),
-        ("label ~ 'd.*y'", "c"),
-        ("label SIMILAR TO 'd.*'", "c"),
         ("id IN ('a', 'c')", "ac"),
         ("id NOT IN ('a', 'c')", "bd"),
         ("width BETWEEN 200 AND 301", "ad"),
         ("width IS NULL", "c"),
         ("label IS NOT NULL AND NOT (label = 'daisy')", "ad"),
-        ("CASE WHEN width > 300 THEN label = 'roses' ELSE true END", "acd"),
-        ("coalesce(width, 0) = 0", "c"),
         ("TRY_CAST(id AS INTEGER) IS NULL", "abcd"),
         ("width::DOUBLE / 2 > 150", "bd"),
         ("width % 2 = 1 AND -width < 0 AND width * 2 + 1 = 603", "d"),
         ("abs(score) >= 1.5", "bd"),
-        ("upper(label) || '!' = 'ROSES!'", "ad"),
         ("place.city = 'Rome'", "a"),
         ("items.width = 400", "b"),
         ("WIDTH = 400", "b"),
         ('"width" = 400', "b"),
         ("width IS DISTINCT FROM 400", "acd"),
-        ("DATE '2024-02-28' + INTERVAL 1 DAY = DATE '2024-02-29'", "abcd"),
         ("true -- and no more", "abcd"),
         ("width > 300 /* large */", "bd"),
         ("id = 'a; DROP TABLE items'", ""),
@@ -117,6 +113,8 @@ def test_any_text_equals_itself_alone(values, wanted):
 
 # CANARY stands for a file that holds `true`; OUT for one that must not come to be.
 ATTACKS = [
+    "label ~ 'r'",
+    "label RLIKE 'r'",
     "1=1; DROP TABLE items",
     "1=1; SELECT 1",
     "1=1); DROP TABLE items; --",
@@ -209,29 +207,6 @@ def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "FROM read_text('CANARY')",
-        "COPY (SELECT 1) TO 'CANARY'",
-        "ATTACH 'CANARY'",
-        "SET threads = 4",
-        "FROM local",
-    ],
-)
-def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp_path):
-    import duckdb
-
-    (tmp_path / "canary").write_text("true")
-    local = ROWS  # a table that DuckDB would find by the name of the variable
-    connection = parse_condition("true", local.schema).connection
-
-    with pytest.raises(duckdb.Error):
-        connection.execute(statement.replace("CANARY", str(tmp_path / "canary")))
-
-    assert (tmp_path / "canary").read_text() == "true"
-
-
-@pytest.mark.parametrize(
     ("condition", "message"),
     [
         ("", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
@@ -243,7 +218,7 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         ),
         (
             "width + 1",
-            "the condition is not a yes/no expression, its value is INTEGER; "
+            "the condition is not a yes/no expression: width + 1 is a whole number; "
             "compare it with something, as in: width > 300",
         ),
         (
@@ -253,7 +228,9 @@ def test_the_database_itself_opens_no_file_and_keeps_its_settings(statement, tmp
         (
             "getenv('HOME') = ''",
             "the condition has the function getenv, which is not allowed there; "
-            "use comparisons, arithmetic, and functions of the row's values",
+            "it may have columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
+            "+ - * / // %, CAST, TRY_CAST and the functions abs, contains, day, ends_with, length, "
+            "list_contains, lower, month, regexp_matches, starts_with, upper, year",
         ),
     ],
 )
@@ -294,7 +271,7 @@ def test_a_value_that_cannot_be_converted_hints_at_try_cast():
 
 
 @pytest.mark.parametrize(
-    "condition", ["NULL::BOOLEAN", "width > NULL", "TRY(width % 0) = 0", "NULL AND true"]
+    "condition", ["NULL::BOOLEAN", "width > NULL", "width % 0 = 0", "width // 0 = 0", "NULL AND true"]
 )
 def test_null_counts_as_false(condition):
     assert held(condition) == []
@@ -322,14 +299,208 @@ def test_columns_that_differ_in_case_only_are_told_apart_by_their_exact_names():
 
     assert held("Size = 2", rows) == ["b"]
     assert held("size = 2", rows) == ["a"]
-    with pytest.raises(QueryError, match="upper and lower case only"):
-        held("Size = size", rows)
+    assert held("Size = size", rows) == []
+    assert held("Size <> size", rows) == ["a", "b"]
 
 
 @pytest.mark.parametrize("depth", [9, 2_000])
 def test_a_condition_that_is_nested_too_deeply_is_an_error(depth):
     with pytest.raises(QueryError):
         mask_of(ROWS, "abs(" * depth + "width" + ")" * depth + " > 1")
+
+
+NESTED = {
+    "CAST": lambda count: "CAST(" * count + "width" + " AS INTEGER)" * count + " > 1",
+    "::": lambda count: "width" + "::INTEGER" * count + " > 1",
+    "TRY_CAST": lambda count: "TRY_CAST(" * count + "width" + " AS INTEGER)" * count + " > 1",
+    "NOT": lambda count: "NOT " * count + "width > 1",
+    "-": lambda count: "- " * count + "width < 1",
+    "IS NULL": lambda count: "width" + " IS NULL" * count,
+}
+
+
+@pytest.mark.parametrize("what", NESTED)
+def test_calls_casts_and_signs_inside_each_other_are_at_most_eight(what):
+    parse_condition(NESTED[what](8), ROWS.schema)
+
+    with pytest.raises(QueryError, match="more than 8 calls, casts, NOT and the like are inside each other"):
+        parse_condition(NESTED[what](9), ROWS.schema)
+
+
+def test_brackets_inside_each_other_are_at_most_16():
+    assert held("(" * 16 + "width > 300" + ")" * 16) == ["b", "d"]
+
+    with pytest.raises(QueryError, match="nested more than 16 deep at character 17; use fewer brackets"):
+        held("(" * 17 + "width > 300" + ")" * 17)
+
+
+@pytest.mark.parametrize(
+    "sign", ["(", "[", "{", "NOT ", "- ", "~", "CASE WHEN ", "abs(", "width IN (", "x -> ", "width::"]
+)
+def test_a_condition_that_nests_a_thousand_deep_is_refused_at_once(sign):
+    started = time.monotonic()
+
+    for end in ("", "width" + ")" * 1000):
+        with pytest.raises(QueryError):
+            mask_of(ROWS, sign * 1000 + end)
+
+    assert time.monotonic() - started < 2
+
+
+def test_a_row_of_comparisons_or_sums_may_be_long():
+    assert held(" OR ".join(f"width = {number}" for number in range(400, 1100))) == ["b"]
+    assert held("width = 0" + " + 1" * 400) == ["b"]
+
+
+def test_more_operations_than_three_thousand_are_refused():
+    with pytest.raises(QueryError, match="the condition has more than 3,000 operations; use IN with a list"):
+        held("width" + "+1" * 3_100 + " > 0")
+
+
+def test_a_megabyte_is_refused_unread():
+    with pytest.raises(QueryError, match="the condition has 1,000,000 characters, the limit is 100,000"):
+        held("x" * 1_000_000)
+
+
+def test_a_pattern_is_at_most_a_thousand_characters():
+    with pytest.raises(QueryError, match="a pattern has 1,001 characters, the limit is 1,000"):
+        held(f"regexp_matches(label, '{'a' * 1001}')")
+
+
+@pytest.mark.parametrize(
+    ("condition", "named"),
+    [
+        ("levenshtein(id, label) > 3", "the function levenshtein"),
+        ("md5(id) = ''", "the function md5"),
+        ("coalesce(width, 0) = 0", "the function coalesce"),
+        ("max(width) > 1", "the function max"),
+        ("current_date > '2024-01-01'", "the function current_date"),
+        ("id || 'x' = 'ax'", "||"),
+        ("tags[1] = 'x'", "a subscript"),
+        ("CASE WHEN width > 1 THEN true END", "CASE"),
+        ("label SIMILAR TO 'd.*'", "SIMILAR TO"),
+        ("width ** 2 > 4", "**"),
+        ("CAST(label AS DECIMAL(3, 1)) = 1", "a cast to DECIMAL(3, 1)"),
+        ("width IN (SELECT 1)", "a query within it"),
+        ("id = 'a' COLLATE nocase", "COLLATE"),
+        ("width > ?", "a placeholder"),
+        ("width BETWEEN SYMMETRIC 3 AND 1", "BETWEEN with symmetric"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_name(condition, named):
+    with pytest.raises(QueryError) as error:
+        held(condition)
+
+    assert error.value.message == f"the condition has {named}, which is not allowed there"
+    assert error.value.hint.endswith("regexp_matches, starts_with, upper, year")
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("label = 3", "label is text and 3 is a whole number, which cannot be compared"),
+        ("width = 'x'", "width is a whole number, and 'x' is not"),
+        ("width BETWEEN 1 AND 'x'", "width is a whole number, and 'x' is not"),
+        ("width IN (1, 'x')", "width is a whole number, and 'x' is not"),
+        ("tags = 'daisy'", "tags is a list and 'daisy' is text, which cannot be compared"),
+        ("tags = NULL", "tags is a list and NULL is NULL, which cannot be compared"),
+        ("place = 'Rome'", "place is a record and 'Rome' is text, which cannot be compared"),
+        ("list_contains(width, 1)", "list_contains takes a list, but width is a whole number"),
+        ("lower(width) = 'a'", "lower takes text, but width is a whole number"),
+        ("year(label) = 2024", "year takes a date or a time stamp, but label is text"),
+        ("label + 1 > 2", "+ takes numbers, but label is text"),
+        ("score % 2 = 1", "% takes whole numbers, but score is a number"),
+        ("NOT width", "NOT takes a yes/no expression, but width is a whole number"),
+        ("width AND true", "AND takes yes/no expressions, but width is a whole number"),
+        ("1 < width < 5", "1 < width is true or false and 5 is a whole number, which cannot be compared"),
+        ("label LIKE id", "LIKE takes a text in single quotes, not id"),
+        ("label LIKE 'a!' ESCAPE '!'", "the pattern 'a!' ends with its escape '!'"),
+        (
+            "regexp_matches(label, '(')",
+            "Invalid regular expression: missing ): ( is no regular expression of RE2",
+        ),
+        ("width = 1 = 'x", "a quote or a comment in it is not closed"),
+        ("width > 300 400", "it makes no sense at '400' (character 13)"),
+        ("width > 1\n  400", "it makes no sense at '400' (line 2, character 3)"),
+        ("width >", "something is missing at its end, or a bracket is not closed"),
+        ("DATE '2024-02-30' > '2024-01-01'", "'2024-02-30' is no DATE"),
+        (
+            "width * 9223372036854775807 > 1",
+            "width * 9223372036854775807: a number becomes too large (overflow)",
+        ),
+    ],
+)
+def test_an_error_names_the_column_or_the_place(condition, message):
+    with pytest.raises(QueryError) as error:
+        held(condition)
+
+    assert error.value.message == f"the condition cannot be applied: {message}"
+
+
+NOON = datetime.datetime(2024, 2, 29, 12)
+TYPED = pa.table(
+    {
+        "id": ["a", "b", "c"],
+        "code": pa.array(["x", None, "y"]).dictionary_encode(),
+        "long": pa.array(["x", None, "y"], pa.large_string()),
+        "half": pa.array([0.5, None, 2], pa.float16()),
+        "single": pa.array([0.1, None, float("nan")], pa.float32()),
+        "big": pa.array([2**63, None, 3], pa.uint64()),
+        "price": pa.array([decimal.Decimal("9.99"), None, decimal.Decimal("20.00")]),
+        "flag": [True, None, False],
+        "day": pa.array([NOON.date(), None, datetime.date(1969, 1, 1)]),
+        "local": pa.array([NOON, None, datetime.datetime(1969, 1, 1)], pa.timestamp("ns")),
+        "zoned": pa.array([NOON, None, NOON], pa.timestamp("ms", "Asia/Tokyo")),
+        "raw": [b"x", None, b"y"],
+        "codes": pa.array([["x"], None, []], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+        "nothing": pa.nulls(3),
+        "nest": [{"deep": {"value": 1}}, None, {"deep": None}],
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("code = 'x' AND code LIKE 'x%' AND code IN ('x')", "a"),
+        ("upper(long) <> 'X'", "c"),
+        ("half > 1", "c"),
+        ("single = 0.1", "a"),
+        ("single > 1e30", "c"),
+        ("single = single", "ac"),
+        ("big = 9223372036854775808", "a"),
+        ("big IN (3, 4) OR big / 2 > 1e15", "ac"),
+        ("price = 9.99 OR price > 15", "ac"),
+        ("flag", "a"),
+        ("flag IS NOT TRUE", "bc"),
+        ("NOT flag", "c"),
+        ("day = '2024-02-29' AND month(day) = 2", "a"),
+        ("local > '2024-02-29 11:59:59.5'", "a"),
+        ("local < DATE '1970-01-01'", "c"),
+        ("zoned = '2024-02-29T12:00:00Z'", "ac"),
+        ("zoned = '2024-02-29 21:00:00'", "ac"),
+        ("zoned = TIMESTAMPTZ '2024-02-29 14:00:00+02:00'", "ac"),
+        ("day(zoned) = 29 AND year(zoned) = 2024", "ac"),
+        ("raw IS NULL", "b"),
+        ("list_contains(codes, 'x')", "a"),
+        ("length(codes) = 0", "c"),
+        ("nothing IS NULL", "abc"),
+        ("nothing = 3 OR nothing LIKE 'x' OR nothing IN (1)", ""),
+        ("nest.deep.value = 1", "a"),
+        ("items.nest.deep IS NULL", "bc"),
+        ("CAST(local AS VARCHAR) = '2024-02-29 12:00:00'", "a"),
+    ],
+)
+def test_a_column_of_any_type_can_be_asked_for(condition, expected):
+    assert "".join(held(condition, TYPED)) == expected
+
+
+@pytest.mark.parametrize(
+    "condition", ["raw = 'x'", "nest = 1", "zoned > local", "codes = 'x'", "nest.deep.other = 1"]
+)
+def test_columns_that_cannot_be_compared_are_refused_by_name(condition):
+    with pytest.raises(QueryError, match=condition.split()[0].split(".")[0]):
+        held(condition, TYPED)
 
 
 def test_a_condition_that_is_too_long_is_an_error():

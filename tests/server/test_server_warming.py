@@ -20,10 +20,10 @@ from starlette.testclient import TestClient
 from lookalike.server import create_app
 from lookalike.models import words
 app = create_app([Path(sys.argv[1])])
-assert "duckdb" not in sys.modules
+assert "sqlglot" not in sys.modules
 with TestClient(app):
     deadline = time.monotonic() + 30
-    while not ("duckdb" in sys.modules and words.vocabulary.cache_info().currsize):
+    while not ("sqlglot" in sys.modules and words.vocabulary.cache_info().currsize):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 """

@@ -103,9 +103,9 @@ def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, fl
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
     """Resize a box of the original, (left, top, right, bottom), to (width, height), antialiased.
 
-    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. A JPEG that was
-    decoded at full size and shrinks little is resized bilinearly, in an eighth of that time: fine patterns
-    suffer less than they would from decoding it at a few eighths of its size and resizing that.
+    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. With OpenCV, a
+    JPEG that was decoded at full size and shrinks little is resized bilinearly, in an eighth of that time:
+    fine patterns suffer less than they would from decoding it at a few eighths of its size and resizing that.
     """
     rows, columns = picture.pixels.shape[:2]
     left, top, right, bottom = picture.box or (0, 0, columns, rows)
@@ -117,8 +117,12 @@ def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, fl
         min(top + box[3] * down, rows),
     )
     whole_jpeg = picture.box is not None and part == (0, 0, picture.width, picture.height)
-    shrinks_little = columns < _BILINEAR_BELOW * size[0] and rows < _BILINEAR_BELOW * size[1]
-    if whole_jpeg and shrinks_little and cv2 is not None:
+    if (
+        cv2 is not None
+        and whole_jpeg
+        and columns < _BILINEAR_BELOW * size[0]
+        and rows < _BILINEAR_BELOW * size[1]
+    ):
         return np.asarray(cv2.resize(picture.pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING, box=part))
 

@@ -10,7 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookalike.analysis.kmeans import SAMPLE_PER_CENTRE, KMeans, Labels, Vectors, spherical_kmeans, train
+from lookalike.analysis.kmeans import (
+    SAMPLE_PER_CENTRE,
+    KMeans,
+    Labels,
+    Vectors,
+    silhouette,
+    spherical_kmeans,
+    train,
+)
 from lookalike.analysis.naming import telling_tags, unique_names
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.errors import ExtraError, LookalikeError
@@ -24,11 +32,11 @@ Method = Literal["kmeans", "hdbscan"]
 
 # `auto` tries these, as far as there are ten items a group, then some between the neighbours of the best.
 _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 90)
-_TRAINED, _JUDGED, _BETWEEN = 5000, 2000, 6
+_TRAINED, _BETWEEN = 5000, 6
 # Density means little among 1,280 numbers; in the first components of them it does (docs/analysis.md).
 _HDBSCAN_COMPONENTS = 16
-# Measured: HDBSCAN of an item; the silhouettes.
-_HDBSCAN_ITEM_BYTES, _SILHOUETTE_BYTES = 1500, 64_000_000
+# Measured: HDBSCAN of an item.
+_HDBSCAN_ITEM_BYTES = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,7 @@ def _need(selection: Selection, k: int | Literal["auto"], method: Method) -> int
     groups = max(_CANDIDATES) if k == "auto" else k
     # The sample; centres and their sums; the label and the score of each item.
     numbers = (min(_sample_size(groups), len(selection)) + 6 * groups) * selection.dim + 6 * len(selection)
-    return 4 * numbers + (_SILHOUETTE_BYTES if k == "auto" else 0)
+    return 4 * numbers
 
 
 def _number(selection: Selection, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
@@ -155,17 +163,22 @@ def _number(selection: Selection, k: int | Literal["auto"], seed: int) -> tuple[
 
 
 def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
-    """The k of the highest mean silhouette (Rousseeuw 1987), in cosine distance, on a sample."""
+    """The k of the highest mean silhouette in a sample."""
     sample = selection.sample(_TRAINED, seed)
     _check_unequal(sample)
     values: dict[int, float] = {}
+
+    def judge(k: int) -> float:
+        return silhouette(sample, (sample @ train(sample, k, seed).T).argmax(axis=1))
+
     grid = [k for k in _CANDIDATES if k == 2 or k * 10 <= len(sample)]
     for k in grid:
-        values[k] = _silhouette(sample, k, seed)
+        values[k] = judge(k)
     at = grid.index(max(values, key=values.__getitem__))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
     for k in np.unique(np.linspace(low, high, _BETWEEN + 2).round().astype(int)).tolist():
-        values.setdefault(k, _silhouette(sample, k, seed))
+        if k not in values:
+            values[k] = judge(k)
     best = max(values, key=values.__getitem__)
     return best, f"of {len(values)} numbers tried, {best} has the highest silhouette, {values[best]:.2f}"
 
@@ -175,19 +188,6 @@ def _check_unequal(vectors: Vectors) -> None:
         raise LookalikeError(
             "all images have the same vector, so there are no groups", "give --k 1 to have one"
         )
-
-
-def _silhouette(sample: Vectors, k: int, seed: int) -> float:
-    """How much nearer items are to their own group than to the next, -1 to 1."""
-    labels = (sample @ train(sample, k, seed).T).argmax(axis=1)
-    if len(np.unique(labels)) < 2 or len(np.unique(labels)) >= len(sample):
-        return -1.0
-    try:
-        from sklearn.metrics import silhouette_score
-    except ImportError:
-        raise ExtraError("choosing k needs scikit-learn", "analysis") from None
-    size = min(_JUDGED, len(sample))
-    return float(silhouette_score(sample, labels, metric="cosine", sample_size=size, random_state=seed))
 
 
 def _grouped(selection: Selection, k: int, seed: int) -> KMeans:

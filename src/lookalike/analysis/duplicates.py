@@ -19,7 +19,7 @@ from lookalike.analysis.geometry import match
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
-from lookalike.errors import ExtraError, LookalikeError
+from lookalike.errors import LookalikeError
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
@@ -175,10 +175,8 @@ def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
     is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
     Pictures without contrast are left out: all would be near each other.
     """
-    try:
-        import faiss
-    except ImportError:
-        raise ExtraError("finding duplicates needs faiss", "analysis") from None
+    import faiss  # a tenth of a second, and only here
+
     hashes = {row: bits for row, bits in hashes.items() if bits.any()}
     if not hashes:
         return np.empty((0, 2), np.int64)

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError
-
 # Rotated queries are rounded to this many bits per number; 0 would mean floats, many times slower.
 _QUERY_BITS = 8
 _POINTS_PER_CENTRE = 32
@@ -18,10 +16,8 @@ _POINTS_PER_CENTRE = 32
 
 def faiss() -> Any:
     """The library, imported when first needed; its type hints do not cover its Python additions."""
-    try:
-        import faiss
-    except ImportError:
-        raise ExtraError("an index needs faiss", "search") from None
+    import faiss
+
     return faiss
 
 

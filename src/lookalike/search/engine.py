@@ -19,7 +19,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError, ImageError, QueryError
+from lookalike.errors import ImageError, QueryError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
 from lookalike.search.exact import nearest
@@ -60,14 +60,8 @@ class Engine:
 
     @cached_property
     def index(self) -> Index | None:
-        """The index of exactly this state; raises `CollectionError` if it is damaged.
-
-        None if there is none, or no faiss to read it: search is then exact.
-        """
-        try:
-            return open_index(self.snapshot.state)
-        except ExtraError:
-            return None
+        """The index of exactly this state, or None; raises `CollectionError` if it is damaged."""
+        return open_index(self.snapshot.state)
 
     @cached_property
     def background(self) -> Background | None:

@@ -21,7 +21,7 @@ export function insideSql(polygon) {
     const [low, high, at] = [y0, y1, x0 - slope * y0].map((value) => short(value / UNITS));
     return `(map_y > ${low} AND map_y <= ${high} AND map_x < ${short(slope)} * map_y + ${at})`;
   });
-  return crossings.length ? crossings.reduce((all, one) => `(${all} <> ${one})`) : "false";
+  return crossings.length ? `(${crossings.join(" <> ")})` : "false";
 }
 
 /** Simplify a drawn line to few corners by removing those that change the area least

@@ -18,18 +18,13 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any
 
-from lookalike.errors import ExtraError
+import aiohttp
+from yarl import URL
+
+from lookalike.sources.fetch.guards import check_url, socket_factory
+from lookalike.sources.fetch.hosts import Hosts
 from lookalike.sources.fetch.outcomes import Fetched, FetchError, FetchOptions
-
-try:
-    import aiohttp
-    from yarl import URL
-
-    from lookalike.sources.fetch.guards import check_url, socket_factory
-    from lookalike.sources.fetch.hosts import Hosts
-    from lookalike.sources.fetch.robots import Robots, check_tags
-except ImportError as error:
-    raise ExtraError(f"fetching URLs needs {error.name}", "download") from None
+from lookalike.sources.fetch.robots import Robots, check_tags
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
