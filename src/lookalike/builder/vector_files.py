@@ -52,7 +52,7 @@ def import_vectors(
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:
     """What is at a source, by its name and contents."""
     if metadata is not None and source.suffix != ".npy":
-        raise SourceError(f"metadata goes with a .npy file, and {source} is none", "leave --metadata out")
+        raise SourceError(f"metadata goes with a .npy file, and {source} is none", "leave `metadata` out")
     if source.suffix == ".npy":
         return _numbered(_npy_with_rows([(source, Path(metadata) if metadata else None)]))
     if (source / "img_emb").is_dir():

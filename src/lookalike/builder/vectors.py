@@ -104,11 +104,9 @@ def _check_free(root: Path) -> None:
     """Raise `CollectionError` where a collection or other files are."""
     check_target(root)
     if is_collection(root):
-        raise CollectionError(f"{root} holds a collection already", "give another path with -c")
+        raise CollectionError(f"{root} holds a collection already", "give another path")
     if (root / MARKS_NAME).is_dir():  # the finished folder takes the place of the one that is there
-        raise CollectionError(
-            f"{root} holds the marks of a collection that is gone", "give another path with -c"
-        )
+        raise CollectionError(f"{root} holds the marks of a collection that is gone", "give another path")
 
 
 def _discard(folder: Path) -> None:

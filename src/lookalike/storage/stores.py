@@ -42,10 +42,16 @@ def place(address: str | os.PathLike[str]) -> Path:
     """The path of an address; one with a scheme, such as `s3://bucket/photos`, is in an object store.
 
     Only text can be an address: a path stays a path. Nothing is asked of the store yet.
-    Raises `ExtraError` where the library for it is not installed, `LookalikeError` for an unknown scheme.
+    Raises `ExtraError` where the library for it is not installed, `LookalikeError` for an unknown scheme and
+    for what is no path.
     """
     if isinstance(address, StorePath):
         return cast(Path, address)
+    if not isinstance(address, str | os.PathLike):
+        raise LookalikeError(
+            f"a path is a text or a pathlib.Path, not a value of the type {type(address).__name__}",
+            "give one folder or address",
+        )
     scheme = _SCHEME.match(address) if isinstance(address, str) else None
     if scheme is None or not isinstance(address, str):
         return Path(address)

@@ -7,7 +7,7 @@ import argparse
 from lookalike.cli.arguments import add_json, names, positive
 from lookalike.cli.network import add_network, fetch_options
 
-SUMMARY = "download images from a list of URLs into shards; goes on where it stopped"
+SUMMARY = "download the images of a list of URLs; goes on where it stopped"
 EXAMPLE = "lookalike download urls.csv shards/ --url-column url --metadata-columns caption,license --size 256"
 
 
@@ -19,18 +19,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set",
     )
     parser.add_argument("out", metavar="OUT", help="the folder of the shards")
-    parser.add_argument("--url-column", metavar="NAME", help="(default: url, or the like)")
+    parser.add_argument(
+        "--url-column", metavar="NAME", help="the column with the URLs (default: url, or one like it)"
+    )
     parser.add_argument(
         "--metadata-columns", metavar="A,B", type=names, help="columns to keep (default: all; '' for none)"
     )
     parser.add_argument(
-        "--format", choices=["tar", "parquet", "tfrecord", "folder"], default="tar", help="(default: tar)"
+        "--format",
+        choices=["tar", "parquet", "tfrecord", "folder"],
+        default="tar",
+        help="what to write (default: tar)",
     )
     parser.add_argument("--count", type=positive, metavar="N", help="take the first N rows only")
     parser.add_argument(
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
     )
-    parser.add_argument("--shard-size", type=positive, default=1000, metavar="N", help="URLs a shard (1000)")
+    parser.add_argument(
+        "--shard-size", type=positive, default=1000, metavar="N", help="URLs in each shard (default: 1000)"
+    )
     _add_images(parser)
     add_network(parser)
     add_json(parser)
@@ -50,7 +57,9 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
     group.add_argument("--max-megapixels", type=float, default=200.0, metavar="MP", help="(default: 200)")
-    group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
+    group.add_argument(
+        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

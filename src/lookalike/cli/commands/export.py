@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
     )
-    parser.add_argument("--max-items", type=positive, metavar="N", help="only the first N items")
+    parser.add_argument("--max-items", type=positive, metavar="N", help="export only the first N items")
     add_json(parser)
 
 
