@@ -38,6 +38,7 @@ COMMANDS = {
     "info": "info",
     "failures": "failures",
     "verify": "verify",
+    "completion": "completion",
 }
 
 
