@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-import math
 from collections.abc import Sequence
+
+from lookalike.extras import install_command
 
 
 def one_line(error: BaseException) -> str:
@@ -12,8 +13,22 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def call_of_build(root: object, rest: str = "") -> str:
+    """The call that builds the collection at a path, as a hint has it."""
+    return f"`lookalike.build(source, collection={str(root)!r}{rest})`"
+
+
+def call(path: object, method: str) -> str:
+    """A method of the collection at a path, as a hint has it: `lookalike.open('photos/').index()`."""
+    return f"`lookalike.open({str(path)!r}).{method}`"
+
+
 class LookalikeError(Exception):
-    """Any error that Lookalike raises on purpose: a one-line message, and a hint with the next step."""
+    """Any error that Lookalike raises on purpose: a one-line message, and a hint with the next step.
+
+    What stands in backticks in a hint is Python: an argument, as in "raise `max_megapixels`", or a call. The
+    command line says both with its own flags and commands.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -28,7 +43,8 @@ class ExtraError(LookalikeError):
     """An optional feature needs a library that is not installed."""
 
     def __init__(self, need: str, extra: str) -> None:
-        super().__init__(need, f"pip install 'lookalike[{extra}]'")
+        super().__init__(need, install_command(extra))
+        self.extra = extra
 
 
 class MemoryLimitError(LookalikeError):
@@ -38,7 +54,7 @@ class MemoryLimitError(LookalikeError):
         self.what, self.need_bytes = what, need_bytes
         super().__init__(
             f"{what} needs at least {need_bytes:,} bytes, the limit is {limit_bytes:,}",
-            f"raise it with --max-memory {math.ceil(need_bytes / 1e6)}MB{otherwise}",
+            f"raise it to `max_memory_bytes={need_bytes}`{otherwise}",
         )
 
 

@@ -96,16 +96,23 @@ class View:
         return self._ask(lambda engine, rows: engine.snapshot.ids(_all(engine, rows)))
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows as a table: the named columns, or all stored ones without the embedding."""
-        return self._ask(lambda engine, rows: _taken(engine.snapshot.table(columns), rows))
+        """The rows as a table: the stored columns that say something of a picture, or those that are named.
+
+        The embedding and where a thumbnail lies come only by name.
+        """
+        return self._ask(
+            lambda engine, rows: _taken(_table(engine.snapshot, engine.snapshot.schema, columns), rows)
+        )
 
     def to_arrow(self) -> pa.Table:
-        """The same as `items`."""
-        return self.items()
+        """As `items`, with what was derived of them: the names of clusters, places on the map and so on."""
+        return self._ask(
+            lambda engine, rows: _taken(_table(engine.snapshot, engine.snapshot.all_columns), rows)
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The rows as a DataFrame, without the embedding; needs pandas."""
-        return self.items().to_pandas()
+        """As `to_arrow`, a DataFrame; needs pandas."""
+        return self.to_arrow().to_pandas()
 
     def embeddings(self, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
         """The stored vectors, float32 (N, D) of unit length, in the order of `items()` or of `ids`."""
@@ -339,6 +346,11 @@ def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
 
 def _all(engine: Engine, rows: Rows | None) -> Rows:
     return np.arange(len(engine)) if rows is None else rows
+
+
+def _table(snapshot: Snapshot, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    shown = [name for name in schema.names if name not in Item.HIDDEN]
+    return snapshot.table(shown if columns is None else columns)
 
 
 def _taken(table: pa.Table, rows: Rows | None) -> pa.Table:

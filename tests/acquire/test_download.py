@@ -168,7 +168,9 @@ def test_a_store_is_no_place_for_a_download_and_what_is_one_is_said(site, tmp_pa
     monkeypatch.chdir(tmp_path)
     path = listed(tmp_path, *ok(site, 1))
 
-    with pytest.raises(LookalikeError, match=r"lookalike pack FOLDER s3://bucket/shards"):
+    with pytest.raises(
+        LookalikeError, match=r"pack it: `lookalike\.acquire\.pack\.pack\(folder, 's3://bucket/shards'\)`"
+    ):
         run(path, "s3://bucket/shards")
 
     assert [one.name for one in tmp_path.iterdir()] == ["urls.csv"]

@@ -178,7 +178,7 @@ def test_a_contact_sheet_is_drawn_for_each_cluster(copied, tmp_path):
 
 
 def test_sheets_of_what_was_not_clustered_are_an_error(copied, tmp_path):
-    with pytest.raises(LookalikeError, match="has no clusters; make them with: lookalike cluster"):
+    with pytest.raises(LookalikeError, match=r"has no clusters; make them with: .*cluster\(write=True\)"):
         draw_sheets(copied.snapshot, tmp_path)
 
 
@@ -193,7 +193,7 @@ def test_stale_clusters_are_refused_with_the_command_that_makes_them_again(folde
 
     assert derived_state(collection.snapshot.state, "clusters") == "stale"
     with pytest.raises(
-        CollectionError, match=r"older than the collection; make it again with: lookalike cluster"
+        CollectionError, match=r"older than the collection; make it again with: .*cluster\(write=True\)"
     ):
         read_derived(collection.snapshot.state, "clusters")
 
@@ -221,7 +221,7 @@ def test_a_damaged_table_is_refused(piled, damage):
     piled.cluster(3, write=True)
     damage(piled.path / "derived" / "clusters.parquet")
 
-    with pytest.raises(CollectionError, match=r"clusters.parquet is damaged.*lookalike cluster"):
+    with pytest.raises(CollectionError, match=r"clusters.parquet is damaged.*cluster\(write=True\)"):
         read_derived(piled.snapshot.state, "clusters")
 
 

@@ -234,7 +234,7 @@ def test_what_is_no_plan_is_refused(tmp_path, text):
 
 
 def test_a_plan_that_is_not_there_names_the_command_that_makes_one(tmp_path):
-    with pytest.raises(LookalikeError, match=r"No such file or directory; make one with: lookalike dup"):
+    with pytest.raises(LookalikeError, match=r"No such file or directory; make the plan again"):
         read_plan(tmp_path / "bad.json")
 
 

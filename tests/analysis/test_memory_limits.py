@@ -101,7 +101,7 @@ def test_the_peak_stays_below_the_limit_where_an_index_is_built(folder):
 
 def needed(work) -> int:
     """The least limit that is enough, as the error of too small a one says it."""
-    with pytest.raises(MemoryLimitError, match=r"raise it with --max-memory \d+MB") as raised:
+    with pytest.raises(MemoryLimitError, match=r"raise it to `max_memory_bytes=\d+`") as raised:
         work(1)
     return raised.value.need_bytes
 
@@ -167,7 +167,7 @@ def test_an_index_that_does_not_fit_is_refused_and_one_is_built_that_does(tmp_pa
     assert open_index(collection.snapshot.state).info.max_memory_bytes < 2_100_000
     build_index(collection.path, "flat")
 
-    with pytest.raises(MemoryLimitError, match=r"or make it smaller: lookalike index .* --max-memory 2MB"):
+    with pytest.raises(MemoryLimitError, match=r"or make it smaller: .*index\(max_memory_bytes=2\d{6}\)"):
         nearest_others(selection, 5, max_memory_bytes=least)
 
 
@@ -204,5 +204,5 @@ def test_every_command_takes_the_limit(name, tmp_path):
 
     assert done.returncode == 1
     assert re.search(
-        r"needs at least [\d,]+ bytes, the limit is 1,000\n  raise it with --max-memory \d+MB", done.stderr
+        r"needs at least [\d,]+ bytes, the limit is 1,000\n  raise it to --max-memory \d+MB\n", done.stderr
     )

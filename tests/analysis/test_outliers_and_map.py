@@ -195,7 +195,7 @@ def test_the_map_is_coloured_by_clusters_too_but_not_by_stale_ones(tmp_path):
     path = collection.path / "derived" / "clusters.json"
     path.write_text(path.read_text().replace(collection.fingerprint(), "0" * 64))
     with pytest.raises(
-        CollectionError, match="older than the collection; make it again with: lookalike cluster"
+        CollectionError, match=r"older than the collection; make it again with: .*cluster\(write=True\)"
     ):
         placed.plot("cluster")
 

@@ -220,7 +220,7 @@ def test_another_model_or_dtype_is_refused(folder, target, wish):
 
     with pytest.raises(ModelError, match=f"was built with the .*, not {next(iter(wish.values()))}") as caught:
         build(folder, target, **wish)
-    assert "--rebuild" in caught.value.hint
+    assert "rebuild=True" in caught.value.hint
     assert files(target) == before
 
 

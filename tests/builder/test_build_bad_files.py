@@ -37,9 +37,9 @@ def test_bad_files_are_failures_and_the_good_ones_are_embedded(folder, target):
     assert errors["broken-link.jpg"] == "a broken link"
     assert errors["empty.jpg"] == "the file is empty"
     assert errors["fifo.jpg"] == "not a regular file"
-    assert errors["huge.png"] == "300 megapixels, the limit is 200; raise it with --max-megapixels"
+    assert errors["huge.png"] == "300 megapixels, the limit is 200; raise `max_megapixels`"
     assert errors["page.png"] == "not an image that can be read (it is an HTML page)"
-    assert errors["text.jpg"] == "not an image that can be read (it starts with b'not a pi')"
+    assert errors["text.jpg"] == 'not an image that can be read (it begins with "not a pi")'
     assert {r"caf\xe9.jpg", "directory.jpg/inside.jpg"} < set(ids(collection))
     assert list(collection.verify()) == []
 
@@ -122,7 +122,7 @@ def test_an_image_over_the_limit_is_a_failure_until_the_limit_is_raised(folder, 
 
     collection, _ = build(folder, target, max_megapixels=1)
     assert failures(collection) == [
-        ("large.png", "decode", "2 megapixels, the limit is 1; raise it with --max-megapixels")
+        ("large.png", "decode", "2 megapixels, the limit is 1; raise `max_megapixels`")
     ]
 
     assert counts(build(folder, target)[1]) == {"embedded": 1, "unchanged": 12}

@@ -164,7 +164,7 @@ def test_where_no_image_can_be_read_nothing_is_made(tmp_path, target):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.jpg").write_text("no picture")
 
-    with pytest.raises(ModelError, match=r"none of the 1 tried can be read; .*--model pixels"):
+    with pytest.raises(ModelError, match=r"none of the 1 tried can be read; .*`model='pixels'`"):
         build(tmp_path / "pictures", target, model="sift")
 
     assert not (target / "collection.json").exists()
@@ -243,9 +243,9 @@ def test_a_file_with_another_name_stops_it(folder, target):
 
 def check_refused(collection: lookalike.Collection, dozen: Path, message: str) -> None:
     """A picture is no query any more, nor can images be added; items are still found by each other."""
-    with pytest.raises(ModelError, match=rf"{message}.*--rebuild"):
+    with pytest.raises(ModelError, match=rf"{message}.*rebuild=True"):
         collection.search(dozen / "sea" / "sea-002.png")
-    with pytest.raises(ModelError, match=rf"{message}.*--rebuild"):
+    with pytest.raises(ModelError, match=rf"{message}.*rebuild=True"):
         build(dozen, collection.path, model=None)
     assert len(collection.search(lookalike.Id("sea/sea-002.png"), k=3)) == 3
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_missing_is_found_and_refused(broken, dozen):
 
     (problem,) = broken.verify()
     assert problem.startswith(f"{path}, what sift learned, is missing")
-    assert problem.endswith(f"lookalike build SOURCE -c {broken.path} --rebuild")
+    assert problem.endswith(f"`lookalike.build(source, collection='{broken.path}', rebuild=True)`")
     check_refused(broken, dozen, "missing")
 
 
@@ -266,7 +266,7 @@ def test_a_changed_byte_is_found_and_refused(broken, dozen, damage):
 
     (problem,) = broken.verify()
     assert problem.startswith(f"{path}: the checksum does not match, the file is damaged")
-    assert problem.endswith(f"lookalike build SOURCE -c {broken.path} --rebuild")
+    assert problem.endswith(f"`lookalike.build(source, collection='{broken.path}', rebuild=True)`")
     check_refused(broken, dozen, "the file is damaged")
 
 

@@ -103,7 +103,7 @@ def test_a_length_is_one_to_within_a_thousandth(target, tmp_path, near, far):
     vector = np.array([[0.6, 0.8]])
     from_vectors(tmp_path / "near", near * vector, ["a"], normalize=False)
 
-    with pytest.raises(SourceError, match=rf"has the length {far}, not 1"):
+    with pytest.raises(SourceError, match=rf"has length {far}, not 1"):
         from_vectors(target, far * vector, ["a"], normalize=False)
 
 
@@ -164,7 +164,7 @@ def test_many_rows_are_cut_into_parts_in_their_order(target):
             [np.ones((1, 3)), np.ones((1, 2))],
             [["a"], ["b"]],
             None,
-            "row 1 has 2 dimensions, those",
+            "row 1 has 2 dimensions, earlier",
         ),
         ([np.ones((1, 2)), np.ones((1, 2))], [["a"]], None, "there are more blocks of vectors than 1"),
         ([np.ones((2, 2))], [["a"]], None, "2 vectors, 1 ids and 1 rows of columns do not fit together"),

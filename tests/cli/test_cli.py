@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 import pytest
 from conftest import build, strict_json, write_picture
@@ -21,7 +22,7 @@ def test_an_error_is_a_line_and_its_hint_another(run, folder, target):
     assert (code, stdout) == (1, "")
     assert stderr == (
         f"lookalike: {target} was built with the model colors, not pixels\n"
-        "  give another path with -c, or start again from nothing with --rebuild\n"
+        "  give another --collection, or start again from nothing with --rebuild\n"
     )
 
 
@@ -90,7 +91,7 @@ def test_failures_are_listed_with_their_reasons(run, folder, target):
 
     assert code == 0
     assert stdout == "list      link.jpg  a broken link\ndecode    bad.jpg  the file is empty\n"
-    assert stderr == "2 images failed; build again once they are mended\n"
+    assert stderr == "2 images could not be read; mend or remove them, then build again\n"
     rows = strict_json(run("failures", target, "--json")[1])
     assert [(row["id"], row["stage"], row["error"]) for row in rows] == [
         ("link.jpg", "list", "a broken link"),
@@ -99,7 +100,7 @@ def test_failures_are_listed_with_their_reasons(run, folder, target):
 
 
 def test_no_failures_are_said_to_be_none(run, collection):
-    assert run("failures", collection.path) == (0, "", "no image failed\n")
+    assert run("failures", collection.path) == (0, "", "every image was read\n")
     assert run("failures", collection.path, "--json") == (0, "[]\n", "")
 
 
@@ -164,6 +165,20 @@ def test_wrong_usage_is_two_and_says_what_is_wrong(run, words):
     assert "error: " in stderr
 
 
+def test_a_misspelled_command_is_guessed(run):
+    assert run("serch")[2].endswith("lookalike: error: there is no command serch; did you mean search?\n")
+    assert run("xyzzy")[2].endswith("lookalike: error: there is no command xyzzy\n")
+
+
+def test_an_unknown_flag_is_guessed_below_the_usage_of_its_command(run):
+    stderr = run("index", "c", "--max-memoy", "1GB")[2]
+
+    assert stderr.startswith("usage: lookalike index ")
+    assert stderr.endswith(
+        "lookalike index: error: unknown argument --max-memoy; did you mean --max-memory?\n"
+    )
+
+
 def test_without_a_command_the_help_is_shown(run):
     code, stdout, stderr = run()
 
@@ -213,6 +228,14 @@ def test_demo_draws_embeds_and_searches(run, tmp_path):
     assert "lookalike search" in stderr
 
 
+def test_the_first_pictures_of_the_demo_are_of_all_kinds(run, tmp_path):
+    run("demo", "--count", 24, "--out", tmp_path, "--no-serve")
+
+    labels = lookalike.open(tmp_path / "flowers.lookalike").items()["label"].to_pylist()
+    assert labels[:3] == ["daisy", "sunflower", "tulip"]
+    assert len(set(labels[:12])) == 12
+
+
 def test_demo_without_a_place_leaves_nothing_behind(run, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -220,3 +243,12 @@ def test_demo_without_a_place_leaves_nothing_behind(run, tmp_path, monkeypatch):
 
     assert (code, len(stdout.splitlines())) == (0, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(run, collection, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+
+    code, _, stderr = run("map", collection.path, "--method", "umap")
+
+    assert code == 1
+    assert re.search(rf"\n  {sys.executable} -m pip install 'umap-learn>=[\d.]+'\n$", stderr)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import build, strict_json, write_picture, write_pictures
 
 import lookalike
+from lookalike.cli import main
 from lookalike.storage.parts import list_parts
 
 
@@ -17,13 +21,20 @@ def test_build_says_what_it_did_on_stderr(run, folder, target):
     code, stdout, stderr = run("build", folder, "-c", target, "--model", "colors")
 
     assert (code, stdout) == (0, "")
-    assert re.fullmatch(r"embedding: 12 of 12, [\d,]+ images/s, 0 s left\n12 embedded\n", stderr)
+    assert re.fullmatch(r"embedding: 12 of 12, [\d,]+ images/s\n12 embedded\n", stderr)
     assert len(lookalike.open(target)) == 12
 
 
-def test_build_keeps_the_collection_beside_the_folder(run, folder):
-    assert run("build", folder, "--model", "colors")[0] == 0
-    assert len(lookalike.open(folder.with_name("pictures.lookalike"))) == 12
+def test_build_keeps_the_collection_beside_the_folder_and_says_so(run, folder):
+    code, _, stderr = run("build", folder, "--model", "colors")
+
+    path = folder.with_name("pictures.lookalike")
+    assert code == 0
+    assert stderr.splitlines()[-2:] == [
+        "12 embedded",
+        f"the collection is in {path}; search it with: lookalike search {path} PICTURE.jpg",
+    ]
+    assert len(lookalike.open(path)) == 12
 
 
 @pytest.mark.parametrize("source", [".", "./", "sea/.."])
@@ -53,7 +64,7 @@ def test_the_command_that_a_message_names_can_be_run_as_it_stands(run, tmp_path)
 
     stderr = run("build", folder, "--model", "colors")[2]
 
-    named = re.search(r"\(see: lookalike (.*)\)$", stderr)[1]
+    named = re.search(r"\(see: lookalike (.*)\)$", stderr, re.M)[1]
     assert run(*shlex.split(named))[1].startswith("decode    bad.jpg  the file is empty")
 
 
@@ -138,3 +149,28 @@ def test_an_index_that_cannot_be_is_an_error(run, folder, target, words):
 
     assert (code, stdout) == (1, "")
     assert stderr.startswith("lookalike: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions work in another way here")
+def test_beside_a_folder_where_nothing_can_be_written_it_says_where_it_could(run, folder, target, capsys):
+    build(folder, target)  # all that a build imports is there before permissions bind
+    with tempfile.TemporaryDirectory() as parent:
+        os.chmod(parent, 0o755)
+        pictures = write_pictures(Path(parent) / "pictures", 3)
+        user = os.geteuid()
+        os.chmod(parent, 0o555)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            code = main(["build", str(pictures), "--model", "colors"])
+        finally:
+            os.seteuid(user)
+            os.chmod(parent, 0o755)
+        left = sorted(path.name for path in Path(parent).iterdir())
+
+    stderr = capsys.readouterr().err
+    assert (code, left) == (1, ["pictures"])
+    assert stderr == (
+        f"lookalike: cannot write {parent}/pictures.lookalike/.lock: Permission denied\n"
+        f"  keep the collection elsewhere: lookalike build {pictures} -c {Path.home()}/pictures.lookalike\n"
+    )

@@ -53,7 +53,9 @@ def test_a_path_alone_builds_and_serves(folder):
 
     assert code in (0, 130)
     assert "<html" in page
-    assert re.search(r"12 embedded\n12 images at http://", stderr)
+    assert re.search(
+        r"12 embedded\nmade the .* in [\d.]+ s\nthe collection is in .*\n12 images at http://", stderr
+    )
     assert len(lookalike.open(folder.with_name("pictures.lookalike"))) == 12
 
 

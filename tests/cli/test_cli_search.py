@@ -91,7 +91,12 @@ def test_search_says_when_it_has_given_all(run, collection):
     ("words", "message"),
     [
         (["id:sea/sea-02.png"], "has no item 'sea/sea-02.png'\n  did you mean sea/sea-"),
-        (["nowhere.jpg"], "cannot read nowhere.jpg: No such file or directory"),
+        (
+            ["nowhere.jpg"],
+            "there is no file nowhere.jpg\n  give a file, id:… for an item, or text:… for words",
+        ),
+        (["sea-002.png"], "there is no file sea-002.png\n  did you mean id:sea/sea-002.png?"),
+        (["id:sea/sea-002.png", "--not", "sea-5.png"], "there is no file sea-5.png\n  did you mean id:"),
         ([__file__], "not an image that can be read"),
         (["id:sea/sea-002.png", "-k", "0"], "k is the number of results, at least 1, not 0"),
         (["id:sea/sea-002.png", "-k", "-3"], "k is the number of results, at least 1, not -3"),
@@ -131,3 +136,31 @@ def test_a_search_says_that_the_index_is_older_than_the_collection(run, folder, 
 
     assert code == 0
     assert stderr.startswith("the index is older than the collection, so the search was exact")
+
+
+def test_a_word_that_the_model_knows_is_offered_as_one(run, folder, target):
+    build(folder, target, model="efficientnet-lite0")
+
+    stderr = run("search", target, "daisy")[2]
+
+    assert stderr == "lookalike: there is no file daisy\n  did you mean text:daisy?\n"
+
+
+def test_a_word_that_is_also_an_id_is_offered_as_both(run, folder, target):
+    write_picture(folder / "daisy.png", 100)
+    build(folder, target, model="efficientnet-lite0")
+
+    stderr = run("search", target, "daisy")[2]
+
+    assert stderr == "lookalike: there is no file daisy\n  did you mean text:daisy or id:daisy.png?\n"
+
+
+def test_names_cannot_steer_the_terminal(run, folder, target):
+    write_picture(folder / "a\x1b[2Jb\u202egnp.png", 100)
+    build(folder, target)
+
+    shown = run("search", target, "id:sea/sea-002.png", "-k", 12)[1]
+    as_json = run("search", target, "id:sea/sea-002.png", "-k", 12, "--json")[1]
+
+    assert r"a\x1b[2Jb\u202egnp.png" in shown
+    assert any(hit["id"] == "a\x1b[2Jb\u202egnp.png" for hit in strict_json(as_json)["hits"])

@@ -380,7 +380,7 @@ def runtime_folder(tmp_path: Path) -> Path:
 
 
 def test_a_model_that_runs_in_no_browser_is_refused(collection, tmp_path):
-    with pytest.raises(ModelError, match=r"colors does not run in a browser.*leave --with-model out"):
+    with pytest.raises(ModelError, match=r"colors does not run in a browser.*leave `with_model` out"):
         export_site(collection.snapshot, tmp_path / "site", with_model=True)
     assert not (tmp_path / "site").exists()
 

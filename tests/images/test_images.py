@@ -258,7 +258,7 @@ def test_the_error_of_a_file_names_it_and_keeps_the_hint(tmp_path: Path) -> None
     with pytest.raises(ImageError) as caught:
         load(str(tmp_path / "big.png"), cover_px=20, max_megapixels=1)
     assert caught.value.message == f"{tmp_path}/big.png: 2 megapixels, the limit is 1"
-    assert caught.value.hint == "raise it with --max-megapixels"
+    assert caught.value.hint == "raise `max_megapixels`"
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,11 @@ def test_words_of_no_content_are_in_no_name():
             "the model has no word 'brocoli'",
             "near it are: broccoli, crocodilian, broom",
         ),
-        ("Qqqq", "the model has no word 'qqqq'", "it knows a thousand kinds of things: docs/words.md"),
+        (
+            "Qqqq",
+            "the model has no word 'qqqq'",
+            "it knows a thousand kinds of things, such as daisy, dog and teapot",
+        ),
         ("", "there is no word to search with in ''", "name a thing, such as daisy or dog"),
         ("of the", "there is no word to search with in 'of the'", "name a thing, such as daisy or dog"),
     ],

@@ -153,7 +153,9 @@ def test_an_item_is_a_query_too(collection):
 
 
 def test_a_name_of_an_item_is_said_to_be_one(collection):
-    with pytest.raises(ImageError, match=r"No such file.*; the item of that name is Id\('sea/sea-002.png'\)"):
+    with pytest.raises(
+        ImageError, match=r"No such file.*; the item of that name is `Id\('sea/sea-002.png'\)`"
+    ):
         collection.search("sea/sea-002.png")
 
 

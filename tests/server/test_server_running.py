@@ -354,7 +354,7 @@ def test_without_a_port_the_next_free_one_is_taken() -> None:
 def test_an_address_that_is_not_here_is_refused(host: str, port: int) -> None:
     with pytest.raises(ServerError) as refused:
         listen(host, port)
-    assert "--port" in refused.value.hint or "--host" in refused.value.hint
+    assert "`port`" in refused.value.hint or "`host`" in refused.value.hint
 
 
 SERVE = """

@@ -48,7 +48,7 @@ def test_records_without_images_are_no_source(tmp_path, target):
     with pytest.raises(SourceError) as error:
         build(shard, target)
     assert error.value.message == f"{shard} has no column of images, only: label, text"
-    assert error.value.hint == "name the one with the encoded images: --image-column NAME"
+    assert error.value.hint == "name the one with the encoded images as `image_column`"
 
 
 def test_features_of_one_value_become_columns(tmp_path):

@@ -125,7 +125,7 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(tmp_path):
 
 
 def test_a_list_without_a_column_of_urls_says_how_to_name_it(tmp_path):
-    with pytest.raises(SourceError, match=r"no column of URLs, only: a, b; name it with --url-column"):
+    with pytest.raises(SourceError, match=r"no column of URLs, only: a, b; name it as `url_column`"):
         open_url_list(write(tmp_path, "list.csv", b"a,b\n1,2\n"))
 
 

@@ -35,13 +35,25 @@ def test_items_are_the_rows_of_all_parts_in_order_without_the_embedding(collecti
     items = collection.items()
 
     assert items.column_names == (
-        "id uri size_bytes mtime_ns sha256 width height label thumb_offset thumb_size "
-        "taken_at latitude longitude camera".split()
+        "id uri size_bytes mtime_ns sha256 width height label taken_at latitude longitude camera".split()
     )
     assert items.num_rows == len(collection) == 42
     assert items["id"].to_pylist() == sorted(items["id"].to_pylist())
     assert items["id"][13].as_py() == "brick/brick-039.jpg"
     assert set(items["label"].to_pylist()) == {"brick", "meadow", "sea"}
+
+
+def test_where_a_thumbnail_lies_is_told_by_name_alone(collection):
+    assert collection.items(["thumb_offset", "thumb_size"]).column_names == ["thumb_offset", "thumb_size"]
+
+
+def test_what_was_derived_of_the_items_stands_in_their_data_frame(copied):
+    copied.map(write=True)
+
+    derived = set(copied.to_pandas().columns) - set(copied.items().column_names)
+
+    assert derived == {"map_x", "map_y"}
+    assert copied.to_arrow().column_names == list(copied.to_pandas().columns)
 
 
 def test_items_can_be_asked_for_by_column(collection):

@@ -81,7 +81,7 @@ def download(
     Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
     """
     if is_remote(place(out)):
-        hint = f"download to a folder, then: lookalike pack FOLDER {out}"
+        hint = f"download to a folder, then pack it: `lookalike.acquire.pack.pack(folder, {str(out)!r})`"
         raise LookalikeError(f"a download goes on where it stopped, which {out} cannot do", hint)
     url_list = open_url_list(urls, url_column, metadata_columns)
     with open_output(Path(out), format, asdict(resize)) as output:

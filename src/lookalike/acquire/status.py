@@ -155,7 +155,7 @@ def _finished(files: Mapping[int, Path]) -> dict[int, Finished]:
         metadata = pq.read_metadata(path)
         footer = metadata.metadata or {}
         if _URLS not in footer:
-            raise LookalikeError(f"{path} was not made by lookalike download", "give another folder")
+            raise LookalikeError(f"{path} was not made by a download", "give another folder")
         if _FIRST_ROW in footer:
             found[int(footer[_FIRST_ROW])] = Finished(metadata.num_rows, footer[_URLS].decode())
     return found

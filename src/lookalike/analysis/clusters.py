@@ -71,6 +71,12 @@ class Clusters:
     scores: Vectors = field(repr=False, compare=False)
     command: Sequence[str] = field(repr=False, compare=False)
 
+    def __len__(self) -> int:
+        return len(self.clusters)
+
+    def __repr__(self) -> str:
+        return f"Clusters({len(self):,} groups of {len(self.ids):,} images by {self.method})"
+
     def facts(self) -> dict[str, Any]:
         """What is said of the groups as a whole, ready for JSON."""
         groups = [asdict(one) for one in self.clusters]
@@ -134,10 +140,10 @@ def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None
     if method == "hdbscan" and k != "auto":
         raise LookalikeError(
             f"hdbscan finds out how many groups there are, so k cannot be {k}",
-            "leave --k out, or give --min-size; --method kmeans takes a number",
+            "leave `k` out, or give `min_size`; `method='kmeans'` takes a number",
         )
     if method == "kmeans" and min_size is not None:
-        raise LookalikeError("kmeans takes no least size of a group", "give --k, or --method hdbscan")
+        raise LookalikeError("kmeans takes no least size of a group", "give `k`, or `method='hdbscan'`")
 
 
 def _need(selection: Selection, k: int | Literal["auto"], method: Method) -> int:
@@ -186,7 +192,7 @@ def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
 def _check_unequal(vectors: Vectors) -> None:
     if np.ptp(vectors, axis=0).max() < 1e-5:
         raise LookalikeError(
-            "all images have the same vector, so there are no groups", "give --k 1 to have one"
+            "all images have the same vector, so there are no groups", "give `k=1` to have one"
         )
 
 
@@ -217,7 +223,7 @@ def _dense(selection: Selection, min_size: int) -> tuple[KMeans, str]:
     if not 2 <= min_size <= len(selection) // 2:
         raise LookalikeError(
             f"a group of at least {min_size} cannot be told apart among {len(selection):,} images",
-            "give a smaller --min-size",
+            "give a smaller `min_size`",
         )
     places = project(selection, _components(selection))
     _check_unequal(places)

@@ -47,6 +47,12 @@ class Comparison:
     source: str
     contenders: tuple[Contender, ...]
 
+    def __len__(self) -> int:
+        return len(self.contenders)
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.source!r}: {', '.join(one.model for one in self.contenders)})"
+
 
 def compare(
     source: str | Path,
@@ -67,7 +73,7 @@ def compare(
     # One that is not there is told before the others have worked.
     names = [load_model(one).name if isinstance(one, str) else register(one).name for one in models]
     if len(set(names)) < len(names) or not names:
-        raise LookalikeError("give each model once, such as: --models pixels,efficientnet-lite0")
+        raise LookalikeError("at least one model is needed, and each once", "name them as `models`")
     contenders = []
     for model in names:
         with progress(f"embedding, {model}") as on_progress:

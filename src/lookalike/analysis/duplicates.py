@@ -80,6 +80,12 @@ class Duplicates:
     compared: int
     recall: float
 
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Duplicates({len(self):,} pairs among {len(self.items):,} images)"
+
 
 def find_duplicates(
     snapshot: Snapshot,
@@ -104,7 +110,7 @@ def find_duplicates(
     if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
         raise LookalikeError(
             f"{snapshot.root} has vectors without pictures, which cannot be compared",
-            "build a collection of the images: lookalike build",
+            "build a collection of the images",
         )
     first_of, pairs = _identical_bytes(pictures)
     hashes = _hashes(pictures, sorted(set(first_of)))

@@ -81,6 +81,10 @@ class Evaluation:
     confusions: tuple[Confusion, ...]
     worst: tuple[Worst, ...]
 
+    def __repr__(self) -> str:
+        measures = ", ".join(f"{name} {one.value:.3f}" for name, one in self.overall.items())
+        return f"Evaluation({self.name!r}, {self.queries:,} queries: {measures})"
+
 
 @dataclass(frozen=True, slots=True)
 class _Labelled:
@@ -170,7 +174,7 @@ def _read(snapshot: Snapshot, label: str, without_duplicates: bool, rows: Ints |
     if not len(kept):
         raise LookalikeError(
             f"no item of {snapshot.root} has a value in the column {label}",
-            "give labels when building: --label folder, --label 'regex:PATTERN' or --metadata FILE",
+            "give labels when building: `lookalike.build(source, collection=path, label='folder')`",
         )
     labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
     selection = selection.only(kept)
@@ -191,7 +195,7 @@ def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
         if not 1 <= k < len(held.ids):
             raise LookalikeError(
                 f"k is {k}, but each of {len(held.ids):,} labelled items has {len(held.ids) - 1:,} others",
-                "give smaller numbers: -k 1 2 --voters 1",
+                "give smaller `ks` and `voters`",
             )
 
 

@@ -42,6 +42,12 @@ class Map:
     snapshot: Snapshot = field(repr=False, compare=False)
     rows: Rows = field(repr=False, compare=False)
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Map({len(self):,} images by {self.method})"
+
     def plot(self, color: str | None = None, *, size_px: int = 1600, thumbnails: bool = True) -> Image.Image:
         """The map as a picture, dots coloured by a column; a notebook shows it. Raises as `draw_map`."""
         return draw_map(

@@ -32,7 +32,7 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
     if (root / JOURNAL).exists():
         raise LookalikeError(
             f"{root} holds the files of another plan",
-            f"give another folder, or: lookalike duplicates --undo {root}",
+            f"give another folder, or move them back: `lookalike.analysis.moving.undo_moves({str(root)!r})`",
         )
     moves = [(Path(move.file.path), _inside(root, move.file.id)) for move in plan.moves()]
     sources, targets = {source for source, _ in moves}, {to for _, to in moves}
@@ -45,7 +45,7 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
             _check_unchanged(file)
     for _, to in moves:
         if to.exists() or to.is_symlink():
-            raise LookalikeError(f"{to} is there already, nothing was moved", "give another folder with --to")
+            raise LookalikeError(f"{to} is there already, nothing was moved", "give another folder as `to`")
     journal = [[str(source), str(to)] for source, to in moves]
     write_bytes(root / JOURNAL, json.dumps(journal, indent=2).encode("ascii"))
     for source, to in moves:

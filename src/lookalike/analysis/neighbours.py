@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LockedError, LookalikeError, MemoryLimitError, StorageError
+from lookalike.errors import LockedError, LookalikeError, MemoryLimitError, StorageError, call
 from lookalike.index import Index, build_index, open_index
 from lookalike.storage.part_state import changed
 from lookalike.storage.selection import Selection, Vectors
@@ -31,6 +31,12 @@ class Neighbours:
     rows: Rows
     scores: Vectors
     recall: float
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"Neighbours({self.rows.shape[1]} of each of {len(self):,} images, recall {self.recall:.2f})"
 
     def pairs(self, least: float) -> tuple[Rows, Vectors]:
         """Each pair (P, 2) of a cosine of at least `least` once, the lower row first, rising; and the cosines
@@ -115,7 +121,7 @@ def _index(selection: Selection, limit: int | None, held_bytes: int) -> Index | 
             f"the work with the index of {state.root}",
             taken + index.info.bytes,
             limit,
-            f", or make it smaller: lookalike index {state.root} --max-memory {(limit - taken) // 10**6}MB",
+            f", or make it smaller: {call(state.root, f'index(max_memory_bytes={limit - taken})')}",
         )
     return index
 

@@ -65,6 +65,10 @@ class Outliers:
     table: pa.Table = field(repr=False, compare=False)
     command: Sequence[str] = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        items, wrong = self.table.num_rows, len(self.mislabelled)
+        return f"Outliers({items:,} images judged by {self.k} neighbours, {wrong:,} likely mislabelled)"
+
     def facts(self) -> dict[str, Any]:
         """What is said of the items as a whole, ready for JSON."""
         told = {name: getattr(self, name) for name in ("k", "label", "labelled", "recall")}
@@ -95,7 +99,7 @@ def find_outliers(
     if not 1 <= k < len(selection):
         raise LookalikeError(
             f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",
-            "give a smaller -k",
+            "give a smaller `k`",
         )
     near = nearest_others(selection, k, max_memory_bytes=max_memory_bytes, on_progress=on_progress)
     # Rows that an index did not find count as the farthest that it did.

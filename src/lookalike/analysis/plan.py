@@ -68,6 +68,9 @@ class Plan:
     groups: tuple[Group, ...]
     left_out: int
 
+    def __repr__(self) -> str:
+        return f"Plan({len(self.moves()):,} files to move, of {len(self.groups):,} groups)"
+
     def moves(self) -> list[Move]:
         return [move for group in self.groups for move in group.move]
 
@@ -187,7 +190,7 @@ def _odd(text: str) -> bool:
 
 def read_plan(path: str | Path) -> Plan:
     """Read a plan; raises `LookalikeError` for anything that is not one."""
-    hint = "make one with: lookalike duplicates C --plan plan.json"
+    hint = "make the plan again"
     try:
         fields = json.loads(Path(path).read_bytes())
     except OSError as error:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from lookalike.analysis.clusters import NAME, members
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, call
 from lookalike.images.contact import contact_sheet, png
 from lookalike.storage.derived import read_derived
 from lookalike.storage.files import write_bytes
@@ -21,7 +21,8 @@ def draw_sheets(snapshot: Snapshot, folder: str | Path, most: int = 40) -> list[
     made = read_derived(snapshot.state, NAME)
     if made is None:
         raise LookalikeError(
-            f"{snapshot.root} has no clusters", f"make them with: lookalike cluster {snapshot.root}"
+            f"{snapshot.root} has no clusters",
+            f"make them with: {call(snapshot.root, 'cluster(write=True)')}",
         )
     paths = []
     for one in made.facts["clusters"]:

@@ -194,7 +194,7 @@ def _check_goes_on(
     root: Path, before: Manifest, source_uri: str, model: str | None, dtype: str | None
 ) -> None:
     """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
-    hint = "give another path with -c, or start again from nothing with --rebuild"
+    hint = "give another `collection`, or start again from nothing with `rebuild=True`"
     for wish, present, what in ((model, before.model.name, "model"), (dtype, before.dtype, "dtype")):
         if wish not in (None, present):
             raise ModelError(f"{root} was built with the {what} {present}, not {wish}", hint)

@@ -34,7 +34,7 @@ def learn(model: LoadedModel, listing: Listing, source: Source, max_megapixels: 
     if not pictures:
         raise ModelError(
             f"{model.name} learns from the images first, but none of the {len(drawn):,} tried can be read",
-            "to see why, use a model that does not learn: --model pixels, then lookalike failures",
+            "build with `model='pixels'`, which learns nothing, and look at the failures",
         )
     return teach(pictures)
 

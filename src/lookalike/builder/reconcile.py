@@ -131,7 +131,7 @@ def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> lis
         raise SourceError(
             f"the collection has the ids of all {total:,} images already, from another source: "
             f"{failures[0].id} is {failures[0].error.removeprefix('the id is taken by ')}",
-            "if the folder was moved, start again with --rebuild; else give another path with -c",
+            "if the folder was moved, start again with `rebuild=True`; else give another `collection`",
         )
     return failures
 

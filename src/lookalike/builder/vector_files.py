@@ -43,7 +43,7 @@ def import_vectors(
 def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]:
     """Read a source according to its name and contents."""
     if metadata is not None and source.suffix != ".npy":
-        raise SourceError(f"metadata goes with a .npy file, and {source} is not one", "leave --metadata out")
+        raise SourceError(f"metadata goes with a .npy file, and {source} is not one", "leave `metadata` out")
     if metadata is None and source.name == ARRAY and (source.parent / ID_NAME).is_file():
         return _numbered(array_rows(source.parent))
     if source.suffix == ".npy":

@@ -108,11 +108,9 @@ def _check_free(root: Path) -> None:
     """Raise `CollectionError` if there is a collection or other files."""
     check_target(root)
     if is_collection(root):
-        raise CollectionError(f"{root} is a collection already", "give another path with -c")
+        raise CollectionError(f"{root} is a collection already", "give another path")
     if (root / MARKS_NAME).is_dir():  # the finished folder would replace the existing one
-        raise CollectionError(
-            f"{root} holds the marks of a collection that is gone", "give another path with -c"
-        )
+        raise CollectionError(f"{root} holds the marks of a collection that is gone", "give another path")
 
 
 def _discard(folder: Path) -> None:

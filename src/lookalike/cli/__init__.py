@@ -12,14 +12,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lookalike.cli.parser import COMMANDS, make_parser
+from lookalike.cli.output import say
+from lookalike.cli.parser import make_parser, parse
 from lookalike.errors import LookalikeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser().parse_args(_expanded(words))
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     if options.run is None:
         make_parser().print_help()
         return 0
@@ -31,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except LookalikeError as error:
-        print(f"lookalike: {error.message}", file=sys.stderr)
+        from lookalike.cli.remedies import in_flags
+
+        say(f"lookalike: {error.message}")
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            say(f"  {in_flags(error.hint, options.command)}")
         return 1
     except KeyboardInterrupt:
         print("\nlookalike: stopped; what was committed is kept", file=sys.stderr)
@@ -41,11 +43,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone, as with `lookalike search … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _expanded(words: list[str]) -> list[str]:
-    """The short form: a first word that is a path and no command means `open`."""
-    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        looks_like_path = os.sep in words[0] or "." in words[0] or os.path.exists(words[0])
-        return ["open", *words] if looks_like_path else words
-    return words

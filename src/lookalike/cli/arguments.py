@@ -10,16 +10,22 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     """What is built, where it is kept, and how."""
     add_images(parser)
     parser.add_argument(
-        "-c", "--collection", metavar="C", help="where the collection is kept (default: SOURCE.lookalike)"
+        "-c", "--collection", metavar="C", help="where to keep the collection (default: SOURCE.lookalike)"
     )
-    parser.add_argument("--model", help="efficientnet-lite0 (default), pixels, colors or sift")
+    parser.add_argument("--model", help="the model: efficientnet-lite0 (default), pixels, colors or sift")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
-    parser.add_argument("--threads", type=positive, metavar="N", help="(default: one a core)")
     parser.add_argument(
-        "--max-megapixels", type=float, default=200.0, metavar="MP", help="skip larger images (default: 200)"
+        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
     )
-    parser.add_argument("--rebuild", action="store_true", help="forget what is there and start from nothing")
+    parser.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=200.0,
+        metavar="MP",
+        help="skip images of more megapixels (default: 200)",
+    )
+    parser.add_argument("--rebuild", action="store_true", help="discard what is there and start from nothing")
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +47,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="what holds the images in TFRecord or Parquet, or the URLs"
+        "--image-column", metavar="NAME", help="the column of images, in TFRecord or Parquet, or of URLs"
     )
-    parser.add_argument("--name-column", metavar="NAME", help="and what holds their names")
+    parser.add_argument("--name-column", metavar="NAME", help="the column of their names")
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
@@ -53,15 +59,21 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
 def add_page(parser: argparse.ArgumentParser) -> None:
     """Where the server listens, and whom it answers."""
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, metavar="N", help="(default: 7171, or the next that is free)")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="the port to listen on (default: 7171, or the next free one)"
+    )
     parser.add_argument(
         "--token",
         metavar="SECRET",
-        help="what clients must send; other machines are let in with it alone (or LOOKALIKE_TOKEN)",
+        help="the secret that lets other machines in (or set LOOKALIKE_TOKEN)",
     )
-    parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
+    parser.add_argument("--no-auth", action="store_true", help="let everyone in who can reach the address")
     parser.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name the server is reached by"
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which the server is reached",
     )
     parser.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
@@ -86,9 +98,10 @@ def add_max_memory(parser: argparse.ArgumentParser) -> None:
     """How much memory the work may take."""
     parser.add_argument(
         "--max-memory",
+        dest="max_memory_bytes",
         type=size,
         metavar="SIZE",
-        help="what the work may take beside the program itself, such as 1GB (default: no limit)",
+        help="the memory that the work may take, such as 1GB (default: no limit)",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lookalike.builder import build as builder
@@ -12,7 +14,7 @@ from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
-from lookalike.errors import SourceError
+from lookalike.errors import SourceError, StorageError
 from lookalike.index import index_state, refresh
 from lookalike.sources.addresses import bare_name, is_pattern
 from lookalike.storage.state import State
@@ -22,7 +24,7 @@ from lookalike.storage.stores import is_remote, place
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
     """Build, bring an index up to date, and say what was done."""
     path = options.collection or _beside(options.source)
-    with Progress("embedding") as progress:
+    with Progress("embedding") as progress, _said_where_else(options):
         report = builder.build(
             options.source,
             path,
@@ -53,6 +55,19 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
     return Collection(root, report), report
+
+
+@contextmanager
+def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
+    """Where nothing can be written beside the source, as on a disk that is read-only, say what to do."""
+    try:
+        yield
+    except StorageError as error:
+        if options.collection or _beside(options.source).exists():
+            raise
+        elsewhere = Path.home() / _beside(options.source).name
+        words = ["lookalike", options.command, options.source, "-c", str(elsewhere)]
+        raise StorageError(error.message, f"keep the collection elsewhere: {shlex.join(words)}") from None
 
 
 def _beside(source: str) -> Path:

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from lookalike.cli.output import printable, say
+
 if TYPE_CHECKING:
     from lookalike.acquire.report import DownloadReport
 
@@ -30,11 +32,11 @@ class DownloadTable:
         if sys.stderr.isatty():
             self._erase()
             lines = table_lines(report)
-            print("\n".join(lines), file=sys.stderr, flush=True)
+            print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
             self._lines_drawn = len(lines)
         elif time.monotonic() - self._said_s > _LINE_EVERY_S:
             self._said_s = time.monotonic()
-            print(summary(report), file=sys.stderr, flush=True)
+            say(summary(report))
 
     def _erase(self) -> None:
         """Up to the first line of the table, and clear the terminal from there (ECMA-48: CPL, ED)."""

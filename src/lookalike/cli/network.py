@@ -15,20 +15,24 @@ if TYPE_CHECKING:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """The fields of `FetchOptions` by their names; the defaults are its own."""
     group = parser.add_argument_group("network, for lists of URLs")
-    group.add_argument("--concurrency", type=positive, metavar="N", help="requests at once (64)")
-    group.add_argument("--per-host", type=positive, metavar="N", help="of them to one host (4)")
+    group.add_argument("--concurrency", type=positive, metavar="N", help="requests at once (default: 64)")
     group.add_argument(
-        "--rate", type=float, metavar="R", help="requests a second to one host (10; 0: no limit)"
+        "--per-host", type=positive, metavar="N", help="requests to one host at once (default: 4)"
     )
-    group.add_argument("--timeout", dest="timeout_s", type=float, metavar="S", help="seconds for a URL (30)")
-    group.add_argument("--max-bytes", type=size, metavar="B", help="of an image (32MB)")
-    group.add_argument("--max-redirects", type=int, metavar="N", help="of a URL (5)")
+    group.add_argument(
+        "--rate", type=float, metavar="R", help="requests a second to one host (default: 10; 0: no limit)"
+    )
+    group.add_argument(
+        "--timeout", dest="timeout_s", type=float, metavar="S", help="seconds to wait for a URL (default: 30)"
+    )
+    group.add_argument("--max-bytes", type=size, metavar="B", help="skip larger files (default: 32MB)")
+    group.add_argument(
+        "--max-redirects", type=int, metavar="N", help="redirects to follow for a URL (default: 5)"
+    )
     group.add_argument(
         "--allow-private", action="store_true", help="fetch from private and loopback addresses too"
     )
-    group.add_argument(
-        "--ignore-robots", action="store_true", help="do not ask robots.txt, nor heed X-Robots-Tag"
-    )
+    group.add_argument("--ignore-robots", action="store_true", help="ignore robots.txt and X-Robots-Tag")
     group.add_argument("--user-agent", metavar="TEXT", help="say who you are (default: lookalike/VERSION)")
 
 

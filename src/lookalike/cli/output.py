@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lookalike.collection import Collection
-from lookalike.search.results import Results
-from lookalike.storage.columns import jsonable
-
 if TYPE_CHECKING:
     from lookalike.acquire.pack import Report
+    from lookalike.collection import Collection
+    from lookalike.search.results import Results
 
 _GOOD_RECALL = 0.9  # that of an index is 0.95 where memory allows it
+
+# Control characters, ends of lines, and the marks that turn the direction of writing (UAX 9).
+_UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """A line that a terminal shows as it is: what would steer it, as in names of files, becomes escapes."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def show(line: str) -> None:
+    """One line of the results."""
+    print(printable(line))
 
 
 def say(message: str) -> None:
     """One line beside the results."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def say_recall(recall: float, collection: str) -> None:
@@ -34,6 +46,8 @@ def say_recall(recall: float, collection: str) -> None:
 
 
 def print_json(value: Any) -> None:
+    from lookalike.storage.columns import jsonable
+
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, default=str))
 
 
@@ -52,7 +66,7 @@ def print_results(results: Results) -> None:
     for rank, hit in enumerate(results, 1):
         tags = f"  ({', '.join(hit.tags)})" if hit.tags else ""
         confidence = "" if hit.confidence is None else f"{hit.confidence:.0%}"
-        print(f"{rank:4}  {hit.score:6.3f}  {confidence:>4}  {hit.label or '':{width}}  {hit.id}{tags}")
+        show(f"{rank:4}  {hit.score:6.3f}  {confidence:>4}  {hit.label or '':{width}}  {hit.id}{tags}")
 
 
 def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 
 from lookalike import __version__
 
 _INTRODUCTION = """Turn any pile of images into a visual search engine.
 
-  lookalike photos/                     build what is new, then open the page
-  lookalike demo                        the same with drawn flowers, to see what it does
+  lookalike demo                        try it at once, on flowers that it draws itself
+  lookalike photos/                     the same with your pictures: build what is new, open the page
+  lookalike search photos.lookalike a.jpg    the pictures most like one
 """
 
 # In the order of the help. The module of a command has its name; `import` is taken by Python.
@@ -34,16 +38,27 @@ COMMANDS = {
     "info": "info",
     "failures": "failures",
     "verify": "verify",
+    "completion": "completion",
 }
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line; `options.run` is the function of the command, if there is one."""
+    return _parsers()[0]
+
+
+def command_parsers() -> Mapping[str, argparse.ArgumentParser]:
+    """The parser of each command, by its name."""
+    return _parsers()[1]
+
+
+@cache
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="lookalike", description=_INTRODUCTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"lookalike {__version__}")
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, command="")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, module_name in COMMANDS.items():
         module = import_module(f"lookalike.cli.commands.{module_name}")
@@ -55,5 +70,28 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    return parser
+        command.set_defaults(run=module.run, command=name)
+    return parser, commands.choices
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options that the words of a command line are; ends the program with code 2 where they are none."""
+    words = list(words)
+    first = words[0] if words else "-"
+    if not first.startswith("-") and first not in COMMANDS:
+        if not (os.sep in first or "." in first or os.path.exists(first)):
+            make_parser().error(f"there is no command {first}{_near(first, COMMANDS)}")
+        words.insert(0, "open")  # a path alone
+    options, unknown = make_parser().parse_known_args(words)
+    if unknown:
+        parser = command_parsers().get(options.command, make_parser())
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        parser.error(f"unknown argument {unknown[0]}{_near(unknown[0], flags)}")
+    return options
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.partition("=")[0], known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

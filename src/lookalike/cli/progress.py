@@ -7,6 +7,8 @@ import time
 
 from tqdm import tqdm
 
+from lookalike.cli.output import say
+
 _LINE_EVERY_S = 5.0
 
 
@@ -35,9 +37,5 @@ class Progress:
         if now_s - self._said_s > _LINE_EVERY_S or done == total:
             self._said_s = now_s
             rate = done / max(now_s - self._started_s, 1e-9)
-            left_s = (total - done) / max(rate, 1e-9)
-            print(
-                f"{self._what}: {done:,} of {total:,}, {rate:.0f} images/s, {left_s:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if done < total else ""
+            say(f"{self._what}: {done:,} of {total:,}, {rate:.0f} images/s{left}")

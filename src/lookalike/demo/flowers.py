@@ -270,16 +270,22 @@ def is_complete(path: Path) -> bool:
 
 
 def write_flowers(
-    folder: Path, count: int = 300, seed: int = 0, on_progress: Callable[[int], None] | None = None
+    folder: Path,
+    count: int = 300,
+    seed: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+    *,
+    by_kind: bool = True,
 ) -> list[Path]:
     """Write `folder/<species>/<species>-001.jpg` and so on, equally many of each, give or take one.
 
+    Without `by_kind` all are in one folder, as `0001-<species>.jpg`: by name, the species take turns.
     Complete files stay as they are, whatever seed drew them; `on_progress` hears how many are done.
     """
     paths = []
     for i in range(count):
         species, number = SPECIES[i % len(SPECIES)], i // len(SPECIES) + 1
-        path = folder / species / f"{species}-{number:03d}.jpg"
+        path = folder / (f"{species}/{species}-{number:03d}.jpg" if by_kind else f"{i + 1:04d}-{species}.jpg")
         if not is_complete(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished = path.with_suffix(".unfinished")

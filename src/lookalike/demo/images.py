@@ -8,17 +8,27 @@ from pathlib import Path
 
 from lookalike.errors import ExtraError
 
+LABEL = r"regex:^\d+-(.+)\."
+
 
 def write_images(
     dataset: str, folder: Path, count: int, on_progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Write `count` labelled images of a dataset, `flowers` or `digits`, as folder/LABEL/NAME."""
+    """Write `count` images of a dataset, `flowers` or `digits`, as folder/NUMBER-LABEL.jpg or .png.
+
+    Sorted by name the kinds take turns, so that the first that one sees are of all kinds; `LABEL` is the rule
+    that reads the label from a name.
+    """
     if dataset == "digits":
         _write_digits(folder, count)
         return
     from lookalike.demo.flowers import write_flowers
 
-    write_flowers(folder, count, on_progress=lambda done: on_progress(done, count) if on_progress else None)
+    def heard(done: int) -> None:
+        if on_progress:
+            on_progress(done, count)
+
+    write_flowers(folder, count, by_kind=False, on_progress=heard)
 
 
 def _write_digits(folder: Path, count: int) -> None:
@@ -33,7 +43,7 @@ def _write_digits(folder: Path, count: int) -> None:
     digits = load_digits()
     pairs = zip(digits.images, digits.target, strict=True)
     for number, (image, digit) in enumerate(islice(pairs, count)):
-        path = folder / str(digit) / f"digit-{number:04d}.png"
+        path = folder / f"{number:04d}-{digit}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         grey = np.rint(255 - image / 16 * 255).astype(np.uint8)
         Image.fromarray(grey).resize((64, 64), Image.Resampling.BICUBIC).save(path)

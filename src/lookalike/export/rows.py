@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from lookalike.errors import CollectionError
+from lookalike.errors import CollectionError, call_of_build
 from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
 
@@ -27,7 +27,7 @@ def take_count(snapshot: Snapshot, max_items: int | None) -> int:
     if not count:
         raise CollectionError(
             f"{snapshot.root} has no items, so there is nothing to export",
-            f"add pictures with: lookalike build FOLDER -c {snapshot.root}",
+            f"add pictures with: {call_of_build(snapshot.root)}",
         )
     return count
 

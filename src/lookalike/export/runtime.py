@@ -59,7 +59,7 @@ def _fetch(root: Path) -> None:
     if npm is None:
         raise ModelError(
             f"the model needs {PACKAGE} to run in a browser, and there is no npm here to fetch it",
-            "install npm, or give its files with --onnxruntime-web DIR",
+            "install npm, or name a folder of its files as `onnxruntime_web`",
         )
     with tempfile.TemporaryDirectory() as work:
         command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--pack-destination", work]
@@ -91,5 +91,5 @@ def unpack(archive: Path, root: Path) -> None:
 def _not_fetched(reason: str) -> ModelError:
     return ModelError(
         f"npm could not fetch {PACKAGE}@{VERSION}: {reason}",
-        "try again with a network, or give its files with --onnxruntime-web DIR",
+        "try again with a network, or name a folder of its files as `onnxruntime_web`",
     )

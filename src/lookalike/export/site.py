@@ -207,7 +207,7 @@ def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict
     if name != DEFAULT_MODEL:
         raise ModelError(
             f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
-            "leave --with-model out: the site is then searched by its own pictures",
+            "leave `with_model` out: the site is then searched by its own pictures",
         )
     return {_MODEL_FILE: Path(str(files("lookalike.models") / _MODEL_FILE)), **runtime_files(onnxruntime_web)}
 

@@ -15,5 +15,5 @@ def check_limit(width: int, height: int, max_megapixels: float) -> None:
     if megapixels > max_megapixels:
         raise ImageError(
             f"{math.ceil(megapixels)} megapixels, the limit is {max_megapixels:g}",
-            "raise it with --max-megapixels",
+            "raise `max_megapixels`",
         )

@@ -12,6 +12,7 @@ from functools import lru_cache
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
+from lookalike.extras import install_command
 from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.limit import check_limit
 from lookalike.images.modes import rgb_pixels
@@ -78,14 +79,14 @@ def _opened(data: bytes) -> Image.Image:
         with _pillow_limit_lifted():
             return Image.open(io.BytesIO(data), formats=[one for one in _FORMATS if one in Image.OPEN])
     except UnidentifiedImageError:
-        raise ImageError(f"not an image that can be read ({_sniff(data)})") from None
+        raise ImageError(f"not an image that can be read ({_sniff(data)})", _hint(data)) from None
     except Exception as error:
         raise ImageError(_one_line(f"damaged image: {error}")) from None
 
 
 @lru_cache(maxsize=1)
 def _register_formats() -> None:
-    """Register HEIC if it is installed: `pip install 'lookalike[heic]'`."""
+    """Register HEIC if the extra `heic` is installed."""
     Image.init()
     try:
         import pillow_heif
@@ -95,12 +96,21 @@ def _register_formats() -> None:
 
 
 def _sniff(data: bytes) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        return "HEIC: pip install 'lookalike[heic]'"
+    if _is_heic(data):
+        return "HEIC, which needs pillow-heif"
     start = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "it is an HTML page"
-    return f"it starts with {data[:8]!r}"
+    text = data[:8].decode("ascii", "replace")
+    return f'it begins with "{text}"' if text.isprintable() and text.isascii() else "of an unknown format"
+
+
+def _is_heic(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+
+
+def _hint(data: bytes) -> str:
+    return install_command("heic") if _is_heic(data) else ""
 
 
 def _one_line(text: str) -> str:

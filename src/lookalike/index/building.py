@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, call_of_build
 from lookalike.index.faiss_library import emptied, in_memory, mapped, on_one_thread, trained
 from lookalike.index.graph import Graph
 from lookalike.index.index import Index
@@ -111,7 +111,10 @@ def _built(
     parts, states = state.parts, _part_states(state)
     sizes, dim = [one.count for one in parts], state.manifest.model.dim
     if not parts:
-        raise LookalikeError(f"{state.root} has no images to index", "build it first: lookalike build")
+        raise LookalikeError(
+            f"{state.root} has no images to index",
+            f"build it first: {call_of_build(state.root)}",
+        )
     plan = choose(sum(sizes), dim, kind, max_memory_bytes)
     # Training makes two copies of it.
     sample_bytes = max_memory_bytes and max_memory_bytes // 8

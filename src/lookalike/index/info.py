@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lookalike.errors import CollectionError
+from lookalike.errors import CollectionError, call
 from lookalike.storage.files import remove, write_bytes
 
 FORMAT, FORMAT_VERSION = "lookalike-index", 1
@@ -155,17 +155,17 @@ def index_problems(root: Path) -> Iterator[str]:
     for name, stated in ((files.name, files.sha256), (files.truth, files.truth_sha256)):
         path = json_path(root).with_name(name)
         if not path.exists():
-            yield f"{path} is missing; build it again with: lookalike index {root}"
+            yield f"{path}: missing; build it again with: {call(root, 'index()')}"
         elif file_sha256(path) != stated:
             yield (
                 f"{path}: the checksum does not match, the file is damaged; "
-                f"build it again with: lookalike index {root}"
+                f"build it again with: {call(root, 'index()')}"
             )
 
 
 def unusable(root: Path, path: Path, why: str) -> CollectionError:
     return CollectionError(
-        f"the index {path} cannot be used: {why}", f"build it again with: lookalike index {root}"
+        f"the index {path} cannot be used: {why}", f"build it again with: {call(root, 'index()')}"
     )
 
 

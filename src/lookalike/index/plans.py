@@ -55,7 +55,7 @@ def choose(count: int, dim: int, kind: str, max_memory_bytes: int | None) -> Pla
         f"{name} over {count:,} vectors of {dim:,}",
         least,
         max_memory_bytes,
-        "" if kind == "auto" else ", or leave the kind to auto",
+        "" if kind == "auto" else ", or leave `kind` to auto",
     )
 
 
@@ -105,7 +105,7 @@ def _ivf_pq(count: int, dim: int) -> Iterator[Plan]:
     if count < 2**bits:
         raise LookalikeError(
             f"ivf-pq needs at least {2**bits} vectors to learn from, the collection has {count}",
-            "leave the kind to auto",
+            "leave `kind` to auto",
         )
     pieces = max(pieces for pieces in range(1, max(1, dim // bits) + 1) if dim % pieces == 0)
     fixed = _lists_bytes(lists, dim) + 4 * 2**bits * dim

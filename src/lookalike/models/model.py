@@ -103,7 +103,7 @@ class LoadedModel:
     def embed_text(self, text: str) -> Floats:
         """Convert words to float32 (D,) of unit length; raises `QueryError` for words it does not know."""
         if self.text_vector is None:
-            raise QueryError(f"the model {self.name} does not know words", "ask with a picture or id:…")
+            raise QueryError(f"the model {self.name} does not know words", "ask with a picture or `Id(...)`")
         return self.text_vector(text)
 
     def embed(self, images: ImageLike | Iterable[ImageLike]) -> Floats:

@@ -58,7 +58,7 @@ def learn(pictures: Sequence[Pixels]) -> bytes:
     if len(descriptors) < _CENTRES:
         raise ModelError(
             f"sift needs {_CENTRES} details to learn from, but the images have {len(descriptors)}",
-            "choose a model that needs none, such as --model pixels",
+            "choose a `model` that learns nothing, such as pixels",
         )
     cv2.setRNGSeed(_SEED)
     until = (cv2.TERM_CRITERIA_MAX_ITER, 25, 0)
@@ -78,7 +78,7 @@ def _codebook(learned: bytes) -> Floats:
     if recipe != _RECIPE or codebook.shape != (_CENTRES, 128):
         raise ModelError(
             "the codebook was not learned by this version of sift",
-            "embed the images again with: lookalike build SOURCE -c COLLECTION --rebuild",
+            "embed the images again with: `lookalike.build(source, collection=path, rebuild=True)`",
         )
     return codebook
 
@@ -86,7 +86,7 @@ def _codebook(learned: bytes) -> Floats:
 def _untaught(pixels: Pixels) -> Floats:
     raise ModelError(
         "sift has to learn from pictures before it can embed one",
-        "make a collection with: lookalike build FOLDER --model sift",
+        "make a collection with: `lookalike.build(source, collection=path, model='sift')`",
     )
 
 

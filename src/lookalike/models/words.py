@@ -187,7 +187,11 @@ def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
 
 def _unknown(word: str) -> UnknownWordError:
     near = get_close_matches(word, vocabulary().terms, n=3, cutoff=0.6)
-    hint = f"near it are: {', '.join(near)}" if near else "it knows a thousand kinds of things: docs/words.md"
+    hint = (
+        f"near it are: {', '.join(near)}"
+        if near
+        else "it knows a thousand kinds of things, such as daisy, dog and teapot"
+    )
     return UnknownWordError(f"the model has no word {word!r}", hint, near)
 
 

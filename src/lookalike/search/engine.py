@@ -107,7 +107,7 @@ class Engine:
             item = next((one for one in named if self.snapshot.find(one) is not None), None)
             if item is None:
                 raise
-            raise ImageError(error.message, f"the item of that name is Id({item!r})") from None
+            raise ImageError(error.message, f"the item of that name is `Id({item!r})`") from None
 
     def find(
         self,

@@ -262,7 +262,7 @@ def query_direction(
 
 def _check(query: Query) -> None:
     if not query.terms:
-        raise QueryError("the query is empty", "ask with a picture, id:… or text:…")
+        raise QueryError("the query is empty", "ask with a picture, `Id(...)` or `Text(...)`")
     signs: dict[Term, float] = {}
     for term, weight in query.terms:
         if not _LEAST_WEIGHT < abs(weight) < 1 / _LEAST_WEIGHT:

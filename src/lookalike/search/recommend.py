@@ -36,7 +36,7 @@ def recommend(
     most similar item already chosen. The score of a hit is still its cosine to the query.
     """
     if not liked:
-        raise QueryError("nothing is liked", "name at least one item with --liked id:…")
+        raise QueryError("nothing is liked", "name at least one item as `liked`")
     if not 0 <= diverse <= 1:
         raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
     query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lookalike.errors import QueryError
 from lookalike.search.engine import Engine
 from lookalike.server.live import Served
-from lookalike.server.problems import Problem
+from lookalike.server.problems import Problem, hint_of
 from lookalike.server.queries import MAX_ADDRESS_CONDITION_LENGTH, condition
 from lookalike.storage.columns import jsonable
 
@@ -43,8 +43,7 @@ def matching(engine: Engine, where: str | None) -> Rows:
     try:
         return engine.matching(where)
     except QueryError as error:
-        extra = {"hint": error.hint} if error.hint else {}
-        raise Problem("bad-condition", error.message, **extra, field="where") from None
+        raise Problem("bad-condition", error.message, **hint_of(error), field="where") from None
 
 
 def asked_condition(request: Request) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -68,6 +69,18 @@ class Problem(Exception):
         return Response(body.encode(errors="replace"), status, headers, media_type="application/problem+json")
 
 
+def hint_of(error: LookalikeError) -> dict[str, str]:
+    """The hint of an error as a member of the answer; none where it takes Python or the server's machine.
+
+    The arguments that a hint names are fields of the API by the same names.
+    """
+    if isinstance(error, ExtraError):
+        return {"hint": f"install its extra {error.extra} where the server runs"}
+    if not error.hint or re.search(r"`[^`]*[(=][^`]*`", error.hint):
+        return {}
+    return {"hint": error.hint.replace("`", "")}
+
+
 async def on_problem(request: Request, error: Exception) -> Response:
     """Answer a problem that a route raised."""
     assert isinstance(error, Problem)
@@ -77,9 +90,9 @@ async def on_problem(request: Request, error: Exception) -> Response:
 async def on_lookalike_error(request: Request, error: Exception) -> Response:
     """Answer an error from the rest of Lookalike."""
     assert isinstance(error, LookalikeError)
-    extra = {"hint": error.hint} if error.hint else {}
+    extra = hint_of(error)
     match error:
-        case ImageError():  # its hints are about command line flags
+        case ImageError():  # its hints are for who reads files, and not for who sends a picture
             problem = Problem("not-a-picture", error.message)
         case UnknownIdError():
             problem = Problem("unknown-item", error.message, **extra, nearest=error.nearest)

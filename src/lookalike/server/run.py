@@ -60,7 +60,7 @@ def serve(
         if not (token or no_auth or is_loopback(listener.getsockname()[0])):
             raise ServerError(
                 f"other machines can reach {host}, so the server needs a token",
-                "give a secret with --token, or --no-auth to let everyone in",
+                "give a secret as `token`, or `no_auth=True` to let everyone in",
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
@@ -127,11 +127,11 @@ class _Server(uvicorn.Server):
 def listen(host: str, port: int | None) -> socket.socket:
     """Open a socket that listens at exactly this address; raises `ServerError` if that is impossible."""
     if port is not None and not 0 <= port <= 65535:
-        raise ServerError(f"{port} is not a port", "give one from 1 to 65535 with --port")
+        raise ServerError(f"{port} is not a port", "give a `port` from 1 to 65535")
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise ServerError(f"the host {host!r} is not known: {error}", "give another with --host") from None
+        raise ServerError(f"the host {host!r} is not known: {error}", "give another `host`") from None
     family, address = found[0][0], found[0][4][0]
     ports = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
     for candidate in ports:
@@ -145,12 +145,12 @@ def listen(host: str, port: int | None) -> socket.socket:
                 reason = error.strerror or str(error)
                 raise ServerError(
                     f"cannot listen at {host} port {candidate}: {reason}",
-                    "give another with --host or --port",
+                    "give another `host` or `port`",
                 ) from None
     if port is None:
-        raise ServerError(f"the ports {ports[0]} to {ports[-1]} are all taken", "give one with --port")
+        raise ServerError(f"the ports {ports[0]} to {ports[-1]} are all taken", "give a free one as `port`")
     raise ServerError(
-        f"port {port} is taken by another program", "give another with --port, or none for the next free"
+        f"port {port} is taken by another program", "give another `port`, or none for the next free one"
     )
 
 

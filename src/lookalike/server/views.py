@@ -143,11 +143,12 @@ def _derived(request: Request, name: str) -> tuple[Engine, Derived]:
     state = engine.snapshot.state
     if name in engine.snapshot.derived:
         return engine, engine.snapshot.derived[name]
+    hint = ""
     try:
         hint = f"make it with: {derived_command(state, name)}"
         read_derived(state, name)
     except CollectionError as error:
-        raise Problem("stale-view", error.message, hint=error.hint) from None
+        raise Problem("stale-view", error.message, hint=hint or error.hint) from None
     raise Problem("no-view", f"{live.name} has no {name}", hint=hint)
 
 

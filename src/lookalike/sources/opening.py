@@ -102,6 +102,10 @@ def open_source(
     also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
     those that hold an image (or its URL) and its name, where these cannot be told.
     """
+    if isinstance(address, list | tuple):
+        raise SourceError(
+            "a source is one folder, file or address, not a list", "add single pictures with `Collection.add`"
+        )
     text, columns = str(address), Columns(image_column, name_column)
     if text == "-":
         return read_paths(sys.stdin.buffer)
@@ -163,7 +167,7 @@ def _pattern(address: str, columns: Columns) -> Shards:
             f"there are no shards {address}"
             if is_pattern(address)
             else f"there is no folder {place(address)}",
-            "give a folder of pictures; what else is read: lookalike build --help",
+            "give a folder of pictures, shards, a list of URLs, hf:NAME or tfds:NAME",
         )
     root = shards[0].parent
     while not all(path.is_relative_to(root) for path in shards):

@@ -123,7 +123,7 @@ def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None
         wanted = f"no column {shard.columns.image}" if shard.columns.image else "no column of images"
         raise SourceError(
             f"{shard.path} has {wanted}, only: {', '.join(there) or 'nothing'}",
-            "name the one with the encoded images: --image-column NAME",
+            "name the one with the encoded images as `image_column`",
         )
 
 

@@ -99,7 +99,7 @@ def open_url_list(
         if name not in types:
             raise SourceError(
                 f"{address} has no column {name or 'of URLs'}, only: {', '.join(types)}",
-                "" if name else "name it with --url-column",
+                "" if name else "name it as `url_column`",
             )
     return UrlList(address, url_column, {name: types[name] for name in metadata_columns})
 

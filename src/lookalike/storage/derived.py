@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from lookalike.errors import ChangedError, CollectionError, LookalikeError
+from lookalike.errors import ChangedError, CollectionError, LookalikeError, call
 from lookalike.storage.files import write_bytes
 from lookalike.storage.state import State
 from lookalike.storage.writing import writing
@@ -76,9 +76,7 @@ def write_derived(state: State, name: str, made: Derived, command: Sequence[str]
     }
     with writing(state.root):
         if State.read(state.root).fingerprint != state.fingerprint:
-            raise ChangedError(
-                f"{state.root} was changed while it was read", f"run it again: {shlex.join(command)}"
-            )
+            raise ChangedError(f"{state.root} was changed while it was read", "run it again")
         table_path, facts_path = _paths(state, name)
         write_bytes(table_path, data)
         write_bytes(facts_path, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
@@ -87,14 +85,14 @@ def write_derived(state: State, name: str, made: Derived, command: Sequence[str]
 def read_derived(state: State, name: str) -> Derived | None:
     """Return the table of this state of the collection, or None if there is none.
 
-    Raises `CollectionError`, with the command that makes it again, if it is stale or damaged.
+    Raises `CollectionError`, with the call that makes it again, if it is stale or damaged.
     """
     import pyarrow.parquet as pq
 
     facts = _facts(state, name)
     if facts is None:
         return None
-    hint = f"make it again with: {facts['command']}"
+    hint = _again(state, name)
     table_path, _ = _paths(state, name)
     if facts["fingerprint"] != state.fingerprint:
         raise CollectionError(f"{table_path} is older than the collection", hint)
@@ -136,9 +134,14 @@ def _facts(state: State, name: str) -> dict[str, Any] | None:
     if facts.get("version") != FORMAT_VERSION:
         raise CollectionError(
             f"{path} has version {facts.get('version')}, this Lookalike reads {FORMAT_VERSION}",
-            f"make it again with: {facts['command']}",
+            _again(state, name),
         )
     return facts
+
+
+def _again(state: State, name: str) -> str:
+    kept = "" if name == "duplicates" else "write=True"
+    return f"make it again with: {call(state.root, f'{COMMANDS[name]}({kept})')}"
 
 
 def _paths(state: State, name: str) -> tuple[Path, Path]:

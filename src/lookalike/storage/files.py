@@ -144,7 +144,7 @@ def storage_error(path: Path | StorePath, error: OSError) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"no space left on the device while writing {path}",
-            "free some space and run the same command again; everything committed before is intact",
+            "what was committed before is intact: free some space and do the same again",
         )
     hint = error.hint if isinstance(error, LookalikeError) else ""
     return StorageError(f"cannot write {path}: {error.strerror or error}", hint)

@@ -9,7 +9,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, call_of_build
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import learner, load_model
 from lookalike.models.spec import ModelSpec
@@ -36,7 +36,7 @@ def read_learned(root: Path, spec: ModelSpec) -> bytes | None:
     """
     if learner(spec.name) is None or not _CHECKSUM.fullmatch(spec.sha256):
         return None
-    path, hint = _path(root, spec.sha256), f"embed again with: lookalike build SOURCE -c {root} --rebuild"
+    path, hint = _path(root, spec.sha256), _again(root)
     try:
         learned = path.read_bytes()
     except FileNotFoundError:
@@ -53,6 +53,10 @@ def remove_others(root: Path, spec: ModelSpec) -> None:
             remove(path)
 
 
+def _again(root: Path) -> str:
+    return f"embed it again with: {call_of_build(root, ', rebuild=True')}"
+
+
 def _path(root: Path, checksum: str) -> Path:
     return root / f"model-{checksum[:16]}.npz"
 
@@ -63,13 +67,13 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
     if not pinned.sha256:
         raise ModelError(
             f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not available here",
-            "search by id:… or by a vector",
+            "search by `Id(...)` or by a vector",
         )
     model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
     if model.spec != pinned:
         raise ModelError(
             f"{root} was embedded with another version of {pinned.name}, whose vectors "
             "cannot be compared with this one's",
-            f"embed it again with: lookalike build SOURCE -c {root} --rebuild",
+            _again(root),
         )
     return model

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import CollectionError, StoreError
+from lookalike.errors import CollectionError, StoreError, call_of_build
 from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import write_bytes
 
@@ -70,7 +70,7 @@ class Manifest:
         if version > FORMAT_VERSION:
             raise CollectionError(
                 f"{path.parent} has format version {version}, this Lookalike reads up to {FORMAT_VERSION}",
-                "upgrade with: pip install --upgrade lookalike",
+                "upgrade Lookalike",
             )
         try:
             return Manifest(_spec(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"]))
@@ -115,12 +115,12 @@ def is_collection(root: Path) -> bool:
 def read_manifest(root: Path) -> Manifest:
     """Read the manifest of the collection in a folder; raises `CollectionError` if there is none."""
     if not root.is_dir():
-        hint = f"make one with: lookalike build FOLDER -c {root}"
+        hint = f"make one with: {call_of_build(root)}"
         raise CollectionError(f"there is no collection at {root}", hint)
     if not is_collection(root):
         raise CollectionError(
             f"{root} is not a collection: it holds no {MANIFEST_NAME}",
-            f"make one with: lookalike build {root}",
+            f"make one with: `lookalike.build({str(root)!r}, collection=path)`",
         )
     return Manifest.read(root / MANIFEST_NAME)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lookalike.errors import CollectionError, LookalikeError, StoreError, one_line
+from lookalike.errors import CollectionError, LookalikeError, StoreError, call, one_line
 from lookalike.storage.files import write_bytes
 from lookalike.storage.stores import StorePath, is_remote
 
@@ -107,7 +107,9 @@ def checksum_problem(data: bytes) -> str:
 
 def damaged(path: Path | StorePath, reason: str) -> CollectionError:
     """The error for a damaged file of a part, of whatever kind."""
-    return CollectionError(f"{path} is damaged: {reason}", f"see: lookalike verify {path.parents[1]}")
+    return CollectionError(
+        f"{path} is damaged: {reason}", f"find out what else is: {call(path.parents[1], 'verify()')}"
+    )
 
 
 def _rows(parquet: pq.ParquetFile, columns: Sequence[str] | None, embedding: bool) -> pa.Table:

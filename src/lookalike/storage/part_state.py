@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lookalike.errors import ChangedError, CollectionError
+from lookalike.errors import ChangedError, CollectionError, call
 from lookalike.storage.parquet import CHECKSUM_KEY, read_footer, read_with_notes
 from lookalike.storage.parts import Part, matrix, read_ranges
 from lookalike.storage.stores import is_remote
@@ -75,7 +75,7 @@ class PartState:
             name = self._read(["id"])["id"][row].as_py()
             raise CollectionError(
                 f"the vector of {name} has a value that is not finite",
-                f"see: lookalike verify {self.part.root}",
+                f"find out what else is: {call(self.part.root, 'verify()')}",
             )
         return vectors
 

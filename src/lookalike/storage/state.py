@@ -29,6 +29,9 @@ class State:
     manifest: Manifest
     parts: tuple[PartState, ...]
 
+    def __repr__(self) -> str:
+        return f"State({str(self.root)!r}: {self.count:,} images, {self.fingerprint[:12]})"
+
     @staticmethod
     def read(root: Path, known: Mapping[int, PartState] | None = None) -> State:
         """Read the current state of a collection.

@@ -42,10 +42,16 @@ def place(address: str | os.PathLike[str]) -> Path:
     """Turn an address into a path; one with a scheme, such as `s3://bucket/photos`, is in an object store.
 
     Only text can be an address: a path stays a path. No request is made yet.
-    Raises `ExtraError` if the library for it is not installed, `LookalikeError` for an unknown scheme.
+    Raises `ExtraError` if the library for it is not installed, `LookalikeError` for an unknown scheme and for
+    something that is no path.
     """
     if isinstance(address, StorePath):
         return cast(Path, address)
+    if not isinstance(address, str | os.PathLike):
+        raise LookalikeError(
+            f"a path is a text or a pathlib.Path, not a value of the type {type(address).__name__}",
+            "give one folder or address",
+        )
     scheme = _SCHEME.match(address) if isinstance(address, str) else None
     if scheme is None or not isinstance(address, str):
         return Path(address)

@@ -12,7 +12,9 @@ EXAMPLE = "lookalike cluster photos.lookalike --k auto --sheets sheets/"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
-    parser.add_argument("--k", type=_number, default="auto", metavar="K", help="how many (default: auto)")
+    parser.add_argument(
+        "--k", type=_number, default="auto", metavar="K", help="how many groups (default: auto)"
+    )
     parser.add_argument(
         "--method",
         choices=["kmeans", "hdbscan"],
@@ -20,9 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="kmeans puts every image into a group (default); hdbscan leaves out what is in none",
     )
     parser.add_argument(
-        "--min-size", type=positive, metavar="N", help="of a group, for hdbscan (default: a third of √N)"
+        "--min-size",
+        type=positive,
+        metavar="N",
+        help="the least size of a group, for hdbscan (default: a third of √N)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another one gives other groups (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other groups (default: 0)")
     parser.add_argument("--sheets", metavar="DIR", help="write a picture of each group into this folder")
     add_max_memory(parser)
     add_json(parser)
@@ -38,7 +43,7 @@ def _number(text: str) -> int | str:
 def run(options: argparse.Namespace) -> int:
     from lookalike.analysis.clusters import cluster, write_clusters
     from lookalike.analysis.sheets import draw_sheets
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import print_json, say, show
     from lookalike.collection import open_collection
 
     snapshot = open_collection(options.collection).snapshot
@@ -48,14 +53,14 @@ def run(options: argparse.Namespace) -> int:
         method=options.method,
         min_size=options.min_size,
         seed=options.seed,
-        max_memory_bytes=options.max_memory,
+        max_memory_bytes=options.max_memory_bytes,
     )
     write_clusters(snapshot.state, found)
     if options.json:
         print_json(found.facts())
     else:
         for one in found.clusters:
-            print(f"{one.cluster:4} {one.size:7,}  {one.cohesion:.2f}  {one.name}  (such as {one.medoid})")
+            show(f"{one.cluster:4} {one.size:7,}  {one.cohesion:.2f}  {one.name}  (such as {one.medoid})")
     say(found.reason + (f"; {found.noise:,} images are in no group" if found.noise else ""))
     if options.sheets:
         sheets = draw_sheets(snapshot, options.sheets)

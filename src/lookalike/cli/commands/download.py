@@ -20,18 +20,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set; any other source of pack",
     )
     parser.add_argument("out", metavar="OUT", help="the folder of the shards")
-    parser.add_argument("--url-column", metavar="NAME", help="(default: url, or the like)")
+    parser.add_argument(
+        "--url-column", metavar="NAME", help="the column with the URLs (default: url, or one like it)"
+    )
     parser.add_argument(
         "--metadata-columns", metavar="A,B", type=names, help="columns to keep (default: all; '' for none)"
     )
     parser.add_argument(
-        "--format", choices=["tar", "parquet", "tfrecord", "folder"], default="tar", help="(default: tar)"
+        "--format",
+        choices=["tar", "parquet", "tfrecord", "folder"],
+        default="tar",
+        help="what to write (default: tar)",
     )
     parser.add_argument("--count", type=positive, metavar="N", help="take the first N rows only")
     parser.add_argument(
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
     )
-    parser.add_argument("--shard-size", type=positive, default=1000, metavar="N", help="URLs a shard (1000)")
+    parser.add_argument(
+        "--shard-size", type=positive, default=1000, metavar="N", help="URLs in each shard (default: 1000)"
+    )
     parser.add_argument("--label", metavar="RULE", help="of a folder or data set, as in pack")
     parser.add_argument(
         "--by-label", action="store_true", help="put each image of a data set into the folder of its label"

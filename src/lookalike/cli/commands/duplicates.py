@@ -10,7 +10,7 @@ from lookalike.cli.arguments import add_json, add_max_memory, names
 if TYPE_CHECKING:
     from lookalike.analysis.plan import Plan
 
-SUMMARY = "find images that are there twice, and move them away so that they can come back"
+SUMMARY = "find duplicates, and move them away in a way that can be undone"
 EXAMPLE = (
     "lookalike duplicates photos.lookalike --plan plan.json\n"
     "  lookalike duplicates --apply plan.json --to trash/\n"
@@ -29,11 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what counts as twice, of {', '.join(_TIERS)} (default: all but moment)",
     )
     parser.add_argument(
-        "--keep", choices=["largest", "oldest"], default="largest", help="which file stays (default: largest)"
+        "--keep",
+        choices=["largest", "oldest"],
+        default="largest",
+        help="which file to keep (default: largest)",
     )
-    parser.add_argument("--plan", metavar="FILE", help="write what could be moved, to be reviewed")
-    parser.add_argument("--apply", metavar="FILE", help="move the files of a plan, all or none")
-    parser.add_argument("--to", metavar="DIR", help="where --apply moves them")
+    parser.add_argument(
+        "--plan", metavar="FILE", help="write a plan of what could be moved, for you to review"
+    )
+    parser.add_argument("--apply", metavar="FILE", help="move the files of this plan, all or none")
+    parser.add_argument("--to", metavar="DIR", help="the folder to which --apply moves them")
     parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to where they were")
     add_max_memory(parser)
     add_json(parser)
@@ -51,7 +56,10 @@ def run(options: argparse.Namespace) -> int:
     if options.undo:
         return _undo(options)
     if not options.collection:
-        raise LookalikeError("give a collection, or --apply FILE, or --undo DIR", f"such as: {EXAMPLE}")
+        raise LookalikeError(
+            "give a collection, or --apply FILE, or --undo DIR",
+            "such as: lookalike duplicates photos.lookalike",
+        )
     return _find(options)
 
 
@@ -70,7 +78,7 @@ def _find(options: argparse.Namespace) -> int:
         found = find_duplicates(
             snapshot,
             edits="edit" in options.tiers,
-            max_memory_bytes=options.max_memory,
+            max_memory_bytes=options.max_memory_bytes,
             on_progress=progress,
         )
     say_recall(found.recall, options.collection)
@@ -94,11 +102,12 @@ def _find(options: argparse.Namespace) -> int:
 
 def _print(plan: Plan) -> None:
     from lookalike.analysis.duplicates import TIERS
+    from lookalike.cli.output import show
 
     for group in plan.groups:
-        print(f"{group.keep.id}  ({group.why})")
+        show(f"{group.keep.id}  ({group.why})")
         for move in group.move:
-            print(f"    {move.file.id}  {TIERS[move.tier]}: {move.reason}")
+            show(f"    {move.file.id}  {TIERS[move.tier]}: {move.reason}")
 
 
 def _apply(options: argparse.Namespace) -> int:

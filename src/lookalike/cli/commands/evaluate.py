@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.evaluation import Evaluation
     from lookalike.collection import Collection
 
-SUMMARY = "measure how good the vectors are, by labels: are the nearest items of the same class?"
+SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
     "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
@@ -29,16 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, to use again")
     parser.add_argument(
-        "-k", type=positive, nargs="+", default=[1, 5, 10], metavar="K", help="results (default: 1 5 10)"
+        "-k",
+        dest="ks",
+        type=positive,
+        nargs="+",
+        default=[1, 5, 10],
+        metavar="K",
+        help="numbers of results (default: 1 5 10)",
     )
     parser.add_argument(
-        "--voters", type=positive, default=5, metavar="N", help="nearest that vote for a class (default: 5)"
+        "--voters",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="how many neighbours vote for a class (default: 5)",
     )
     parser.add_argument(
-        "--without-duplicates", action="store_true", help="do not rank copies of the query, byte for byte"
+        "--without-duplicates", action="store_true", help="leave out copies of the query, byte for byte"
     )
-    parser.add_argument("--queries", type=positive, metavar="N", help="ask only so many, drawn at random")
-    parser.add_argument("--seed", type=int, default=0, help="of what is random (default: 0)")
+    parser.add_argument("--queries", type=positive, metavar="N", help="ask only N queries, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other queries (default: 0)")
     parser.add_argument("--report", metavar="FILE", help="write a page with tables and the worst queries")
     add_max_memory(parser)
     add_json(parser)
@@ -90,12 +100,12 @@ def _compared(options: argparse.Namespace, folder: str) -> Comparison:
 
 def _wishes(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "ks": options.k,
+        "ks": options.ks,
         "voters": options.voters,
         "without_duplicates": options.without_duplicates,
         "max_queries": options.queries,
         "seed": options.seed,
-        "max_memory_bytes": options.max_memory,
+        "max_memory_bytes": options.max_memory_bytes,
     }
 
 
@@ -121,24 +131,26 @@ def _show(judged: Evaluation | Comparison, collection: Collection, options: argp
 
 
 def _print_comparison(compared: Comparison) -> None:
+    from lookalike.cli.output import show
+
     names = list(compared.contenders[0].evaluation.overall)
-    print(f"{'':20}" + "".join(f"{name:>14}" for name in names) + f"{'images/s':>10}{'bytes':>8}  front")
+    show(f"{'':20}" + "".join(f"{name:>14}" for name in names) + f"{'images/s':>10}{'bytes':>8}  front")
     for one in compared.contenders:
         values = "".join(f"{measure.value:14.3f}" for measure in one.evaluation.overall.values())
         speed = "-" if one.images_per_s is None else f"{one.images_per_s:,.0f}"
-        print(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
+        show(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
 
 
 def _print_evaluation(judged: Evaluation) -> None:
-    from lookalike.cli.output import say
+    from lookalike.cli.output import say, show
 
     for name, one in judged.overall.items():
-        print(f"{name:14} {one.value:.3f}   {one.low:.3f} to {one.high:.3f}")
+        show(f"{name:14} {one.value:.3f}   {one.low:.3f} to {one.high:.3f}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
-    print("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
+    show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
     wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
     if wrong:
-        print("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
+        show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
         f"{judged.queries:,} queries among {judged.items:,} items of {len(judged.classes):,} classes; "
         f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: the only ones of "

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", action="store_true", help="for image-embeddings: images/NAME.jpeg, which its page shows"
     )
-    parser.add_argument("--max-items", type=positive, metavar="N", help="only the first N items")
+    parser.add_argument("--max-items", type=positive, metavar="N", help="export only the first N items")
     add_json(parser)
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_collection, add_json
 
-SUMMARY = "the images that could not be read, and why"
+SUMMARY = "list the images that could not be read, and why"
 EXAMPLE = "lookalike failures photos.lookalike"
 
 
@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.remedies import in_flags
     from lookalike.collection import open_collection
 
     rows = open_collection(options.collection).failures().to_pylist()
@@ -24,6 +25,13 @@ def run(options: argparse.Namespace) -> int:
         print_json(rows)
         return 0
     for row in rows:
-        print(f"{row['stage']:8}  {row['id']}  {row['error']}")
-    say(f"{len(rows):,} images failed; build again once they are mended" if rows else "no image failed")
+        show(f"{row['stage']:8}  {row['id']}  {in_flags(row['error'], 'build')}")
+    say(_summary(len(rows)))
     return 0
+
+
+def _summary(count: int) -> str:
+    if not count:
+        return "every image was read"
+    images = "1 image" if count == 1 else f"{count:,} images"
+    return f"{images} could not be read; mend or remove them, then build again"

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-c", "--collection", metavar="C", required=True, help="the collection to make")
     parser.add_argument("--metadata", metavar="FILE", help="Parquet or CSV, a row for each vector of a .npy")
-    parser.add_argument("--model", default="imported", help="the name of what made the vectors")
+    parser.add_argument("--model", default="imported", help="the name of the model that made the vectors")
     add_json(parser)
 
 

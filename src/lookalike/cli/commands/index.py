@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     parser.add_argument(
         "--type",
+        dest="kind",
         default="auto",
         metavar="TYPE",
         help="auto (default: by count, dimension and memory), flat, hnsw, ivf, ivf-pq, rabitq or ivf-rabitq",
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json
+    from lookalike.cli.output import print_json, show
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
     from lookalike.index import build_index
@@ -40,16 +41,16 @@ def run(options: argparse.Namespace) -> int:
     with Progress("indexing") as progress:
         built = build_index(
             collection.path,
-            options.type,
-            max_memory_bytes=options.max_memory,
+            options.kind,
+            max_memory_bytes=options.max_memory_bytes,
             min_recall=options.min_recall,
             on_progress=progress,
         )
     if options.json:
         print_json(asdict(built))
         return 0
-    print(f"{built.kind}: {built.reason}")
-    print(
+    show(f"{built.kind}: {built.reason}")
+    show(
         f"recall@10 {built.recall:.3f}, {built.latency_ms:.2f} ms a query, "
         f"{built.bytes / 1e6:.1f} MB, built in {built.build_s:.1f} s"
     )

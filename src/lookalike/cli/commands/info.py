@@ -11,7 +11,7 @@ from lookalike.cli.arguments import add_collection, add_json
 if TYPE_CHECKING:
     from lookalike.storage.state import State
 
-SUMMARY = "what a collection holds"
+SUMMARY = "show what a collection holds"
 EXAMPLE = "lookalike info photos.lookalike"
 
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json
+    from lookalike.cli.output import print_json, show
     from lookalike.collection import open_collection
     from lookalike.storage.derived import COMMANDS
 
@@ -55,12 +55,13 @@ def run(options: argparse.Namespace) -> int:
     }
     del shown["made"]
     for name, value in shown.items():
-        print(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
+        show(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
     return 0
 
 
 def _made(state: State, name: str) -> dict[str, str]:
     """Whether something derived is there and of this state, and the command that makes it."""
+    from lookalike.cli.remedies import in_flags
     from lookalike.errors import CollectionError
     from lookalike.index import index_state
     from lookalike.storage.derived import derived_command, derived_state
@@ -71,7 +72,7 @@ def _made(state: State, name: str) -> dict[str, str]:
             return {"state": index_state(state), "command": command}
         return {"state": derived_state(state, name), "command": derived_command(state, name)}
     except CollectionError as error:
-        return {"state": "unusable", "command": error.hint}
+        return {"state": "unusable", "command": in_flags(error.hint)}
 
 
 def _in_words(state: str, command: str) -> str:

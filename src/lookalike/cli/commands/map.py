@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
-SUMMARY = "place all images on a plane, so that what is alike lies together"
+SUMMARY = "make a map on which images that are alike lie together"
 EXAMPLE = "lookalike map photos.lookalike --method umap --color label --out map.png"
 
 
@@ -15,10 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=["pca", "umap"], default="pca", help="pca is fast (default), umap shows groups"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of umap (default: 0)")
-    parser.add_argument("--color", metavar="COLUMN", help="colours by the values of this column")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives another umap (default: 0)")
+    parser.add_argument("--color", metavar="COLUMN", help="colour the dots by the values of this column")
     parser.add_argument("--out", metavar="FILE", help="draw the map as a PNG")
-    parser.add_argument("--size", type=positive, default=1600, metavar="PX", help="of it (default: 1600)")
+    parser.add_argument(
+        "--size", type=positive, default=1600, metavar="PX", help="the width of the PNG (default: 1600)"
+    )
     parser.add_argument("--no-thumbnails", action="store_true", help="draw dots only")
     add_max_memory(parser)
     add_json(parser)
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.storage.files import write_bytes
 
     snapshot = open_collection(options.collection).snapshot
-    placed = make_map(snapshot, options.method, seed=options.seed, max_memory_bytes=options.max_memory)
+    placed = make_map(snapshot, options.method, seed=options.seed, max_memory_bytes=options.max_memory_bytes)
     write_map(snapshot.state, placed)
     if options.out:
         picture = placed.plot(options.color, size_px=options.size, thumbnails=not options.no_thumbnails)

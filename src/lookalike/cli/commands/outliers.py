@@ -12,10 +12,14 @@ EXAMPLE = "lookalike outliers photos.lookalike --label label"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
-    parser.add_argument("--label", default="label", metavar="COLUMN", help="of labels (default: label)")
-    parser.add_argument("-k", type=positive, default=10, metavar="K", help="neighbours (default: 10)")
     parser.add_argument(
-        "--most", type=positive, default=20, metavar="N", help="how many are shown (default: 20)"
+        "--label", default="label", metavar="COLUMN", help="the column of labels (default: label)"
+    )
+    parser.add_argument(
+        "-k", type=positive, default=10, metavar="K", help="how many neighbours to ask (default: 10)"
+    )
+    parser.add_argument(
+        "--most", type=positive, default=20, metavar="N", help="how many to show (default: 20)"
     )
     add_max_memory(parser)
     add_json(parser)
@@ -25,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from lookalike.analysis.outliers import KEPT, find_outliers, write_outliers
-    from lookalike.cli.output import print_json, say, say_recall
+    from lookalike.cli.output import print_json, say, say_recall, show
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
 
@@ -36,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             options.label,
             k=options.k,
             most=max(options.most, KEPT),
-            max_memory_bytes=options.max_memory,
+            max_memory_bytes=options.max_memory_bytes,
             on_progress=progress,
         )
     write_outliers(snapshot.state, found)
@@ -47,13 +51,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found.facts())
         return 0
-    print(f"unlike all others (mean distance to the {found.k} nearest, 0 to 2)")
+    show(f"unlike all others (mean distance to the {found.k} nearest, 0 to 2)")
     for one in found.farthest:
-        print(f"  {one.distance:.3f}  {one.id}")
+        show(f"  {one.distance:.3f}  {one.id}")
     if found.mislabelled:
-        print(f"likely mislabelled (what most of the {found.k} nearest are called)")
+        show(f"likely mislabelled (what most of the {found.k} nearest are called)")
     for wrong in found.mislabelled:
-        print(f"  labelled {wrong.label}, but {wrong.share:.0%} are {wrong.suggested}  {wrong.id}")
+        show(f"  labelled {wrong.label}, but {wrong.share:.0%} are {wrong.suggested}  {wrong.id}")
     if not found.labelled:
         say(f"no item has a value in the column {options.label}, so no labels were judged")
     return 0

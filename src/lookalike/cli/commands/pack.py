@@ -13,12 +13,19 @@ EXAMPLE = "lookalike pack photos/ shards/ --format tar --size 256"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_images(parser)
-    parser.add_argument("out", metavar="OUT", help="a new folder, or that of a pack that was stopped")
+    parser.add_argument("out", metavar="OUT", help="a new folder, or one where an earlier pack stopped")
     parser.add_argument(
-        "--format", choices=["tar", "tfrecord", "parquet", "folder"], default="tar", help="(default: tar)"
+        "--format",
+        choices=["tar", "tfrecord", "parquet", "folder"],
+        default="tar",
+        help="what to write (default: tar)",
     )
     parser.add_argument(
-        "--images-per-shard", type=positive, default=10_000, metavar="N", help="(default: 10000)"
+        "--images-per-shard",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="images in each shard (default: 10000)",
     )
     parser.add_argument("--count", type=positive, metavar="N", help="take only the first N images")
     parser.add_argument("--by-label", action="store_true", help="put each image into the folder of its label")

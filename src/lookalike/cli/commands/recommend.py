@@ -35,11 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say_if_stale
+    from lookalike.cli.queries import read_query
     from lookalike.collection import open_collection
-    from lookalike.search.query import parse_query
 
     collection = open_collection(options.collection)
-    liked, disliked = ([parse_query([word]) for word in words] for words in (options.liked, options.disliked))
+    liked, disliked = (
+        [read_query(collection, [word]) for word in words] for words in (options.liked, options.disliked)
+    )
     results = collection.recommend(liked, disliked, options.k, where=options.where, diverse=options.diverse)
     say_if_stale(collection)
     print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)

@@ -20,16 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and ^2 at the end is a weight",
     )
     parser.add_argument(
-        "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="subtract this one"
+        "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="a query to be unlike"
     )
     add_results(parser)
-    parser.add_argument("--include-query", action="store_true", help="show items of the query too")
+    parser.add_argument("--include-query", action="store_true", help="show the items of the query too")
     parser.add_argument(
         "--min-confidence",
         type=float,
         default=0.0,
         metavar="P",
-        help="0 to 1: leave out what chance would give too (default: 0)",
+        help="leave out hits of less confidence, 0 to 1 (default: 0)",
     )
     parser.add_argument(
         "--group-by",
@@ -41,14 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say, say_if_stale
+    from lookalike.cli.queries import read_query
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
-    from lookalike.search.query import Query, parse_query
+    from lookalike.search.query import Query
 
     collection = open_collection(options.collection)
-    query: Query | list[Query] = parse_query(options.query, options.unlike)
+    query: Query | list[Query] = read_query(collection, options.query, options.unlike)
     if options.group_by:
-        query = [parse_query([word]) for word in options.query]
+        query = [read_query(collection, [word]) for word in options.query]
         if options.unlike:
             raise LookalikeError("--group-by takes pictures of one item", "leave --not out")
     results = collection.search(

@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_page
 
-SUMMARY = "open the page of one collection or several"
+SUMMARY = "open the page of one or more collections"
 EXAMPLE = "lookalike serve photos.lookalike"
 
 

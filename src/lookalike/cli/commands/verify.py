@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json, say
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.remedies import in_flags
     from lookalike.collection import open_collection
 
     collection = open_collection(options.collection)
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({"collection": str(collection.path), "problems": problems})
     else:
         for problem in problems:
-            print(problem)
+            show(in_flags(problem))
     if not problems:
         say(f"{collection.path}: {len(collection):,} images, nothing wrong")
         return 0

@@ -176,7 +176,7 @@ def _target(answer: aiohttp.ClientResponse) -> URL:
 
 async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """What is received and what it inflates to are both counted; the announced length is only a hint."""
-    too_large = FetchError("too-large", f"more than {max_bytes:,} bytes", "raise the limit with --max-bytes")
+    too_large = FetchError("too-large", f"more than {max_bytes:,} bytes", "raise `max_bytes`")
     if (answer.content_length or 0) > max_bytes:
         raise too_large
     data = bytearray()

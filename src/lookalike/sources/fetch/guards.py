@@ -58,7 +58,7 @@ def socket_factory(allow_private: bool) -> Callable[[AddressInfo], socket.socket
         family, type_, protocol, _, (address, *_) = address_info
         if not allow_private and not is_public(str(address)):
             raise FetchError(
-                "private-address", f"{address} is not a public address", "allow it with --allow-private"
+                "private-address", f"{address} is not a public address", "allow it with `allow_private=True`"
             )
         return socket.socket(family, type_, protocol)
 

@@ -1,0 +1,99 @@
+"""Hints in the words of the command line: flags for arguments, commands for calls.
+
+The library's hints are for Python, with code in backticks. A flag has the name of its argument and a command
+that of its function, so both are found rather than listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from lookalike.cli.parser import command_parsers
+
+# Functions whose command is a flag of another.
+_COMMANDS = {"undo_moves": ["duplicates", "--undo"]}
+_NO_FLAGS = {"write"}  # what a command does anyway
+
+
+def in_flags(hint: str, command: str = "") -> str:
+    """A hint as a user of `command` is told it; code that is no flag and no command stays as it is."""
+
+    def said(code: re.Match[str]) -> str:
+        return _said(code[1], command) or code[0]
+
+    return re.sub(r"`([^`]+)`", said, hint)
+
+
+def _said(code: str, command: str) -> str | None:
+    try:
+        found = ast.parse(f"_({code})", mode="eval").body
+    except SyntaxError:
+        return None
+    match found:
+        case ast.Call(args=[ast.Name(id=name)], keywords=[]):
+            flag = _option(command, name)
+            return flag.option_strings[-1] if flag else None
+        case ast.Call(args=[ast.Call() as call], keywords=[]):
+            return _query(call) or " ".join(["lookalike", *_command(call)])
+        case ast.Call(args=[], keywords=[_, *_] as keywords):
+            return " ".join(word for keyword in keywords for word in _flag(command, keyword))
+    return None
+
+
+def _query(call: ast.Call) -> str:
+    """`Id('a.jpg')` as a word of a query; empty for another call."""
+    match call:
+        case ast.Call(func=ast.Name(id="Id" | "Text" as kind), args=[value]):
+            return f"{kind.lower()}:{_value(value)}"
+    return ""
+
+
+def _command(call: ast.Call) -> Iterator[str]:
+    """The words of a call such as `lookalike.open('photos.lookalike').index(kind='flat')`."""
+    match call.func:
+        case ast.Attribute(value=ast.Call(args=opened), attr=name):
+            words = [name]
+        case ast.Attribute(attr=name):
+            words, opened = _COMMANDS.get(name, [name]), []
+        case _:
+            return
+    yield from words
+    for argument in (*opened, *call.args):
+        yield shlex.quote(_value(argument))
+    for keyword in call.keywords:
+        yield from _flag(words[0], keyword)
+
+
+def _flag(command: str, keyword: ast.keyword) -> Iterator[str]:
+    option = _option(command, str(keyword.arg))
+    if option is None or keyword.arg in _NO_FLAGS:
+        return
+    yield option.option_strings[0]
+    if option.nargs != 0:
+        yield shlex.quote(_value(keyword.value, in_bytes=str(keyword.arg).endswith("memory_bytes")))
+
+
+def _value(node: ast.expr, in_bytes: bool = False) -> str:
+    if isinstance(node, ast.Name):  # what the user has to fill in
+        return node.id.upper()
+    value: Any = ast.literal_eval(node)
+    if value is ...:
+        return "…"
+    return f"{math.ceil(value / 1e6)}MB" if in_bytes else str(value)
+
+
+def _option(command: str, name: str) -> argparse.Action | None:
+    """The flag of an argument: that of the command, else that of the first command that has one."""
+    parsers = command_parsers()
+    chosen = [parsers[command]] if command in parsers else []
+    for parser in (*chosen, *parsers.values()):
+        for action in parser._actions:  # argparse has no public list of them
+            if action.dest == name and action.option_strings:
+                return action
+    return None
