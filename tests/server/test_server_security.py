@@ -12,7 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import build, write_picture
+from pictures import encoded
+from PIL import Image
 from serving import problem, running
+
+from starlette.applications import Starlette
 
 import lookalike
 from lookalike.server import Access, ServerError, bodies, create_app, serve
@@ -272,6 +276,24 @@ def sent(client: httpx.Client, head: str, body: bytes = b"") -> bytes:
     ) as connection:
         connection.sendall(f"{head}\r\nHost: 127.0.0.1\r\n\r\n".encode() + body)
         return connection.recv(65536)
+
+
+def test_a_picture_of_more_than_50_megapixels_is_refused_unless_the_server_is_told_otherwise(
+    collection: lookalike.Collection,
+) -> None:
+    picture = encoded(Image.new("1", (7200, 7000)), "PNG")
+
+    async def answer(app: Starlette) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            kind = {"Content-Type": "image/png"}
+            return await client.post(f"/api/{collection.name}/embed", content=picture, headers=kind)
+
+    refused = asyncio.run(answer(create_app([collection.path])))
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "51 megapixels, the limit is 50"
+    taken = asyncio.run(answer(create_app([collection.path], max_megapixels=60)))
+    assert taken.status_code == 200
 
 
 def test_a_body_that_trickles_is_given_up(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ from lookalike.acquire.status import (
     write_status,
 )
 from lookalike.errors import ImageError, LookalikeError, SourceError
+from lookalike.images.memory import DECODING
 from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
 from lookalike.sources.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
@@ -72,11 +73,13 @@ def download(
     count: int | None = None,
     retry_failed: bool = False,
     threads: int | None = None,
+    max_memory_bytes: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> DownloadReport:
     """Download a list of URLs into a folder of shards; goes on where an earlier run stopped.
 
-    `count` limits the rows of the list, `retry_failed` takes only URLs that failed before, into new shards.
+    `count` limits the rows of the list, `retry_failed` takes only URLs that failed, into new shards.
+    `max_memory_bytes` is what all images may take while they are decoded, by default 1.2 GB.
     `on_progress` is called twice a second.
     Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
     """
@@ -84,7 +87,10 @@ def download(
         hint = f"download to a folder, then: lookalike pack FOLDER {out}"
         raise LookalikeError(f"a download goes on where it stopped, which {out} cannot do", hint)
     url_list = open_url_list(urls, url_column, metadata_columns)
-    with open_output(Path(out), format, asdict(resize)) as output:
+    with (
+        DECODING.limited_to(max_memory_bytes),
+        open_output(Path(out), format, asdict(resize)) as output,
+    ):
         if retry_failed:
             chunks = failed_chunks(output.status_folder, url_list.columns, shard_size)
         else:

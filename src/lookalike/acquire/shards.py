@@ -28,7 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.tfrecord_format import encode_example, framed
 from lookalike.storage.files import replacing, write_bytes
 

@@ -22,6 +22,7 @@ from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import reconcile
 from lookalike.errors import CollectionError, LookalikeError, ModelError
 from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.memory import DECODING
 from lookalike.models.model import Model
 from lookalike.models.registry import DEFAULT_MODEL, load_model, register
 from lookalike.search.confidence import write_background
@@ -72,6 +73,7 @@ def build(
     threads: int | None = None,
     part_size: int = PART_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
+    max_memory_bytes: int | None = None,
     rebuild: bool = False,
     on_progress: Progress | None = None,
 ) -> Report:
@@ -81,11 +83,14 @@ def build(
     `label` is `folder` or `regex:PATTERN`; `metadata` a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
     and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
-    URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts from nothing. `on_progress` is
-    called with the numbers of images done and to do.
+    URLs are fetched. `max_memory_bytes` is what pictures may take while they are decoded, all threads
+    together, by default 1.2 GB. `dtype` is `float32` or `float16`. `rebuild` starts from nothing.
+    `on_progress` is called with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """
-    _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
+    _check_numbers(
+        threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
+    )
     name = model if isinstance(model, str | None) else register(model).name
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
@@ -99,7 +104,7 @@ def build(
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
     )
-    with writing(root) as still_ours, closing_source(images):
+    with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         if is_collection(root) and not rebuild:
             manifest = read_manifest(root)
         else:

@@ -37,6 +37,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             threads=options.threads,
             part_size=part_size,
             max_megapixels=options.max_megapixels,
+            max_memory_bytes=options.max_memory,
             rebuild=options.rebuild,
             on_progress=progress,
         )

@@ -12,38 +12,65 @@ from functools import lru_cache
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
+from lookalike.images.early import check_nested, decoding_bytes, reduce_early
 from lookalike.images.exif import exif_block, read_exif
+from lookalike.images.formats import FORMATS
 from lookalike.images.limit import check_limit
+from lookalike.images.memory import DECODING
 from lookalike.images.modes import rgb_pixels
-from lookalike.images.orientation import image_orientation, upright
+from lookalike.images.orientation import image_orientation, upright, upright_box
 from lookalike.images.picture import Picture
 
-# What may be opened: Pillow knows more, some of it dangerous (EPS starts Ghostscript).
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "PPM")
+# Up to here a picture is converted as a whole: 48 MB of pixels.
+_WHOLE_PIXELS = 16_000_000
 _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 
 
-def decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
-    """Decode an encoded image of any format that may be opened; raises `ImageError`."""
+def decode_with_pillow(data: bytes, cover_px: int, max_megapixels: float) -> Picture:
+    """Decode an encoded image of any format that may be opened, as `picture_of` does; raises `ImageError`."""
     with _opened(data) as image:
-        picture = picture_of(image, max_megapixels)
+        check_nested(data, image.format or "", max_megapixels)
+        picture = picture_of(image, cover_px, max_megapixels)
         # The EXIF of a TIFF is the file itself.
         return replace(picture, exif=read_exif(data)) if image.format == "TIFF" else picture
 
 
-def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
-    """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged."""
-    check_limit(*image.size, max_megapixels)
+def picture_of(image: Image.Image, cover_px: int, max_megapixels: float) -> Picture:
+    """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged.
+
+    One of more than 16 megapixels is reduced as it is converted, to a shorter side of at least twice
+    `cover_px`: so the pixels take little memory beside what Pillow decodes.
+    """
+    width, height = image.size
+    check_limit(width, height, max_megapixels)
     if 0 in image.size:
         raise ImageError("a picture without pixels")
-    try:
-        with _pillow_limit_lifted():
-            image.load()
-        pixels = upright(rgb_pixels(image), image_orientation(image))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-        raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
-    height, width = pixels.shape[:2]
-    return Picture(pixels, width, height, exif=read_exif(exif_block(image)))
+    if width * height > _WHOLE_PIXELS:
+        reduce_early(image, 2 * cover_px)
+    reduction = _reduction(*image.size, 2 * cover_px)
+    with DECODING.taking(decoding_bytes(image, width * height, reduction)):
+        try:
+            with _pillow_limit_lifted():
+                image.load()
+            pixels = rgb_pixels(image, reduction)
+            orientation = image_orientation(image)
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+            raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
+        filled = image.width / reduction, image.height / reduction
+        turned = upright(pixels, orientation)
+    box = (
+        None
+        if turned.shape[0] * turned.shape[1] == width * height
+        else upright_box(pixels, *filled, orientation)
+    )
+    if 5 <= orientation <= 8:
+        width, height = height, width
+    return Picture(turned, width, height, box=box, exif=read_exif(exif_block(image)))
+
+
+def _reduction(width: int, height: int, least_px: int) -> int:
+    """How many pixels a side become one, so that the shorter side keeps `least_px`."""
+    return max(1, min(width, height) // least_px) if width * height > _WHOLE_PIXELS else 1
 
 
 def media_type(data: bytes) -> str:
@@ -76,7 +103,7 @@ def _opened(data: bytes) -> Image.Image:
     _register_formats()
     try:
         with _pillow_limit_lifted():
-            return Image.open(io.BytesIO(data), formats=[one for one in _FORMATS if one in Image.OPEN])
+            return Image.open(io.BytesIO(data), formats=[one for one in FORMATS if one in Image.OPEN])
     except UnidentifiedImageError:
         raise ImageError(f"not an image that can be read ({_sniff(data)})") from None
     except Exception as error:

@@ -10,13 +10,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
-
-# What counts as an image by name; the bytes decide when it is read.
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .heic .heif .ppm .pgm".split()
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 from lookalike.storage.stores import StorePath, modified_ns

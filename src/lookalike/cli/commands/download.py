@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_json, names, positive
+from lookalike.cli.arguments import add_decoding_memory, add_json, names, positive
 from lookalike.cli.network import add_network, fetch_options
 
 SUMMARY = "download images from a list of URLs into shards; goes on where it stopped"
@@ -50,6 +50,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
     group.add_argument("--max-megapixels", type=float, default=200.0, metavar="MP", help="(default: 200)")
+    add_decoding_memory(group)
     group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
 
 
@@ -74,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
             count=options.count,
             retry_failed=options.retry_failed,
             threads=options.threads,
+            max_memory_bytes=options.max_memory,
             on_progress=table,
         )
     if options.json:
