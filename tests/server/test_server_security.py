@@ -15,7 +15,6 @@ from conftest import build, write_picture
 from pictures import encoded
 from PIL import Image
 from serving import problem, running
-
 from starlette.applications import Starlette
 
 import lookalike

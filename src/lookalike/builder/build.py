@@ -7,9 +7,9 @@ and leaves the rest as it is; after a kill, the next build goes on from the last
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, count, islice, starmap
 from pathlib import Path
@@ -50,12 +50,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did, in numbers of images."""
+    """What a build did, in numbers of images; `passed_over` counts files of other kinds by their ending."""
 
     embedded: int
     failed: int
     unchanged: int
     removed: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 def build(
@@ -128,7 +129,7 @@ def build(
         derive(root)
         compact_marks(root)
     failed = len(plan.failures) + len(plan.pending) - embedded
-    return Report(embedded, failed, plan.unchanged, plan.removed)
+    return Report(embedded, failed, plan.unchanged, plan.removed, listing.passed_over)
 
 
 def derive(root: Path) -> None:

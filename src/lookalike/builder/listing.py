@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ Options = Mapping[str, str | None]
 class Listing:
     """The samples of one source by id, what could not be listed, and the types of the metadata.
 
+    `passed_over` counts files that are not named as pictures, by the ending of their names.
     `scope` and `unlisted` are prefixes of URIs: of what the listing speaks for, and of what it could not see.
     """
 
@@ -33,6 +34,7 @@ class Listing:
     samples: Mapping[str, Sample]
     failures: list[Failure]
     types: Mapping[str, pa.DataType]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def tells_gone(self, uri: str) -> bool:
         """Whether an image that is not listed is gone, as far as the listing can tell."""
@@ -45,8 +47,10 @@ def list_source(source: Source, options: Options) -> Listing:
     No image at all, metadata that matches no image, or a rule that labels none are such cases.
     """
     samples, failures = _by_id(source.samples())
+    passed_over = dict(getattr(source, "passed_over", {}))
     if not samples:
-        raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
+        reasons = [one.error for one in failures[:1]] or [said_of(passed_over)]
+        raise SourceError(f"no images in {source}", "; ".join(filter(None, reasons)))
     samples, types = _typed(samples)
     if table := options.get("metadata"):
         if "://" in table:  # not opened even where it could be: a manifest from elsewhere may name it
@@ -60,7 +64,16 @@ def list_source(source: Source, options: Options) -> Listing:
         samples = _labelled(samples, rule)
         types["label"] = pa.string()
     unlisted = tuple(one.uri for one in failures if one.uri.endswith(("/", "#")))
-    return Listing(source.uri, source.scope, unlisted, options, samples, failures, types)
+    return Listing(source.uri, source.scope, unlisted, options, samples, failures, types, passed_over)
+
+
+def said_of(passed_over: Mapping[str, int]) -> str:
+    """What was passed over, as text; empty where nothing was."""
+    most = sorted(passed_over.items(), key=lambda one: (-one[1], one[0]))
+    named = ", ".join(f"{count:,} {suffix or 'without an ending'}" for suffix, count in most[:5])
+    more = ", ..." if len(most) > 5 else ""
+    total = sum(passed_over.values())
+    return f"passed over {total:,} not named as pictures: {named}{more}" if total else ""
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:

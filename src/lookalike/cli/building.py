@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lookalike.builder import build as builder
 from lookalike.builder.build import Report
+from lookalike.builder.listing import said_of
 from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
@@ -53,6 +54,8 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
+    if report.passed_over:
+        say(said_of(report.passed_over))
     return Collection(root, report), report
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from lookalike.errors import ImageError
 from lookalike.images.jpeg import coefficient_bytes
 from lookalike.images.limit import check_limit
 
@@ -35,9 +36,11 @@ _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 278, 322, 323
 _SAMPLES, _BITS = 277, 258
 
 
-def check_nested(data: bytes, format_: str, max_megapixels: float) -> None:
-    """Raise `ImageError` for a format that holds a picture larger than it says, above the limit."""
-    if format_ in _NESTING:
+def check_hidden(data: bytes, image: Image.Image, max_megapixels: float) -> None:
+    """Raise `ImageError` for what Pillow may unpack to any size, whatever the picture says."""
+    if any(tile[0] == "fits_gzip" for tile in getattr(image, "tile", ())):
+        raise ImageError("a FITS that is packed, which may hide any size", "unpack it first")
+    if image.format in _NESTING:
         for header in _NESTED.values():
             for found in header.finditer(data):
                 width, height = struct.unpack(">II", found[1])

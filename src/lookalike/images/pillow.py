@@ -12,7 +12,7 @@ from functools import lru_cache
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
-from lookalike.images.early import check_nested, decoding_bytes, reduce_early
+from lookalike.images.early import check_hidden, decoding_bytes, reduce_early
 from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.formats import FORMATS
 from lookalike.images.limit import check_limit
@@ -29,7 +29,7 @@ _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 def decode_with_pillow(data: bytes, cover_px: int, max_megapixels: float) -> Picture:
     """Decode an encoded image of any format that may be opened, as `picture_of` does; raises `ImageError`."""
     with _opened(data) as image:
-        check_nested(data, image.format or "", max_megapixels)
+        check_hidden(data, image, max_megapixels)
         picture = picture_of(image, cover_px, max_megapixels)
         # The EXIF of a TIFF is the file itself.
         return replace(picture, exif=read_exif(data)) if image.format == "TIFF" else picture
