@@ -92,10 +92,10 @@ def download(
         open_output(Path(out), format, asdict(resize)) as output,
     ):
         if retry_failed:
-            chunks = failed_chunks(output.status_folder, url_list.columns, shard_size)
+            chunks = failed_chunks(output.status_folder, url_list.columns, shard_size, output.is_free)
         else:
             rows = islice(url_list.rows(), count)
-            chunks = chunks_left(rows, output.status_folder, shard_size, Seen())
+            chunks = chunks_left(rows, output.status_folder, shard_size, Seen(), output.is_free)
         run = _Run(output, url_list, resize, fetch, threads or os.cpu_count() or 1)
         try:
             asyncio.run(run.all(chunks, on_progress))
@@ -126,6 +126,7 @@ class _Shard:
         self._listed = [column_name(name) for name in columns]
         types = {field.name: field.type for field in FIELDS if field.name in _BESIDE}
         types |= dict(zip(self._listed, columns.values(), strict=True))
+        output.begin(chunk.number)
         self._stack = ExitStack()
         self._add = self._stack.enter_context(writing_shard(output.shard(chunk.number), output.format, types))
 
@@ -140,6 +141,7 @@ class _Shard:
     def commit(self) -> None:
         self._stack.close()
         write_status(self._output.status(self.chunk.number), self.chunk, self._rows, self._columns)
+        self._output.finish(self.chunk.number)
 
     def abandon(self, error: BaseException) -> None:
         """Remove what is written."""
