@@ -42,8 +42,10 @@ def test_an_empty_folder_has_no_samples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "suffix",
-    ".jpg .jpeg .JPG .Jpeg .png .PNG .webp .gif .tif .tiff .TIFF .bmp .avif .heic .HEIC .heif".split()
-    + [".mpo", ".jp2", ".tga", ".pnm"],
+    (
+        ".jpg .jpeg .JPG .Jpeg .png .PNG .webp .gif .tif .tiff .TIFF .bmp .avif .heic .HEIC .heif .mpo .jp2 "
+        ".tga .pnm"
+    ).split(),
 )
 def test_a_picture_is_known_by_its_suffix_in_upper_or_lower_case(suffix: str, tmp_path: Path) -> None:
     touch(tmp_path, "a" + suffix)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lookalike.acquire.shards import FORMATS, safe_key, shard_path, writing_shard
+from lookalike.acquire.shards import FORMATS, NameRefusedError, safe_key, shard_path, writing_shard
 from lookalike.builder.listing import list_source
 from lookalike.errors import LookalikeError, SourceError
 from lookalike.parallel import in_order
@@ -130,10 +130,14 @@ def _write(
         for entry, data in entries:
             if isinstance(data, Failure):
                 failures.append(asdict(data))
-            else:
+                continue
+            try:
                 add(entry.key, data, entry.metadata)
-                images += 1
-                size += len(data)
+            except NameRefusedError as error:
+                failures.append(asdict(Failure(entry.sample.id, entry.sample.uri, "write", error.message)))
+                continue
+            images += 1
+            size += len(data)
     return {"images": images, "bytes": size, "failures": failures}
 
 
