@@ -10,16 +10,19 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from lookalike.errors import StorageError
 from lookalike.storage.stores import is_remote
 
 # A gzip file can only be read from its start, so each is unpacked to a temporary file, the last two are
 # kept, and older ones go: samples are read in their order.
 _KEPT = 2
+# Images hardly shrink in a gzip file, which may hold 1,000 times its size; more than this is no shard.
+_ALWAYS_BYTES, _MOST_TIMES = 10**9, 100
 _CHUNK_BYTES = 1 << 20
 
 
@@ -79,19 +82,43 @@ def _unpack(path: Path) -> _Unpacked:
     if state in _unpacked:
         _unpacked.move_to_end(state)
         return _unpacked[state]
-    file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
-    problem = None
-    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
-        try:
-            while chunk := source.read1(_CHUNK_BYTES):
-                file.write(chunk)
-        except (EOFError, OSError, zlib.error) as error:
-            problem = f"the gzip file is damaged: {error}"
-    file.flush()
-    _unpacked[state] = _Unpacked(file, problem)
-    while len(_unpacked) > _KEPT:
+    while len(_unpacked) >= _KEPT:  # before there is another, so that they never take more room than they may
         _unpacked.popitem(last=False)[1].file.close()
+    limit = _ALWAYS_BYTES + _MOST_TIMES * status.st_size
+    problem = None
+    try:
+        file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
+        try:
+            for chunk in _chunks(path):
+                if isinstance(chunk, str):
+                    problem = chunk
+                elif file.tell() + len(chunk) > limit:
+                    problem = f"the gzip file unpacks to more than {limit / 1e9:.1f} GB; unpack it yourself"
+                    break
+                else:
+                    file.write(chunk)
+            file.flush()
+        except BaseException:
+            with suppress(OSError):  # what is buffered has no room still
+                file.close()
+            raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot unpack {path} to {tempfile.gettempdir()}: {error.strerror or error}",
+            "free some space there, or name a folder on a larger disk with TMPDIR",
+        ) from error
+    _unpacked[state] = _Unpacked(file, problem)
     return _unpacked[state]
+
+
+def _chunks(path: Path) -> Iterator[bytes | str]:
+    """What a gzip file unpacks to, and at last what is wrong with it, if anything."""
+    try:
+        with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
+            while chunk := source.read1(_CHUNK_BYTES):
+                yield chunk
+    except (EOFError, OSError, zlib.error) as error:
+        yield f"the gzip file is damaged: {error}"
 
 
 def _forget() -> None:
