@@ -85,36 +85,43 @@ def _unpack(path: Path) -> _Unpacked:
     while len(_unpacked) >= _KEPT:  # before there is another, so that they never take more room than they may
         _unpacked.popitem(last=False)[1].file.close()
     limit = _ALWAYS_BYTES + _MOST_TIMES * status.st_size
+    with path.open("rb") as packed:
+        try:
+            found = _unpacked_file(packed, limit)
+        except OSError as error:
+            raise StorageError(
+                f"cannot unpack {path} to {tempfile.gettempdir()}: {error.strerror or error}",
+                "free some space there, or name a folder on a larger disk with TMPDIR",
+            ) from error
+    _unpacked[state] = found
+    return found
+
+
+def _unpacked_file(packed: BinaryIO, limit_bytes: int) -> _Unpacked:
+    """What a gzip file holds, as far as it is whole and within the limit; raises `OSError` without room."""
+    file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
     problem = None
     try:
-        file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
-        try:
-            for chunk in _chunks(path):
-                if isinstance(chunk, str):
-                    problem = chunk
-                elif file.tell() + len(chunk) > limit:
-                    problem = f"the gzip file unpacks to more than {limit / 1e9:.1f} GB; unpack it yourself"
-                    break
-                else:
-                    file.write(chunk)
-            file.flush()
-        except BaseException:
-            with suppress(OSError):  # what is buffered has no room still
-                file.close()
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"cannot unpack {path} to {tempfile.gettempdir()}: {error.strerror or error}",
-            "free some space there, or name a folder on a larger disk with TMPDIR",
-        ) from error
-    _unpacked[state] = _Unpacked(file, problem)
-    return _unpacked[state]
+        for chunk in _chunks(packed):
+            if isinstance(chunk, str):
+                problem = chunk
+            elif file.tell() + len(chunk) > limit_bytes:
+                problem = f"the gzip file unpacks to more than {limit_bytes / 1e9:.1f} GB; unpack it yourself"
+                break
+            else:
+                file.write(chunk)
+        file.flush()
+    except BaseException:
+        with suppress(OSError):  # there is no room for what is buffered either
+            file.close()
+        raise
+    return _Unpacked(file, problem)
 
 
-def _chunks(path: Path) -> Iterator[bytes | str]:
+def _chunks(packed: BinaryIO) -> Iterator[bytes | str]:
     """What a gzip file unpacks to, and at last what is wrong with it, if anything."""
     try:
-        with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
+        with gzip.GzipFile(fileobj=packed) as source:
             while chunk := source.read1(_CHUNK_BYTES):
                 yield chunk
     except (EOFError, OSError, zlib.error) as error:
