@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from lookalike.builder.learning import learn
 from lookalike.builder.listing import Options, list_source
+from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
-from lookalike.builder.reconcile import reconcile
+from lookalike.builder.reconcile import forget_failures, reconcile
 from lookalike.errors import CollectionError, LookalikeError, ModelError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
@@ -50,13 +51,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did, in numbers of images; `passed_over` counts files of other kinds by their ending."""
+    """What a build did, in numbers of images; `passed_over` counts files of other kinds by their ending.
+
+    `moved_from` is the former address of a source that was recognised after it was renamed or moved.
+    """
 
     embedded: int
     failed: int
     unchanged: int
     removed: int
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    moved_from: str = ""
 
 
 def build(
@@ -99,6 +104,9 @@ def build(
     if before and not rebuild:
         _check_goes_on(root, before, images.uri, name, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
+    move = find_move(root, before, listing) if before and not rebuild else None
+    if before and move:
+        listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     asked = load_model(name or (before.model.name if before else DEFAULT_MODEL), device=device)
     fresh = Manifest(
         asked.spec,
@@ -111,6 +119,11 @@ def build(
         else:
             manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
         loaded = pinned_model(root, manifest, device)
+        if move:
+            follow(root, move, listing)
+            forget_failures(root, move.old_uri)
+            manifest = without_moved(root, manifest, move)
+            write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
         if manifest != (manifest := manifest.with_source(listing.source_uri, listing.options)):
             write_manifest(root, manifest)
         plan = reconcile(root, listing)
@@ -129,7 +142,9 @@ def build(
         derive(root)
         compact_marks(root)
     failed = len(plan.failures) + len(plan.pending) - embedded
-    return Report(embedded, failed, plan.unchanged, plan.removed, listing.passed_over)
+    return Report(
+        embedded, failed, plan.unchanged, plan.removed, listing.passed_over, move.old_uri if move else ""
+    )
 
 
 def derive(root: Path) -> None:

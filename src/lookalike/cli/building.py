@@ -54,6 +54,8 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
+    if report.moved_from:
+        say(f"the source was at {report.moved_from} before; its rows point to where it is now")
     if report.passed_over:
         say(said_of(report.passed_over))
     return Collection(root, report), report
