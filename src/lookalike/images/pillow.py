@@ -55,7 +55,7 @@ def picture_of(image: Image.Image, cover_px: int, max_megapixels: float) -> Pict
             pixels = rgb_pixels(image, reduction)
             orientation = image_orientation(image)
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-            raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
+            raise ImageError(_one_line(f"damaged {_kind(image)}: {error}")) from None
         filled = image.width / reduction, image.height / reduction
         turned = upright(pixels, orientation)
     box = (
@@ -66,6 +66,12 @@ def picture_of(image: Image.Image, cover_px: int, max_megapixels: float) -> Pict
     if 5 <= orientation <= 8:
         width, height = height, width
     return Picture(turned, width, height, box=box, exif=read_exif(exif_block(image)))
+
+
+def _kind(image: Image.Image) -> str:
+    """The format, with the packing of a TIFF: which of them can be read is up to Pillow's own libtiff."""
+    packing = image.info.get("compression") if image.format == "TIFF" else None
+    return f"{image.format or 'image'}{f', packed as {packing}' if packing else ''}"
 
 
 def _reduction(width: int, height: int, least_px: int) -> int:
