@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -30,16 +30,22 @@ def decode_with_pillow(data: bytes, cover_px: int, max_megapixels: float) -> Pic
     """Decode an encoded image of any format that may be opened, as `picture_of` does; raises `ImageError`."""
     with _opened(data) as image:
         check_hidden(data, image, max_megapixels)
-        picture = picture_of(image, cover_px, max_megapixels)
+        picture = picture_of(image, cover_px, max_megapixels, Image.Image.close)
         # The EXIF of a TIFF is the file itself.
         return replace(picture, exif=read_exif(data)) if image.format == "TIFF" else picture
 
 
-def picture_of(image: Image.Image, cover_px: int, max_megapixels: float) -> Picture:
+def picture_of(
+    image: Image.Image,
+    cover_px: int,
+    max_megapixels: float,
+    free: Callable[[Image.Image], None] = lambda _: None,
+) -> Picture:
     """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged.
 
     One of more than 16 megapixels is reduced as it is converted, to a shorter side of at least twice
-    `cover_px`: so the pixels take little memory beside what Pillow decodes.
+    `cover_px`: so the pixels take little memory beside what Pillow decodes. `free` is called with the image
+    while its memory is still accounted for.
     """
     width, height = image.size
     check_limit(width, height, max_megapixels)
@@ -57,6 +63,7 @@ def picture_of(image: Image.Image, cover_px: int, max_megapixels: float) -> Pict
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
             raise ImageError(_one_line(f"damaged {_kind(image)}: {error}")) from None
         filled = image.width / reduction, image.height / reduction
+        free(image)
         turned = upright(pixels, orientation)
     box = (
         None
