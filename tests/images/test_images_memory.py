@@ -104,6 +104,7 @@ def test_a_png_of_199_megapixels_is_embedded_in_less_than_1300_mb(
         pytest.param("RGBA", "a.tif", {"compression": "tiff_lzw"}, id="RGBA TIFF"),
         pytest.param("CMYK", "a.jpg", {}, id="CMYK JPEG"),
         pytest.param("RGB", "a.jpg", {"progressive": True}, id="progressive JPEG"),
+        pytest.param("RGB", "a.jpg", {"progressive": True, "subsampling": 0}, id="progressive JPEG, 4:4:4"),
         pytest.param("P", "a.gif", {}, id="GIF"),
         pytest.param("L", "a.bmp", {}, id="BMP"),
         pytest.param("RGB", "a.jp2", {"tile_size": (1024, 1024)}, id="JPEG 2000"),
@@ -174,6 +175,23 @@ def test_threads_wait_until_the_budget_has_room() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, [30, 60, 100, 1, 50, 40] * 8))
     assert 50 < most <= 100
+
+
+def test_who_asks_for_a_fifth_more_than_there_is_waits_to_be_alone() -> None:
+    budget, alone = Budget(100), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with budget.taking(1):
+            large = pool.submit(_hold, budget, 121, alone)
+            assert not alone.wait(0.02)
+        large.result()
+    assert alone.is_set()
+    with pytest.raises(ImageError), budget.taking(122):
+        pass
+
+
+def _hold(budget: Budget, size: int, held: threading.Event) -> None:
+    with budget.taking(size):
+        held.set()
 
 
 def test_a_failure_gives_its_memory_back() -> None:

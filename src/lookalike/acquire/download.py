@@ -79,7 +79,7 @@ def download(
     """Download a list of URLs into a folder of shards; goes on where an earlier run stopped.
 
     `count` limits the rows of the list, `retry_failed` takes only URLs that failed, into new shards.
-    `max_memory_bytes` is what all images may take while they are decoded, by default 1.2 GB.
+    `max_memory_bytes` is what all images may take while they are decoded, by default 1 GB.
     `on_progress` is called twice a second.
     Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
     """

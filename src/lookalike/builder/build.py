@@ -90,7 +90,7 @@ def build(
     id; both are remembered, and `none` forgets. `image_column` and `name_column` are the columns of TFRecord
     and Parquet that hold an image (or its URL) and its name, where these cannot be told; `fetch` says how
     URLs are fetched. `max_memory_bytes` is what pictures may take while they are decoded, all threads
-    together, by default 1.2 GB. `dtype` is `float32` or `float16`. `rebuild` starts from nothing.
+    together, by default 1 GB. `dtype` is `float32` or `float16`. `rebuild` starts from nothing.
     `on_progress` is called with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails is a row of the failures instead.
     """

@@ -106,7 +106,7 @@ def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
         "--max-memory",
         type=size,
         metavar="SIZE",
-        help="what pictures may take while they are decoded, all threads together (default: 1.2GB)",
+        help="what pictures may take while they are decoded, all threads together (default: 1GB)",
     )
 
 

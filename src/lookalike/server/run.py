@@ -57,7 +57,7 @@ def serve(
     `allow_origins` web sites whose pages may ask it, both as in `Access`.
     `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses.
     A picture that is sent or fetched has at most `max_megapixels`; `max_memory_bytes` is what all of them may
-    take while they are decoded, by default 1.2 GB.
+    take while they are decoded, by default 1 GB.
     Raises `ServerError` where it cannot or must not listen there, `CollectionError` where one cannot be read.
     """
     listener = listen(host, port)
