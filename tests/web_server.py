@@ -34,6 +34,7 @@ class Web:
     headers: dict[str, str] = field(default_factory=dict)
     robots: bytes | None = None
     delay_s: float = 0.0
+    retry_after: str = "1"
     closed: asyncio.Event | None = None
 
     async def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -52,6 +53,7 @@ class Web:
             "to": lambda: (302, {"Location": rest}, b""),
             "status": lambda: (int(rest[:3]), {}, b"no"),
             "busy": lambda: (429, {"Retry-After": "1"}, b"") if first else (200, {}, jpeg(2)),
+            "later": lambda: (503, {"Retry-After": self.retry_after}, b""),
             "unavailable": lambda: (503, {}, b"") if first else (200, {}, jpeg(2)),
             "tagged": lambda: (200, {"X-Robots-Tag": rest.replace("_", " ")}, jpeg(3)),
             "bomb": lambda: (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from conftest import build, command
 from web_server import jpeg, web
 
 from lookalike.acquire.download import download
+from lookalike.acquire.output import open_output
 from lookalike.acquire.resize import Resize
 from lookalike.acquire.seen import Seen
 from lookalike.errors import LookalikeError, StorageError
@@ -202,6 +204,69 @@ def test_a_finished_download_says_that_nothing_is_left(site, tmp_path):
     assert first.stderr.startswith("1 downloaded")
     assert second.stderr == "nothing is left to download\n"
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize("format_", ["tar", "folder", "parquet"])
+def test_files_of_others_are_never_removed(site, tmp_path, format_):
+    out, urls = tmp_path / "out", ok(site, *range(8))
+    run(listed(tmp_path, *urls[:4]), out, format=format_)
+    before = {}
+    for name in ("20240101/mine.jpg", "00007.tar", "00001/mine.jpg", "00002.tar.tmp", "notes.tmp", ".begun"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(name.encode())
+        before[name] = name.encode()
+
+    run(listed(tmp_path, *urls), out, format=format_)
+
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_finished_shards_whose_tables_were_moved_away_stay(site, tmp_path):
+    source, out = listed(tmp_path, *ok(site, *range(8))), tmp_path / "out"
+    run(source, out)
+    before = {path: path.read_bytes() for path in out.glob("*.tar")}
+    for table in out.glob("*.parquet"):
+        table.rename(tmp_path / table.name)
+
+    run(source, out)
+
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(path.name for path in out.glob("0*")) == [
+        *("00000.tar", "00001.tar", "00002.parquet", "00002.tar", "00003.parquet", "00003.tar")
+    ]
+
+
+@pytest.mark.parametrize("format_", ["tar", "folder", "parquet", "tfrecord"])
+def test_what_a_kill_leaves_of_a_shard_is_removed_but_for_what_is_not_its_own(site, tmp_path, format_):
+    source, out = listed(tmp_path, *ok(site, *range(4))), tmp_path / "out"
+    run(source, out, count=1, format=format_)
+    with open_output(out, format_, asdict(Resize())) as output:
+        output.begin(1)
+    output.begin(1)  # and then it was killed
+    for name in ("00001.tar", "00001.tar.tmp", "00001/0000100000.jpg", "00001/0000100001.jpg.tmp"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).touch()
+    (out / "00001" / "mine.jpg").touch()
+
+    run(source, out, format=format_)
+
+    assert (out / "00001" / "mine.jpg").exists()
+    assert not list(out.glob(".begun*"))
+    gone = {"tar": ["00001.tar.tmp"], "folder": ["00001/0000100001.jpg.tmp"]}.get(format_, [])
+    assert [name for name in gone if (out / name).exists()] == []
+
+
+def test_a_host_that_wants_a_day_costs_its_rows_and_no_day(tmp_path):
+    with web(retry_after="86400") as site:
+        source = listed(tmp_path, *ok(site, 1), f"{site.url}/later")
+        run(source, tmp_path / "out", fetch=replace(LOCAL, retries=2, per_host=1))
+        assert [(row["status"], row["error"]) for row in status(tmp_path / "out")] == [
+            ("success", None),
+            ("failed", "busy"),
+        ]
+        site.retry_after = ""
+        run(source, tmp_path / "out", retry_failed=True)
+        assert [row["url"] for row in status(tmp_path / "out")][2:] == [f"{site.url}/later"]
 
 
 def test_a_full_disk_is_a_clear_error_and_what_was_committed_stays(site, tmp_path, monkeypatch):

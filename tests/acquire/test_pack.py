@@ -199,6 +199,29 @@ def test_a_shard_that_fails_leaves_no_shard(tmp_path, format_):
     assert [path.name for path in tmp_path.iterdir() if path.name != "a.jpg"] == []
 
 
+def test_names_of_255_bytes_are_packed_as_files_and_longer_ones_are_failures(tmp_path):
+    source = tmp_path / "a.tar"
+    names = ["b" * 251 + ".jpg", "c" * 253, "d.jpg"]  # the second gets a suffix by its bytes
+    source.write_bytes(tar_of([(name + (".jpg" if name[0] == "c" else ""), jpeg(1)) for name in names]))
+    report = pack(source, tmp_path / "out", format="folder")
+
+    assert (report.images, report.failed) == (2, 1)
+    packed = sorted(path.name for path in (tmp_path / "out").rglob("*.jpg"))
+    assert packed == [names[0], names[2]]
+    (failure,) = json.loads((tmp_path / "out" / "_pack.json").read_bytes())["shards"]["00000.parquet"][
+        "failures"
+    ]
+    assert (failure["stage"], "c" * 253 in failure["error"]) == ("write", True)
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+def test_halves_of_characters_are_packed_as_escapes(tmp_path):
+    beside = b'{"caption": "half \\ud83d", "\\udc00": 1, "both": "\\ud83d\\ude00"}'
+    (tmp_path / "a.tar").write_bytes(tar_of([("b.jpg", jpeg(1)), ("b.json", beside)]))
+    for format_ in ("tar", "tfrecord", "parquet", "folder"):
+        assert pack(tmp_path / "a.tar", tmp_path / format_, format=format_).images == 1
+
+
 def test_other_files_in_the_folder_are_a_clear_error(folder, tmp_path):
     written(tmp_path / "out" / "00000.tar", b"years of work")
 

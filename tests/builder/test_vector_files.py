@@ -116,7 +116,7 @@ def test_the_parquet_of_image_embeddings_is_read(tmp_path, target, type_):
 
     assert ids_of(collection) == IDS
     assert collection.embeddings()[2].tolist() == pytest.approx([HALF, HALF], abs=1e-4)
-    assert collection.items().column_names[-1] == "thumb_size"  # no column but those of the format
+    assert collection.items().column_names[-1] == "label"  # no column but those of the format
 
 
 def test_a_folder_of_parquet_is_taken_in_the_order_of_numbers(tmp_path, target):

@@ -79,6 +79,8 @@ def test_build_prints_its_counts_as_json(run, folder, target):
         "failed": 1,
         "unchanged": 0,
         "removed": 0,
+        "passed_over": {},
+        "moved_from": "",
     }
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from conftest import build, command_process, strict_json, write_picture
+from pictures import encoded
+from PIL import Image
 
 import lookalike
 
@@ -113,6 +115,27 @@ def test_a_reader_that_goes_away_is_no_traceback(collection):
     process.stderr.close()
 
     assert (process.wait(), stderr) == (1, b"")
+
+
+def test_what_libtiff_says_of_damaged_pictures_stays_out_of_the_terminal(tmp_path, target):
+    write_picture(tmp_path / "pile" / "good.png", 1)
+    packed = encoded(Image.effect_noise((200, 200), 50), "TIFF", compression="tiff_lzw")
+    middle = len(packed) // 2
+    (tmp_path / "pile" / "bad.tif").write_bytes(packed[:middle] + b"\xff" * 500 + packed[middle + 500 :])
+
+    ended = command_process("build", tmp_path / "pile", "-c", target, "--model", "colors")
+
+    assert ended.stderr.splitlines()[-1].startswith("1 embedded, 1 failed")
+    assert not [line for line in ended.stderr.splitlines() if "Decode" in line or "PIL" in line]
+    said = command_process("failures", target).stdout
+    assert "packed as tiff_lzw: decoder error" in said
+
+
+def test_a_crash_is_told_though_libraries_are_silenced(tmp_path):
+    crash = "import os, sys; from lookalike.cli.noise import without_noise\nwith without_noise(): os.abort()"
+    ended = subprocess.run([sys.executable, "-c", crash], capture_output=True, text=True, check=False)
+    assert ended.returncode == -6
+    assert "Fatal Python error: Aborted" in ended.stderr
 
 
 def test_names_that_the_terminal_cannot_show_are_shown_as_escapes(folder, target):

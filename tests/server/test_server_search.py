@@ -276,8 +276,16 @@ def test_a_vector_of_another_length_is_a_problem(client: httpx.Client) -> None:
 
 
 def test_half_a_character_is_no_failure(client: httpx.Client) -> None:
-    body, headers = b'{"query": [{"id": "\\ud800"}], "\\ud800": 1}', {"Content-Type": "application/json"}
-    assert problem(client.post("/api/photos/search", content=body, headers=headers))[0] == 400
+    headers = {"Content-Type": "application/json"}
+    for body in (
+        b'{"query": [{"id": "\\ud800"}], "\\ud800": 1}',
+        b'{"query": [{"text": "flower \\ud83d"}]}',
+        b'{"id": "sea/sea-002.png", "where": "label = \'\\ud83d\'"}',
+    ):
+        answer = client.post("/api/photos/search", content=body, headers=headers)
+        assert problem(answer)[:2] == (400, "bad-json")
+    whole = b'{"id": "sea/sea-002.png", "where": "label = \'\\ud83d\\ude00\'"}'
+    assert client.post("/api/photos/search", content=whole, headers=headers).json()["hits"] == []
 
 
 def test_a_collection_of_vectors_is_searched_by_id_but_takes_no_picture(tmp_path: Path) -> None:

@@ -7,12 +7,18 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from conftest import build, write_picture
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import encoded, quick
+from PIL import Image
 from serving import problem, running
+from starlette.applications import Starlette
 
 import lookalike
 from lookalike.server import Access, ServerError, bodies, create_app, serve
@@ -177,6 +183,59 @@ def test_a_site_with_part_of_a_name_or_more_is_not_the_site_that_was_named(
         assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    ],
+    ids=lambda headers: " ".join(headers.values()),
+)
+@pytest.mark.parametrize("path", ["/api/collections", "/api/photos/items?where=id>''", "/metrics"])
+def test_a_foreign_page_cannot_put_the_server_to_work_with_a_get(
+    client: httpx.Client, path: str, headers: dict[str, str]
+) -> None:
+    assert problem(client.get(path, headers=headers))[:2] == (403, "foreign-origin")
+
+
+@pytest.mark.parametrize("site", [None, "none", "same-origin"])
+def test_the_own_page_and_every_client_that_is_no_browser_may_get(
+    client: httpx.Client, site: str | None
+) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    assert client.get("/api/photos/items", headers=headers).status_code == 200
+
+
+def test_the_page_may_be_linked_to_from_anywhere(client: httpx.Client) -> None:
+    for path in ("/", "/docs", "/healthz", "/web/style.css"):
+        assert client.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
+def test_a_site_that_was_named_may_get_too(collection: lookalike.Collection) -> None:
+    headers = {"Origin": "https://front.example", "Sec-Fetch-Site": "cross-site"}
+    with running(collection, access=Access(origins=["https://front.example"])) as url:
+        assert httpx.get(f"{url}api/collections", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://]", "http://[::1", "//["])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_origin_that_is_no_address_is_a_bad_request(
+    client: httpx.Client, method: str, origin: str
+) -> None:
+    answer = client.request(method, "/api/photos/search", headers={"Origin": origin})
+    assert problem(answer)[:2] == (400, "bad-header")
+
+
+@quick
+@given(origin=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"])))
+def test_any_origin_is_answered_and_never_with_a_failure(client: httpx.Client, origin: str) -> None:
+    answer = client.post("/api/photos/search", json={}, headers={"Origin": origin.encode("latin-1")})
+    assert 400 <= answer.status_code < 500
+
+
 # Paths: what is given as an original lies in a source, is a file, and is the very picture.
 
 
@@ -296,6 +355,71 @@ def sent(client: httpx.Client, head: str, body: bytes = b"") -> bytes:
     ) as connection:
         connection.sendall(f"{head}\r\nHost: 127.0.0.1\r\n\r\n".encode() + body)
         return connection.recv(65536)
+
+
+def test_a_picture_of_more_than_50_megapixels_is_refused_unless_the_server_is_told_otherwise(
+    collection: lookalike.Collection,
+) -> None:
+    picture = encoded(Image.new("1", (7200, 7000)), "PNG")
+
+    async def answer(app: Starlette) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            kind = {"Content-Type": "image/png"}
+            return await client.post(f"/api/{collection.name}/embed", content=picture, headers=kind)
+
+    refused = asyncio.run(answer(create_app([collection.path])))
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "51 megapixels, the limit is 50"
+    taken = asyncio.run(answer(create_app([collection.path], max_megapixels=60)))
+    assert taken.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "answered"),
+    [("Content-Length: 60000000", b"HTTP/1.1 413 "), ("Transfer-Encoding: chunked", b"HTTP/1.1 413 ")],
+)
+def test_after_a_body_that_is_too_large_the_connection_is_closed(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, size: str, answered: bytes
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 100_000)
+    head = f"POST /api/photos/search HTTP/1.1\r\nContent-Type: image/png\r\n{size}"
+    answer, sent_bytes = endless(client, head, b"10000\r\n" + bytes(65536) + b"\r\n")
+    assert answer.startswith(answered)
+    assert b"connection: close" in answer.lower()
+    assert sent_bytes < 50_000_000
+
+
+def test_a_body_that_nobody_reads_ends_the_connection_too(client: httpx.Client) -> None:
+    head = "POST /nothing/here HTTP/1.1\r\nContent-Length: 100000000000"
+    answer, sent_bytes = endless(client, head, bytes(65536))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert sent_bytes < 50_000_000
+
+
+def endless(client: httpx.Client, head: str, chunk: bytes) -> tuple[bytes, int]:
+    """The answer to a request whose body does not end, and how much of it could be sent."""
+    sent_bytes = 0
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), 10) as connection:
+        connection.sendall(f"{head}\r\nHost: 127.0.0.1\r\n\r\n".encode() + chunk)
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(chunk) * 10 > sent_bytes:
+            connection.sendall(chunk)
+            sent_bytes += len(chunk)
+            with suppress(TimeoutError):
+                connection.settimeout(0.05)
+                answer = connection.recv(65536)
+            connection.settimeout(10)
+        with suppress(OSError):
+            while sent_bytes < 100_000_000:
+                connection.sendall(chunk)
+                sent_bytes += len(chunk)
+    return answer, sent_bytes
+
+
+def test_an_answered_body_leaves_the_connection_open(client: httpx.Client) -> None:
+    answer = client.post("/api/photos/search", json={"id": "sea/sea-002.png"})
+    assert "connection" not in answer.headers
 
 
 def test_a_body_that_trickles_is_given_up(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,15 +6,18 @@ import asyncio
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from web_server import jpeg, web
 
 from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
 from lookalike.sources.fetch.blocking import BlockingFetcher
-from lookalike.sources.fetch.fetcher import Fetcher
-from lookalike.sources.fetch.guards import is_public
+from lookalike.sources.fetch.fetcher import Fetcher, _retry_after_s
+from lookalike.sources.fetch.guards import check_url, is_public
 from lookalike.sources.fetch.robots import check_tags
 
 LOCAL = {"allow_private": True, "rate": 0}
@@ -119,6 +122,7 @@ def test_a_redirect_is_followed(site):
     "address",
     """127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 255.255.255.255
     240.0.0.1 192.0.2.1 198.18.0.1 ::1 :: fe80::1 fc00::1 fec0::1 ff02::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1
+    192.0.0.192 192.88.99.1 3fff::1 5f00::1 4000::1 100::1 2001:2::1 2001:10::1
     64:ff9b::7f00:1 64:ff9b:1::1 2002:7f00:1:: ::127.0.0.1 fe80::1%eth0 2001:db8::1""".split(),
 )
 def test_addresses_that_are_not_the_internets_are_refused(address):
@@ -187,6 +191,57 @@ def test_a_host_without_service_is_asked_again_after_a_while(site):
 def test_a_host_that_stays_busy_is_given_up(site):
     assert kind(f"{site.url}/status/503", retries=1) == "busy"
     assert site.asked["/status/503"] == 2
+
+
+@pytest.mark.parametrize("seconds", ["86400", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 400])
+def test_a_host_that_wants_to_be_left_alone_for_longer_than_a_url_may_take_has_failed(seconds):
+    with web(retry_after=seconds) as site:
+        started_s = time.monotonic()
+        found = fetch(
+            f"{site.url}/later", f"{site.url}/ok/1.jpg", timeout_s=3, per_host=1, ignore_robots=True
+        )
+
+    assert [(one.kind, one.http_status) for one in found] == [("busy", 503), ("busy", None)]
+    assert time.monotonic() - started_s < 2
+    assert site.asked == {"/later": 1}
+
+
+def test_all_waits_between_attempts_together_take_no_longer_than_a_url_may():
+    with web(retry_after="1") as site:
+        started_s = time.monotonic()
+        assert kind(f"{site.url}/later", timeout_s=1.5, retries=5, ignore_robots=True) == "busy"
+
+    assert time.monotonic() - started_s < 2.5
+    assert site.asked == {"/later": 2}
+
+
+@given(st.text())
+def test_whatever_a_host_says_of_when_to_come_again_is_a_number_of_seconds(value):
+    assert _retry_after_s(value) >= 0
+
+
+@given(st.text(), st.booleans())
+def test_any_text_is_a_url_with_a_host_or_a_clear_error(text, has_scheme):
+    try:
+        url = check_url("http://" + text if has_scheme else text)
+    except FetchError as error:
+        assert error.kind == "invalid-url"
+    else:
+        assert url.scheme in ("http", "https")
+        assert url.host
+
+
+@given(st.ip_addresses())
+def test_whatever_is_public_is_global_to_the_standard_library_too(address):
+    if is_public(str(address)):
+        assert address.is_global
+        assert not address.is_multicast
+
+
+@given(st.lists(st.text()))
+def test_any_tags_of_robots_are_understood_or_passed_over(values):
+    with suppress(FetchError):
+        check_tags(values)
 
 
 def test_so_many_requests_to_a_host_at_once_and_no_more():

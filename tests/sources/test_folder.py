@@ -42,7 +42,10 @@ def test_an_empty_folder_has_no_samples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "suffix",
-    ".jpg .jpeg .JPG .Jpeg .png .PNG .webp .gif .tif .tiff .TIFF .bmp .avif .heic .HEIC .heif".split(),
+    (
+        ".jpg .jpeg .JPG .Jpeg .png .PNG .webp .gif .tif .tiff .TIFF .bmp .avif .heic .HEIC .heif .mpo .jp2 "
+        ".tga .pnm"
+    ).split(),
 )
 def test_a_picture_is_known_by_its_suffix_in_upper_or_lower_case(suffix: str, tmp_path: Path) -> None:
     touch(tmp_path, "a" + suffix)
@@ -52,6 +55,18 @@ def test_a_picture_is_known_by_its_suffix_in_upper_or_lower_case(suffix: str, tm
 def test_files_that_are_no_pictures_are_passed_over(tmp_path: Path) -> None:
     touch(tmp_path, "a.txt", "jpg", "b.jpg.txt", "c", "d.jpg~", "e.svg", "f.mp4", "a.jpg")
     assert ids(tmp_path) == ["a.jpg"]
+
+
+def test_what_is_passed_over_is_counted_by_its_ending(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "b/c.TXT", "d", "e.mp4", "f.jpg", ".hidden.txt")
+    folder = Folder(tmp_path)
+    for _ in range(2):  # each listing counts anew
+        assert ids_of(folder) == ["f.jpg"]
+        assert folder.passed_over == {".txt": 2, "": 1, ".mp4": 1}
+
+
+def ids_of(folder: Folder) -> list[str]:
+    return [one.id for one in folder.samples()]
 
 
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:

@@ -101,6 +101,18 @@ def test_a_link_to_a_named_pipe_is_a_failure_and_never_opened(tmp_path: Path) ->
     assert failures(tmp_path) == [("a.jpg", "not a regular file")]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_named_pipe_in_the_place_of_a_manifest_is_never_waited_for(tmp_path: Path) -> None:
+    touch(tmp_path, "a/b.jpg")
+    os.mkfifo(tmp_path / "a" / "collection.json")
+    list_it = "import sys; from pathlib import Path; from lookalike.sources.folder import Folder; "
+    list_it += "print([one.id for one in Folder(Path(sys.argv[1])).samples()])"
+    done = subprocess.run(
+        [sys.executable, "-c", list_it, tmp_path], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "['a/b.jpg']\n"
+
+
 # What changes or cannot be read
 
 LIST_AS_NOBODY = """

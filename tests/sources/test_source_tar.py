@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -17,6 +19,7 @@ from pictures import quick
 from source_files import images, jpeg, listed, metadata, tar_of, written
 
 from lookalike.errors import SourceError
+from lookalike.sources import unpacking
 from lookalike.sources.tar import _key
 
 
@@ -229,6 +232,43 @@ def test_of_a_damaged_compressed_tar_what_precedes_is_there(tmp_path):
     assert 0 < len(samples) < 9
     assert all(one.read() for one in samples.values())
     assert failed[0].error.startswith("the gzip file is damaged: ")
+
+
+def test_a_compressed_tar_is_unpacked_no_further_than_a_hundred_times_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "_ALWAYS_BYTES", 0)
+    members = {"a.jpg": jpeg(0), "b.jpg": bytes(10_000_000), "c.jpg": jpeg(1)}
+    tar = written(tmp_path / "000.tar.gz", gzip.compress(tar_of(members)))
+
+    samples, failed = listed(tar)
+
+    assert list(samples) == ["000/a.jpg"]
+    limit = 100 * tar.stat().st_size / 1e9
+    assert failed[0].error == (
+        f"the gzip file unpacks to more than {limit:.1f} GB; unpack it yourself; 1 images precede it"
+    )
+
+
+LIMITED_BUILD = """
+import resource, sys
+from lookalike.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+sys.exit(main(["build", sys.argv[1], "-c", sys.argv[2], "--model", "colors"]))
+"""
+
+
+def test_without_room_to_unpack_the_build_ends_with_the_true_cause(tmp_path, target):
+    members = {f"{number}.jpg": jpeg(number) + os.urandom(100_000) for number in range(40)}
+    tar = written(tmp_path / "000.tar.gz", gzip.compress(tar_of(members), 1))
+
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED_BUILD, tar, target], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode != 0
+    assert f"cannot unpack {tar} to " in done.stderr
+    assert "File too large" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert "damaged" not in done.stderr
 
 
 def test_a_tar_that_shrank_while_it_was_built_is_a_failure_of_reading(tmp_path):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
 
 # What cannot stand in the name of a file, or would end or change the path in the address of a picture.
 _UNSAFE = re.compile(r"[/\\?#%\x00-\x1f\x7f]")

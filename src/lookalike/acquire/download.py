@@ -37,6 +37,7 @@ from lookalike.acquire.status import (
     write_status,
 )
 from lookalike.errors import ImageError, LookalikeError, SourceError
+from lookalike.images.memory import DECODING
 from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
 from lookalike.sources.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
@@ -72,11 +73,13 @@ def download(
     count: int | None = None,
     retry_failed: bool = False,
     threads: int | None = None,
+    max_memory_bytes: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> DownloadReport:
     """Download a list of URLs into a folder of shards, continuing where an earlier run stopped.
 
-    `count` limits the rows of the list, `retry_failed` takes only URLs that failed before, into new shards.
+    `count` limits the rows of the list, `retry_failed` takes only URLs that failed, into new shards.
+    `max_memory_bytes` is what all images may take while they are decoded, by default 1 GB.
     `on_progress` is called twice a second.
     Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
     """
@@ -84,12 +87,15 @@ def download(
         hint = f"download to a folder, then pack it: `lookalike.acquire.pack.pack(folder, {str(out)!r})`"
         raise LookalikeError(f"a download goes on where it stopped, which {out} cannot do", hint)
     url_list = open_url_list(urls, url_column, metadata_columns)
-    with open_output(Path(out), format, asdict(resize)) as output:
+    with (
+        DECODING.limited_to(max_memory_bytes),
+        open_output(Path(out), format, asdict(resize)) as output,
+    ):
         if retry_failed:
-            chunks = failed_chunks(output.status_folder, url_list.columns, shard_size)
+            chunks = failed_chunks(output.status_folder, url_list.columns, shard_size, output.is_free)
         else:
             rows = islice(url_list.rows(), count)
-            chunks = chunks_left(rows, output.status_folder, shard_size, Seen())
+            chunks = chunks_left(rows, output.status_folder, shard_size, Seen(), output.is_free)
         run = _Run(output, url_list, resize, fetch, threads or os.cpu_count() or 1)
         try:
             asyncio.run(run.all(chunks, on_progress))
@@ -120,6 +126,7 @@ class _Shard:
         self._listed = [column_name(name) for name in columns]
         types = {field.name: field.type for field in FIELDS if field.name in _BESIDE}
         types |= dict(zip(self._listed, columns.values(), strict=True))
+        output.begin(chunk.number)
         self._stack = ExitStack()
         self._add = self._stack.enter_context(writing_shard(output.shard(chunk.number), output.format, types))
 
@@ -134,6 +141,7 @@ class _Shard:
     def commit(self) -> None:
         self._stack.close()
         write_status(self._output.status(self.chunk.number), self.chunk, self._rows, self._columns)
+        self._output.finish(self.chunk.number)
 
     def abandon(self, error: BaseException) -> None:
         """Remove what was written."""

@@ -5,13 +5,14 @@ shards/
   00000.tar         images
   00000.parquet     one row for every URL of the shard; it is what commits the shard
   report.json       of the last run
+  .begun-00001      while a shard is written: proof that what there is of it belongs to the download
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ from lookalike.acquire.shards import FORMATS, shard_path
 from lookalike.acquire.status import status_files
 from lookalike.errors import LockedError, LookalikeError
 from lookalike.sources.notes import DOWNLOAD_NOTES, DOWNLOADED
-from lookalike.storage.files import TEMPORARY_SUFFIX, storage_error, write_bytes
+from lookalike.storage.files import TEMPORARY_SUFFIX, storage_error, temporary_name, write_bytes
 
 REPORT, LOCK = "report.json", ".lock"
-_SHARD = re.compile(r"(\d{5,})(\..+)?")
+_BEGUN = re.compile(r"\.begun-(\d{5,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,47 @@ class Output:
         key = f"{number:05d}{row:05d}"
         return f"{number:05d}/{key}" if self.format == "folder" else key
 
+    def is_free(self, number: int) -> bool:
+        """Whether nothing in the folder has the name of the shard, or that of one of its files."""
+        mine = (self.shard(number), self.status(number), self.path / f"{number:05d}")
+        return not any(os.path.lexists(one) for path in mine for one in (path, temporary_name(path)))
+
+    def begin(self, number: int) -> None:
+        """Note that the files of a shard, of which there are none yet, are the download's own."""
+        self._note(number).touch()
+
+    def finish(self, number: int) -> None:
+        """The shard is committed."""
+        self._note(number).unlink(missing_ok=True)
+
+    def remove_unfinished(self) -> None:
+        """Remove what there is of shards that were begun and not committed, and nothing else."""
+        committed = status_files(self.status_folder)
+        for entry in list(self.path.iterdir()):
+            if match := _BEGUN.fullmatch(entry.name):
+                if int(match[1]) not in committed:
+                    self._remove_shard(int(match[1]))
+                entry.unlink()
+        for path in (self.path / DOWNLOAD_NOTES, self.path / REPORT):
+            temporary_name(path).unlink(missing_ok=True)
+
+    def _note(self, number: int) -> Path:
+        return self.path / f".begun-{number:05d}"
+
+    def _remove_shard(self, number: int) -> None:
+        for path in (self.shard(number), self.status(number)):
+            path.unlink(missing_ok=True)
+            temporary_name(path).unlink(missing_ok=True)
+        folder = self.path / f"{number:05d}"
+        if self.format != "folder" or not folder.is_dir() or folder.is_symlink():
+            return
+        images = re.compile(rf"{number:05d}\d{{5,}}(\.\w+){{0,3}}")
+        for entry in list(folder.iterdir()):
+            if images.fullmatch(entry.name) and entry.is_file() and not entry.is_symlink():
+                entry.unlink()
+        with suppress(OSError):  # files of others are in it
+            folder.rmdir()
+
     def write_report(self, report: Mapping[str, Any]) -> None:
         write_bytes(self.path / REPORT, (json.dumps(report, indent=2) + "\n").encode())
 
@@ -74,12 +116,12 @@ def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator
         with lock:
             write_bytes(path / DOWNLOAD_NOTES, (json.dumps(wanted, indent=2) + "\n").encode())
             output = Output(path, format_)
-            _remove_unfinished(output)
+            output.remove_unfinished()
             try:
                 yield output
             finally:
                 with suppress(OSError):
-                    _remove_unfinished(output)
+                    output.remove_unfinished()
     except filelock.Timeout:
         raise LockedError(f"another download is writing {path}", "wait until it has finished") from None
     except OSError as error:
@@ -104,15 +146,3 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
                 f"{path} holds images made with {name} = {found.get(name)}, not {value}",
                 f"use the same options to go on there, or {another}",
             )
-
-
-def _remove_unfinished(output: Output) -> None:
-    """Remove shards without a status table, and temporary files."""
-    committed = status_files(output.status_folder)
-    for entry in output.path.iterdir():
-        match = _SHARD.fullmatch(entry.name)
-        if match and int(match[1]) not in committed:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    for folder in {output.path, output.status_folder}:
-        for leftover in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)

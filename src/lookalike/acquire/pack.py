@@ -20,12 +20,13 @@ import pyarrow as pa
 
 from lookalike.acquire.entries import Entry, entries_of, fingerprint, free, path_column
 from lookalike.acquire.resize import Resize
-from lookalike.acquire.shards import FORMATS, shard_path, writing_shard
+from lookalike.acquire.shards import FORMATS, NameRefusedError, shard_path, writing_shard
 from lookalike.acquire.status import FIELDS
 from lookalike.builder.listing import list_source
 from lookalike.errors import ImageError, LookalikeError, SourceError
+from lookalike.images.formats import SUFFIXES
+from lookalike.images.memory import DECODING
 from lookalike.parallel import in_order
-from lookalike.sources.folder import SUFFIXES
 from lookalike.sources.notes import MEASURED, PACK_NOTES
 from lookalike.sources.opening import closing_source, open_source
 from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
@@ -80,6 +81,7 @@ def pack(
     bare_names: bool = False,
     resize: Resize | None = None,
     threads: int | None = None,
+    max_memory_bytes: int | None = None,
     image_column: str | None = None,
     name_column: str | None = None,
     on_progress: Progress | None = None,
@@ -89,7 +91,8 @@ def pack(
     `format` is `tar`, `tfrecord`, `parquet` or `folder`; all else is as in `build`. `count` takes only the
     first images; `by_label` puts each into the folder of its label; `bare_names` names them without folder
     and ending, as the original image_embeddings does. `resize` makes them smaller, as in `download`, in
-    `threads` threads (by default one a core); their new size and the original's become columns.
+    `threads` threads (by default one a core) that decode within `max_memory_bytes`, all together (by default
+    1 GB); their new size and the original's become columns.
     Run again after a kill, it goes on.
     Raises `LookalikeError`; an image that cannot be read is one of the `failures` in `_pack.json` instead.
     """
@@ -119,7 +122,11 @@ def pack(
     # The source is closed first, so that no thread waits for the network.
     keys = {entry.key for entry in entries}
     readers = _READERS if resize is None else threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(readers) as pool, closing_source(images):
+    with (
+        DECODING.limited_to(max_memory_bytes),
+        ThreadPoolExecutor(readers) as pool,
+        closing_source(images),
+    ):
         for number, start in enumerate(range(0, len(entries), images_per_shard)):
             path = shard_path(root, number, format)
             if path.name in shards and path.exists():
@@ -157,7 +164,11 @@ def _write(
             metadata = {**image.measured, **entry.metadata, **_renewed(image.measured)}
             if entry.path != key:
                 metadata["path"] = entry.path
-            add(key, image.data, metadata)
+            try:
+                add(key, image.data, metadata)
+            except NameRefusedError as error:
+                failures.append(asdict(Failure(entry.sample.id, entry.sample.uri, "write", error.message)))
+                continue
             images += 1
             size += len(image.data)
     return {"images": images, "bytes": size, "failures": failures}

@@ -17,6 +17,7 @@ and may have a `path` of their own, which all but `folder` write in the place of
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -29,7 +30,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.sources.folder import SUFFIXES
+from lookalike.errors import LookalikeError, StorageError
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.tfrecord_format import encode_example, framed
 from lookalike.storage.files import replacing, write_bytes
 
@@ -40,6 +42,16 @@ Add = Callable[[str, bytes, Mapping[str, Any]], None]
 # Parquet is written and read a group of rows at a time; at 100 kB an image this is 10 MB.
 _ROWS_A_GROUP = 100
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+# A name is too long, has a character or bytes that the file system does not take, or is another's folder.
+_NAME_ERRORS = frozenset(
+    {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
+
+
+class NameRefusedError(LookalikeError):
+    """An image cannot be a file under its name; the shard goes on without it."""
+
 
 # How files of each format start.
 _STARTS = (
@@ -132,8 +144,13 @@ def _folder(path: Path, types: Types) -> Iterator[Add]:
         def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
             key = _with_suffix(key, data)
             if safe_key(key) != key:
-                raise ValueError(f"{key!r} is not a relative path")
-            write_bytes(path.parent / key, data)
+                raise ValueError(f"{key!r} is no relative path")
+            try:
+                write_bytes(path.parent / key, data)
+            except StorageError as error:
+                if getattr(error.__cause__, "errno", None) in _NAME_ERRORS:
+                    raise NameRefusedError(f"the file system takes no such name: {error.message}") from None
+                raise
             add_row({**metadata, "path": key})
 
         yield add

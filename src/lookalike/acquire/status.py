@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -91,23 +91,26 @@ def status_files(folder: Path) -> dict[int, Path]:
 
 
 def chunks_left(
-    rows: Iterator[Row], folder: Path, shard_size: int, seen: Seen
+    rows: Iterator[Row], folder: Path, shard_size: int, seen: Seen, is_free: Callable[[int], bool]
 ) -> Iterator[tuple[Chunk, Sequence[bool]]]:
     """Yield the chunks of a list that no shard has, and which of their URLs are repeats.
+
+    They get the next numbers that are free.
 
     Raises `LookalikeError` where a shard was made from other URLs than stand in the list there.
     """
     files = status_files(folder)
     finished = _finished(files)
     starts = sorted(finished)
-    number, first_row = max(files, default=-1) + 1, 0
+    numbers, first_row = filter(is_free, count(max(files, default=-1) + 1)), 0
     while True:
         known = finished.get(first_row)
         at = bisect(starts, first_row)
         size = (
             known.rows if known else min([shard_size, *(start - first_row for start in starts[at : at + 1])])
         )
-        chunk = Chunk(number, _take(rows, size), first_row)
+        taken = _take(rows, size)
+        chunk = Chunk(next(numbers) if taken and not known else -1, taken, first_row)
         if known and _checksum(chunk.rows) != known.urls_sha256:
             raise LookalikeError(
                 f"{folder} was made from another list: the URLs differ from row {first_row + 1:,} on",
@@ -118,12 +121,11 @@ def chunks_left(
         duplicate = seen.add([url for url, _ in chunk.rows])
         if not known:
             yield chunk, duplicate.tolist()
-            number += 1
         first_row += len(chunk.rows)
 
 
 def failed_chunks(
-    folder: Path, columns: Mapping[str, pa.DataType], shard_size: int
+    folder: Path, columns: Mapping[str, pa.DataType], shard_size: int, is_free: Callable[[int], bool]
 ) -> Iterator[tuple[Chunk, Sequence[bool]]]:
     """Yield every URL that failed and never succeeded, in chunks for new shards."""
     files = status_files(folder)
@@ -132,10 +134,9 @@ def failed_chunks(
         table = pq.read_table(path, columns=["url", "status"])
         done.add(table.filter(pc.equal(table["status"], SUCCESS))["url"].to_pylist())
     rows = _failed_rows(files.values(), columns, done)
-    number = max(files, default=-1) + 1
+    numbers = filter(is_free, count(max(files, default=-1) + 1))
     while taken := _take(rows, shard_size):
-        yield Chunk(number, taken, None), [False] * len(taken)
-        number += 1
+        yield Chunk(next(numbers), taken, None), [False] * len(taken)
 
 
 def _failed_rows(paths: Iterable[Path], columns: Mapping[str, pa.DataType], done: Seen) -> Iterator[Row]:

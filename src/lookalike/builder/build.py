@@ -7,9 +7,9 @@ leaves the rest alone; after a kill, the next build continues from the last comm
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, count, islice, starmap
 from pathlib import Path
@@ -18,10 +18,12 @@ import pyarrow as pa
 
 from lookalike.builder.learning import learn
 from lookalike.builder.listing import Options, list_source
+from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
-from lookalike.builder.reconcile import reconcile
+from lookalike.builder.reconcile import forget_failures, reconcile
 from lookalike.errors import CollectionError, LookalikeError, ModelError
 from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.images.memory import DECODING
 from lookalike.models.model import Model
 from lookalike.models.registry import DEFAULT_MODEL, load_model, register
 from lookalike.search.confidence import write_background
@@ -49,12 +51,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did, in numbers of images."""
+    """What a build did, in numbers of images; `passed_over` counts files of other kinds by their ending.
+
+    `moved_from` is the former address of a source that was recognised after it was renamed or moved.
+    """
 
     embedded: int
     failed: int
     unchanged: int
     removed: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    moved_from: str = ""
 
 
 def build(
@@ -72,6 +79,7 @@ def build(
     threads: int | None = None,
     part_size: int = PART_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
+    max_memory_bytes: int | None = None,
     rebuild: bool = False,
     on_progress: Progress | None = None,
 ) -> Report:
@@ -81,11 +89,14 @@ def build(
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets them. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
-    says how URLs are fetched. `dtype` is `float32` or `float16`. `rebuild` starts over. `on_progress` is
-    called with the numbers of images done and to do.
+    says how URLs are fetched. `max_memory_bytes` limits what pictures take while they are decoded, in all
+    threads together (default: 1 GB). `dtype` is `float32` or `float16`. `rebuild` starts over.
+    `on_progress` is called with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
-    _check_numbers(threads=threads, part_size=part_size, max_megapixels=max_megapixels)
+    _check_numbers(
+        threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
+    )
     name = model if isinstance(model, str | None) else register(model).name
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
@@ -93,18 +104,26 @@ def build(
     if before and not rebuild:
         _check_goes_on(root, before, images.uri, name, dtype)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
+    move = find_move(root, before, listing) if before and not rebuild else None
+    if before and move:
+        listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     asked = load_model(name or (before.model.name if before else DEFAULT_MODEL), device=device)
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
     )
-    with writing(root) as still_ours, closing_source(images):
+    with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         if is_collection(root) and not rebuild:
             manifest = read_manifest(root)
         else:
             manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
         loaded = pinned_model(root, manifest, device)
+        if move:
+            follow(root, move, listing)
+            forget_failures(root, move.old_uri)
+            manifest = without_moved(root, manifest, move)
+            write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
         if manifest != (manifest := manifest.with_source(listing.source_uri, listing.options)):
             write_manifest(root, manifest)
         plan = reconcile(root, listing)
@@ -123,7 +142,9 @@ def build(
         derive(root)
         compact_marks(root)
     failed = len(plan.failures) + len(plan.pending) - embedded
-    return Report(embedded, failed, plan.unchanged, plan.removed)
+    return Report(
+        embedded, failed, plan.unchanged, plan.removed, listing.passed_over, move.old_uri if move else ""
+    )
 
 
 def derive(root: Path) -> None:

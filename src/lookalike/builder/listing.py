@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Listing:
     """The samples of one source by id, what could not be listed, and the types of the metadata.
 
     `scope` and `unlisted` are prefixes of URIs: those the listing covers, and those it could not see.
+    `passed_over` counts the files that are not named like pictures, by the ending of their names.
     """
 
     source_uri: str
@@ -34,6 +35,7 @@ class Listing:
     samples: Mapping[str, Sample]
     failures: list[Failure]
     types: Mapping[str, pa.DataType]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def tells_gone(self, uri: str) -> bool:
         """Whether the listing shows that an image it does not contain is gone."""
@@ -43,13 +45,16 @@ class Listing:
 def list_source(source: Source, options: Options, *, with_measured: bool = False) -> Listing:
     """List a source and describe its samples.
 
-    `with_measured` keeps the types of the width, height and sha256 that shards of our own say of their
-    images; a build measures these itself. Raises `SourceError` where there is no image at all, where the
-    metadata matches none, and where the rule labels none.
+    `with_measured` keeps the types of the width, height and sha256 that our own shards state for their
+    images; a build measures these itself.
+    Raises `SourceError` for what must be a mistake: no images at all, metadata that matches no image, a label
+    rule that labels none.
     """
     samples, failures = _by_id(source.samples())
+    passed_over = dict(getattr(source, "passed_over", {}))
     if not samples:
-        raise SourceError(f"no images in {source}", "; ".join(one.error for one in failures[:1]))
+        reasons = [one.error for one in failures[:1]] or [said_of(passed_over)]
+        raise SourceError(f"no images in {source}", "; ".join(filter(None, reasons)))
     samples, types = _typed(samples)
     if not with_measured:
         types = {name: type_ for name, type_ in types.items() if name not in MEASURED}
@@ -65,7 +70,16 @@ def list_source(source: Source, options: Options, *, with_measured: bool = False
         samples = _labelled(samples, rule)
         types["label"] = pa.string()
     unlisted = tuple(one.uri for one in failures if one.uri.endswith(("/", "#")))
-    return Listing(source.uri, source.scope, unlisted, options, samples, failures, types)
+    return Listing(source.uri, source.scope, unlisted, options, samples, failures, types, passed_over)
+
+
+def said_of(passed_over: Mapping[str, int]) -> str:
+    """What was passed over, as text; empty where nothing was."""
+    most = sorted(passed_over.items(), key=lambda one: (-one[1], one[0]))
+    named = ", ".join(f"{count:,} {suffix or 'without an ending'}" for suffix, count in most[:5])
+    more = ", ..." if len(most) > 5 else ""
+    total = sum(passed_over.values())
+    return f"passed over {total:,} not named as pictures: {named}{more}" if total else ""
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:

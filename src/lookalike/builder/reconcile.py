@@ -72,7 +72,7 @@ def reconcile(root: Path, listing: Listing) -> Plan:
             else:
                 keep.append(False)
         schemas.append(_refresh(part, rows, keep, listing))
-    _forget_failures(root, listing.source_uri)
+    forget_failures(root, listing.source_uri)
     return Plan(list(pending.values()), failures, _exif_fields(listing, schemas), unchanged, removed)
 
 
@@ -131,7 +131,7 @@ def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> lis
         raise SourceError(
             f"the collection has the ids of all {total:,} images already, from another source: "
             f"{failures[0].id} is {failures[0].error.removeprefix('the id is taken by ')}",
-            "if the folder was moved, start again with `rebuild=True`; else give another `collection`",
+            "give another `collection`, or start again from nothing with `rebuild=True`",
         )
     return failures
 
@@ -175,7 +175,8 @@ def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
     return rows
 
 
-def _forget_failures(root: Path, source_uri: str) -> None:
+def forget_failures(root: Path, source_uri: str) -> None:
+    """Remove the failures of a source."""
     for part in list_parts(root, "failures"):
         try:
             table = part.failures()

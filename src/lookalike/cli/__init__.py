@@ -6,12 +6,14 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not done,
 
 from __future__ import annotations
 
+import argparse
 import datetime  # noqa: F401  (first, since NumPy takes a Ctrl-C while it imports this for a broken install)
 import io
 import os
 import sys
 from collections.abc import Sequence
 
+from lookalike.cli.noise import without_noise
 from lookalike.cli.output import say
 from lookalike.cli.parser import make_parser, parse
 from lookalike.errors import LookalikeError
@@ -26,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    with without_noise():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         code = int(options.run(options))
         sys.stdout.flush()

@@ -25,6 +25,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         metavar="MP",
         help="skip images of more megapixels (default: 200)",
     )
+    add_decoding_memory(parser)
     parser.add_argument("--rebuild", action="store_true", help="discard what is there and start from nothing")
 
 
@@ -81,6 +82,13 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-url-queries", action="store_true", help="fetch pictures that queries name by their URL"
     )
+    parser.add_argument(
+        "--max-upload-megapixels",
+        type=float,
+        default=50.0,
+        metavar="MP",
+        help="refuse larger pictures to search with (default: 50)",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 
@@ -102,6 +110,17 @@ def add_max_memory(parser: argparse.ArgumentParser) -> None:
         type=size,
         metavar="SIZE",
         help="the memory that the work may take, such as 1GB (default: no limit)",
+    )
+
+
+def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
+    """How much memory pictures may take."""
+    parser.add_argument(
+        "--max-memory",
+        dest="max_memory_bytes",
+        type=size,
+        metavar="SIZE",
+        help="what pictures may take while they are decoded, all threads together (default: 1GB)",
     )
 
 

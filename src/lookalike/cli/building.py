@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lookalike.builder import build as builder
 from lookalike.builder.build import Report
+from lookalike.builder.listing import said_of
 from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
@@ -39,6 +40,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             threads=options.threads,
             part_size=part_size,
             max_megapixels=options.max_megapixels,
+            max_memory_bytes=options.max_memory_bytes,
             rebuild=options.rebuild,
             on_progress=progress,
         )
@@ -54,6 +56,10 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
+    if report.moved_from:
+        say(f"the source was at {report.moved_from} before; its rows point to where it is now")
+    if report.passed_over:
+        say(said_of(report.passed_over))
     return Collection(root, report), report
 
 

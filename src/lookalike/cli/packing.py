@@ -23,6 +23,7 @@ def pack_and_say(options: argparse.Namespace, **more: Any) -> int:
             by_label=options.by_label,
             resize=resize_options(options) if options.size else None,
             threads=options.threads,
+            max_memory_bytes=options.max_memory_bytes,
             on_progress=progress,
             **more,
         )

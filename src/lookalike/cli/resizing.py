@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lookalike.cli.arguments import positive
+from lookalike.cli.arguments import add_decoding_memory, positive
 
 if TYPE_CHECKING:
     from lookalike.acquire.resize import Resize
@@ -32,6 +32,7 @@ def add_resize(parser: argparse.ArgumentParser) -> None:
         metavar="MP",
         help="refuse larger images (default: 200)",
     )
+    add_decoding_memory(group)
     group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
 
 

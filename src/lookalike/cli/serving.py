@@ -27,6 +27,8 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         allow_hosts=options.allow_host,
         allow_origins=options.allow_origin,
         allow_url_queries=options.allow_url_queries,
+        max_megapixels=options.max_upload_megapixels,
+        max_memory_bytes=options.max_memory_bytes,
         open_browser=not options.no_browser,
         on_ready=ready,
     )

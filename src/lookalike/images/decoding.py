@@ -33,7 +33,7 @@ def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS
     if isinstance(image, bytes):
         return decode(image, cover_px, max_megapixels)
     if isinstance(image, Image.Image):
-        return picture_of(image, max_megapixels)
+        return picture_of(image, cover_px, max_megapixels)
     pixels = array_pixels(np.asarray(image))
     height, width = pixels.shape[:2]
     return Picture(pixels, width, height)
@@ -55,4 +55,4 @@ def decode(
         picture = decode_jpeg(data, cover_px, max_megapixels, least_reduction)
         if picture is not None:
             return picture
-    return decode_with_pillow(data, max_megapixels)
+    return decode_with_pillow(data, cover_px, max_megapixels)

@@ -6,7 +6,9 @@ pixels is never unpacked whole.
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +17,7 @@ import simplejpeg
 from lookalike.errors import ImageError
 from lookalike.images.exif import orientation_of, read_exif
 from lookalike.images.limit import check_limit
+from lookalike.images.memory import DECODING
 from lookalike.images.orientation import upright, upright_box
 from lookalike.images.picture import Picture, Pixels
 
@@ -23,6 +26,10 @@ from lookalike.images.picture import Picture, Pixels
 _PASS_THROUGH_BYTES = 32 * 1024
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _START_OF_SCAN, _END_OF_IMAGE})
+
+# The starts of a frame, and those of them that send a picture in several scans (ITU-T T.81, table B.1).
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
 # What ends the data of a scan: in it a byte of 255 is followed by 0, or by a restart marker.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -36,10 +43,14 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
         return None
     check_limit(width, height, max_megapixels)
     target = "RGB" if colorspace in ("YCbCr", "RGB", "Gray") else "CMYK"
+    eighths = min(8, math.ceil(8 * cover_px / min(width, height)))
+    if 8 / eighths < least_reduction:
+        eighths = 8
     try:
-        pixels = simplejpeg.decode_jpeg(
-            data, target, min_height=cover_px, min_width=cover_px, min_factor=least_reduction
-        )
+        with DECODING.taking(coefficient_bytes(data) + len(target) * width * height * eighths**2 // 64):
+            pixels = simplejpeg.decode_jpeg(
+                data, target, min_height=cover_px, min_width=cover_px, min_factor=least_reduction
+            )
     except ValueError as error:
         if "premature end" in str(error).lower():  # Pillow would leave the rest of the picture grey
             raise ImageError(f"damaged JPEG: {error}") from None
@@ -50,11 +61,27 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
     plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
     exif = next((load[6:] for marker, load in segments if marker == 0xE1 and load[:6] == b"Exif\0\0"), b"")
     orientation = orientation_of(exif) or 1
-    box = upright_box(pixels, width, height, orientation)
+    eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
+    box = upright_box(pixels, width * eighths / 8, height * eighths / 8, orientation)
     if 5 <= orientation <= 8:
         width, height = height, width
     as_thumbnail = data if plain else None
     return Picture(upright(pixels, orientation), width, height, as_thumbnail, box, read_exif(exif))
+
+
+def coefficient_bytes(data: bytes) -> int:
+    """What libjpeg holds beside the pixels: coefficients of 16 bits, where they come in several scans."""
+    size = components = 0
+    several = False
+    for marker, load in _segments(data):
+        if marker in _FRAMES and len(load) >= 6:
+            height, width, components = struct.unpack(">xHHB", load[:6])
+            factors = [(one >> 4) * (one & 15) for one in load[7 : 6 + 3 * components : 3]]
+            size = 2 * height * width * sum(factors) // max(1, *factors, 1)
+            several = marker in _PROGRESSIVE
+        elif marker == _START_OF_SCAN:
+            return size if several or load[:1] < bytes([components & 255]) else 0
+    return 0
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:

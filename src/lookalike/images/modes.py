@@ -1,26 +1,41 @@
-"""Converts any Pillow mode, and any image array, to RGB pixels."""
+"""Converts any Pillow mode, and any image array, to RGB pixels, one band of rows at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from lookalike.errors import ImageError
 from lookalike.images.picture import Pixels
 
+# What is converted at once: the bands of a large picture take no memory beside the picture itself.
+_BAND_PIXELS = 2**20
 
-def rgb_pixels(image: Image.Image) -> Pixels:
-    """Convert any Pillow mode to RGB uint8 (H, W, 3): transparency on a ground, deep grey as 8 bits."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bits(image))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.new("RGBA", rgba.size, _ground(rgba))
-        image.alpha_composite(rgba)
-    return np.asarray(image.convert("RGB"))
+# TIFF 6.0, section 8; and the tag of section 19 that says what is white.
+_BITS_PER_SAMPLE = 258
+
+
+def rgb_pixels(image: Image.Image, reduction: int = 1) -> Pixels:
+    """Convert any Pillow mode to RGB uint8 (H, W, 3): transparency on a ground, deep grey scaled to 8 bits.
+
+    With a `reduction` each pixel is the mean of a square of as many pixels a side, fewer at the right and at
+    the bottom.
+    """
+    width, height = image.size
+    found = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
+    convert = _conversion(image)
+    for top, band in _bands(image, reduction):
+        rgb = convert(band)
+        if reduction > 1:
+            rgb = rgb.reduce(reduction)
+        first = top // reduction
+        found[first : first + rgb.height] = np.asarray(rgb)
+    return found
 
 
 def array_pixels(array: NDArray[Any]) -> Pixels:
@@ -36,24 +51,105 @@ def array_pixels(array: NDArray[Any]) -> Pixels:
     return rgb_pixels(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _ground(rgba: Image.Image) -> str:
+def _bands(image: Image.Image, step: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in bands of whole rows, a multiple of `step` but for the last, each with its top row."""
+    rows = max(1, _BAND_PIXELS // image.width // step) * step
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What makes RGB of a band of this image; it has looked at all of the image where that matters."""
+    if image.mode.startswith("I") or image.mode == "F":
+        scale = _scale(image)
+        return lambda band: Image.fromarray(scale.eight_bits(np.asarray(band))).convert("RGB")
+    if image.has_transparency_data:
+        ground = _ground(image)
+        return lambda band: _on_ground(band.convert("RGBA"), ground)
+    if image.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(*profiles, "LAB", "RGB")
+        return lambda band: ImageCms.applyTransform(band, transform) or band
+    return lambda band: band.convert("RGB")
+
+
+def _on_ground(rgba: Image.Image, ground: str) -> Image.Image:
+    image = Image.new("RGBA", rgba.size, ground)
+    image.alpha_composite(rgba)
+    return image.convert("RGB")
+
+
+def _ground(image: Image.Image) -> str:
     """The ground for a transparent picture: white, or grey if the picture is so light that it would vanish.
 
     `groundOf` of the page's resize.js is the same.
     """
-    values = np.asarray(rgba)
-    seen = values[..., 3] >= 128
-    lightness = values[..., :3].min(axis=2)[seen]
-    return "#808080" if seen.any() and lightness.mean() > 224 else "white"
+    count = total = 0
+    for _, band in _bands(image):
+        red, green, blue, alpha = np.asarray(band.convert("RGBA")).reshape(-1, 4).T
+        lightness = np.minimum(np.minimum(red, green), blue)[alpha >= 128]
+        count, total = count + lightness.size, total + int(lightness.sum(dtype=np.int64))
+    return "#808080" if count and total / count > 224 else "white"
 
 
-def _eight_bits(image: Image.Image) -> Pixels:
-    """Convert 16-bit grey on its absolute scale; other ranges (32-bit, float) are stretched to 0..255."""
-    values = np.asarray(image, dtype=np.float64)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The values that become 0 and 255."""
+
+    low: float
+    high: float
+
+    def eight_bits(self, values: NDArray[Any]) -> Pixels:
+        if values.dtype.kind == "u":  # of 16 bits: fewer values than pixels
+            found: Pixels = self._scaled(np.arange(2**16))[values]
+            return found
+        return self._scaled(values)
+
+    def _scaled(self, values: NDArray[Any]) -> Pixels:
+        scaled = values.astype(np.float64)
+        if values.dtype.kind == "f":
+            np.nan_to_num(scaled, copy=False, posinf=self.high, neginf=self.low)
+        scaled -= self.low
+        scaled *= 255 / max(self.high - self.low, 1e-12)
+        np.rint(scaled, out=scaled)
+        np.clip(scaled, 0, 255, out=scaled)
+        return scaled.astype(np.uint8)
+
+
+def _scale(image: Image.Image) -> _Scale:
+    """16-bit grey keeps its absolute scale; other ranges (32-bit, float) are stretched to 0..255.
+
+    A TIFF of 16 bits often holds the 10, 12 or 14 bits of a sensor: its scale is the least that holds them.
+    """
+    low, high = _range(image)
+    if image.format == "TIFF" and image.mode.startswith("I;16"):
+        bits = _depth(image)
+        return _Scale(0, 2**bits - 1 if bits < 16 else next(full for full in _DEPTHS if high <= full))
     if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high < 65536):
-        low, high = 0.0, 65535.0
-    elif low >= 0 and high <= 255 and high > 1:
-        low, high = 0.0, 255.0
-    scaled = (np.nan_to_num(values) - low) / max(high - low, 1e-12) * 255
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        return _Scale(0, 65535)
+    if low >= 0 and high <= 255 and high > 1:
+        return _Scale(0, 255)
+    return _Scale(low, high)
+
+
+_DEPTHS = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
+
+
+def _depth(image: Image.Image) -> int:
+    found = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))
+    return int(found[0]) if found and found[0] > 0 else 16
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The least and the greatest of the values that are numbers, 0 and 0 where there are none."""
+    low, high = np.inf, -np.inf
+    for _, band in _bands(image):
+        values = np.asarray(band)
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return (low, high) if low <= high else (0.0, 0.0)

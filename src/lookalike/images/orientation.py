@@ -37,10 +37,11 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def upright_box(pixels: Pixels, width: int, height: int, orientation: int) -> Box:
-    """The box of the original in the upright pixels, for `pixels` as they were decoded, in eighths."""
-    eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
-    right, bottom = width * eighths / 8, height * eighths / 8
+def upright_box(pixels: Pixels, right: float, bottom: float, orientation: int) -> Box:
+    """Where the original lies in the pixels once they are upright.
+
+    `pixels` are those before; the original fills them from the left and the top up to `right` and `bottom`.
+    """
     left, top = 0.0, 0.0
     flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
     if flip_columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -13,38 +13,78 @@ from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
 from lookalike.extras import install_command
+from lookalike.images.early import check_hidden, decoding_bytes, reduce_early
 from lookalike.images.exif import exif_block, read_exif
+from lookalike.images.formats import FORMATS
 from lookalike.images.limit import check_limit
+from lookalike.images.memory import DECODING
 from lookalike.images.modes import rgb_pixels
-from lookalike.images.orientation import image_orientation, upright
+from lookalike.images.orientation import image_orientation, upright, upright_box
 from lookalike.images.picture import Picture
 
-# What may be opened: Pillow knows more, some of it dangerous (EPS starts Ghostscript).
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "PPM")
+# Up to here a picture is converted as a whole: 48 MB of pixels.
+_WHOLE_PIXELS = 16_000_000
 _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 
 
-def decode_with_pillow(data: bytes, max_megapixels: float) -> Picture:
-    """Decode an encoded image of any allowed format; raises `ImageError`."""
+def decode_with_pillow(data: bytes, cover_px: int, max_megapixels: float) -> Picture:
+    """Decode an encoded image of any format that may be opened, as `picture_of` does; raises `ImageError`."""
     with _opened(data) as image:
-        picture = picture_of(image, max_megapixels)
+        check_hidden(data, image, max_megapixels)
+        picture = picture_of(image, cover_px, max_megapixels, Image.Image.close)
         # The EXIF of a TIFF is the file itself.
         return replace(picture, exif=read_exif(data)) if image.format == "TIFF" else picture
 
 
-def picture_of(image: Image.Image, max_megapixels: float) -> Picture:
-    """The picture of a Pillow image; raises `ImageError` if it is too large, empty or damaged."""
-    check_limit(*image.size, max_megapixels)
+def picture_of(
+    image: Image.Image,
+    cover_px: int,
+    max_megapixels: float,
+    free: Callable[[Image.Image], None] = lambda _: None,
+) -> Picture:
+    """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged.
+
+    One of more than 16 megapixels is reduced as it is converted, to a shorter side of at least twice
+    `cover_px`: so the pixels take little memory beside what Pillow decodes. `free` is called with the image
+    while its memory is still accounted for.
+    """
+    width, height = image.size
+    check_limit(width, height, max_megapixels)
     if 0 in image.size:
         raise ImageError("a picture without pixels")
-    try:
-        with _pillow_limit_lifted():
-            image.load()
-        pixels = upright(rgb_pixels(image), image_orientation(image))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-        raise ImageError(_one_line(f"damaged {image.format or 'image'}: {error}")) from None
-    height, width = pixels.shape[:2]
-    return Picture(pixels, width, height, exif=read_exif(exif_block(image)))
+    if width * height > _WHOLE_PIXELS:
+        reduce_early(image, 2 * cover_px)
+    reduction = _reduction(*image.size, 2 * cover_px)
+    with DECODING.taking(decoding_bytes(image, width * height, reduction)):
+        try:
+            with _pillow_limit_lifted():
+                image.load()
+            pixels = rgb_pixels(image, reduction)
+            orientation = image_orientation(image)
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+            raise ImageError(_one_line(f"damaged {_kind(image)}: {error}")) from None
+        filled = image.width / reduction, image.height / reduction
+        free(image)
+        turned = upright(pixels, orientation)
+    box = (
+        None
+        if turned.shape[0] * turned.shape[1] == width * height
+        else upright_box(pixels, *filled, orientation)
+    )
+    if 5 <= orientation <= 8:
+        width, height = height, width
+    return Picture(turned, width, height, box=box, exif=read_exif(exif_block(image)))
+
+
+def _kind(image: Image.Image) -> str:
+    """The format, with the packing of a TIFF: which of them can be read is up to Pillow's own libtiff."""
+    packing = image.info.get("compression") if image.format == "TIFF" else None
+    return f"{image.format or 'image'}{f', packed as {packing}' if packing else ''}"
+
+
+def _reduction(width: int, height: int, least_px: int) -> int:
+    """How many pixels a side become one, so that the shorter side keeps `least_px`."""
+    return max(1, min(width, height) // least_px) if width * height > _WHOLE_PIXELS else 1
 
 
 def media_type(data: bytes) -> str:
@@ -77,7 +117,7 @@ def _opened(data: bytes) -> Image.Image:
     _register_formats()
     try:
         with _pillow_limit_lifted():
-            return Image.open(io.BytesIO(data), formats=[one for one in _FORMATS if one in Image.OPEN])
+            return Image.open(io.BytesIO(data), formats=[one for one in FORMATS if one in Image.OPEN])
     except UnidentifiedImageError:
         raise ImageError(f"not an image that can be read ({_sniff(data)})", _hint(data)) from None
     except Exception as error:
@@ -88,11 +128,16 @@ def _opened(data: bytes) -> Image.Image:
 def _register_formats() -> None:
     """Register HEIC if the extra `heic` is installed."""
     Image.init()
+    Image.core.set_block_size(_BLOCK_BYTES)  # type: ignore[attr-defined]
     try:
         import pillow_heif
     except ImportError:
         return
     pillow_heif.register_heif_opener()
+
+
+# Above 32 MB the C library always gives memory back to the system; of Pillow's usual 16 MB it keeps much.
+_BLOCK_BYTES = 64 * 2**20
 
 
 def _sniff(data: bytes) -> str:

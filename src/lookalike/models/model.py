@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
+from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Pixels
 from lookalike.models.runner import Features, Floats, input_of, run
 from lookalike.models.spec import ModelSpec
@@ -118,13 +119,15 @@ class LoadedModel:
         vectors = [self._vector(image) for image in cast(Iterable[ImageLike], images)]
         return np.stack(vectors) if vectors else np.empty((0, self.dim), np.float32)
 
-    def pixels(self, image: ImageLike, box: Box | None = None) -> Pixels:
+    def pixels(
+        self, image: ImageLike, box: Box | None = None, *, max_megapixels: float = MAX_MEGAPIXELS
+    ) -> Pixels:
         """The pixels that the network sees of a picture, or of the part in `box`: uint8 (S, S, 3) RGB.
 
         `box` is (left, top, right, bottom) in fractions from 0 to 1. Raises `ImageError` for anything that is
-        not a picture, and for an invalid box.
+        not a picture or has more than `max_megapixels`, and for an invalid box.
         """
-        return input_of(image, self.spec, box=box).pixels
+        return input_of(image, self.spec, box=box, max_megapixels=max_megapixels).pixels
 
     def _vector(self, image: Any) -> Floats:
         return unit(run(self.features, [self.pixels(image)])[0])

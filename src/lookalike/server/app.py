@@ -30,6 +30,9 @@ from lookalike.server.warmup import warm_up
 from lookalike.server.workers import Workers
 from lookalike.sources.fetch import FetchOptions
 
+# How large a picture may be that is sent: 50 megapixels take 0.2 GB while they are decoded.
+UPLOAD_MEGAPIXELS = 50.0
+
 # Do not rely on the operating system's table: on Windows it lists scripts as plain text.
 _WEB_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -40,12 +43,16 @@ _WEB_TYPES = {
 
 
 def create_app(
-    paths: Sequence[Path], access: Access | None = None, url_queries: FetchOptions | None = None
+    paths: Sequence[Path],
+    access: Access | None = None,
+    url_queries: FetchOptions | None = None,
+    max_megapixels: float = UPLOAD_MEGAPIXELS,
 ) -> Starlette:
     """Make the ASGI application that serves the collections at `paths` and the page, and follows changes.
 
     Without `access`, only this machine may ask. Pictures that queries name by URL are fetched according to
-    `url_queries`, and refused without it; `app.state.pictures.close()` stops fetches in progress.
+    `url_queries`, and refused without it; `app.state.pictures.close()` stops fetches in progress. A picture
+    that is sent or fetched may have at most `max_megapixels`.
     Raises `CollectionError` if a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
@@ -89,6 +96,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.collections = served(paths)
     app.state.bodies = Bodies()
+    app.state.max_megapixels = max_megapixels
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
     app.state.workers = Workers(figures.observe_batch)

@@ -38,6 +38,7 @@ KINDS = {
     "foreign-host": (403, "This server does not answer to that name"),
     "empty-body": (400, "The request has no body"),
     "bad-json": (400, "The body is not the JSON that was expected"),
+    "bad-header": (400, "A header of the request makes no sense"),
     "bad-parameter": (400, "A parameter is out of range"),
     "bad-condition": (400, "The condition cannot be applied"),
     "too-slow": (408, "The body did not arrive in time"),

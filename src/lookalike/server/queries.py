@@ -64,7 +64,18 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise Problem("bad-json", f"the body cannot be parsed: {error}") from None
     if not isinstance(fields, dict):
         raise Problem("bad-json", "expected an object")
+    if b"\\u" in body and not _is_text(fields):
+        raise Problem("bad-json", "a text has half of a character in it (a surrogate)")
     return fields
+
+
+def _is_text(fields: Mapping[str, Any]) -> bool:
+    """Whether all texts of an object can be written as UTF-8."""
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def parse_search(fields: Mapping[str, Any]) -> Request:

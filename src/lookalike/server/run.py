@@ -17,7 +17,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from lookalike.errors import LookalikeError
-from lookalike.server.app import create_app
+from lookalike.images.memory import DECODING
+from lookalike.server.app import UPLOAD_MEGAPIXELS, create_app
 from lookalike.server.pictures import URL_QUERIES
 from lookalike.server.security import ANY_ADDRESS, LOOPBACK, Access, is_loopback
 from lookalike.storage.stores import place
@@ -44,6 +45,8 @@ def serve(
     allow_hosts: Sequence[str] = (),
     allow_origins: Sequence[str] = (),
     allow_url_queries: bool = False,
+    max_megapixels: float = UPLOAD_MEGAPIXELS,
+    max_memory_bytes: int | None = None,
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -53,6 +56,8 @@ def serve(
     needs a `token`, or `no_auth`. `allow_hosts` are further names under which the server is reached,
     `allow_origins` are web sites whose pages may ask it, both as in `Access`.
     `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses only.
+    A picture that is sent or fetched may have at most `max_megapixels`; `max_memory_bytes` limits what all of
+    them take while they are decoded (default: 1 GB).
     Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
     listener = listen(host, port)
@@ -64,7 +69,7 @@ def serve(
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
-        app = create_app(paths, access, URL_QUERIES if allow_url_queries else None)
+        app = create_app(paths, access, URL_QUERIES if allow_url_queries else None, max_megapixels)
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -75,7 +80,11 @@ def serve(
                 page = f"{url}?{urlencode({'token': token})}" if token else url
                 threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
-        with suppress(KeyboardInterrupt), closing(app.state.pictures):
+        with (
+            suppress(KeyboardInterrupt),
+            closing(app.state.pictures),
+            DECODING.limited_to(max_memory_bytes),
+        ):
             _Server(app, ready).run(sockets=[listener])
 
 
@@ -84,7 +93,7 @@ def from_environment() -> Starlette:
 
     `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN` or `LOOKALIKE_NO_AUTH=1`
     lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are comma-separated lists.
-    `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`.
+    `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`, `LOOKALIKE_MAX_UPLOAD_MEGAPIXELS` its `max_megapixels`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
     if not paths:
@@ -93,7 +102,8 @@ def from_environment() -> Starlette:
     hosts = (*(allowed_hosts("0.0.0.0") if token or no_auth else LOOPBACK), *_listed("LOOKALIKE_ALLOW_HOSTS"))
     access = Access(hosts, token, no_auth, _listed("LOOKALIKE_ALLOW_ORIGINS"))
     url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
-    return create_app([place(path) for path in paths], access, url_queries)
+    megapixels = float(os.environ.get("LOOKALIKE_MAX_UPLOAD_MEGAPIXELS") or UPLOAD_MEGAPIXELS)
+    return create_app([place(path) for path in paths], access, url_queries, megapixels)
 
 
 def _listed(variable: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Pixels
 from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
@@ -160,16 +161,21 @@ async def picture_features(request: Request, engine: Engine, picture: Image | Re
     """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
     workers: Workers = request.app.state.workers
     metrics: Metrics = request.app.state.metrics
-    pixels = await workers.run(lambda: _pixels(engine, picture, metrics))
+    limit: float = request.app.state.max_megapixels
+    pixels = await workers.run(lambda: _pixels(engine, picture, metrics, limit))
     with metrics.step("embed"):
         return await workers.features(engine.snapshot.model, pixels)
 
 
-def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics) -> Pixels:
+def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics, max_megapixels: float) -> Pixels:
+    """What the model sees; the limit is for pictures that are sent, not for those of the collection."""
     model = engine.snapshot.model
-    data = picture.image if isinstance(picture, Image) else _picture_of(engine, picture.id)
+    if isinstance(picture, Image):
+        data, limit = picture.image, max_megapixels
+    else:
+        data, limit = _picture_of(engine, picture.id), MAX_MEGAPIXELS
     with metrics.step("decode"):
-        return model.pixels(data, picture.box)
+        return model.pixels(data, picture.box, max_megapixels=limit)
 
 
 def _picture_of(engine: Engine, id_: str) -> bytes:

@@ -33,6 +33,8 @@ COOKIE = "lookalike_session"
 _FREE_PATHS = ("/healthz", "/web/style.css", "/web/icon.svg")
 _LOGIN = (WEB_FOLDER / "login.html").read_text(encoding="utf-8")
 _READING = ("GET", "HEAD", "OPTIONS")
+# Where an answer takes work; the page itself may be linked to from anywhere.
+_WORKING = ("/api/", "/metrics")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -80,12 +82,21 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin", "").lower()
+        unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+        async def receive_and_note() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and bool(message.get("more_body"))
+            return message
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     answer.setdefault(name, value)
+                if unread:  # nobody will: a client that goes on sending would be listened to for ever
+                    answer["Connection"] = "close"
                 answer.setdefault("Cache-Control", "no-cache")
                 if self.origins:
                     answer.add_vary_header("Origin")
@@ -94,7 +105,7 @@ class Guard:
             await send(message)
 
         app = self._other_answer(scope, headers, origin) or self.app
-        await app(scope, receive, send_with_headers)
+        await app(scope, receive_and_note, send_with_headers)
 
     def admits(self, host: str) -> bool:
         """Whether a Host header, `name` or `name:port`, is one that the server answers to."""
@@ -106,6 +117,24 @@ class Guard:
             name = before if colon else name
         return name in self.hosts or (ANY_ADDRESS in self.hosts and _is_address(name))
 
+    def _refused_page(self, scope: Scope, headers: Headers, origin: str, host: str) -> Problem | None:
+        """What is wrong where another site's page sends this, to change something or to keep the server busy.
+
+        Browsers add Sec-Fetch-Site to what has no Origin, such as pictures and links; other clients do not.
+        """
+        try:
+            own = origin in self.origins or urlsplit(origin).netloc == host.lower()
+        except ValueError:
+            return Problem("bad-header", f"the Origin {origin!r} is no address")
+        foreign = bool(origin)
+        if scope["method"] in _READING:
+            foreign = foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+            foreign = foreign and scope["path"].startswith(_WORKING)
+        if own or not foreign:
+            return None
+        detail = f"a page of {origin or 'another site'!r} sends this, which is not this server's"
+        return Problem("foreign-origin", detail)
+
     def _other_answer(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
         """A refusal, a preflight's permission or a login; None where the application is to answer."""
         host = ",".join(headers.getlist("host"))  # of two, a proxy may mean one and this server the other
@@ -116,10 +145,8 @@ class Guard:
             return Problem("foreign-host", detail).response()
         if origin in self.origins and "access-control-request-method" in headers:
             return Response(status_code=204, headers=_PREFLIGHT)
-        own = origin in self.origins or urlsplit(origin).netloc == host.lower()
-        if origin and not own and scope["method"] not in _READING:
-            detail = f"a page of {origin!r} sends this, which is not this server's"
-            return Problem("foreign-origin", detail).response()
+        if refused := self._refused_page(scope, headers, origin, host):
+            return refused.response()
         if self.access.token and scope["path"] not in _FREE_PATHS:
             return _without_token(scope, headers, self.access.token)
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lookalike.errors import SourceError
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
 from lookalike.storage.stores import place
 
 # The kinds of shards by the end of their names; `-00000-of-00002` is how TensorFlow numbers them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -38,6 +39,10 @@ class Described:
     @property
     def scope(self) -> tuple[str, ...]:
         return self.folder.scope
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        return self.folder.passed_over
 
     def samples(self) -> Iterator[Sample | Failure]:
         rows: dict[str, dict[str, Any]] = {}

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 
-# What counts as an image by name; the bytes decide when it is read.
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .heic .heif .ppm .pgm".split()
-)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # Windows has no pipes among files
+_MOST_MANIFEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Every image below `path`, sorted by name; hidden files and collections are passed over.
 
-    Links are followed; a link that leads back to a folder above it is a failure.
+    Links are followed; a link that leads back to a folder above it is a failure. `passed_over` counts the
+    files of the last listing that are not named as pictures, by the ending of their names.
     """
 
     path: Path
+    passed_over: Counter[str] = field(default_factory=Counter, compare=False)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -40,11 +42,11 @@ class Folder:
         return (self.uri,)
 
     def samples(self) -> Iterator[Sample | Failure]:
-        root = os.fsencode(self.path.resolve())
-        yield from _walk(root)
+        self.passed_over.clear()
+        yield from _walk(os.fsencode(self.path.resolve()), self.passed_over)
 
 
-def _walk(root: bytes) -> Iterator[Sample | Failure]:
+def _walk(root: bytes, passed_over: Counter[str]) -> Iterator[Sample | Failure]:
     """Walk depth first with a stack, since folders can nest deeper than Python recurses.
 
     `above` holds (device, inode) of the folders that contain an entry.
@@ -54,7 +56,11 @@ def _walk(root: bytes) -> Iterator[Sample | Failure]:
     while waiting:
         below, entry, above = waiting.pop()
         if entry is not None and not _is_folder(entry):
-            yield from _file(root, below, entry)
+            suffix = suffix_of(os.fsdecode(entry.name))
+            if suffix in SUFFIXES:
+                yield from _file(root, below, entry)
+            else:
+                passed_over[suffix] += 1
             continue
         folder = os.path.join(root, below)
         try:
@@ -78,7 +84,11 @@ def _walk(root: bytes) -> Iterator[Sample | Failure]:
 
 def _is_collection(folder: bytes) -> bool:
     try:
-        return b'"lookalike-collection"' in _read(os.path.join(folder, b"collection.json"))
+        descriptor = os.open(os.path.join(folder, b"collection.json"), os.O_RDONLY | _NO_WAIT)
+        with open(descriptor, "rb") as file:  # a pipe of that name would be waited for, for ever
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
+            return b'"lookalike-collection"' in file.read(_MOST_MANIFEST_BYTES)
     except OSError:
         return False
 
@@ -91,9 +101,6 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
 
 
 def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Sample | Failure]:
-    suffix = os.path.splitext(os.fsdecode(entry.name))[1].lower()
-    if suffix not in SUFFIXES:
-        return
     try:
         status = entry.stat()
     except OSError as error:
@@ -105,6 +112,11 @@ def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Samp
         return
     path = os.path.join(root, below)
     yield Sample(id_of(below), uri_of(path), status.st_size, status.st_mtime_ns, partial(_read, path))
+
+
+def suffix_of(name: str) -> str:
+    """How the name of a file ends, in lower case: `.jpg`, or nothing."""
+    return os.path.splitext(name)[1].lower().encode("utf-8", "replace").decode()
 
 
 def _read(path: bytes) -> bytes:

@@ -29,3 +29,8 @@ class Sample:
     def refused(self, reason: str) -> Failure:
         """Return the failure of a sample that was listed but cannot be taken."""
         return Failure(self.id, self.uri, "list", reason)
+
+
+def clean_text(text: str) -> str:
+    """The text with halves of characters, which JSON can spell and UTF-8 cannot hold, as \\ud83d."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

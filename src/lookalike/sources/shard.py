@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from lookalike.errors import SourceError
 from lookalike.sources.notes import MEASURED, Notes
-from lookalike.sources.sample import Sample
+from lookalike.sources.sample import Sample, clean_text
 from lookalike.storage.parts import RESERVED_COLUMNS, Failure
 
 # What a column of images is called: by the original image_embeddings library, Hugging Face and TFDS, by
@@ -111,9 +111,9 @@ def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, 
             or (isinstance(value, float) and not math.isfinite(value))
         ):
             continue
-        free = sys.intern(name + "_" if name in taken else name)
-        is_text = name == "label" or isinstance(value, date)
-        found[free] = str(value) if is_text else value
+        free = sys.intern(clean_text(name) + "_" if name in taken else clean_text(name))
+        is_text = name == "label" or isinstance(value, str | date)
+        found[free] = clean_text(str(value)) if is_text else value
     return found
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import quote
 
 from lookalike.errors import SourceError
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
+from lookalike.sources.folder import suffix_of
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 from lookalike.storage.stores import StorePath, modified_ns
@@ -25,6 +26,7 @@ class StoreFolder:
     """
 
     path: StorePath
+    passed_over: Counter[str] = field(default_factory=Counter, compare=False)
 
     # A request takes many times as long as decoding: so many are worth having under way.
     read_ahead: ClassVar[int] = 64
@@ -48,15 +50,18 @@ class StoreFolder:
             found = self.path.files()
         except FileNotFoundError as error:
             raise SourceError(f"{self.path}: {error.strerror}") from None
+        self.passed_over.clear()
         within = tuple(f"{folder}/" for folder in self._collections(found))
         for id_ in sorted(found, key=lambda id_: id_.split("/")):
             names = id_.split("/")
-            if PurePosixPath(id_).suffix.lower() not in SUFFIXES or id_.startswith(within):
+            suffix = suffix_of(names[-1])
+            if suffix not in SUFFIXES or id_.startswith(within):
+                self.passed_over[suffix] += suffix not in SUFFIXES and not _is_hidden(names)
                 continue
             uri = self.uri + quote(id_)
             if {"", ".", ".."} & set(names):  # names of files are made of ids
                 yield Failure(id_, uri, "list", "the key is not the path of a file")
-            elif not any(name.startswith(".") for name in names):
+            elif not _is_hidden(names):
                 size = int(found[id_].get("size") or 0)
                 yield Sample(id_, uri, size, modified_ns(found[id_]), (self.path / id_).read_bytes)
 
@@ -71,3 +76,7 @@ class StoreFolder:
                     continue
                 if isinstance(manifest, dict) and manifest.get("format") == "lookalike-collection":
                     yield folder
+
+
+def _is_hidden(names: list[str]) -> bool:
+    return any(name.startswith(".") for name in names)

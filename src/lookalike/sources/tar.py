@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from lookalike.sources.folder import SUFFIXES
+from lookalike.images.formats import SUFFIXES
 from lookalike.sources.sample import Sample
 from lookalike.sources.shard import Shard
 from lookalike.sources.unpacking import opened, problem_of, read_at

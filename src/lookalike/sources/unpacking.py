@@ -10,16 +10,19 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from lookalike.errors import StorageError
 from lookalike.storage.stores import is_remote
 
 # A gzip file can only be read from its start, so each is unpacked to a temporary file, the last two are
 # kept, and older ones go: samples are read in their order.
 _KEPT = 2
+# Images hardly shrink in a gzip file, which may hold 1,000 times its size; more than this is no shard.
+_ALWAYS_BYTES, _MOST_TIMES = 10**9, 100
 _CHUNK_BYTES = 1 << 20
 
 
@@ -79,19 +82,50 @@ def _unpack(path: Path) -> _Unpacked:
     if state in _unpacked:
         _unpacked.move_to_end(state)
         return _unpacked[state]
+    while len(_unpacked) >= _KEPT:  # before there is another, so that they never take more room than they may
+        _unpacked.popitem(last=False)[1].file.close()
+    limit = _ALWAYS_BYTES + _MOST_TIMES * status.st_size
+    with path.open("rb") as packed:
+        try:
+            found = _unpacked_file(packed, limit)
+        except OSError as error:
+            raise StorageError(
+                f"cannot unpack {path} to {tempfile.gettempdir()}: {error.strerror or error}",
+                "free some space there, or name a folder on a larger disk with TMPDIR",
+            ) from error
+    _unpacked[state] = found
+    return found
+
+
+def _unpacked_file(packed: BinaryIO, limit_bytes: int) -> _Unpacked:
+    """What a gzip file holds, as far as it is whole and within the limit; raises `OSError` without room."""
     file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
     problem = None
-    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as source:
-        try:
-            while chunk := source.read1(_CHUNK_BYTES):
+    try:
+        for chunk in _chunks(packed):
+            if isinstance(chunk, str):
+                problem = chunk
+            elif file.tell() + len(chunk) > limit_bytes:
+                problem = f"the gzip file unpacks to more than {limit_bytes / 1e9:.1f} GB; unpack it yourself"
+                break
+            else:
                 file.write(chunk)
-        except (EOFError, OSError, zlib.error) as error:
-            problem = f"the gzip file is damaged: {error}"
-    file.flush()
-    _unpacked[state] = _Unpacked(file, problem)
-    while len(_unpacked) > _KEPT:
-        _unpacked.popitem(last=False)[1].file.close()
-    return _unpacked[state]
+        file.flush()
+    except BaseException:
+        with suppress(OSError):  # there is no room for what is buffered either
+            file.close()
+        raise
+    return _Unpacked(file, problem)
+
+
+def _chunks(packed: BinaryIO) -> Iterator[bytes | str]:
+    """What a gzip file unpacks to, and at last what is wrong with it, if anything."""
+    try:
+        with gzip.GzipFile(fileobj=packed) as source:
+            while chunk := source.read1(_CHUNK_BYTES):
+                yield chunk
+    except (EOFError, OSError, zlib.error) as error:
+        yield f"the gzip file is damaged: {error}"
 
 
 def _forget() -> None:

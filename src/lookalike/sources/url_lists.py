@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError, one_line
+from lookalike.sources.sample import clean_text
 from lookalike.storage.stores import place
 
 STANDARD_INPUT = "-"
@@ -63,12 +64,12 @@ class UrlList:
         """
         for record in _records(self.address):
             if isinstance(record, ValueError):
-                yield _clean(str(record)), dict.fromkeys(self.columns)
+                yield clean_text(str(record)), dict.fromkeys(self.columns)
                 continue
             url = record.get(self.url_column)
             metadata = {name: _value(record.get(name), type_) for name, type_ in self.columns.items()}
             if url or any(value not in (None, "") for value in metadata.values()):
-                yield _clean(str(url or "").strip()), metadata
+                yield clean_text(str(url or "").strip()), metadata
 
 
 def is_url_list(path: Path, url_column: str | None = None) -> bool:
@@ -266,12 +267,7 @@ def _value(value: Any, type_: pa.DataType) -> Any:
     """Convert a value to its column's type: whatever JSON holds becomes text."""
     if not pa.types.is_string(type_) or value is None:
         return value
-    return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _clean(text: str) -> str:
-    """Escape halves of characters (surrogates), which JSON can spell and UTF-8 cannot hold."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 _PARSERS: dict[str, Callable[[TextIO], Iterable[Record]]] = {

@@ -23,6 +23,7 @@ from lookalike.storage.stores import ATOMIC, StorePath, is_remote
 TEMPORARY_SUFFIX = ".tmp"
 # The one folder of a collection that is written without its lock.
 MARKS_NAME = "marks"
+_LONGEST_NAME = 255  # in bytes, on nearly every file system
 _COPIED_BYTES = 1 << 25
 
 
@@ -41,7 +42,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         except OSError as error:
             raise storage_error(path, error) from error
         return
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -55,6 +56,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # a disk that cannot be written may fail here too
             temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """What a file is called until it is whole: a short name for a long one, as 255 bytes are the most."""
+    name = path.name + TEMPORARY_SUFFIX
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(path.name)).hexdigest() + TEMPORARY_SUFFIX
+    return path.with_name(name)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

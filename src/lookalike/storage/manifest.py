@@ -42,6 +42,10 @@ class Manifest:
         """Return the manifest with a source and the options of its last build."""
         return replace(self, sources={**self.sources, uri: dict(options)})
 
+    def without_source(self, uri: str) -> Manifest:
+        """The manifest without a source."""
+        return replace(self, sources={one: given for one, given in self.sources.items() if one != uri})
+
     @staticmethod
     def read(path: Path) -> Manifest:
         """Read and check a manifest; raises `CollectionError` if the file is not one.

@@ -71,7 +71,8 @@ THUMBNAILS_KEY = "lookalike.thumbnails"
 class Failure:
     """An image that could not be embedded, and why.
 
-    `stage` is where it failed: `list` (finding it), `read` (its bytes) or `decode` (its pixels).
+    `stage` is where it stopped: `list` (finding it), `read` (its bytes), `decode` (its pixels) or
+    `write` (its file in a packed folder).
     """
 
     id: str

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from lookalike.cli.arguments import add_page, positive
+from lookalike.cli.arguments import add_decoding_memory, add_page, positive
 
 SUMMARY = "try it at once, on flowers that it draws itself"
 EXAMPLE = "lookalike demo"
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="keep the images and the collection here")
     parser.add_argument("--no-serve", action="store_true", help="print one search and exit")
     add_page(parser)
+    add_decoding_memory(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -80,6 +80,7 @@ def _urls(options: argparse.Namespace) -> int:
             count=options.count,
             retry_failed=options.retry_failed,
             threads=options.threads,
+            max_memory_bytes=options.max_memory_bytes,
             on_progress=table,
         )
     if options.json:

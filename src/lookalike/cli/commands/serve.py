@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_page
+from lookalike.cli.arguments import add_decoding_memory, add_page
 
 SUMMARY = "open the page of one or more collections"
 EXAMPLE = "lookalike serve photos.lookalike"
@@ -13,6 +13,7 @@ EXAMPLE = "lookalike serve photos.lookalike"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("collections", metavar="C", nargs="+", help="the folder of a collection")
     add_page(parser)
+    add_decoding_memory(parser)
 
 
 def run(options: argparse.Namespace) -> int:

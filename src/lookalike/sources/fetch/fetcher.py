@@ -98,15 +98,23 @@ class Fetcher:
         return fetched
 
     async def _with_retries(self, url: URL, max_bytes: int, is_robots: bool = False) -> Fetched:
-        """A fetch that succeeds holds a slot when it returns."""
+        """A fetch that succeeds holds a slot when it returns.
+
+        All waits between the attempts together take no longer than a URL may: a host that wants more patience
+        has failed for now.
+        """
+        left_s = self.options.timeout_s
         for attempt in count():
             try:
                 return await self._follow(url, max_bytes, is_robots)
             except FetchError as error:
                 if error.retry_after_s is None or attempt == self.options.retries:
                     raise
-                patience_s = error.retry_after_s
-            await asyncio.sleep(patience_s or 2**attempt * random.uniform(0.5, 1))  # backoff with jitter
+                wait_s = error.retry_after_s or 2**attempt * random.uniform(0.5, 1)  # backoff with jitter
+                if wait_s > left_s:
+                    raise
+            await asyncio.sleep(wait_s)
+            left_s -= wait_s
         raise AssertionError("count() has no end")
 
     async def _follow(self, url: URL, max_bytes: int, is_robots: bool) -> Fetched:
@@ -115,7 +123,7 @@ class Fetcher:
             host = check_url(url).host or ""
             if not (self.options.ignore_robots or is_robots):
                 self._hosts.slow_down(host, await self._robots.check(url))
-            async with self._hosts.turn(host):
+            async with self._hosts.turn(host, self.options.timeout_s):
                 await self._slots.acquire()
                 started_s = time.monotonic()
                 try:
@@ -200,7 +208,7 @@ async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 def _retry_after_s(value: str) -> float:
     """Seconds from a number or a date (RFC 9110, 10.2.3); 0 where there is neither."""
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(value)
     try:
         at = parsedate_to_datetime(value)

@@ -17,8 +17,17 @@ from lookalike.sources.fetch.outcomes import FetchError
 
 # IPv6 addresses that stand for an IPv4 address in their last 32 bits: NAT64 (RFC 6052), IPv4-compatible.
 _CARRIES_IPV4 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")]
-# Reserved, though `ipaddress` calls them global: local NAT64 (RFC 8215), 6to4 relays, site-local.
-_RESERVED = [ipaddress.ip_network(one) for one in ("64:ff9b:1::/48", "192.88.99.0/24", "fec0::/10")]
+# What the registries of special addresses (IANA, RFC 6890) do not call globally reachable. `ipaddress` knows
+# some of it, and each Python another part. Of IPv6 the internet has 2000::/3 alone.
+_RESERVED = [
+    ipaddress.ip_network(one)
+    for one in (
+        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 "
+        "192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 "
+        "2001::/23 2001:db8::/32 3fff::/20"
+    ).split()
+]
+_INTERNET = ipaddress.IPv6Network("2000::/3")
 
 # (family, type, protocol, canonical name, (address, port, ...)), as `getaddrinfo` gives them.
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -47,8 +56,9 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    reserved = any(ip in network for network in _RESERVED)
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not reserved
+        if ip not in _INTERNET:
+            return False
+    return ip.is_global and not any(ip in network for network in _RESERVED)
 
 
 def socket_factory(allow_private: bool) -> Callable[[AddressInfo], socket.socket]:

@@ -11,8 +11,8 @@ from heapq import nlargest
 
 from lookalike.sources.fetch.outcomes import FetchError
 
-# A host that asks for more patience than this is given up until then, rather than waited for.
-MAX_WAIT_S = 60.0
+# More than this between two requests is never kept to.
+MAX_INTERVAL_S = 60.0
 
 # State is kept for this many hosts; those that are idle are forgotten first.
 _MAX_HOSTS = 10_000
@@ -23,6 +23,7 @@ class _Host:
     slots: asyncio.Semaphore
     interval_s: float
     free_at_s: float = 0.0
+    paused_until_s: float = 0.0
     users: int = 0
     requests: int = 0
     busy_s: float = 0.0
@@ -37,15 +38,19 @@ class Hosts:
         self._hosts: dict[str, _Host] = {}
 
     @asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn at the host, and have it for the block; `FetchError` where that takes too long."""
+    async def turn(self, name: str, patience_s: float) -> AsyncIterator[None]:
+        """Wait for a turn at the host, and have it for the block.
+
+        Raises `FetchError` where the host has asked for a longer pause than `patience_s`.
+        """
         host = self._host(name)
         host.users += 1
         try:
             async with host.slots:
-                while (wait_s := host.free_at_s - time.monotonic()) > 0:
-                    if wait_s > MAX_WAIT_S:
-                        raise FetchError("busy", f"{name} asked to be left alone for {wait_s:.0f} s more")
+                while (wait_s := max(host.free_at_s, host.paused_until_s) - time.monotonic()) > 0:
+                    pause_s = host.paused_until_s - time.monotonic()
+                    if pause_s > patience_s:
+                        raise FetchError("busy", f"{name} asked to be left alone for {pause_s:.0f} s more")
                     await asyncio.sleep(wait_s)
                 host.free_at_s = time.monotonic() + host.interval_s
                 yield
@@ -66,19 +71,23 @@ class Hosts:
     def pause(self, name: str, seconds: float) -> None:
         """No request to the host for so long."""
         host = self._host(name)
-        host.free_at_s = max(host.free_at_s, time.monotonic() + seconds)
+        host.paused_until_s = max(host.paused_until_s, time.monotonic() + seconds)
 
     def slow_down(self, name: str, interval_s: float) -> None:
         """At least so many seconds between two requests to the host."""
         if interval_s:
             host = self._host(name)
-            host.interval_s = max(host.interval_s, min(interval_s, MAX_WAIT_S))
+            host.interval_s = max(host.interval_s, min(interval_s, MAX_INTERVAL_S))
 
     def _host(self, name: str) -> _Host:
         if name not in self._hosts:
             if len(self._hosts) >= _MAX_HOSTS:
                 now = time.monotonic()
-                busy = {name: one for name, one in self._hosts.items() if one.users or one.free_at_s > now}
+                busy = {
+                    name: one
+                    for name, one in self._hosts.items()
+                    if one.users or max(one.free_at_s, one.paused_until_s) > now
+                }
                 self._hosts = busy
             self._hosts[name] = _Host(asyncio.Semaphore(self._per_host), self._interval_s)
         return self._hosts[name]
