@@ -21,7 +21,8 @@ from lookalike.demo.flowers import draw_flower
 from lookalike.errors import QueryError
 from lookalike.images.decoding import load
 from lookalike.images.fit import fit
-from lookalike.models.words import Meaning, logits, probabilities, tags, text_vector, vocabulary
+from lookalike.models.tags import common_tags, logits, presence, probabilities, tags
+from lookalike.models.words import Meaning, text_vector, vocabulary
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "build_words.py"
 DATA = ("efficientnet_lite0_classes.npy", "efficientnet_lite0_words.json")

@@ -60,7 +60,9 @@ class LoadedModel:
 
     `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
     knows words has `text_vector`, from words to a unit vector float32 (D,), `tags`, from features to the
-    names and probabilities of what is in each picture, and `word_vectors`, those of many words (W, D).
+    names and probabilities of what is in each picture, and `word_vectors`, those of many words (W, D). One
+    that can tell whether a picture shows what a text names has `presence`, from a text and unit vectors
+    (B, D) to probabilities (B,), and `common_tags`, from those of a group to its names, the narrowest first.
     Pickled, one that has a `loader` is called for again where it is unpickled; another is pickled as it is.
     """
 
@@ -70,6 +72,8 @@ class LoadedModel:
     text_vector: Callable[[str], Floats] | None = None
     tags: Callable[[Floats], Tags] | None = None
     word_vectors: Callable[[], Floats] | None = None
+    presence: Callable[[str, Floats], Floats] | None = None
+    common_tags: Callable[[Floats], list[str]] | None = None
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ExtraError, ImageError, QueryError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
+from lookalike.search.evidence import NEIGHBOURS, confidence_of, sharpened
 from lookalike.search.exact import nearest
 from lookalike.search.query import Direction, Image, Query, query_direction
 from lookalike.search.results import Results
@@ -126,11 +127,15 @@ class Engine:
     ) -> list[Results]:
         """The k nearest rows in each direction that `mask` allows, less the rows that are `hidden` for it."""
         hidden = hidden or [()] * len(directions)
-        most = k + max(map(len, hidden), default=0)
-        nearest = self.nearest([one.vector for one in directions], most, mask)
+        most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
+        vectors = [one.vector for one in directions]
+        nearest = self.nearest(vectors, most, mask)
+        around = nearest if mask is None or not self._has_labels else self.nearest(vectors, most)
         return [
-            self._results(direction, *_without(*found, rows, k), min_confidence)
-            for direction, found, rows in zip(directions, nearest, hidden, strict=True)
+            self._results(
+                direction, _without(*found, rows, k), _without(*near, rows, NEIGHBOURS), min_confidence
+            )
+            for direction, found, near, rows in zip(directions, nearest, around, hidden, strict=True)
         ]
 
     def nearest(
@@ -150,13 +155,13 @@ class Engine:
             return list(zip(rows, scores, strict=True))
         return [(one[one >= 0], its[one >= 0]) for one, its in zip(rows, scores, strict=True)]
 
-    def confidences(
-        self, scores: Vectors, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
-    ) -> NDArray[np.float64] | None:
-        """How hard it is to be that similar by chance, (n,) in [0, 1]; None for a collection of one item."""
-        if self.background is None:
-            return None
-        return self.background.confidence(scores, of_words=of_words, length=length, weight=weight)
+    def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
+        """The confidence of hits by their cosines alone, (n,) in [0, 1]; None for a collection of one item."""
+        return None if self.background is None else self.background.confidence(scores)
+
+    @cached_property
+    def _has_labels(self) -> bool:
+        return any(field.name == "label" for field in self.snapshot.filled_columns)
 
     # Conditions.
 
@@ -241,15 +246,30 @@ class Engine:
                 self._held = _moved(None, None, self.snapshot)
             return self._held
 
-    def _results(self, direction: Direction, rows: Rows, scores: Vectors, min_confidence: float) -> Results:
-        """Rows and scores with their confidences, as far as they have the one that is wanted."""
-        confidences = self.confidences(
-            scores, of_words=direction.of_words, length=direction.length, weight=direction.weight
+    def _results(
+        self,
+        direction: Direction,
+        found: tuple[Rows, Vectors],
+        near: tuple[Rows, Vectors],
+        min_confidence: float,
+    ) -> Results:
+        """Rows and scores with their confidences, as far as they have the one that is wanted.
+
+        `near` are the rows nearest to the query, which a condition may have kept from the results.
+        """
+        rows, scores = found
+        if self.background is None or not len(rows):
+            return Results(self.snapshot, rows, scores, None if self.background is None else np.empty(0))
+        confidences = confidence_of(
+            self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
-        if confidences is not None and min_confidence > 0:
-            kept = int((confidences >= min_confidence).sum())  # it falls with the score
-            rows, scores, confidences = rows[:kept], scores[:kept], confidences[:kept]
-        return Results(self.snapshot, rows, scores, confidences)
+        if self._has_labels and direction.is_likeness:
+            labels, near_labels = (self.snapshot.values("label", one) for one in (rows, near[0]))
+            confidences = sharpened(confidences, labels, near[1], near_labels)
+        results = Results(self.snapshot, rows, scores, confidences)
+        if min_confidence > 0:
+            return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
+        return results
 
 
 def check_numbers(k: SupportsIndex, min_confidence: float) -> int:
