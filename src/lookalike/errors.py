@@ -91,7 +91,7 @@ class UnknownColumnError(QueryError):
 
 
 class UnknownWordError(QueryError):
-    """A model has no such word; `nearest` are the words that are spelled most like it."""
+    """A model has no such word; `nearest` are words that it knows and that may be meant."""
 
     def __init__(self, message: str, hint: str, nearest: Sequence[str]) -> None:
         super().__init__(message, hint)

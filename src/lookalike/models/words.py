@@ -160,10 +160,9 @@ def _near(word: str) -> list[str]:
     A word of the dictionary is no misspelling, however much another is spelled like it: a woman is no wombat.
     """
     known = vocabulary()
-    forms = [form for form in known._forms(word) if form in known.related]
-    if forms:
-        return list(known.related[forms[0]])
-    return get_close_matches(word, known.terms, n=3, cutoff=_LEAST_LIKENESS)
+    meant = [form for form in known._forms(word) if form in known.related][:1]
+    meant = meant or get_close_matches(word, [*known.terms, *known.related], n=3, cutoff=_LEAST_LIKENESS)
+    return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
 
 
 def _spelling(name: str) -> str:

@@ -19,12 +19,12 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError, ImageError, QueryError
+from lookalike.errors import ExtraError, ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
-from lookalike.search.evidence import NEIGHBOURS, confidence_of, sharpened
+from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
 from lookalike.search.exact import nearest
-from lookalike.search.query import Direction, Image, Query, query_direction
+from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.part_state import PartState
@@ -107,6 +107,8 @@ class Engine:
         """Where a query points; raises as `query_direction`."""
         try:
             return query_direction(self.snapshot, query, self.vectors_of)
+        except UnknownWordError as error:
+            raise known_here(error, self.shows) from None
         except ImageError as error:
             named = [
                 one.image for one, _ in query.terms if isinstance(one, Image) and isinstance(one.image, str)
@@ -156,12 +158,17 @@ class Engine:
         return [(one[one >= 0], its[one >= 0]) for one, its in zip(rows, scores, strict=True)]
 
     def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
-        """The confidence of hits by their cosines alone, (n,) in [0, 1]; None for a collection of one item."""
+        """The confidence of hits by cosines alone, (n,) in [0, 1]; None for a collection of one item."""
         return None if self.background is None else self.background.confidence(scores)
 
     @cached_property
     def _has_labels(self) -> bool:
         return any(field.name == "label" for field in self.snapshot.filled_columns)
+
+    def shows(self, word: str) -> bool:
+        """Whether a picture here shows what a word names that the model knows, more likely than not."""
+        (found,) = self.search([as_query(Text(word))], NEIGHBOURS)
+        return bool(found.confidences is not None and (found.confidences >= 0.5).any())
 
     # Conditions.
 

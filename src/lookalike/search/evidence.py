@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.errors import UnknownWordError
 from lookalike.models.model import LoadedModel
 from lookalike.search.confidence import Background, probability
 from lookalike.search.query import Direction, Side
@@ -65,6 +66,13 @@ def _odds_of_words(background: Background, text: str, model: LoadedModel, vector
         return background.odds(vectors @ model.embed_text(text), of_words=True)
     chance = np.clip(model.presence(text, vectors).astype(np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.log(chance / (1 - chance)))
+
+
+def known_here(error: UnknownWordError, shows: Callable[[str], bool]) -> UnknownWordError:
+    """The same error, with those of the words that may be meant of which the collection shows something."""
+    words = [word for word in error.nearest if shows(word)]
+    hint = f"did you mean {' or '.join(words)}?" if words else "ask with another word or a picture"
+    return UnknownWordError(error.message, hint, words)
 
 
 def sharpened(

@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 import { nameOf, strengthOf } from "./format.js";
 
 const WORDS = {
-  strong: "More alike than chance would give here",
-  fair: "Somewhat alike, but chance could give as much",
-  weak: "Hardly more alike than any two pictures here",
+  strong: "Likely what was asked for",
+  fair: "Perhaps what was asked for",
+  weak: "Hardly what was asked for",
 };
 
 /**

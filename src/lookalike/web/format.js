@@ -55,12 +55,11 @@ export function titleOf(column) {
 }
 
 /**
- * How sure a likeness is. Below a half, chance would more often than not give a hit as good; but that is
- * about the best of all, and most of a hundred hits that a person would call alike are above a twentieth.
+ * How sure a hit is: more likely right than not, perhaps, or hardly. Few right first hits are below a third.
  * @param {number | null | undefined} confidence @returns {"strong" | "fair" | "weak" | null}
  */
 export function strengthOf(confidence) {
   if (confidence === null || confidence === undefined) return null;
   if (confidence >= 0.5) return "strong";
-  return confidence >= 0.05 ? "fair" : "weak";
+  return confidence >= 1 / 3 ? "fair" : "weak";
 }

@@ -84,7 +84,7 @@ export function createHead({ onCollection, onView, onChange }) {
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
-    /** Say that the best hit is no better than chance, or not. @param {boolean} isWeak */
+    /** Say that the best hit is weak, or not. @param {boolean} isWeak */
     doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };
 }

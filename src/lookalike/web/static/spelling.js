@@ -3,8 +3,9 @@
 const LEAST = 0.3;
 
 /** The (at most three) of the known that share most pairs of letters with a text (Dice's coefficient).
- * @param {string} text @param {Iterable<string>} known @returns {string[]} */
-export function spelledAlike(text, known) {
+ * @param {string} text @param {Iterable<string>} known @param {number} least the coefficient, at least
+ * @returns {string[]} */
+export function spelledAlike(text, known, least = LEAST) {
   const wanted = pairsOf(text);
   const found = [];
   for (const one of known) {
@@ -12,7 +13,7 @@ export function spelledAlike(text, known) {
     let shared = 0;
     for (const pair of pairs) shared += Number(wanted.has(pair));
     const likeness = (2 * shared) / (wanted.size + pairs.size);
-    if (likeness >= LEAST) found.push({ one, likeness });
+    if (likeness >= least) found.push({ one, likeness });
   }
   return found
     .sort((a, b) => b.likeness - a.likeness)
