@@ -1,4 +1,4 @@
-"""Names of groups: what people said comes first, what the network sees last, and nothing else names a group."""
+"""Names of groups: what people said comes first, what the network sees last, and nothing else counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def named(tmp_path, ids, groups, labels=None, seen=lambda group: [], **columns) 
     vectors = np.random.default_rng(0).normal(size=(len(ids), 4)).astype(np.float32)
     if labels is not None:
         columns["label"] = labels
-    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ids, **columns)
+    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ids, columns=columns)
     names = ("id", "tags", "label", "caption")
     found = np.array(groups, np.int32)
     return group_names(Selection.of(collection.snapshot, names), found, max(groups) + 1, seen)
@@ -64,7 +64,7 @@ def test_the_words_of_file_names_name_groups_but_those_that_all_have(tmp_path):
 def test_the_words_of_captions_name_groups(tmp_path):
     captions = ["Ein roter Kahn im Hafen"] * 10 + ["Ein altes Haus"] * 10
 
-    found = named(tmp_path, numbered(20), [0] * 10 + [1] * 10, metadata={"caption": captions})
+    found = named(tmp_path, numbered(20), [0] * 10 + [1] * 10, caption=captions)
 
     assert set(found[0].split()) <= {"roter", "kahn", "hafen"}
     assert set(found[1].split()) <= {"altes", "haus"}

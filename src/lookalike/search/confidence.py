@@ -32,7 +32,7 @@ _LEVELS = np.arange(100) / 100
 
 # Log-odds of a likeness: slope and intercept of a logistic regression on the cosine for the built-in network,
 # for any other on how rare the cosine is among random pairs. `benchmarks/confidence.py` fits them.
-_OF_COSINE, _OF_RARITY = (9.93, -5.63), (0.705, 0.059)
+OF_COSINE, OF_RARITY = (9.93, -5.63), (0.705, 0.059)
 _BUILT_IN = "efficientnet-lite0"
 _RAREST = 1e-12
 
@@ -94,8 +94,8 @@ class Background:
         pairs = self.words if of_words and self.words else self.items
         as_of_one = _as_of_one(cosines, pairs.percentiles[50], length, weight)
         if self.by_cosine and not of_words:
-            return _OF_COSINE[0] * np.asarray(as_of_one, np.float64) + _OF_COSINE[1]
-        return _OF_RARITY[0] * self.rarity(as_of_one, pairs) + _OF_RARITY[1]
+            return OF_COSINE[0] * np.asarray(as_of_one, np.float64) + OF_COSINE[1]
+        return OF_RARITY[0] * self.rarity(as_of_one, pairs) + OF_RARITY[1]
 
     def rarity(self, cosines: Floats, pairs: Distribution) -> NDArray[np.float64]:
         """How rare such cosines are, (n,): -log(-log(F^√N)), F the fraction of pairs that are less similar.

@@ -20,9 +20,9 @@ NEIGHBOURS = 10
 # A neighbour counts less the farther it is: by a factor of e for each 0.05 of cosine behind the nearest.
 _SHARPNESS = 20.0
 # Log-odds of a label by the log-odds of its share: `benchmarks/confidence.py` fits them.
-_OF_SHARE, _SMOOTHING = (1.32, 0.036), 0.02
+OF_SHARE, _SMOOTHING = (1.32, 0.036), 0.02
 # Where even the nearest are less like the query than this confidence, their labels say little.
-_STRANGER = 0.3
+STRANGER = 0.3
 
 
 def confidence_of(
@@ -86,6 +86,18 @@ def sharpened(
     The `NEIGHBOURS` nearest vote with their labels, the nearer the more; the confidence of a hit is how
     likely its label is the query's. Hits without a label keep theirs.
     """
+    share = shares(labels, near_scores, near_labels)
+    if share is None:
+        return confidences
+    of_label = probability(OF_SHARE[0] * odds_of_share(share) + OF_SHARE[1])
+    labelled = np.array([label is not None for label in labels], bool)
+    return np.where(labelled, of_label * np.minimum(1, confidences / STRANGER), confidences)
+
+
+def shares(
+    labels: Sequence[str | None], near_scores: Vectors, near_labels: Sequence[str | None]
+) -> Odds | None:
+    """What part of the votes of the nearest each label has, (n,); None where none of them has a label."""
     weights = np.exp(_SHARPNESS * (np.asarray(near_scores, np.float64) - np.max(near_scores, initial=-1.0)))
     votes: dict[str, float] = {}
     for label, weight in zip(near_labels, weights.tolist(), strict=True):
@@ -93,9 +105,10 @@ def sharpened(
             votes[label] = votes.get(label, 0.0) + weight
     total = sum(votes.values())
     if not total:
-        return confidences
-    share = np.array([votes.get(label, 0.0) / total if label is not None else 0.0 for label in labels])
-    odds = np.log((share + _SMOOTHING) / (1 + _SMOOTHING - share))
-    of_label = probability(_OF_SHARE[0] * odds + _OF_SHARE[1]) * np.minimum(1, confidences / _STRANGER)
-    labelled = np.array([label is not None for label in labels], bool)
-    return np.where(labelled, of_label, confidences)
+        return None
+    return np.array([votes.get(label, 0.0) / total if label is not None else 0.0 for label in labels])
+
+
+def odds_of_share(share: Odds) -> Odds:
+    """The logarithm of the odds of a share of votes; none is so sure that it has no end."""
+    return np.asarray(np.log((share + _SMOOTHING) / (1 + _SMOOTHING - share)))
