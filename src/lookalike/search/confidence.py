@@ -32,7 +32,7 @@ _LEVELS = np.arange(100) / 100
 
 # Log-odds of a likeness: slope and intercept of a logistic regression on the cosine for the built-in network,
 # for any other on how rare the cosine is among random pairs. `benchmarks/confidence.py` fits them.
-OF_COSINE, OF_RARITY = (9.93, -5.63), (0.705, 0.059)
+OF_COSINE, OF_RARITY = (9.93, -5.63), (0.706, 0.064)
 _BUILT_IN = "efficientnet-lite0"
 _RAREST = 1e-12
 
@@ -61,13 +61,13 @@ class Distribution:
         values, first = np.unique(self.percentiles, return_index=True)
         return values, _LEVELS[first]
 
-    def fraction_below(self, cosines: Floats) -> NDArray[np.float64]:
+    def fraction_below(self, cosines: NDArray[np.floating]) -> NDArray[np.float64]:
         """The fraction of pairs that are less similar, in [0, 1), for each of (n,) cosines."""
         values, levels = self._knots
         within = np.interp(cosines, values, levels)
         excess = np.maximum(np.asarray(cosines, np.float64) - values[-1], 0)
         beyond = 1 - (1 - _LEVELS[-1]) * np.exp(-excess / self.tail)
-        return np.where(excess > 0, beyond, within)
+        return np.asarray(np.where(excess > 0, beyond, within))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Background:
             return OF_COSINE[0] * np.asarray(as_of_one, np.float64) + OF_COSINE[1]
         return OF_RARITY[0] * self.rarity(as_of_one, pairs) + OF_RARITY[1]
 
-    def rarity(self, cosines: Floats, pairs: Distribution) -> NDArray[np.float64]:
+    def rarity(self, cosines: NDArray[np.floating], pairs: Distribution) -> NDArray[np.float64]:
         """How rare such cosines are, (n,): -log(-log(F^√N)), F the fraction of pairs that are less similar.
 
         The best of M random pictures is less similar than a hit with a probability of F^M. M is not the

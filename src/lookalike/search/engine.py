@@ -12,7 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, SupportsIndex
 
@@ -132,12 +132,16 @@ class Engine:
         most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
         nearest = self.nearest(vectors, most, mask)
-        around = nearest if mask is None or not self._has_labels else self.nearest(vectors, most)
+        # Only labels need them, and most collections with a condition have none.
+        around = cache(lambda: nearest if mask is None else self.nearest(vectors, most))
         return [
             self._results(
-                direction, _without(*found, rows, k), _without(*near, rows, NEIGHBOURS), min_confidence
+                direction,
+                _without(*nearest[number], rows, k),
+                lambda number=number, rows=rows: _without(*around()[number], rows, NEIGHBOURS),  # type: ignore[misc]
+                min_confidence,
             )
-            for direction, found, near, rows in zip(directions, nearest, around, hidden, strict=True)
+            for number, (direction, rows) in enumerate(zip(directions, hidden, strict=True))
         ]
 
     def nearest(
@@ -160,10 +164,6 @@ class Engine:
     def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
         """The confidence of hits by cosines alone, (n,) in [0, 1]; None for a collection of one item."""
         return None if self.background is None else self.background.confidence(scores)
-
-    @cached_property
-    def _has_labels(self) -> bool:
-        return any(field.name == "label" for field in self.snapshot.filled_columns)
 
     def shows(self, word: str) -> bool:
         """Whether a picture here shows what a word names that the model knows, more likely than not."""
@@ -257,12 +257,12 @@ class Engine:
         self,
         direction: Direction,
         found: tuple[Rows, Vectors],
-        near: tuple[Rows, Vectors],
+        near: Callable[[], tuple[Rows, Vectors]],
         min_confidence: float,
     ) -> Results:
         """Rows and scores with their confidences, as far as they have the one that is wanted.
 
-        `near` are the rows nearest to the query, which a condition may have kept from the results.
+        `near` gives those nearest to the query, which a condition may have kept from the results.
         """
         rows, scores = found
         if self.background is None or not len(rows):
@@ -270,9 +270,11 @@ class Engine:
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
-        if self._has_labels and direction.is_likeness:
-            labels, near_labels = (self.snapshot.values("label", one) for one in (rows, near[0]))
-            confidences = sharpened(confidences, labels, near[1], near_labels)
+        labels = self.snapshot.values("label", rows) if direction.is_likeness else []
+        if any(label is not None for label in labels):
+            near_rows, near_scores = near()
+            near_labels = self.snapshot.values("label", near_rows)
+            confidences = sharpened(confidences, labels, near_scores, near_labels)
         results = Results(self.snapshot, rows, scores, confidences)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())

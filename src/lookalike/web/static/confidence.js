@@ -16,7 +16,7 @@
 export const WEAK = 1 / 3;
 export const NEIGHBOURS = 10;
 const OF_COSINE = { slope: 9.93, intercept: -5.63 };
-const OF_RARITY = { slope: 0.705, intercept: 0.059 };
+const OF_RARITY = { slope: 0.706, intercept: 0.064 };
 const RAREST = 1e-12;
 const SHARPNESS = 20;
 const OF_SHARE = { slope: 1.32, intercept: 0.036 };
