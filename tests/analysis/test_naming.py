@@ -83,13 +83,13 @@ def test_groups_that_nothing_names_are_unnamed_and_told_apart():
 
 
 def test_drawn_flowers_without_names_are_flowers_or_unnamed(tmp_path):
-    write_flowers(tmp_path / "all", count=96)
+    write_flowers(tmp_path / "all", count=60)
     (tmp_path / "flat").mkdir()
     for number, path in enumerate(sorted((tmp_path / "all").rglob("*.jpg"))):
         path.rename(tmp_path / "flat" / f"{number}.jpg")
     collection = lookalike.build(tmp_path / "flat", tmp_path / "c.lookalike")
 
-    names = {one.name.split(" (")[0] for one in collection.cluster(8).clusters}
+    names = {one.name.split(" (")[0] for one in collection.cluster(6).clusters}
 
     assert names <= {"flower", "daisy", "unnamed"}
     assert "unnamed" in names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -30,12 +32,18 @@ def daisies() -> Floats:
     return drawn_features("daisy", 12)
 
 
+@cache
+def nowhere() -> Floats:
+    """A unit vector (1280,) that has a cosine of 0 with each class."""
+    random = np.random.default_rng(0).normal(size=1280)
+    known = class_vectors().astype(np.float64)
+    rest = random - np.linalg.solve(known @ known.T, known @ random) @ known
+    return rest / np.linalg.norm(rest)
+
+
 def seen(cosine: float, number: int = DAISY, length: float = 14.5) -> Floats:
     """Features with this cosine to the vector of a class, (1, 1280); the rest of them points nowhere."""
-    known = class_vectors()
-    rest = np.random.default_rng(0).normal(size=1280)
-    rest -= np.linalg.lstsq(known.T, rest, rcond=None)[0] @ known
-    rest /= np.linalg.norm(rest)
+    known, rest = class_vectors(), nowhere()
     away = known[number] - known.mean(axis=0)
     return ((cosine * away / np.linalg.norm(away) + np.sqrt(1 - cosine**2) * rest) * length)[None].astype(
         np.float32
