@@ -22,8 +22,8 @@ from lookalike.models.words import vocabulary
 
 TUNED_ON = {
     "words": "flowers, clothing and grocery: one bound",
-    "tags": "flowers and stamps: two bounds",
-    "names of groups": "flowers and stamps: two bounds",
+    "tags": "flowers and stamps: four bounds",
+    "names of groups": "flowers and stamps: four bounds",
 }
 GROUPS = (4, 8, 15, 30)
 _SURE, _LOOKED_AT = 0.5, 100

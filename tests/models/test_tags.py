@@ -117,6 +117,7 @@ def test_a_group_is_named_by_what_its_pictures_have_in_common_the_narrowest_name
 
     assert common_tags(np.concatenate([daisy] * 9 + [fly])) == ["daisy", "flower"]
     assert common_tags(np.concatenate([daisy, fly] * 5)[:, ::-1].copy()) == []
+    assert common_tags(seen(0.27) / 14.5) == ["flower"]
 
 
 def test_a_word_is_present_where_its_classes_are_likely():
