@@ -2,7 +2,7 @@
 
 The network was trained on a thousand kinds of things and gives each picture a probability of each, also one
 that shows none of them. So a name needs more than a probability: the picture has to point where the name's
-class does as well. docs/words.md has the measurement.
+vector does as well. docs/words.md has the measurement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVERYDAY = (
     "piano musical-instrument building house shop bridge fence mountain shore"
 ).split()
 
-# Of a tag: the least probability, and the least cosine to its classes; tuned on flowers and stamps.
+# Of a tag: the least probability, and the least cosine to the vectors of its classes; of flowers and stamps.
 _CLASS, _WIDER = (0.5, 0.30), (0.3, 0.22)
 # The same of what a group of pictures has in common, on average.
 _CLASS_OF_GROUP, _WIDER_OF_GROUP = (0.8, 0.30), (0.4, 0.19)
