@@ -173,7 +173,7 @@ def test_words_have_pythons_vectors(tmp_path):
         "const asked = JSON.parse(texts);"
         "const made = asked.map((text) => [...known.vectorOf(text)]);"
         "const shown = asked.map((text) => known.presence(text, known.vectorOf('daisy')));"
-        "const near = ['woman', 'brocoli', 'qqqq'].map((word) => known.near(word));"
+        "const near = ['woman', 'brocoli', 'dasiy', 'qqqq'].map((word) => known.near(word));"
         "console.log(JSON.stringify({made, shown, near}));",
         tmp_path,
         json.dumps(texts),
@@ -184,4 +184,4 @@ def test_words_have_pythons_vectors(tmp_path):
     assert np.vecdot(np.array(found["made"]), expected).min() > 0.999
     assert found["shown"] == pytest.approx(shown, abs=0.02)
     assert shown[0] > 0.9
-    assert found["near"] == [["person"], ["broccoli"], []]
+    assert found["near"] == [["person"], ["broccoli"], ["daisy"], []]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -160,8 +160,9 @@ def _near(word: str) -> list[str]:
     A word of the dictionary is no misspelling, however much another is spelled like it: a woman is no wombat.
     """
     known = vocabulary()
+    close = partial(get_close_matches, word, n=3, cutoff=_LEAST_LIKENESS)
     meant = [form for form in known._forms(word) if form in known.related][:1]
-    meant = meant or get_close_matches(word, [*known.terms, *known.related], n=3, cutoff=_LEAST_LIKENESS)
+    meant = meant or close(known.terms) or close(known.related)
     return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
 
 

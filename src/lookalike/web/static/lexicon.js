@@ -1,6 +1,6 @@
 // Words to vectors, by the rules of `lookalike.models.words`, whose tables the site brings along.
 
-import { spelledAlike } from "./spelling.js";
+import { misspelled } from "./spelling.js";
 import { unit } from "./vectors.js";
 
 /**
@@ -64,9 +64,12 @@ export class Lexicon {
   /** What an unknown word may stand for: what it is a kind of, or is spelled like. @param {string} word */
   near(word) {
     const { related, terms, least_likeness } = this.rules;
-    const known = this.formsOf(word).filter((form) => Object.hasOwn(related, form));
-    const all = [...Object.keys(terms), ...Object.keys(related)];
-    const meant = known.length ? known.slice(0, 1) : spelledAlike(word, all, least_likeness);
+    const close = (/** @type {object} */ known) => misspelled(word, Object.keys(known), least_likeness);
+    let meant = this.formsOf(word)
+      .filter((form) => Object.hasOwn(related, form))
+      .slice(0, 1);
+    if (!meant.length) meant = close(terms);
+    if (!meant.length) meant = close(related);
     return [...new Set(meant.flatMap((one) => (Object.hasOwn(related, one) ? related[one] : [one])))];
   }
 
