@@ -12,7 +12,14 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 # Of others, which import them.
-PARTS = {"http_load.py", "index_systems.py", "index_vectors.py", "machine.py", "search_collections.py"}
+PARTS = {
+    "http_load.py",
+    "index_systems.py",
+    "index_vectors.py",
+    "labels.py",
+    "machine.py",
+    "search_collections.py",
+}
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 MODELS = Path(__file__).parents[1] / "src/lookalike/models"
 SHA256 = {
     "efficientnet_lite0_classes.npy": "88aa0d572c82442a86ac02d4864ba03573651ce815f8c5bb3d0023c8fa30935b",
-    "efficientnet_lite0_words.json": "d6027ed47079a9ac43aae4b3515459f2ff928366d075deb44bf89740d49d762a",
+    "efficientnet_lite0_words.json": "524fe75c4e36eab70d6bd5d1a18f5908df58278f0065c4138e015c8a165cc4ce",
 }
 WORDNET = Path("/usr/share/wordnet")
 TIMM = "timm==1.0.31"
@@ -42,6 +43,9 @@ SYNSETS = "timm/data/_info/imagenet_synsets.txt"
 
 # Animals are 398 of the classes. Wider terms (entity, object, whole, artifact, organism) say little.
 MOST_CLASSES = 400
+# How far above a word a known term may be to say what it means: for words of WordNet's texts, for rare ones.
+MOST_STEPS, NEAR_STEPS = 4, 2
+ABSTRACTION = "n00002137"  # what cannot be seen says nothing of a picture
 CLASS_ROW = [("synset", "S9"), ("scale", "<f4"), ("bias", "<f4"), ("vector", "i1", (1280,))]
 
 
@@ -146,6 +150,40 @@ def irregular_plurals(wordnet: Path, names: Iterable[str]) -> dict[str, str]:
     return {plural: word for plural, word in pairs if word in last_words and plural != f"{word}s"}
 
 
+def related_words(synsets: dict[str, Synset], known: dict[str, str]) -> dict[str, str]:
+    """Unknown words by the nearest known term above them: {"person": "boy man woman", ...}.
+
+    `known` has the name of each synset that is a term. Of a word, its commonest meanings count, and only
+    words that WordNet's tagged texts use, or that lie within NEAR_STEPS of the term.
+    """
+    names = {name.lower() for id_ in known for name in synsets[id_].names}
+    senses: dict[str, list[tuple[int, str]]] = {}
+    for id_, synset in synsets.items():
+        for name, count in synset.names.items():
+            if re.fullmatch("[a-z]{3,}", name) and name not in names:
+                senses.setdefault(name, []).append((count, id_))
+    found: dict[str, set[str]] = {}
+    for word, meanings in senses.items():
+        most = max(count for count, _ in meanings)
+        for count, id_ in meanings:
+            steps, terms = _nearest_above(synsets, known, id_)
+            if 2 * count >= most and steps <= (MOST_STEPS if most else NEAR_STEPS):
+                for term in terms:
+                    found.setdefault(term, set()).add(word)
+    return {term: " ".join(sorted(words)) for term, words in sorted(found.items())}
+
+
+def _nearest_above(synsets: dict[str, Synset], known: dict[str, str], id_: str) -> tuple[int, list[str]]:
+    """How many steps above a synset the first known terms are, and their names."""
+    level, steps = [id_], 0
+    while level:
+        terms = [known[one] for one in level if one in known]
+        if terms:
+            return steps, terms
+        level, steps = [wider for one in level for wider in synsets[one].wider], steps + 1
+    return steps, []
+
+
 def make_words(wordnet: Path, class_ids: list[str]) -> bytes:
     """JSON with one line for each meaning, so that changes can be read as a diff."""
     synsets = read_synsets(wordnet)
@@ -156,7 +194,15 @@ def make_words(wordnet: Path, class_ids: list[str]) -> bytes:
     classes = [{"id": id_, "name": name, "names": synsets[id_].names} for id_, name in named]
     terms = [{"id": id_, "names": synsets[id_].names, "classes": below} for id_, below in wider.items()]
     plurals = json.dumps(irregular_plurals(wordnet, names), separators=(",", ":"))
-    text = f'{{"classes":[\n{_lines(classes)}\n],"wider":[\n{_lines(terms)}\n],"plurals":{plurals}}}\n'
+    seen = [id_ for id_ in (*class_ids, *wider) if ABSTRACTION not in {id_, *wider_than(synsets, id_)}]
+    known = {id_: next(iter(synsets[id_].names)) for id_ in seen}
+    related = ",\n".join(
+        f"{json.dumps(term)}:{json.dumps(words)}" for term, words in related_words(synsets, known).items()
+    )
+    text = (
+        f'{{"classes":[\n{_lines(classes)}\n],"wider":[\n{_lines(terms)}\n],"plurals":{plurals},'
+        f'"related":{{\n{related}\n}}}}\n'
+    )
     return text.encode("ascii")
 
 

@@ -107,7 +107,7 @@ class UnknownColumnError(QueryError):
 
 
 class UnknownWordError(QueryError):
-    """A model does not know a word; `nearest` are the words with the most similar spelling."""
+    """A model does not know a word; `nearest` are words that it knows and that may be meant."""
 
     def __init__(self, message: str, hint: str, nearest: Sequence[str]) -> None:
         super().__init__(message, hint)

@@ -15,7 +15,7 @@ from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
 import lookalike
 from lookalike.analysis.kmeans import silhouette, spherical_kmeans
-from lookalike.analysis.naming import telling_tags, unique_names
+from lookalike.analysis.naming import telling_tags
 from lookalike.analysis.projection import project
 from lookalike.analysis.sheets import draw_sheets
 from lookalike.errors import ChangedError, CollectionError, LookalikeError
@@ -146,8 +146,6 @@ def test_tags_that_tell_a_group_from_the_others_name_it():
     labels = np.repeat([0, 1, 2], 20).astype(np.int32)
 
     assert telling_tags(tags, labels, 3) == [["dog", "animal"], ["cat", "animal"], []]
-    assert unique_names([["dog"], ["dog"], []]) == ["dog", "dog (2)", "group 2"]
-    assert unique_names([["bee", "rose"], ["rose", "bee", "fly"]]) == ["bee, rose", "rose, bee (2)"]
 
 
 def test_a_tag_that_is_rare_in_a_group_does_not_name_it():
@@ -171,7 +169,7 @@ def test_a_contact_sheet_is_drawn_for_each_cluster(copied, tmp_path):
 
     sheets = draw_sheets(copied.snapshot, tmp_path / "sheets")
 
-    assert [path.name for path in sheets] == ["000-group-0.png", "001-group-1.png", "002-group-2.png"]
+    assert [path.name for path in sheets] == ["000-sea.png", "001-meadow.png", "002-brick.png"]
     with Image.open(sheets[0]) as image:
         assert image.format == "PNG"
         assert image.size == (8 * 134 + 6, 34 + -(-found.clusters[0].size // 8) * 134 + 6)
@@ -211,7 +209,7 @@ def test_a_table_of_a_state_that_is_gone_is_not_written(folder, target):
     (folder / "sea" / "sea-002.png").unlink()
     build(folder, target)
 
-    message = "was changed while it was read; run it again: lookalike cluster"
+    message = "was changed while it was read; run it again"
     with pytest.raises(ChangedError, match=message):
         write_derived(before, "clusters", made, command=["lookalike", "cluster"])
     assert not (target / "derived" / "clusters.parquet").exists()

@@ -17,7 +17,7 @@ def test_search_prints_rank_score_label_and_id(run, collection, photos):
 
     assert (code, stderr) == (0, "")
     lines = stdout.splitlines()
-    assert lines[0] == "   1   1.000  100%  sea  sea/sea-002.png"
+    assert lines[0] == "   1   1.000   99%  sea  sea/sea-002.png"
     assert len(lines) == 3
     assert all(
         re.fullmatch(r"   [1-3]   [01]\.\d{3}  [ \d]+%  sea  sea/sea-\d{3}\.png", line) for line in lines

@@ -16,7 +16,10 @@ from conftest import picture
 from lookalike.export.vector_format import int8_file
 from lookalike.images.fit import fit
 from lookalike.models import words
+from lookalike.models.tags import presence
 from lookalike.search.confidence import Background, Distribution
+from lookalike.search.evidence import confidence_of, sharpened
+from lookalike.search.query import Direction, Side
 
 TESTS = Path(__file__).parents[1] / "web" / "js"
 SCRIPTS = Path(__file__).parents[2] / "src" / "lookalike" / "web" / "static"
@@ -28,7 +31,7 @@ def node(script: str, *arguments: object) -> Any:
     """What a module that may use the scripts says, as JSON."""
     imports = "".join(
         f"import * as {name} from {json.dumps((SCRIPTS / f'{name}.js').as_uri())};"
-        for name in ("resize", "lexicon", "vectors", "confidence")
+        for name in ("resize", "lexicon", "vectors", "confidence", "evidence")
     )
     source = (
         f"import {{readFileSync, writeFileSync}} from 'node:fs';{imports}const argv = process.argv;{script}"
@@ -76,24 +79,72 @@ def test_pictures_are_resized_to_pythons_pixels(tmp_path, size, crop):
     assert (difference > 0).mean() < 0.02
 
 
+@pytest.mark.parametrize("by_cosine", [False, True])
 @pytest.mark.parametrize(("of_words", "length", "weight"), [(False, 1, 1), (True, 1, 1), (False, 1.2, 0.5)])
-def test_hits_have_pythons_confidence(of_words, length, weight):
+def test_likenesses_have_pythons_odds(of_words, length, weight, by_cosine):
     rng = np.random.default_rng(3)
     clustered = np.concatenate([rng.normal(0.3, 0.1, 5000), np.zeros(500)])  # with percentiles that are equal
-    background = Background(400, Distribution.of(clustered), Distribution.of(clustered / 2))
+    background = Background(400, Distribution.of(clustered), Distribution.of(clustered / 2), by_cosine)
     scores = [-0.5, 0.0, 0.0001, 0.1, 0.25, 0.3, 0.5, *background.items.percentiles[::9], 0.7, 0.99, 1.0]
 
     found = node(
         "const [background, scores, sum] = argv.slice(1).map((text) => JSON.parse(text));"
-        "const all = scores.map((score) => confidence.confidenceOf(background, score, sum));"
-        "console.log(JSON.stringify(all));",
+        "console.log(JSON.stringify(scores.map((score) => confidence.oddsOf(background, score, sum))));",
         json.dumps(asdict(background)),
         json.dumps(scores),
         json.dumps({"ofWords": of_words, "length": length, "weight": weight}),
     )
 
-    expected = background.confidence(np.array(scores), of_words=of_words, length=length, weight=weight)
-    assert found == pytest.approx(expected.tolist(), abs=1e-5)
+    expected = background.odds(np.array(scores), of_words=of_words, length=length, weight=weight)
+    assert found == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_labels_sharpen_as_in_python():
+    confidences, labels = np.array([0.9, 0.8, 0.2, 0.7]), ["a", "b", "a", None]
+    scores, near = [0.9, 0.85, 0.6], ["a", "b", None]
+
+    found = node(
+        "const [own, labels, near] = argv.slice(1).map((text) => JSON.parse(text));"
+        "console.log(JSON.stringify(confidence.sharpened(own, labels, near)));",
+        json.dumps(confidences.tolist()),
+        json.dumps(labels),
+        json.dumps([{"score": one, "label": label} for one, label in zip(scores, near, strict=True)]),
+    )
+
+    assert found == pytest.approx(sharpened(confidences, labels, np.float32(scores), near).tolist())
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [1, -0.5], [-1, -1]])
+def test_sums_have_pythons_confidence(weights):
+    rng = np.random.default_rng(4)
+    pictures = rng.normal(size=(3, 8)) + 1
+    one, other, hit = (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+    background = Background(400, Distribution.of(np.linspace(0, 1, 1001)))
+    total = weights[0] * one + weights[1] * other
+    direction = Direction(
+        total / np.linalg.norm(total),
+        *{
+            (1, 1): (Side(total / np.linalg.norm(total), float(np.linalg.norm(total)), 2.0),),
+            (1, -0.5): (Side(one), (Side(other, 0.5, 0.5),)),
+            (-1, -1): (None, (Side(one), Side(other))),
+        }[tuple(weights)],
+    )
+
+    found = node(
+        "const [background, weights, pictures] = argv.slice(1).map((text) => JSON.parse(text));"
+        "const [one, other, hit] = pictures.map((vector) => Float32Array.from(vector));"
+        "const terms = weights.map((weight, i) => ({id: String(i), weight}));"
+        "const sides = evidence.sidesOf(terms, [one, other]);"
+        "console.log(evidence.confidenceIn(background, sides, hit, () => 0));",
+        json.dumps(asdict(background)),
+        json.dumps(weights),
+        json.dumps([vector.tolist() for vector in (one, other, hit)]),
+    )
+
+    expected = confidence_of(
+        background, direction, np.float32([hit @ direction.vector]), lambda: None, lambda: hit[None]
+    )
+    assert found == pytest.approx(float(expected[0]), abs=1e-5)
 
 
 def test_words_have_pythons_vectors(tmp_path):
@@ -116,12 +167,21 @@ def test_words_have_pythons_vectors(tmp_path):
         "const {rows, scales, dim} = vectors.parseVectors(bytes.buffer.slice(bytes.byteOffset, "
         "bytes.byteOffset + bytes.length));"
         "const row = (n) => rows.subarray(n * dim, (n + 1) * dim);"
-        "const direction = (n) => Float32Array.from(row(n), (value) => value * scales[n]);"
-        "const known = new lexicon.Lexicon(JSON.parse(readFileSync(folder + '/words.json')), direction);"
-        "console.log(JSON.stringify(JSON.parse(texts).map((text) => [...known.vectorOf(text)])));",
+        "const vector = (n) => Float32Array.from(row(n), (value) => value * scales[n]);"
+        "const rules = JSON.parse(readFileSync(folder + '/words.json'));"
+        "const known = new lexicon.Lexicon(rules, vector, (n) => vector(1000 + n));"
+        "const asked = JSON.parse(texts);"
+        "const made = asked.map((text) => [...known.vectorOf(text)]);"
+        "const shown = asked.map((text) => known.presence(text, known.vectorOf('daisy')));"
+        "const near = ['woman', 'brocoli', 'dasiy', 'qqqq'].map((word) => known.near(word));"
+        "console.log(JSON.stringify({made, shown, near}));",
         tmp_path,
         json.dumps(texts),
     )
 
     expected = np.stack([words.text_vector(text) for text in texts])
-    assert np.vecdot(np.array(found), expected).min() > 0.999
+    shown = [presence(text, words.text_vector("daisy")[None])[0] for text in texts]
+    assert np.vecdot(np.array(found["made"]), expected).min() > 0.999
+    assert found["shown"] == pytest.approx(shown, abs=0.02)
+    assert shown[0] > 0.9
+    assert found["near"] == [["person"], ["broccoli"], ["daisy"], []]

@@ -1,4 +1,4 @@
-"""The built-in network knows words: as vectors to search with, and as tags of what it sees.
+"""The built-in network knows words, as vectors to search with.
 
 Run those that need tools/requirements.txt, WordNet and the wheel of timm with: pytest -m model.
 """
@@ -21,7 +21,7 @@ from lookalike.demo.flowers import draw_flower
 from lookalike.errors import QueryError
 from lookalike.images.decoding import load
 from lookalike.images.fit import fit
-from lookalike.models.words import Meaning, logits, probabilities, tags, text_vector, vocabulary
+from lookalike.models.words import Meaning, text_vector, vocabulary
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "build_words.py"
 DATA = ("efficientnet_lite0_classes.npy", "efficientnet_lite0_words.json")
@@ -164,12 +164,10 @@ def test_words_of_no_content_are_in_no_name():
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sunflowr", "the model has no word 'sunflowr'", "near it are: flower, uniform, outflow"),
-        (
-            "a dog and a brocoli",
-            "the model has no word 'brocoli'",
-            "near it are: broccoli, crocodilian, broom",
-        ),
+        ("sunflowr", "the model has no word 'sunflowr'", "near it are: flower"),
+        ("a dog and a brocoli", "the model has no word 'brocoli'", "near it are: broccoli"),
+        ("woman", "the model has no word 'woman'", "near it are: person"),
+        ("puppies", "the model has no word 'puppies'", "near it are: dog"),
         (
             "Qqqq",
             "the model has no word 'qqqq'",
@@ -179,7 +177,7 @@ def test_words_of_no_content_are_in_no_name():
         ("of the", "there is no word to search with in 'of the'", "name a thing, such as daisy or dog"),
     ],
 )
-def test_an_unknown_word_is_an_error_that_offers_the_nearest_known(text, message, hint):
+def test_an_unknown_word_is_an_error_that_offers_what_it_means(text, message, hint):
     with pytest.raises(QueryError) as caught:
         text_vector(text)
 
@@ -200,51 +198,12 @@ def test_words_find_the_flowers_that_they_name(daisies):
     assert np.mean(np.argsort(-scores)[:8] < 8) >= 0.75
 
 
-def test_logits_are_products_with_the_class_vectors_plus_biases(daisies):
-    known = vocabulary()
-    by_hand = sum(float(a) * float(b) for a, b in zip(daisies[0], known.vectors[985], strict=True))
-
-    assert logits(daisies).shape == (8, 1000)
-    assert logits(daisies)[0, 985] == pytest.approx(by_hand + known.biases[985], abs=1e-4)
-
-
-def test_probabilities_sum_to_one_however_large_the_features(daisies):
-    for features in (daisies, daisies * 1000, daisies * 0):
-        np.testing.assert_allclose(probabilities(features).sum(axis=1), np.ones(8), atol=1e-5)
-
-
-def test_most_drawn_daisies_are_tagged_as_daisies_and_flowers(daisies):
-    found = [dict(row) for row in tags(daisies)]
-
-    assert sum("daisy" in row for row in found) >= 6
-    assert sum("flower" in row for row in found) >= 4
-
-
-def test_tags_come_the_most_likely_first_and_no_more_than_asked_for(daisies):
-    for row in tags(daisies, least=0.01, most=3):
-        chances = [chance for _, chance in row]
-        assert len(row) <= 3
-        assert chances == sorted(chances, reverse=True)
-        assert all(0.01 <= chance <= 1 for chance in chances)
-
-
-def test_where_no_breed_is_likely_the_tag_is_dog():
-    between_breeds = vocabulary().vectors[151:269].mean(axis=0) * 20
-
-    names = [name for name, _ in tags(between_breeds[None].astype(np.float32))[0]]
-    assert names == ["animal", "dog"]
-
-
-def test_where_nothing_is_likely_there_are_no_tags():
-    assert tags(np.zeros((2, 1280), np.float32)) == [[], []]
-
-
 def test_the_data_is_what_the_build_script_names():
     expected = dict(re.findall(r'^    "(\S+)": "([0-9a-f]{64})",$', SCRIPT.read_text(), re.MULTILINE))
     shipped = {name: (files("lookalike.models") / name).read_bytes() for name in DATA}
 
     assert {name: hashlib.sha256(data).hexdigest() for name, data in shipped.items()} == expected
-    assert sum(map(len, shipped.values())) < 1_500_000
+    assert sum(map(len, shipped.values())) < 1_600_000
 
 
 @pytest.mark.model

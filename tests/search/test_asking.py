@@ -272,7 +272,7 @@ def test_results_keep_their_state_while_the_collection_changes(copied):
 
 
 def test_a_best_hit_that_chance_gives_too_is_said_to_be_by_chance(collection, found):
-    assert found.by_chance == bool(found.confidences[0] < 0.5)
+    assert found.by_chance == bool(found.confidences[0] < 1 / 3)
     assert not found[:0].by_chance
     assert not collection.search(Id(SEA), include_query=True).by_chance
 

@@ -224,10 +224,10 @@ def test_bad_json_is_a_problem(client: httpx.Client, body: bytes) -> None:
     assert problem(answer)[:2] == (400, "bad-json")
 
 
-def test_a_picture_of_more_than_200_megapixels_is_refused(client: httpx.Client) -> None:
-    body = encoded(Image.new("1", (20_000, 10_100)))
+def test_a_picture_of_more_than_50_megapixels_is_refused(client: httpx.Client) -> None:
+    body = encoded(Image.new("1", (10_000, 5_100)))
     answer = client.post("/api/photos/search", content=body, headers={"Content-Type": "image/png"})
-    assert problem(answer) == (422, "not-a-picture", "202 megapixels, the limit is 200")
+    assert problem(answer) == (422, "not-a-picture", "51 megapixels, the limit is 50")
 
 
 def test_more_than_50_megabytes_are_refused_by_the_declared_length(client: httpx.Client) -> None:

@@ -19,9 +19,9 @@ from lookalike.analysis.kmeans import (
     spherical_kmeans,
     train,
 )
-from lookalike.analysis.naming import telling_tags, unique_names
+from lookalike.analysis.naming import COLUMNS, group_names, telling_tags
 from lookalike.analysis.projection import project, projection_bytes
-from lookalike.errors import ExtraError, LookalikeError
+from lookalike.errors import ExtraError, LookalikeError, ModelError
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
 from lookalike.storage.snapshot import Snapshot
@@ -35,14 +35,17 @@ _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 90)
 _TRAINED, _BETWEEN = 5000, 6
 # Density means little among 1,280 numbers; in the first components of them it does (docs/analysis.md).
 _HDBSCAN_COMPONENTS = 16
+# To name a group without labels, so many of its items are looked at.
+_LOOKED_AT = 100
 # Measured: HDBSCAN of an item.
 _HDBSCAN_ITEM_BYTES = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One group: its number (0 is the largest), a name, the tags that tell it from the others, the item
-    nearest to its centre, its size, and its cohesion, the mean cosine of its items to the centre.
+    """One group: its number (0 is the largest), a name (`unnamed` where none fits), the tags that tell it
+    from the others, the item nearest to its centre, its size, and its cohesion, the mean cosine of its items
+    to the centre.
     """
 
     cluster: int
@@ -103,7 +106,7 @@ def cluster(
     `LookalikeError` where that is not enough, for a k that cannot be, and where all images are equal.
     """
     _check_wishes(k, method, min_size)
-    selection = Selection.of(snapshot, ("id", "tags"), rows=rows)
+    selection = Selection.of(snapshot, COLUMNS, rows=rows)
     selection.room(max_memory_bytes, _need(selection, k, method), f"clustering by {method}")
     size = max(5, round(len(selection) ** 0.5 / 3)) if min_size is None else min_size
     if method == "hdbscan":
@@ -261,12 +264,28 @@ def _described(selection: Selection, found: KMeans) -> tuple[Cluster, ...]:
     ids, count = selection.ids, len(found.centres)
     tags = telling_tags(selection.column("tags"), found.labels, count)
     clusters = []
-    for number, name in enumerate(unique_names(tags)):
+    names = group_names(selection, found.labels, count, lambda group: _seen(selection, found, group))
+    for number, name in enumerate(names):
         members = np.flatnonzero(found.labels == number)
         medoid = ids[int(members[found.scores[members].argmax()])]
         cohesion = float(found.scores[members].mean())
         clusters.append(Cluster(number, name, tuple(tags[number]), medoid, len(members), cohesion))
     return tuple(clusters)
+
+
+def _seen(selection: Selection, found: KMeans, group: int) -> list[str]:
+    """What the network sees in a group, by those nearest to its centre; nothing where it knows no words."""
+    try:
+        common_tags = (
+            selection.snapshot.model.common_tags if selection.snapshot.manifest.model.sha256 else None
+        )
+    except ModelError:  # made by a model that is not here
+        return []
+    inside = np.flatnonzero(found.labels == group)
+    if common_tags is None or not len(inside):
+        return []
+    nearest = inside[np.argsort(-found.scores[inside], kind="stable")[:_LOOKED_AT]]
+    return common_tags(selection.take(np.sort(nearest)))
 
 
 def members(made: Derived, number: int, most: int) -> Sequence[str]:

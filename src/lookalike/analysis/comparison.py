@@ -73,7 +73,9 @@ def compare(
     # One that is not there is told before the others have worked.
     names = [load_model(one).name if isinstance(one, str) else register(one).name for one in models]
     if len(set(names)) < len(names) or not names:
-        raise LookalikeError("at least one model is needed, and each once", "name them as `models`")
+        raise LookalikeError(
+            "there are no models to compare, or one is named twice", "give each model once, as `models`"
+        )
     contenders = []
     for model in names:
         with progress(f"embedding, {model}") as on_progress:

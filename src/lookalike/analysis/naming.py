@@ -1,18 +1,34 @@
-"""Names for groups: which tags tell a group from all the others?
+"""Names for groups: what is known of most of a group, and tells it from all the others?
 
-Log-odds, by items, with an informative Dirichlet prior (Monroe, Colaresi & Quinn, Fightin' Words, 2008,
-section 3.3): how much likelier a tag is in the group than outside, in standard deviations, so that a tag
-seen once names nothing.
+What people said comes first: labels, then the names of folders, of files, and captions. What the network sees
+comes last. A group that none of this fits has no name.
+
+Telling is measured by log-odds, by items, with an informative Dirichlet prior (Monroe, Colaresi & Quinn,
+Fightin' Words, 2008, section 3.3): how much likelier a word is in the group than outside, in standard
+deviations, so that a word seen once names nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.storage.selection import Selection
+
+Labels = NDArray[np.int32]
+Words = Sequence[Sequence[str] | None]
+
+UNNAMED = "unnamed"
+# The columns that a caption may be in.
+_CAPTIONS = ("caption", "title", "description", "text", "alt_text", "TEXT")
+COLUMNS = ("id", "tags", "label", *_CAPTIONS)
+# A name holds for at least this part of a group; a label for so much of those that have one, if enough do.
+_HOLDS, _LEAST_LABELLED = 0.5, 0.2
 # Of a name: 1.96 standard deviations are not chance (5%), and it should be true of a good part of the group.
 _LEAST_Z, _LEAST_SHARE = 1.96, 0.15
 # The prior: as if ten more items of the average kind had been seen, inside and outside.
@@ -20,11 +36,12 @@ _PRIOR_ITEMS = 10
 
 
 def telling_tags(
-    tags: Sequence[Sequence[str] | None], labels: NDArray[np.int32], count: int, most: int = 5
+    tags: Words, labels: Labels, count: int, most: int = 5, least_share: float = _LEAST_SHARE
 ) -> list[list[str]]:
     """For each of `count` groups the tags that tell it from the others, the most telling first.
 
     `tags` has those of each of N items, `labels` (N,) its group; -1 is no group, and counts with the others.
+    At least `least_share` of a group has them.
     """
     inside = [Counter[str]() for _ in range(count)]
     total = Counter[str]()
@@ -33,14 +50,16 @@ def telling_tags(
         total.update(words or ())
         if label >= 0:
             inside[label].update(words or ())
-    return [
-        _telling(words, total, int(size), len(labels), most)
-        for words, size in zip(inside, sizes, strict=True)
-    ]
+    found = []
+    for counted, size in zip(inside, sizes.tolist(), strict=True):
+        frequent = {word: number for word, number in counted.items() if number >= least_share * size}
+        found.append(_telling(frequent, total, size, len(labels))[:most])
+    return found
 
 
-def _telling(inside: Counter[str], total: Counter[str], size: int, items: int, most: int) -> list[str]:
-    names = [word for word, count in inside.items() if count >= _LEAST_SHARE * size]
+def _telling(inside: Mapping[str, int], total: Counter[str], size: int, items: int) -> list[str]:
+    """Those of the words inside a group of this size that tell it from all items, the most telling first."""
+    names = list(inside)
     if not names or size == items:
         return []
     here, everywhere = np.array([(inside[word], total[word]) for word in names], float).T
@@ -48,18 +67,61 @@ def _telling(inside: Counter[str], total: Counter[str], size: int, items: int, m
     odds = np.log((here + prior) / (size + _PRIOR_ITEMS - here - prior + 1e-9))
     odds_outside = np.log((rest + prior) / (items - size + _PRIOR_ITEMS - rest - prior + 1e-9))
     z = (odds - odds_outside) / np.sqrt(1 / (here + prior) + 1 / (rest + prior))
-    order = np.argsort(-z, kind="stable")
-    return [names[i] for i in order if z[i] >= _LEAST_Z][:most]
+    return [names[i] for i in np.argsort(-z, kind="stable") if z[i] >= _LEAST_Z]
 
 
-def unique_names(tags: Sequence[Sequence[str]]) -> list[str]:
-    """A name for each group: its two most telling tags, or `group N`; a number keeps those of equal tags
-    apart, in whatever order.
+def group_names(
+    selection: Selection, labels: Labels, count: int, seen: Callable[[int], Sequence[str]]
+) -> list[str]:
+    """A name for each of `count` groups, `unnamed` where nothing fits; numbers keep equal names apart.
+
+    `labels` (N,) has the group of each item, -1 for none. `seen` says what the network sees in a group.
     """
-    names, seen = [], Counter[frozenset[str]]()
-    for number, words in enumerate(tags):
-        two = words[:2] or [f"group {number}"]
-        seen[frozenset(two)] += 1
-        again = seen[frozenset(two)]
-        names.append(", ".join(two) + (f" ({again})" if again > 1 else ""))
+    names = _by_label(selection.column("label"), labels, count)
+    for words in _sources(selection):
+        if None not in names:
+            break
+        found = telling_tags(words, labels, count, least_share=_HOLDS)
+        names = [name or (one[0] if one else None) for name, one in zip(names, found, strict=True)]
+    return unique_names([name or next(iter(seen(group)), UNNAMED) for group, name in enumerate(names)])
+
+
+def _by_label(labels: Sequence[str | None], groups: Labels, count: int) -> list[str | None]:
+    """The label that most of a group's labelled items have, or its two commonest; None where few have one."""
+    inside = [Counter[str]() for _ in range(count)]
+    for group, label in zip(groups.tolist(), labels, strict=True):
+        if group >= 0 and label is not None:
+            inside[group][label] += 1
+    sizes = np.bincount(groups[groups >= 0], minlength=count)
+    names: list[str | None] = []
+    for found, size in zip(inside, sizes.tolist(), strict=True):
+        labelled = found.total()
+        first = found.most_common(2)
+        one = bool(first) and first[0][1] >= _HOLDS * labelled
+        named = ", ".join(label for label, _ in first[: 1 if one else 2])
+        names.append(named if labelled and labelled >= _LEAST_LABELLED * size else None)
     return names
+
+
+def _sources(selection: Selection) -> Iterator[Words]:
+    """What may name the items, the surest first: their folders, the words of their files, and of captions."""
+    paths = [PurePosixPath(id_) for id_ in selection.ids]
+    yield [[path.parent.name] if path.parent.name else None for path in paths]
+    yield [_words_in(path.stem) for path in paths]
+    for column in _CAPTIONS:
+        if column in selection.items.column_names:
+            yield [_words_in(text) for text in selection.column(column)]
+
+
+def _words_in(text: object) -> list[str]:
+    """The words of a text, of at least three letters, each once."""
+    return sorted(set(re.findall(r"[^\W\d_]{3,}", text.lower()))) if isinstance(text, str) else []
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The same names; a number keeps equal ones apart."""
+    found, seen = [], Counter[str]()
+    for name in names:
+        seen[name] += 1
+        found.append(name + (f" ({seen[name]})" if seen[name] > 1 else ""))
+    return found

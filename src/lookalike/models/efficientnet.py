@@ -31,7 +31,7 @@ def load(device: str) -> LoadedModel:
 
     checksum = hashlib.sha256(data).hexdigest()
     spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
-    return LoadedModel(spec, features, device, _text_vector, _tags, _word_vectors)
+    return LoadedModel(spec, features, device, _text_vector, _tags, _word_vectors, _presence, _common_tags)
 
 
 def _text_vector(text: str) -> NDArray[np.float32]:
@@ -41,9 +41,21 @@ def _text_vector(text: str) -> NDArray[np.float32]:
 
 
 def _tags(features: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
-    from lookalike.models.words import tags
+    from lookalike.models.tags import tags
 
     return tags(features)
+
+
+def _presence(text: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    from lookalike.models.tags import presence
+
+    return presence(text, vectors)
+
+
+def _common_tags(vectors: NDArray[np.float32]) -> list[str]:
+    from lookalike.models.tags import common_tags
+
+    return common_tags(vectors)
 
 
 def _word_vectors() -> NDArray[np.float32]:

@@ -62,7 +62,10 @@ class LoadedModel:
     `features` maps uint8 (B, S, S, 3) RGB pixels to float32 (B, D), not yet of unit length. A model that
     knows words has `text_vector`, which turns words into a unit vector float32 (D,); `tags`, which turns
     features into the names and probabilities of what is in each picture; and `word_vectors`, those of many
-    words (W, D). Unpickling a model with a `loader` calls the loader again; others are pickled whole.
+    words (W, D). One that can tell whether a picture shows what a text names has `presence`, from a text and
+    unit vectors (B, D) to probabilities (B,), and `common_tags`, from the unit vectors of a group to its
+    names, the narrowest first. Unpickling a model with a `loader` calls the loader again; others are
+    pickled whole.
     """
 
     spec: ModelSpec
@@ -71,6 +74,8 @@ class LoadedModel:
     text_vector: Callable[[str], Floats] | None = None
     tags: Callable[[Floats], Tags] | None = None
     word_vectors: Callable[[], Floats] | None = None
+    presence: Callable[[str, Floats], Floats] | None = None
+    common_tags: Callable[[Floats], list[str]] | None = None
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
     @property

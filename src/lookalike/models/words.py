@@ -1,4 +1,4 @@
-"""Words for the built-in network: what its classifier can name, as vectors to search with and as tags.
+"""Words for the built-in network: what its classifier can name, as vectors to search with.
 
 The last layer holds a vector for each of the thousand classes, in the space of the embeddings. The names and
 what they are kinds of come from WordNet (Miller, 1995). docs/words.md tells how the vectors were chosen.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -25,20 +25,13 @@ Floats = NDArray[np.float32]
 
 _RIDGE = np.float32(2)  # 1 to 2 is best for wider terms, with no loss for classes (docs/words.md)
 _MOST_WORDS = 50
+_LEAST_LIKENESS = 0.8  # of spelling, by difflib: one letter in five may be wrong
 _STOP_WORDS = frozenset(
     "a an and any at by each for from in into its near of on or our over photo photograph picture image "
     "show some the their this that these those to two three under with".split()
 )
 # Suffix and what stands there in the singular: the rules of WordNet's own lemmatiser, morphy(7WN).
 _PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
-# Wider terms that people file pictures under. WordNet has 800 more, from Eskimo dog to instrumentality.
-_EVERYDAY = (
-    "animal bird fish insect dog cat bear fox wolf monkey ape rabbit elephant antelope duck parrot snake "
-    "lizard turtle frog salamander shark spider crab beetle butterfly flower fruit vegetable fungus food "
-    "bread dessert beverage person clothing shoe hat bag vehicle car truck bus train boat ship aircraft "
-    "bicycle furniture chair lamp clock bottle box ball toy tool weapon computer camera telephone guitar "
-    "piano musical-instrument building house shop bridge fence mountain shore"
-).split()
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,14 @@ class Vocabulary:
     """What the network has words for.
 
     `classes` are 1,000 names, no two the same, in the order of the classifier. `terms` has every name of
-    a class or a wider term, as `_spelling` writes it. `vectors` is float32 (1000, 1280), `biases` (1000,).
+    a class or a wider term, as `_spelling` writes it. `related` has unknown words, each with the known terms
+    that it is a kind of. `vectors` is float32 (1000, 1280), `biases` (1000,).
     """
 
     classes: tuple[str, ...]
     terms: dict[str, tuple[Meaning, ...]]
     plurals: dict[str, str]
+    related: dict[str, tuple[str, ...]]
     vectors: Floats
     biases: Floats
 
@@ -89,9 +84,13 @@ def vocabulary() -> Vocabulary:
         classes = tuple(entry.get("classes", (number,)))
         for name, count in entry["names"].items():
             terms[_spelling(name)] = (*terms.get(_spelling(name), ()), Meaning(classes, count))
+    related: dict[str, tuple[str, ...]] = {}
+    for term, unknown in words["related"].items():
+        for word in unknown.split():
+            related[word] = (*related.get(word, ()), term)
     vectors = rows["vector"] * rows["scale"][:, None]
     names = tuple(entry["name"] for entry in words["classes"])
-    return Vocabulary(names, terms, words["plurals"], vectors, rows["bias"].copy())
+    return Vocabulary(names, terms, words["plurals"], related, vectors, rows["bias"].copy())
 
 
 def text_vector(text: str) -> Floats:
@@ -100,56 +99,20 @@ def text_vector(text: str) -> Floats:
     The longest names are found first, and words like "of" or "picture" are passed over. Raises
     `UnknownWordError` where one is unknown, `QueryError` where there are none or too many.
     """
+    return unit(np.mean([_meanings_vector(meanings) for meanings in meant(text)], axis=0))
+
+
+def meant(text: str) -> list[tuple[Meaning, ...]]:
+    """The meanings of each name in a text; raises as `text_vector`."""
     found = list(_names_in(text))
     if not found:
         raise QueryError(f"there is no word to search with in {text!r}", "name a thing, such as daisy or dog")
-    return unit(np.mean([_meanings_vector(meanings) for meanings in found], axis=0))
+    return found
 
 
 def class_vectors() -> Floats:
     """The unit vectors of the names of the classes, (1000, 1280): what `text_vector` gives for each."""
     return unit(_directions())
-
-
-def logits(features: Floats) -> Floats:
-    """float32 (B, 1280) features, not normalised, to (B, 1000): how much speaks for each class."""
-    known = vocabulary()
-    return np.asarray(features @ known.vectors.T + known.biases, np.float32)
-
-
-def probabilities(features: Floats) -> Floats:
-    """float32 (B, 1280) features, not normalised, to (B, 1000) from 0 to 1 that sum to 1."""
-    scores = logits(features)
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
-
-
-def tags(features: Floats, least: float = 0.2, most: int = 5) -> list[list[tuple[str, float]]]:
-    """What is in each picture, with probabilities, the most likely first: float32 (B, 1280), not normalised.
-
-    Classes of at least `least`, and everyday wider terms to which the classes below them give at least one
-    half (and `least`): a picture may be surely a dog and perhaps a collie. `most` is how many at most.
-    """
-    known, membership = vocabulary(), _everyday_classes()
-    names = (*known.classes, *(word.replace("-", " ") for word in _EVERYDAY))
-    needed = np.repeat([least, max(least, 0.5)], [len(known.classes), len(_EVERYDAY)])
-    likely = probabilities(features)
-    chances = np.concatenate([likely, np.minimum(likely @ membership.T, 1)], axis=1)
-    found: list[list[tuple[str, float]]] = [[] for _ in chances]
-    for row, name in np.argwhere(chances >= needed):
-        found[row].append((names[name], float(chances[row, name])))
-    return [sorted(tags, key=lambda tag: -tag[1])[:most] for tags in found]
-
-
-@lru_cache(maxsize=1)
-def _everyday_classes() -> Floats:
-    """(T, 1000) of 0 and 1: which classes are below each everyday term, in its commonest meaning."""
-    known = vocabulary()
-    membership = np.zeros((len(_EVERYDAY), len(known.classes)), np.float32)
-    for row, word in enumerate(_EVERYDAY):
-        commonest = max(known.find(word), key=lambda meaning: meaning.count)  # a toy, though also a dog
-        membership[row, list(commonest.classes)] = 1
-    return membership
 
 
 @lru_cache(maxsize=1)
@@ -186,13 +149,25 @@ def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
 
 
 def _unknown(word: str) -> UnknownWordError:
-    near = get_close_matches(word, vocabulary().terms, n=3, cutoff=0.6)
+    near = _near(word)
     hint = (
         f"near it are: {', '.join(near)}"
         if near
         else "it knows a thousand kinds of things, such as daisy, dog and teapot"
     )
     return UnknownWordError(f"the model has no word {word!r}", hint, near)
+
+
+def _near(word: str) -> list[str]:
+    """Known terms that an unknown word may stand for: what it is a kind of, or what it is a misspelling of.
+
+    A word of the dictionary is no misspelling, however much another is spelled like it: a woman is no wombat.
+    """
+    known = vocabulary()
+    close = partial(get_close_matches, word, n=3, cutoff=_LEAST_LIKENESS)
+    meant = [form for form in known._forms(word) if form in known.related][:1]
+    meant = meant or close(known.terms) or close(known.related)
+    return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
 
 
 def _spelling(name: str) -> str:
@@ -203,8 +178,8 @@ def _spelling(name: str) -> str:
 def tables() -> tuple[dict[str, Any], Floats]:
     """What a program elsewhere needs to make the vectors of `text_vector` itself.
 
-    The terms with their meanings (count, classes) and the rules of spelling, ready for JSON; and float32
-    (1000, 1280), the direction of each class.
+    The terms with their meanings (count, classes), the rules of spelling and the biases of the classes, ready
+    for JSON; and float32 (2000, 1280): the direction of each class, then its vector in the classifier.
     """
     known = vocabulary()
     rules = {
@@ -213,8 +188,11 @@ def tables() -> tuple[dict[str, Any], Floats]:
             for name, meanings in known.terms.items()
         },
         "plurals": known.plurals,
+        "related": known.related,
         "endings": _PLURALS,
         "stop_words": sorted(_STOP_WORDS),
         "most_words": _MOST_WORDS,
+        "least_likeness": _LEAST_LIKENESS,
+        "biases": known.biases.tolist(),
     }
-    return rules, _directions()
+    return rules, np.concatenate([_directions(), known.vectors])

@@ -1,7 +1,8 @@
-"""How alike two things of a collection are by chance: what tells a likeness from a mere cosine.
+"""Confidence: how likely a hit is what was asked for.
 
 A cosine of 0.6 is much among photographs of all kinds and little among portraits. So the cosines of random
-pairs are kept as a background, and a hit has a confidence: how hard it is to be that similar by chance.
+pairs are kept as a background. What a cosine is worth was measured on pictures with labels: the confidence of
+a likeness is the share of such hits that have the label of the picture asked with (docs/confidence.md).
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ FORMAT, FORMAT_VERSION = "lookalike-background", 1
 _PLACES, _ROWS_A_PLACE = 64, 8
 _LEVELS = np.arange(100) / 100
 
+# Log-odds of a likeness: slope and intercept of a logistic regression on the cosine for the built-in network,
+# for any other on how rare the cosine is among random pairs. `benchmarks/confidence.py` fits them.
+OF_COSINE, OF_RARITY = (9.93, -5.63), (0.706, 0.064)
+_BUILT_IN = "efficientnet-lite0"
+_RAREST = 1e-12
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -54,13 +61,13 @@ class Distribution:
         values, first = np.unique(self.percentiles, return_index=True)
         return values, _LEVELS[first]
 
-    def fraction_below(self, cosines: Floats) -> NDArray[np.float64]:
+    def fraction_below(self, cosines: NDArray[np.floating]) -> NDArray[np.float64]:
         """The fraction of pairs that are less similar, in [0, 1), for each of (n,) cosines."""
         values, levels = self._knots
         within = np.interp(cosines, values, levels)
         excess = np.maximum(np.asarray(cosines, np.float64) - values[-1], 0)
         beyond = 1 - (1 - _LEVELS[-1]) * np.exp(-excess / self.tail)
-        return np.where(excess > 0, beyond, within)
+        return np.asarray(np.where(excess > 0, beyond, within))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +75,46 @@ class Background:
     """The background of a collection of `count` items: of pairs of items, and of words with items.
 
     Words and pictures are less alike than pictures are; `words` is None where the model knows none.
+    `by_cosine` says that the vectors are the built-in network's, whose cosines mean the same everywhere.
     """
 
     count: int
     items: Distribution
     words: Distribution | None = None
+    by_cosine: bool = False
 
-    def confidence(
+    def odds(
         self, cosines: Floats, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
     ) -> NDArray[np.float64]:
-        """The confidence of hits, (n,) in [0, 1]: F^√N, where F is the fraction of pairs less similar.
+        """The logarithm of the odds that hits are of the kind that was asked for, (n,), from their cosines.
 
         A query that is a sum of unit vectors has the `length` that it had before it was scaled to 1, and the
         sum of their weights as `weight`; its cosines count as those of one picture that are as unusual.
-
-        The best of M random pictures is less similar than a hit with a probability of F^M. M is not the
-        number N of candidates, since they are no strangers to each other: a collection of N pictures has,
-        as a rule of thumb, √N kinds of things. docs/confidence.md has the measurement.
         """
         pairs = self.words if of_words and self.words else self.items
         as_of_one = _as_of_one(cosines, pairs.percentiles[50], length, weight)
-        return np.asarray(pairs.fraction_below(as_of_one) ** np.sqrt(self.count))
+        if self.by_cosine and not of_words:
+            return OF_COSINE[0] * np.asarray(as_of_one, np.float64) + OF_COSINE[1]
+        return OF_RARITY[0] * self.rarity(as_of_one, pairs) + OF_RARITY[1]
+
+    def rarity(self, cosines: NDArray[np.floating], pairs: Distribution) -> NDArray[np.float64]:
+        """How rare such cosines are, (n,): -log(-log(F^√N)), F the fraction of pairs that are less similar.
+
+        The best of M random pictures is less similar than a hit with a probability of F^M. M is not the
+        number N of candidates, since they are no strangers to each other: a collection of N pictures has,
+        as a rule of thumb, √N kinds of things.
+        """
+        beaten = np.clip(pairs.fraction_below(cosines) ** np.sqrt(self.count), _RAREST, 1 - _RAREST)
+        return np.asarray(-np.log(-np.log(beaten)))
+
+    def confidence(self, cosines: Floats, *, length: float = 1.0, weight: float = 1.0) -> NDArray[np.float64]:
+        """The confidence of hits, (n,) in [0, 1], by their likeness alone; see `odds`."""
+        return probability(self.odds(cosines, length=length, weight=weight))
+
+
+def probability(odds: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The probability that logarithms of odds mean."""
+    return np.asarray(1 / (1 + np.exp(-np.asarray(odds, np.float64))))
 
 
 def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> Floats:
@@ -108,14 +134,15 @@ def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> F
 
 def background_of(snapshot: Snapshot) -> Background | None:
     """The background of this state: the stored one, or a new sample; None for fewer than two items."""
+    by_cosine = snapshot.manifest.model.name == _BUILT_IN
     try:
         fields = json.loads(_path(snapshot).read_bytes())
         if _heading(snapshot).items() <= fields.items():
             words = fields["words"] and Distribution(**fields["words"])
-            return Background(fields["count"], Distribution(**fields["items"]), words)
+            return Background(fields["count"], Distribution(**fields["items"]), words, by_cosine)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # missing or no background: it is derived, and quickly made again
-    return _sampled(snapshot)
+    return _sampled(snapshot, by_cosine)
 
 
 def write_background(snapshot: Snapshot) -> None:
@@ -123,6 +150,7 @@ def write_background(snapshot: Snapshot) -> None:
     found = background_of(snapshot)
     if found is not None:
         fields = {**_heading(snapshot), **asdict(found)}
+        del fields["by_cosine"]  # which the manifest says
         data = (json.dumps(fields) + "\n").encode()
         if not _path(snapshot).exists() or _path(snapshot).read_bytes() != data:
             write_bytes(_path(snapshot), data)
@@ -136,7 +164,7 @@ def _heading(snapshot: Snapshot) -> dict[str, Any]:
     return {"format": FORMAT, "version": FORMAT_VERSION, "fingerprint": snapshot.fingerprint}
 
 
-def _sampled(snapshot: Snapshot) -> Background | None:
+def _sampled(snapshot: Snapshot, by_cosine: bool) -> Background | None:
     if len(snapshot) < 2:
         return None
     vectors = np.concatenate(list(_some_rows(snapshot.parts, snapshot.state.starts[1:])))
@@ -146,6 +174,7 @@ def _sampled(snapshot: Snapshot) -> Background | None:
         len(snapshot),
         Distribution.of(pairs),
         None if words is None else Distribution.of((words @ vectors.T).ravel()),
+        by_cosine,
     )
 
 

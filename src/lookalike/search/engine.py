@@ -12,18 +12,19 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, QueryError
+from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
+from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
 from lookalike.search.exact import nearest
-from lookalike.search.query import Direction, Image, Query, query_direction
+from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.part_state import PartState
@@ -100,6 +101,8 @@ class Engine:
         """The direction of a query; raises as `query_direction`."""
         try:
             return query_direction(self.snapshot, query, self.vectors_of)
+        except UnknownWordError as error:
+            raise known_here(error, self.shows) from None
         except ImageError as error:
             named = [
                 one.image for one, _ in query.terms if isinstance(one, Image) and isinstance(one.image, str)
@@ -120,11 +123,19 @@ class Engine:
     ) -> list[Results]:
         """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
         hidden = hidden or [()] * len(directions)
-        most = k + max(map(len, hidden), default=0)
-        nearest = self.nearest([one.vector for one in directions], most, mask)
+        most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
+        vectors = [one.vector for one in directions]
+        nearest = self.nearest(vectors, most, mask)
+        # Only labels need them, and most collections with a condition have none.
+        around = cache(lambda: nearest if mask is None else self.nearest(vectors, most))
         return [
-            self._results(direction, *_without(*found, rows, k), min_confidence)
-            for direction, found, rows in zip(directions, nearest, hidden, strict=True)
+            self._results(
+                direction,
+                _without(*nearest[number], rows, k),
+                lambda number=number, rows=rows: _without(*around()[number], rows, NEIGHBOURS),  # type: ignore[misc]
+                min_confidence,
+            )
+            for number, (direction, rows) in enumerate(zip(directions, hidden, strict=True))
         ]
 
     def nearest(
@@ -144,13 +155,14 @@ class Engine:
             return list(zip(rows, scores, strict=True))
         return [(one[one >= 0], its[one >= 0]) for one, its in zip(rows, scores, strict=True)]
 
-    def confidences(
-        self, scores: Vectors, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
-    ) -> NDArray[np.float64] | None:
-        """How hard it is to be that similar by chance, (n,) in [0, 1]; None for a collection of one item."""
-        if self.background is None:
-            return None
-        return self.background.confidence(scores, of_words=of_words, length=length, weight=weight)
+    def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
+        """The confidence of hits by cosines alone, (n,) in [0, 1]; None for a collection of one item."""
+        return None if self.background is None else self.background.confidence(scores)
+
+    def shows(self, word: str) -> bool:
+        """Whether a picture here shows what a word names that the model knows, more likely than not."""
+        (found,) = self.search([as_query(Text(word))], NEIGHBOURS)
+        return bool(found.confidences is not None and (found.confidences >= 0.5).any())
 
     # Conditions.
 
@@ -235,15 +247,32 @@ class Engine:
                 self._held = _moved(None, None, self.snapshot)
             return self._held
 
-    def _results(self, direction: Direction, rows: Rows, scores: Vectors, min_confidence: float) -> Results:
-        """Rows and scores with their confidences, cut off at the lowest confidence allowed."""
-        confidences = self.confidences(
-            scores, of_words=direction.of_words, length=direction.length, weight=direction.weight
+    def _results(
+        self,
+        direction: Direction,
+        found: tuple[Rows, Vectors],
+        near: Callable[[], tuple[Rows, Vectors]],
+        min_confidence: float,
+    ) -> Results:
+        """Rows and scores with their confidences, as far as they have the one that is wanted.
+
+        `near` gives those nearest to the query, which a condition may have kept from the results.
+        """
+        rows, scores = found
+        if self.background is None or not len(rows):
+            return Results(self.snapshot, rows, scores, None if self.background is None else np.empty(0))
+        confidences = confidence_of(
+            self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
-        if confidences is not None and min_confidence > 0:
-            kept = int((confidences >= min_confidence).sum())  # confidence falls with the score
-            rows, scores, confidences = rows[:kept], scores[:kept], confidences[:kept]
-        return Results(self.snapshot, rows, scores, confidences)
+        labels = self.snapshot.values("label", rows) if direction.is_likeness else []
+        if any(label is not None for label in labels):
+            near_rows, near_scores = near()
+            near_labels = self.snapshot.values("label", near_rows)
+            confidences = sharpened(confidences, labels, near_scores, near_labels)
+        results = Results(self.snapshot, rows, scores, confidences)
+        if min_confidence > 0:
+            return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
+        return results
 
 
 def check_numbers(k: SupportsIndex, min_confidence: float) -> int:

@@ -66,7 +66,7 @@ def search_groups(
     confidences = engine.confidences(scores[order])
     results = Results(engine.snapshot, members[best[order]], scores[order], confidences)
     if confidences is not None and min_confidence > 0:
-        results = results[: int((confidences >= min_confidence).sum())]
+        results = results.take(np.flatnonzero(confidences >= min_confidence).tolist())
     return results
 
 

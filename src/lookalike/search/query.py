@@ -224,17 +224,33 @@ def _parse_term(word: str) -> tuple[Term, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Direction:
-    """The direction of a query: a unit `vector` float32 (D,).
+class Side:
+    """What a query wants, or one thing that it does not want: pictures and words; confidences depend on it.
 
-    `length` is that of the weighted sum of unit vectors before it was scaled to 1, `weight` the sum of the
-    weights, and `of_words` is true if all terms are words; confidences depend on these.
+    `likeness` is the unit vector float32 (D,) of the weighted sum of the terms that are not words, or None if
+    there are none; `length` is that of the sum before it was scaled to 1, `weight` the sum of the weights.
+    `texts` are the words, each with its weight.
     """
 
+    likeness: Floats | None = None
+    length: float = 1.0
+    weight: float = 1.0
+    texts: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where a query points: a unit `vector` float32 (D,); what it wants, if anything, and what it doesn't."""
+
     vector: Floats
-    length: float
-    weight: float
-    of_words: bool
+    wanted: Side | None = None
+    unwanted: tuple[Side, ...] = ()
+
+    @property
+    def is_likeness(self) -> bool:
+        """Whether it is asked for what is like something, and for nothing else."""
+        wanted = self.wanted
+        return not self.unwanted and wanted is not None and wanted.likeness is not None and not wanted.texts
 
 
 def query_direction(
@@ -247,17 +263,35 @@ def query_direction(
     """
     _check(query)
     vectors = stored(sorted(query.ids)) if query.ids else {}
-    terms = [(_term_vector(snapshot, term, vectors), weight) for term, weight in query.terms]
-    total = np.sum([vector.astype(np.float64) * weight for vector, weight in terms], axis=0)
-    length = float(np.linalg.norm(total))
-    if length < _CANCELLED * sum(abs(weight) for _, weight in terms):
+    terms = [(term, _term_vector(snapshot, term, vectors), weight) for term, weight in query.terms]
+    total, length = _sum(terms)
+    if length < _CANCELLED * sum(abs(weight) for _, weight in query.terms):
         raise QueryError("the terms of the query cancel each other out", "change a weight or leave one out")
+    wanted = [one for one in terms if one[2] > 0]
     return Direction(
         np.asarray(total / length, np.float32),
-        length,
-        weight=sum(weight for _, weight in query.terms),
-        of_words=all(isinstance(term, Text) for term, _ in query.terms),
+        _side(wanted) if wanted else None,
+        tuple(_side([(term, vector, -weight)]) for term, vector, weight in terms if weight < 0),
     )
+
+
+def _sum(terms: Sequence[tuple[Term, Floats, float]]) -> tuple[NDArray[np.float64], float]:
+    """The weighted sum of the terms' vectors, and its length."""
+    total = np.sum([vector.astype(np.float64) * weight for _, vector, weight in terms], axis=0)
+    return total, float(np.linalg.norm(total))
+
+
+def _side(terms: Sequence[tuple[Term, Floats, float]]) -> Side:
+    """Terms with weights above 0 as one side of a query."""
+    texts = tuple((term.text, weight) for term, _, weight in terms if isinstance(term, Text))
+    likenesses = [one for one in terms if not isinstance(one[0], Text)]
+    weight = sum(one[2] for one in likenesses)
+    if not likenesses:
+        return Side(texts=texts)
+    total, length = _sum(likenesses)
+    if length < _CANCELLED * weight:  # opposite pictures: nothing is like both
+        return Side(likenesses[0][1], texts=texts)
+    return Side(np.asarray(total / length, np.float32), length, weight, texts)
 
 
 def _check(query: Query) -> None:

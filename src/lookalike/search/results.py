@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+# Of first hits that have the label of the picture asked with, 3 in 100 are below (docs/confidence.md).
+WEAK = 1 / 3
+
+
 class Hit(Item):
     """An item that was found: adds its cosine `score` in [-1, 1] to what every item has.
 
-    `confidence` in [0, 1] says how hard it is to be that similar by chance (docs/confidence.md); it is None
-    in a collection of one item, which has nothing to compare with.
+    `confidence` in [0, 1] says how likely it is what was asked for (docs/confidence.md); it is None in a
+    collection of one item, which has nothing to compare with.
     """
 
     __slots__ = ("confidence", "score")
@@ -67,8 +71,8 @@ class Results(Sequence[Hit]):
 
     @property
     def by_chance(self) -> bool:
-        """Whether chance would give a hit as good as the best one more often than not."""
-        return self.confidences is not None and len(self) > 0 and bool(self.confidences[0] < 0.5)
+        """Whether the best hit is weak: its confidence is below `WEAK`."""
+        return self.confidences is not None and len(self) > 0 and bool(self.confidences[0] < WEAK)
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

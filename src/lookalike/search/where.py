@@ -18,7 +18,7 @@ from lookalike.storage.snapshot import Snapshot
 if TYPE_CHECKING:
     from lookalike.search.conditions.program import Program
 
-# Rows that are computed at once: what lies between takes some megabytes, and a call has enough to do.
+# So many rows are computed at once: the intermediate columns take some megabytes.
 _BATCH_ROWS = 65_536
 
 
@@ -50,8 +50,11 @@ class Condition:
             found[start : start + _BATCH_ROWS] = self._truth(named.slice(start, _BATCH_ROWS))
 
         starts = range(0, rows.num_rows, _BATCH_ROWS)
-        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1) or 1) as threads:
-            list(threads.map(compute, starts))  # Arrow lets go of the interpreter
+        if len(starts) == 1:
+            compute(0)
+        elif starts:
+            with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as threads:
+                list(threads.map(compute, starts))  # Arrow releases the interpreter lock
         return found
 
     def _truth(self, batch: pa.Table) -> NDArray[np.bool_] | bool:

@@ -16,7 +16,7 @@ from lookalike.images.picture import Pixels
 from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.query import Floats, Id, Image, Query, Text, Vector
-from lookalike.search.results import Results
+from lookalike.search.results import WEAK, Results
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching, whole_row
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
@@ -124,7 +124,7 @@ def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metric
 
 
 def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
-    """What was found; `chance` says that the best of what was not asked for is no better than chance."""
+    """What was found; `chance` says that the best of what was not asked for is weak."""
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
@@ -136,7 +136,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     ]
     others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
     best = next(others, None)
-    return {"hits": hits, "chance": best is not None and best < 0.5}
+    return {"hits": hits, "chance": best is not None and best < WEAK}
 
 
 async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:

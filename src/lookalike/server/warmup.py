@@ -14,11 +14,13 @@ def warm_up(collections: Iterable[Served]) -> None:
 
     Failures are left for a request to report. Of collections with the same model, the first takes most time.
     """
+    # RuntimeError: the server ended meanwhile, and Python starts no more threads.
+    passed = LookalikeError, OSError, RuntimeError
     for live in collections:
-        with suppress(LookalikeError, OSError):
+        with suppress(*passed):
             live.engine().matching("width < 0")
-        with suppress(LookalikeError, OSError):
+        with suppress(*passed):
             engine = live.engine()
             _ = engine.background, engine.index or engine.hold()
-        with suppress(LookalikeError, OSError):
+        with suppress(*passed):
             live.engine().snapshot.model.embed_text("dog")

@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 import { nameOf, strengthOf } from "./format.js";
 
 const WORDS = {
-  strong: "More similar than by chance",
-  fair: "Somewhat similar, but possibly by chance",
-  weak: "Hardly more similar than any two pictures here",
+  strong: "Likely what was asked for",
+  fair: "Perhaps what was asked for",
+  weak: "Hardly what was asked for",
 };
 
 /**

@@ -24,7 +24,7 @@
  * @typedef {{took_ms: number, total: number, matching: number, left_out: number, hits: Card[],
  *   chance: boolean}} Answer
  * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those among
- * them that are left out because they are in the query. `chance`: the best hit is no better than chance.
+ * them that are left out because they are in the query. `chance`: the best hit is weak.
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values

@@ -55,12 +55,11 @@ export function titleOf(column) {
 }
 
 /**
- * How reliable a similarity is. Below 0.5, chance would more often than not give a best hit as good. But that is
- * about the best of all hits: most of a hundred hits that people would call similar are above 0.05.
+ * How sure a hit is: more likely right than not, perhaps, or hardly. Few right first hits are below a third.
  * @param {number | null | undefined} confidence @returns {"strong" | "fair" | "weak" | null}
  */
 export function strengthOf(confidence) {
   if (confidence === null || confidence === undefined) return null;
   if (confidence >= 0.5) return "strong";
-  return confidence >= 0.05 ? "fair" : "weak";
+  return confidence >= 1 / 3 ? "fair" : "weak";
 }

@@ -84,7 +84,7 @@ export function createHead({ onCollection, onView, onChange }) {
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
-    /** Show or hide the note that the best hit is no better than chance. @param {boolean} isWeak */
+    /** Show or hide the note that the best hit is weak. @param {boolean} isWeak */
     doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };
 }

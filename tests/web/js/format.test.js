@@ -43,7 +43,7 @@ test("a number of a column has its unit, where that is known", () => {
 });
 
 test("a confidence is strong, fair or weak, or not known", () => {
-  assert.deepEqual([1, 0.5, 0.49, 0.05, 0.04, 0].map(strengthOf), [
+  assert.deepEqual([1, 0.5, 0.49, 0.34, 0.33, 0].map(strengthOf), [
     "strong",
     "strong",
     "fair",

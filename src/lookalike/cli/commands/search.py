@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     asked = {"query": options.query, "not": options.unlike}
     print_found({name: words for name, words in asked.items() if words}, results, options.json)
     if results.by_chance:
-        say(f"the best hit is no better than chance would give (confidence {results[0].confidence:.2f})")
+        say(f"the best hit is weak (confidence {results[0].confidence:.2f}): there may be nothing like it")
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
         matching = f"no more than {len(results):,} match" if limited else "that is all of them"

@@ -1,21 +1,67 @@
-// How hard it is to be that similar by chance: as `lookalike.background` computes it (docs/confidence.md).
+// How likely a hit is what was asked for: as `lookalike.search` computes it (docs/confidence.md).
 
 /**
  * Cosines of random pairs: percentiles 0 to 99, and the mean excess of those above the last.
  * @typedef {{percentiles: number[], tail: number}} Distribution
- * @typedef {{count: number, items: Distribution, words: Distribution | null}} Background
+ * @typedef {{count: number, items: Distribution, words: Distribution | null, by_cosine: boolean}} Background
  */
 
 /**
- * What a confidence depends on besides the score: whether all terms are words, the length of the weighted sum of
- * unit vectors, and the sum of the weights.
+ * What the odds depend on besides the score: whether words are in it, the length of the weighted sum of unit vectors,
+ * and the sum of the weights.
  * @typedef {{ofWords: boolean, length: number, weight: number}} Sum
  */
 
-/** The confidence, from 0 to 1. @param {Background} background @param {number} score @param {Sum} sum */
-export function confidenceOf({ count, items, words }, score, { ofWords, length, weight }) {
+/** As in `lookalike.search.confidence` and `lookalike.search.evidence`. */
+export const WEAK = 1 / 3;
+export const NEIGHBOURS = 10;
+const OF_COSINE = { slope: 9.93, intercept: -5.63 };
+const OF_RARITY = { slope: 0.706, intercept: 0.064 };
+const RAREST = 1e-12;
+const SHARPNESS = 20;
+const OF_SHARE = { slope: 1.32, intercept: 0.036 };
+const SMOOTHING = 0.02;
+const STRANGER = 0.3;
+
+/** The logarithm of the odds of a likeness. @param {Background} background @param {number} score @param {Sum} sum */
+export function oddsOf({ count, items, words, by_cosine }, score, { ofWords, length, weight }) {
   const pairs = ofWords && words ? words : items;
-  return fractionBelow(pairs, asOfOne(score, pairs.percentiles[50], length, weight)) ** Math.sqrt(count);
+  const cosine = asOfOne(score, pairs.percentiles[50], length, weight);
+  if (by_cosine && !ofWords) return OF_COSINE.slope * cosine + OF_COSINE.intercept;
+  const beaten = fractionBelow(pairs, cosine) ** Math.sqrt(count);
+  const rarity = -Math.log(-Math.log(Math.min(Math.max(beaten, RAREST), 1 - RAREST)));
+  return OF_RARITY.slope * rarity + OF_RARITY.intercept;
+}
+
+/** From 0 to 1: what is wanted, if anything, and not what is unwanted, each as the logarithm of its odds.
+ * @param {number | null} wanted @param {number[]} unwanted */
+export function confidenceOf(wanted, unwanted) {
+  const against = unwanted.length ? Math.exp(Math.max(...unwanted)) : 0;
+  return wanted === null ? 1 / (1 + against) : 1 / (1 + (1 + against) * Math.exp(-wanted));
+}
+
+/** Confidences of hits with these labels, by what the nearest to the query are labelled.
+ * @param {number[]} confidences @param {(string | null)[]} labels
+ * @param {{score: number, label: string | null}[]} near */
+export function sharpened(confidences, labels, near) {
+  const best = Math.max(...near.map(({ score }) => score));
+  /** @type {Map<string, number>} */
+  const votes = new Map();
+  let total = 0;
+  for (const { score, label } of near) {
+    if (label === null) continue;
+    const weight = Math.exp(SHARPNESS * (score - best));
+    votes.set(label, (votes.get(label) ?? 0) + weight);
+    total += weight;
+  }
+  if (!total) return confidences;
+  return confidences.map((confidence, i) => {
+    const label = labels[i];
+    if (label === null) return confidence;
+    const share = (votes.get(label) ?? 0) / total;
+    const odds = Math.log((share + SMOOTHING) / (1 + SMOOTHING - share));
+    return confidenceOf(OF_SHARE.slope * odds + OF_SHARE.intercept, []) * Math.min(1, confidence / STRANGER);
+  });
 }
 
 /** Convert a cosine to a sum into the cosine to one of its terms that is equally unusual.

@@ -1,11 +1,17 @@
 // Words to vectors, by the rules of `lookalike.models.words`, whose tables are part of the site.
 
+import { misspelled } from "./spelling.js";
 import { unit } from "./vectors.js";
 
 /**
  * @typedef {{terms: Record<string, [count: number, classes: number[]][]>, plurals: Record<string, string>,
- *   endings: [string, string][], stop_words: string[], most_words: number}} Rules
+ *   endings: [string, string][], stop_words: string[], most_words: number, biases: number[],
+ *   related: Record<string, string[]>, least_likeness: number}} Rules
  */
+
+// The mean length of features of photographs, and how the odds of a name become those that it is there.
+const USUAL_LENGTH = 14.5;
+const ODDS_OF_PRESENCE = 4;
 
 /** A text that has no vector: `word` is unknown, or is empty where there is nothing to search for. */
 export class UnknownWord extends Error {
@@ -17,28 +23,18 @@ export class UnknownWord extends Error {
 }
 
 export class Lexicon {
-  /** @param {Rules} rules @param {(number: number) => Float32Array} directionOf the direction of a class */
-  constructor(rules, directionOf) {
+  /** @param {Rules} rules @param {(number: number) => Float32Array} directionOf the direction of a class
+   * @param {(number: number) => Float32Array} classOf its vector in the classifier */
+  constructor(rules, directionOf, classOf) {
     this.rules = rules;
     this.directionOf = directionOf;
+    this.classOf = classOf;
     this.stopWords = new Set(rules.stop_words);
   }
 
   /** The unit vector of words; several names are averaged, the longest are found first. @param {string} text */
   vectorOf(text) {
-    const words = spelling(text).split(" ").filter(Boolean);
-    if (words.length > this.rules.most_words) {
-      throw new UnknownWord("", `that is more than ${this.rules.most_words} words: name what matters`);
-    }
-    const found = [];
-    for (let at = 0; at < words.length; ) {
-      const { end, meanings } = this.longestFrom(words, at);
-      if (meanings) found.push(this.meant(meanings));
-      else if (!this.stopWords.has(words[at])) {
-        throw new UnknownWord(words[at], `the model has no word “${words[at]}”`);
-      }
-      at = end;
-    }
+    const found = this.namesIn(text).map((meanings) => this.meant(meanings));
     const sum = found.length
       ? unit(
           weighted(
@@ -49,6 +45,50 @@ export class Lexicon {
       : null;
     if (!sum) throw new UnknownWord("", "name a thing, such as daisy or dog");
     return sum;
+  }
+
+  /** How likely a picture shows all that a text names, from 0 to 1. @param {string} text
+   * @param {Float32Array} vector of unit length */
+  presence(text, vector) {
+    const odds = this.rules.biases.map((bias, number) => {
+      const score = this.classOf(number).reduce((sum, value, d) => sum + value * vector[d], 0);
+      return Math.exp(score * USUAL_LENGTH + bias);
+    });
+    const total = odds.reduce((sum, one) => sum + one, 0);
+    const names = this.namesIn(text).map((meanings) => new Set(meanings.flatMap(([, classes]) => classes)));
+    const least = Math.min(...names.map((classes) => [...classes].reduce((sum, one) => sum + odds[one], 0)));
+    const chance = Math.min((least / total) * names.length, 1);
+    return (ODDS_OF_PRESENCE * chance) / (1 + (ODDS_OF_PRESENCE - 1) * chance);
+  }
+
+  /** What an unknown word may stand for: what it is a kind of, or is spelled like. @param {string} word */
+  near(word) {
+    const { related, terms, least_likeness } = this.rules;
+    const close = (/** @type {object} */ known) => misspelled(word, Object.keys(known), least_likeness);
+    let meant = this.formsOf(word)
+      .filter((form) => Object.hasOwn(related, form))
+      .slice(0, 1);
+    if (!meant.length) meant = close(terms);
+    if (!meant.length) meant = close(related);
+    return [...new Set(meant.flatMap((one) => (Object.hasOwn(related, one) ? related[one] : [one])))];
+  }
+
+  /** The meanings of each name in a text. @param {string} text */
+  namesIn(text) {
+    const words = spelling(text).split(" ").filter(Boolean);
+    if (words.length > this.rules.most_words) {
+      throw new UnknownWord("", `that is more than ${this.rules.most_words} words: name what matters`);
+    }
+    const found = [];
+    for (let at = 0; at < words.length; ) {
+      const { end, meanings } = this.longestFrom(words, at);
+      if (meanings) found.push(meanings);
+      else if (!this.stopWords.has(words[at])) {
+        throw new UnknownWord(words[at], `the model has no word “${words[at]}”`);
+      }
+      at = end;
+    }
+    return found;
   }
 
   /** @param {string[]} words @param {number} at */
@@ -62,15 +102,21 @@ export class Lexicon {
 
   /** The meanings of a name, singular or plural. @param {string} phrase */
   find(phrase) {
-    const { terms, plurals, endings } = this.rules;
+    const { terms } = this.rules;
+    const known = this.formsOf(phrase).find((form) => Object.hasOwn(terms, form));
+    return known === undefined ? null : terms[known];
+  }
+
+  /** A phrase, and what it may be in the singular. @param {string} phrase */
+  formsOf(phrase) {
+    const { plurals, endings } = this.rules;
     const forms = [phrase];
     for (const [ending, singular] of endings) {
       if (phrase.endsWith(ending)) forms.push(phrase.slice(0, phrase.length - ending.length) + singular);
     }
     const [last, ...before] = phrase.split(" ").reverse();
     forms.push([...before.reverse(), Object.hasOwn(plurals, last) ? plurals[last] : last].join(" "));
-    const known = forms.find((form) => Object.hasOwn(terms, form));
-    return known === undefined ? null : terms[known];
+    return forms;
   }
 
   /** The meanings averaged as often as each is meant. @param {[number, number[]][]} meanings */

@@ -2,7 +2,8 @@
 
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
-import { confidenceOf } from "./confidence.js";
+import { NEIGHBOURS, sharpened, WEAK } from "./confidence.js";
+import { confidenceIn, isLikeness, sidesOf } from "./evidence.js";
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
 import { Lexicon, UnknownWord } from "./lexicon.js";
@@ -49,10 +50,12 @@ export class Shelf {
         fetchBytes(file("words.bin")),
       ]);
       const { rows, scales, dim } = parseVectors(bytes);
-      return new Lexicon(rules, (number) => {
-        const direction = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
-        return direction.map((value) => value * scales[number]);
-      });
+      const vectorOf = (/** @type {number} */ number) => {
+        const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
+        return vector.map((value) => value * scales[number]);
+      };
+      const classes = rules.biases.length;
+      return new Lexicon(rules, vectorOf, (number) => vectorOf(classes + number));
     });
     this.column = onceEach((name) => this.wholeColumn(name));
     this.rowOf = once(async () => new Map((await this.column("id")).map((id, row) => [id, row])));
@@ -107,42 +110,57 @@ export class Shelf {
    * @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.vectors();
-    const { query, length } = await this.query(terms, vectors);
+    const { query, sides } = await this.query(terms, vectors);
     const among = await this.matching(filters);
     const asked = new Set(
       await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))),
     );
     const started = performance.now();
-    const nearest = vectors.nearest(query, k + asked.size, among ?? undefined);
+    const nearest = vectors.nearest(query, Math.max(k, NEIGHBOURS) + asked.size, among ?? undefined);
     const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
     const took_ms = performance.now() - started;
-    const { background, count } = this.entry;
-    const weight = terms.reduce((total, term) => total + term.weight, 0);
-    const sum = { ofWords: terms.every((term) => "text" in term), length, weight };
-    const hits = await Promise.all(
-      found.map(async ({ row, score }) => {
-        const confidence = background && confidenceOf(background, score, sum);
-        return { ...(await this.card(row)), score, confidence };
-      }),
-    );
+    const { count } = this.entry;
+    const cards = await Promise.all(found.map(({ row }) => this.card(row)));
+    const around = among ? vectors.nearest(query, NEIGHBOURS + asked.size) : nearest;
+    const near = around.filter(({ row }) => !asked.has(row)).slice(0, NEIGHBOURS);
+    const confidences = await this.confidences(sides, found, cards, near, vectors);
+    const hits = cards.map((card, i) => ({ ...card, score: found[i].score, confidence: confidences[i] }));
     const best = hits[0]?.confidence ?? null;
     const matching = among ? among.length : count;
     const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
-    return { took_ms, total: count, matching, left_out, hits, chance: best !== null && best < 0.5 };
+    return { took_ms, total: count, matching, left_out, hits, chance: best !== null && best < WEAK };
   }
 
-  /** The unit vector of a weighted sum, and the length that it had. @param {Term[]} terms @param {VectorSet} vectors */
+  /** How likely each hit is what was asked for; null where there is nothing to compare with.
+   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found @param {Card[]} cards
+   * @param {{row: number, score: number}[]} near @param {VectorSet} vectors @returns {Promise<(number | null)[]>} */
+  async confidences(sides, found, cards, near, vectors) {
+    const { background, words } = this.entry;
+    if (!background) return found.map(() => null);
+    const lexicon = words && !isLikeness(sides) ? await this.lexicon() : null;
+    const presence = (/** @type {string} */ text, /** @type {Float32Array} */ vector) =>
+      lexicon ? lexicon.presence(text, vector) : 0;
+    const own = found.map(({ row }) => confidenceIn(background, sides, vectors.vectorOf(row), presence));
+    if (!isLikeness(sides)) return own;
+    const labels = cards.map(({ label }) => label ?? null);
+    const nearCards = await Promise.all(near.map(({ row }) => this.card(row)));
+    const votes = near.map(({ score }, i) => ({ score, label: nearCards[i].label ?? null }));
+    return sharpened(own, labels, votes);
+  }
+
+  /** The unit vector of a weighted sum, and its two sides. @param {Term[]} terms @param {VectorSet} vectors */
   async query(terms, vectors) {
     const sum = new Float32Array(vectors.dim);
+    const all = await Promise.all(terms.map((term) => this.termVector(term, vectors)));
     let weights = 0;
-    for (const term of terms) {
-      const vector = await this.termVector(term, vectors);
+    for (const [i, term] of terms.entries()) {
+      const vector = all[i];
       vector.forEach((value, d) => (sum[d] += term.weight * value));
       weights += Math.abs(term.weight);
     }
     const length = Math.hypot(...sum);
     const query = length < CANCELLED * weights ? null : unit(sum);
-    if (query) return { query, length };
+    if (query) return { query, sides: sidesOf(terms, all) };
     throw new HostError(
       "bad-parameter",
       "The terms cancel each other out",
@@ -171,9 +189,19 @@ export class Shelf {
       return lexicon.vectorOf(text);
     } catch (error) {
       if (!(error instanceof UnknownWord)) throw error;
-      const nearest = error.word ? spelledAlike(error.word, Object.keys(lexicon.rules.terms)) : [];
+      const nearest = error.word ? await this.shown(lexicon, lexicon.near(error.word)) : [];
       throw new HostError("unknown-word", "The model does not know that word", error.message, nearest);
     }
+  }
+
+  /** Those of some words of which there is a picture. @param {Lexicon} lexicon @param {string[]} words */
+  async shown(lexicon, words) {
+    const vectors = await this.vectors();
+    return words.filter((word) =>
+      vectors
+        .nearest(lexicon.vectorOf(word), NEIGHBOURS)
+        .some(({ row }) => lexicon.presence(word, vectors.vectorOf(row)) >= 0.5),
+    );
   }
 
   /** The rows that meet the filters; null for all. @param {Filter[]} filters */

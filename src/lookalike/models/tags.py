@@ -1,0 +1,117 @@
+"""Tags: what the built-in network says is in a picture, where it is likely to be right.
+
+The network was trained on a thousand kinds of things and gives each picture a probability of each, also one
+that shows none of them. So a name needs more than a probability: the picture has to point where the name's
+vector does as well. docs/words.md has the measurement.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.models.model import unit
+from lookalike.models.words import class_vectors, meant, vocabulary
+
+Floats = NDArray[np.float32]
+
+# Wider terms that people file pictures under. WordNet has 800 more, from Eskimo dog to instrumentality.
+_EVERYDAY = (
+    "animal bird fish insect dog cat bear fox wolf monkey ape rabbit elephant antelope duck parrot snake "
+    "lizard turtle frog salamander shark spider crab beetle butterfly flower fruit vegetable fungus food "
+    "bread dessert beverage person clothing shoe hat bag vehicle car truck bus train boat ship aircraft "
+    "bicycle furniture chair lamp clock bottle box ball toy tool weapon computer camera telephone guitar "
+    "piano musical-instrument building house shop bridge fence mountain shore"
+).split()
+
+# Of a tag: the least probability, and the least cosine to the vectors of its classes; of flowers and stamps.
+_CLASS, _WIDER = (0.5, 0.30), (0.3, 0.22)
+# The same of what a group of pictures has in common, on average.
+_CLASS_OF_GROUP, _WIDER_OF_GROUP = (0.8, 0.30), (0.4, 0.19)
+# The mean length of features of photographs: stored vectors have lost theirs.
+_USUAL_LENGTH = np.float32(14.5)
+# A name with a probability of one in five is there as often as not.
+_ODDS_OF_PRESENCE = 4.0
+
+
+def logits(features: Floats) -> Floats:
+    """float32 (B, 1280) features, not normalised, to (B, 1000): how much speaks for each class."""
+    known = vocabulary()
+    return np.asarray((known.vectors @ features.T).T + known.biases, np.float32)
+
+
+def probabilities(features: Floats) -> Floats:
+    """float32 (B, 1280) features, not normalised, to (B, 1000) from 0 to 1 that sum to 1."""
+    scores = logits(features)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
+def tags(features: Floats, most: int = 5) -> list[list[tuple[str, float]]]:
+    """What is in each picture, with probabilities, the most likely first: float32 (B, 1280), not normalised.
+
+    Classes, and everyday wider terms to which the classes below them add up: a picture may be surely a dog
+    and perhaps a collie. None where the network is likely to be wrong. `most` is how many at most.
+    """
+    likely = probabilities(features)
+    near = likely * (unit(features) @ class_vectors().T)
+    chances, holds = _named(likely, near, _CLASS, _WIDER)
+    found: list[list[tuple[str, float]]] = [[] for _ in features]
+    for row, name in np.argwhere(holds):
+        found[row].append((_names()[name], float(chances[row, name])))
+    return [sorted(tags, key=lambda tag: -tag[1])[:most] for tags in found]
+
+
+def common_tags(vectors: Floats) -> list[str]:
+    """What pictures have in common, the narrowest name first: unit vectors float32 (B, 1280)."""
+    likely = probabilities(vectors * _USUAL_LENGTH)
+    near = likely * (vectors @ class_vectors().T)
+    mean_likely, mean_near = likely.mean(axis=0, keepdims=True), near.mean(axis=0, keepdims=True)
+    _, holds = _named(mean_likely, mean_near, _CLASS_OF_GROUP, _WIDER_OF_GROUP)
+    width = np.concatenate([np.ones(likely.shape[1]), _everyday_classes().sum(axis=1)])
+    found = np.flatnonzero(holds[0])
+    return [_names()[name] for name in found[np.argsort(width[found], kind="stable")]]
+
+
+def presence(text: str, vectors: Floats) -> Floats:
+    """How likely each picture shows what a text names, (B,) from 0 to 1; unit vectors float32 (B, 1280).
+
+    The probabilities of the classes of a name add up; of several names the least counts, since a picture that
+    shows all of them shares its probability among them. Raises as `text_vector`.
+    """
+    likely = probabilities(vectors * _USUAL_LENGTH)
+    names = [sorted({one for meaning in meanings for one in meaning.classes}) for meanings in meant(text)]
+    least = np.min([likely[:, classes].sum(axis=1) for classes in names], axis=0)
+    chance = np.minimum(least * len(names), 1)
+    return np.asarray(_ODDS_OF_PRESENCE * chance / (1 + (_ODDS_OF_PRESENCE - 1) * chance), np.float32)
+
+
+def _named(
+    likely: Floats, near: Floats, least: tuple[float, float], wider: tuple[float, float]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The probability of each of `_names`, (B, 1000 + T), and whether it holds.
+
+    `likely` (B, 1000) are probabilities, `near` the same times the cosines to the classes.
+    """
+    membership = _everyday_classes()
+    chances = np.concatenate([likely, np.minimum(likely @ membership.T, 1)], axis=1)
+    cosines = np.concatenate([near, near @ membership.T], axis=1) / np.maximum(chances, 1e-9)
+    needed = np.repeat([least, wider], [likely.shape[1], len(membership)], axis=0)
+    return chances, (chances >= needed[:, 0]) & (cosines >= needed[:, 1])
+
+
+def _names() -> tuple[str, ...]:
+    return (*vocabulary().classes, *(word.replace("-", " ") for word in _EVERYDAY))
+
+
+@lru_cache(maxsize=1)
+def _everyday_classes() -> Floats:
+    """(T, 1000) of 0 and 1: which classes are below each everyday term, in its commonest meaning."""
+    known = vocabulary()
+    membership = np.zeros((len(_EVERYDAY), len(known.classes)), np.float32)
+    for row, word in enumerate(_EVERYDAY):
+        commonest = max(known.find(word), key=lambda meaning: meaning.count)  # a toy, though also a dog
+        membership[row, list(commonest.classes)] = 1
+    return membership
