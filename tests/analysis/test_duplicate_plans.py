@@ -109,7 +109,7 @@ def images(tmp_path) -> Path:
 @pytest.fixture
 def plan(images) -> Plan:
     collection = lookalike.build(images, images.with_name("c.lookalike"), model="colors")
-    return make_plan(collection.duplicates(edits=False), str(collection.path))
+    return make_plan(collection.duplicates(), str(collection.path))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tiers",
         metavar="A,B",
         type=names,
-        default="bytes,pixels,copy,edit",
-        help=f"what counts as twice, of {', '.join(_TIERS)} (default: all but moment)",
+        default="bytes,pixels,copy",
+        help=f"what counts as twice, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
     )
     parser.add_argument(
         "--keep", choices=["largest", "oldest"], default="largest", help="which file stays (default: largest)"
@@ -58,8 +58,8 @@ def run(options: argparse.Namespace) -> int:
 def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from lookalike.analysis.duplicates import find_duplicates
-    from lookalike.analysis.plan import check_tiers, keep_plan, make_plan, write_plan
+    from lookalike.analysis.duplicates import check_tiers, find_duplicates
+    from lookalike.analysis.plan import keep_plan, make_plan, write_plan
     from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
@@ -69,7 +69,7 @@ def _find(options: argparse.Namespace) -> int:
     with Progress("comparing") as progress:
         found = find_duplicates(
             snapshot,
-            edits="edit" in options.tiers,
+            tiers=options.tiers,
             max_memory_bytes=options.max_memory,
             on_progress=progress,
         )
