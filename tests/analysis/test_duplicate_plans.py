@@ -53,9 +53,9 @@ def test_the_largest_or_the_oldest_stays():
 def test_nothing_is_moved_for_a_file_that_it_was_not_compared_with():
     items = [item(0, 300), item(1, 200), item(2, 100)]
 
-    assert planned(items, (0, 1, "edit"), (1, 2, "edit")) == {"0.jpg": ["1.jpg"]}
+    assert planned(items, (0, 1, "copy"), (1, 2, "copy")) == {"0.jpg": ["1.jpg"]}
     items = [item(0, 200), item(1, 300), item(2, 100)]
-    assert planned(items, (0, 1, "edit"), (1, 2, "edit")) == {} | {"1.jpg": ["0.jpg", "2.jpg"]}
+    assert planned(items, (0, 1, "copy"), (1, 2, "copy")) == {} | {"1.jpg": ["0.jpg", "2.jpg"]}
 
 
 def test_what_holds_for_a_file_holds_for_all_with_its_bytes():

@@ -118,6 +118,16 @@ def test_the_place_of_a_crop_is_found_to_a_fraction_of_a_pixel():
     assert found.inverse.affine[:, 2] == pytest.approx([-image.width // 10, -image.height // 10], abs=1)
 
 
+def test_the_details_of_a_mirrored_picture_are_known_without_looking_again():
+    grey = np.asarray(flower(4).convert("L"))
+
+    found = match(points_of(grey).mirrored, points_of(np.ascontiguousarray(grey[:, ::-1])))
+
+    assert found is not None
+    assert found.inliers >= 0.5 * len(points_of(grey).places)
+    assert found.affine == pytest.approx(np.array([[1, 0, 0], [0, 1, 0]], float), abs=1)
+
+
 def test_a_picture_is_laid_only_where_it_lies_within_the_other():
     whole, part = np.asarray(flower(4)), np.asarray(crop(flower(4)))
     found = match(*(points_of(np.asarray(Image.fromarray(one).convert("L"))) for one in (part, whole)))

@@ -37,7 +37,10 @@ _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
 # Drawn pictures: where half of the cells have no edge, any two colours fit each other by some gain.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
 # Of a watermark: how much of the picture it may change, and of that how much against its own direction.
-_MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.1
+_MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.02
+# Letters, signs: two colours, of 8 levels a channel, on so much of the picture. None of 469 photographs of
+# flowers has that, 2 in 1,000 of other photographs, and 37 in 100 drawn stamps.
+_COLORS, _PLAIN_SHARE = 2, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,16 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     first, second = _sampled(one, cells), _sampled(other, cells)
     # What is cut off at the end of the scale is known of the picture before, not of the one after.
     return min((_from(first, second), _from(second, first)), key=lambda found: found.difference)
+
+
+def is_plain(pixels: Pixels) -> bool:
+    """Whether a picture uint8 (H, W, 3) is hardly more than two colours, as a letter on a page.
+
+    Such a picture, mirrored, is another letter, and with a stroke more another word.
+    """
+    levels = pixels.reshape(-1, 3).astype(np.int64) >> 5
+    counts = np.sort(np.bincount(levels @ (64, 8, 1)))
+    return bool(counts[-_COLORS:].sum() >= _PLAIN_SHARE * len(levels))
 
 
 def _sampled(pixels: Pixels, cells: int) -> Floats:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.analysis.agreement import Agreement, agreement
+from lookalike.analysis.agreement import Agreement, agreement, is_plain
 from lookalike.analysis.candidates import Candidate
-from lookalike.analysis.geometry import exact, laid, match
+from lookalike.analysis.geometry import Match, exact, laid, match
 from lookalike.analysis.hashing import ORIENTATIONS, oriented
-from lookalike.analysis.pictures import Original, Pictures
+from lookalike.analysis.pictures import Original, Pictures, grey_of
 from lookalike.images.picture import Pixels
 
 _MOST_STRETCH = 0.05
+# Beside the standard deviation: an edge of all pictures moves that much by the pixel that RANSAC leaves open.
+_MOST_ROUGH = 0.6
 _DEGREES = {0: "", 1: "turned by 90 degrees", 2: "turned by 180 degrees", 3: "turned by 270 degrees"}
 
 
@@ -35,8 +37,7 @@ class Pair:
 def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
     """The pair where both have the same pixels, or one is the other encoded or resized again; else None.
 
-    The thumbnails are compared, and then the originals where both can be read here. Two pictures that were
-    taken at different times are no copies.
+    The thumbnails are compared, and then the originals where both can be read here.
     """
     one, other = rows = candidate.rows
     small = _agreement(pictures.color(one), pictures.color(other))
@@ -44,7 +45,7 @@ def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> 
         return None
     if "pixels" in tiers and pictures.size(one) == pictures.size(other) and _same_pixels(pictures, rows):
         return Pair(rows, "pixels", "all pixels are equal", candidate.score)
-    if small is None or "copy" not in tiers or _taken_apart(pictures, rows):
+    if small is None or "copy" not in tiers:
         return None
     found, richer = _as_originals(pictures, rows, small)
     if found is None or not found.is_same:
@@ -53,7 +54,12 @@ def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> 
 
 
 def edited(pictures: Pictures, candidate: Candidate, *, details: bool) -> Pair | None:
-    """The pair where one is the other mirrored, turned, watermarked, or cropped (with `details`); else None."""
+    """The pair where one is the other mirrored, turned, watermarked, or cropped (with `details`); else None.
+
+    Of pictures in two colours nothing is said: `b` is not `d`.
+    """
+    if any(is_plain(pictures.color(row)) for row in candidate.rows):
+        return None
     found = _turned(pictures, candidate) or _overlaid(pictures, candidate)
     if found is None and details:
         found = _cropped(pictures, candidate.rows)
@@ -86,24 +92,32 @@ def _overlaid(pictures: Pictures, candidate: Candidate) -> str | None:
 
 def _cropped(pictures: Pictures, rows: tuple[int, int]) -> str | None:
     """What one shows of the other, by their details; as they are, or one mirrored."""
-    one, other = rows
+    first, second = (pictures.points(row) for row in rows)
+    colors = [pictures.color(row) for row in rows]
     for mirrored in (False, True):
-        first, second = pictures.points(one, mirrored), pictures.points(other, False)
-        found = match(first, second)
+        found = match(first.mirrored if mirrored else first, second)
         if found is None:
             continue
-        inner, outer = pictures.color(one), pictures.color(other)
-        inner = inner[:, ::-1] if mirrored else inner
-        if found.scale * first.grey.size > second.grey.size:
-            inner, outer, first, second, found = outer, inner, second, first, found.inverse
-        found = exact(found, first.grey, second.grey)
-        shown = laid(found, inner, outer)
-        agreed = None if shown is None else agreement(np.ascontiguousarray(inner), shown)
+        sides = [colors[0][:, ::-1] if mirrored else colors[0], colors[1]]
+        share = found.scale * first.grey.size / second.grey.size
+        if share > 1:
+            sides, share, found = sides[::-1], 1 / share, found.inverse
+        agreed = _placed(found, *(np.ascontiguousarray(side) for side in sides))
         if agreed is not None and agreed.is_same:
-            share = min(1.0, found.scale * first.grey.size / second.grey.size)
-            turned = "mirrored, " if mirrored else ""
-            return f"{turned}one is {share:.0%} of the other: {found.inliers} details agree, {_beyond(agreed)}"
+            words = f"{'mirrored, ' if mirrored else ''}one is {share:.0%} of the other"
+            return f"{words}: {found.inliers} details agree, {_beyond(agreed)}"
     return None
+
+
+def _placed(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
+    """How the first agrees with what the second shows there; None where it does not lie within it."""
+    for place in (lambda: found, lambda: exact(found, grey_of(inner), grey_of(outer))):
+        shown = laid(place(), inner, outer)
+        agreed = None if shown is None else agreement(inner, shown)
+        # What is far from it does not become the same by a fraction of a pixel.
+        if agreed is None or agreed.is_same or agreed.relative > _MOST_ROUGH:
+            break
+    return agreed
 
 
 def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
@@ -142,11 +156,6 @@ def _laid(pixels: Pixels, orientation: int) -> Pixels:
 def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
     checksum = pictures.pixels_checksum(rows[0])
     return checksum is not None and checksum == pictures.pixels_checksum(rows[1])
-
-
-def _taken_apart(pictures: Pictures, rows: tuple[int, int]) -> bool:
-    one, other = (pictures.taken_at(row) for row in rows)
-    return one is not None and other is not None and one != other
 
 
 def _beyond(found: Agreement) -> str:

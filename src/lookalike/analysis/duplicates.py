@@ -195,14 +195,22 @@ def _compared(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) 
     pair = copied(pictures, candidate, tiers) if 0 in candidate.orientations else None
     if pair is None and "edit" in tiers:
         pair = edited(pictures, candidate, details=candidate.score >= _LEAST_COSINE_EDIT)
-    if pair is None and "moment" in tiers and candidate.score >= _LEAST_COSINE_MOMENT:
-        pair = _burst(pictures, candidate)
-    return pair
+    if pair is not None and (pair.tier == "pixels" or not _apart_s(pictures, candidate.rows)):
+        return pair
+    if "moment" in tiers and candidate.score >= _LEAST_COSINE_MOMENT:
+        return _burst(pictures, candidate)
+    return None
 
 
 def _burst(pictures: Pictures, candidate: Candidate) -> Pair | None:
-    one, other = (pictures.taken_at(row) for row in candidate.rows)
-    if one is None or other is None or abs(one - other) > _MOMENT_S:
+    apart_s = _apart_s(pictures, candidate.rows)
+    if apart_s is None or apart_s > _MOMENT_S:
         return None
-    reason = f"taken {abs(one - other):.1f} s apart, the cosine is {candidate.score:.2f}"
+    reason = f"taken {apart_s:.1f} s apart, the cosine is {candidate.score:.2f}"
     return Pair(candidate.rows, "moment", reason, candidate.score)
+
+
+def _apart_s(pictures: Pictures, rows: tuple[int, int]) -> float | None:
+    """How many seconds lie between two pictures; None where that is not known. A copy keeps the time."""
+    one, other = (pictures.taken_at(row) for row in rows)
+    return None if one is None or other is None else abs(one - other)

@@ -38,6 +38,14 @@ class Points:
     places: Floats
     descriptors: Floats
 
+    @property
+    def mirrored(self) -> Points:
+        """The details of the mirrored picture: each grid of 4 x 4 x 8 is turned over, and so are its angles."""
+        grids = self.descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
+        angles = np.roll(grids[..., ::-1], 1, axis=3)
+        places = np.array([self.grey.shape[1] - 1, 0], np.float32) + self.places * np.float32([-1, 1])
+        return Points(np.ascontiguousarray(self.grey[:, ::-1]), places, angles.reshape(-1, 128))
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

@@ -79,16 +79,15 @@ class Pictures:
 
     def grey(self, row: int) -> Grey:
         """The thumbnail, uint8 (H, W)."""
-        return np.asarray(Image.fromarray(self.color(row)).convert("L"))
+        return grey_of(self.color(row))
 
     @cached_property
     def points(self) -> Any:
-        """From a row, and whether to mirror it, to the details of the thumbnail."""
+        """From a row to the details of its thumbnail."""
 
         @lru_cache(maxsize=self.kept)
-        def found(row: int, mirrored: bool) -> Points:
-            grey = self.grey(row)
-            return points_of(np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey)
+        def found(row: int) -> Points:
+            return points_of(self.grey(row))
 
         return found
 
@@ -130,6 +129,11 @@ class Pictures:
             return None
 
 
+def grey_of(pixels: Pixels) -> Grey:
+    """uint8 (H, W, 3) to (H, W)."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
 def read_original(path: Path | None, side_px: int | None = None) -> Original | None:
     """The picture in a file, reduced to a shorter side of `side_px` if given; None where there is none."""
     if path is None:
@@ -139,7 +143,7 @@ def read_original(path: Path | None, side_px: int | None = None) -> Original | N
         opacity = _opacity(path)
     except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return Original(*(None if one is None else _reduced(one, side_px) for one in (pixels, opacity)))
+    return Original(_reduced(pixels, side_px), None if opacity is None else _reduced(opacity, side_px))
 
 
 def _opacity(path: Path) -> Pixels | None:

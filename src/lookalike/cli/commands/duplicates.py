@@ -31,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", choices=["largest", "oldest"], default="largest", help="which file stays (default: largest)"
     )
+    parser.add_argument(
+        "--not-duplicate",
+        metavar=("ID", "ID"),
+        nargs=2,
+        help="say that two items are no duplicates: no plan takes one for the other",
+    )
+    parser.add_argument("--stays", metavar="ID", help="say that an item stays: no plan moves it")
     parser.add_argument("--plan", metavar="FILE", help="write what could be moved, to be reviewed")
     parser.add_argument("--apply", metavar="FILE", help="move the files of a plan, all or none")
     parser.add_argument("--to", metavar="DIR", help="where --apply moves them")
@@ -52,7 +59,22 @@ def run(options: argparse.Namespace) -> int:
         return _undo(options)
     if not options.collection:
         raise LookalikeError("give a collection, or --apply FILE, or --undo DIR", f"such as: {EXAMPLE}")
+    if options.not_duplicate or options.stays:
+        return _say(options)
     return _find(options)
+
+
+def _say(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import say
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    if options.not_duplicate:
+        collection.not_duplicates(*options.not_duplicate)
+    if options.stays:
+        collection.keep(options.stays)
+    say("kept, and respected from the next run on")
+    return 0
 
 
 def _find(options: argparse.Namespace) -> int:
