@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 import lookalike
 from lookalike.analysis import neighbours as neighbours_module
@@ -244,3 +244,71 @@ def test_images_that_are_all_equal_are_found_to_be_so(tmp_path):
     pairs = collection.duplicates().pairs
 
     assert [(pair.rows, pair.tier) for pair in pairs] == [((0, row), "bytes") for row in range(1, 30)]
+
+
+def pictures_of(folder: Path, images: dict[str, Image.Image]) -> lookalike.Collection:
+    (folder / "images").mkdir()
+    for name, image in images.items():
+        image.save(folder / "images" / name)
+    return lookalike.build(folder / "images", folder / "c.lookalike", model="colors")
+
+
+def pairs_of(collection: lookalike.Collection, tiers=tuple(TIERS)) -> list[tuple[str, str, str]]:
+    found = collection.duplicates(tiers=tiers)
+    ids = [item["id"] for item in found.items]
+    return [(*(ids[row] for row in pair.rows), pair.tier) for pair in found.pairs]
+
+
+def test_the_same_picture_in_another_colour_is_no_duplicate(tmp_path):
+    red = flower(1).convert("RGB")
+    green = Image.merge("RGB", [red.getchannel(name) for name in "GRB"])
+
+    assert pairs_of(pictures_of(tmp_path, {"red.png": red, "green.png": green})) == []
+
+
+def test_transparency_has_to_agree_too(tmp_path):
+    image = flower(1).convert("RGBA")
+    hole = image.copy()
+    hole.paste((255, 255, 255, 0), (0, 0, 40, 40))
+    white = hole.copy()
+    white.paste((255, 255, 255, 255), (0, 0, 40, 40))
+    other = white.copy()
+    other.paste((255, 255, 255, 0), (0, 0, 40, 20))
+    collection = pictures_of(tmp_path, {"hole.png": hole, "other.png": other, "white.png": white})
+
+    found = collection.duplicates()
+
+    # On white all three are equal; the two with holes in other places are not the same.
+    ids = [item["id"] for item in found.items]
+    assert [(*(ids[row] for row in pair.rows), pair.tier, ids[pair.richer]) for pair in found.pairs] == [
+        ("hole.png", "white.png", "copy", "hole.png"),
+        ("other.png", "white.png", "copy", "other.png"),
+    ]
+
+
+def test_a_mirrored_letter_is_another_letter(tmp_path):
+    letter = Image.new("RGB", (120, 120), "white")
+    ImageDraw.Draw(letter).text((35, 0), "b", fill="black", font_size=100)
+
+    pair = {"b.png": letter, "d.png": ImageOps.mirror(letter)}
+    assert pairs_of(pictures_of(tmp_path, pair)) == []
+
+
+def test_pictures_that_were_taken_at_different_times_are_no_copies(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name, second in (("a", 0), ("b", 40)):
+        exif = taken(f"2024:05:01 10:00:{second:02d}")
+        flower(1).save(tmp_path / "images" / f"{name}.jpg", exif=exif, quality=80 + second // 4)
+    collection = lookalike.build(tmp_path / "images", tmp_path / "c.lookalike", model="colors")
+
+    assert pairs_of(collection) == []
+
+
+def test_what_people_say_is_no_duplicate_is_left_out_of_the_next_run(collection):
+    assert ("2-encoded.jpg", "2.jpg", "copy") in pairs_of(collection)
+
+    collection.not_duplicates("2.jpg", "2-encoded.jpg")
+    assert ("2-encoded.jpg", "2.jpg", "copy") not in pairs_of(collection)
+
+    collection.not_duplicates("2.jpg", "2-encoded.jpg", None)
+    assert ("2-encoded.jpg", "2.jpg", "copy") in pairs_of(collection)

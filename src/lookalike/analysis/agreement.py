@@ -28,8 +28,8 @@ LEAST_SIDE_PX = 32
 ENOUGH_PX = _CELL_PX * _MOST_CELLS
 # An edge of 100 grey levels that lies a seventh of a cell, a pixel, beside itself changes a cell by 15.
 _OF_EDGE = 0.15
-# Measured on 235 photographs of flowers (docs/analysis.md): 16.4 at most for JPEGs of quality 40, 10.8 at half
-# the size; other pixels in 5% of each side make 24 or more in 95 of 100.
+# Measured on 235 photographs of flowers (docs/analysis.md): 16.4 at most for JPEGs of quality 40, 10.8 at
+# half the size; other pixels in 5% of each side make 24 or more in 95 of 100.
 MOST_DIFFERENCE = 20.0
 # Root mean square of all cells beside the standard deviation of the picture: 0.12 at most for the same.
 MOST_RELATIVE = 0.2
@@ -146,13 +146,11 @@ def _light(before: Floats, after: Floats) -> tuple[float, float]:
     return gain, offset
 
 
-def _overlaid(
-    made: Floats, after: Floats, beyond: Floats, residual: Floats, contrast: float
-) -> float | None:
+def _overlaid(made: Floats, after: Floats, beyond: Floats, residual: Floats, contrast: float) -> float | None:
     """The share of cells that an overlay has changed; None where no overlay explains it.
 
-    One that is lighter than the picture makes nothing darker, and a darker one nothing lighter. Around it, all
-    has to agree.
+    One that is lighter than the picture makes nothing darker, and a darker one nothing lighter. Around it,
+    all has to agree.
     """
     changed = (beyond > MOST_DIFFERENCE / 2).any(axis=2)
     share = float(changed.mean())

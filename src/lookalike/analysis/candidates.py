@@ -1,7 +1,7 @@
 """Pairs of pictures that may show the same: near in perceptual hash or in vectors.
 
-Nothing is claimed here: each pair is looked at afterwards. The work grows with the number of pictures, and not
-with its square.
+Nothing is claimed here: each pair is looked at afterwards. The work grows with the number of pictures, and
+not with its square.
 """
 
 from __future__ import annotations

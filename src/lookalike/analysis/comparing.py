@@ -111,13 +111,16 @@ def _cropped(pictures: Pictures, rows: tuple[int, int]) -> str | None:
 
 def _placed(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
     """How the first agrees with what the second shows there; None where it does not lie within it."""
-    for place in (lambda: found, lambda: exact(found, grey_of(inner), grey_of(outer))):
-        shown = laid(place(), inner, outer)
-        agreed = None if shown is None else agreement(inner, shown)
-        # What is far from it does not become the same by a fraction of a pixel.
-        if agreed is None or agreed.is_same or agreed.relative > _MOST_ROUGH:
-            break
-    return agreed
+    rough = _shown(found, inner, outer)
+    # What is far from it does not become the same by a fraction of a pixel.
+    if rough is None or rough.is_same or rough.relative > _MOST_ROUGH:
+        return rough
+    return _shown(exact(found, grey_of(inner), grey_of(outer)), inner, outer)
+
+
+def _shown(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
+    shown = laid(found, inner, outer)
+    return None if shown is None else agreement(inner, shown)
 
 
 def _agreement(one: Pixels, other: Pixels) -> Agreement | None:

@@ -1,7 +1,7 @@
 """What is there twice, in tiers, each with what it was checked by.
 
-Only pairs that are near in vectors or in perceptual hash are looked at, and nothing is claimed of a pair but by
-its pixels. docs/analysis.md says what each tier means.
+Only pairs that are near in vectors or in perceptual hash are looked at, and nothing is claimed of a pair but
+by its pixels. docs/analysis.md says what each tier means.
 """
 
 from __future__ import annotations
@@ -140,9 +140,7 @@ def check_tiers(tiers: Collection[str]) -> None:
         raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
 
 
-def _marked(
-    snapshot: Snapshot, selection: Selection
-) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
+def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
     """The pairs that are no duplicates and the rows that stay, as people say."""
     pictures = selection.ids, [sha256 or "" for sha256 in selection.column("sha256")]
     apart = {rows for rows, value in snapshot.marks.pairs(NOT_DUPLICATE, *pictures).items() if value}

@@ -40,10 +40,12 @@ class Points:
 
     @property
     def mirrored(self) -> Points:
-        """The details of the mirrored picture: each grid of 4 x 4 x 8 is turned over, and so are its angles."""
+        """The details of the mirrored picture: each grid of 4 x 4 x 8 is turned over, as are its angles."""
         grids = self.descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
         angles = np.roll(grids[..., ::-1], 1, axis=3)
-        places = np.array([self.grey.shape[1] - 1, 0], np.float32) + self.places * np.float32([-1, 1])
+        places = np.array([self.grey.shape[1] - 1, 0], np.float32) + self.places * np.array(
+            [-1, 1], np.float32
+        )
         return Points(np.ascontiguousarray(self.grey[:, ::-1]), places, angles.reshape(-1, 128))
 
 
@@ -95,7 +97,7 @@ def match(one: Points, other: Points) -> Match | None:
 
 
 def exact(found: Match, one: Grey, other: Grey) -> Match:
-    """A match made exact to a fraction of a pixel by all pixels of two pictures; as it was where they differ."""
+    """A match made exact to a fraction of a pixel by all pixels; as it was where the pictures differ."""
     cv2 = opencv()
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, _LEAST_GAIN)
     start = found.affine.astype(np.float32)

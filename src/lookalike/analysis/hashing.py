@@ -20,7 +20,8 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     pHash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
     All False for a picture without contrast, of which nothing can be said.
     """
-    return perceptual_hashes(grey)[0]
+    hashes = perceptual_hashes(grey)
+    return np.asarray(hashes[0])
 
 
 def perceptual_hashes(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -142,12 +142,12 @@ def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Gr
             continue
         free.remove(first)
         best, *others = same[first]
-        wanted = {row: ("bytes", _SAME_BYTES) for row in others}
+        wanted = dict.fromkeys(others, ("bytes", _SAME_BYTES))
         for pair in alike[first]:
             other = sum(pair.rows) - first
             if other in free and not found.kept.intersection(same[other]):
                 free.remove(other)
-                wanted.update({row: (pair.tier, pair.reason) for row in same[other]})
+                wanted.update(dict.fromkeys(same[other], (pair.tier, pair.reason)))
         taken.add(identity(_path(found.items[best])))
         moves = []
         for row, (tier, reason) in sorted(wanted.items()):

@@ -265,7 +265,8 @@ def _schemas() -> Schema:
              "groups": _list(_object(
                  {"keep": _ref("Card"), "kept": FLAG, "why": TEXT,
                   "move": _list(_object(
-                      {"item": _ref("Card"), "tier": TEXT, "reason": TEXT, "not_duplicate": FLAG, "kept": FLAG}
+                      {"item": _ref("Card"), "tier": TEXT, "reason": TEXT, "not_duplicate": FLAG,
+                       "kept": FLAG}
                   ))}
              ))}
         ),
