@@ -148,13 +148,15 @@ def unmade(whole: lookalike.Collection, measured: Measured, sheets: Path | None)
     found = whole.duplicates(tiers=ASKED)
     ids = [item["id"] for item in found.items]
     measured.pairs.update(pair.tier for pair in found.pairs)
-    for tier in ASKED if sheets else ():
+    if sheets is None:
+        return
+    sheets.mkdir(parents=True, exist_ok=True)
+    for tier in ASKED:
         rows = [row for pair in found.pairs if pair.tier == tier for row in pair.rows]
         for start in range(0, len(rows), 64):
             shown = [ids[row] for row in rows[start : start + 64]]
             thumbnails = whole.snapshot.thumbnails(whole.snapshot.rows_of(shown))
             sheet = contact_sheet(thumbnails, [id_[-22:] for id_ in shown], f"{measured.name}: {tier}")
-            sheets.mkdir(parents=True, exist_ok=True)
             (sheets / f"{measured.name}-{tier}-{start // 64}.png").write_bytes(png(sheet))
 
 

@@ -114,7 +114,9 @@ def test_what_is_said_of_duplicates_shows_at_once_and_can_be_taken_back(seen: ht
     ],
 )
 def test_what_cannot_be_said_is_named(seen: httpx.Client, kind, ids, value, field: str) -> None:
-    assert problem(say(seen, kind, ids, value), 400)["field"] == field
+    refused = say(seen, kind, ids, value)
+
+    assert (problem(refused)[:2], refused.json()["field"]) == ((400, "bad-parameter"), field)
 
 
 def test_no_other_site_and_no_form_can_say_something(seen: httpx.Client) -> None:

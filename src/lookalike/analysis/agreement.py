@@ -8,6 +8,7 @@ few grey levels, resizing moves it where the picture has an edge, and nothing el
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,10 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     cells = int(np.clip(shortest // _CELL_PX, _LEAST_CELLS, _MOST_CELLS))
     first, second = _sampled(one, cells), _sampled(other, cells)
     # What is cut off at the end of the scale is known of the picture before, not of the one after.
-    return min((_from(first, second), _from(second, first)), key=lambda found: found.difference)
+    there = _from(first, second)
+    if there.is_same:
+        return there
+    return min((there, _from(second, first)), key=lambda found: found.difference)
 
 
 def is_plain(pixels: Pixels) -> bool:
@@ -118,11 +122,14 @@ def _means(samples: Floats) -> Floats:
 
 def _edges(cells: Floats) -> Floats:
     """The range of each cell and its eight neighbours."""
-    size = len(cells)
+    return _around(cells, np.maximum) - _around(cells, np.minimum)
+
+
+def _around(cells: Floats, choose: Callable[[Floats, Floats], Floats]) -> Floats:
+    """What is chosen of each cell and its eight neighbours."""
     padded = np.pad(cells, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    around = np.stack([padded[y : y + size, x : x + size] for y in range(3) for x in range(3)])
-    found: Floats = around.max(axis=0) - around.min(axis=0)
-    return found
+    across = choose(choose(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+    return choose(choose(across[:-2], across[1:-1]), across[2:])
 
 
 def _flat_share(cells: Floats) -> float:
@@ -137,10 +144,11 @@ def _light(before: Floats, after: Floats) -> tuple[float, float]:
         return 1.0, 0.0
     gain, offset, weights = 1.0, 0.0, np.ones_like(x)
     for _ in range(4):
-        mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
-        covariance = np.average((x - mean_x) * (y - mean_y), weights=weights)
-        gain = float(np.clip(covariance / np.average((x - mean_x) ** 2, weights=weights), *_GAINS))
-        offset = float(np.clip(mean_y - gain * mean_x, -_MOST_OFFSET, _MOST_OFFSET))
+        total = weights.sum()
+        mean_x, mean_y = weights @ x / total, weights @ y / total
+        beside = weights * (x - mean_x)
+        gain = min(max(float(beside @ (y - mean_y) / (beside @ (x - mean_x))), _GAINS[0]), _GAINS[1])
+        offset = min(max(float(mean_y - gain * mean_x), -_MOST_OFFSET), _MOST_OFFSET)
         residual = np.abs(gain * x + offset - y)
         weights = 1 / np.maximum(1, residual / max(2.0, 2 * float(np.median(residual))))
     return gain, offset

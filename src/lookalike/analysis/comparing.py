@@ -138,6 +138,8 @@ def _as_originals(
 
     Where one of them cannot be read here, it is as the thumbnails say.
     """
+    if all(pictures.is_whole(row) for row in rows):
+        return thumbnails, None
     one: Original | None = pictures.original(rows[0])
     other: Original | None = pictures.original(rows[1])
     if one is None or other is None:

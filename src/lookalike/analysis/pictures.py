@@ -19,6 +19,7 @@ from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
 from lookalike.images.decoding import load
 from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import THUMBNAIL_PX
 from lookalike.storage.part_state import PartState
 from lookalike.storage.selection import Selection
 
@@ -69,6 +70,11 @@ class Pictures:
     def size(self, row: int) -> tuple[int, int]:
         """The width and the height of the original, in pixels."""
         return self.rows[row]["width"], self.rows[row]["height"]
+
+    def is_whole(self, row: int) -> bool:
+        """Whether the thumbnail is the original: a JPEG that is small, and so was not made smaller."""
+        uri = urlsplit(self.rows[row]["uri"]).path.lower()
+        return max(self.size(row)) <= THUMBNAIL_PX and uri.endswith((".jpg", ".jpeg"))
 
     def color(self, row: int) -> Pixels:
         """The thumbnail, uint8 (H, W, 3)."""
