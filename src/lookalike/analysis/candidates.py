@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.analysis.hashing import ORIENTATIONS, perceptual_hashes
+from lookalike.analysis.hashing import ORIENTATIONS, perceptual_hash, perceptual_hashes
 from lookalike.analysis.neighbours import Neighbours, Rows
 from lookalike.analysis.pictures import Pictures
 from lookalike.errors import ExtraError
@@ -42,11 +42,12 @@ class Candidate:
     orientations: tuple[int, ...]
 
 
-def hashes_of(pictures: Pictures, rows: Iterable[int]) -> Hashes:
-    """The hashes, bool (8, 64), of each of these rows that has a thumbnail; all False without contrast."""
+def hashes_of(pictures: Pictures, rows: Iterable[int], turned: bool) -> Hashes:
+    """The hashes, bool (8, 64) or as it lies (1, 64), of each of these rows that has a thumbnail."""
     shown = [row for row in rows if pictures.has_thumbnail(row)]
     threads = os.cpu_count() or 1
-    hashes = in_order(lambda row: perceptual_hashes(pictures.grey(row)), shown, threads, ahead=_AHEAD)
+    laid = perceptual_hashes if turned else lambda grey: perceptual_hash(grey)[None]
+    hashes = in_order(lambda row: laid(pictures.small_grey(row)), shown, threads, ahead=_AHEAD)
     return dict(zip(shown, hashes, strict=True))
 
 

@@ -101,7 +101,7 @@ def find_duplicates(
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()
     if set(tiers) - {"bytes"}:
-        hashes = hashes_of(pictures, sorted(set(first_of)))
+        hashes = hashes_of(pictures, sorted(set(first_of)), "edit" in tiers)
         if {"edit", "moment"} & set(tiers):
             near = nearest_others(
                 selection,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,18 +22,22 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     pHash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
     All False for a picture without contrast, of which nothing can be said.
     """
-    hashes = perceptual_hashes(grey)
+    hashes = _hashes(grey, ORIENTATIONS[:1])
     return np.asarray(hashes[0])
 
 
 def perceptual_hashes(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """bool (8, 64): the hash of a picture uint8 (H, W) in each of `ORIENTATIONS`."""
+    return _hashes(grey, ORIENTATIONS)
+
+
+def _hashes(grey: NDArray[np.uint8], orientations: Sequence[tuple[bool, int]]) -> NDArray[np.bool_]:
     image = Image.fromarray(grey).resize((_SIZE_PX, _SIZE_PX), Image.Resampling.LANCZOS)
     small = np.asarray(image, np.float32)
     if small.std() < _LEAST_CONTRAST:
-        return np.zeros((len(ORIENTATIONS), _KEPT**2), bool)
-    laid = np.stack([oriented(small, *one) for one in ORIENTATIONS])
-    low = (_DCT @ laid @ _DCT.T).reshape(len(ORIENTATIONS), -1)
+        return np.zeros((len(orientations), _KEPT**2), bool)
+    laid = np.stack([oriented(small, *one) for one in orientations])
+    low = (_DCT @ laid @ _DCT.T).reshape(len(orientations), -1)
     return np.asarray(low > np.median(low, axis=1, keepdims=True))
 
 

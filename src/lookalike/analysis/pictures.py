@@ -26,6 +26,7 @@ from lookalike.storage.selection import Selection
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
 _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is asked for again and again
+_HASHED_PX = 64
 _ORIGINALS_KEPT = 16  # a megabyte each
 _TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
@@ -78,10 +79,19 @@ class Pictures:
 
     def color(self, row: int) -> Pixels:
         """The thumbnail, uint8 (H, W, 3)."""
+        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def _jpeg(self, row: int) -> bytes:
         item = self.rows[row]
         (jpeg,) = self._parts[row].thumbnails([(item["thumb_offset"], item["thumb_size"])])
-        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
-            return np.asarray(image.convert("RGB"))
+        return jpeg
+
+    def small_grey(self, row: int) -> Grey:
+        """The thumbnail, uint8 (H, W), reduced while it is decoded, as is enough for a hash."""
+        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+            image.draft("L", (_HASHED_PX, _HASHED_PX))
+            return np.asarray(image.convert("L"))
 
     def grey(self, row: int) -> Grey:
         """The thumbnail, uint8 (H, W)."""
