@@ -37,15 +37,17 @@ class Pair:
 def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
     """The pair where both have the same pixels, or one is the other encoded or resized again; else None.
 
-    The thumbnails are compared, and then the originals where both can be read here.
+    The thumbnails are compared, and then the originals where both can be read here; these at once where they
+    are hardly larger.
     """
     one, other = rows = candidate.rows
-    small = _agreement(pictures.color(one), pictures.color(other))
+    is_quick = not all(pictures.is_whole(row) for row in rows) and all(map(pictures.is_quick, rows))
+    small = None if is_quick else _agreement(pictures.color(one), pictures.color(other))
     if small is not None and not small.is_same:
         return None
     if "pixels" in tiers and pictures.size(one) == pictures.size(other) and _same_pixels(pictures, rows):
         return Pair(rows, "pixels", "all pixels are equal", candidate.score)
-    if small is None or "copy" not in tiers:
+    if "copy" not in tiers or (small is None and not is_quick):
         return None
     found, richer = _as_originals(pictures, rows, small)
     if found is None or not found.is_same:
@@ -132,7 +134,7 @@ def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
 
 
 def _as_originals(
-    pictures: Pictures, rows: tuple[int, int], thumbnails: Agreement, orientation: int = 0
+    pictures: Pictures, rows: tuple[int, int], thumbnails: Agreement | None, orientation: int = 0
 ) -> tuple[Agreement | None, int | None]:
     """How the originals agree, their transparency too, and the row that alone has some.
 
@@ -159,6 +161,10 @@ def _laid(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
+    one, other = (pictures.original(row) for row in rows)
+    width, height = pictures.size(rows[0])
+    if one is not None and other is not None and one.pixels.shape[:2] == (height, width):
+        return one.is_equal(other)  # neither was reduced
     checksum = pictures.pixels_checksum(rows[0])
     return checksum is not None and checksum == pictures.pixels_checksum(rows[1])
 

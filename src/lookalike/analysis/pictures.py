@@ -42,6 +42,12 @@ class Original:
     pixels: Pixels
     opacity: Pixels | None
 
+    def is_equal(self, other: Original) -> bool:
+        """Whether all pixels are equal, and as opaque."""
+        if self.opacity is None or other.opacity is None:
+            return self.opacity is other.opacity and np.array_equal(self.pixels, other.pixels)
+        return np.array_equal(self.pixels, other.pixels) and np.array_equal(self.opacity, other.opacity)
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -76,6 +82,10 @@ class Pictures:
         """Whether the thumbnail is the original: a JPEG that is small, and so was not made smaller."""
         uri = urlsplit(self.rows[row]["uri"]).path.lower()
         return max(self.size(row)) <= THUMBNAIL_PX and uri.endswith((".jpg", ".jpeg"))
+
+    def is_quick(self, row: int) -> bool:
+        """Whether the original can be read here, and takes hardly longer than the thumbnail."""
+        return max(self.size(row)) <= 2 * THUMBNAIL_PX and self.original(row) is not None
 
     def color(self, row: int) -> Pixels:
         """The thumbnail, uint8 (H, W, 3)."""
