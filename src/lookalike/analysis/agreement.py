@@ -120,9 +120,11 @@ def _from(before: Floats, after: Floats) -> Agreement:
 
 def _means(samples: Floats) -> Floats:
     """The mean of each cell, (cells, cells, C)."""
-    across = sum(samples[:, start::_SAMPLES] for start in range(_SAMPLES))
-    found: Floats = sum(across[start::_SAMPLES] for start in range(_SAMPLES)) / np.float32(_SAMPLES**2)
-    return found
+    found = samples
+    for axis in (0, 1):  # sums of slices, as a mean over two axes takes three times as long
+        cut = [slice(None)] * axis
+        found = np.add.reduce([found[(*cut, slice(start, None, _SAMPLES))] for start in range(_SAMPLES)])
+    return found / np.float32(_SAMPLES**2)
 
 
 def _edges(cells: Floats) -> Floats:

@@ -161,7 +161,8 @@ def _laid(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
-    one, other = (pictures.original(row) for row in rows)
+    one: Original | None = pictures.original(rows[0])
+    other: Original | None = pictures.original(rows[1])
     width, height = pictures.size(rows[0])
     if one is not None and other is not None and one.pixels.shape[:2] == (height, width):
         return one.is_equal(other)  # neither was reduced
