@@ -234,7 +234,7 @@ def looped(vectors: np.ndarray, labels: np.ndarray, query: int) -> tuple[float, 
 
 def duplicates(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     def copies(collection: lookalike.Collection) -> Any:
-        return collection.duplicates(edits=False, max_memory_bytes=options.max_memory)
+        return collection.duplicates(max_memory_bytes=options.max_memory)
 
     some = folder / "some"
     some.mkdir()

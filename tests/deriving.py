@@ -21,7 +21,7 @@ def derive_all(made: lookalike.Collection) -> None:
     made.map(write=True)
     made.outliers(k=5, write=True)
     tiers = ("bytes", "pixels", "copy")
-    found = made.duplicates(edits=False)
+    found = made.duplicates()
     keep_plan(found.state, found.items, make_plan(found, made.path, tiers=tiers), tiers=tiers)
 
 

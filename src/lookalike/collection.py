@@ -118,6 +118,19 @@ class Collection(View):
         sha256s = tuple(snapshot.values("sha256", snapshot.rows_of(names)))
         write_marks(self.path, [Mark(datetime.now(UTC), kind, names, sha256s, value)])
 
+    def not_duplicates(self, one: str, other: str, value: bool | None = True) -> None:
+        """Say that two pictures are no duplicates, whatever is found; None takes it back."""
+        self.mark("not_duplicate", (one, other), value)
+
+    def keep(self, id_: str, *, instead_of: str | None = None) -> None:
+        """Say that of duplicates this picture stays; it is never moved for another.
+
+        What was said of the picture `instead_of`, if given, is taken back.
+        """
+        if instead_of is not None:
+            self.mark("keep", instead_of, None)
+        self.mark("keep", id_, True)
+
     def export(
         self,
         target: str | Path,

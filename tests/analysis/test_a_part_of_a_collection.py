@@ -115,7 +115,7 @@ def test_a_map_is_that_of_the_items_alone(ask, alone, whole):
 
 
 def test_duplicates_are_those_of_the_items_alone(ask, alone):
-    found, expected = ask("duplicates", edits=False), alone.duplicates(edits=False)
+    found, expected = ask("duplicates"), alone.duplicates()
 
     def told(items):
         return [{name: value for name, value in one.items() if name != "thumb_offset"} for one in items]
@@ -196,7 +196,7 @@ def test_nothing_is_written_unless_it_is_asked_for(whole, tmp_path):
     for view in (collection, collection.where(CONDITION)):
         for analysis in ANALYSES.values():
             analysis(view)
-        view.duplicates(edits=False)
+        view.duplicates()
         view.evaluate()
         view.neighbors(3)
         view.map().plot("label")

@@ -53,9 +53,9 @@ def test_the_largest_or_the_oldest_stays():
 def test_nothing_is_moved_for_a_file_that_it_was_not_compared_with():
     items = [item(0, 300), item(1, 200), item(2, 100)]
 
-    assert planned(items, (0, 1, "edit"), (1, 2, "edit")) == {"0.jpg": ["1.jpg"]}
+    assert planned(items, (0, 1, "copy"), (1, 2, "copy")) == {"0.jpg": ["1.jpg"]}
     items = [item(0, 200), item(1, 300), item(2, 100)]
-    assert planned(items, (0, 1, "edit"), (1, 2, "edit")) == {} | {"1.jpg": ["0.jpg", "2.jpg"]}
+    assert planned(items, (0, 1, "copy"), (1, 2, "copy")) == {} | {"1.jpg": ["0.jpg", "2.jpg"]}
 
 
 def test_what_holds_for_a_file_holds_for_all_with_its_bytes():
@@ -109,7 +109,7 @@ def images(tmp_path) -> Path:
 @pytest.fixture
 def plan(images) -> Plan:
     collection = lookalike.build(images, images.with_name("c.lookalike"), model="colors")
-    return make_plan(collection.duplicates(edits=False), str(collection.path))
+    return make_plan(collection.duplicates(), str(collection.path))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -324,3 +324,137 @@ def test_moving_across_devices_copies_before_it_removes(images, plan, tmp_path, 
     assert len(tree(images)) == 2
     undo_moves(tmp_path / "trash")
     assert tree(images) == before
+
+
+def linked(images: Path, how: str) -> Path:
+    """A pile that holds the pictures and leads to them under a second name; its root."""
+    pile = images.parent / "pile"
+    pile.mkdir()
+    images.rename(pile / "photos")
+    if how == "a link to the folder":
+        (pile / "alias").symlink_to(pile / "photos")
+    else:
+        (pile / "alias").mkdir()
+        (pile / "alias" / "a.png").hardlink_to(pile / "photos" / "a.png")
+    return pile
+
+
+@pytest.mark.parametrize("how", ["a link to the folder", "a hard link"])
+def test_a_file_that_has_two_names_never_leaves_for_itself(images, tmp_path, how):
+    data = (images / "a.png").read_bytes()
+    pile = linked(images, how)
+    collection = lookalike.build(pile, tmp_path / "linked.lookalike", model="colors")
+    assert {"photos/a.png", "alias/a.png"} <= set(collection.ids)
+
+    plan = make_plan(collection.duplicates(tiers=["bytes"]), "c")
+
+    # Four files with these bytes, whatever their names: one stays.
+    assert apply_plan(plan, tmp_path / "trash") == 3
+    assert {path.stat().st_ino for path in pile.rglob("*.png") if path.read_bytes() == data} == {
+        Path(plan.groups[0].keep.path).stat().st_ino
+    }
+
+
+@pytest.mark.parametrize("how", ["a link to the folder", "a hard link"])
+def test_a_plan_that_keeps_a_file_and_moves_it_by_another_name_is_refused(images, plan, tmp_path, how):
+    pile = linked(images, how)
+    before = tree(pile)
+    group = plan.groups[0]
+    keep, file = (replace(group.keep, path=str(pile / folder / "a.png")) for folder in ("photos", "alias"))
+    changed = replace(plan, groups=(replace(group, keep=keep, move=(replace(group.move[0], file=file),)),))
+
+    with pytest.raises(LookalikeError, match="are one file, nothing was moved"):
+        apply_plan(changed, tmp_path / "trash")
+
+    assert tree(pile) == before
+
+
+def test_what_people_keep_stays_and_is_never_moved():
+    items = [item(0, 300), item(1, 200), item(2, 100)]
+    pairs = [Pair((0, 1), "copy", "", 1.0), Pair((0, 2), "copy", "", 1.0)]
+    found = replace(duplicates(items, *pairs), kept=frozenset({2}))
+
+    plan = make_plan(found, "c")
+
+    assert [(group.keep.id, group.why, [one.file.id for one in group.move]) for group in plan.groups] == [
+        ("2.jpg", "you said that it stays", ["0.jpg"])
+    ]
+    both = replace(duplicates(items, pairs[0]), kept=frozenset({0, 1}))
+    assert make_plan(both, "c").groups == ()
+
+
+def test_what_has_the_bytes_of_a_copy_stays_where_people_say_that_it_is_none():
+    items = [item(0, 300), item(1), item(2)]
+    found = duplicates(items, Pair((0, 1), "copy", "", 1.0), Pair((1, 2), "bytes", "", 1.0))
+
+    plan = make_plan(replace(found, apart=frozenset({(0, 2)})), "c")
+
+    assert [move.file.id for move in plan.moves()] == ["1.jpg"]
+
+
+def test_the_picture_with_transparency_stays_though_the_other_is_larger():
+    items = [item(0, 300), item(1, 200)]
+    found = duplicates(items, Pair((0, 1), "copy", "", 1.0, richer=1))
+
+    (group,) = make_plan(found, "c").groups
+
+    assert (group.keep.id, group.why) == ("1.jpg", "the one with transparency")
+
+
+@pytest.mark.parametrize("moved_before", [0, 1, 2])
+@pytest.mark.parametrize("call", ["Path.unlink", "shutil.copy2"])
+def test_a_move_to_another_device_that_a_kill_cut_short_can_be_undone(
+    images, plan, tmp_path, call, moved_before
+):
+    before = tree(images)
+    write_plan(plan, tmp_path / "plan.json")
+    script = f"""
+import os, shutil, signal
+from pathlib import Path
+from lookalike.analysis.moving import apply_plan
+from lookalike.analysis.plan import read_plan
+rename, real, count = Path.rename, {call}, 0
+def refuse(self, target):
+    if self.suffix == ".png":
+        raise OSError(18, "another device")
+    return rename(self, target)
+def killed(first, *more, **options):
+    global count
+    if Path(first).suffix == ".png":
+        if count == {moved_before}:
+            if more:
+                Path(more[0]).write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        count += 1
+    return real(first, *more, **options)
+Path.rename, {call} = refuse, killed
+apply_plan(read_plan({str(tmp_path / "plan.json")!r}), {str(tmp_path / "trash")!r})
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(tree(images)) == len(before) - moved_before
+
+    undo_moves(tmp_path / "trash")
+
+    assert tree(images) == before
+    assert tree(tmp_path / "trash") == {}
+
+
+def test_a_source_goes_only_when_the_copy_and_its_name_are_on_the_disk(images, plan, tmp_path, monkeypatch):
+    done = []
+    rename, unlink, fsync = Path.rename, Path.unlink, os.fsync
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.suffix == ".png":
+            raise OSError(18, os.strerror(18))  # EXDEV
+        done.append("name")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "unlink", lambda self, **how: (done.append("gone"), unlink(self, **how))[1])
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append("sync"), fsync(file))[1])
+    one = replace(plan.groups[0], move=plan.groups[0].move[:1])
+    apply_plan(replace(plan, groups=(one,)), tmp_path / "trash")
+
+    moved = done[len(done) - done[::-1].index("name") - 2 :]
+    assert (moved[:2], set(moved[2:-1]), moved[-1]) == (["sync", "name"], {"sync"}, "gone")

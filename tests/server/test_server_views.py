@@ -81,6 +81,53 @@ def test_duplicates_come_in_groups_with_what_stays_and_why(seen: httpx.Client) -
     assert get(seen, "duplicates", offset=1, limit=1)["groups"] == found["groups"][1:2]
 
 
+def say(client: httpx.Client, kind: str, ids: list[str], value: bool | None = True, **more: object):
+    return client.post("photos/marks", json={"kind": kind, "ids": ids, "value": value}, **more)
+
+
+def test_what_is_said_of_duplicates_shows_at_once_and_can_be_taken_back(seen: httpx.Client) -> None:
+    [group] = get(seen, "duplicates", tier="bytes")["groups"]
+    one, other = group["keep"]["id"], group["move"][0]["item"]["id"]
+    assert (group["kept"], group["move"][0]["kept"], group["move"][0]["not_duplicate"]) == (False,) * 3
+
+    assert say(seen, "not_duplicate", [other, one]).status_code == 200
+    assert say(seen, "keep", [other]).json() == {"kind": "keep", "ids": [other], "value": True}
+    [group] = get(seen, "duplicates", tier="bytes")["groups"]
+    assert (group["kept"], group["move"][0]["kept"], group["move"][0]["not_duplicate"]) == (False, True, True)
+
+    assert say(seen, "not_duplicate", [one, other], None).status_code == 200
+    assert say(seen, "keep", [other], None).status_code == 200
+    [group] = get(seen, "duplicates", tier="bytes")["groups"]
+    assert (group["kept"], group["move"][0]["kept"], group["move"][0]["not_duplicate"]) == (False,) * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "value", "field"),
+    [
+        ("label", ["sea/again.png"], True, "kind"),
+        (["keep"], ["sea/again.png"], True, "kind"),
+        ("not_duplicate", ["sea/again.png"], True, "ids"),
+        ("not_duplicate", ["sea/again.png", "sea/again.png"], True, "ids"),
+        ("keep", "sea/again.png", True, "ids"),
+        ("keep", [1], True, "ids"),
+        ("keep", ["sea/again.png"], False, "value"),
+    ],
+)
+def test_what_cannot_be_said_is_named(seen: httpx.Client, kind, ids, value, field: str) -> None:
+    refused = say(seen, kind, ids, value)
+
+    assert (problem(refused)[:2], refused.json()["field"]) == ((400, "bad-parameter"), field)
+
+
+def test_no_other_site_and_no_form_can_say_something(seen: httpx.Client) -> None:
+    foreign = say(seen, "keep", ["sea/again.png"], headers={"Origin": "https://example.org"})
+    form = seen.post("photos/marks", content=b'{"kind": "keep"}', headers={"Content-Type": "text/plain"})
+
+    assert (foreign.status_code, form.status_code) == (403, 415)
+    assert say(seen, "keep", ["nothing"]).status_code == 404
+    assert all(not group["move"][0]["kept"] for group in get(seen, "duplicates")["groups"])
+
+
 def test_outliers_come_the_farthest_first_and_their_distance_is_a_column(seen: httpx.Client) -> None:
     found = get(seen, "outliers")
     assert (found["k"], found["label"], found["labelled"]) == (5, "label", 20)

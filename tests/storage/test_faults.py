@@ -292,7 +292,7 @@ def test_a_full_disk_stops_a_build_and_space_lets_it_go_on(small_disk, tmp_path)
 
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"lookalike: no space left on the device while writing {target}/")
-    assert "free some space and run the same command again" in ended.stderr
+    assert "free some space and do the same again" in ended.stderr
     assert "Traceback" not in ended.stderr
     committed = check_what_is_committed(target, whole)
     assert 0 < committed < 120

@@ -190,6 +190,8 @@ def test_every_command_works_on_an_address(bucket, folder, tmp_path, monkeypatch
         "failed": 0,
         "unchanged": 0,
         "removed": 0,
+        "passed_over": {},
+        "moved_from": "",
     }
     assert (facts["images"], facts["labels"]["sea"], facts["sources"]) == (12, 4, [source + "/"])
     assert facts["bytes"] == sum(path.stat().st_size for path in place(address).rglob("*"))

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build, write_pictures
+from conftest import build
 from pages import PHOTO, Page, expect, focused, fragment, ids, open_item, see, see_hits, tile, watch
 from serving import running
 
 import lookalike
+from lookalike.demo.flowers import write_flowers
 
 
 @pytest.fixture(scope="module")
 def two(collection: lookalike.Collection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where two collections are served: one that knows words, and the one that does not."""
     folder = tmp_path_factory.mktemp("words")
-    words, _ = build(write_pictures(folder / "few", 9), folder / "few.lookalike", model="efficientnet-lite0")
+    write_flowers(folder / "few", count=9)
+    words, _ = build(folder / "few", folder / "few.lookalike", model="efficientnet-lite0")
     with running(words, collection) as url:
         yield url
 

@@ -61,6 +61,24 @@ def test_duplicates_stand_side_by_side_with_what_stays_and_the_command(seen: Pag
     expect(pair).to_have_count(2)
 
 
+def test_people_say_that_a_pair_is_none_or_that_the_other_stays_and_it_is_there_after_a_reload(
+    seen: Page,
+) -> None:
+    place = view(seen, "Duplicates")
+    for name, words in (("Not a duplicate", "not a duplicate"), ("Keep this one", "this one stays")):
+        said = place.get_by_role("button", name=name)
+        expect(said).to_have_attribute("aria-pressed", "false")
+        said.press("Enter")
+        expect(said).to_have_attribute("aria-pressed", "true")
+        expect(said).to_be_focused()
+        expect(place.locator(".twins figure").last).to_contain_text(f"You said: {words}")
+        seen.reload()
+        expect(said).to_have_attribute("aria-pressed", "true")
+        said.click()
+        expect(said).to_have_attribute("aria-pressed", "false")
+    expect(place.locator(".twins figure").first).to_contain_text("Stays")
+
+
 def test_outliers_are_pictures_unlike_all_others_and_labels_that_may_be_wrong(seen: Page) -> None:
     place = view(seen, "Outliers")
     see(seen, re.compile("^The 25 pictures farthest from all others"))
@@ -166,7 +184,7 @@ def test_a_stale_view_names_the_command(window: Any, tmp_path: Path, errors: lis
         page.goto(url)
         see(page, "7 pictures")
         view(page, "Map")
-        expect(page.locator("#notice")).to_contain_text(f"make it again with: lookalike map {made.path}")
+        expect(page.locator("#notice")).to_contain_text(f"make it with: lookalike map {made.path}")
         page.close()
     assert errors
     assert all("409" in one for one in errors)

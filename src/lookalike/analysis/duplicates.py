@@ -1,22 +1,21 @@
 """What is there twice, in tiers, each with what it was checked by.
 
-Only pairs that are near in vectors or in perceptual hash are looked at, so the work grows with the number of
-images and not with its square. docs/analysis.md says what each tier means.
+Only pairs that are near in vectors or in perceptual hash are looked at, and nothing is claimed of a pair but
+by its pixels. docs/analysis.md says what each tier means.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lookalike.analysis.geometry import match
-from lookalike.analysis.hashing import perceptual_hash
+from lookalike.analysis.candidates import Candidate, Hashes, candidates, hashes_of, of_one_size
+from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.errors import LookalikeError
@@ -32,46 +31,35 @@ TIERS = {
     "bytes": "identical bytes",
     "pixels": "identical pixels",
     "copy": "re-encoded or resized",
-    "edit": "cropped, mirrored or rotated",
+    "edit": "cropped, mirrored, turned or watermarked",
     "moment": "the same moment",
 }
-DUPLICATES = ("bytes", "pixels", "copy", "edit")
+# What shows all that the other shows. An edit does not, so it goes only where that is asked for.
+DUPLICATES = ("bytes", "pixels", "copy")
+# People say of two pictures that they are none, or which one stays.
+NOT_DUPLICATE, KEEP = "not_duplicate", "keep"
 
 _NEIGHBOURS = 10
-# A hash of 64 bits: unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4, and 8 is the
-# most that the tables of `_near_hashes` find for sure. A hash says little of pictures without contrast, so
-# the vectors have to agree; those of a picture enlarged from half its size may be no nearer than this.
-_MOST_BITS, _LEAST_COSINE_COPY, _MOST_STRETCH = 8, 0.6, 0.05
+_LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
 # Of pictures cropped to 80% of their sides, 95% have a cosine of at least 0.8 to the original
 # (docs/analysis.md).
-_LEAST_COSINE_EDIT, _LEAST_CORRELATION = 0.75, 0.8
-_LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
+_LEAST_COSINE_EDIT = 0.75
 
 # Pictures whose details are kept for the next pair with them. Measured: what an item takes (its columns, its
 # hash, its pairs) and what finding details takes in a thread.
 _MOST_KEPT, _LEAST_KEPT = 4096, 64
 _ITEM_BYTES, _THREAD_BYTES = 2000, 40_000_000
-_VECTORS_BYTES = 1 << 26
 # So many results may wait for one that takes long.
 _AHEAD = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two rows that show the same: the `tier`, what it was checked by (`reason`), and their cosine."""
-
-    rows: tuple[int, int]
-    tier: str
-    reason: str
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
 
-    `compared` is how many pairs were looked at, `recall` the share of true neighbours among them.
-    `state` is that of the collection.
+    `apart` are the pairs of rows of which people say that they are no duplicates, the lower first, and `kept`
+    the rows of which they say that they stay. `compared` is how many pairs were looked at, `recall` the
+    share of true neighbours among them. `state` is that of the collection.
     """
 
     state: State
@@ -79,6 +67,8 @@ class Duplicates:
     pairs: tuple[Pair, ...]
     compared: int
     recall: float
+    apart: frozenset[tuple[int, int]] = frozenset()
+    kept: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -91,17 +81,19 @@ def find_duplicates(
     snapshot: Snapshot,
     *,
     rows: Rows | None = None,
-    edits: bool = True,
+    tiers: Collection[str] = DUPLICATES,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Duplicates:
-    """Find the pairs of images that show the same.
+    """Find the pairs of images that show the same, in these `tiers`.
 
-    Thumbnails are compared; originals are read only for identical pixels and the time when they were taken,
-    where they are local files. Without `edits` no details are compared, which is much faster where many
-    images are alike. Takes `max_memory_bytes` at most, if given, beside the program itself and the originals
-    that are read, one a core. Raises `MemoryLimitError` where that is not enough.
+    Thumbnails are compared, and then originals where they are local files. Only `edit` compares details and
+    neighbours, which takes longer where many images are alike. Pairs that people have marked as
+    `not_duplicate` are left out. Takes `max_memory_bytes` at most, if given, beside the program itself and
+    the originals that are read, one a core. Raises `MemoryLimitError` where that is not enough, and
+    `LookalikeError` for a tier that is not known, and for none.
     """
+    check_tiers(tiers)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
     held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(selection)
     room = selection.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
@@ -113,29 +105,53 @@ def find_duplicates(
             "build a collection of the images",
         )
     first_of, pairs = _identical_bytes(pictures)
-    hashes = _hashes(pictures, sorted(set(first_of)))
-    near = nearest_others(
-        selection,
-        _NEIGHBOURS + _most_copies(first_of),
-        max_memory_bytes=max_memory_bytes,
-        held_bytes=held_bytes,
-    )
-    ends, cosines = _candidates(selection, near, hashes)
-    # Of identical files one stands for all.
-    wanted = np.flatnonzero((np.array(first_of)[ends] == ends).all(axis=1))
-
-    def compare(at: int) -> Pair | None:
-        one, other = ends[at].tolist()
-        return _compared(pictures, hashes, (one, other), float(cosines[at]), edits)
-
-    with closing(in_order(compare, wanted.tolist(), os.cpu_count() or 1, ahead=_AHEAD)) as compared:
-        for done, found in enumerate(compared, 1):
-            if found is not None:
-                pairs.append(found)
+    near, found = None, list[Candidate]()
+    if set(tiers) - {"bytes"}:
+        hashes = hashes_of(pictures, sorted(set(first_of)), "edit" in tiers)
+        if {"edit", "moment"} & set(tiers):
+            near = nearest_others(
+                selection,
+                _NEIGHBOURS + _most_copies(first_of),
+                max_memory_bytes=max_memory_bytes,
+                held_bytes=held_bytes,
+            )
+        found = _wanted(selection, hashes, near, first_of, tiers)
+        if "pixels" in tiers:
+            pairs += _identical_blanks(pictures, hashes)
+    apart, staying = _marked(snapshot, selection)
+    with closing(
+        in_order(lambda one: _compared(pictures, one, tiers), found, os.cpu_count() or 1, ahead=_AHEAD)
+    ) as compared:
+        for done, pair in enumerate(compared, 1):
+            if pair is not None:
+                pairs.append(pair)
             if on_progress:
-                on_progress(done, len(wanted))
-    ordered = tuple(sorted(pairs, key=lambda pair: pair.rows))
-    return Duplicates(snapshot.state, pictures.rows, ordered, len(wanted), near.recall)
+                on_progress(done, len(found))
+    wanted = [pair for pair in pairs if pair.tier in tiers and pair.rows not in apart]
+    return Duplicates(
+        snapshot.state,
+        pictures.rows,
+        tuple(sorted(wanted, key=lambda pair: pair.rows)),
+        len(found),
+        1.0 if near is None else near.recall,
+        apart,
+        staying,
+    )
+
+
+def check_tiers(tiers: Collection[str]) -> None:
+    """Raises `LookalikeError` for a tier that is not known, and for none."""
+    unknown = [tier for tier in tiers if tier not in TIERS]
+    if unknown or not tiers:
+        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
+
+
+def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
+    """The pairs that are no duplicates and the rows that stay, as people say."""
+    pictures = selection.ids, [sha256 or "" for sha256 in selection.column("sha256")]
+    apart = {rows for rows, value in snapshot.marks.pairs(NOT_DUPLICATE, *pictures).items() if value}
+    kept = {row for row, value in enumerate(snapshot.marks.column(KEEP, *pictures)) if value}
+    return frozenset(apart), frozenset(kept)
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
@@ -149,124 +165,56 @@ def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
     return first_of, pairs
 
 
+def _identical_blanks(pictures: Pictures, hashes: Hashes) -> Iterator[Pair]:
+    """Pictures without contrast, of which a hash says nothing, with the pixels of another."""
+    blank = [row for row, bits in hashes.items() if not bits.any()]
+    for rows in of_one_size(pictures, blank):
+        first = dict[str, int]()
+        for row in rows:
+            checksum = pictures.pixels_checksum(row)
+            own = first.setdefault(checksum or f"row {row}", row)
+            if own != row:
+                yield Pair((own, row), "pixels", "all pixels are equal", 1.0)
+
+
 def _most_copies(first_of: Sequence[int]) -> int:
     """How many of the nearest an item's identical files may take, up to a limit."""
     return min(int(np.bincount(first_of).max()) - 1, 50)
 
 
-def _hashes(pictures: Pictures, rows: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
-    """The perceptual hash of each of these rows that has a thumbnail."""
-    shown = [row for row in rows if pictures.has_thumbnail(row)]
-    threads = os.cpu_count() or 1
-    hashes = in_order(lambda row: perceptual_hash(pictures.grey(row)), shown, threads, ahead=_AHEAD)
-    return dict(zip(shown, hashes, strict=True))
+def _wanted(
+    selection: Selection,
+    hashes: Hashes,
+    near: Neighbours | None,
+    first_of: Sequence[int],
+    tiers: Collection[str],
+) -> list[Candidate]:
+    """The pairs to look at; of identical files one stands for all."""
+    found = candidates(selection, hashes, near, _LEAST_COSINE_EDIT, "edit" in tiers)
+    return [one for one in found if all(first_of[row] == row and row in hashes for row in one.rows)]
 
 
-def _candidates(
-    selection: Selection, near: Neighbours, hashes: dict[int, NDArray[np.bool_]]
-) -> tuple[Rows, NDArray[np.float32]]:
-    """The pairs (P, 2) near in vectors or in hash, the lower row first, rising; and their cosines (P,)."""
-    rows, cosines = near.pairs(_LEAST_COSINE_COPY)
-    by_hash = _near_hashes(hashes)
-    by_hash = by_hash[~np.isin(by_hash @ (len(selection), 1), rows @ (len(selection), 1))]
-    rows = np.concatenate([rows, by_hash])
-    order = np.lexsort((rows[:, 1], rows[:, 0]))
-    return rows[order], np.concatenate([cosines, _cosines(selection, by_hash)])[order]
-
-
-def _near_hashes(hashes: dict[int, NDArray[np.bool_]]) -> Rows:
-    """All pairs of rows (P, 2) whose hashes differ in at most 8 bits, the lower row first.
-
-    Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
-    is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
-    Pictures without contrast are left out: all would be near each other.
-    """
-    import faiss  # a tenth of a second, and only here
-
-    hashes = {row: bits for row, bits in hashes.items() if bits.any()}
-    if not hashes:
-        return np.empty((0, 2), np.int64)
-    rows = np.array(list(hashes))
-    codes = np.packbits(np.stack(list(hashes.values())), axis=1)
-    index = faiss.IndexBinaryMultiHash(64, 4, 16)
-    index.nflip = 2
-    index.add(codes)
-    limits, _, found = index.range_search(codes, _MOST_BITS + 1)
-    first = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
-    later = first < found
-    return np.unique(np.stack([rows[first[later]], rows[found[later]]], axis=1), axis=0)
-
-
-def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
-    """The cosine (P,) of each pair (P, 2), so many at once that their vectors take 64 MiB."""
-    step = max(1, _VECTORS_BYTES // (8 * selection.dim))
-    found = [np.empty(0, np.float32)]
-    for start in range(0, len(pairs), step):
-        rows, places = np.unique(pairs[start : start + step], return_inverse=True)
-        one, other = selection.take(rows)[places.reshape(-1, 2)].transpose(1, 0, 2)
-        found.append(np.einsum("nd,nd->n", one, other))
-    return np.concatenate(found)
-
-
-def _compared(
-    pictures: Pictures,
-    hashes: dict[int, NDArray[np.bool_]],
-    rows: tuple[int, int],
-    score: float,
-    edits: bool,
-) -> Pair | None:
-    """The tier of two pictures that may show the same; None where they do not."""
-    one, other = rows
-    if one not in hashes or other not in hashes:
-        return None
-    bits = int((hashes[one] != hashes[other]).sum())
-    if bits <= _MOST_BITS and score >= _LEAST_COSINE_COPY and _same_shape(pictures, rows):
-        if _same_pixels(pictures, rows):
-            return Pair(rows, "pixels", "all pixels are equal", score)
-        if not hashes[one].any():
-            return None  # two pictures without contrast
-        return Pair(rows, "copy", f"the hashes differ in {bits} of 64 bits, the cosine is {score:.2f}", score)
-    if edits and score >= _LEAST_COSINE_EDIT:
-        found = _edited(pictures, rows, score)
-        if found is not None:
-            return found
-    return _burst(pictures, rows, score)
-
-
-def _same_shape(pictures: Pictures, rows: tuple[int, int]) -> bool:
-    one, other = (pictures.rows[row]["width"] / max(1, pictures.rows[row]["height"]) for row in rows)
-    return bool(abs(np.log(one / other)) < _MOST_STRETCH)
-
-
-def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
-    sizes = {(pictures.rows[row]["width"], pictures.rows[row]["height"]) for row in rows}
-    if len(sizes) > 1:
-        return False
-    checksum = pictures.pixels_checksum(rows[0])
-    return checksum is not None and checksum == pictures.pixels_checksum(rows[1])
-
-
-def _edited(pictures: Pictures, rows: tuple[int, int], score: float) -> Pair | None:
-    """A pair whose details lie in the same arrangement, as they are or mirrored, and whose pixels agree."""
-    one, other = rows
-    for mirrored in (False, True):
-        found = match(pictures.points(one, mirrored), pictures.points(other, False))
-        if found is not None and found.correlation >= _LEAST_CORRELATION:
-            what = "mirrored, " if mirrored else ""
-            return Pair(
-                rows,
-                "edit",
-                f"{what}{found.inliers} details agree, the pixels that are in both correlate with "
-                f"{found.correlation:.2f}",
-                score,
-            )
+def _compared(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
+    """What two pictures that may show the same are to each other; None where they are nothing."""
+    pair = copied(pictures, candidate, tiers) if 0 in candidate.orientations else None
+    if pair is None and "edit" in tiers:
+        pair = edited(pictures, candidate, details=candidate.score >= _LEAST_COSINE_EDIT)
+    if pair is not None and (pair.tier == "pixels" or not _apart_s(pictures, candidate.rows)):
+        return pair
+    if "moment" in tiers and candidate.score >= _LEAST_COSINE_MOMENT:
+        return _burst(pictures, candidate)
     return None
 
 
-def _burst(pictures: Pictures, rows: tuple[int, int], score: float) -> Pair | None:
-    if score < _LEAST_COSINE_MOMENT:
+def _burst(pictures: Pictures, candidate: Candidate) -> Pair | None:
+    apart_s = _apart_s(pictures, candidate.rows)
+    if apart_s is None or apart_s > _MOMENT_S:
         return None
-    one, other = pictures.taken_at(rows[0]), pictures.taken_at(rows[1])
-    if one is None or other is None or abs(one - other) > _MOMENT_S:
-        return None
-    return Pair(rows, "moment", f"taken {abs(one - other):.1f} s apart, the cosine is {score:.2f}", score)
+    reason = f"taken {apart_s:.1f} s apart, the cosine is {candidate.score:.2f}"
+    return Pair(candidate.rows, "moment", reason, candidate.score)
+
+
+def _apart_s(pictures: Pictures, rows: tuple[int, int]) -> float | None:
+    """How many seconds lie between two pictures; None where that is not known. A copy keeps the time."""
+    one, other = (pictures.taken_at(row) for row in rows)
+    return None if one is None or other is None else abs(one - other)

@@ -1,9 +1,9 @@
 """The same thing, not just the same kind: do the details of two pictures lie in the same arrangement?
 
 Points with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) are
-paired by the ratio test (section 7.1), a homography is fitted by RANSAC (Fischler & Bolles 1981), and then
-one picture is laid over the other by it: where the pixels agree too, the two show the same scene from the
-same place.
+paired by the ratio test (section 7.1), an affine map is fitted by RANSAC (Fischler & Bolles 1981) and made
+exact by the pixels (Evangelidis & Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient
+Maximization, 2008), and then one picture is laid over the other by it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.images.picture import Pixels
 from lookalike.models.sift import details, opencv
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Affine = NDArray[np.float64]
 
 _RATIO = 0.8  # Lowe's
 _TOLERANCE_PX = 3.0
-_LEAST_PAIRS = 8  # a homography needs four, and four more to speak for it
+_LEAST_PAIRS = 8  # an affine map needs three, and five more to speak for it
 # One picture covers at least this share of the other, and at most its inverse.
 _LEAST_COVER = 1 / 16
+_STEPS, _LEAST_GAIN = 50, 1e-4
+# A picture that is cropped lies within the other but for what rounding moves over its border.
+_LEAST_INSIDE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +38,37 @@ class Points:
     places: Floats
     descriptors: Floats
 
+    @property
+    def mirrored(self) -> Points:
+        """The details of the mirrored picture: each grid of 4 x 4 x 8 is turned over, as are its angles."""
+        grids = self.descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
+        angles = np.roll(grids[..., ::-1], 1, axis=3)
+        places = np.array([self.grey.shape[1] - 1, 0], np.float32) + self.places * np.array(
+            [-1, 1], np.float32
+        )
+        return Points(np.ascontiguousarray(self.grey[:, ::-1]), places, angles.reshape(-1, 128))
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How one picture lies on another: `homography` (3, 3) from the first to the second.
+    """How one picture lies on another: `affine` (2, 3) takes a place in the first to one in the second.
 
-    `inliers` pairs of details agree with it. `overlap` is the share of the smaller picture that is in both,
-    and `correlation` that of the pixels there, -1 to 1.
+    `inliers` pairs of details agree with it.
     """
 
-    homography: NDArray[np.float64]
+    affine: Affine
     inliers: int
-    overlap: float
-    correlation: float
+
+    @property
+    def scale(self) -> float:
+        """How many times as large an area of the first is on the second."""
+        return float(np.linalg.det(self.affine[:, :2]))
+
+    @property
+    def inverse(self) -> Match:
+        """How the second lies on the first."""
+        square = np.linalg.inv(np.vstack([self.affine, [0, 0, 1]]))
+        return Match(square[:2], self.inliers)
 
 
 def points_of(grey: Grey) -> Points:
@@ -61,11 +84,45 @@ def match(one: Points, other: Points) -> Match | None:
         return None
     source, target = one.places[pairs[:, 0]], other.places[pairs[:, 1]]
     cv2.setRNGSeed(0)
-    homography, mask = cv2.findHomography(source, target, cv2.RANSAC, _TOLERANCE_PX)
-    if homography is None or mask.sum() < _LEAST_PAIRS:
+    affine, mask = cv2.estimateAffine2D(
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE_PX
+    )
+    if affine is None or mask.sum() < _LEAST_PAIRS:
         return None
-    overlap, correlation = _agreement(one.grey, other.grey, homography)
-    return Match(homography, int(mask.sum()), overlap, correlation)
+    found = Match(affine, int(mask.sum()))
+    share = found.scale * one.grey.size / other.grey.size
+    # It may fold a picture into a corner, or turn it over (an area below 0), which no crop does: what is
+    # mirrored has to be compared mirrored.
+    return found if _LEAST_COVER < share < 1 / _LEAST_COVER else None
+
+
+def exact(found: Match, one: Grey, other: Grey) -> Match:
+    """A match made exact to a fraction of a pixel by all pixels; as it was where the pictures differ."""
+    cv2 = opencv()
+    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, _LEAST_GAIN)
+    start = found.affine.astype(np.float32)
+    try:
+        _, affine = cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, until)
+    except cv2.error:  # it does not converge
+        return found
+    return Match(affine.astype(np.float64), found.inliers)
+
+
+def laid(found: Match, one: Pixels, other: Pixels) -> Pixels | None:
+    """What the second shows where the first lies on it, in the size of the first; both uint8 (H, W, 3).
+
+    None where the first does not lie within the second.
+    """
+    cv2 = opencv()
+    # Fewer pixels than the second has there would leave some out.
+    blur = max(0.0, np.sqrt(max(found.scale, 0)) - 1) / 2
+    smooth = cv2.GaussianBlur(other, (0, 0), blur) if blur > 0.1 else other
+    size, flags = (one.shape[1], one.shape[0]), cv2.WARP_INVERSE_MAP
+    covered = cv2.warpAffine(np.full_like(other[:, :, 0], 255), found.affine, size, flags=flags) == 255
+    if covered.mean() < _LEAST_INSIDE:
+        return None
+    shown = cv2.warpAffine(smooth, found.affine, size, flags=flags | cv2.INTER_LINEAR)
+    return np.where(covered[:, :, None], shown, one)
 
 
 def _paired(one: Points, other: Points) -> NDArray[np.int64]:
@@ -80,21 +137,3 @@ def _paired(one: Points, other: Points) -> NDArray[np.int64]:
     nearest = np.take_along_axis(best, order, axis=1)[:, 0]
     clear = distances[:, 0] < _RATIO * distances[:, 1]
     return np.column_stack([np.flatnonzero(clear), nearest[clear]])
-
-
-def _agreement(one: Grey, other: Grey, homography: NDArray[np.float64]) -> tuple[float, float]:
-    """The share of the smaller picture in both, and the correlation of the pixels there."""
-    cv2 = opencv()
-    size = other.shape[1], other.shape[0]
-    laid = cv2.warpPerspective(one, homography, size)
-    covered = cv2.warpPerspective(np.full_like(one, 255), homography, size, flags=cv2.INTER_NEAREST) > 0
-    area = float(np.linalg.det(homography[:2, :2])) * one.size
-    # It may fold a picture into a corner, where a few smooth pixels agree easily, or turn it over (area
-    # below 0), which no view does: what is mirrored has to be compared mirrored.
-    if not _LEAST_COVER * other.size < area < other.size / _LEAST_COVER:
-        return 0.0, 0.0
-    overlap = min(float(covered.sum()) / min(float(other.size), area), 1.0)
-    a, b = laid[covered].astype(np.float32), other[covered].astype(np.float32)
-    if len(a) < _LEAST_COVER * other.size or a.std() < 1 or b.std() < 1:
-        return overlap, 0.0
-    return overlap, float(np.corrcoef(a, b)[0, 1])

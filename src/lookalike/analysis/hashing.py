@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -10,6 +12,8 @@ _SIZE_PX, _KEPT = 32, 8
 # Grey levels: below this standard deviation the bits come from noise and rounding. A white page with one
 # small dot has 0.5, a faint line of text 4.
 _LEAST_CONTRAST = 2.0
+# The eight ways to lay a picture: turned by so many quarters counterclockwise, and mirrored before that.
+ORIENTATIONS = tuple((mirrored, quarters) for mirrored in (False, True) for quarters in range(4))
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -18,12 +22,28 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     pHash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
     All False for a picture without contrast, of which nothing can be said.
     """
+    hashes = _hashes(grey, ORIENTATIONS[:1])
+    return np.asarray(hashes[0])
+
+
+def perceptual_hashes(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """bool (8, 64): the hash of a picture uint8 (H, W) in each of `ORIENTATIONS`."""
+    return _hashes(grey, ORIENTATIONS)
+
+
+def _hashes(grey: NDArray[np.uint8], orientations: Sequence[tuple[bool, int]]) -> NDArray[np.bool_]:
     image = Image.fromarray(grey).resize((_SIZE_PX, _SIZE_PX), Image.Resampling.LANCZOS)
     small = np.asarray(image, np.float32)
     if small.std() < _LEAST_CONTRAST:
-        return np.zeros(_KEPT**2, bool)
-    low = _DCT @ small @ _DCT.T
-    return np.asarray((low > np.median(low)).ravel())
+        return np.zeros((len(orientations), _KEPT**2), bool)
+    laid = np.stack([oriented(small, *one) for one in orientations])
+    low = (_DCT @ laid @ _DCT.T).reshape(len(orientations), -1)
+    return np.asarray(low > np.median(low, axis=1, keepdims=True))
+
+
+def oriented(pixels: NDArray[np.generic], mirrored: bool, quarters: int) -> NDArray[np.generic]:
+    """A picture (H, W, ...) as one of `ORIENTATIONS` lays it."""
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters)
 
 
 def _cosines() -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ all moves, so that what a kill leaves half done can be undone.
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import json
 import os
@@ -14,9 +15,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from lookalike.analysis.plan import File, Plan
+from lookalike.analysis.plan import File, Group, Identity, Plan, identity
 from lookalike.errors import LookalikeError
-from lookalike.storage.files import TEMPORARY_SUFFIX, remove, storage_error, write_bytes
+from lookalike.storage.files import TEMPORARY_SUFFIX, remove, storage_error, sync_folder, write_bytes
 
 JOURNAL = "moved-duplicates.json"
 Moves = Sequence[tuple[Path, Path]]
@@ -26,7 +27,8 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
     """Move the files of a plan into the folder `target`, under their ids; returns how many.
 
     Raises `LookalikeError` before anything is moved where a file is gone or has changed, one that is to stay
-    as well, where a name is taken in the target, or where it holds the files of another plan.
+    as well, where two of them are one file under two names, where a name is taken in the target, or where it
+    holds the files of another plan.
     """
     root = Path(target).absolute()
     if (root / JOURNAL).exists():
@@ -41,8 +43,9 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
     for group in plan.groups:
         if Path(group.keep.path) in sources:
             raise LookalikeError(f"the plan would both keep and move {group.keep.path}", "make it again")
-        for file in (group.keep, *(move.file for move in group.move)):
+        for file in (group.keep, *_files(group)):
             _check_unchanged(file)
+    _check_distinct([file for group in plan.groups for file in (group.keep, *_files(group))])
     for _, to in moves:
         if to.exists() or to.is_symlink():
             raise LookalikeError(f"{to} is there already, nothing was moved", "give another folder as `to`")
@@ -56,22 +59,46 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
 def undo_moves(target: str | Path) -> int:
     """Move back what `apply_plan` has moved into the folder; returns how many files.
 
-    Raises `LookalikeError` before anything is moved where a name has been taken meanwhile, or a file is gone.
+    A move that a kill left half done, with the file in both places, is undone too. Raises `LookalikeError`
+    before anything is moved where a name has been taken meanwhile, or a file is gone.
     """
     root = Path(target).absolute()
     moves = _journal(root)
     # What a kill left where it was needs no moving back.
-    moved = [(source, to) for source, to in moves if to.exists() or not source.exists()]
+    moved = [(source, to) for source, to in moves if _is_there(to) or not source.exists()]
+    copied = [(source, to) for source, to in moved if _is_copied(source, to)]
     for source, to in moved:
-        if not to.exists():
+        if not _is_there(to):
             raise LookalikeError(f"{to} is gone, nothing was moved", f"it belongs at {source}")
-        if source.exists() or source.is_symlink():
+        if _is_there(source) and (source, to) not in copied:
             raise LookalikeError(f"{source} is there again, nothing was moved", f"move it away, or keep {to}")
     for source, to in moved:
-        _move(to, source)
+        if (source, to) in copied:
+            _remove_copy(source, to)
+        else:
+            _move(to, source)
+    for source, to in moves:
+        remove(_temporary(source))
+        remove(_temporary(to))
         _remove_empty(to.parent, root)
     remove(root / JOURNAL)
     return len(moved)
+
+
+def _is_copied(source: Path, to: Path) -> bool:
+    """Whether a kill left a file in both places, between the copy and the removal."""
+    if source.is_symlink() or to.is_symlink() or not (source.is_file() and to.is_file()):
+        return False
+    return identity(source) != identity(to) and filecmp.cmp(source, to, shallow=False)
+
+
+def _remove_copy(source: Path, to: Path) -> None:
+    """Remove the second of two files with the same bytes, once the first is on the disk."""
+    try:
+        _sync(source)
+        to.unlink()
+    except OSError as error:
+        raise storage_error(to, error) from error
 
 
 def _journal(root: Path) -> Moves:
@@ -116,29 +143,66 @@ def _check_unchanged(file: File) -> None:
         )
 
 
+def _files(group: Group) -> list[File]:
+    return [move.file for move in group.move]
+
+
+def _check_distinct(files: Sequence[File]) -> None:
+    """Raise where two paths lead to one file: a link, another mount or a hard link of it."""
+    seen: dict[Identity, str] = {}
+    for file in files:
+        other = seen.setdefault(identity(Path(file.path)), file.path)
+        if other != file.path:
+            raise LookalikeError(
+                f"{other} and {file.path} are one file, nothing was moved", "make the plan again"
+            )
+
+
 def _move(source: Path, to: Path) -> None:
-    """Move one file, never over another; across devices by a copy that is complete before it has its name."""
+    """Move one file, never over another; across devices by a copy that is complete before it has its name.
+
+    The source goes when the copy and its name are on the disk.
+    """
     try:
+        made = [folder for folder in to.parents if not folder.exists()]
         to.parent.mkdir(parents=True, exist_ok=True)
-        if to.exists():
+        if _is_there(to):
             raise FileExistsError(errno.EEXIST, "there is a file of this name", str(to))
         try:
             source.rename(to)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            copy = to.with_name(to.name + TEMPORARY_SUFFIX)
+            copy = _temporary(to)
             shutil.copy2(source, copy)
-            with copy.open("rb") as written:
-                os.fsync(written.fileno())
+            _sync(copy)
             copy.rename(to)
+            for folder in {to.parent, *(folder.parent for folder in made)}:
+                sync_folder(folder)
             source.unlink()
     except OSError as error:
         raise storage_error(to, error) from error
 
 
+def _temporary(path: Path) -> Path:
+    """The name of a copy that is not whole: no file of anyone else has it, and it is never too long."""
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+    return path.with_name(f".lookalike-{own}{TEMPORARY_SUFFIX}")
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file and its name are on the disk."""
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+    sync_folder(path.parent)
+
+
 def _remove_empty(folder: Path, root: Path) -> None:
     """Remove a folder of the target that holds nothing any more, and those above it."""
-    while folder != root and folder.is_relative_to(root) and not any(folder.iterdir()):
+    while folder != root and folder.is_dir() and folder.is_relative_to(root) and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

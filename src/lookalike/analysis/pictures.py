@@ -12,17 +12,41 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from lookalike.analysis.agreement import ENOUGH_PX
 from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
 from lookalike.images.decoding import load
+from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import THUMBNAIL_PX
 from lookalike.storage.part_state import PartState
 from lookalike.storage.selection import Selection
 
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
 _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is asked for again and again
+_HASHED_PX = 64
+_ORIGINALS_KEPT = 16  # a megabyte each
+_TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A decoded original, upright and no larger than it takes to compare it: `pixels` uint8 (H, W, 3).
+
+    `opacity` uint8 (H, W, 1) is None where all of it is opaque; what lies under transparency is laid on a
+    ground in `pixels`.
+    """
+
+    pixels: Pixels
+    opacity: Pixels | None
+
+    def is_equal(self, other: Original) -> bool:
+        """Whether all pixels are equal, and as opaque."""
+        if self.opacity is None or other.opacity is None:
+            return self.opacity is other.opacity and np.array_equal(self.pixels, other.pixels)
+        return np.array_equal(self.pixels, other.pixels) and np.array_equal(self.opacity, other.opacity)
 
 
 @dataclass(frozen=True)
@@ -50,21 +74,56 @@ class Pictures:
     def has_thumbnail(self, row: int) -> bool:
         return bool(self.rows[row]["thumb_size"])
 
-    def grey(self, row: int) -> Grey:
-        """The thumbnail, uint8 (H, W)."""
+    def size(self, row: int) -> tuple[int, int]:
+        """The width and the height of the original, in pixels."""
+        return self.rows[row]["width"], self.rows[row]["height"]
+
+    def is_whole(self, row: int) -> bool:
+        """Whether the thumbnail is the original: a JPEG that is small, and so was not made smaller."""
+        uri = urlsplit(self.rows[row]["uri"]).path.lower()
+        return max(self.size(row)) <= THUMBNAIL_PX and uri.endswith((".jpg", ".jpeg"))
+
+    def is_quick(self, row: int) -> bool:
+        """Whether the original can be read here, and takes hardly longer than the thumbnail."""
+        return max(self.size(row)) <= 2 * THUMBNAIL_PX and self.original(row) is not None
+
+    def color(self, row: int) -> Pixels:
+        """The thumbnail, uint8 (H, W, 3)."""
+        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def _jpeg(self, row: int) -> bytes:
         item = self.rows[row]
         (jpeg,) = self._parts[row].thumbnails([(item["thumb_offset"], item["thumb_size"])])
-        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+        return jpeg
+
+    def small_grey(self, row: int) -> Grey:
+        """The thumbnail, uint8 (H, W), reduced while it is decoded, as is enough for a hash."""
+        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+            image.draft("L", (_HASHED_PX, _HASHED_PX))
             return np.asarray(image.convert("L"))
+
+    def grey(self, row: int) -> Grey:
+        """The thumbnail, uint8 (H, W)."""
+        return grey_of(self.color(row))
 
     @cached_property
     def points(self) -> Any:
-        """From a row, and whether to mirror it, to the details of the thumbnail."""
+        """From a row to the details of its thumbnail."""
 
         @lru_cache(maxsize=self.kept)
-        def found(row: int, mirrored: bool) -> Points:
-            grey = self.grey(row)
-            return points_of(np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey)
+        def found(row: int) -> Points:
+            return points_of(self.grey(row))
+
+        return found
+
+    @cached_property
+    def original(self) -> Any:
+        """From a row to its `Original`; None where it cannot be read here."""
+
+        @lru_cache(maxsize=_ORIGINALS_KEPT)
+        def found(row: int) -> Original | None:
+            return read_original(local_path(self.rows[row]["uri"]), ENOUGH_PX)
 
         return found
 
@@ -74,14 +133,12 @@ class Pictures:
 
         @lru_cache(maxsize=_CHECKSUMS_KEPT)
         def found(row: int) -> str | None:
-            path = local_path(self.rows[row]["uri"])
-            if path is None:
+            original = read_original(local_path(self.rows[row]["uri"]))
+            if original is None:
                 return None
-            try:
-                pixels = load(path, cover_px=2**20).pixels  # in full
-            except ImageError:
-                return None
-            return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+            opacity = b"" if original.opacity is None else original.opacity.tobytes()
+            shape = repr(original.pixels.shape).encode()
+            return hashlib.sha256(shape + original.pixels.tobytes() + opacity).hexdigest()
 
         return found
 
@@ -96,6 +153,49 @@ class Pictures:
             return moment.timestamp() + float(f"0.{fraction}")
         except Exception:  # no original, no EXIF, or one that is damaged: the time is not known
             return None
+
+
+def grey_of(pixels: Pixels) -> Grey:
+    """uint8 (H, W, 3) to (H, W)."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def read_original(path: Path | None, side_px: int | None = None) -> Original | None:
+    """The picture in a file, reduced to a shorter side of `side_px` if given; None where there is none."""
+    if path is None:
+        return None
+    try:
+        pixels = load(path, cover_px=side_px or 2**20).pixels
+        opacity = _opacity(path)
+    except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return Original(_reduced(pixels, side_px), None if opacity is None else _reduced(opacity, side_px))
+
+
+def _opacity(path: Path) -> Pixels | None:
+    """How opaque each pixel is, uint8 (H, W, 1), upright; None where all are."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        return None
+    try:
+        image = Image.open(path, formats=_TRANSPARENT_FORMATS)
+    except UnidentifiedImageError:
+        return None
+    with image:
+        if not image.has_transparency_data:
+            return None
+        upright = ImageOps.exif_transpose(image.convert("RGBA"))
+        opacity = np.asarray(upright.getchannel("A"))[:, :, None]
+    return None if opacity.min() == 255 else opacity
+
+
+def _reduced(pixels: Pixels, side_px: int | None) -> Pixels:
+    height, width = pixels.shape[:2]
+    scale = 1.0 if side_px is None else side_px / min(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)).reshape(size[1], size[0], -1)
 
 
 def local_path(uri: str) -> Path | None:

@@ -6,6 +6,7 @@ A plan moves nothing. Each file that it would move was itself compared with the 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from lookalike.analysis.duplicates import DUPLICATES, TIERS, Duplicates, Pair
+from lookalike.analysis.comparing import Pair
+from lookalike.analysis.duplicates import DUPLICATES, Duplicates, check_tiers
 from lookalike.analysis.pictures import local_path
 from lookalike.errors import LookalikeError
 from lookalike.storage.derived import Derived, write_derived
@@ -24,6 +26,7 @@ from lookalike.storage.state import State
 NAME = "duplicates"
 FORMAT, FORMAT_VERSION = "lookalike-duplicates", 1
 Keep = Literal["largest", "oldest"]
+Identity = tuple[int | str, int]
 _SAME_BYTES = "the files have the same SHA-256"
 
 
@@ -75,20 +78,15 @@ class Plan:
         return [move for group in self.groups for move in group.move]
 
 
-def check_tiers(tiers: Sequence[str]) -> None:
-    """Raises `LookalikeError` for a tier that is not known, and for none."""
-    unknown = [tier for tier in tiers if tier not in TIERS]
-    if unknown or not tiers:
-        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
-
-
 def make_plan(
     found: Duplicates, collection: str, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
 ) -> Plan:
     """Which files stay and which could go, by the pairs of these tiers.
 
-    `largest` keeps the most pixels, then the most bytes; `oldest` the earliest time of modification. Raises
-    `LookalikeError` for a tier that is not known.
+    `largest` keeps the most pixels, then the most bytes; `oldest` the earliest time of modification. Before
+    both comes what people have marked as `keep`, which is never moved, and a picture with transparency that
+    the other lacks. A file that has several names is moved by one of them at most, and never for another.
+    Raises `LookalikeError` for a tier that is not known.
     """
     check_tiers(tiers)
     pairs = [pair for pair in found.pairs if pair.tier in tiers]
@@ -135,28 +133,48 @@ def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Gr
         else:
             alike[one].append(pair)
             alike[other].append(pair)
+    richer = {pair.richer for pair in pairs}
 
     def merit(row: int) -> tuple[Any, ...]:
-        return _merit(found.items[row], keep)
+        return (row not in found.kept, row not in richer, *_merit(found.items[row], keep))
 
     same = {row: sorted([row, *copies[row]], key=merit) for row in {*alike, *copies}}
-    free = set(same)
+    free, taken = set(same), set[Identity]()
     for first in sorted(same, key=lambda row: merit(same[row][0])):
         if first not in free:
             continue
         free.remove(first)
         best, *others = same[first]
-        moves = {row: Move(_file(found.items[row]), "bytes", _SAME_BYTES) for row in others}
+        wanted = dict.fromkeys(others, ("bytes", _SAME_BYTES))
         for pair in alike[first]:
             other = sum(pair.rows) - first
-            if other in free:
+            if other in free and not found.kept.intersection(same[other]):
                 free.remove(other)
-                moves.update(
-                    {row: Move(_file(found.items[row]), pair.tier, pair.reason) for row in same[other]}
-                )
+                wanted.update(dict.fromkeys(same[other], (pair.tier, pair.reason)))
+        taken.add(identity(_path(found.items[best])))
+        moves = []
+        for row, (tier, reason) in sorted(wanted.items()):
+            file = identity(_path(found.items[row]))
+            if file in taken or row in found.kept or (min(best, row), max(best, row)) in found.apart:
+                continue
+            taken.add(file)
+            moves.append(Move(_file(found.items[row]), tier, reason))
         if moves:
-            ordered = tuple(moves[row] for row in sorted(moves))
-            yield Group(_file(found.items[best]), _why(found.items[best], keep), ordered)
+            why = _why(found.items[best], keep, best in found.kept, best in richer)
+            yield Group(_file(found.items[best]), why, tuple(moves))
+
+
+def identity(path: Path) -> Identity:
+    """What tells a file from every other, whatever its name: its device and its number on it.
+
+    A link to its folder, another mount of it and a hard link all lead to the same. A file that is not there
+    has its real path.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.realpath(path), 0
+    return (status.st_dev, status.st_ino) if status.st_ino else (os.path.realpath(path), 0)
 
 
 def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:
@@ -166,14 +184,24 @@ def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:
     return (*(largest + oldest if keep == "largest" else oldest + largest), item["id"])
 
 
-def _why(item: dict[str, Any], keep: Keep) -> str:
+def _why(item: dict[str, Any], keep: Keep, is_marked: bool, is_richer: bool) -> str:
+    if is_marked:
+        return "you said that it stays"
+    if is_richer:
+        return "the one with transparency"
     if keep == "oldest":
         return "the oldest of them"
     return f"the largest of them: {item['width']} x {item['height']}, {item['size_bytes']:,} bytes"
 
 
+def _path(item: dict[str, Any]) -> Path:
+    path = local_path(item["uri"])
+    assert path is not None  # only such pairs are planned
+    return path
+
+
 def _file(item: dict[str, Any]) -> File:
-    return File(item["id"], str(local_path(item["uri"])), item["size_bytes"], item["sha256"])
+    return File(item["id"], str(_path(item)), item["size_bytes"], item["sha256"])
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.page import WEB_FOLDER
-from lookalike.server import browsing, clip_retrieval, searching, views
+from lookalike.server import browsing, clip_retrieval, marking, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
 from lookalike.server.facets import facets
@@ -78,6 +78,7 @@ def create_app(
             Route("/api/{c}/facets", facets),
             Route("/api/{c}/clusters", views.clusters),
             Route("/api/{c}/duplicates", views.duplicates),
+            Route("/api/{c}/marks", marking.marks, methods=["POST"]),
             Route("/api/{c}/outliers", views.outliers),
             Route("/api/{c}/middle", views.middle),
             Route("/api/{c}/map", views.map_places),

@@ -13,6 +13,7 @@ from lookalike.search.engine import DEFAULT_K
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
+from lookalike.server.marking import KINDS as MARK_KINDS
 from lookalike.server.problems import KINDS
 from lookalike.server.queries import (
     MAX_ADDRESS_CONDITION_LENGTH,
@@ -29,6 +30,7 @@ Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
+FLAG: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
 
@@ -108,6 +110,12 @@ def _paths(collections: Sequence[str]) -> Schema:
         },
         "/api/{c}/map/cards": {
             "get": _operation("Items by their numbers", "mapCards", _list(_ref("Card")), [c, rows])
+        },
+        "/api/{c}/marks": {
+            "post": _operation(
+                "Say something of pictures, or take it back", "marks", _ref("Mark"), [c],
+                {"application/json": _ref("Mark")},
+            )
         },
         "/api/{c}/search": {
             "post": _operation(
@@ -255,9 +263,15 @@ def _schemas() -> Schema:
             {"command": TEXT, "keep": TEXT, "left_out": COUNT, "total": COUNT, "offset": COUNT,
              "tiers": {"type": "object", "additionalProperties": COUNT},
              "groups": _list(_object(
-                 {"keep": _ref("Card"), "why": TEXT,
-                  "move": _list(_object({"item": _ref("Card"), "tier": TEXT, "reason": TEXT}))}
+                 {"keep": _ref("Card"), "kept": FLAG, "why": TEXT,
+                  "move": _list(_object(
+                      {"item": _ref("Card"), "tier": TEXT, "reason": TEXT, "not_duplicate": FLAG,
+                       "kept": FLAG}
+                  ))}
              ))}
+        ),
+        "Mark": _object(
+            {"kind": {"enum": list(MARK_KINDS)}, "ids": _list(TEXT), "value": {"enum": [True, None]}}
         ),
         "Outliers": _object(
             {"command": TEXT, "k": COUNT, "label": TEXT, "labelled": COUNT,

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
+from lookalike.analysis.duplicates import KEEP, NOT_DUPLICATE
 from lookalike.errors import CollectionError
 from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
@@ -22,6 +23,8 @@ from lookalike.server.problems import Problem
 from lookalike.server.queries import int8_text, whole
 from lookalike.storage.columns import column_type
 from lookalike.storage.derived import Derived, derived_command, read_derived
+
+Said = tuple[set[tuple[int, int]], set[int]]
 
 MAX_CARDS = 200
 DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
@@ -60,6 +63,7 @@ def duplicates(request: Request) -> Response:
         raise Problem("bad-parameter", f"tier has to be one of {known}, not {tier!r}", field="tier")
     groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
+    said = _said(engine)
     wanted = [group for group in groups if tier is None or any(one["tier"] == tier for one in group[1:])]
     return as_json(
         {
@@ -67,7 +71,7 @@ def duplicates(request: Request) -> Response:
             "tiers": {tier: counts[tier] for tier in DUPLICATE_TIERS if counts[tier]},
             "total": len(wanted),
             "offset": offset,
-            "groups": [_group(engine, group) for group in wanted[offset : offset + limit]],
+            "groups": [_group(engine, said, group) for group in wanted[offset : offset + limit]],
         }
     )
 
@@ -162,13 +166,27 @@ def _groups(made: Derived) -> list[list[dict[str, Any]]]:
     return [sorted(found[number], key=lambda row: row["tier"] is not None) for number in sorted(found)]
 
 
-def _group(engine: Engine, group: list[dict[str, Any]]) -> dict[str, Any]:
+def _said(engine: Engine) -> Said:
+    """The pairs of rows that are no duplicates and the rows that stay, as people say by now."""
+    apart = {rows for rows, value in engine.snapshot.marked_pairs(NOT_DUPLICATE).items() if value}
+    return apart, {row for row, value in enumerate(engine.snapshot.marked(KEEP)) if value}
+
+
+def _group(engine: Engine, said: Said, group: list[dict[str, Any]]) -> dict[str, Any]:
+    apart, kept = said
     keep, *others = cards(engine, [one["row"] for one in group], ("size_bytes",))
+    first = group[0]["row"]
     moves = [
-        {"item": card, "tier": one["tier"], "reason": one["reason"]}
+        {
+            "item": card,
+            "tier": one["tier"],
+            "reason": one["reason"],
+            "not_duplicate": (min(first, one["row"]), max(first, one["row"])) in apart,
+            "kept": one["row"] in kept,
+        }
         for card, one in zip(others, group[1:], strict=True)
     ]
-    return {"keep": keep, "why": group[0]["reason"], "move": moves}
+    return {"keep": keep, "kept": first in kept, "why": group[0]["reason"], "move": moves}
 
 
 def _text_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], dict[str, Any]]:

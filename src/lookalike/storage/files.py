@@ -50,7 +50,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -159,7 +159,8 @@ def storage_error(path: Path | StorePath, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {error.strerror or error}", hint)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can say."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -42,7 +42,10 @@
  * @typedef {{cluster: number, name: string, size: number, cohesion: number, medoid: string, items: Card[]}} Cluster
  * @typedef {{method: string, reason: string, noise: number, command: string, clusters: Cluster[]}} Clusters
  * @typedef {{command: string, left_out: number, tiers: Record<string, number>, total: number, offset: number,
- *   groups: {keep: Card, why: string, move: {item: Card, tier: string, reason: string}[]}[]}} Duplicates
+ *   groups: {keep: Card, kept: boolean, why: string, move: {item: Card, tier: string, reason: string,
+ *     not_duplicate: boolean, kept: boolean}[]}[]}} Duplicates
+ * What people say of pictures; null takes it back.
+ * @typedef {{kind: "not_duplicate" | "keep", ids: string[], value: true | null}} Mark
  * @typedef {{k: number, label: string, labelled: number, command: string,
  *   farthest: {item: Card, distance: number}[],
  *   mislabelled: {item: Card, label: string, suggested: string, share: number}[]}} Outliers
@@ -54,6 +57,7 @@
  *   clusters: (c: string, options: {signal?: AbortSignal}) => Promise<Clusters>,
  *   duplicates: (c: string, options: {offset: number, limit: number, tier?: string, signal?: AbortSignal})
  *     => Promise<Duplicates>,
+ *   mark: (c: string, mark: Mark) => Promise<Mark>,
  *   outliers: (c: string, options: {signal?: AbortSignal}) => Promise<Outliers>,
  *   map: (c: string, options: {signal?: AbortSignal}) => Promise<Places>,
  *   mapColors: (c: string, options: Chosen & {column: string}) => Promise<Colors>,

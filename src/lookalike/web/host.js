@@ -47,6 +47,10 @@ const host = {
     duplicates(c, { offset, limit, tier = "", signal }) {
       return request(addressOf(c, "duplicates", { offset, limit, tier }), { signal });
     },
+    mark(c, mark) {
+      const headers = { "Content-Type": "application/json" };
+      return request(addressOf(c, "marks"), { method: "POST", body: JSON.stringify(mark), headers });
+    },
     outliers: (c, { signal }) => request(addressOf(c, "outliers"), { signal }),
     async map(c, { signal }) {
       const found = await request(addressOf(c, "map"), { signal });

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tiers",
         metavar="A,B",
         type=names,
-        default="bytes,pixels,copy,edit",
-        help=f"what counts as twice, of {', '.join(_TIERS)} (default: all but moment)",
+        default="bytes,pixels,copy",
+        help=f"what counts as twice, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
     )
     parser.add_argument(
         "--keep",
@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="largest",
         help="which file to keep (default: largest)",
     )
+    parser.add_argument(
+        "--not-duplicate",
+        metavar=("ID", "ID"),
+        nargs=2,
+        help="say that two items are no duplicates: no plan takes one for the other",
+    )
+    parser.add_argument("--stays", metavar="ID", help="say that an item stays: no plan moves it")
     parser.add_argument(
         "--plan", metavar="FILE", help="write a plan of what could be moved, for you to review"
     )
@@ -60,14 +67,29 @@ def run(options: argparse.Namespace) -> int:
             "give a collection, or --apply FILE, or --undo DIR",
             "such as: lookalike duplicates photos.lookalike",
         )
+    if options.not_duplicate or options.stays:
+        return _say(options)
     return _find(options)
+
+
+def _say(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import say
+    from lookalike.collection import open_collection
+
+    collection = open_collection(options.collection)
+    if options.not_duplicate:
+        collection.not_duplicates(*options.not_duplicate)
+    if options.stays:
+        collection.keep(options.stays)
+    say("noted; the next run respects it")
+    return 0
 
 
 def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from lookalike.analysis.duplicates import find_duplicates
-    from lookalike.analysis.plan import check_tiers, keep_plan, make_plan, write_plan
+    from lookalike.analysis.duplicates import check_tiers, find_duplicates
+    from lookalike.analysis.plan import keep_plan, make_plan, write_plan
     from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
@@ -77,7 +99,7 @@ def _find(options: argparse.Namespace) -> int:
     with Progress("comparing") as progress:
         found = find_duplicates(
             snapshot,
-            edits="edit" in options.tiers,
+            tiers=options.tiers,
             max_memory_bytes=options.max_memory_bytes,
             on_progress=progress,
         )

@@ -1,4 +1,5 @@
-// Duplicates side by side: which would be kept and why. Nothing is moved from here.
+// Duplicates side by side: which would be kept and why. Nothing is moved from here, but people can say that two
+// pictures are not duplicates, or which one stays, and the next run respects that.
 
 import { element, onPlainClick } from "../dom.js";
 import { bytes, counted, fileOf, number } from "../format.js";
@@ -12,12 +13,13 @@ const TIERS = {
   bytes: "Identical files",
   pixels: "Identical pixels",
   copy: "Re-encoded or resized",
-  edit: "Cropped, mirrored or rotated",
+  edit: "Cropped, mirrored, turned or watermarked",
   moment: "The same moment",
 };
 
 /** @typedef {import("../contract.js").Card & {size_bytes?: number}} Card */
 /** @typedef {import("../contract.js").Duplicates} Duplicates */
+/** @typedef {Duplicates["groups"][number]} Group */
 
 /** @type {import("../views.js").Open} */
 export async function open(host, page, state, signal) {
@@ -44,18 +46,82 @@ export async function open(host, page, state, signal) {
     return made;
   }
 
-  /** @param {Duplicates["groups"][number]} group */
-  function groupOf({ keep, why, move }) {
-    const others = move.map(({ item, tier, reason }) => figure(item, TIERS[tier] ?? tier, reason, ""));
-    return element(
-      "li",
-      {},
-      element("div", { className: "twins" }, figure(keep, "Stays", why.split(":")[0], "stays"), ...others),
-    );
+  /** @param {Group} group */
+  function groupOf(group) {
+    const { keep, why, move } = group;
+    const node = element("li", {});
+
+    /**
+     * Say something, and show it once it is kept.
+     * @param {string} name of the button, which gets the focus back @param {() => Promise<void>} say
+     */
+    function saying(name, say) {
+      const act = async () => {
+        try {
+          await say();
+          draw();
+          /** @type {HTMLElement | undefined} */ (
+            [...node.querySelectorAll("button")].find((one) => one.dataset.name === name)
+          )?.focus();
+        } catch (error) {
+          page.fail(error, act);
+        }
+      };
+      return act;
+    }
+
+    /** @param {Group["move"][number]} one @param {number} place */
+    function other(one, place) {
+      const [apart, stays] = [`apart ${place}`, `stays ${place}`];
+      const isApart = toggle("Not a duplicate", apart, one.not_duplicate, saying(apart, () => setApart(one)));
+      const isKept = toggle("Keep this one", stays, one.kept, saying(stays, () => setKept(one)));
+      const said = one.not_duplicate ? "You said: not a duplicate" : one.kept ? "You said: this one stays" : "";
+      return figure(one.item, said || (TIERS[one.tier] ?? one.tier), one.reason, "", [isApart, isKept]);
+    }
+
+    /** @param {Group["move"][number]} one */
+    async function setApart(one) {
+      const value = one.not_duplicate ? null : true;
+      await views.mark(collection, { kind: "not_duplicate", ids: [keep.id, one.item.id], value });
+      one.not_duplicate = value === true;
+    }
+
+    /** One at a time stays instead of the first. @param {Group["move"][number]} one */
+    async function setKept(one) {
+      const before = [...(group.kept ? [{ item: keep }] : []), ...move.filter(({ kept }) => kept)];
+      const value = one.kept ? null : true;
+      for (const { item } of before.filter(({ item }) => item.id !== one.item.id)) {
+        await views.mark(collection, { kind: "keep", ids: [item.id], value: null });
+      }
+      await views.mark(collection, { kind: "keep", ids: [one.item.id], value });
+      group.kept = false;
+      for (const two of move) two.kept = two === one && value === true;
+    }
+
+    function draw() {
+      const isReplaced = move.some(({ kept }) => kept);
+      const first = isReplaced ? figure(keep, "Goes instead, after the next run", "", "") : null;
+      const stays = first ?? figure(keep, "Stays", why.split(":")[0], "stays");
+      node.replaceChildren(element("div", { className: "twins" }, stays, ...move.map(other)));
+    }
+
+    draw();
+    return node;
   }
 
-  /** @param {Card} item @param {string} title @param {string} text @param {string} className */
-  function figure(item, title, text, className) {
+  /** @param {string} text @param {string} name @param {boolean} pressed @param {() => void} act */
+  function toggle(text, name, pressed, act) {
+    const made = button({ text, act }, "say");
+    made.setAttribute("aria-pressed", String(pressed));
+    made.dataset.name = name;
+    return made;
+  }
+
+  /**
+   * @param {Card} item @param {string} title @param {string} text @param {string} className
+   * @param {HTMLElement[]} [buttons]
+   */
+  function figure(item, title, text, className, buttons = []) {
     const next = { ...state, item: item.id };
     const picture = item.width
       ? element("img", { src: host.thumbnailUrl(collection, item), alt: fileOf(item.id), loading: "lazy" })
@@ -70,7 +136,8 @@ export async function open(host, page, state, signal) {
         {},
         element("strong", { textContent: title }),
         element("span", { className: "path", textContent: item.id }),
-        element("span", { className: "quiet", textContent: `${size} · ${text}` }),
+        element("span", { className: "quiet", textContent: [size, text].filter(Boolean).join(" · ") }),
+        buttons.length ? element("div", { className: "says" }, ...buttons) : null,
       ),
     );
   }

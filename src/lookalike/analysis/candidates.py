@@ -1,0 +1,119 @@
+"""Pairs of pictures that may show the same: near in perceptual hash or in vectors.
+
+Nothing is claimed here: each pair is looked at afterwards. The work grows with the number of pictures, and
+not with its square.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.analysis.hashing import ORIENTATIONS, perceptual_hash, perceptual_hashes
+from lookalike.analysis.neighbours import Neighbours, Rows
+from lookalike.analysis.pictures import Pictures
+from lookalike.errors import ExtraError
+from lookalike.parallel import in_order
+from lookalike.storage.selection import Selection
+
+# A hash of 64 bits: unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4, and 8 is the
+# most that the tables of `_near` find for sure.
+_MOST_BITS = 8
+_VECTORS_BYTES = 1 << 26
+# So many hashes may wait for one that takes long.
+_AHEAD = 256
+
+Hashes = dict[int, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Two rows, the lower first, and their cosine; the second, laid in `orientations`, has a hash like the
+    first.
+    """
+
+    rows: tuple[int, int]
+    score: float
+    orientations: tuple[int, ...]
+
+
+def hashes_of(pictures: Pictures, rows: Iterable[int], turned: bool) -> Hashes:
+    """The hashes, bool (8, 64) or as it lies (1, 64), of each of these rows that has a thumbnail."""
+    shown = [row for row in rows if pictures.has_thumbnail(row)]
+    threads = os.cpu_count() or 1
+    laid = perceptual_hashes if turned else lambda grey: perceptual_hash(grey)[None]
+    hashes = in_order(lambda row: laid(pictures.small_grey(row)), shown, threads, ahead=_AHEAD)
+    return dict(zip(shown, hashes, strict=True))
+
+
+def candidates(
+    selection: Selection, hashes: Hashes, near: Neighbours | None, least_cosine: float, turned: bool
+) -> list[Candidate]:
+    """The pairs near in hash, as they lie or `turned` too, and those of `near`, in the order of rows."""
+    alike = _near(hashes, turned)
+    rows = np.array(list(alike), np.int64).reshape(-1, 2)
+    cosines = _cosines(selection, rows)
+    if near is not None:
+        by_vector, its_cosines = near.pairs(least_cosine)
+        new = ~np.isin(by_vector @ (len(selection), 1), rows @ (len(selection), 1))
+        rows = np.concatenate([rows, by_vector[new]])
+        cosines = np.concatenate([cosines, its_cosines[new]])
+    pairs = [(int(one), int(other)) for one, other in rows]
+    return [
+        Candidate(pairs[at], float(cosines[at]), tuple(alike.get(pairs[at], ())))
+        for at in np.lexsort((rows[:, 1], rows[:, 0]))
+    ]
+
+
+def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
+    """The pairs of rows whose hashes differ in at most 8 bits, the lower row first, and how the second lies.
+
+    Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
+    is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
+    Pictures without contrast are left out: all would be near each other.
+    """
+    try:
+        import faiss
+    except ImportError:
+        raise ExtraError("finding duplicates needs faiss", "analysis") from None
+    rows = np.array([row for row, bits in hashes.items() if bits.any()], np.int64)
+    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    if not len(rows):
+        return found
+    codes = np.packbits(np.stack([hashes[row] for row in rows.tolist()]), axis=2)
+    index = faiss.IndexBinaryMultiHash(64, 4, 16)
+    index.nflip = 2
+    index.add(np.ascontiguousarray(codes[:, 0]))
+    for orientation in range(len(ORIENTATIONS) if turned else 1):
+        asked = np.ascontiguousarray(codes[:, orientation])
+        limits, _, places = index.range_search(asked, _MOST_BITS + 1)
+        later = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
+        before = places < later
+        ends = np.stack([rows[places[before]], rows[later[before]]], axis=1)
+        for one, other in np.unique(ends, axis=0).tolist():
+            found[one, other].append(orientation)
+    return found
+
+
+def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
+    """The cosine (P,) of each pair (P, 2), so many at once that their vectors take 64 MiB."""
+    step = max(1, _VECTORS_BYTES // (8 * selection.dim))
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), step):
+        rows, places = np.unique(pairs[start : start + step], return_inverse=True)
+        one, other = selection.take(rows)[places.reshape(-1, 2)].transpose(1, 0, 2)
+        found.append(np.einsum("nd,nd->n", one, other))
+    return np.concatenate(found)
+
+
+def of_one_size(pictures: Pictures, rows: Sequence[int]) -> list[list[int]]:
+    """The rows of each size in pixels that several of them have."""
+    sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for row in rows:
+        sizes[pictures.size(row)].append(row)
+    return [alike for alike in sizes.values() if len(alike) > 1]

@@ -1,0 +1,174 @@
+"""Two pictures side by side: is one a copy of the other, or an edit of it? Decided by their pixels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.analysis.agreement import Agreement, agreement, is_plain
+from lookalike.analysis.candidates import Candidate
+from lookalike.analysis.geometry import Match, exact, laid, match
+from lookalike.analysis.hashing import ORIENTATIONS, oriented
+from lookalike.analysis.pictures import Original, Pictures, grey_of
+from lookalike.images.picture import Pixels
+
+_MOST_STRETCH = 0.05
+# Beside the standard deviation: an edge of all pictures moves that much by the pixel that RANSAC leaves open.
+_MOST_ROUGH = 0.6
+_DEGREES = {0: "", 1: "turned by 90 degrees", 2: "turned by 180 degrees", 3: "turned by 270 degrees"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rows that show the same: the `tier`, what it was checked by (`reason`), and their cosine.
+
+    `richer` is the row whose picture is transparent where the other is not; None where neither is.
+    """
+
+    rows: tuple[int, int]
+    tier: str
+    reason: str
+    score: float
+    richer: int | None = None
+
+
+def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
+    """The pair where both have the same pixels, or one is the other encoded or resized again; else None.
+
+    The thumbnails are compared, and then the originals where both can be read here; these at once where they
+    are hardly larger.
+    """
+    one, other = rows = candidate.rows
+    is_quick = not all(pictures.is_whole(row) for row in rows) and all(map(pictures.is_quick, rows))
+    small = None if is_quick else _agreement(pictures.color(one), pictures.color(other))
+    if small is not None and not small.is_same:
+        return None
+    if "pixels" in tiers and pictures.size(one) == pictures.size(other) and _same_pixels(pictures, rows):
+        return Pair(rows, "pixels", "all pixels are equal", candidate.score)
+    if "copy" not in tiers or (small is None and not is_quick):
+        return None
+    found, richer = _as_originals(pictures, rows, small)
+    if found is None or not found.is_same:
+        return None
+    return Pair(rows, "copy", f"every place agrees, {_beyond(found)}", candidate.score, richer)
+
+
+def edited(pictures: Pictures, candidate: Candidate, *, details: bool) -> Pair | None:
+    """The pair where one is the other mirrored, turned, watermarked, or cropped (with `details`); else None.
+
+    Of pictures in two colours nothing is said: `b` is not `d`.
+    """
+    if any(is_plain(pictures.color(row)) for row in candidate.rows):
+        return None
+    found = _turned(pictures, candidate) or _overlaid(pictures, candidate)
+    if found is None and details:
+        found = _cropped(pictures, candidate.rows)
+    return None if found is None else Pair(candidate.rows, "edit", found, candidate.score)
+
+
+def _turned(pictures: Pictures, candidate: Candidate) -> str | None:
+    one, other = candidate.rows
+    for number in candidate.orientations:
+        mirrored, quarters = ORIENTATIONS[number]
+        if not (mirrored or quarters):
+            continue
+        found = _agreement(pictures.color(one), _laid(pictures.color(other), number))
+        if found is not None and found.is_same:
+            found, _ = _as_originals(pictures, candidate.rows, found, number)
+        if found is not None and found.is_same:
+            words = [*(["mirrored"] if mirrored else []), *([_DEGREES[quarters]] if quarters else [])]
+            return f"{', '.join(words)}: every place agrees, {_beyond(found)}"
+    return None
+
+
+def _overlaid(pictures: Pictures, candidate: Candidate) -> str | None:
+    found = _agreement(*(pictures.color(row) for row in candidate.rows))
+    if found is not None and found.overlaid is not None:
+        found, _ = _as_originals(pictures, candidate.rows, found)
+    if found is None or found.overlaid is None:
+        return None
+    return f"all agrees but {found.overlaid:.0%}, which a watermark explains"
+
+
+def _cropped(pictures: Pictures, rows: tuple[int, int]) -> str | None:
+    """What one shows of the other, by their details; as they are, or one mirrored."""
+    first, second = (pictures.points(row) for row in rows)
+    colors = [pictures.color(row) for row in rows]
+    for mirrored in (False, True):
+        found = match(first.mirrored if mirrored else first, second)
+        if found is None:
+            continue
+        sides = [colors[0][:, ::-1] if mirrored else colors[0], colors[1]]
+        share = found.scale * first.grey.size / second.grey.size
+        if share > 1:
+            sides, share, found = sides[::-1], 1 / share, found.inverse
+        agreed = _placed(found, *(np.ascontiguousarray(side) for side in sides))
+        if agreed is not None and agreed.is_same:
+            words = f"{'mirrored, ' if mirrored else ''}one is {share:.0%} of the other"
+            return f"{words}: {found.inliers} details agree, {_beyond(agreed)}"
+    return None
+
+
+def _placed(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
+    """How the first agrees with what the second shows there; None where it does not lie within it."""
+    rough = _shown(found, inner, outer)
+    # What is far from it does not become the same by a fraction of a pixel.
+    if rough is None or rough.is_same or rough.relative > _MOST_ROUGH:
+        return rough
+    return _shown(exact(found, grey_of(inner), grey_of(outer)), inner, outer)
+
+
+def _shown(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
+    shown = laid(found, inner, outer)
+    return None if shown is None else agreement(inner, shown)
+
+
+def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
+    """How two pictures agree; None where they are too small, or not of one shape."""
+    shapes = [height / width for height, width in (one.shape[:2], other.shape[:2])]
+    if abs(np.log(shapes[0] / shapes[1])) >= _MOST_STRETCH:
+        return None
+    return agreement(one, other)
+
+
+def _as_originals(
+    pictures: Pictures, rows: tuple[int, int], thumbnails: Agreement | None, orientation: int = 0
+) -> tuple[Agreement | None, int | None]:
+    """How the originals agree, their transparency too, and the row that alone has some.
+
+    Where one of them cannot be read here, it is as the thumbnails say.
+    """
+    if all(pictures.is_whole(row) for row in rows):
+        return thumbnails, None
+    one: Original | None = pictures.original(rows[0])
+    other: Original | None = pictures.original(rows[1])
+    if one is None or other is None:
+        return thumbnails, None
+    if one.opacity is not None and other.opacity is not None:
+        opacity = _agreement(one.opacity, _laid(other.opacity, orientation))
+        if opacity is None or not opacity.is_same:
+            return None, None
+    richer = None
+    if (one.opacity is None) != (other.opacity is None):
+        richer = rows[0] if other.opacity is None else rows[1]
+    return _agreement(one.pixels, _laid(other.pixels, orientation)), richer
+
+
+def _laid(pixels: Pixels, orientation: int) -> Pixels:
+    return np.ascontiguousarray(oriented(pixels, *ORIENTATIONS[orientation]), np.uint8)
+
+
+def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
+    one: Original | None = pictures.original(rows[0])
+    other: Original | None = pictures.original(rows[1])
+    width, height = pictures.size(rows[0])
+    if one is not None and other is not None and one.pixels.shape[:2] == (height, width):
+        return one.is_equal(other)  # neither was reduced
+    checksum = pictures.pixels_checksum(rows[0])
+    return checksum is not None and checksum == pictures.pixels_checksum(rows[1])
+
+
+def _beyond(found: Agreement) -> str:
+    return f"within {found.difference:.0f} grey levels"

@@ -1,0 +1,93 @@
+"""What encoding, resizing and light can do to a picture agrees; another print in one place does not."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance
+
+from lookalike.analysis.agreement import agreement, is_plain
+from lookalike.demo.flowers import draw_flower
+
+
+def shirt(print_color: tuple[int, int, int] = (230, 60, 40), place: int = 96) -> Image.Image:
+    """A flower with a print of an eighth of the side: all but the print is the same."""
+    image = draw_flower("rose", 3).convert("RGB").resize((240, 240))
+    ImageDraw.Draw(image).ellipse((place, 96, place + 30, 126), fill=print_color)
+    return image
+
+
+def encoded(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def agree(one: Image.Image, other: Image.Image):
+    return agreement(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        encoded(shirt(), 40),
+        shirt().resize((120, 120)),
+        shirt().resize((480, 470)),
+        ImageEnhance.Brightness(shirt()).enhance(0.7),
+        ImageEnhance.Contrast(shirt()).enhance(0.8),
+    ],
+    ids=["encoded", "half", "enlarged", "darker", "less contrast"],
+)
+def test_a_copy_agrees_with_its_original_either_way(made):
+    assert agree(shirt(), made).is_same
+    assert agree(made, shirt()).is_same
+
+
+@pytest.mark.parametrize(
+    "other",
+    [shirt((40, 60, 230)), shirt((60, 150, 90)), shirt(place=120), draw_flower("iris", 5).convert("RGB")],
+    ids=["another colour", "a colour of the same grey", "another place", "another flower"],
+)
+def test_what_differs_in_one_place_is_not_the_same(other):
+    found = agree(shirt(), other)
+
+    assert not found.is_same
+    assert found.difference > 30
+
+
+def test_a_picture_in_other_colours_is_not_the_same_whatever_its_grey():
+    red = np.full((100, 100, 3), 255, np.uint8)
+    red[20:80, 20:80] = (200, 40, 40)
+    grey = red.copy()
+    grey[20:80, 20:80] = 88
+
+    assert not agreement(red, grey).is_same
+
+
+def test_a_little_picture_has_too_few_places_to_speak():
+    small = np.asarray(shirt().resize((31, 200)))
+
+    assert agreement(small, small) is None
+    assert agreement(*[np.asarray(shirt().resize((32, 200)))] * 2).is_same
+
+
+def test_a_watermark_makes_nothing_darker_and_another_print_does():
+    marked = shirt()
+    ImageDraw.Draw(marked).text((60, 180), "(c) SAMPLE", fill=(255, 255, 255), font_size=24)
+
+    found = agree(shirt(), encoded(marked, 85))
+
+    assert not found.is_same
+    assert 0.01 < found.overlaid < 0.15
+    assert agree(shirt(), shirt((40, 60, 230))).overlaid is None
+    assert agree(shirt(), shirt()).overlaid is None
+
+
+def test_a_letter_on_a_page_is_plain_and_a_photograph_is_not():
+    page = Image.new("RGB", (100, 100), "white")
+    ImageDraw.Draw(page).text((30, 0), "b", fill="black", font_size=90)
+
+    assert is_plain(np.asarray(page))
+    assert not is_plain(np.asarray(shirt()))
