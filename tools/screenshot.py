@@ -1,6 +1,7 @@
 """Take the README's pictures of the page: `pip install '.[test]'; python tools/screenshot.py docs`.
 
-Writes page.jpg (a search by a picture) and page-details.jpg (one of its hits, in dark mode).
+Writes page.jpg (a search by a picture), page-details.jpg (one of its hits, in dark mode), map.jpg, and
+site.jpg (the static site).
 Needs Chromium (Debian: apt-get install chromium).
 """
 
@@ -11,6 +12,8 @@ import shutil
 import sys
 import tempfile
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import lookalike
+from lookalike.cli.views import make_views
 from lookalike.demo.flowers import write_flowers
 from lookalike.server import serve
 
@@ -30,7 +34,9 @@ def main(folder: Path) -> None:
         images = Path(work) / "flowers"
         write_flowers(images, count=300)
         collection = lookalike.build(images, Path(work) / "flowers.lookalike", label="folder")
-        url = _serve(collection.path)
+        make_views(collection)
+        collection.export(Path(work) / "site")
+        url, site = _serve(collection.path), _serve_files(Path(work) / "site")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"),
@@ -43,6 +49,9 @@ def main(folder: Path) -> None:
             page.wait_for_selector(".tile.ready")
             hit = page.locator(".tile").nth(3).get_attribute("data-id")
             _shoot(page, f"{url}{SEARCH}&item={hit}", folder / "page-details.jpg")
+            page = browser.new_page(viewport={"width": 1000, "height": 700})
+            _shoot(page, f"{url}#c=flowers&view=map&color=label", folder / "map.jpg", ready="canvas")
+            _shoot(page, f"{site}#q=text:daisy", folder / "site.jpg")
             browser.close()
 
 
@@ -61,10 +70,19 @@ def _serve(path: Path) -> str:
     return urls[0]
 
 
-def _shoot(page: Any, url: str, target: Path) -> None:
+def _serve_files(folder: Path) -> str:
+    """Serve the files of a folder until the program ends; returns the address of its index."""
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/"
+
+
+def _shoot(page: Any, url: str, target: Path, *, ready: str = ".tile.ready") -> None:
     """Save a screenshot of the page at an address as JPEG, in the best quality that fits."""
     page.goto(url, wait_until="networkidle")
-    page.wait_for_timeout(500)
+    page.wait_for_selector(ready)
+    page.wait_for_timeout(1000)
     image = Image.open(io.BytesIO(page.screenshot(type="png"))).convert("RGB")
     for quality in (88, 82, 76, 70, 60):
         image.save(target, quality=quality, optimize=True, progressive=True)

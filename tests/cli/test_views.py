@@ -16,14 +16,14 @@ def dozen(tmp_path, target):
 
 def states(collection):
     state = collection.snapshot.state
-    return {name: derived_state(state, name) for name in ("map", "clusters", "outliers")}
+    return {name: derived_state(state, name) for name in ("map", "clusters", "outliers", "duplicates")}
 
 
 def test_all_are_made_at_once(dozen, capsys):
     views.make_views(dozen)
 
-    assert states(dozen) == {"map": "fresh", "clusters": "fresh", "outliers": "fresh"}
-    assert capsys.readouterr().err.startswith("made the map, clusters and outliers in ")
+    assert set(states(dozen).values()) == {"fresh"}
+    assert capsys.readouterr().err.startswith("made the map, clusters, outliers and duplicates in ")
 
 
 def test_those_that_are_up_to_date_are_left_alone(dozen, capsys):
@@ -52,7 +52,12 @@ def test_one_that_was_made_with_other_options_is_not_replaced(dozen, tmp_path, c
 
     views.make_views(collection)
 
-    assert states(collection) == {"map": "fresh", "clusters": "stale", "outliers": "fresh"}
+    assert states(collection) == {
+        "map": "fresh",
+        "clusters": "stale",
+        "outliers": "fresh",
+        "duplicates": "fresh",
+    }
     command = derived_command(collection.snapshot.state, "clusters")
     assert capsys.readouterr().err.endswith(f"for the clusters on the page: {command}\n")
 

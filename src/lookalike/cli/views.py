@@ -6,6 +6,8 @@ import shlex
 import time
 from collections.abc import Callable
 
+from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
+from lookalike.analysis.plan import keep_plan, make_plan
 from lookalike.cli.output import say
 from lookalike.cli.remedies import in_flags
 from lookalike.collection import Collection
@@ -21,11 +23,20 @@ _VIEWS: dict[str, tuple[Callable[[Collection], object], str]] = {
     "map": (lambda collection: collection.map(write=True), "--method pca --seed 0"),
     "clusters": (lambda collection: collection.cluster(write=True), "--seed 0 --method kmeans --k auto"),
     "outliers": (lambda collection: collection.outliers(write=True), "--label label -k 10"),
+    "duplicates": (
+        lambda collection: _keep_duplicates(collection),
+        "--keep largest --tiers bytes,pixels,copy",
+    ),
 }
 
 
+def _keep_duplicates(collection: Collection) -> None:
+    found = find_duplicates(collection.snapshot)
+    keep_plan(found.state, found.items, make_plan(found, str(collection.path)), tiers=DUPLICATES)
+
+
 def make_views(collection: Collection) -> None:
-    """Make the map, the clusters and the outliers where they are missing or older than the collection.
+    """Make the map, clusters, outliers and duplicates that are missing or older than the collection.
 
     Of a large collection it names the commands instead. What cannot be made is told, and is no error.
     """
