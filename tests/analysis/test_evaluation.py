@@ -315,7 +315,7 @@ def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, 
     pictures = [base64.b64decode(one) for one in re.findall('data:image/jpeg;base64,([^"]+)', page)]
     assert [Image.open(io.BytesIO(one)).size for one in pictures] == [(112, 112)] * 22
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert "<h2>What is taken for what</h2>" in page
+    assert "<h2>Confusions</h2>" in page
 
 
 def test_the_report_of_many_classes_lists_what_is_mistaken(tmp_path):

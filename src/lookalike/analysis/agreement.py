@@ -19,8 +19,8 @@ from lookalike.images.picture import Pixels
 
 Floats = NDArray[np.float32]
 
-# A cell is about this many pixels of the smaller picture, close to a JPEG's blocks of 8, whose mean is exact to
-# a grey level or two at quality 40. Each cell is sampled at this many places a side.
+# A cell is about this many pixels of the smaller picture, close to a JPEG's blocks of 8, whose mean is exact
+# to a grey level or two at quality 40. Each cell is sampled at this many places a side.
 _CELL_PX, _SAMPLES = 7, 4
 _LEAST_CELLS, _MOST_CELLS = 8, 64
 # The shorter side: smaller pictures have too few cells to judge.
@@ -32,15 +32,15 @@ _OF_EDGE = 0.15
 # Measured on 235 photographs of flowers (docs/analysis.md): at most 16.4 for JPEGs of quality 40, 10.8 at
 # half the size; replacing 5% of each side gives 24 or more in 95 of 100.
 MOST_DIFFERENCE = 20.0
-# Root mean square over all cells, relative to the picture's standard deviation: at most 0.12 for the same picture.
+# Root mean square over all cells, relative to the standard deviation: at most 0.12 for the same picture.
 MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
 # Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
 # The share of the picture that a watermark may change, and how much of that against its own direction.
 _MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.02
-# Letters and signs: two colours, of 8 levels a channel, cover this share of the picture. That holds for none of
-# 469 photographs of flowers, 2 in 1,000 of other photographs, and 37 in 100 drawn stamps.
+# Letters and signs: two colours, of 8 levels a channel, cover this share of the picture. That holds for none
+# of 469 photographs of flowers, 2 in 1,000 of other photographs, and 37 in 100 drawn stamps.
 _COLORS, _PLAIN_SHARE = 2, 0.8
 
 
@@ -49,9 +49,9 @@ class Agreement:
     """How well two pictures agree.
 
     `difference` is the largest difference of a cell, in grey levels beyond what its edges explain.
-    `relative` is the root mean square over all cells divided by the picture's standard deviation. `overlaid` is
-    the share of cells changed by a watermark in one colour, lighter or darker than the picture,
-    if one explains the difference; else None.
+    `relative` is the root mean square over all cells divided by the picture's standard deviation. `overlaid`
+    is the share of cells changed by a watermark in one colour, lighter or darker than the picture, if one
+    explains the difference; else None.
     """
 
     difference: float
@@ -144,7 +144,7 @@ def _flat_share(cells: Floats) -> float:
 
 
 def _light(before: Floats, after: Floats) -> tuple[float, float]:
-    """The gain and the offset that turn the first into the second: a robust fit, which ignores a few cells."""
+    """The gain and offset that turn the first into the second: a robust fit, which ignores a few cells."""
     seen = (before > 4) & (before < 251) & (after > 4) & (after < 251)
     x, y = before[seen], after[seen]
     if seen.mean() < 0.1 or x.std() < 5:
@@ -164,7 +164,7 @@ def _light(before: Floats, after: Floats) -> tuple[float, float]:
 def _overlaid(made: Floats, after: Floats, beyond: Floats, residual: Floats, contrast: float) -> float | None:
     """The share of cells that an overlay has changed; None if no overlay explains the difference.
 
-    A lighter overlay makes nothing darker, and a darker one nothing lighter. Around it, everything must agree.
+    A lighter overlay makes nothing darker, and a darker one nothing lighter. Around it, all must agree.
     """
     changed = (beyond > MOST_DIFFERENCE / 2).any(axis=2)
     share = float(changed.mean())

@@ -21,8 +21,8 @@ from lookalike.errors import ExtraError
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
 
-# Of the 64 bits of a hash, unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4; the tables
-# of `_near` are sure to find up to 8.
+# Of the 64 bits of a hash, unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4; the
+# tables of `_near` are sure to find up to 8.
 _MOST_BITS = 8
 _VECTORS_BYTES = 1 << 26
 # The number of hashes that may wait for a slow one.
@@ -71,7 +71,7 @@ def candidates(
 
 
 def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
-    """The pairs of rows whose hashes differ in at most 8 bits, lower row first, with the second's orientations.
+    """The pairs of rows, lower first, whose hashes differ in at most 8 bits, and the second's orientations.
 
     Uses four tables of 16 bits each: if at most 8 of 64 bits differ, one quarter differs in at most two, and
     is found by flipping any two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
@@ -112,7 +112,7 @@ def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
 
 
 def of_one_size(pictures: Pictures, rows: Sequence[int]) -> list[list[int]]:
-    """The rows of each size in pixels that several of them have."""
+    """The rows grouped by their size in pixels; groups of one are left out."""
     sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row in rows:
         sizes[pictures.size(row)].append(row)

@@ -15,7 +15,7 @@ from lookalike.analysis.pictures import Original, Pictures, grey_of
 from lookalike.images.picture import Pixels
 
 _MOST_STRETCH = 0.05
-# Relative to the standard deviation: any picture's edges change by this much for the pixel that RANSAC may be off.
+# Relative to the standard deviation: edges change by this much for the pixel that RANSAC may be off.
 _MOST_ROUGH = 0.6
 _DEGREES = {0: "", 1: "turned by 90 degrees", 2: "turned by 180 degrees", 3: "turned by 270 degrees"}
 

@@ -34,8 +34,8 @@ def draw_map(
 ) -> Image.Image:
     """Draw the items in `rows` (N,), whose `places` (N, 2) go from -1 to 1, `size_px` a side.
 
-    Each item is a dot, coloured by the column `color`, of the items or of the clusters. In each cell of a grid,
-    the item nearest to the middle shows its thumbnail, framed in its colour. Raises
+    Each item is a dot, coloured by the column `color`, of the items or of the clusters. In each cell of a
+    grid, the item nearest to the middle shows its thumbnail, framed in its colour. Raises
     `LookalikeError` for an unknown column.
     """
     if size_px < 4 * _MARGIN_PX:

@@ -30,8 +30,8 @@ FORMAT, FORMAT_VERSION = "lookalike-background", 1
 _PLACES, _ROWS_A_PLACE = 64, 8
 _LEVELS = np.arange(100) / 100
 
-# Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the cosine,
-# for any other on the cosine's rarity among random pairs. `benchmarks/confidence.py` fits them.
+# Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
+# cosine, for any other on its rarity among random pairs. `benchmarks/confidence.py` fits them.
 OF_COSINE, OF_RARITY = (9.93, -5.63), (0.706, 0.064)
 _BUILT_IN = "efficientnet-lite0"
 _RAREST = 1e-12

@@ -34,8 +34,8 @@ def confidence_of(
 ) -> Odds:
     """How likely each hit is what the query wants and not what it doesn't want, (n,) in [0, 1].
 
-    `scores` are the hits' cosines; `vectors` returns their vectors (n, D), and `model` the collection's model.
-    Both are called only if the query is more than a likeness.
+    `scores` are the hits' cosines; `vectors` returns their vectors (n, D), and `model` the collection's
+    model. Both are called only if the query is more than a likeness.
     """
     wanted = direction.wanted
     if wanted and direction.is_likeness:
