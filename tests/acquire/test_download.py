@@ -376,7 +376,7 @@ def test_a_list_builds_a_collection_without_a_copy_of_the_originals(site, tmp_pa
     assert [row["caption"] for row in rows] == [f"c{number}" for number in range(20)]
     assert {row["stage"]: row["error"] for row in collection.failures().to_pylist()} == {
         "list": "not an http or https URL: 'no url'",
-        "decode": "not an image that can be read (it is an HTML page)",
+        "decode": "not a readable image (it is an HTML page)",
         "read": "HTTP 404 X",
     }
 

@@ -209,7 +209,7 @@ def test_labels_may_be_any_column(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "wishes", "message"),
     [
-        ([None] * 12, {}, "no item of .* has a value in the column label; give labels when building"),
+        ([None] * 12, {}, "no item of .* has a value in the column label; add labels when you build"),
         (["a"] * 12, {}, "all 12 items have the label 'a', so every answer would be right"),
         ([f"{i}" for i in range(12)], {}, "no class of the column label has two items"),
         (["a", "b"] * 6, {"ks": (12,)}, "k is 12, but each of 12 labelled items has 11 others"),
@@ -274,7 +274,7 @@ def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_pat
 
 
 def test_one_model_twice_is_refused(photos, tmp_path):
-    with pytest.raises(LookalikeError, match="give each model once"):
+    with pytest.raises(LookalikeError, match="name each model once"):
         compare(photos, ["pixels", "pixels"], "folder", tmp_path)
 
 

@@ -149,8 +149,8 @@ def test_metadata_may_change_its_type(folder, target, tmp_path):
     [
         ("", "cannot read the metadata"),
         ("price\n1\n", "has no column of relative paths, only: price"),
-        ("id,sha256\nsea/sea-002.png,1\n", "needs itself or that are there twice: sha256"),
-        ("id,embedding\nsea/sea-002.png,1\n", "needs itself or that are there twice: embedding"),
+        ("id,sha256\nsea/sea-002.png,1\n", "uses itself or that occur twice: sha256"),
+        ("id,embedding\nsea/sea-002.png,1\n", "uses itself or that occur twice: embedding"),
         ("id,price,price\nsea/sea-002.png,1,2\n", "there twice"),
         ("id,id\nsea/sea-002.png,sea/sea-002.png\n", "there twice"),
         ("id,price\nother.jpg,1\n", "no row of .* matches an image"),

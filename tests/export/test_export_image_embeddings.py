@@ -214,7 +214,7 @@ def test_a_name_that_is_no_text_is_a_clear_error(tmp_path):
     rows = {"image_name": pa.array([b"\xff"]), "embedding": pa.array([[1.0]], pa.list_(pa.float32()))}
     pq.write_table(pa.table(rows), tmp_path / "part-000.parquet")
 
-    with pytest.raises(SourceError, match="an image_name is no text"):
+    with pytest.raises(SourceError, match="an image_name is not text"):
         lookalike.import_vectors(tmp_path, tmp_path.with_name("back.lookalike"))
 
 

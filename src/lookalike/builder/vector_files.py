@@ -97,7 +97,7 @@ def _with_text_names(rows: pa.Table) -> pa.Table:
     try:
         return rows.set_column(place, "image_name", rows[place].cast(pa.string()))
     except pa.ArrowException as error:
-        raise SourceError(f"an image_name is no text: {one_line(error)}") from None
+        raise SourceError(f"an image_name is not text: {one_line(error)}") from None
 
 
 def _is_id(column: pa.ChunkedArray) -> bool:
