@@ -191,7 +191,7 @@ def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path
 
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         1,
-        f"lookalike: {words[0]} is for lists of URLs, and hf:OWNER/NAME is none",
+        f"lookalike: {words[0]} is only for lists of URLs, and hf:OWNER/NAME is not one",
     )
 
 

@@ -350,4 +350,4 @@ def test_models_of_a_collection_cannot_be_changed(collection):
     refused = command("evaluate", collection.path, "--models", "pixels")
 
     assert refused.returncode == 1
-    assert "is a collection, of one model" in refused.stderr
+    assert "is a collection with one model" in refused.stderr

@@ -56,7 +56,7 @@ def test_group_by_takes_nothing_away(run, collection):
         "search", collection.path, "id:sea/sea-002.png", "--not", "id:x", "--group-by", "label"
     )
 
-    assert (code, stderr) == (1, "lookalike: --group-by takes pictures of one item\n  leave --not out\n")
+    assert (code, stderr) == (1, "lookalike: --group-by needs pictures of one item\n  leave --not out\n")
 
 
 def test_json_has_no_number_that_is_none_and_text_as_it_is(run, folder, target, tmp_path):
