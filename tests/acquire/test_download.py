@@ -120,7 +120,9 @@ def test_rows_that_are_added_to_the_list_are_downloaded(site, tmp_path):
 def test_another_list_is_refused(site, tmp_path):
     run(listed(tmp_path, *ok(site, 0, 1)), tmp_path / "out")
 
-    with pytest.raises(LookalikeError, match="was made from another list: the URLs differ from row 1 on"):
+    with pytest.raises(
+        LookalikeError, match="was made from another list: the URLs differ from row 1 onwards"
+    ):
         run(listed(tmp_path, *ok(site, 2, 3)), tmp_path / "out")
 
 
@@ -130,7 +132,7 @@ def test_other_options_and_other_files_are_refused(site, tmp_path):
 
     with pytest.raises(LookalikeError, match="made with size_px = None, not 256"):
         run(source, tmp_path / "out", resize=Resize(256))
-    with pytest.raises(LookalikeError, match="holds other files, not a download"):
+    with pytest.raises(LookalikeError, match="has other files, not a download"):
         run(source, tmp_path)
 
 

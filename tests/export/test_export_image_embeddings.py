@@ -221,7 +221,7 @@ def test_a_name_that_is_no_text_is_a_clear_error(tmp_path):
 def test_a_folder_with_other_files_is_left_alone(exported, tmp_path):
     made = lookalike.Collection(tmp_path / "c.lookalike")
 
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="has other files"):
         export_image_embeddings(made.snapshot, exported)
 
 

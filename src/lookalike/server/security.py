@@ -58,7 +58,7 @@ _PREFLIGHT = {
 class Access:
     """Who may ask. Without a `token` only this machine may, unless `no_auth` opens the server to all.
 
-    `hosts` are the names in Host headers that are answered to; `origins`, such as `https://example.org`, are
+    `hosts` are the accepted names in Host headers; `origins`, such as `https://example.org`, are
     other web sites whose pages may read the answers.
     """
 
