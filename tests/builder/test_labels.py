@@ -297,7 +297,7 @@ def test_a_rule_and_metadata_add_up_and_the_rule_decides_the_label(tmp_path: Pat
 def test_a_folder_without_pictures_is_a_source_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         listing(tmp_path, "notes.txt")
-    assert str(caught.value) == (f"no images in {tmp_path}; passed over 1 not named as pictures: 1 .txt")
+    assert str(caught.value) == (f"no images in {tmp_path}; skipped 1 not named like pictures: 1 .txt")
 
 
 def test_where_no_picture_can_be_listed_the_error_gives_the_first_reason(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_an_archive_with_another_checksum_is_refused(npm, archive, cache):
 def test_without_npm_it_says_what_to_do(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(ModelError, match=r"no npm here.*as `onnxruntime_web`"):
+    with pytest.raises(ModelError, match=r"npm, which fetches it, is not installed.*as `onnxruntime_web`"):
         runtime.runtime_files()
 
 

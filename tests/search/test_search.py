@@ -141,7 +141,7 @@ def test_a_query_that_is_no_picture_is_refused(collection, query, message):
 
 @pytest.mark.parametrize("query", [None, 7, {"a": 1}, {"a"}, iter("ab")])
 def test_what_is_no_query_is_a_type_error_that_says_what_is(collection, query):
-    with pytest.raises(TypeError, match=r"is no query; a query is a picture .*Id\(.*Vector"):
+    with pytest.raises(TypeError, match=r"is not a query; a query is a picture .*Id\(.*Vector"):
         collection.search(query)
 
 

@@ -132,7 +132,7 @@ def size(text: str) -> int:
     """A size such as 512MB, 1.5GB or 300000, in bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512MB or 1.5GB")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 512MB or 1.5GB")
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 

@@ -27,7 +27,7 @@ _VIEWS: dict[str, tuple[Callable[[Collection], object], str]] = {
 def make_views(collection: Collection) -> None:
     """Make the map, the clusters and the outliers if they are missing or older than the collection.
 
-    Of a large collection it names the commands instead. What cannot be made is told, and is no error.
+    For a large collection it names the commands instead. If one fails, it says so and goes on.
     """
     if len(collection) < _LEAST_IMAGES:
         return
