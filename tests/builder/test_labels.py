@@ -197,7 +197,7 @@ def test_a_table_without_a_column_of_paths_is_an_error_that_lists_its_columns(tm
     "name", "uri size_bytes mtime_ns sha256 width height thumb_offset thumb_size embedding".split()
 )
 def test_a_column_that_the_collection_needs_itself_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=rf"needs itself.*: {name}; rename"):
+    with pytest.raises(SourceError, match=rf"uses itself.*: {name}; rename"):
         read_metadata(table(tmp_path, f"path,color,{name}\na.jpg,red,1\n"))
 
 
