@@ -1,4 +1,4 @@
-"""What a network sees: a square of a picture, or of a part of it, at one size."""
+"""Cuts what a network sees: a square of a picture, or of a part of it, at a fixed size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def region(picture: Picture, box: Box) -> Box:
     left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise ImageError(
-            f"the box {tuple(box)} is no part of a picture", "give it as left, top, right, bottom"
+            f"the box {tuple(box)} is not a part of a picture", "give it as left, top, right, bottom"
         )
     if (right - left) * picture.width < 1 or (bottom - top) * picture.height < 1:
         raise ImageError(f"the box {tuple(box)} is smaller than a pixel")
