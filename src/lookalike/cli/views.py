@@ -18,21 +18,19 @@ from lookalike.storage.derived import COMMANDS, derived_command, derived_state
 MOST_IMAGES = 3000
 _LEAST_IMAGES = 12  # with fewer, an image does not have ten neighbours
 
+
+def _keep_duplicates(collection: Collection) -> None:
+    found = find_duplicates(collection.snapshot)
+    keep_plan(found.state, found.items, make_plan(found, str(collection.path)), tiers=DUPLICATES)
+
+
 # What makes a view, and the options in its command: a view made with other options is left alone.
 _VIEWS: dict[str, tuple[Callable[[Collection], object], str]] = {
     "map": (lambda collection: collection.map(write=True), "--method pca --seed 0"),
     "clusters": (lambda collection: collection.cluster(write=True), "--seed 0 --method kmeans --k auto"),
     "outliers": (lambda collection: collection.outliers(write=True), "--label label -k 10"),
-    "duplicates": (
-        lambda collection: _keep_duplicates(collection),
-        "--keep largest --tiers bytes,pixels,copy",
-    ),
+    "duplicates": (_keep_duplicates, "--keep largest --tiers bytes,pixels,copy"),
 }
-
-
-def _keep_duplicates(collection: Collection) -> None:
-    found = find_duplicates(collection.snapshot)
-    keep_plan(found.state, found.items, make_plan(found, str(collection.path)), tiers=DUPLICATES)
 
 
 def make_views(collection: Collection) -> None:
