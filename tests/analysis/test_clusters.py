@@ -237,6 +237,8 @@ def test_facts_that_are_none_are_refused(piled, text):
     [
         ({"k": 401}, "k is 401, but .* has 400 images; give 1 to 400, or auto"),
         ({"k": 0}, "k is 0, but .* has 400 images; give 1 to 400, or auto"),
+        ({"k": 2.5}, "k is a whole number or auto, not 2.5"),
+        ({"k": "many"}, "k is a whole number or auto, not 'many'"),
         ({"k": 3, "method": "hdbscan"}, "hdbscan finds out how many groups there are, so k cannot be 3"),
         ({"min_size": 5}, "kmeans takes no least size of a group"),
         ({"method": "hdbscan", "min_size": 300}, "a group of at least 300 cannot be told apart"),

@@ -140,6 +140,8 @@ def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None
     """What a method does not take is refused, so that nobody believes that it counted."""
     if method not in ("kmeans", "hdbscan"):
         raise LookalikeError(f"unknown method of clustering {method!r}", "known are: kmeans, hdbscan")
+    if k != "auto" and not isinstance(k, int | np.integer):
+        raise LookalikeError(f"k is a whole number or auto, not {k!r}", "give a number of groups")
     if method == "hdbscan" and k != "auto":
         raise LookalikeError(
             f"hdbscan finds out how many groups there are, so k cannot be {k}",

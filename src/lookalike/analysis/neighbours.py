@@ -63,8 +63,8 @@ def nearest_others(
     which the caller takes, it is at most `max_memory_bytes`, if given, beside the program itself. Raises
     `MemoryLimitError` where that is not enough, `LookalikeError` for a k below 1.
     """
-    if k < 1:
-        raise LookalikeError(f"k is the number of neighbours, at least 1, not {k}")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise LookalikeError(f"k is the number of neighbours, at least 1, not {k!r}")
     k = min(k, len(selection) - 1)
     held_bytes += len(selection) * k * 12
     rows, scores = np.empty((len(selection), k), np.int64), np.empty((len(selection), k), np.float32)
