@@ -134,6 +134,9 @@ def test_other_options_and_other_files_are_refused(site, tmp_path):
         run(source, tmp_path / "out", resize=Resize(256))
     with pytest.raises(LookalikeError, match="has other files, not a download"):
         run(source, tmp_path)
+    (tmp_path / "download.json").write_text("[1]")
+    with pytest.raises(LookalikeError, match="holds other files, not a download"):
+        run(source, tmp_path)
 
 
 def test_what_failed_is_tried_again_into_new_shards_and_nothing_else(site, tmp_path):

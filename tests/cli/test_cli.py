@@ -170,6 +170,11 @@ def test_a_misspelled_command_is_guessed(run):
     assert run("xyzzy")[2].endswith("lookalike: error: there is no command xyzzy\n")
 
 
+def test_a_wrong_word_with_control_characters_is_shown_with_escapes(run):
+    assert run("\x1b[31mred")[2].endswith(r"there is no command \x1b[31mred" + "\n")
+    assert run("info", "c", "--\x1b[31m")[2].endswith(r"unknown argument --\x1b[31m" + "\n")
+
+
 def test_an_unknown_flag_is_guessed_below_the_usage_of_its_command(run):
     stderr = run("index", "c", "--max-memoy", "1GB")[2]
 
@@ -234,6 +239,14 @@ def test_the_first_pictures_of_the_demo_are_of_all_kinds(run, tmp_path):
     labels = lookalike.open(tmp_path / "flowers.lookalike").items()["label"].to_pylist()
     assert labels[:3] == ["daisy", "sunflower", "tulip"]
     assert len(set(labels[:12])) == 12
+
+
+def test_a_demo_that_cannot_be_written_says_so(run, tmp_path):
+    (tmp_path / "file").touch()
+
+    code, _, stderr = run("demo", "--count", 12, "--out", tmp_path / "file", "--no-serve")
+
+    assert (code, stderr) == (1, f"lookalike: cannot write {tmp_path}/file/flowers: Not a directory\n")
 
 
 def test_demo_without_a_place_leaves_nothing_behind(run, tmp_path, monkeypatch):

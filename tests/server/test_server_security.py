@@ -201,6 +201,12 @@ def test_a_foreign_page_cannot_put_the_server_to_work_with_a_get(
     assert problem(client.get(path, headers=headers))[:2] == (403, "foreign-origin")
 
 
+def test_a_foreign_page_cannot_post_without_an_origin_either(client: httpx.Client) -> None:
+    mark = {"kind": "keep", "ids": ["sea/sea-001.png"], "value": True}
+    answer = client.post("/api/photos/marks", json=mark, headers={"Sec-Fetch-Site": "cross-site"})
+    assert problem(answer)[:2] == (403, "foreign-origin")
+
+
 @pytest.mark.parametrize("site", [None, "none", "same-origin"])
 def test_the_own_page_and_every_client_that_is_no_browser_may_get(
     client: httpx.Client, site: str | None

@@ -138,6 +138,8 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
         return
     try:
         found = json.loads((path / DOWNLOAD_NOTES).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError(found)
     except (OSError, ValueError):
         raise LookalikeError(f"{path} has other files, not a download", another) from None
     for name, value in wanted.items():

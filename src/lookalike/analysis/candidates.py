@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ from lookalike.storage.selection import Selection
 # tables of `_near` are sure to find up to 8.
 _MOST_BITS = 8
 _VECTORS_BYTES = 1 << 26
+# Each row is compared with at most so many earlier rows, those with the most similar hashes: all frames of a
+# film are near each other, and the number of their pairs would be the square of theirs.
+_MOST_NEAR = 64
+# So many pairs of near hashes, about 20 bytes each, are held before these are chosen.
+_MOST_HELD = 1 << 22
 # The number of hashes that may wait for a slow one.
 _AHEAD = 256
 
@@ -73,6 +79,8 @@ def candidates(
 def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
     """The pairs of rows, lower first, whose hashes differ in at most 8 bits, and the second's orientations.
 
+    Each row is paired with at most the 64 nearest of the rows before it, in each orientation.
+
     Uses four tables of 16 bits each: if at most 8 of 64 bits differ, one quarter differs in at most two, and
     is found by flipping any two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
     Pictures without contrast are left out, because they would all be near each other.
@@ -89,15 +97,25 @@ def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
     index = faiss.IndexBinaryMultiHash(64, 4, 16)
     index.nflip = 2
     index.add(np.ascontiguousarray(codes[:, 0]))
+    step = max(1, _MOST_HELD // len(codes))
     for orientation in range(len(ORIENTATIONS) if turned else 1):
-        asked = np.ascontiguousarray(codes[:, orientation])
-        limits, _, places = index.range_search(asked, _MOST_BITS + 1)
-        later = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
-        before = places < later
-        ends = np.stack([rows[places[before]], rows[later[before]]], axis=1)
-        for one, other in np.unique(ends, axis=0).tolist():
-            found[one, other].append(orientation)
+        for start in range(0, len(codes), step):
+            asked = np.ascontiguousarray(codes[start : start + step, orientation])
+            for one, other in _nearest_before(index, asked, start).tolist():
+                found[int(rows[one]), int(rows[other])].append(orientation)
     return found
+
+
+def _nearest_before(index: Any, asked: NDArray[np.uint8], start: int) -> Rows:
+    """Pairs (P, 2) of places in an index whose hashes are near; the second are asked for, from `start` on."""
+    limits, bits, places = index.range_search(asked, _MOST_BITS + 1)
+    later = start + np.repeat(np.arange(len(asked)), np.diff(limits.astype(np.int64)))
+    before = places < later
+    bits, places, later = bits[before], places[before], later[before]
+    order = np.lexsort((places, bits, later))
+    pairs = np.stack([places[order], later[order]], axis=1)
+    rank = np.arange(len(pairs)) - np.searchsorted(pairs[:, 1], pairs[:, 1])
+    return np.asarray(pairs[rank < _MOST_NEAR])
 
 
 def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:

@@ -140,6 +140,8 @@ def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None
     """Refuse options that the method would ignore."""
     if method not in ("kmeans", "hdbscan"):
         raise LookalikeError(f"unknown clustering method {method!r}", "known are: kmeans, hdbscan")
+    if k != "auto" and not isinstance(k, int | np.integer):
+        raise LookalikeError(f"k is a whole number or auto, not {k!r}", "use a number of groups")
     if method == "hdbscan" and k != "auto":
         raise LookalikeError(
             f"hdbscan finds the number of groups itself, so k cannot be {k}",

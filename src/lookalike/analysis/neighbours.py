@@ -61,8 +61,8 @@ def nearest_others(
     `held_bytes`, uses at most `max_memory_bytes`, if given, beyond the program itself. Raises
     `MemoryLimitError` if that is not enough, `LookalikeError` for a k below 1.
     """
-    if k < 1:
-        raise LookalikeError(f"k is the number of neighbours, at least 1, not {k}")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise LookalikeError(f"k is the number of neighbours, at least 1, not {k!r}")
     k = min(k, len(selection) - 1)
     held_bytes += len(selection) * k * 12
     rows, scores = np.empty((len(selection), k), np.int64), np.empty((len(selection), k), np.float32)

@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from typing import NoReturn
 
 from lookalike import __version__
+from lookalike.cli.output import printable
 
 _INTRODUCTION = """Turn any pile of images into a visual search engine.
 
@@ -52,9 +54,16 @@ def command_parsers() -> Mapping[str, argparse.ArgumentParser]:
     return _parsers()[1]
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors show what was typed as it is, names of files with control characters among it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 @cache
 def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lookalike", description=_INTRODUCTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"lookalike {__version__}")

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from lookalike.errors import ExtraError
+from lookalike.storage.files import storage_error
 
 LABEL = r"regex:^\d+-(.+)\."
 
@@ -28,7 +29,10 @@ def write_images(
         if on_progress:
             on_progress(done, count)
 
-    write_flowers(folder, count, by_kind=False, on_progress=heard)
+    try:
+        write_flowers(folder, count, by_kind=False, on_progress=heard)
+    except OSError as error:
+        raise storage_error(folder, error) from error
 
 
 def _write_digits(folder: Path, count: int) -> None:

@@ -126,9 +126,8 @@ class Guard:
             own = origin in self.origins or urlsplit(origin).netloc == host.lower()
         except ValueError:
             return Problem("bad-header", f"the Origin {origin!r} is not an address")
-        foreign = bool(origin)
+        foreign = bool(origin) or headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
         if scope["method"] in _READING:
-            foreign = foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
             foreign = foreign and scope["path"].startswith(_WORKING)
         if own or not foreign:
             return None

@@ -124,7 +124,8 @@ def _cast(to: Compiler, node: exp.Expr, depth: int) -> Term:
         raise refused(f"a cast to {named.sql('duckdb')}")
     if found.value is not None and isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
         try:
-            value = converted(found.value, target)
+            cast = operations.cast(found.type, target, or_null=False)
+            value = converted(found.value, target) if is_text(found.type) else cast(found.value)
         except (pa.ArrowException, ValueError) as error:
             raise cannot(f"{found.name} is not a valid {named.sql('duckdb')}") from error
         type_ = computed_type(target)

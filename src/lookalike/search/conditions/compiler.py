@@ -99,7 +99,7 @@ class Compiler:
         offer = f"did you mean {nearest[0]}? " if nearest else ""
         useful = [name for name in known if name not in _PLACES]
         hint = f"{offer}the columns are: {', '.join(useful)} (put text in single quotes)"
-        raise UnknownColumnError(f"the condition names {names[0]!r}, which is not a column", hint)
+        raise UnknownColumnError(f"the condition names {shortened(names[0])!r}, which is not a column", hint)
 
     def _alone(self, node: exp.Expr, depth: int) -> Term:
         if type(node) not in self._single:

@@ -24,7 +24,9 @@ from lookalike.search.conditions.terms import (
     conversion,
     is_number,
     is_text,
+    is_time,
     needs,
+    shortened,
 )
 
 Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
@@ -63,7 +65,11 @@ def _negative(to: Compiler, node: exp.Expr, depth: int) -> Term:
     name = f"-{found.name}"
     if found.value is None or pa.types.is_null(found.type):
         return to.add(found.type, name, pc.negate_checked, found)
-    return constant(-found.value.as_py(), found.type, name)
+    try:
+        value = pc.negate_checked(found.value)
+    except pa.ArrowException:
+        raise cannot(f"{name}: a number becomes too large", "CAST a value AS DOUBLE first") from None
+    return Term(found.type, shortened(name), value)
 
 
 def _is(to: Compiler, node: exp.Expr, depth: int) -> Term:
@@ -95,7 +101,7 @@ def _in(to: Compiler, node: exp.Expr, depth: int) -> Term:
     if not wanted:
         raise cannot("IN has no values", "give some, as in: label IN ('roses', 'daisy')")
     name = f"{value.name} IN (…)"
-    if all(one.value is not None for one in wanted):
+    if all(one.value is not None and _fits(one, value.type) for one in wanted):
         values = _value_set(value, wanted)
         return to.add(
             pa.bool_(), name, lambda a: operations.among(a.cast(values.type, safe=False), values), value
@@ -109,6 +115,13 @@ def _in(to: Compiler, node: exp.Expr, depth: int) -> Term:
         return found
 
     return to.add(pa.bool_(), name, compute, value, *wanted)
+
+
+def _fits(one: Term, type_: pa.DataType) -> bool:
+    """Whether a constant loses nothing in a set of this type, as a time would that is finer than a column."""
+    if not is_time(type_) or one.type == type_ or pa.types.is_null(one.type):
+        return True
+    return is_text(one.type) and (pa.types.is_date(type_) or type_.unit == "us")
 
 
 def _value_set(value: Term, wanted: Sequence[Term]) -> pa.Array:

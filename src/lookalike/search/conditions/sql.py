@@ -41,6 +41,8 @@ def parsed(text: str) -> exp.Expr:
         tokens = dialect.tokenize(text)
     except TokenError:
         raise cannot("it has an unclosed quote or comment") from None
+    if not tokens:  # comments alone
+        raise _empty()
     _check_tokens(tokens)
     try:
         found = dialect.parser().parse_into(exp.Condition, tokens, text)
@@ -72,7 +74,7 @@ def _check_length(text: str) -> None:
     if not isinstance(text, str):
         raise QueryError(f"a condition is a text, not {text!r}", "such as: label = 'roses'")
     if not text.strip():
-        raise QueryError("the condition is empty", "write one, such as: label = 'roses' AND width > 300")
+        raise _empty()
     if len(text) > MAX_CONDITION_LENGTH:
         raise _too_many(len(text), "characters", MAX_CONDITION_LENGTH)
     try:
@@ -107,6 +109,10 @@ def _check_tokens(tokens: Sequence[Token]) -> None:
 def _too_many(count: int, what: str, limit: int) -> QueryError:
     hint = "split it into shorter ones, one after the other"
     return QueryError(f"the condition has {count:,} {what}, the limit is {limit:,}", hint)
+
+
+def _empty() -> QueryError:
+    return QueryError("the condition is empty", "write one, such as: label = 'roses' AND width > 300")
 
 
 def _not_one_condition() -> QueryError:

@@ -24,11 +24,11 @@ export class UnknownWord extends Error {
 
 export class Lexicon {
   /** @param {Rules} rules @param {(number: number) => Float32Array} directionOf the direction of a class
-   * @param {(number: number) => Float32Array} classOf its vector in the classifier */
-  constructor(rules, directionOf, classOf) {
+   * @param {(number: number, vector: Float32Array) => number} scoreOf what the classifier gives it for a picture */
+  constructor(rules, directionOf, scoreOf) {
     this.rules = rules;
     this.directionOf = directionOf;
-    this.classOf = classOf;
+    this.scoreOf = scoreOf;
     this.stopWords = new Set(rules.stop_words);
   }
 
@@ -50,10 +50,9 @@ export class Lexicon {
   /** How likely a picture shows all that a text names, from 0 to 1. @param {string} text
    * @param {Float32Array} vector of unit length */
   presence(text, vector) {
-    const odds = this.rules.biases.map((bias, number) => {
-      const score = this.classOf(number).reduce((sum, value, d) => sum + value * vector[d], 0);
-      return Math.exp(score * USUAL_LENGTH + bias);
-    });
+    const odds = this.rules.biases.map((bias, number) =>
+      Math.exp(this.scoreOf(number, vector) * USUAL_LENGTH + bias),
+    );
     const total = odds.reduce((sum, one) => sum + one, 0);
     const names = this.namesIn(text).map((meanings) => new Set(meanings.flatMap(([, classes]) => classes)));
     const least = Math.min(...names.map((classes) => [...classes].reduce((sum, one) => sum + odds[one], 0)));
