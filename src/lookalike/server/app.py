@@ -19,6 +19,7 @@ from lookalike.page import WEB_FOLDER
 from lookalike.server import browsing, clip_retrieval, marking, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
+from lookalike.server.ending import Ending
 from lookalike.server.facets import facets
 from lookalike.server.live import served
 from lookalike.server.metrics import Measured, Metrics, metrics
@@ -93,7 +94,11 @@ def create_app(
             Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
             Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
         ],
-        middleware=[Middleware(Measured, figures), Middleware(Guard, access=access or Access())],
+        middleware=[
+            Middleware(Measured, figures),
+            Middleware(Ending),
+            Middleware(Guard, access=access or Access()),
+        ],
         exception_handlers=HANDLERS,
         lifespan=_warmed,
     )

@@ -26,8 +26,8 @@ from lookalike.storage.stores import place
 
 DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
-# How long requests in progress may continue after Ctrl-C.
-_GRACE_S = 2
+# How long requests in progress may continue after Ctrl-C: the first one may have to load the model.
+_GRACE_S = 5
 # How long an idle connection stays open: people look at a page before they go on.
 _KEEP_ALIVE_S = 60
 
