@@ -92,7 +92,7 @@ def test_help_and_import_are_instant_and_load_nothing_heavy(words):
 
 
 def computed_s() -> float:
-    """How long the programs that have ended computed; a busy machine makes them wait, and not compute, longer."""
+    """How long the programs that have ended computed: longer waits on a busy machine are left out."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
