@@ -24,10 +24,12 @@ def running(
     port: int = 0,
     access: Access | None = None,
     url_queries: FetchOptions | None = None,
+    max_condition_s: float = 5.0,
 ) -> Iterator[str]:
     """Serve collections; gives the address of the page, like `http://127.0.0.1:40123/`."""
     with listen("127.0.0.1", port) as listener:
-        app = create_app([one.path for one in collections], access, url_queries)
+        paths = [one.path for one in collections]
+        app = create_app(paths, access, url_queries, max_condition_s=max_condition_s)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -69,10 +70,10 @@ def test_a_collection_alone_is_served(collection):
 def test_help_and_import_are_instant_and_load_nothing_heavy(words):
     durations_s = []
     for _ in range(3):
-        started_s = time.perf_counter()
+        before_s = computed_s()
         timed = [sys.executable, "-X", "importtime", *words]
         ended = subprocess.run(timed, capture_output=True, text=True, check=False)
-        durations_s.append(time.perf_counter() - started_s)
+        durations_s.append(computed_s() - before_s)
         assert ended.returncode == 0
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ended.stderr.splitlines()}
 
@@ -88,6 +89,12 @@ def test_help_and_import_are_instant_and_load_nothing_heavy(words):
         "tqdm",
     }
     assert min(durations_s) < 0.3
+
+
+def computed_s() -> float:
+    """How long the programs that have ended computed: longer waits on a busy machine are left out."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_the_public_names_are_there():

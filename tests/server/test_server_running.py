@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import signal
@@ -394,22 +396,44 @@ def test_serve_ends_quietly_where_it_has_only_just_begun(collection: lookalike.C
 
 @pytest.mark.process
 def test_what_is_under_way_when_it_ends_is_answered(collection: lookalike.Collection) -> None:
-    body = encoded(picture(1))
+    body = b'{"id": "sea/sea-002.png"}'
     head = (
-        "POST /api/photos/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        "POST /api/photos/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with served(collection) as (url, process):
+        httpx.post(f"{url}api/photos/search", json=json.loads(body), timeout=60)  # later ones take less
         host, port = url.removeprefix("http://").rstrip("/").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
-            connection.sendall(head.encode() + body[:100])
+            connection.sendall(head.encode() + body[:10])
             time.sleep(0.2)
             process.send_signal(signal.SIGTERM)
             time.sleep(0.2)
-            connection.sendall(body[100:])
+            connection.sendall(body[10:])
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         _, errors = process.communicate(timeout=20)
     assert errors == ""
+
+
+def test_what_a_server_cuts_short_when_it_ends_is_a_problem(collection: lookalike.Collection) -> None:
+    async def cut_short() -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"image/png")]
+        scope = {"type": "http", "method": "POST", "path": "/api/photos/search", "headers": headers}
+        scope = {**scope, "query_string": b"", "client": ("127.0.0.1", 1), "scheme": "http"}
+        task = asyncio.create_task(create_app([collection.path])(scope, asyncio.Event().wait, send))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await task
+        return sent
+
+    start, body = asyncio.run(cut_short())
+    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"5")
+    assert json.loads(body["body"])["type"] == "urn:lookalike:ending"
 
 
 def test_small_answers_do_not_wait_for_more() -> None:

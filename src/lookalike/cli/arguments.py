@@ -89,6 +89,13 @@ def add_page(parser: argparse.ArgumentParser) -> None:
         metavar="MP",
         help="refuse larger query pictures (default: 50)",
     )
+    parser.add_argument(
+        "--max-condition-seconds",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="how long a condition may take (default: 5)",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 

@@ -29,6 +29,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         allow_url_queries=options.allow_url_queries,
         max_megapixels=options.max_upload_megapixels,
         max_memory_bytes=options.max_memory_bytes,
+        max_condition_s=options.max_condition_seconds,
         open_browser=not options.no_browser,
         on_ready=ready,
     )

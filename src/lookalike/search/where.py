@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,10 @@ class Condition:
         if len(starts) == 1:
             compute(0)
         elif starts:
+            # Arrow releases the interpreter lock.
             with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as threads:
-                list(threads.map(compute, starts))  # Arrow releases the interpreter lock
+                contexts = [copy_context() for _ in starts]
+                list(threads.map(lambda context, start: context.run(compute, start), contexts, starts))
         return found
 
     def _truth(self, batch: pa.Table) -> NDArray[np.bool_] | bool:

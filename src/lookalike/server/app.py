@@ -19,10 +19,12 @@ from lookalike.page import WEB_FOLDER
 from lookalike.server import browsing, clip_retrieval, marking, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
+from lookalike.server.ending import Ending
 from lookalike.server.facets import facets
 from lookalike.server.live import served
 from lookalike.server.metrics import Measured, Metrics, metrics
 from lookalike.server.openapi import openapi
+from lookalike.server.patience import MAX_CONDITION_S, attending
 from lookalike.server.pictures import Pictures
 from lookalike.server.problems import HANDLERS
 from lookalike.server.security import Access, Guard
@@ -47,12 +49,14 @@ def create_app(
     access: Access | None = None,
     url_queries: FetchOptions | None = None,
     max_megapixels: float = UPLOAD_MEGAPIXELS,
+    max_condition_s: float = MAX_CONDITION_S,
 ) -> Starlette:
     """Make the ASGI application that serves the collections at `paths` and the page, and follows changes.
 
     Without `access`, only this machine may ask. Pictures that queries name by URL are fetched according to
     `url_queries`, and refused without it; `app.state.pictures.close()` stops fetches in progress. A picture
-    that is sent or fetched may have at most `max_megapixels`.
+    that is sent or fetched may have at most `max_megapixels`, and a condition take at most
+    `max_condition_s`.
     Raises `CollectionError` if a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
@@ -71,18 +75,18 @@ def create_app(
             Route("/docs/style.css", docs_style),
             Route("/openapi.json", openapi),
             Route("/api/collections", browsing.collections),
-            Route("/api/{c}/items", browsing.items),
+            Route("/api/{c}/items", attending(browsing.items)),
             Route("/api/{c}/items/{id:path}", browsing.item),
             Route("/api/{c}/thumbnails/{id:path}", browsing.thumbnail),
             Route("/api/{c}/images/{id:path}", browsing.image),
-            Route("/api/{c}/facets", facets),
+            Route("/api/{c}/facets", attending(facets)),
             Route("/api/{c}/clusters", views.clusters),
             Route("/api/{c}/duplicates", views.duplicates),
             Route("/api/{c}/marks", marking.marks, methods=["POST"]),
             Route("/api/{c}/outliers", views.outliers),
-            Route("/api/{c}/middle", views.middle),
+            Route("/api/{c}/middle", attending(views.middle)),
             Route("/api/{c}/map", views.map_places),
-            Route("/api/{c}/map/colors", views.map_colors),
+            Route("/api/{c}/map/colors", attending(views.map_colors)),
             Route("/api/{c}/map/cards", views.map_cards),
             Route("/api/{c}/search", searching.search, methods=["POST"]),
             Route("/api/{c}/embed", searching.embed, methods=["POST"]),
@@ -90,7 +94,11 @@ def create_app(
             Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
             Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
         ],
-        middleware=[Middleware(Measured, figures), Middleware(Guard, access=access or Access())],
+        middleware=[
+            Middleware(Measured, figures),
+            Middleware(Ending),
+            Middleware(Guard, access=access or Access()),
+        ],
         exception_handlers=HANDLERS,
         lifespan=_warmed,
     )
@@ -98,6 +106,7 @@ def create_app(
     app.state.collections = served(paths)
     app.state.bodies = Bodies()
     app.state.max_megapixels = max_megapixels
+    app.state.max_condition_s = max_condition_s
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
     app.state.workers = Workers(figures.observe_batch)

@@ -49,6 +49,7 @@ KINDS = {
     "missing-extra": (501, "This server lacks a library for that"),
     "other-model": (409, "The model is not the one that made this collection"),
     "busy": (503, "The server is too busy at the moment"),
+    "ending": (503, "The server is ending"),
     "unreadable-collection": (503, "The collection cannot be read at the moment"),
     "failure": (500, "The server failed"),
 }

@@ -19,14 +19,15 @@ from starlette.applications import Starlette
 from lookalike.errors import LookalikeError
 from lookalike.images.memory import DECODING
 from lookalike.server.app import UPLOAD_MEGAPIXELS, create_app
+from lookalike.server.patience import MAX_CONDITION_S
 from lookalike.server.pictures import URL_QUERIES
 from lookalike.server.security import ANY_ADDRESS, LOOPBACK, Access, is_loopback
 from lookalike.storage.stores import place
 
 DEFAULT_PORT = 7171
 _PORTS_TRIED = 20
-# How long requests in progress may continue after Ctrl-C.
-_GRACE_S = 2
+# How long requests in progress may continue after Ctrl-C: the first one may have to load the model.
+_GRACE_S = 5
 # How long an idle connection stays open: people look at a page before they go on.
 _KEEP_ALIVE_S = 60
 
@@ -47,6 +48,7 @@ def serve(
     allow_url_queries: bool = False,
     max_megapixels: float = UPLOAD_MEGAPIXELS,
     max_memory_bytes: int | None = None,
+    max_condition_s: float = MAX_CONDITION_S,
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -57,7 +59,7 @@ def serve(
     `allow_origins` are web sites whose pages may ask it, both as in `Access`.
     `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses only.
     A picture that is sent or fetched may have at most `max_megapixels`; `max_memory_bytes` limits what all of
-    them take while they are decoded (default: 1 GB).
+    them take while they are decoded (default: 1 GB). A condition may take at most `max_condition_s`.
     Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
     listener = listen(host, port)
@@ -69,7 +71,8 @@ def serve(
             )
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
-        app = create_app(paths, access, URL_QUERIES if allow_url_queries else None, max_megapixels)
+        url_queries = URL_QUERIES if allow_url_queries else None
+        app = create_app(paths, access, url_queries, max_megapixels, max_condition_s)
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -93,7 +96,8 @@ def from_environment() -> Starlette:
 
     `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN` or `LOOKALIKE_NO_AUTH=1`
     lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are comma-separated lists.
-    `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`, `LOOKALIKE_MAX_UPLOAD_MEGAPIXELS` its `max_megapixels`.
+    `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`, `LOOKALIKE_MAX_UPLOAD_MEGAPIXELS` its `max_megapixels`,
+    `LOOKALIKE_MAX_CONDITION_SECONDS` its `max_condition_s`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
     if not paths:
@@ -103,7 +107,8 @@ def from_environment() -> Starlette:
     access = Access(hosts, token, no_auth, _listed("LOOKALIKE_ALLOW_ORIGINS"))
     url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
     megapixels = float(os.environ.get("LOOKALIKE_MAX_UPLOAD_MEGAPIXELS") or UPLOAD_MEGAPIXELS)
-    return create_app([place(path) for path in paths], access, url_queries, megapixels)
+    condition_s = float(os.environ.get("LOOKALIKE_MAX_CONDITION_SECONDS") or MAX_CONDITION_S)
+    return create_app([place(path) for path in paths], access, url_queries, megapixels, condition_s)
 
 
 def _listed(variable: str) -> list[str]:

@@ -22,6 +22,7 @@ from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
 from lookalike.server.live import Served, thumbnail
 from lookalike.server.metrics import Metrics
+from lookalike.server.patience import attended
 from lookalike.server.problems import Problem
 from lookalike.server.queries import (
     MAX_K,
@@ -82,7 +83,8 @@ async def engine_of(request: Request, live: Served) -> Engine:
 async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
     """Do the work in a thread when its turn comes."""
     workers: Workers = request.app.state.workers
-    return await workers.run(work)
+    async with attended(request):
+        return await workers.run(work)
 
 
 def _checked_type(request: Request) -> str:

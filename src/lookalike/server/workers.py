@@ -9,12 +9,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel
 from lookalike.models.runner import Gathering
 from lookalike.search.query import Floats
+from lookalike.search.stopping import go_on
 
 Result = TypeVar("Result")
 
@@ -31,8 +33,14 @@ class Workers:
         self._pictures = Gathering(cores, observe)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Return or raise the result of the work, when its turn comes."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """Return or raise the result of the work, when its turn comes; it runs in this context."""
+
+        def begin() -> Result:
+            go_on()
+            return work()
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, copy_context().run, begin)
 
     async def features(self, model: LoadedModel, pixels: Pixels) -> Floats:
         """Return the model's features float32 (1, D) for the pixels uint8 (S, S, 3) of one picture.

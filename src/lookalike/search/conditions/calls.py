@@ -89,6 +89,7 @@ def _regexp_matches(to: Compiler, node: exp.Expr, depth: int) -> Term:
     found, name = to.term(node.this, depth), "regexp_matches"
     needs(found, is_text, name, "text")
     regex = constant_text(to.term(node.expression, depth), name)
+    operations.check_counts(regex)
     flag = node.args.get("flag")
     options = constant_text(to.term(flag, depth), name) if flag else ""
     if options not in ("", "i"):

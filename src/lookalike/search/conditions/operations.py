@@ -7,6 +7,7 @@ PostgreSQL and DuckDB, so that each row is on one side of a bound.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +17,17 @@ import pyarrow.compute as pc
 
 from lookalike.search.conditions.sql import cannot
 from lookalike.search.conditions.terms import is_text
+from lookalike.search.stopping import go_on
 
 Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
 Operation = Callable[..., Values]
 
 _MAX_REGEX = 1000
+# Each of them repeats a part of the pattern: with a thousand, a character takes a quarter of a millisecond.
+_MAX_COUNTS = 100
+_COUNT = re.compile(r"\{([0-9]+)(?:,([0-9]*))?\}")
+# A pattern looks at so many rows at first, and at twice as many as long as they take less than this.
+_FIRST_ROWS, _PATTERN_S = 16, 0.1
 
 
 def compared(sign: str, *, floats: bool) -> Operation:
@@ -159,7 +166,33 @@ def matching(regex: str, *, ignore_case: bool = False) -> Operation:
         found(pa.array([""]))
     except pa.ArrowException as error:
         raise cannot(f"{error} is not a regular expression of RE2") from None
-    return found
+    return lambda values: _in_slices(found, values)
+
+
+def check_counts(regex: str) -> None:
+    """Raise `QueryError` if the counts in braces of a regular expression add up to more than 100."""
+    total = sum(max(map(int, filter(None, counts))) for counts in _COUNT.findall(regex))
+    if total > _MAX_COUNTS:
+        raise cannot(
+            f"the counts in braces of a pattern add up to {total:,}, the limit is {_MAX_COUNTS}",
+            "use * or + instead",
+        )
+
+
+def _in_slices(compute: Operation, values: Values) -> Values:
+    """Compute an operation slice by slice, and ask in between whether to go on: a row may take long."""
+    if isinstance(values, pa.Scalar):
+        return compute(values)
+    found: list[pa.Array] = []
+    start, rows = 0, _FIRST_ROWS
+    while start < len(values) or not found:
+        go_on()
+        began = time.perf_counter()
+        found.append(compute(values.slice(start, rows)))
+        start += rows
+        if time.perf_counter() - began < _PATTERN_S:
+            rows *= 2
+    return pa.concat_arrays(found)
 
 
 def cast(source: pa.DataType, target: pa.DataType, *, or_null: bool) -> Operation:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from lookalike.errors import QueryError
 from lookalike.search.conditions.sql import cannot
 from lookalike.search.conditions.terms import computed_type
+from lookalike.search.stopping import go_on
 
 Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
 
@@ -39,6 +40,7 @@ class Program:
         stack: list[Values] = []
         columns: dict[str, pa.Array] = {}
         for step in self.steps:
+            go_on()
             if step.compute is None:
                 if step.name not in columns:
                     columns[step.name] = _computable(rows[step.name])
