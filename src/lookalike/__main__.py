@@ -1,5 +1,5 @@
-import sys
+"""`python -m lookalike`, for where the command itself is not on the path."""
 
-from lookalike.cli import main
+from lookalike.cli import entry
 
-sys.exit(main())
+entry()
