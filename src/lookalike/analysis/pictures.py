@@ -26,6 +26,7 @@ from lookalike.storage.selection import Selection
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
 _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is asked for again and again
+_HEAD_BYTES = 1 << 17  # of a JPEG: EXIF starts in it, behind at most a thumbnail of JFIF, 64 kB
 _HASHED_PX = 64
 _ORIGINALS_KEPT = 16  # a megabyte each
 _TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
@@ -146,13 +147,21 @@ class Pictures:
         """When the picture was taken, by its EXIF, in seconds since 1970; None where that is not known."""
         path = local_path(self.rows[row]["uri"])
         try:
-            with Image.open(path or "", formats=["JPEG"]) as image:
+            if path is None or not _has_exif(path):
+                return None
+            with Image.open(path, formats=["JPEG"]) as image:
                 exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
             moment = datetime.strptime(str(exif[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")
             fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, 0)).strip() or "0"
             return moment.timestamp() + float(f"0.{fraction}")
         except Exception:  # no original, no EXIF, or one that is damaged: the time is not known
             return None
+
+
+def _has_exif(path: Path) -> bool:
+    """Whether a file may have EXIF, by the start of a JPEG, where that stands; opening it takes much longer."""
+    with path.open("rb") as file:
+        return b"Exif" in file.read(_HEAD_BYTES)
 
 
 def grey_of(pixels: Pixels) -> Grey:
