@@ -36,6 +36,8 @@ MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
 # Drawn pictures: where half of the cells have no edge, any two colours fit each other by some gain.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
+# Where cells are smaller, a few of them are a mouth, which makes another face.
+_LEAST_OVERLAID_PX = _CELL_PX * _LEAST_CELLS
 # Of a watermark: how much of the picture it may change, and of that how much against its own direction.
 _MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.02
 # Letters, signs: two colours, of 8 levels a channel, on so much of the picture. None of 469 photographs of
@@ -77,7 +79,8 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     there = _from(first, second)
     if there.is_same:
         return there
-    return min((there, _from(second, first)), key=lambda found: found.difference)
+    found = min((there, _from(second, first)), key=lambda found: found.difference)
+    return found if shortest >= _LEAST_OVERLAID_PX else replace(found, overlaid=None)
 
 
 def is_plain(pixels: Pixels) -> bool:
@@ -98,7 +101,7 @@ def _sampled(pixels: Pixels, cells: int) -> Floats:
 
 
 def _from(before: Floats, after: Floats) -> Agreement:
-    """How the second agrees with what a change of light makes of the first; as it is, where that is enough."""
+    """How the second agrees with the first; where it does not, with what a change of light makes of it."""
     cells, wanted = _means(before), _means(after)
     edges, its_edges = _edges(cells), _edges(wanted)
     found = _explained(before, after, (cells, wanted), (edges, its_edges))

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from lookalike.analysis.agreement import ENOUGH_PX
+from lookalike.analysis.agreement import ENOUGH_PX, is_plain
 from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
 from lookalike.images.decoding import load
@@ -29,6 +29,7 @@ _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is 
 _HEAD_BYTES = 1 << 17  # of a JPEG: EXIF starts in it, behind at most a thumbnail of JFIF, 64 kB
 _HASHED_PX = 64
 _ORIGINALS_KEPT = 16  # a megabyte each
+_THUMBNAILS_KEPT = 16  # a quarter of one
 _TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
 
@@ -88,10 +89,21 @@ class Pictures:
         """Whether the original can be read here, and takes hardly longer than the thumbnail."""
         return max(self.size(row)) <= 2 * THUMBNAIL_PX and self.original(row) is not None
 
-    def color(self, row: int) -> Pixels:
-        """The thumbnail, uint8 (H, W, 3)."""
-        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
-            return np.asarray(image.convert("RGB"))
+    @cached_property
+    def color(self) -> Any:
+        """From a row to its thumbnail, uint8 (H, W, 3)."""
+
+        @lru_cache(maxsize=_THUMBNAILS_KEPT)
+        def found(row: int) -> Pixels:
+            with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+                return np.asarray(image.convert("RGB"))
+
+        return found
+
+    @cached_property
+    def is_plain(self) -> Any:
+        """From a row to whether its thumbnail is hardly more than two colours."""
+        return lru_cache(maxsize=_CHECKSUMS_KEPT)(lambda row: is_plain(self.color(row)))
 
     def _jpeg(self, row: int) -> bytes:
         item = self.rows[row]
@@ -159,7 +171,7 @@ class Pictures:
 
 
 def _has_exif(path: Path) -> bool:
-    """Whether a file may have EXIF, by the start of a JPEG, where that stands; opening it takes much longer."""
+    """Whether a JPEG may have EXIF, by its start, where that stands; to open it takes much longer."""
     with path.open("rb") as file:
         return b"Exif" in file.read(_HEAD_BYTES)
 
