@@ -7,8 +7,8 @@ Two collections are made of each folder. One has its pictures as they are: of ea
 pairs there are, none of which was made here, and `--sheets` draws them side by side. Whether they are right
 is for eyes to say. The other has `--count` of the pictures, spread over the folder, each with one duplicate
 of each kind; the share of these that is paired with its original, in any tier, is the recall. A duplicate of
-a picture with transparency is a WebP file that keeps it. `--keep` keeps the collections for the next run. A line
-on the standard error says what of a folder is done.
+a picture with transparency is a WebP file that keeps it. `--keep` keeps the collections for the next run. The
+standard error has what is known of a folder as soon as it is.
 
 `--imagededup` is the Python of an environment with imagededup, whose PHash hashes the files of the second
 collection and searches in them, on one core as ours on all; ours is the time of the tiers `bytes,pixels,copy`
