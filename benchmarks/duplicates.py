@@ -1,13 +1,14 @@
 """How many made duplicates are found, how many of what is found are none, and how long does it take?
 
     python benchmarks/duplicates.py --tuned-on FLOWERS --images FLOWERS CLOTHING STAMPS [--sheets FOLDER]
-        [--count 200] [--imagededup PYTHON]
+        [--count 100] [--keep FOLDER] [--imagededup PYTHON]
 
 Two collections are made of each folder. One has its pictures as they are: of each tier it prints how many
 pairs there are, none of which was made here, and `--sheets` draws them side by side. Whether they are right
 is for eyes to say. The other has `--count` of the pictures, spread over the folder, each with one duplicate
 of each kind; the share of these that is paired with its original, in any tier, is the recall. A duplicate of
-a picture with transparency is a WebP file that keeps it.
+a picture with transparency is a WebP file that keeps it. `--keep` keeps the collections for the next run. The
+standard error has what is known of a folder as soon as it is.
 
 `--imagededup` is the Python of an environment with imagededup, whose PHash hashes the files of the second
 collection and searches in them, on one core as ours on all; ours is the time of the tiers `bytes,pixels,copy`
@@ -18,10 +19,11 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,8 +101,9 @@ def main() -> None:
     )
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of pictures")
     parser.add_argument("--tuned-on", type=Path, required=True, help="the one that the limits come from")
-    parser.add_argument("--count", type=int, default=200, help="pictures that get duplicates")
+    parser.add_argument("--count", type=int, default=100, help="pictures that get duplicates")
     parser.add_argument("--sheets", type=Path, help="draw the pairs that were not made into this folder")
+    parser.add_argument("--keep", type=Path, help="keep the collections in this folder, and use what it has")
     parser.add_argument("--imagededup", help="the Python of an environment with imagededup")
     options = parser.parse_args()
     found = [measure(folder, options) for folder in options.images]
@@ -124,23 +127,37 @@ def line(title: str, values: Sequence[str]) -> None:
 def measure(folder: Path, options: argparse.Namespace) -> Measured:
     originals = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     measured = Measured(folder.name, len(originals))
-    with tempfile.TemporaryDirectory() as place:
-        whole = lookalike.build(folder, Path(place) / "whole.lookalike")
-        unmade(whole, measured, options.sheets)
+    with tempfile.TemporaryDirectory() as temporary:
+        place = (options.keep or Path(temporary)) / f"{folder.name}-{options.count}"
+        place.mkdir(parents=True, exist_ok=True)
         step = max(1, len(originals) // options.count)
-        images = written(originals[::step][: options.count], Path(place) / "images")
-        made = lookalike.build(images, Path(place) / "made.lookalike")
+        images = written(originals[::step][: options.count], place / "images")
+        made = lookalike.build(images, place / "made.lookalike")
         started = time.perf_counter()
         made.duplicates()
         measured.times_s[f"bytes,pixels,copy, {options.count * (1 + len(EDITS)):,} pictures"] = (
             time.perf_counter() - started
         )
         recall(made, measured)
+        told(folder, measured.recall)
         if options.imagededup:
-            asked = [options.imagededup, "-c", _PHASH, str(images)]
-            told = subprocess.run(asked, capture_output=True, text=True, check=True)
-            measured.times_s["imagededup, PHash, hash and search"] = float(told.stdout.split()[-1])
+            measured.times_s["imagededup, PHash, hash and search"] = phash_s(options.imagededup, images)
+        whole = lookalike.build(folder, place / "whole.lookalike")
+        started = time.perf_counter()
+        unmade(whole, measured, options.sheets)
+        measured.times_s["all tiers, pictures as they are"] = time.perf_counter() - started
+        told(folder, {**measured.pairs, **measured.times_s})
     return measured
+
+
+def told(folder: Path, found: Mapping[str, float]) -> None:
+    print(folder.name, {name: round(value, 3) for name, value in found.items()}, file=sys.stderr, flush=True)
+
+
+def phash_s(python: str, images: Path) -> float:
+    """The seconds that imagededup takes, asked in a process of its own."""
+    asked = [python, "-c", _PHASH, str(images)]
+    return float(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def unmade(whole: lookalike.Collection, measured: Measured, sheets: Path | None) -> None:
@@ -174,7 +191,9 @@ def recall(made: lookalike.Collection, measured: Measured) -> None:
 
 
 def written(originals: Sequence[Path], folder: Path) -> Path:
-    """The originals as NUMBER-original, byte for byte, and each edited one as NUMBER-EDIT."""
+    """The originals as NUMBER-original, byte for byte, and each edited one as NUMBER-EDIT; once."""
+    if folder.exists():
+        return folder
     folder.mkdir()
     for number, path in enumerate(originals):
         (folder / f"{number}-original{path.suffix}").write_bytes(path.read_bytes())

@@ -85,6 +85,17 @@ def test_a_watermark_makes_nothing_darker_and_another_print_does():
     assert agree(shirt(), shirt()).overlaid is None
 
 
+def test_on_a_little_face_a_mouth_is_no_watermark():
+    def faces(size: int) -> list[Image.Image]:
+        calm = draw_flower("rose", 3).convert("RGB").resize((size, size))
+        astonished = calm.copy()
+        ImageDraw.Draw(astonished).ellipse([size * 0.4, size * 0.4, size * 0.6, size * 0.6], fill="white")
+        return [calm, astonished]
+
+    assert agree(*faces(40)).overlaid is None
+    assert agree(*faces(80)).overlaid is not None
+
+
 def test_a_letter_on_a_page_is_plain_and_a_photograph_is_not():
     page = Image.new("RGB", (100, 100), "white")
     ImageDraw.Draw(page).text((30, 0), "b", fill="black", font_size=90)

@@ -8,7 +8,6 @@ few grey levels, resizing changes it only at edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +36,8 @@ MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
 # Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
+# In smaller pictures a few cells are a mouth, which makes another face.
+_LEAST_OVERLAID_PX = _CELL_PX * _LEAST_CELLS
 # The share of the picture that a watermark may change, and how much of that against its own direction.
 _MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.02
 # Letters and signs: two colours, of 8 levels a channel, cover this share of the picture. That holds for none
@@ -78,7 +79,8 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     there = _from(first, second)
     if there.is_same:
         return there
-    return min((there, _from(second, first)), key=lambda found: found.difference)
+    found = min((there, _from(second, first)), key=lambda found: found.difference)
+    return found if shortest >= _LEAST_OVERLAID_PX else replace(found, overlaid=None)
 
 
 def is_plain(pixels: Pixels) -> bool:
@@ -99,23 +101,30 @@ def _sampled(pixels: Pixels, cells: int) -> Floats:
 
 
 def _from(before: Floats, after: Floats) -> Agreement:
-    """How well the second agrees with the first after a change of light."""
+    """How well the second agrees with the first as it is, or else after a change of light."""
     cells, wanted = _means(before), _means(after)
-    gain, offset = 1.0, 0.0
-    if max(_flat_share(cells), _flat_share(wanted)) < _FLAT_SHARE:
-        gain, offset = _light(cells.ravel(), wanted.ravel())
+    edges, its_edges = _edges(cells), _edges(wanted)
+    found = _explained(before, after, (cells, wanted), (edges, its_edges))
+    if found.is_same or max(_flat_share(edges), _flat_share(its_edges)) >= _FLAT_SHARE:
+        return found
+    gain, offset = _light(cells.ravel(), wanted.ravel())
     made = np.clip(gain * before + offset, 0, 255)
     cells = _means(made)
-    residual = np.abs(cells - wanted)
-    beyond = (residual - _OF_EDGE * np.maximum(_edges(cells), _edges(wanted))).clip(0)
-    contrast = max(1.0, float(wanted.std(axis=(0, 1)).max()))
+    return _explained(made, after, (cells, wanted), (_edges(cells), its_edges))
+
+
+def _explained(
+    made: Floats, after: Floats, cells: tuple[Floats, Floats], edges: tuple[Floats, Floats]
+) -> Agreement:
+    """How two pictures agree, as samples, the means of their cells, and the edges of these."""
+    residual = np.abs(cells[0] - cells[1])
+    beyond = (residual - _OF_EDGE * np.maximum(*edges)).clip(0)
+    contrast = max(1.0, float(cells[1].std(axis=(0, 1)).max()))
     relative = float(np.sqrt((residual**2).mean())) / contrast
     found = Agreement(float(beyond.max()), relative, None)
-    return (
-        found
-        if found.is_same
-        else replace(found, overlaid=_overlaid(made, after, beyond, residual, contrast))
-    )
+    if found.is_same:
+        return found
+    return replace(found, overlaid=_overlaid(made, after, beyond, residual, contrast))
 
 
 def _means(samples: Floats) -> Floats:
@@ -132,15 +141,20 @@ def _edges(cells: Floats) -> Floats:
     return _around(cells, np.maximum) - _around(cells, np.minimum)
 
 
-def _around(cells: Floats, choose: Callable[[Floats, Floats], Floats]) -> Floats:
+def _around(cells: Floats, choose: np.ufunc) -> Floats:
     """Reduce each cell and its eight neighbours with `choose`."""
-    padded = np.pad(cells, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    across = choose(choose(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
-    return choose(choose(across[:-2], across[1:-1]), across[2:])
+    found = cells
+    for axis in (0, 1):
+        later, earlier = ((slice(None),) * axis + (cut,) for cut in (slice(1, None), slice(None, -1)))
+        chosen = found.copy()
+        choose(chosen[later], found[earlier], out=chosen[later])
+        choose(chosen[earlier], found[later], out=chosen[earlier])
+        found = chosen
+    return found
 
 
-def _flat_share(cells: Floats) -> float:
-    return float((_edges(cells).max(axis=2) < _FLAT_LEVELS).mean())
+def _flat_share(edges: Floats) -> float:
+    return float((edges.max(axis=2) < _FLAT_LEVELS).mean())
 
 
 def _light(before: Floats, after: Floats) -> tuple[float, float]:
@@ -157,7 +171,8 @@ def _light(before: Floats, after: Floats) -> tuple[float, float]:
         gain = min(max(float(beside @ (y - mean_y) / (beside @ (x - mean_x))), _GAINS[0]), _GAINS[1])
         offset = min(max(float(mean_y - gain * mean_x), -_MOST_OFFSET), _MOST_OFFSET)
         residual = np.abs(gain * x + offset - y)
-        weights = 1 / np.maximum(1, residual / max(2.0, 2 * float(np.median(residual))))
+        middle = float(np.partition(residual, len(residual) // 2)[len(residual) // 2])
+        weights = 1 / np.maximum(1, residual / max(2.0, 2 * middle))
     return gain, offset
 
 

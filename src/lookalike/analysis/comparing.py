@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.analysis.agreement import Agreement, agreement, is_plain
+from lookalike.analysis.agreement import Agreement, agreement
 from lookalike.analysis.candidates import Candidate
 from lookalike.analysis.geometry import Match, exact, laid, match
 from lookalike.analysis.hashing import ORIENTATIONS, oriented
@@ -60,7 +60,7 @@ def edited(pictures: Pictures, candidate: Candidate, *, details: bool) -> Pair |
 
     Always None for pictures in two colours: `b` is not `d`.
     """
-    if any(is_plain(pictures.color(row)) for row in candidate.rows):
+    if any(pictures.is_plain(row) for row in candidate.rows):
         return None
     found = _turned(pictures, candidate) or _overlaid(pictures, candidate)
     if found is None and details:

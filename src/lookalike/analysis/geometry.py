@@ -129,11 +129,10 @@ def _paired(one: Points, other: Points) -> NDArray[np.int64]:
     """The numbers (n, 2) of details that match much better than the next best."""
     if len(one.places) < 2 or len(other.places) < 2:
         return np.empty((0, 2), np.int64)
-    cosines = one.descriptors @ other.descriptors.T  # RootSIFT descriptors have unit length
-    best = np.argpartition(-cosines, 1, axis=1)[:, :2]
-    distances = np.sqrt(np.maximum(2 - 2 * np.take_along_axis(cosines, best, axis=1), 0))
-    order = distances.argsort(axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    nearest = np.take_along_axis(best, order, axis=1)[:, 0]
+    # A product of matrices would take all cores for one pair, while each core has a pair of its own.
+    cv2 = opencv()
+    distances, nearest = cv2.batchDistance(
+        one.descriptors, other.descriptors, cv2.CV_32F, normType=cv2.NORM_L2, K=2
+    )
     clear = distances[:, 0] < _RATIO * distances[:, 1]
-    return np.column_stack([np.flatnonzero(clear), nearest[clear]])
+    return np.column_stack([np.flatnonzero(clear), nearest[clear, 0]])

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from lookalike.analysis.agreement import ENOUGH_PX
+from lookalike.analysis.agreement import ENOUGH_PX, is_plain
 from lookalike.analysis.geometry import Grey, Points, points_of
 from lookalike.errors import ImageError
 from lookalike.images.decoding import load
@@ -26,8 +26,10 @@ from lookalike.storage.selection import Selection
 COLUMNS = ("id", "uri", "sha256", "size_bytes", "mtime_ns", "width", "height", "thumb_offset", "thumb_size")
 POINTS_BYTES = 300_000  # of the details of one picture, at most
 _CHECKSUMS_KEPT = 10_000  # 200 bytes each; a blank frame among blank frames is asked for again and again
+_HEAD_BYTES = 1 << 17  # of a JPEG: EXIF starts in it, behind at most a thumbnail of JFIF, 64 kB
 _HASHED_PX = 64
 _ORIGINALS_KEPT = 16  # a megabyte each
+_THUMBNAILS_KEPT = 16  # a quarter of one
 _TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
 
@@ -86,10 +88,21 @@ class Pictures:
         """Whether the original can be read here, in hardly more time than the thumbnail."""
         return max(self.size(row)) <= 2 * THUMBNAIL_PX and self.original(row) is not None
 
-    def color(self, row: int) -> Pixels:
-        """The thumbnail, uint8 (H, W, 3)."""
-        with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
-            return np.asarray(image.convert("RGB"))
+    @cached_property
+    def color(self) -> Any:
+        """From a row to its thumbnail, uint8 (H, W, 3)."""
+
+        @lru_cache(maxsize=_THUMBNAILS_KEPT)
+        def found(row: int) -> Pixels:
+            with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
+                return np.asarray(image.convert("RGB"))
+
+        return found
+
+    @cached_property
+    def is_plain(self) -> Any:
+        """From a row to whether its thumbnail is hardly more than two colours."""
+        return lru_cache(maxsize=_CHECKSUMS_KEPT)(lambda row: is_plain(self.color(row)))
 
     def _jpeg(self, row: int) -> bytes:
         item = self.rows[row]
@@ -145,13 +158,21 @@ class Pictures:
         """When the picture was taken, by its EXIF, in seconds since 1970; None if unknown."""
         path = local_path(self.rows[row]["uri"])
         try:
-            with Image.open(path or "", formats=["JPEG"]) as image:
+            if path is None or not _has_exif(path):
+                return None
+            with Image.open(path, formats=["JPEG"]) as image:
                 exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
             moment = datetime.strptime(str(exif[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")
             fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, 0)).strip() or "0"
             return moment.timestamp() + float(f"0.{fraction}")
         except Exception:  # no original, or its EXIF is missing or damaged: the time is unknown
             return None
+
+
+def _has_exif(path: Path) -> bool:
+    """Whether a JPEG may have EXIF, by its start, where that stands; to open it takes much longer."""
+    with path.open("rb") as file:
+        return b"Exif" in file.read(_HEAD_BYTES)
 
 
 def grey_of(pixels: Pixels) -> Grey:
