@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Manifest:
         written = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "model": asdict(self.model),
+            "model": self.model.to_fields(),
             "dtype": self.dtype,
             "sources": dict(self.sources),
         }
@@ -77,25 +77,11 @@ class Manifest:
                 "upgrade Lookalike",
             )
         try:
-            return Manifest(_spec(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"]))
-        except (KeyError, TypeError, CollectionError) as error:
+            return Manifest(
+                ModelSpec.from_fields(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"])
+            )
+        except (KeyError, TypeError, ValueError, CollectionError) as error:
             raise CollectionError(f"{path} lacks a field or has an invalid one: {error}") from None
-
-
-def _spec(given: Any) -> ModelSpec:
-    """The model in a manifest, without the fields that this version does not know."""
-    if not isinstance(given, dict):
-        raise TypeError(f"model {given}")
-    types = {"name": str, "sha256": str, "dim": int, "size_px": int, "crop": float}
-    values: dict[str, Any] = {}
-    for one in fields(ModelSpec):
-        value, kind = given[one.name], types[one.name]
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise TypeError(f"model {given}")
-        values[one.name] = value
-    return ModelSpec(**values)
 
 
 def _sources(given: Any) -> Mapping[str, Mapping[str, str | None]]:
