@@ -1,12 +1,14 @@
-"""Models by name: those that are built in, and those registered in this process."""
+"""Models by name: those that are built in, those registered in this process, and files by their path."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
+from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
@@ -29,10 +31,11 @@ _registered: dict[str, LoadedModel] = {}
 def load_model(
     name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
 ) -> LoadedModel:
-    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
+    """Load a model by name or path, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
 
-    A registered model runs on its own device. `learned` is what `learner` returned, for a model that
-    has one: without it, the model knows its size but cannot embed.
+    A path is that of an ONNX file, or of a folder that `add_model` made. A registered model runs on its own
+    device. `learned` is what `learner` returned, for a model that has one: without it, the model knows its
+    size but cannot embed.
     """
     if device not in _DEVICES:
         raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
@@ -42,9 +45,29 @@ def load_model(
         )
     if name in _registered:
         return _registered[name]
-    if name not in _BUILT_IN:
-        raise _unknown(name)
-    return _load_built_in(name, device, learned)
+    if name in _BUILT_IN:
+        return _load_built_in(name, device, learned)
+    if is_path(name):
+        return _load_file(name, device)
+    raise _unknown(name)
+
+
+def is_path(name: str) -> bool:
+    """Whether a model is named by the path of its file or folder, and not by a name that is known."""
+    if name in _BUILT_IN or name in _registered or not name:
+        return False
+    return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
+
+
+def is_registered(name: str) -> bool:
+    """Whether a model was registered by that name in this process."""
+    return name in _registered
+
+
+def check_name(name: str) -> None:
+    """Raise `ModelError` if a built-in model has the name."""
+    if name in _BUILT_IN:
+        raise ModelError(f"{name} is the name of a built-in model", "give yours another name: `name=text`")
 
 
 def register(model: Model) -> LoadedModel:
@@ -55,7 +78,7 @@ def register(model: Model) -> LoadedModel:
     loaded = as_model(model)
     if loaded.name in _BUILT_IN:
         if loaded.spec != load_model(loaded.name).spec:
-            raise ModelError(f"{loaded.name} is the name of a built-in model", "give yours another name")
+            check_name(loaded.name)
         return loaded
     known = _registered.setdefault(loaded.name, loaded)
     if known.spec != loaded.spec:
@@ -77,6 +100,17 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
     load = import_module(_BUILT_IN[name]).load
     model: LoadedModel = load(device) if learned is None else load(device, learned)
     return replace(model, loader=partial(load_model, name, device=device, learned=learned))
+
+
+def _load_file(path: str, device: str) -> LoadedModel:
+    from lookalike.models.onnx_model import load
+
+    model = load(Path(path), device)
+    built_in = _load_built_in(DEFAULT_MODEL, device, None)
+    if model.sha256 == built_in.sha256 and Path(path).is_file():
+        return built_in  # its own file, and so its words and tags too
+    check_name(model.name)
+    return replace(model, loader=partial(load_model, model.path, device=device))
 
 
 def _unknown(name: str) -> ModelError:
