@@ -20,12 +20,14 @@ MANIFEST_NAME = "collection.json"
 class Manifest:
     """The contents of `collection.json`.
 
-    `sources` maps the address of each source to the options that made the labels of its rows.
+    `sources` maps the address of each source to the options that made the labels of its rows. `model_path`
+    is where a model that is a file or a folder was found; it may be elsewhere by now.
     """
 
     model: ModelSpec
     dtype: str = "float32"
     sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    model_path: str = ""
 
     def to_json(self) -> bytes:
         """The text of the file, sorted and indented so that people can read it too."""
@@ -35,6 +37,7 @@ class Manifest:
             "model": self.model.to_fields(),
             "dtype": self.dtype,
             "sources": dict(self.sources),
+            **({"model_path": self.model_path} if self.model_path else {}),
         }
         return (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -78,7 +81,10 @@ class Manifest:
             )
         try:
             return Manifest(
-                ModelSpec.from_fields(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"])
+                ModelSpec.from_fields(found["model"]),
+                check_dtype(found["dtype"]),
+                _sources(found["sources"]),
+                _path(found.get("model_path", "")),
             )
         except (KeyError, TypeError, ValueError, CollectionError) as error:
             raise CollectionError(f"{path} lacks a field or has an invalid one: {error}") from None
@@ -87,6 +93,12 @@ class Manifest:
 def _sources(given: Any) -> Mapping[str, Mapping[str, str | None]]:
     if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
         raise TypeError(f"sources {given}")
+    return given
+
+
+def _path(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"model_path {given}")
     return given
 
 
