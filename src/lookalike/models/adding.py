@@ -55,7 +55,7 @@ def add_model(
     }
     fields = {field: value for field, value in given.items() if value is not None}
     if folder.exists():
-        raise ModelError(f"{folder} exists already", "give another folder: `out=folder`")
+        raise ModelError(f"{folder} exists already", "give another folder as `out`")
     spec = described(fields, file, file).spec
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

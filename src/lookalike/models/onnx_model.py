@@ -145,7 +145,7 @@ def _check(spec: ModelSpec, network: Network) -> None:
     if not _NAME.fullmatch(spec.name):
         raise ModelError(
             f"a model cannot be called {spec.name!r}",
-            "give it a name of letters, digits, dots, hyphens and underscores, up to 100: `name=text`",
+            "give it a name of letters, digits, dots, hyphens and underscores, up to 100",
         )
     if not spec.size_px:
         raise ModelError(
@@ -159,7 +159,7 @@ def _check(spec: ModelSpec, network: Network) -> None:
     if network.size_px not in (None, spec.size_px):
         raise ModelError(
             f"{path} takes {network.size_px} x {network.size_px} px, not {spec.size_px} x {spec.size_px}",
-            f"give its size: `size_px={network.size_px}`",
+            "give the size that it was made for",
         )
     if not 0.01 <= spec.crop <= 1:
         raise ModelError(f"the crop of {spec.name} is {spec.crop:g}", "it has to be from 0.01 to 1")

@@ -12,18 +12,12 @@ from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
+from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
-# name -> the module whose load(device) returns the model; imported on demand. A model that learns from
-# pictures also has learn(pictures), and load(device, learned).
-_BUILT_IN = {
-    "efficientnet-lite0": "lookalike.models.efficientnet",
-    "pixels": "lookalike.models.pixels",
-    "colors": "lookalike.models.colors",
-    "sift": "lookalike.models.sift",
-}
+_BUILT_IN = {one.name: one.module for one in KNOWN_MODELS}
 _DEVICES = ("cpu", "cuda")
 _registered: dict[str, LoadedModel] = {}
 
@@ -67,7 +61,7 @@ def is_registered(name: str) -> bool:
 def check_name(name: str) -> None:
     """Raise `ModelError` if a built-in model has the name."""
     if name in _BUILT_IN:
-        raise ModelError(f"{name} is the name of a built-in model", "give yours another name: `name=text`")
+        raise ModelError(f"{name} is the name of a built-in model", "give yours another name")
 
 
 def register(model: Model) -> LoadedModel:
