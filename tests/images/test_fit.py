@@ -59,9 +59,18 @@ def test_a_squashed_picture_is_cut_after_it_was_resized():
 def test_a_part_of_a_picture_is_seen_like_a_picture_of_its_own():
     pixels = noise(500, 375)
 
-    found = fit_whole_pixels(pixels, 64, 1.0, box=(99.6, 50.2, 300.4, 149.9))
+    found = fit_whole_pixels(pixels, 64, 1.0, box=(100, 50, 300, 150))
 
     assert np.array_equal(found, fit_whole_pixels(pixels[50:150, 100:300], 64, 1.0))
+
+
+def test_of_a_picture_that_was_reduced_the_original_decides_the_proportions():
+    pixels = noise(126, 94)  # a quarter of 501 x 375, rounded up
+
+    found = fit_whole_pixels(pixels, 64, 1.0, box=(0, 0, 125.25, 93.75), original=(501, 375))
+
+    whole = Image.fromarray(pixels).resize((85, 64), Image.Resampling.BICUBIC, box=(0, 0, 125.25, 93.75))
+    assert np.array_equal(found, np.asarray(whole)[:, 10:74])
 
 
 @pytest.mark.parametrize("shape", [(1, 20000, 3), (20000, 1, 3)])

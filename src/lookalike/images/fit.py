@@ -41,38 +41,42 @@ def fit_whole_pixels(
     squash: bool = False,
     interpolation: Interpolation = "bicubic",
     box: Box | None = None,
+    original: tuple[float, float] | None = None,
 ) -> Pixels:
     """Resize `box` (by default all), then cut its centre at whole pixels: uint8 (S, S, 3).
 
     The shorter side becomes `size_px / crop`, rounded down, and the longer one keeps the proportions, rounded
-    down; with `squash` both become that. These are the pixels that torchvision, timm and open_clip see, but
-    of a picture longer than 16 times its width: of that only the middle is resized, to save memory.
+    down; with `squash` both become that. `original` is the width and height of the box in the original, which
+    decide the proportions, as those of a picture that was reduced are rounded. These are the pixels that
+    torchvision, timm and open_clip see, but of a picture longer than 16 times its width: of that only the
+    middle is resized, to save memory.
     """
     image = Image.fromarray(pixels)
-    if box is not None:
-        left, top, right, bottom = (round(edge) for edge in box)
-        image = image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    box = box or (0, 0, *image.size)
+    width, height = original or (box[2] - box[0], box[3] - box[1])
     short = math.floor(size_px / crop)
-    width, height = image.size
-    if not squash and max(width, height) > _LONGEST * min(width, height):
-        image = _middle(image, _LONGEST * min(width, height))
-        width, height = image.size
     if squash:
-        width = height = short
-    elif width <= height:
-        width, height = short, int(short * height / width)
+        size = short, short
     else:
-        width, height = int(short * width / height), short
-    left, top = round((width - size_px) / 2), round((height - size_px) / 2)
-    resized = image.resize((width, height), Image.Resampling[interpolation.upper()])
+        box, width, height = _middle(box, width, height)
+        size = (
+            (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+        )
+    left, top = (round((side - size_px) / 2) for side in size)
+    # Pillow looks at pixels around a box, so those are cut off first.
+    first_x, first_y, end_x, end_y = *map(math.floor, box[:2]), *map(math.ceil, box[2:])
+    inner = box[0] - first_x, box[1] - first_y, box[2] - first_x, box[3] - first_y
+    part = image.crop((first_x, first_y, end_x, end_y))
+    resized = part.resize(size, Image.Resampling[interpolation.upper()], box=inner)
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
-def _middle(image: Image.Image, most_px: int) -> Image.Image:
-    """The middle of an image, at most `most_px` long."""
-    width, height = image.size
-    left, top = max(0, (width - most_px) // 2), max(0, (height - most_px) // 2)
-    return image.crop((left, top, min(width, left + most_px), min(height, top + most_px)))
+def _middle(box: Box, width: float, height: float) -> tuple[Box, float, float]:
+    """The middle of a box, at most 16 times as long as it is wide, and its width and height."""
+    left, top, right, bottom = box
+    wide, high = min(width, _LONGEST * height), min(height, _LONGEST * width)
+    across, down = (right - left) * (1 - wide / width) / 2, (bottom - top) * (1 - high / height) / 2
+    return (left + across, top + down, right - across, bottom - down), wide, high
 
 
 def region(picture: Picture, box: Box) -> Box:

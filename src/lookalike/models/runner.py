@@ -47,6 +47,7 @@ def input_of(
     part = picture.box if box is None else region(picture, box)
     if spec.resize == "square":
         return Input(picture, fit(picture.pixels, spec.size_px, spec.crop, part))
+    across, down = (1.0, 1.0) if box is None else (box[2] - box[0], box[3] - box[1])
     seen = fit_whole_pixels(
         picture.pixels,
         spec.size_px,
@@ -54,6 +55,7 @@ def input_of(
         squash=spec.resize == "squash",
         interpolation=spec.interpolation,
         box=part,
+        original=(picture.width * across, picture.height * down),
     )
     return Input(picture, seen)
 

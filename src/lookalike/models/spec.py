@@ -13,8 +13,8 @@ Resize = Literal["square", "crop", "squash"]
 Channels = Literal["RGB", "BGR"]
 Pooling = Literal["", "mean"]
 
-# Where every pixel counts, a picture is decoded at this many times the size it is resized to: the fraction of
-# its size that a decoder gives then changes what is seen by no more than rounding (docs/model.md).
+# Where every pixel counts, a picture is decoded at this many times the size it is resized to: what is seen
+# then differs from what is seen of the whole by less than rounding (docs/model.md).
 _MARGIN = 4
 
 
