@@ -144,6 +144,16 @@ def test_a_rebuild_goes_on_with_the_model_that_was_there(folder, target, model):
     assert lookalike.open(target).manifest.model_path == str(model)
 
 
+def test_two_models_of_one_name_are_told_apart_by_what_differs(model):
+    lookalike.register(lookalike.load_model(str(model)))
+    other = model.with_name("other")
+    add_model(model / "image.onnx", name="my-net", resize="squash", mean=MEAN, std=STD, out=other)
+
+    with pytest.raises(ModelError) as caught:
+        lookalike.register(lookalike.load_model(str(other)))
+    assert caught.value.message == ("another model is registered as my-net: resize crop, not resize squash")
+
+
 def test_models_are_compared_by_their_paths(folder, model, tmp_path):
     compared = compare(folder, ["colors", str(model)], "folder", tmp_path / "compared")
 

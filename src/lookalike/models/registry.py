@@ -14,6 +14,7 @@ from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
+from lookalike.models.spec import ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -77,7 +78,8 @@ def register(model: Model) -> LoadedModel:
     known = _registered.setdefault(loaded.name, loaded)
     if known.spec != loaded.spec:
         raise ModelError(
-            f"another model is registered as {loaded.name}: {_told_apart(known)}, not {_told_apart(loaded)}",
+            f"another model is registered as {loaded.name}: {_told_apart(known.spec, loaded.spec)}, "
+            f"not {_told_apart(loaded.spec, known.spec)}",
             "give this one another name",
         )
     _registered[loaded.name] = loaded
@@ -117,6 +119,8 @@ def _unknown(name: str) -> ModelError:
     )
 
 
-def _told_apart(model: LoadedModel) -> str:
-    spec = model.spec
-    return f"dim {spec.dim}, size_px {spec.size_px}, crop {spec.crop:g}, sha256 {spec.sha256[:8]}…"
+def _told_apart(spec: ModelSpec, other: ModelSpec) -> str:
+    """The fields of a spec that are not those of another."""
+    found = [(name, getattr(spec, name)) for name in ModelSpec.__dataclass_fields__]
+    own = [(name, value) for name, value in found if value != getattr(other, name)]
+    return ", ".join(f"{name} {value[:8]}…" if name == "sha256" else f"{name} {value}" for name, value in own)
