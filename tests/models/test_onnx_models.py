@@ -205,10 +205,14 @@ def test_weights_beside_the_network_are_part_of_it(tmp_path):
     assert np.array_equal(model.embed(pictures()), load_model(str(tmp_path / "net.onnx")).embed(pictures()))
     weights = bytearray((tmp_path / "model" / "weights.bin").read_bytes())
     weights[5] ^= 1
-    (tmp_path / "model" / "weights.bin").write_bytes(weights)
-    shutil.move(tmp_path / "model", tmp_path / "moved")
+    (tmp_path / "changed.bin").write_bytes(weights)
+    (tmp_path / "changed.bin").replace(tmp_path / "model" / "weights.bin")
     with pytest.raises(ModelError, match=r"is not the network that model\.json describes"):
-        load_model(str(tmp_path / "moved"))
+        load_model(str(tmp_path / "model"))
+
+
+def test_a_model_that_did_not_change_is_loaded_once(folder):
+    assert load_model(str(folder)).features is load_model(f"{folder}/").features
 
 
 # What is refused

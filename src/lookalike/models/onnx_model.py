@@ -39,6 +39,9 @@ def load(path: Path, device: str) -> LoadedModel:
     path = path.resolve()
     parts = [path / DESCRIPTION, path / NETWORK] if path.is_dir() else [path]
     try:
+        for part in parts:
+            part.stat()
+        parts += files_of(parts[-1])[1:]
         stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in parts)
     except OSError as error:
         raise ModelError(
