@@ -120,13 +120,13 @@ class Collection(View):
         write_marks(self.path, [Mark(datetime.now(UTC), kind, names, sha256s, value)])
 
     def not_duplicates(self, one: str, other: str, value: bool | None = True) -> None:
-        """Say that two pictures are no duplicates, whatever is found; None takes it back."""
+        """Mark two pictures as not duplicates, whatever is found; None withdraws the mark."""
         self.mark("not_duplicate", (one, other), value)
 
     def keep(self, id_: str, *, instead_of: str | None = None) -> None:
-        """Say that of duplicates this picture stays; it is never moved for another.
+        """Mark this picture as the duplicate that stays; it is never moved because of another.
 
-        What was said of the picture `instead_of`, if given, is taken back.
+        The mark of the picture `instead_of`, if given, is withdrawn.
         """
         if instead_of is not None:
             self.mark("keep", instead_of, None)

@@ -26,8 +26,8 @@ def call(path: object, method: str) -> str:
 class LookalikeError(Exception):
     """Any error that Lookalike raises on purpose: a one-line message, and a hint with the next step.
 
-    What stands in backticks in a hint is Python: an argument, as in "raise `max_megapixels`", or a call. The
-    command line says both with its own flags and commands.
+    Backticks in a hint contain Python: an argument, as in "raise `max_megapixels`", or a call. The
+    command line turns both into its own flags and commands.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:

@@ -1,4 +1,4 @@
-"""How to install what an optional part needs, however Lookalike itself was installed."""
+"""Tells how to install an optional feature's packages, however Lookalike itself was installed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NAME = "lookalike"
 
 @cache
 def install_command(extra: str) -> str:
-    """The shell command that installs the packages of an extra beside this Lookalike.
+    """The shell command that installs an extra's packages for this Lookalike.
 
-    It names the packages themselves: `lookalike[extra]` fetches nothing where Lookalike came from a folder or
-    a file. Where its own metadata is missing, as in a bare checkout, the extra is all that can be named.
+    It names the packages themselves, because `lookalike[extra]` fetches nothing if Lookalike was installed
+    from a folder or a file. Without Lookalike's metadata, as in a bare checkout, it can only name the extra.
     """
-    from importlib import metadata  # which takes longer to import than all that reports errors
+    from importlib import metadata  # takes longer to import than everything else that reports errors
 
     try:
         own = metadata.distribution(_NAME)
@@ -32,7 +32,7 @@ def install_command(extra: str) -> str:
 
 
 def _packages(requirements: list[str] | tuple[str, ...], extra: str) -> Iterator[str]:
-    """The requirements of an extra, and of those extras that it stands for."""
+    """The requirements of an extra, including those of extras that it names."""
     for requirement in requirements:
         package, _, condition = (part.strip() for part in requirement.partition(";"))
         if not re.search(rf"""extra *== *['"]{re.escape(extra)}['"]""", condition):

@@ -96,9 +96,9 @@ class View:
         return self._ask(lambda engine, rows: engine.snapshot.ids(_all(engine, rows)))
 
     def items(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows as a table: the stored columns that say something of a picture, or those that are named.
+        """The rows as a table: the stored columns that describe a picture, or the named ones.
 
-        The embedding and where a thumbnail lies come only by name.
+        The embedding and the position of a thumbnail come only by name.
         """
         return self._ask(
             lambda engine, rows: _taken(_table(engine.snapshot, engine.snapshot.schema, columns), rows)

@@ -120,7 +120,9 @@ def test_rows_that_are_added_to_the_list_are_downloaded(site, tmp_path):
 def test_another_list_is_refused(site, tmp_path):
     run(listed(tmp_path, *ok(site, 0, 1)), tmp_path / "out")
 
-    with pytest.raises(LookalikeError, match="was made from another list: the URLs differ from row 1 on"):
+    with pytest.raises(
+        LookalikeError, match="was made from another list: the URLs differ from row 1 onwards"
+    ):
         run(listed(tmp_path, *ok(site, 2, 3)), tmp_path / "out")
 
 
@@ -130,7 +132,7 @@ def test_other_options_and_other_files_are_refused(site, tmp_path):
 
     with pytest.raises(LookalikeError, match="made with size_px = None, not 256"):
         run(source, tmp_path / "out", resize=Resize(256))
-    with pytest.raises(LookalikeError, match="holds other files, not a download"):
+    with pytest.raises(LookalikeError, match="has other files, not a download"):
         run(source, tmp_path)
 
 
@@ -191,7 +193,7 @@ def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path
 
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         1,
-        f"lookalike: {words[0]} is for lists of URLs, and hf:OWNER/NAME is none",
+        f"lookalike: {words[0]} is only for lists of URLs, and hf:OWNER/NAME is not one",
     )
 
 
@@ -376,7 +378,7 @@ def test_a_list_builds_a_collection_without_a_copy_of_the_originals(site, tmp_pa
     assert [row["caption"] for row in rows] == [f"c{number}" for number in range(20)]
     assert {row["stage"]: row["error"] for row in collection.failures().to_pylist()} == {
         "list": "not an http or https URL: 'no url'",
-        "decode": "not an image that can be read (it is an HTML page)",
+        "decode": "not a readable image (it is an HTML page)",
         "read": "HTTP 404 X",
     }
 

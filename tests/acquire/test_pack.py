@@ -225,7 +225,7 @@ def test_halves_of_characters_are_packed_as_escapes(tmp_path):
 def test_other_files_in_the_folder_are_a_clear_error(folder, tmp_path):
     written(tmp_path / "out" / "00000.tar", b"years of work")
 
-    with pytest.raises(SourceError, match="holds other files"):
+    with pytest.raises(SourceError, match="has other files"):
         pack(folder, tmp_path / "out")
     assert (tmp_path / "out" / "00000.tar").read_bytes() == b"years of work"
 
@@ -234,7 +234,7 @@ def test_a_pack_of_something_else_in_the_folder_is_a_clear_error(folder, tmp_pat
     pack(folder, tmp_path / "out")
 
     for change in ({"format": "parquet"}, {"images_per_shard": 3}, {"label": "folder"}, {"count": 3}):
-        with pytest.raises(SourceError, match="holds shards of another source"):
+        with pytest.raises(SourceError, match="has shards of another source"):
             pack(folder, tmp_path / "out", **change)
     os.utime(folder / "brick" / "brick-000.jpg")
     with pytest.raises(SourceError, match="another state of it"):
@@ -243,7 +243,7 @@ def test_a_pack_of_something_else_in_the_folder_is_a_clear_error(folder, tmp_pat
 
 @pytest.mark.parametrize("out", [".", "shards"])
 def test_a_folder_is_not_packed_into_itself(folder, out):
-    with pytest.raises(SourceError, match="lies in the source"):
+    with pytest.raises(SourceError, match="is inside the source"):
         pack(folder, folder / out)
 
 

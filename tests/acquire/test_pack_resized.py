@@ -114,7 +114,7 @@ def test_another_size_in_the_same_folder_is_refused(folder, tmp_path):
     pack(folder, tmp_path / "out", resize=Resize(24))
 
     for other in (None, Resize(25), Resize(24, "crop")):
-        with pytest.raises(SourceError, match="or in another form"):
+        with pytest.raises(SourceError, match="or in another format"):
             pack(folder, tmp_path / "out", resize=other)
     assert pack(folder, tmp_path / "out", resize=Resize(24)).images == 12
 
@@ -148,7 +148,7 @@ def test_download_sorts_by_label_as_pack_does(folder, tmp_path, run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("photos", "--url-column", "u"), "--url-column is for lists of URLs"),
+        (("photos", "--url-column", "u"), "--url-column is only for lists of URLs"),
         (("urls.txt", "--by-label"), "--by-label is for data sets"),
         (("urls.txt", "--label", "folder"), "--label is for data sets"),
         (("nothing",), "there is no folder"),
@@ -174,5 +174,5 @@ def test_resizing_needs_no_opencv(folder, monkeypatch):
 
 
 def test_an_unknown_way_to_resize_is_refused():
-    with pytest.raises(LookalikeError, match="unknown way to resize 'stretch'"):
+    with pytest.raises(LookalikeError, match="unknown resize mode 'stretch'"):
         Resize(24, "stretch")

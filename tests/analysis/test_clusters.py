@@ -235,11 +235,11 @@ def test_facts_that_are_none_are_refused(piled, text):
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"k": 401}, "k is 401, but .* has 400 images; give 1 to 400, or auto"),
-        ({"k": 0}, "k is 0, but .* has 400 images; give 1 to 400, or auto"),
-        ({"k": 3, "method": "hdbscan"}, "hdbscan finds out how many groups there are, so k cannot be 3"),
-        ({"min_size": 5}, "kmeans takes no least size of a group"),
-        ({"method": "hdbscan", "min_size": 300}, "a group of at least 300 cannot be told apart"),
+        ({"k": 401}, "k is 401, but .* has 400 images; use 1 to 400, or auto"),
+        ({"k": 0}, "k is 0, but .* has 400 images; use 1 to 400, or auto"),
+        ({"k": 3, "method": "hdbscan"}, "hdbscan finds the number of groups itself, so k cannot be 3"),
+        ({"min_size": 5}, "kmeans has no minimum group size"),
+        ({"method": "hdbscan", "min_size": 300}, "cannot form groups of at least 300"),
     ],
 )
 def test_wishes_that_cannot_be_are_a_clear_error(piled, wishes, message):

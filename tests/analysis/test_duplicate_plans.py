@@ -161,9 +161,7 @@ def test_a_name_that_is_taken_in_the_target_moves_nothing(images, plan, tmp_path
     (tmp_path / "trash" / "y").mkdir(parents=True)
     (tmp_path / "trash" / "y" / "a.png").write_text("mine")
 
-    with pytest.raises(
-        LookalikeError, match=r"a.png is there already, nothing was moved; give another folder"
-    ):
+    with pytest.raises(LookalikeError, match=r"a.png already exists, nothing was moved; use another folder"):
         apply_plan(plan, tmp_path / "trash")
 
     assert tree(images) == before
@@ -173,7 +171,7 @@ def test_a_name_that_is_taken_in_the_target_moves_nothing(images, plan, tmp_path
 def test_two_plans_do_not_share_a_target(plan, images, tmp_path):
     apply_plan(plan, tmp_path / "trash")
 
-    with pytest.raises(LookalikeError, match="holds the files of another plan"):
+    with pytest.raises(LookalikeError, match="has the files of another plan"):
         apply_plan(plan, tmp_path / "trash")
 
 
@@ -182,7 +180,7 @@ def test_undo_never_replaces_a_file(images, plan, tmp_path):
     (images / "x" / "a.png").write_text("new")
     moved = tree(tmp_path / "trash")
 
-    with pytest.raises(LookalikeError, match="is there again, nothing was moved"):
+    with pytest.raises(LookalikeError, match="exists again, nothing was moved"):
         undo_moves(tmp_path / "trash")
 
     assert (images / "x" / "a.png").read_text() == "new"
@@ -190,7 +188,7 @@ def test_undo_never_replaces_a_file(images, plan, tmp_path):
 
 
 def test_undo_of_a_folder_without_moves_is_an_error(tmp_path):
-    with pytest.raises(LookalikeError, match="holds no files of a plan"):
+    with pytest.raises(LookalikeError, match="has no files of a plan"):
         undo_moves(tmp_path)
 
 
@@ -244,7 +242,7 @@ def test_a_plan_with_a_strange_field_is_refused(plan, tmp_path):
     fields["groups"][0]["move"][0]["file"]["path"] = 7
     (tmp_path / "plan.json").write_text(json.dumps(fields))
 
-    with pytest.raises(LookalikeError, match="lacks a field or has one that makes no sense"):
+    with pytest.raises(LookalikeError, match="has a missing or invalid field"):
         read_plan(tmp_path / "plan.json")
 
 
@@ -377,7 +375,7 @@ def test_what_people_keep_stays_and_is_never_moved():
     plan = make_plan(found, "c")
 
     assert [(group.keep.id, group.why, [one.file.id for one in group.move]) for group in plan.groups] == [
-        ("2.jpg", "you said that it stays", ["0.jpg"])
+        ("2.jpg", "you chose to keep it", ["0.jpg"])
     ]
     both = replace(duplicates(items, pairs[0]), kept=frozenset({0, 1}))
     assert make_plan(both, "c").groups == ()

@@ -209,7 +209,7 @@ def test_labels_may_be_any_column(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "wishes", "message"),
     [
-        ([None] * 12, {}, "no item of .* has a value in the column label; give labels when building"),
+        ([None] * 12, {}, "no item of .* has a value in the column label; add labels when you build"),
         (["a"] * 12, {}, "all 12 items have the label 'a', so every answer would be right"),
         ([f"{i}" for i in range(12)], {}, "no class of the column label has two items"),
         (["a", "b"] * 6, {"ks": (12,)}, "k is 12, but each of 12 labelled items has 11 others"),
@@ -274,7 +274,7 @@ def test_on_the_pareto_front_is_what_nothing_beats_in_everything(photos, tmp_pat
 
 
 def test_one_model_twice_is_refused(photos, tmp_path):
-    with pytest.raises(LookalikeError, match="give each model once"):
+    with pytest.raises(LookalikeError, match="name each model once"):
         compare(photos, ["pixels", "pixels"], "folder", tmp_path)
 
 
@@ -315,7 +315,7 @@ def test_the_report_has_everything_in_it_and_no_label_is_taken_for_html(photos, 
     pictures = [base64.b64decode(one) for one in re.findall('data:image/jpeg;base64,([^"]+)', page)]
     assert [Image.open(io.BytesIO(one)).size for one in pictures] == [(112, 112)] * 22
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert "<h2>What is taken for what</h2>" in page
+    assert "<h2>Confusions</h2>" in page
 
 
 def test_the_report_of_many_classes_lists_what_is_mistaken(tmp_path):
@@ -350,4 +350,4 @@ def test_models_of_a_collection_cannot_be_changed(collection):
     refused = command("evaluate", collection.path, "--models", "pixels")
 
     assert refused.returncode == 1
-    assert "is a collection, of one model" in refused.stderr
+    assert "is a collection with one model" in refused.stderr

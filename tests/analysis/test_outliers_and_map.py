@@ -85,7 +85,7 @@ def test_the_command_says_what_a_picture_is_labelled_and_what_its_neighbours_are
     shown = command("outliers", stored(tmp_path, two_groups(), label=labels).path, "--most", 1)
 
     title, wrong = shown.stdout.splitlines()[-2:]
-    assert title == "likely mislabelled (what most of the 10 nearest are called)"
+    assert title == "likely mislabelled (with the label of most of the 10 nearest)"
     assert wrong == "  labelled odd, but 100% are even  010"
 
 

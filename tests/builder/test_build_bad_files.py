@@ -38,8 +38,8 @@ def test_bad_files_are_failures_and_the_good_ones_are_embedded(folder, target):
     assert errors["empty.jpg"] == "the file is empty"
     assert errors["fifo.jpg"] == "not a regular file"
     assert errors["huge.png"] == "300 megapixels, the limit is 200; raise `max_megapixels`"
-    assert errors["page.png"] == "not an image that can be read (it is an HTML page)"
-    assert errors["text.jpg"] == 'not an image that can be read (it begins with "not a pi")'
+    assert errors["page.png"] == "not a readable image (it is an HTML page)"
+    assert errors["text.jpg"] == 'not a readable image (it begins with "not a pi")'
     assert {r"caf\xe9.jpg", "directory.jpg/inside.jpg"} < set(ids(collection))
     assert list(collection.verify()) == []
 

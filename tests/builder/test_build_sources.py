@@ -192,13 +192,13 @@ def test_a_target_that_holds_other_files_is_refused_and_left_as_it_is(folder, ta
     target.mkdir()
     (target / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(CollectionError, match="holds other files and is no collection"):
+    with pytest.raises(CollectionError, match="has other files and is not a collection"):
         build(folder, target, rebuild=rebuild)
     assert [path.name for path in target.iterdir()] == ["thesis.txt"]
 
 
 def test_a_target_that_is_the_source_is_refused(folder):
-    with pytest.raises(CollectionError, match="holds other files"):
+    with pytest.raises(CollectionError, match="has other files"):
         build(folder, folder)
     assert not (folder / ".lock").exists()
 

@@ -197,7 +197,7 @@ def test_a_table_without_a_column_of_paths_is_an_error_that_lists_its_columns(tm
     "name", "uri size_bytes mtime_ns sha256 width height thumb_offset thumb_size embedding".split()
 )
 def test_a_column_that_the_collection_needs_itself_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=rf"needs itself.*: {name}; rename"):
+    with pytest.raises(SourceError, match=rf"uses itself.*: {name}; rename"):
         read_metadata(table(tmp_path, f"path,color,{name}\na.jpg,red,1\n"))
 
 
@@ -297,7 +297,7 @@ def test_a_rule_and_metadata_add_up_and_the_rule_decides_the_label(tmp_path: Pat
 def test_a_folder_without_pictures_is_a_source_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         listing(tmp_path, "notes.txt")
-    assert str(caught.value) == (f"no images in {tmp_path}; passed over 1 not named as pictures: 1 .txt")
+    assert str(caught.value) == (f"no images in {tmp_path}; skipped 1 not named like pictures: 1 .txt")
 
 
 def test_where_no_picture_can_be_listed_the_error_gives_the_first_reason(tmp_path: Path) -> None:

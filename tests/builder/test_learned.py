@@ -234,7 +234,7 @@ def test_a_file_with_another_name_stops_it(folder, target):
     target.mkdir()
     (target / "model-my-own.npz").touch()
 
-    with pytest.raises(CollectionError, match="holds other files"):
+    with pytest.raises(CollectionError, match="has other files"):
         build(folder, target, model="sift")
 
 

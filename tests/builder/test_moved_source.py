@@ -95,7 +95,7 @@ def test_a_folder_that_is_still_there_was_not_moved(folder, target, tmp_path):
     copied = tmp_path / "copied"
     shutil.copytree(folder, copied)
 
-    with pytest.raises(lookalike.LookalikeError, match="has the ids of all 12 images already"):
+    with pytest.raises(lookalike.LookalikeError, match="already has the ids of all 12 images"):
         build(copied, target)
 
 
@@ -107,7 +107,7 @@ def test_a_folder_of_the_same_names_and_other_pictures_was_not_moved_there(folde
         (other / id_).parent.mkdir(parents=True, exist_ok=True)
         write_picture(other / id_, 100 + number)
 
-    with pytest.raises(lookalike.LookalikeError, match="has the ids of all 12 images already"):
+    with pytest.raises(lookalike.LookalikeError, match="already has the ids of all 12 images"):
         build(other, target)
 
 

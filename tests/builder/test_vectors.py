@@ -207,7 +207,7 @@ def test_a_folder_of_other_files_is_refused(target):
     target.mkdir()
     (target / "mine.txt").write_text("mine")
 
-    with pytest.raises(CollectionError, match="holds other files"):
+    with pytest.raises(CollectionError, match="has other files"):
         from_vectors(target, VECTORS, IDS)
 
     assert [path.name for path in target.iterdir()] == ["mine.txt"]

@@ -56,7 +56,7 @@ def test_group_by_takes_nothing_away(run, collection):
         "search", collection.path, "id:sea/sea-002.png", "--not", "id:x", "--group-by", "label"
     )
 
-    assert (code, stderr) == (1, "lookalike: --group-by takes pictures of one item\n  leave --not out\n")
+    assert (code, stderr) == (1, "lookalike: --group-by needs pictures of one item\n  leave --not out\n")
 
 
 def test_json_has_no_number_that_is_none_and_text_as_it_is(run, folder, target, tmp_path):
@@ -97,7 +97,7 @@ def test_search_says_when_it_has_given_all(run, collection):
         ),
         (["sea-002.png"], "there is no file sea-002.png\n  did you mean id:sea/sea-002.png?"),
         (["id:sea/sea-002.png", "--not", "sea-5.png"], "there is no file sea-5.png\n  did you mean id:"),
-        ([__file__], "not an image that can be read"),
+        ([__file__], "not a readable image"),
         (["id:sea/sea-002.png", "-k", "0"], "k is the number of results, at least 1, not 0"),
         (["id:sea/sea-002.png", "-k", "-3"], "k is the number of results, at least 1, not -3"),
     ],

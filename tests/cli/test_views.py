@@ -59,7 +59,7 @@ def test_one_that_was_made_with_other_options_is_not_replaced(dozen, tmp_path, c
         "duplicates": "fresh",
     }
     command = derived_command(collection.snapshot.state, "clusters")
-    assert capsys.readouterr().err.endswith(f"for the clusters on the page: {command}\n")
+    assert capsys.readouterr().err.endswith(f"to see the clusters on the page: {command}\n")
 
 
 def test_of_a_large_collection_the_commands_are_named(dozen, monkeypatch, capsys):
@@ -68,7 +68,7 @@ def test_of_a_large_collection_the_commands_are_named(dozen, monkeypatch, capsys
     views.make_views(dozen)
 
     assert set(states(dozen).values()) == {"none"}
-    assert f"for the map on the page: lookalike map {dozen.path}\n" in capsys.readouterr().err
+    assert f"to see the map on the page: lookalike map {dozen.path}\n" in capsys.readouterr().err
 
 
 def test_what_cannot_be_made_is_told_and_the_rest_is_made(tmp_path, target, capsys):

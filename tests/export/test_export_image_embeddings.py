@@ -214,14 +214,14 @@ def test_a_name_that_is_no_text_is_a_clear_error(tmp_path):
     rows = {"image_name": pa.array([b"\xff"]), "embedding": pa.array([[1.0]], pa.list_(pa.float32()))}
     pq.write_table(pa.table(rows), tmp_path / "part-000.parquet")
 
-    with pytest.raises(SourceError, match="an image_name is no text"):
+    with pytest.raises(SourceError, match="an image_name is not text"):
         lookalike.import_vectors(tmp_path, tmp_path.with_name("back.lookalike"))
 
 
 def test_a_folder_with_other_files_is_left_alone(exported, tmp_path):
     made = lookalike.Collection(tmp_path / "c.lookalike")
 
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="has other files"):
         export_image_embeddings(made.snapshot, exported)
 
 

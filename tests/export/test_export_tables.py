@@ -86,7 +86,7 @@ def test_16_bit_vectors_are_exported(photos, tmp_path):
 def test_a_folder_that_is_not_empty_is_refused(collection, tmp_path):
     export_tables(collection.snapshot, tmp_path / "out", "npy")
 
-    with pytest.raises(StorageError, match="holds other files, which an export would replace"):
+    with pytest.raises(StorageError, match="has other files, which an export would replace"):
         export_tables(collection.snapshot, tmp_path / "out", "npy")
 
 

@@ -213,7 +213,7 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(collection, tmp_pat
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / name).write_text("mine")
 
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="has other files"):
         export_site(collection.snapshot, tmp_path / "site")
 
     assert files(tmp_path) == {f"site/{name}": b"mine"}
@@ -223,7 +223,7 @@ def test_a_site_to_which_something_was_added_is_not_replaced(collection, tmp_pat
     site = export_site(collection.snapshot, tmp_path / "site", max_items=3)
     (site / "CNAME").write_text("pictures.example.org")
 
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="has other files"):
         export_site(collection.snapshot, site)
     assert (site / "CNAME").read_text() == "pictures.example.org"
 
@@ -271,7 +271,7 @@ def test_no_file_is_written_outside_of_the_site(copied, tmp_path):
     paths = pa.array(["/../../../../escaped"] * len(rows))
     part.write(set_column(rows, "sha256", paths, nullable=False))
 
-    with pytest.raises(CollectionError, match="in the place of its sha256"):
+    with pytest.raises(CollectionError, match="instead of its sha256"):
         export_site(copied.snapshot, tmp_path / "site")
     assert not list(tmp_path.parent.rglob("escaped*"))
 

@@ -125,7 +125,7 @@ def test_a_packed_fits_is_refused_since_it_may_hold_anything() -> None:
     first = "".join(card.ljust(80) for card in ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "END"]).ljust(
         2880
     )
-    with pytest.raises(ImageError, match="a FITS that is packed"):
+    with pytest.raises(ImageError, match="a packed FITS"):
         decode((first + header).encode() + gzip.compress(bytes(10**6)), 2)
 
 

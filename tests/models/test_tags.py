@@ -145,5 +145,5 @@ def test_of_two_words_both_have_to_be_there():
 
 
 def test_an_unknown_word_is_an_error():
-    with pytest.raises(UnknownWordError, match="the model has no word 'tulip'"):
+    with pytest.raises(UnknownWordError, match="the model does not know the word 'tulip'"):
         presence("tulip", seen(0.4))

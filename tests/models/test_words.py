@@ -164,17 +164,17 @@ def test_words_of_no_content_are_in_no_name():
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sunflowr", "the model has no word 'sunflowr'", "near it are: flower"),
-        ("a dog and a brocoli", "the model has no word 'brocoli'", "near it are: broccoli"),
-        ("woman", "the model has no word 'woman'", "near it are: person"),
-        ("puppies", "the model has no word 'puppies'", "near it are: dog"),
+        ("sunflowr", "the model does not know the word 'sunflowr'", "similar words are: flower"),
+        ("a dog and a brocoli", "the model does not know the word 'brocoli'", "similar words are: broccoli"),
+        ("woman", "the model does not know the word 'woman'", "similar words are: person"),
+        ("puppies", "the model does not know the word 'puppies'", "similar words are: dog"),
         (
             "Qqqq",
-            "the model has no word 'qqqq'",
+            "the model does not know the word 'qqqq'",
             "it knows a thousand kinds of things, such as daisy, dog and teapot",
         ),
-        ("", "there is no word to search with in ''", "name a thing, such as daisy or dog"),
-        ("of the", "there is no word to search with in 'of the'", "name a thing, such as daisy or dog"),
+        ("", "'' has no word to search for", "name a thing, such as daisy or dog"),
+        ("of the", "'of the' has no word to search for", "name a thing, such as daisy or dog"),
     ],
 )
 def test_an_unknown_word_is_an_error_that_offers_what_it_means(text, message, hint):

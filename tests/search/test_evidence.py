@@ -154,7 +154,7 @@ def test_a_dislike_leaves_hits_that_are_believed(flowers):
 
 
 def test_a_word_that_is_meant_is_offered_where_there_is_a_picture_of_it(flowers):
-    with pytest.raises(UnknownWordError, match="no word 'sunflower'") as caught:
+    with pytest.raises(UnknownWordError, match="does not know the word 'sunflower'") as caught:
         flowers.search(lookalike.Text("sunflower"))
 
     assert (caught.value.nearest, caught.value.hint) == (["flower"], "did you mean flower?")
@@ -165,4 +165,4 @@ def test_a_word_of_which_there_is_no_picture_is_not_offered(flowers, word):
     with pytest.raises(UnknownWordError) as caught:
         flowers.search(lookalike.Text(word))
 
-    assert (caught.value.nearest, caught.value.hint) == ([], "ask with another word or a picture")
+    assert (caught.value.nearest, caught.value.hint) == ([], "try another word or a picture")

@@ -155,11 +155,11 @@ def test_a_box_is_a_part_that_stands_for_itself(collection, photos):
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        ((0, 0, 2, 1), "is no part of a picture"),
-        ((0.5, 0, 0.5, 1), "is no part of a picture"),
-        ((0, 0.5, 1, 0.5), "is no part of a picture"),
-        ((0.6, 0, 0.4, 1), "is no part of a picture"),
-        ((-0.1, 0, 1, 1), "is no part of a picture"),
+        ((0, 0, 2, 1), "is not a part of a picture"),
+        ((0.5, 0, 0.5, 1), "is not a part of a picture"),
+        ((0, 0.5, 1, 0.5), "is not a part of a picture"),
+        ((0.6, 0, 0.4, 1), "is not a part of a picture"),
+        ((-0.1, 0, 1, 1), "is not a part of a picture"),
         ((0, 0, 0.001, 1), "is smaller than a pixel"),
     ],
 )

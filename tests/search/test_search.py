@@ -129,9 +129,9 @@ def test_an_unknown_id_is_refused_with_the_nearest_that_there_are(collection):
         (Path(), "cannot read"),
         ("nul\0.jpg", "cannot read"),
         (b"", "the file is empty"),
-        (b"no picture", "not an image that can be read"),
-        (np.zeros((4, 4, 3), np.float32), "an image array is uint8"),
-        (np.zeros((0, 4), np.uint8), "an image array is uint8"),
+        (b"no picture", "not a readable image"),
+        (np.zeros((4, 4, 3), np.float32), "an image array must be uint8"),
+        (np.zeros((0, 4), np.uint8), "an image array must be uint8"),
     ],
 )
 def test_a_query_that_is_no_picture_is_refused(collection, query, message):
@@ -141,7 +141,7 @@ def test_a_query_that_is_no_picture_is_refused(collection, query, message):
 
 @pytest.mark.parametrize("query", [None, 7, {"a": 1}, {"a"}, iter("ab")])
 def test_what_is_no_query_is_a_type_error_that_says_what_is(collection, query):
-    with pytest.raises(TypeError, match=r"is no query; a query is a picture .*Id\(.*Vector"):
+    with pytest.raises(TypeError, match=r"is not a query; a query is a picture .*Id\(.*Vector"):
         collection.search(query)
 
 

@@ -209,12 +209,12 @@ def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
-        ("  \n", "the condition is empty; give one, such as: label = 'roses' AND width > 300"),
+        ("", "the condition is empty; write one, such as: label = 'roses' AND width > 300"),
+        ("  \n", "the condition is empty; write one, such as: label = 'roses' AND width > 300"),
         (
             "widht > 3",
-            "the condition names 'widht', which is no column; did you mean width? "
-            "the columns are: id, width, label, tags, score, place (text stands in single quotes)",
+            "the condition names 'widht', which is not a column; did you mean width? "
+            "the columns are: id, width, label, tags, score, place (put text in single quotes)",
         ),
         (
             "width + 1",
@@ -223,12 +223,12 @@ def test_nothing_but_a_condition_gets_through(attack, tmp_path, monkeypatch):
         ),
         (
             "true) UNION SELECT (true",
-            "the condition is not one condition in SQL; give what stands after WHERE, such as: width > 300",
+            "the condition is not a single SQL condition; write what follows WHERE, such as: width > 300",
         ),
         (
             "getenv('HOME') = ''",
             "the condition has the function getenv, which is not allowed there; "
-            "it may have columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
+            "use columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
             "+ - * / // %, CAST, TRY_CAST and the functions abs, contains, day, ends_with, length, "
             "list_contains, lower, month, regexp_matches, starts_with, upper, year",
         ),
@@ -261,7 +261,7 @@ def test_a_condition_that_does_not_fit_the_types_is_an_error_of_one_line(conditi
 
 @pytest.mark.parametrize("condition", ["width >", "label = 'a' AND", "(width > 3", "width > 3)"])
 def test_the_brackets_around_a_condition_are_not_spoken_of(condition):
-    with pytest.raises(QueryError, match=r"something is missing at its end|not one condition"):
+    with pytest.raises(QueryError, match=r"something is missing at its end|not a single SQL condition"):
         mask_of(ROWS, condition)
 
 
@@ -280,7 +280,7 @@ def test_null_counts_as_false(condition):
 def test_the_embedding_is_no_column():
     rows = pa.table({"id": ["a"], "embedding": embedding_column(np.ones((1, 2), np.float32), "float32")})
 
-    with pytest.raises(QueryError, match=r"'embedding', which is no column; the columns are: id \("):
+    with pytest.raises(QueryError, match=r"'embedding', which is not a column; the columns are: id \("):
         mask_of(rows, "embedding IS NULL")
 
 
@@ -323,7 +323,7 @@ NESTED = {
 def test_calls_casts_and_signs_inside_each_other_are_at_most_eight(what):
     parse_condition(NESTED[what](8), ROWS.schema)
 
-    with pytest.raises(QueryError, match="more than 8 calls, casts, NOT and the like are inside each other"):
+    with pytest.raises(QueryError, match="it nests more than 8 calls, casts, NOTs and the like"):
         parse_condition(NESTED[what](9), ROWS.schema)
 
 
@@ -381,7 +381,7 @@ def test_a_pattern_is_at_most_a_thousand_characters():
         ("label SIMILAR TO 'd.*'", "SIMILAR TO"),
         ("width ** 2 > 4", "**"),
         ("CAST(label AS DECIMAL(3, 1)) = 1", "a cast to DECIMAL(3, 1)"),
-        ("width IN (SELECT 1)", "a query within it"),
+        ("width IN (SELECT 1)", "a query inside it"),
         ("id = 'a' COLLATE nocase", "COLLATE"),
         ("width > ?", "a placeholder"),
         ("width BETWEEN SYMMETRIC 3 AND 1", "BETWEEN with symmetric"),
@@ -405,28 +405,28 @@ def test_what_is_not_known_is_refused_by_name(condition, named):
         ("tags = 'daisy'", "tags is a list and 'daisy' is text, which cannot be compared"),
         ("tags = NULL", "tags is a list and NULL is NULL, which cannot be compared"),
         ("place = 'Rome'", "place is a record and 'Rome' is text, which cannot be compared"),
-        ("list_contains(width, 1)", "list_contains takes a list, but width is a whole number"),
-        ("lower(width) = 'a'", "lower takes text, but width is a whole number"),
-        ("year(label) = 2024", "year takes a date or a time stamp, but label is text"),
-        ("label + 1 > 2", "+ takes numbers, but label is text"),
-        ("score % 2 = 1", "% takes whole numbers, but score is a number"),
-        ("NOT width", "NOT takes a yes/no expression, but width is a whole number"),
-        ("width AND true", "AND takes yes/no expressions, but width is a whole number"),
+        ("list_contains(width, 1)", "list_contains needs a list, but width is a whole number"),
+        ("lower(width) = 'a'", "lower needs text, but width is a whole number"),
+        ("year(label) = 2024", "year needs a date or a time stamp, but label is text"),
+        ("label + 1 > 2", "+ needs numbers, but label is text"),
+        ("score % 2 = 1", "% needs whole numbers, but score is a number"),
+        ("NOT width", "NOT needs a yes/no expression, but width is a whole number"),
+        ("width AND true", "AND needs yes/no expressions, but width is a whole number"),
         ("1 < width < 5", "1 < width is true or false and 5 is a whole number, which cannot be compared"),
-        ("label LIKE id", "LIKE takes a text in single quotes, not id"),
+        ("label LIKE id", "LIKE needs text in single quotes, not id"),
         ("label LIKE 'a!' ESCAPE '!'", "the pattern 'a!' ends with its escape '!'"),
         (
             "regexp_matches(label, '(')",
-            "Invalid regular expression: missing ): ( is no regular expression of RE2",
+            "Invalid regular expression: missing ): ( is not a regular expression of RE2",
         ),
-        ("width = 1 = 'x", "a quote or a comment in it is not closed"),
+        ("width = 1 = 'x", "it has an unclosed quote or comment"),
         ("width > 300 400", "it makes no sense at '400' (character 13)"),
         ("width > 1\n  400", "it makes no sense at '400' (line 2, character 3)"),
         ("width >", "something is missing at its end, or a bracket is not closed"),
-        ("DATE '2024-02-30' > '2024-01-01'", "'2024-02-30' is no DATE"),
+        ("DATE '2024-02-30' > '2024-01-01'", "'2024-02-30' is not a valid DATE"),
         (
             "width * 9223372036854775807 > 1",
-            "width * 9223372036854775807: a number becomes too large (overflow)",
+            "width * 9223372036854775807: a number gets too large (overflow)",
         ),
     ],
 )

@@ -207,7 +207,7 @@ def test_a_wrong_method_says_which_is_right(client: httpx.Client) -> None:
 
 def test_a_body_that_is_no_picture_is_a_problem(client: httpx.Client) -> None:
     answer = client.post("/api/photos/search", content=b"hello", headers={"Content-Type": "image/png"})
-    detail = 'not an image that can be read (it begins with "hello")'
+    detail = 'not a readable image (it begins with "hello")'
     assert problem(answer) == (422, "not-a-picture", detail)
 
 

@@ -193,7 +193,7 @@ def test_words_are_embedded_by_a_model_that_knows_them(tmp_path: Path) -> None:
         assert [hit["id"] for hit in hits] == ["red.png"]
         answer = client.post("known/search", json={"query": [{"text": "qwertz"}]})
         near = client.post("known/search", json={"query": [{"text": "daisyy"}]}).json()["nearest"]
-    assert problem(answer) == (400, "unknown-word", "the model has no word 'qwertz'")
+    assert problem(answer) == (400, "unknown-word", "the model does not know the word 'qwertz'")
     assert near == []  # of a daisy there is no picture
 
 

@@ -114,7 +114,7 @@ def test_a_wrong_token_in_the_address_leads_to_the_login(locked: str) -> None:
         answer = httpx.get(locked, params=params)
         assert answer.status_code == 401
         assert '<input name="token" type="password"' in answer.text
-        assert ("This is not the token" in answer.text) == (params == {"token": "wrong"})
+        assert ("That is not the token" in answer.text) == (params == {"token": "wrong"})
         assert "set-cookie" not in answer.headers
 
 

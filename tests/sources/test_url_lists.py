@@ -201,7 +201,7 @@ def test_a_row_that_cannot_be_read_is_a_row_that_says_so(tmp_path):
         ("http://a/1", {"caption": "a"}),
         ("line 3: field larger than field limit (131072)", {"caption": None}),
         ("http://a/3", {"caption": "c"}),
-        ("line 5: a quote that is opened here is never closed", {"caption": None}),
+        ("line 5: a quote opened here is never closed", {"caption": None}),
     ]
 
 

@@ -88,7 +88,7 @@ def test_rebuilding_removes_what_was_there(bucket, folder):
 
 def test_a_collection_is_not_made_among_other_objects(bucket, folder):
     (place(f"s3://{bucket}/mine") / "text.txt").put(b"x")
-    with pytest.raises(CollectionError, match="holds other files and is no collection"):
+    with pytest.raises(CollectionError, match="has other files and is not a collection"):
         build(folder, f"s3://{bucket}/mine")
     with pytest.raises(CollectionError, match="is a file"):
         build(folder, f"s3://{bucket}/mine/text.txt")

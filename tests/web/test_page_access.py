@@ -143,7 +143,7 @@ def test_the_login_looks_like_the_page_and_leads_to_what_the_address_named(
         page.goto(f"{url}#c=photos&q=id:sea/sea-002.png")
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+        expect(page.get_by_role("alert")).to_have_text("That is not the token.")
         ground = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 20)"}[scheme]
         expect(page.locator("body")).to_have_css("background-color", ground)
         if AXE:

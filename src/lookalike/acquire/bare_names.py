@@ -9,18 +9,18 @@ from pathlib import PurePosixPath
 
 from lookalike.images.formats import SUFFIXES
 
-# What cannot stand in the name of a file, or would end or change the path in the address of a picture.
+# Characters that a file name cannot have, or that would end or change the path in a picture's address.
 _UNSAFE = re.compile(r"[/\\?#%\x00-\x1f\x7f]")
-# A file's name has at most 255 bytes; an ending and a number have to fit in too.
+# A file's name has at most 255 bytes, including an ending and a number.
 _LONGEST_BYTES = 200
 
 
 def bare_names(ids: Sequence[str]) -> list[str]:
     """Name each image by its file's name without the ending: `2021/beach.jpg` becomes `beach`.
 
-    No two get one name, and the order of the ids does not matter: where several would, all of them get their
-    folders (`2021_beach`), and if need be the ending too (`2021_beach.jpg`); a number tells the last ones
-    apart. The names are safe as names of files and in addresses: `#`, `?`, `%` and the like become `_`.
+    No two share a name, and the order of the ids does not matter: if several would, all of them get their
+    folders (`2021_beach`), and if need be the ending too (`2021_beach.jpg`), and at last a number.
+    The names are safe in file systems and addresses: `#`, `?`, `%` and the like become `_`.
     """
     names = [_safe(_without_ending(id_.rpartition("/")[2])) for id_ in ids]
     for longer in (_without_ending, str):
@@ -40,7 +40,7 @@ def _safe(name: str) -> str:
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """The names, where the second of one name gets `~2`, the third `~3`."""
+    """The names; the second use of a name gets `~2`, the third `~3`."""
     taken, found, count = set(names), list[str](), Counter[str]()
     for name in names:
         count[name] += 1

@@ -1,8 +1,8 @@
 """Download a list of URLs into shards of resized images, with a status row for every URL.
 
-One event loop does the network and hands the bodies to threads, one a core, that decode and resize: the
-decoders leave the interpreter lock alone. The list is read as it is needed, a few shards are open at a
-time, and so memory does not grow with the list.
+One event loop handles the network and passes the bodies to threads, one a core, that decode and resize,
+because decoders release the interpreter lock. The list is read as it is needed, with a few shards open at a
+time, so memory does not grow with the list.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ SHARD_SIZE = 1000
 _OPEN_SHARDS = 4
 _REPORT_EVERY_S = 0.5
 
-# So many tasks for each connection: URLs whose host is busy wait without keeping others from their turn.
+# The number of tasks for each connection: URLs of a busy host wait without blocking others.
 _WINDOW = 16
 
-# What is known of an image; it is written beside it, with its URL.
+# The facts about an image, written beside it with its URL.
 _OF_IMAGE = ("width", "height", "original_width", "original_height", "sha256")
 _BESIDE = ("url", *_OF_IMAGE)
 
@@ -79,13 +79,13 @@ def download(
     """Download a list of URLs into a folder of shards, continuing where an earlier run stopped.
 
     `count` limits the rows of the list, `retry_failed` takes only URLs that failed, into new shards.
-    `max_memory_bytes` is what all images may take while they are decoded, by default 1 GB.
+    `max_memory_bytes` limits the memory for decoding, all threads together, by default to 1 GB.
     `on_progress` is called twice a second.
-    Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a row of status.
+    Raises `LookalikeError` for a list or a folder that cannot be used; a URL that fails is a status row.
     """
     if is_remote(place(out)):
         hint = f"download to a folder, then pack it: `lookalike.acquire.pack.pack(folder, {str(out)!r})`"
-        raise LookalikeError(f"a download goes on where it stopped, which {out} cannot do", hint)
+        raise LookalikeError(f"a download must be able to resume, which does not work in {out}", hint)
     url_list = open_url_list(urls, url_column, metadata_columns)
     with (
         DECODING.limited_to(max_memory_bytes),
@@ -145,7 +145,7 @@ class _Shard:
 
     def abandon(self, error: BaseException) -> None:
         """Remove what was written."""
-        with suppress(BaseException):  # the file sees the error, removes itself and hands the error on
+        with suppress(BaseException):  # the file sees the error, removes itself and raises the error again
             self._stack.__exit__(type(error), error, error.__traceback__)
 
 
@@ -197,7 +197,9 @@ class _Run:
     async def _one(self, shard: _Shard, index: int, url: str) -> None:
         """Fetch a URL, resize its image and record its row."""
         try:
-            async with self._fetcher.fetching(url) as fetched:  # its slot is held: bodies are bounded
+            async with self._fetcher.fetching(
+                url
+            ) as fetched:  # its slot is held, which limits the bodies in memory
                 outcome, data = await self._decoded(fetched)
             received = len(fetched.data)
         except FetchError as error:

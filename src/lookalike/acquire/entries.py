@@ -12,7 +12,7 @@ from lookalike.acquire.shards import safe_key
 from lookalike.errors import SourceError
 from lookalike.sources.sample import Sample
 
-# Columns that hold the relative path that an image had before it was packed; what shards store themselves.
+# Columns with the relative path that an image had before packing; and columns that shards store themselves.
 _PATH_COLUMNS = ("path", "image_name")
 _TAKEN_COLUMNS = frozenset({*_PATH_COLUMNS, "image"})
 
@@ -21,7 +21,7 @@ _TAKEN_COLUMNS = frozenset({*_PATH_COLUMNS, "image"})
 class Entry:
     """One image to be packed.
 
-    `key` is the relative path that it goes to, `path` what it was called before: its id once it is read back.
+    `key` is the relative path that it goes to, `path` its earlier name, which becomes its id again.
     """
 
     key: str
@@ -31,7 +31,7 @@ class Entry:
 
 
 def path_column(samples: Sequence[Sample]) -> str | None:
-    """Find a column that holds a relative path for every image, none twice; None if there is none."""
+    """Find a column with a relative path for every image, none twice; None if there is none."""
     for column in _PATH_COLUMNS:
         paths = {sample.metadata.get(column) for sample in samples}
         if len(paths) == len(samples) and all(isinstance(path, str) for path in paths):
@@ -42,14 +42,14 @@ def path_column(samples: Sequence[Sample]) -> str | None:
 def entries_of(
     samples: Sequence[Sample], column: str | None, *, by_label: bool, without_folders: bool
 ) -> list[Entry]:
-    """Give each image its place: its old path, which `column` holds, or its id; no two share one.
+    """Give each image its place: its old path, from `column`, or its id; no two share one.
 
-    `by_label` puts it into the folder of its label, `without_folders` takes folder and ending off its name.
-    Raises `SourceError` where no image has a label to go by.
+    `by_label` puts it into the folder of its label, `without_folders` strips folder and ending off its name.
+    Raises `SourceError` if no image has a label to sort by.
     """
     if by_label and not any(sample.metadata.get("label") for sample in samples):
         raise SourceError(
-            "no image has a label to sort by", "say how labels follow from names, such as: folder"
+            "no image has a label to sort by", "say how to get labels from names, such as: folder"
         )
     paths = [str(sample.metadata[column]) if column else sample.id for sample in samples]
     names = bare_names(paths) if without_folders else paths
@@ -67,12 +67,12 @@ def entries_of(
 
 
 def free(column: str) -> str:
-    """Return the name of a column, changed where the shard itself needs it."""
+    """Return the name of a column, changed if the shard itself uses it."""
     return column + "_" if column in _TAKEN_COLUMNS else column
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
-    """Return the SHA-256 of everything that decides what the shards hold."""
+    """Return the SHA-256 of everything that decides the content of the shards."""
     digest = hashlib.sha256()
     for entry in entries:
         sample = entry.sample

@@ -1,11 +1,11 @@
 """The output folder of a download: its lock, its file names, and the clean-up after a kill.
 
 shards/
-  download.json     how the images are made; a later run has to make them the same way
+  download.json     how the images are made; a later run must make them the same way
   00000.tar         images
   00000.parquet     one row for every URL of the shard; it is what commits the shard
   report.json       of the last run
-  .begun-00001      while a shard is written: proof that what there is of it belongs to the download
+  .begun-00001      while a shard is written: proof that its files belong to the download
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Output:
 
     @property
     def status_folder(self) -> Path:
-        """Beside the shards, unless Parquet files are there already; readers pass over names with `_`."""
+        """Beside the shards, unless these are Parquet or a folder; readers skip names with `_`."""
         return self.path / "_status" if self.format in ("parquet", "folder") else self.path
 
     def shard(self, number: int) -> Path:
@@ -60,15 +60,15 @@ class Output:
         return not any(os.path.lexists(one) for path in mine for one in (path, temporary_name(path)))
 
     def begin(self, number: int) -> None:
-        """Note that the files of a shard, of which there are none yet, are the download's own."""
+        """Note that the files of a shard, before any exist, are the download's own."""
         self._note(number).touch()
 
     def finish(self, number: int) -> None:
-        """The shard is committed."""
+        """Note that the shard is committed."""
         self._note(number).unlink(missing_ok=True)
 
     def remove_unfinished(self) -> None:
-        """Remove what there is of shards that were begun and not committed, and nothing else."""
+        """Remove the files of shards that were begun but not committed, and nothing else."""
         committed = status_files(self.status_folder)
         for entry in list(self.path.iterdir()):
             if match := _BEGUN.fullmatch(entry.name):
@@ -92,7 +92,7 @@ class Output:
         for entry in list(folder.iterdir()):
             if images.fullmatch(entry.name) and entry.is_file() and not entry.is_symlink():
                 entry.unlink()
-        with suppress(OSError):  # files of others are in it
+        with suppress(OSError):  # it has other files
             folder.rmdir()
 
     def write_report(self, report: Mapping[str, Any]) -> None:
@@ -103,8 +103,8 @@ class Output:
 def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator[Output]:
     """Open and lock the folder, and remove what a killed run left unfinished.
 
-    `recipe` says how images are made. Raises `LookalikeError` where the folder holds anything else, or
-    images that were made in another way.
+    `recipe` says how images are made. Raises `LookalikeError` if the folder has anything else, or
+    images made in another way.
     """
     if format_ not in FORMATS:
         raise LookalikeError(f"unknown format {format_!r}", f"known are: {', '.join(FORMATS)}")
@@ -123,7 +123,7 @@ def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator
                 with suppress(OSError):
                     output.remove_unfinished()
     except filelock.Timeout:
-        raise LockedError(f"another download is writing {path}", "wait until it has finished") from None
+        raise LockedError(f"another download is writing {path}", "wait until it finishes") from None
     except OSError as error:
         raise storage_error(path, error) from error
 
@@ -139,10 +139,10 @@ def _check(path: Path, wanted: Mapping[str, Any]) -> None:
     try:
         found = json.loads((path / DOWNLOAD_NOTES).read_bytes())
     except (OSError, ValueError):
-        raise LookalikeError(f"{path} holds other files, not a download", another) from None
+        raise LookalikeError(f"{path} has other files, not a download", another) from None
     for name, value in wanted.items():
         if found.get(name) != value:
             raise LookalikeError(
-                f"{path} holds images made with {name} = {found.get(name)}, not {value}",
-                f"use the same options to go on there, or {another}",
+                f"{path} has images made with {name} = {found.get(name)}, not {value}",
+                f"use the same options to continue there, or {another}",
             )

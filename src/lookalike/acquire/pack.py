@@ -1,7 +1,7 @@
 """Pack many images into shards for fast sequential reading, and unpack them.
 
-A pack goes on where it was killed: shards that are there are whole, and `_pack.json` beside them says what
-they were made of.
+A pack resumes where it was killed: existing shards are whole, and `_pack.json` beside them says what
+they were made from.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lookalike.storage.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
 
-# What is measured of a resized image; the sizes of the original that a source gives stay as they are.
+# The measures of a resized image; original sizes that a source gives stay unchanged.
 _MEASURED = ("width", "height", "original_width", "original_height", "sha256")
 _MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in _MEASURED}
 _NEW_TYPES = {name: _MEASURED_TYPES[name] for name in MEASURED}
@@ -48,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is in a packed folder: images, their encoded bytes, and shards; and how many images failed."""
+    """The contents of a packed folder: images, their encoded bytes, shards, and images that failed."""
 
     images: int
     bytes: int
@@ -58,7 +58,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """The bytes of an image, what was measured of them, and whether they were re-encoded as JPEG."""
+    """The bytes of an image, their measures, and whether they were re-encoded as JPEG."""
 
     data: bytes
     measured: Mapping[str, Any]
@@ -88,12 +88,12 @@ def pack(
 ) -> Report:
     """Write the images of a source as shards in the folder `out`: their encoded bytes, and their columns.
 
-    `format` is `tar`, `tfrecord`, `parquet` or `folder`; all else is as in `build`. `count` takes only the
+    `format` is `tar`, `tfrecord`, `parquet` or `folder`; the rest is as in `build`. `count` takes only the
     first images; `by_label` puts each into the folder of its label; `bare_names` names them without folder
     and ending, as the original image_embeddings does. `resize` makes them smaller, as in `download`, in
     `threads` threads (by default one a core) that decode within `max_memory_bytes`, all together (by default
     1 GB); their new size and the original's become columns.
-    Run again after a kill, it goes on.
+    Run again after a kill, it resumes.
     Raises `LookalikeError`; an image that cannot be read is one of the `failures` in `_pack.json` instead.
     """
     if format not in FORMATS:
@@ -152,7 +152,7 @@ def _write(
     keys: Set[str],
     entries: Iterator[_Read],
 ) -> dict[str, Any]:
-    """Write one shard; `keys` are those of all images. Returns what `_pack.json` says of it."""
+    """Write one shard; `keys` are those of all images. Returns its entry in `_pack.json`."""
     images = size = 0
     failures = []
     with writing_shard(path, format_, types) as add:
@@ -192,14 +192,14 @@ def _read(entry: Entry, resize: Resize | None) -> _Image | Failure:
 
 
 def _renewed(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what describes the new bytes, which replaces what the source says of the old."""
+    """Return the columns that describe the new bytes, replacing the source's."""
     return {name: value for name, value in measured.items() if name in MEASURED}
 
 
 def _as_jpeg(key: str, keys: Set[str]) -> str:
     """Return the key of an image that became a JPEG: `a.png` becomes `a.png.jpg`."""
     ending = PurePosixPath(key).suffix.lower()
-    if ending in _JPEG_ENDINGS or ending not in SUFFIXES:  # without an ending it gets that of its bytes
+    if ending in _JPEG_ENDINGS or ending not in SUFFIXES:  # without an ending, its bytes decide
         return key
     while key + ".jpg" in keys:
         key += "_"
@@ -218,11 +218,11 @@ def _check_place(source: str | Path, root: Path) -> None:
         return
     folder = Path(source).resolve()
     if folder.is_dir() and root.resolve().is_relative_to(folder):
-        raise SourceError(f"{root} lies in the source {source}", "write the shards beside it")
+        raise SourceError(f"{root} is inside the source {source}", "write the shards beside it")
 
 
 def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Read or start the notes of a pack; raises `SourceError` where the folder holds anything else."""
+    """Read or start the notes of a pack; raises `SourceError` if the folder has anything else."""
     path = root / PACK_NOTES
     if path.exists():
         try:
@@ -232,13 +232,13 @@ def _open_notes(root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
         except (OSError, ValueError, KeyError, TypeError):
             pass
         raise SourceError(
-            f"{root} holds shards of another source, of another state of it, or in another form",
+            f"{root} has shards of another source, of another state of it, or in another format",
             "give another folder, or remove it first",
         )
     if root.exists() and not root.is_dir():
         raise SourceError(f"{root} is a file", "give a folder for the shards")
     if root.is_dir() and any(not one.name.endswith(TEMPORARY_SUFFIX) for one in root.iterdir()):
-        raise SourceError(f"{root} holds other files", "give a new or an empty folder")
+        raise SourceError(f"{root} has other files", "give a new or an empty folder")
     notes = {"plan": dict(plan), "has_ids": True, "shards": {}}
     _write_notes(root, notes)
     return notes

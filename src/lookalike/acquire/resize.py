@@ -16,13 +16,13 @@ from lookalike.images.picture import Picture, Pixels
 
 try:
     import cv2
-except ImportError:  # Pillow does it too, and takes its time
+except ImportError:  # Pillow does it too, but slowly
     cv2 = None  # type: ignore[assignment]
 
 MODES = ("keep", "border", "crop", "none")
 JPEG_QUALITY = 90
 
-# Bilinear looks at two pixels by two: where it shrinks an image by more than this, stripes turn into moiré.
+# Bilinear looks at two pixels by two: if it shrinks an image by more than this, stripes turn into moiré.
 _BILINEAR_BELOW = 1.5
 
 
@@ -42,9 +42,9 @@ class Resized:
 class Resize:
     """How images are resized.
 
-    `keep`: the shorter side becomes `size_px`, which is what a network sees. `border`: the
-    longer side does, and white makes it a square. `crop`: the central square, of `size_px`. `none`, and
-    whatever `size_px` is None: as they are. Nothing is enlarged unless `enlarge`.
+    `keep`: the shorter side becomes `size_px`, which suits a network. `border`: the
+    longer side does, and white makes it a square. `crop`: the central square, of `size_px`. `none`, or a
+    `size_px` of None: unchanged. Nothing is enlarged unless `enlarge`.
     """
 
     size_px: int | None = None
@@ -54,14 +54,14 @@ class Resize:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise LookalikeError(f"unknown way to resize {self.mode!r}", f"known are: {', '.join(MODES)}")
+            raise LookalikeError(f"unknown resize mode {self.mode!r}", f"known are: {', '.join(MODES)}")
         if self.size_px is not None and self.size_px < 1:
-            raise LookalikeError(f"the size is {self.size_px}, and must be at least 1")
+            raise LookalikeError(f"the size is {self.size_px}, but must be at least 1")
 
     def __call__(self, data: bytes) -> Resized:
-        """Decode all of an image and resize it; raises `ImageError`.
+        """Decode the whole image and resize it; raises `ImageError`.
 
-        What needs no resizing keeps its bytes, but is decoded all the same: a damaged image is found out now.
+        An image that needs no resizing keeps its bytes, but is decoded anyway, to find damage now.
         """
         wanted_px = None if self.mode == "none" else self.size_px
         picture = decode(data, wanted_px or 1, self.max_megapixels, least_reduction=2)
@@ -75,7 +75,7 @@ class Resize:
         return Resized(data, width, height, picture.width, picture.height, digest)
 
     def _resized(self, picture: Picture, size_px: int) -> Pixels | None:
-        """Return the resized pixels; None where the original has that size."""
+        """Return the resized pixels; None if the original has that size."""
         width, height = picture.width, picture.height
         scale = size_px / (max(width, height) if self.mode == "border" else min(width, height))
         if scale > 1 and not self.enlarge:
@@ -103,9 +103,9 @@ def _central(inner: tuple[int, int], side: int, scale: float) -> tuple[float, fl
 def _scaled(picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
     """Resize a box of the original, (left, top, right, bottom), to (width, height), antialiased.
 
-    Hamming: as sharp as bicubic where an image is made smaller, in two thirds of the time. With OpenCV, a
+    Hamming: as sharp as bicubic when shrinking, in two thirds of the time. With OpenCV, a
     JPEG that was decoded at full size and shrinks little is resized bilinearly, in an eighth of that time:
-    fine patterns suffer less than they would from decoding it at a few eighths of its size and resizing that.
+    fine patterns suffer less than from decoding it at a few eighths of its size and resizing that.
     """
     rows, columns = picture.pixels.shape[:2]
     left, top, right, bottom = picture.box or (0, 0, columns, rows)

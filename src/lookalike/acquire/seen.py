@@ -12,15 +12,15 @@ class Seen:
     """A set of texts that only grows; ten million take 80 MB, 160 at worst.
 
     It keeps Python's 64-bit hashes (SipHash, with another key in each process, so nobody can make two URLs
-    collide) in sorted runs, of which neighbours are merged as they reach the same size. Two of n different
-    texts have one hash with a probability of n² / 2^65: three in a million for all of ten million URLs.
+    collide) in sorted runs; neighbouring runs merge when they reach the same size. Two of n different
+    texts share a hash with a probability of n² / 2^65: three in a million for all of ten million URLs.
     """
 
     def __init__(self) -> None:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Add the texts; returns bool (len(texts),): which were in the set, or appear earlier in `texts`."""
+        """Add the texts; returns bool (len(texts),): was each in the set, or earlier in `texts`?"""
         hashes = np.fromiter((hash(text) % 2**64 for text in texts), np.uint64, len(texts))
         known = np.zeros(len(hashes), bool)
         for run in self._runs:

@@ -6,13 +6,13 @@
 | format | `out/00000.…` holds |
 |---|---|
 | `tar` | WebDataset: members `KEY.jpg` and `KEY.json` |
-| `tfrecord` | a `tf.train.Example` an image: `image`, `image_name` and the metadata |
+| `tfrecord` | a `tf.train.Example` for each image: `image`, `image_name` and the metadata |
 | `parquet` | a row an image: `path`, the metadata, and `image` as Hugging Face's struct of bytes and path |
-| `folder` | the same rows without the image, which is a file of its own at `out/PATH` |
+| `folder` | the same rows without the image, which is its own file at `out/PATH` |
 
-A key is the relative path of an image, with `/`; it gets a suffix by its bytes where it has none. Keys have
-to be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`,
-and may have a `path` of their own, which all but `folder` write in the place of the key.
+A key is the relative path of an image, with `/`; without a suffix, it gets one from its bytes. Keys
+must be unique within a shard; for `folder`, within `out`. Metadata are scalars of the Arrow types in `types`,
+and may have their own `path`, which all but `folder` write instead of the key.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Add = Callable[[str, bytes, Mapping[str, Any]], None]
 _ROWS_A_GROUP = 100
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
-# A name is too long, has a character or bytes that the file system does not take, or is another's folder.
+# A name is too long, has characters or bytes that the file system refuses, or is another image's folder.
 _NAME_ERRORS = frozenset(
     {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 )
@@ -53,7 +53,7 @@ class NameRefusedError(LookalikeError):
     """An image cannot be a file under its name; the shard goes on without it."""
 
 
-# How files of each format start.
+# The first bytes of each format.
 _STARTS = (
     (b"\xff\xd8\xff", ".jpg"),
     (b"\x89PNG\r\n\x1a\n", ".png"),
@@ -74,9 +74,9 @@ def shard_path(folder: Path, number: int, format_: str) -> Path:
 
 @contextmanager
 def writing_shard(path: Path, format_: str, types: Types) -> Iterator[Add]:
-    """Give a function that adds images to a shard; the shard takes its name when the block ends.
+    """Give a function that adds images to a shard; the shard gets its name when the block ends.
 
-    Until then it has a temporary name, and it vanishes if the block fails. Raises `StorageError` when the
+    Until then it has a temporary name, and it is removed if the block fails. Raises `StorageError` if the
     disk is full or refuses.
     """
     with FORMATS[format_](path, types) as add:
@@ -138,18 +138,18 @@ def _parquet(path: Path, types: Types) -> Iterator[Add]:
 
 @contextmanager
 def _folder(path: Path, types: Types) -> Iterator[Add]:
-    """Write files under their own names; the table beside them comes last and says that all are there."""
+    """Write files under their own names; the table beside them comes last and proves that all are there."""
     with _rows(path, pa.schema([("path", pa.string()), *types.items()])) as add_row:
 
         def add(key: str, data: bytes, metadata: Mapping[str, Any]) -> None:
             key = _with_suffix(key, data)
             if safe_key(key) != key:
-                raise ValueError(f"{key!r} is no relative path")
+                raise ValueError(f"{key!r} is not a relative path")
             try:
                 write_bytes(path.parent / key, data)
             except StorageError as error:
                 if getattr(error.__cause__, "errno", None) in _NAME_ERRORS:
-                    raise NameRefusedError(f"the file system takes no such name: {error.message}") from None
+                    raise NameRefusedError(f"the file system refuses the name: {error.message}") from None
                 raise
             add_row({**metadata, "path": key})
 
@@ -170,7 +170,7 @@ def _rows(path: Path, schema: pa.Schema) -> Iterator[Callable[[Mapping[str, Any]
         writer.write_table(pa.Table.from_pylist(waiting, schema))
         waiting.clear()
 
-    # Encoded images do not compress, and hardly two are alike.
+    # Encoded images do not compress, and hardly two are equal.
     plain = [name for name in schema.names if name != "image"]
     with (
         replacing(path) as file,
@@ -197,7 +197,7 @@ def safe_key(name: str) -> str:
 
 
 def suffix_of(data: bytes) -> str:
-    """Return the suffix for encoded bytes, `.img` where the format is unknown."""
+    """Return the suffix for encoded bytes; `.img` if the format is unknown."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
     if data[4:8] == b"ftyp":

@@ -1,7 +1,7 @@
 """The status tables of a download: a row for every URL of the list, a file for every shard.
 
 The rename of a shard's status table commits the shard. Its footer says which rows of the list it has and
-holds a checksum of their URLs, so that a later run knows what is done and whether the list is the same.
+has a checksum of their URLs, so that a later run knows what is done and whether the list is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lookalike.storage.files import replacing
 
 SUCCESS, FAILED, DUPLICATE = "success", "failed", "duplicate"
 
-# The names of img2dataset where there is one, for the tools that read its tables.
+# img2dataset's names if it has one, for the tools that read its tables.
 FIELDS = [
     pa.field("key", pa.string(), nullable=False),
     pa.field("url", pa.string(), nullable=False),
@@ -49,7 +49,7 @@ _FIRST_ROW, _URLS = b"lookalike.first_row", b"lookalike.urls_sha256"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows of a shard; `first_row` is where they begin in the list, None for a retry."""
+    """The rows of a shard; `first_row` is their start in the list, None for a retry."""
 
     number: int
     rows: list[Row]
@@ -58,14 +58,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a committed shard covers of the list: its number of rows, and the checksum of their URLs."""
+    """The part of the list that a committed shard covers: its number of rows, and their URLs' checksum."""
 
     rows: int
     urls_sha256: str
 
 
 def column_name(name: str) -> str:
-    """Return the name of a list's column in the table, where the status has names of its own."""
+    """Return the name of a list's column in the table, changed if the status uses it."""
     return f"{name}_" if name in _NAMES else name
 
 
@@ -95,9 +95,9 @@ def chunks_left(
 ) -> Iterator[tuple[Chunk, Sequence[bool]]]:
     """Yield the chunks of a list that no shard has, and which of their URLs are repeats.
 
-    They get the next numbers that are free.
+    They get the next free numbers.
 
-    Raises `LookalikeError` where a shard was made from other URLs than stand in the list there.
+    Raises `LookalikeError` if a shard was made from other URLs than the list now has there.
     """
     files = status_files(folder)
     finished = _finished(files)
@@ -113,8 +113,8 @@ def chunks_left(
         chunk = Chunk(next(numbers) if taken and not known else -1, taken, first_row)
         if known and _checksum(chunk.rows) != known.urls_sha256:
             raise LookalikeError(
-                f"{folder} was made from another list: the URLs differ from row {first_row + 1:,} on",
-                "give another folder, or the list as it was; rows may be added at its end",
+                f"{folder} was made from another list: the URLs differ from row {first_row + 1:,} onwards",
+                "give another folder, or the original list; you may add rows at its end",
             )
         if not chunk.rows:
             return

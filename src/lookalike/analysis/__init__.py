@@ -1,4 +1,4 @@
-"""What is in the pile: groups, duplicates, outliers and a map, all made from the vectors of a collection.
+"""Analyses of a collection's vectors: groups, duplicates, outliers and a map.
 
-docs/analysis.md teaches what each of them means.
+docs/analysis.md explains what each of them means.
 """

@@ -1,9 +1,9 @@
-"""Do two pictures agree in every place? What re-encoding, resizing and light can do, and what they cannot.
+"""Checks whether two pictures agree everywhere, up to what re-encoding, resizing and light can change.
 
 Both pictures are laid on one grid. A change of light is the same everywhere: one gain and one offset, the
-same for red, green and blue, and the ends of the scale cut off. What is left is judged cell by cell, as
-another print on a shirt differs in one place while the rest agrees: encoding moves the mean of a cell by a
-few grey levels, resizing moves it where the picture has an edge, and nothing else.
+same for red, green and blue, clipped at the ends of the scale. The rest is judged cell by cell, because
+another print on a shirt differs in one place while the rest agrees: encoding changes the mean of a cell by a
+few grey levels, resizing changes it only at edges.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from lookalike.images.picture import Pixels
 
 Floats = NDArray[np.float32]
 
-# A cell is about so many pixels of the smaller picture, near the 8 of a JPEG's blocks: their mean is exact to
-# a grey level or two at quality 40. Each is sampled at so many places a side.
+# A cell is about this many pixels of the smaller picture, close to a JPEG's blocks of 8, whose mean is exact
+# to a grey level or two at quality 40. Each cell is sampled at this many places a side.
 _CELL_PX, _SAMPLES = 7, 4
 _LEAST_CELLS, _MOST_CELLS = 8, 64
-# The shorter side: smaller pictures have too few places to speak.
+# The shorter side: smaller pictures have too few cells to judge.
 LEAST_SIDE_PX = 32
 # From this size on a picture has the most cells.
 ENOUGH_PX = _CELL_PX * _MOST_CELLS
-# An edge of 100 grey levels that lies a seventh of a cell, a pixel, beside itself changes a cell by 15.
+# An edge of 100 grey levels that moves by a seventh of a cell, a pixel, changes the cell by 15.
 _OF_EDGE = 0.15
-# Measured on 235 photographs of flowers (docs/analysis.md): 16.4 at most for JPEGs of quality 40, 10.8 at
-# half the size; other pixels in 5% of each side make 24 or more in 95 of 100.
+# Measured on 235 photographs of flowers (docs/analysis.md): at most 16.4 for JPEGs of quality 40, 10.8 at
+# half the size; replacing 5% of each side gives 24 or more in 95 of 100.
 MOST_DIFFERENCE = 20.0
-# Root mean square of all cells beside the standard deviation of the picture: 0.12 at most for the same.
+# Root mean square over all cells, relative to the standard deviation: at most 0.12 for the same picture.
 MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
-# Drawn pictures: where half of the cells have no edge, any two colours fit each other by some gain.
+# Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
-# Of a watermark: how much of the picture it may change, and of that how much against its own direction.
+# The share of the picture that a watermark may change, and how much of that against its own direction.
 _MOST_OVERLAID, _MOST_AGAINST = 0.3, 0.02
-# Letters, signs: two colours, of 8 levels a channel, on so much of the picture. None of 469 photographs of
-# flowers has that, 2 in 1,000 of other photographs, and 37 in 100 drawn stamps.
+# Letters and signs: two colours, of 8 levels a channel, cover this share of the picture. That holds for none
+# of 469 photographs of flowers, 2 in 1,000 of other photographs, and 37 in 100 drawn stamps.
 _COLORS, _PLAIN_SHARE = 2, 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two pictures agree.
+    """How well two pictures agree.
 
-    `difference` is that of the cell which differs most, in grey levels beyond what its edges explain.
-    `relative` is the root mean square of all cells by the standard deviation of the picture. `overlaid` is
-    the share of cells that a watermark in one colour, lighter or darker than the picture, would have
-    changed, where one explains the difference; else None.
+    `difference` is the largest difference of a cell, in grey levels beyond what its edges explain.
+    `relative` is the root mean square over all cells divided by the picture's standard deviation. `overlaid`
+    is the share of cells changed by a watermark in one colour, lighter or darker than the picture, if one
+    explains the difference; else None.
     """
 
     difference: float
@@ -60,21 +60,21 @@ class Agreement:
 
     @property
     def is_same(self) -> bool:
-        """Whether encoding, resizing and light explain all of the difference."""
+        """Whether encoding, resizing and light explain the whole difference."""
         return self.difference <= MOST_DIFFERENCE and self.relative <= MOST_RELATIVE
 
 
 def agreement(one: Pixels, other: Pixels) -> Agreement | None:
-    """How two pictures uint8 (H, W, C), laid in the same way, agree; None where one is too small to say.
+    """How well two pictures uint8 (H, W, C), in the same orientation, agree; None if one is too small.
 
-    C is 3, or 1. They may have other sizes: both are stretched to one square.
+    C is 3 or 1. Their sizes may differ: both are stretched to one square.
     """
     shortest = min(*one.shape[:2], *other.shape[:2])
     if shortest < LEAST_SIDE_PX:
         return None
     cells = int(np.clip(shortest // _CELL_PX, _LEAST_CELLS, _MOST_CELLS))
     first, second = _sampled(one, cells), _sampled(other, cells)
-    # What is cut off at the end of the scale is known of the picture before, not of the one after.
+    # Clipping at the end of the scale can be computed from the picture before it, not from the one after.
     there = _from(first, second)
     if there.is_same:
         return there
@@ -82,9 +82,9 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
 
 
 def is_plain(pixels: Pixels) -> bool:
-    """Whether a picture uint8 (H, W, 3) is hardly more than two colours, as a letter on a page.
+    """Whether a picture uint8 (H, W, 3) has hardly more than two colours, like a letter on a page.
 
-    Such a picture, mirrored, is another letter, and with a stroke more another word.
+    Mirrored, such a picture is another letter; with one more stroke, another word.
     """
     levels = pixels.reshape(-1, 3).astype(np.int64) >> 5
     counts = np.sort(np.bincount(levels @ (64, 8, 1)))
@@ -92,14 +92,14 @@ def is_plain(pixels: Pixels) -> bool:
 
 
 def _sampled(pixels: Pixels, cells: int) -> Floats:
-    """float32 (S, S, C): the picture as a square of S = cells * 4 samples a side, of whatever size it was."""
+    """float32 (S, S, C): the picture stretched to a square of S = cells * 4 samples a side."""
     size = cells * _SAMPLES, cells * _SAMPLES
     image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32).reshape(*size, -1)
 
 
 def _from(before: Floats, after: Floats) -> Agreement:
-    """How the second agrees with what a change of light makes of the first."""
+    """How well the second agrees with the first after a change of light."""
     cells, wanted = _means(before), _means(after)
     gain, offset = 1.0, 0.0
     if max(_flat_share(cells), _flat_share(wanted)) < _FLAT_SHARE:
@@ -121,7 +121,7 @@ def _from(before: Floats, after: Floats) -> Agreement:
 def _means(samples: Floats) -> Floats:
     """The mean of each cell, (cells, cells, C)."""
     found = samples
-    for axis in (0, 1):  # sums of slices, as a mean over two axes takes three times as long
+    for axis in (0, 1):  # sums of slices, because a mean over two axes takes three times as long
         cut = [slice(None)] * axis
         found = np.add.reduce([found[(*cut, slice(start, None, _SAMPLES))] for start in range(_SAMPLES)])
     return found / np.float32(_SAMPLES**2)
@@ -133,7 +133,7 @@ def _edges(cells: Floats) -> Floats:
 
 
 def _around(cells: Floats, choose: Callable[[Floats, Floats], Floats]) -> Floats:
-    """What is chosen of each cell and its eight neighbours."""
+    """Reduce each cell and its eight neighbours with `choose`."""
     padded = np.pad(cells, ((1, 1), (1, 1), (0, 0)), mode="edge")
     across = choose(choose(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
     return choose(choose(across[:-2], across[1:-1]), across[2:])
@@ -144,7 +144,7 @@ def _flat_share(cells: Floats) -> float:
 
 
 def _light(before: Floats, after: Floats) -> tuple[float, float]:
-    """The gain and the offset that make the second of the first, whatever a few cells say (a robust fit)."""
+    """The gain and offset that turn the first into the second: a robust fit, which ignores a few cells."""
     seen = (before > 4) & (before < 251) & (after > 4) & (after < 251)
     x, y = before[seen], after[seen]
     if seen.mean() < 0.1 or x.std() < 5:
@@ -162,10 +162,9 @@ def _light(before: Floats, after: Floats) -> tuple[float, float]:
 
 
 def _overlaid(made: Floats, after: Floats, beyond: Floats, residual: Floats, contrast: float) -> float | None:
-    """The share of cells that an overlay has changed; None where no overlay explains it.
+    """The share of cells that an overlay has changed; None if no overlay explains the difference.
 
-    One that is lighter than the picture makes nothing darker, and a darker one nothing lighter. Around it,
-    all has to agree.
+    A lighter overlay makes nothing darker, and a darker one nothing lighter. Around it, all must agree.
     """
     changed = (beyond > MOST_DIFFERENCE / 2).any(axis=2)
     share = float(changed.mean())

@@ -1,4 +1,4 @@
-"""How sure a mean is: the range in which it would mostly lie if the queries had been drawn again."""
+"""Bootstrap intervals: the range in which a mean would mostly be if the queries were drawn again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pairs of pictures that may show the same: near in perceptual hash or in vectors.
+"""Finds pairs of pictures that may be duplicates: with similar perceptual hashes or vectors.
 
-Nothing is claimed here: each pair is looked at afterwards. The work grows with the number of pictures, and
+These are only candidates: each pair is compared afterwards. The work grows with the number of pictures,
 not with its square.
 """
 
@@ -21,11 +21,11 @@ from lookalike.errors import ExtraError
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
 
-# A hash of 64 bits: unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4, and 8 is the
-# most that the tables of `_near` find for sure.
+# Of the 64 bits of a hash, unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4; the
+# tables of `_near` are sure to find up to 8.
 _MOST_BITS = 8
 _VECTORS_BYTES = 1 << 26
-# So many hashes may wait for one that takes long.
+# The number of hashes that may wait for a slow one.
 _AHEAD = 256
 
 Hashes = dict[int, NDArray[np.bool_]]
@@ -43,7 +43,7 @@ class Candidate:
 
 
 def hashes_of(pictures: Pictures, rows: Iterable[int], turned: bool) -> Hashes:
-    """The hashes, bool (8, 64) or as it lies (1, 64), of each of these rows that has a thumbnail."""
+    """The hashes of these rows, if they have thumbnails: bool (8, 64) if `turned`, else (1, 64)."""
     shown = [row for row in rows if pictures.has_thumbnail(row)]
     threads = os.cpu_count() or 1
     laid = perceptual_hashes if turned else lambda grey: perceptual_hash(grey)[None]
@@ -54,7 +54,7 @@ def hashes_of(pictures: Pictures, rows: Iterable[int], turned: bool) -> Hashes:
 def candidates(
     selection: Selection, hashes: Hashes, near: Neighbours | None, least_cosine: float, turned: bool
 ) -> list[Candidate]:
-    """The pairs near in hash, as they lie or `turned` too, and those of `near`, in the order of rows."""
+    """The pairs with similar hashes, also if `turned`, and the pairs of `near`, sorted by row."""
     alike = _near(hashes, turned)
     rows = np.array(list(alike), np.int64).reshape(-1, 2)
     cosines = _cosines(selection, rows)
@@ -71,11 +71,11 @@ def candidates(
 
 
 def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
-    """The pairs of rows whose hashes differ in at most 8 bits, the lower row first, and how the second lies.
+    """The pairs of rows, lower first, whose hashes differ in at most 8 bits, and the second's orientations.
 
-    Four tables of 16 bits each: where at most 8 of 64 bits differ, one quarter differs in at most two, and
-    is found by turning each two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
-    Pictures without contrast are left out: all would be near each other.
+    Uses four tables of 16 bits each: if at most 8 of 64 bits differ, one quarter differs in at most two, and
+    is found by flipping any two of its bits (multi-index hashing: Norouzi, Punjani & Fleet 2012).
+    Pictures without contrast are left out, because they would all be near each other.
     """
     try:
         import faiss
@@ -101,7 +101,7 @@ def _near(hashes: Hashes, turned: bool) -> dict[tuple[int, int], list[int]]:
 
 
 def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
-    """The cosine (P,) of each pair (P, 2), so many at once that their vectors take 64 MiB."""
+    """The cosine (P,) of each pair (P, 2), computed in blocks whose vectors take 64 MiB."""
     step = max(1, _VECTORS_BYTES // (8 * selection.dim))
     found = [np.empty(0, np.float32)]
     for start in range(0, len(pairs), step):
@@ -112,7 +112,7 @@ def _cosines(selection: Selection, pairs: Rows) -> NDArray[np.float32]:
 
 
 def of_one_size(pictures: Pictures, rows: Sequence[int]) -> list[list[int]]:
-    """The rows of each size in pixels that several of them have."""
+    """The rows grouped by their size in pixels; groups of one are left out."""
     sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row in rows:
         sizes[pictures.size(row)].append(row)

@@ -1,4 +1,4 @@
-"""Groups of items that are alike: how many, which, what to call them, and how tight they are."""
+"""Clusters: groups of similar items, their number, their names, and how tight they are."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from lookalike.storage.state import State
 NAME = "clusters"
 Method = Literal["kmeans", "hdbscan"]
 
-# `auto` tries these, as far as there are ten items a group, then some between the neighbours of the best.
+# `auto` tries these while there are ten items a group, then some between the neighbours of the best.
 _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 90)
 _TRAINED, _BETWEEN = 5000, 6
-# Density means little among 1,280 numbers; in the first components of them it does (docs/analysis.md).
+# Density means little in 1,280 dimensions, but something in the first components (docs/analysis.md).
 _HDBSCAN_COMPONENTS = 16
-# To name a group without labels, so many of its items are looked at.
+# The number of items that name a group without labels.
 _LOOKED_AT = 100
-# Measured: HDBSCAN of an item.
+# Measured: the memory that HDBSCAN needs for an item.
 _HDBSCAN_ITEM_BYTES = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One group: its number (0 is the largest), a name (`unnamed` where none fits), the tags that tell it
-    from the others, the item nearest to its centre, its size, and its cohesion, the mean cosine of its items
-    to the centre.
+    """One group: its number (0 is the largest), its name (`unnamed` if none fits), the tags that set it
+    apart from the others, the item nearest to its centre, its size, and its cohesion, the mean cosine of its
+    items to the centre.
     """
 
     cluster: int
@@ -58,9 +58,9 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The groups of N items, the largest first; `noise` items are in none. `reason` says why so many.
+    """The groups of N items, the largest first; `noise` items are in none. `reason` explains their number.
 
-    Of each of the `ids`, `labels` int32 (N,) has the number of its group, -1 for none, and `scores` (N,) the
+    For each of the `ids`, `labels` int32 (N,) has the number of its group, -1 for none, and `scores` (N,) the
     cosine to its centre. `command`, a list of words, makes the same groups again.
     """
 
@@ -81,7 +81,7 @@ class Clusters:
         return f"Clusters({len(self):,} groups of {len(self.ids):,} images by {self.method})"
 
     def facts(self) -> dict[str, Any]:
-        """What is said of the groups as a whole, ready for JSON."""
+        """The facts about all groups together, ready for JSON."""
         groups = [asdict(one) for one in self.clusters]
         told = {name: getattr(self, name) for name in ("method", "seed", "reason", "noise")}
         return {**told, "clusters": groups}
@@ -97,13 +97,13 @@ def cluster(
     seed: int = 0,
     max_memory_bytes: int | None = None,
 ) -> Clusters:
-    """Group all items, or those in `rows`, which rise, and name the groups.
+    """Group all items, or those in `rows` (ascending), and name the groups.
 
-    `kmeans` makes `k` groups of all items, or as many as the silhouette finds best; `hdbscan` finds groups
-    of at least `min_size` in which items lie close, and leaves the rest out as noise. The same seed gives
+    `kmeans` makes `k` groups of all items, or as many as the silhouette finds best; `hdbscan` finds dense
+    groups of at least `min_size` items, and leaves the rest out as noise. The same seed gives
     the same groups. k-means reads the vectors part by part beside a sample of 256 a group; HDBSCAN takes
-    about 1.3 kB an item. Takes `max_memory_bytes` at most, if given, beside the program itself. Raises
-    `LookalikeError` where that is not enough, for a k that cannot be, and where all images are equal.
+    about 1.3 kB an item. Uses at most `max_memory_bytes`, if given, beyond the program itself. Raises
+    `LookalikeError` if that is not enough, for an impossible k, and if all images are equal.
     """
     _check_wishes(k, method, min_size)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
@@ -123,7 +123,7 @@ def cluster(
 
 
 def write_clusters(state: State, found: Clusters) -> None:
-    """Keep the groups of all items as `derived/clusters.parquet` and `.json`; raises `ChangedError`."""
+    """Store the groups of all items as `derived/clusters.parquet` and `.json`; raises `ChangedError`."""
     names = [one.name for one in found.clusters]
     rows = pa.table(
         {
@@ -137,20 +137,20 @@ def write_clusters(state: State, found: Clusters) -> None:
 
 
 def _check_wishes(k: int | Literal["auto"], method: Method, min_size: int | None) -> None:
-    """What a method does not take is refused, so that nobody believes that it counted."""
+    """Refuse options that the method would ignore."""
     if method not in ("kmeans", "hdbscan"):
-        raise LookalikeError(f"unknown method of clustering {method!r}", "known are: kmeans, hdbscan")
+        raise LookalikeError(f"unknown clustering method {method!r}", "known are: kmeans, hdbscan")
     if method == "hdbscan" and k != "auto":
         raise LookalikeError(
-            f"hdbscan finds out how many groups there are, so k cannot be {k}",
+            f"hdbscan finds the number of groups itself, so k cannot be {k}",
             "leave `k` out, or give `min_size`; `method='kmeans'` takes a number",
         )
     if method == "kmeans" and min_size is not None:
-        raise LookalikeError("kmeans takes no least size of a group", "give `k`, or `method='hdbscan'`")
+        raise LookalikeError("kmeans has no minimum group size", "give `k`, or `method='hdbscan'`")
 
 
 def _need(selection: Selection, k: int | Literal["auto"], method: Method) -> int:
-    """The bytes that a method takes, as measured."""
+    """The bytes that a method needs, as measured."""
     if method == "hdbscan":
         return projection_bytes(selection, _components(selection)) + _HDBSCAN_ITEM_BYTES * len(selection)
     groups = max(_CANDIDATES) if k == "auto" else k
@@ -160,19 +160,19 @@ def _need(selection: Selection, k: int | Literal["auto"], method: Method) -> int
 
 
 def _number(selection: Selection, k: int | Literal["auto"], seed: int) -> tuple[int, str]:
-    """How many groups, and why."""
+    """The number of groups, and why."""
     if k == "auto":
         return _best_number(selection, seed)
     if not 1 <= k <= len(selection):
         raise LookalikeError(
             f"k is {k}, but {selection.snapshot.root} has {len(selection):,} images",
-            f"give 1 to {len(selection):,}, or auto",
+            f"use 1 to {len(selection):,}, or auto",
         )
     return k, "k was given"
 
 
 def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
-    """The k of the highest mean silhouette in a sample."""
+    """The k with the highest mean silhouette in a sample."""
     sample = selection.sample(_TRAINED, seed)
     _check_unequal(sample)
     values: dict[int, float] = {}
@@ -195,12 +195,12 @@ def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
 def _check_unequal(vectors: Vectors) -> None:
     if np.ptp(vectors, axis=0).max() < 1e-5:
         raise LookalikeError(
-            "all images have the same vector, so there are no groups", "give `k=1` to have one"
+            "all images have the same vector, so there are no groups", "use `k=1` for a single group"
         )
 
 
 def _grouped(selection: Selection, k: int, seed: int) -> KMeans:
-    """k-means with the groups in the order of size, and none empty."""
+    """k-means with the groups sorted by size, and none empty."""
     sample = selection.sample(_sample_size(k), seed)
     return _in_order_of_size(spherical_kmeans(selection.blocks, sample, k, seed))
 
@@ -225,14 +225,14 @@ def _dense(selection: Selection, min_size: int) -> tuple[KMeans, str]:
         raise ExtraError("HDBSCAN needs scikit-learn", "analysis") from None
     if not 2 <= min_size <= len(selection) // 2:
         raise LookalikeError(
-            f"a group of at least {min_size} cannot be told apart among {len(selection):,} images",
-            "give a smaller `min_size`",
+            f"{len(selection):,} images cannot form groups of at least {min_size}",
+            f"use a `min_size` from 2 to {len(selection) // 2:,}",
         )
     places = project(selection, _components(selection))
     _check_unequal(places)
     labels = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(places)
     count = int(labels.max()) + 1
-    reason = f"{count} groups of at least {min_size} are denser than what is around them"
+    reason = f"{count} groups of at least {min_size} are denser than their surroundings"
     return _in_order_of_size(_centred(selection, labels.astype(np.int32), count)), reason
 
 
@@ -241,7 +241,7 @@ def _components(selection: Selection) -> int:
 
 
 def _centred(selection: Selection, labels: Labels, count: int) -> KMeans:
-    """The mean direction of each group, and the cosines to it; 0 for what is in no group."""
+    """The mean direction of each group, and the items' cosines to it; 0 for items in no group."""
     sums, start = np.zeros((count, selection.dim)), 0
     for block in selection.blocks():
         mine = labels[start : start + len(block)]
@@ -274,12 +274,12 @@ def _described(selection: Selection, found: KMeans) -> tuple[Cluster, ...]:
 
 
 def _seen(selection: Selection, found: KMeans, group: int) -> list[str]:
-    """What the network sees in a group, by those nearest to its centre; nothing where it knows no words."""
+    """What the network sees in the items nearest to a group's centre; empty if it knows no words."""
     try:
         common_tags = (
             selection.snapshot.model.common_tags if selection.snapshot.manifest.model.sha256 else None
         )
-    except ModelError:  # made by a model that is not here
+    except ModelError:  # made by a model that is not available
         return []
     inside = np.flatnonzero(found.labels == group)
     if common_tags is None or not len(inside):
@@ -289,7 +289,7 @@ def _seen(selection: Selection, found: KMeans, group: int) -> list[str]:
 
 
 def members(made: Derived, number: int, most: int) -> Sequence[str]:
-    """The ids of the items of a group that are nearest to its centre, the nearest first."""
+    """The ids of the items nearest to a group's centre, the nearest first."""
     rows = made.rows.filter(pc.equal(made.rows["cluster"], number))
     ordered: list[str] = rows.sort_by([("cluster_score", "descending")])["id"].to_pylist()[:most]
     return ordered

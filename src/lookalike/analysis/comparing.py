@@ -1,4 +1,4 @@
-"""Two pictures side by side: is one a copy of the other, or an edit of it? Decided by their pixels alone."""
+"""Compares two pictures: is one a copy or an edit of the other? Only their pixels decide."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lookalike.analysis.pictures import Original, Pictures, grey_of
 from lookalike.images.picture import Pixels
 
 _MOST_STRETCH = 0.05
-# Beside the standard deviation: an edge of all pictures moves that much by the pixel that RANSAC leaves open.
+# Relative to the standard deviation: edges change by this much for the pixel that RANSAC may be off.
 _MOST_ROUGH = 0.6
 _DEGREES = {0: "", 1: "turned by 90 degrees", 2: "turned by 180 degrees", 3: "turned by 270 degrees"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two rows that show the same: the `tier`, what it was checked by (`reason`), and their cosine.
+    """Two rows that show the same: their `tier`, the evidence for it (`reason`), and their cosine.
 
-    `richer` is the row whose picture is transparent where the other is not; None where neither is.
+    `richer` is the row with transparency that the other lacks; None if neither has more.
     """
 
     rows: tuple[int, int]
@@ -35,9 +35,9 @@ class Pair:
 
 
 def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
-    """The pair where both have the same pixels, or one is the other encoded or resized again; else None.
+    """The pair if both have the same pixels, or one is the other re-encoded or resized; else None.
 
-    The thumbnails are compared, and then the originals where both can be read here; these at once where they
+    Compares the thumbnails, then the originals if both can be read here; or the originals at once if they
     are hardly larger.
     """
     one, other = rows = candidate.rows
@@ -56,9 +56,9 @@ def copied(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> 
 
 
 def edited(pictures: Pictures, candidate: Candidate, *, details: bool) -> Pair | None:
-    """The pair where one is the other mirrored, turned, watermarked, or cropped (with `details`); else None.
+    """The pair if one is the other mirrored, turned, watermarked, or cropped (with `details`); else None.
 
-    Of pictures in two colours nothing is said: `b` is not `d`.
+    Always None for pictures in two colours: `b` is not `d`.
     """
     if any(is_plain(pictures.color(row)) for row in candidate.rows):
         return None
@@ -89,11 +89,11 @@ def _overlaid(pictures: Pictures, candidate: Candidate) -> str | None:
         found, _ = _as_originals(pictures, candidate.rows, found)
     if found is None or found.overlaid is None:
         return None
-    return f"all agrees but {found.overlaid:.0%}, which a watermark explains"
+    return f"all but {found.overlaid:.0%} agrees, and a watermark explains the rest"
 
 
 def _cropped(pictures: Pictures, rows: tuple[int, int]) -> str | None:
-    """What one shows of the other, by their details; as they are, or one mirrored."""
+    """How much one shows of the other, by their details; as they are, or with one mirrored."""
     first, second = (pictures.points(row) for row in rows)
     colors = [pictures.color(row) for row in rows]
     for mirrored in (False, True):
@@ -112,9 +112,9 @@ def _cropped(pictures: Pictures, rows: tuple[int, int]) -> str | None:
 
 
 def _placed(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
-    """How the first agrees with what the second shows there; None where it does not lie within it."""
+    """How well the first agrees with the same place in the second; None if it is not inside the second."""
     rough = _shown(found, inner, outer)
-    # What is far from it does not become the same by a fraction of a pixel.
+    # A fraction of a pixel does not make very different pictures the same.
     if rough is None or rough.is_same or rough.relative > _MOST_ROUGH:
         return rough
     return _shown(exact(found, grey_of(inner), grey_of(outer)), inner, outer)
@@ -126,7 +126,7 @@ def _shown(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
 
 
 def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
-    """How two pictures agree; None where they are too small, or not of one shape."""
+    """How well two pictures agree; None if they are too small, or their shapes differ."""
     shapes = [height / width for height, width in (one.shape[:2], other.shape[:2])]
     if abs(np.log(shapes[0] / shapes[1])) >= _MOST_STRETCH:
         return None
@@ -136,9 +136,9 @@ def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
 def _as_originals(
     pictures: Pictures, rows: tuple[int, int], thumbnails: Agreement | None, orientation: int = 0
 ) -> tuple[Agreement | None, int | None]:
-    """How the originals agree, their transparency too, and the row that alone has some.
+    """How well the originals agree, including their transparency, and the row that alone has some.
 
-    Where one of them cannot be read here, it is as the thumbnails say.
+    If one of them cannot be read here, the thumbnails decide.
     """
     if all(pictures.is_whole(row) for row in rows):
         return thumbnails, None

@@ -1,4 +1,4 @@
-"""Several models on the same images: which finds best, which embeds fastest, whose vectors are smallest."""
+"""Compares models on the same images: which finds best, embeds fastest, and has the smallest vectors."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from lookalike.storage.snapshot import Snapshot
 Progress = Callable[[int, int], None]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]
 
-# What the models are told apart by; MAP@R looks at more of the ranking than any single k.
+# The measure that ranks the models; MAP@R looks at more of the ranking than any single k.
 QUALITY = "map@r"
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One model: how it was judged, how many images a second it embedded, and the bytes of a vector.
+    """One model: its evaluation, its speed, and the bytes of a vector.
 
-    `images_per_s` is that of the whole build on all cores; None where the collection was there already.
-    `on_front` says that no other model is at least as good in everything and better in something.
+    `images_per_s` is the speed of the whole build on all cores; None if the collection already existed.
+    `on_front` is true if no other model is at least as good in everything and better in something.
     """
 
     model: str
@@ -42,7 +42,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The models in the order of quality, the best first."""
+    """The models by quality, the best first."""
 
     source: str
     contenders: tuple[Contender, ...]
@@ -65,21 +65,22 @@ def compare(
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
-    A model is a name, the path of its file or folder, or a model of your own, which is registered then.
-    `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; those that are
-    there are brought up to date. `progress` gives, for the name of a step, a context whose value is called
-    with what is done and to do; `options` are those of `evaluate`.
+    A model is a name, the path of its file or folder, or a model of your own, which is then registered.
+    `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; existing ones
+    are brought up to date. `progress` gives, for the name of a step, a context whose value is called
+    with the numbers of images done and to do; `options` are those of `evaluate`.
     """
-    # One that is not there is told before the others have worked.
+    # An unknown model is reported before the others have started.
     known = {load_model(one).name if isinstance(one, str) else register(one).name: one for one in models}
     if len(known) < len(models) or not known:
         raise LookalikeError(
-            "there are no models to compare, or one is named twice", "give each model once, as `models`"
+            "there are no models to compare, or one is named twice", "name each model once in `models`"
         )
     contenders = []
     for model, given in known.items():
+        root = Path(folder) / f"{model}.lookalike"
         with progress(f"embedding, {model}") as on_progress:
-            snapshot, images_per_s = _built(source, Path(folder), model, given, label, on_progress)
+            snapshot, images_per_s = _built(source, root, given, label, on_progress)
         with progress(f"evaluating {model}") as on_progress:
             judged = evaluate(snapshot, on_progress=on_progress, **options)
         width = np.dtype(snapshot.manifest.dtype).itemsize
@@ -92,14 +93,12 @@ def compare(
 
 def _built(
     source: str | Path,
-    folder: Path,
-    name: str,
+    root: Path,
     model: str | Model,
     label: str,
     on_progress: Progress | None,
 ) -> tuple[Snapshot, float | None]:
-    """The collection and the images a second; None where none had to be embedded."""
-    root = folder / f"{name}.lookalike"
+    """The collection and the images per second, or None if none had to be embedded."""
     started = time.perf_counter()
     report = build(source, root, model=model, label=label, on_progress=on_progress)
     seconds = time.perf_counter() - started
@@ -111,7 +110,7 @@ def _quality(contender: Contender) -> float:
 
 
 def pareto_front(contenders: Sequence[Contender]) -> list[bool]:
-    """Which are on the Pareto front of quality, speed and size; without speed where one was not measured."""
+    """Which are on the Pareto front of quality, speed and size; speed is ignored if one was not measured."""
     timed = all(one.images_per_s is not None for one in contenders)
     merits = np.array(
         [(_quality(one), -one.vector_bytes, (one.images_per_s or 0) if timed else 0) for one in contenders]

@@ -1,7 +1,7 @@
-"""What is there twice, in tiers, each with what it was checked by.
+"""Finds duplicates, in tiers, each pair with the evidence for it.
 
-Only pairs that are near in vectors or in perceptual hash are looked at, and nothing is claimed of a pair but
-by its pixels. docs/analysis.md says what each tier means.
+Only pairs with similar vectors or perceptual hashes are compared, and only their pixels decide.
+docs/analysis.md says what each tier means.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lookalike.storage.state import State
 
 Progress = Callable[[int, int], None]
 
-# From the surest to the loosest. The last is no duplicate, but one picture of a burst.
+# From the surest to the loosest. The last is not a duplicate, but another picture of a burst.
 TIERS = {
     "bytes": "identical bytes",
     "pixels": "identical pixels",
@@ -34,32 +34,32 @@ TIERS = {
     "edit": "cropped, mirrored, turned or watermarked",
     "moment": "the same moment",
 }
-# What shows all that the other shows. An edit does not, so it goes only where that is asked for.
+# Pictures that show everything the other shows. An edit does not, so it is included only on request.
 DUPLICATES = ("bytes", "pixels", "copy")
-# People say of two pictures that they are none, or which one stays.
+# People can mark two pictures as not duplicates, or one as staying.
 NOT_DUPLICATE, KEEP = "not_duplicate", "keep"
 
 _NEIGHBOURS = 10
 _LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
-# Of pictures cropped to 80% of their sides, 95% have a cosine of at least 0.8 to the original
+# 95% of pictures cropped to 80% of their sides have a cosine of at least 0.8 to the original
 # (docs/analysis.md).
 _LEAST_COSINE_EDIT = 0.75
 
-# Pictures whose details are kept for the next pair with them. Measured: what an item takes (its columns, its
-# hash, its pairs) and what finding details takes in a thread.
+# How many pictures' details are kept for later pairs. Measured: the memory for an item (its columns, its
+# hash, its pairs) and for finding details in a thread.
 _MOST_KEPT, _LEAST_KEPT = 4096, 64
 _ITEM_BYTES, _THREAD_BYTES = 2000, 40_000_000
-# So many results may wait for one that takes long.
+# The number of results that may wait for a slow one.
 _AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """All pairs that were found; their rows count over `items`, which have the columns of `COLUMNS`.
+    """All pairs found; their rows are positions in `items`, which have the columns of `COLUMNS`.
 
-    `apart` are the pairs of rows of which people say that they are no duplicates, the lower first, and `kept`
-    the rows of which they say that they stay. `compared` is how many pairs were looked at, `recall` the
-    share of true neighbours among them. `state` is that of the collection.
+    `apart` are the pairs of rows that people marked as not duplicates, the lower first, and `kept`
+    the rows that they marked as staying. `compared` is the number of pairs compared, `recall` the
+    share of true neighbours among them. `state` is the collection's.
     """
 
     state: State
@@ -87,11 +87,11 @@ def find_duplicates(
 ) -> Duplicates:
     """Find the pairs of images that show the same, in these `tiers`.
 
-    Thumbnails are compared, and then originals where they are local files. Only `edit` compares details and
-    neighbours, which takes longer where many images are alike. Pairs that people have marked as
-    `not_duplicate` are left out. Takes `max_memory_bytes` at most, if given, beside the program itself and
-    the originals that are read, one a core. Raises `MemoryLimitError` where that is not enough, and
-    `LookalikeError` for a tier that is not known, and for none.
+    Compares thumbnails, then originals if they are local files. Only `edit` compares details and
+    neighbours, which takes longer if many images are similar. Pairs that people have marked as
+    `not_duplicate` are left out. Uses at most `max_memory_bytes`, if given, beyond the program itself and
+    the originals being read, one a core. Raises `MemoryLimitError` if that is not enough, and
+    `LookalikeError` for an unknown tier, or none.
     """
     check_tiers(tiers)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
@@ -101,8 +101,8 @@ def find_duplicates(
     pictures = Pictures(selection, kept)
     if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
         raise LookalikeError(
-            f"{snapshot.root} has vectors without pictures, which cannot be compared",
-            "build a collection of the images",
+            f"{snapshot.root} has vectors but no pictures to compare",
+            "build a collection from the images",
         )
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()
@@ -140,14 +140,14 @@ def find_duplicates(
 
 
 def check_tiers(tiers: Collection[str]) -> None:
-    """Raises `LookalikeError` for a tier that is not known, and for none."""
+    """Raise `LookalikeError` for an unknown tier, or none."""
     unknown = [tier for tier in tiers if tier not in TIERS]
     if unknown or not tiers:
         raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
 
 
 def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
-    """The pairs that are no duplicates and the rows that stay, as people say."""
+    """The pairs that people marked as not duplicates, and the rows that they marked as staying."""
     pictures = selection.ids, [sha256 or "" for sha256 in selection.column("sha256")]
     apart = {rows for rows, value in snapshot.marks.pairs(NOT_DUPLICATE, *pictures).items() if value}
     kept = {row for row, value in enumerate(snapshot.marks.column(KEEP, *pictures)) if value}
@@ -155,7 +155,7 @@ def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[i
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
-    """The first row with the bytes of each row, and a pair of each other with it."""
+    """For each row the first row with the same bytes, and the pairs of these with the later ones."""
     first, first_of, pairs = dict[str, int](), [], []
     for row, item in enumerate(pictures.rows):
         own = first.setdefault(item["sha256"] or f"row {row}", row)
@@ -166,7 +166,7 @@ def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
 
 
 def _identical_blanks(pictures: Pictures, hashes: Hashes) -> Iterator[Pair]:
-    """Pictures without contrast, of which a hash says nothing, with the pixels of another."""
+    """Yield pairs of pictures without contrast, whose hashes say nothing, that have the same pixels."""
     blank = [row for row, bits in hashes.items() if not bits.any()]
     for rows in of_one_size(pictures, blank):
         first = dict[str, int]()
@@ -178,7 +178,7 @@ def _identical_blanks(pictures: Pictures, hashes: Hashes) -> Iterator[Pair]:
 
 
 def _most_copies(first_of: Sequence[int]) -> int:
-    """How many of the nearest an item's identical files may take, up to a limit."""
+    """How many of an item's nearest may be identical files, up to a limit."""
     return min(int(np.bincount(first_of).max()) - 1, 50)
 
 
@@ -189,13 +189,13 @@ def _wanted(
     first_of: Sequence[int],
     tiers: Collection[str],
 ) -> list[Candidate]:
-    """The pairs to look at; of identical files one stands for all."""
+    """The pairs to compare; one of several identical files represents them all."""
     found = candidates(selection, hashes, near, _LEAST_COSINE_EDIT, "edit" in tiers)
     return [one for one in found if all(first_of[row] == row and row in hashes for row in one.rows)]
 
 
 def _compared(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
-    """What two pictures that may show the same are to each other; None where they are nothing."""
+    """How two candidates are related, as a pair; None if they are not."""
     pair = copied(pictures, candidate, tiers) if 0 in candidate.orientations else None
     if pair is None and "edit" in tiers:
         pair = edited(pictures, candidate, details=candidate.score >= _LEAST_COSINE_EDIT)
@@ -215,6 +215,6 @@ def _burst(pictures: Pictures, candidate: Candidate) -> Pair | None:
 
 
 def _apart_s(pictures: Pictures, rows: tuple[int, int]) -> float | None:
-    """How many seconds lie between two pictures; None where that is not known. A copy keeps the time."""
+    """The seconds between two pictures; None if unknown. A copy keeps the time."""
     one, other = (pictures.taken_at(row) for row in rows)
     return None if one is None or other is None else abs(one - other)

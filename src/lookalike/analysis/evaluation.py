@@ -1,4 +1,4 @@
-"""The evaluation of one collection: its labels, the measures overall and per class, and what went worst."""
+"""Evaluates a collection by its labels: measures overall and per class, and the worst queries."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
 Measures = Mapping[str, Estimate]
-# A query may be shown with so many of its nearest.
+# The number of nearest items that a query may be shown with.
 _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """One class: its label, how many items and queries it has, and the measures of its queries."""
+    """One class: its label, its numbers of items and queries, and the measures of its queries."""
 
     label: str
     items: int
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A query that went wrong: what it is, its MAP@R, and what was found, the nearest first."""
+    """A query that went wrong: its id, label and MAP@R, and the items found, the nearest first."""
 
     id: str
     label: str
@@ -59,11 +59,11 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     `overall` is the mean over queries, `per_class_mean` the mean over classes, in which a small class counts
-    as much as a large one. `unlabelled` items had no label, and were left out; the classes of `singles` have
-    no other item that could be found, so these were ranked but not asked.
+    as much as a large one. `unlabelled` items were left out; `singles` are alone in their class, so they were
+    ranked but not used as queries.
     """
 
     name: str
@@ -112,13 +112,13 @@ def evaluate(
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge a collection by the labels in one of its columns, each item being a query once.
+    """Judge a collection by the labels in one of its columns, using each item as a query once.
 
-    `ks` are the numbers of results at which precision and recall are taken. `voters` nearest vote for a
-    class. `without_duplicates` ranks no item whose bytes are those of the query. `max_queries` asks a
-    sample, drawn by `seed`. Holds all vectors in memory, and about 0.5 GB; takes `max_memory_bytes` at most,
-    if given, beside the program itself, by reading them again and again. Raises `LookalikeError` where labels
-    are missing, all the same or all different, a k or the limit cannot be, or a vector has NaN.
+    `ks` are the numbers of results at which precision and recall are measured. The `voters` nearest vote for
+    a class. `without_duplicates` leaves out items with the query's bytes. `max_queries` limits the queries to
+    a sample, drawn with `seed`. Holds all vectors in memory, and about 0.5 GB; with `max_memory_bytes`, uses
+    at most that beyond the program itself, by reading them repeatedly. Raises `LookalikeError` if labels are
+    missing, all the same or all different, a k or the limit is impossible, or a vector has NaN.
     """
     held = _read(snapshot, label, without_duplicates, rows)
     _check(held, ks, voters)
@@ -127,7 +127,7 @@ def evaluate(
     if not len(askable):
         raise LookalikeError(
             f"no class of the column {label} has two items, so no query has a right answer",
-            "label by something wider",
+            "use broader labels",
         )
     queries = _sampled(askable, max_queries, seed)
     judged = judge(
@@ -174,12 +174,12 @@ def _read(snapshot: Snapshot, label: str, without_duplicates: bool, rows: Ints |
     if not len(kept):
         raise LookalikeError(
             f"no item of {snapshot.root} has a value in the column {label}",
-            "give labels when building: `lookalike.build(source, collection=path, label='folder')`",
+            "add labels when you build: `lookalike.build(source, collection=path, label='folder')`",
         )
     labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
     selection = selection.only(kept)
     groups = np.arange(len(selection))
-    if without_duplicates:  # what was made elsewhere has no checksum, and no known copies
+    if without_duplicates:  # vectors made elsewhere have no checksum, and no known copies
         own = [sha256 or f"row {row}" for row, sha256 in enumerate(selection.column("sha256"))]
         groups = np.unique(np.array(own), return_inverse=True)[1]
     return _Labelled(selection, selection.ids, labels.tolist(), classes, groups, len(values) - len(kept))
@@ -195,7 +195,7 @@ def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
         if not 1 <= k < len(held.ids):
             raise LookalikeError(
                 f"k is {k}, but each of {len(held.ids):,} labelled items has {len(held.ids) - 1:,} others",
-                "give smaller `ks` and `voters`",
+                "use smaller `ks` and `voters`",
             )
 
 
@@ -203,12 +203,12 @@ def _sampled(rows: Ints, most: int | None, seed: int) -> Ints:
     if most is None or most >= len(rows):
         return rows
     if most < 1:
-        raise LookalikeError(f"the number of queries is {most}, it has to be at least 1")
+        raise LookalikeError(f"the number of queries is {most}, but must be at least 1")
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _per_class(judged: Judged, held: _Labelled, seed: int) -> tuple[Class, ...]:
-    """Each class that has a query, in the order of labels."""
+    """Each class that has a query, sorted by label."""
     asked, sizes = held.classes[judged.rows], np.bincount(held.classes)
     found = []
     for number in np.unique(asked).tolist():
@@ -228,7 +228,7 @@ def _confusions(judged: Judged, held: _Labelled) -> tuple[Confusion, ...]:
 
 
 def _worst(judged: Judged, held: _Labelled, most: int) -> tuple[Worst, ...]:
-    """The queries of the lowest MAP@R; of equals, those that were the surest of their nearest come first."""
+    """The queries with the lowest MAP@R; among equals, those most similar to their nearest come first."""
     quality = judged.values[:, judged.names.index("map@r")]
     order = np.lexsort((-judged.scores[:, 0], quality))[:most]
     return tuple(

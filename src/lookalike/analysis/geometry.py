@@ -1,9 +1,9 @@
-"""The same thing, not just the same kind: do the details of two pictures lie in the same arrangement?
+"""Compares the details of two pictures: the same arrangement means the same thing, not just the same kind.
 
 Points with SIFT descriptors (Lowe, Distinctive Image Features from Scale-Invariant Keypoints, 2004) are
-paired by the ratio test (section 7.1), an affine map is fitted by RANSAC (Fischler & Bolles 1981) and made
-exact by the pixels (Evangelidis & Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient
-Maximization, 2008), and then one picture is laid over the other by it.
+paired by the ratio test (section 7.1), an affine map is fitted by RANSAC (Fischler & Bolles 1981) and refined
+on the pixels (Evangelidis & Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient
+Maximization, 2008); it then lays one picture over the other.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Affine = NDArray[np.float64]
 
 _RATIO = 0.8  # Lowe's
 _TOLERANCE_PX = 3.0
-_LEAST_PAIRS = 8  # an affine map needs three, and five more to speak for it
+_LEAST_PAIRS = 8  # an affine map needs three, and five more to confirm it
 # One picture covers at least this share of the other, and at most its inverse.
 _LEAST_COVER = 1 / 16
 _STEPS, _LEAST_GAIN = 50, 1e-4
-# A picture that is cropped lies within the other but for what rounding moves over its border.
+# A crop is inside the other picture, except for pixels that rounding moves over the border.
 _LEAST_INSIDE = 0.95
 
 
@@ -40,7 +40,7 @@ class Points:
 
     @property
     def mirrored(self) -> Points:
-        """The details of the mirrored picture: each grid of 4 x 4 x 8 is turned over, as are its angles."""
+        """The details of the mirrored picture: each grid of 4 x 4 x 8 is flipped, and so are its angles."""
         grids = self.descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
         angles = np.roll(grids[..., ::-1], 1, axis=3)
         places = np.array([self.grey.shape[1] - 1, 0], np.float32) + self.places * np.array(
@@ -51,7 +51,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How one picture lies on another: `affine` (2, 3) takes a place in the first to one in the second.
+    """Where one picture is in another: `affine` (2, 3) maps a place in the first to one in the second.
 
     `inliers` pairs of details agree with it.
     """
@@ -66,7 +66,7 @@ class Match:
 
     @property
     def inverse(self) -> Match:
-        """How the second lies on the first."""
+        """The match from the second to the first."""
         square = np.linalg.inv(np.vstack([self.affine, [0, 0, 1]]))
         return Match(square[:2], self.inliers)
 
@@ -77,7 +77,7 @@ def points_of(grey: Grey) -> Points:
 
 
 def match(one: Points, other: Points) -> Match | None:
-    """How the first lies on the second; None where the details do not say."""
+    """Where the first is in the second; None if the details do not tell."""
     cv2 = opencv()
     pairs = _paired(one, other)
     if len(pairs) < _LEAST_PAIRS:
@@ -91,13 +91,13 @@ def match(one: Points, other: Points) -> Match | None:
         return None
     found = Match(affine, int(mask.sum()))
     share = found.scale * one.grey.size / other.grey.size
-    # It may fold a picture into a corner, or turn it over (an area below 0), which no crop does: what is
-    # mirrored has to be compared mirrored.
+    # It may fold a picture into a corner, or mirror it (an area below 0), which no crop does: the caller
+    # compares mirrored pictures.
     return found if _LEAST_COVER < share < 1 / _LEAST_COVER else None
 
 
 def exact(found: Match, one: Grey, other: Grey) -> Match:
-    """A match made exact to a fraction of a pixel by all pixels; as it was where the pictures differ."""
+    """Refine a match on all pixels to a fraction of a pixel; unchanged if the pictures differ."""
     cv2 = opencv()
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, _LEAST_GAIN)
     start = found.affine.astype(np.float32)
@@ -109,12 +109,12 @@ def exact(found: Match, one: Grey, other: Grey) -> Match:
 
 
 def laid(found: Match, one: Pixels, other: Pixels) -> Pixels | None:
-    """What the second shows where the first lies on it, in the size of the first; both uint8 (H, W, 3).
+    """The part of the second that matches the first, in the first's size; both uint8 (H, W, 3).
 
-    None where the first does not lie within the second.
+    None if the first is not inside the second.
     """
     cv2 = opencv()
-    # Fewer pixels than the second has there would leave some out.
+    # Blur before shrinking, or some of the second's pixels would be left out.
     blur = max(0.0, np.sqrt(max(found.scale, 0)) - 1) / 2
     smooth = cv2.GaussianBlur(other, (0, 0), blur) if blur > 0.1 else other
     size, flags = (one.shape[1], one.shape[0]), cv2.WARP_INVERSE_MAP
@@ -126,7 +126,7 @@ def laid(found: Match, one: Pixels, other: Pixels) -> Pixels | None:
 
 
 def _paired(one: Points, other: Points) -> NDArray[np.int64]:
-    """(n, 2) numbers of details that are alike in both, and much more than the next best is."""
+    """The numbers (n, 2) of details that match much better than the next best."""
     if len(one.places) < 2 or len(other.places) < 2:
         return np.empty((0, 2), np.int64)
     cosines = one.descriptors @ other.descriptors.T  # RootSIFT descriptors have unit length

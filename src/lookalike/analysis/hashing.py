@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _SIZE_PX, _KEPT = 32, 8
-# Grey levels: below this standard deviation the bits come from noise and rounding. A white page with one
+# In grey levels: below this standard deviation, noise and rounding decide the bits. A white page with one
 # small dot has 0.5, a faint line of text 4.
 _LEAST_CONTRAST = 2.0
-# The eight ways to lay a picture: turned by so many quarters counterclockwise, and mirrored before that.
+# The eight orientations of a picture: mirrored or not, then turned counterclockwise by this many quarters.
 ORIENTATIONS = tuple((mirrored, quarters) for mirrored in (False, True) for quarters in range(4))
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """bool (64,) of a picture uint8 (H, W): which of its 64 lowest frequencies lie above their median.
+    """bool (64,) for a picture uint8 (H, W): which of its 64 lowest frequencies are above their median.
 
     pHash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
-    All False for a picture without contrast, of which nothing can be said.
+    All False for a picture without contrast, which has no meaningful hash.
     """
     hashes = _hashes(grey, ORIENTATIONS[:1])
     return np.asarray(hashes[0])
@@ -42,12 +42,12 @@ def _hashes(grey: NDArray[np.uint8], orientations: Sequence[tuple[bool, int]]) -
 
 
 def oriented(pixels: NDArray[np.generic], mirrored: bool, quarters: int) -> NDArray[np.generic]:
-    """A picture (H, W, ...) as one of `ORIENTATIONS` lays it."""
+    """A picture (H, W, ...) in one of `ORIENTATIONS`."""
     return np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters)
 
 
 def _cosines() -> NDArray[np.float32]:
-    """(8, 32): the discrete cosine transform II, but for the mean: frequencies 1 to 8."""
+    """(8, 32): the discrete cosine transform II without the mean: frequencies 1 to 8."""
     places, frequencies = np.arange(_SIZE_PX) + 0.5, np.arange(1, _KEPT + 1)
     return np.cos(np.pi / _SIZE_PX * frequencies[:, None] * places).astype(np.float32)
 

@@ -1,6 +1,6 @@
 """Spherical k-means over more vectors than fit in memory: groups of directions, by cosine.
 
-Trained on a sample by faiss, then improved by passes over everything, a block at a time (Dhillon & Modha,
+faiss trains it on a sample; passes over everything, a block at a time, then improve it (Dhillon & Modha,
 Concept Decompositions for Large Sparse Text Data Using Clustering, 2001; Lloyd, 1982).
 """
 
@@ -17,10 +17,10 @@ Vectors = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Blocks = Callable[[], Iterable[Vectors]]
 
-# faiss takes at most so many a centre as well: more change the centres of a sample hardly at all.
+# At most this many samples for each centre, as in faiss: more hardly change the centres.
 SAMPLE_PER_CENTRE = 256
 _ITERATIONS, _STARTS = 20, 2
-# Passes go on while they gain more than this share of the inertia.
+# Passes continue while they gain more than this share of the inertia.
 _LEAST_GAIN, _MOST_PASSES = 1e-3, 10
 
 
@@ -34,10 +34,10 @@ class KMeans:
 
 
 def spherical_kmeans(blocks: Blocks, sample: Vectors, k: int, seed: int) -> KMeans:
-    """k groups of the vectors that `blocks()` gives each time anew; `sample` (n, D) is where to start.
+    """Cluster the vectors that each call of `blocks()` yields into k groups, starting from `sample` (n, D).
 
     The same seed gives the same groups. Holds one block and its (n, k) scores beside the sample. A group may
-    come out empty.
+    end up empty.
     """
     centres, before = train(sample, k, seed), np.inf
     for _ in range(_MOST_PASSES):
@@ -52,7 +52,7 @@ def spherical_kmeans(blocks: Blocks, sample: Vectors, k: int, seed: int) -> KMea
 
 
 def train(sample: Vectors, k: int, seed: int) -> Vectors:
-    """Centres float32 (k, D) of unit length of (n, D) vectors in memory, n at least k."""
+    """The unit centres float32 (k, D) of vectors (n, D) in memory; n is at least k."""
     import faiss  # a tenth of a second, and only here
 
     kmeans = faiss.Kmeans(
@@ -70,10 +70,10 @@ def train(sample: Vectors, k: int, seed: int) -> Vectors:
 
 
 def silhouette(vectors: Vectors, labels: NDArray[np.integer[Any]]) -> float:
-    """How much nearer vectors are to their own group than to the next, -1 to 1 (Rousseeuw 1987).
+    """How much nearer unit vectors (n, D) are to their own group than to the next, -1 to 1 (Rousseeuw 1987).
 
-    The mean over all of (n, D) of unit length, in cosine distance, in time n * groups * D: the sum of the
-    vectors of a group gives the mean distance to them all. -1 for one group, or none of two.
+    The mean over all vectors, in cosine distance, in time n * groups * D, because the sum of a group's
+    vectors gives the mean distance to them all. -1 for a single group, or if no group has two vectors.
     """
     _, groups, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     count = len(sizes)
@@ -92,7 +92,7 @@ def silhouette(vectors: Vectors, labels: NDArray[np.integer[Any]]) -> float:
 
 
 def _assigned(blocks: Blocks, centres: Vectors) -> tuple[KMeans, NDArray[np.float64]]:
-    """Each vector's nearest centre, and the sum float64 (k, D) of the vectors of each centre."""
+    """Each vector's nearest centre, and the sum of each centre's vectors, float64 (k, D)."""
     labels, scores = [], []
     sums = np.zeros(centres.shape)
     for block in blocks():

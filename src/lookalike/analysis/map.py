@@ -1,4 +1,4 @@
-"""A map: every item at a place in the plane, so that what is alike lies together."""
+"""Maps: places every item in the plane, with similar items close together."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from lookalike.storage.state import State
 NAME = "map"
 Method = Literal["pca", "umap"]
 
-# UMAP of the first components takes less time and memory, and looks the same.
+# UMAP on the first components takes less time and memory, and looks the same.
 _UMAP_COMPONENTS, _UMAP_NEIGHBOURS = 50, 15
-# Measured: what it takes to begin with, and of each item.
+# Measured: the memory it needs at all, and for each item.
 _UMAP_BYTES, _UMAP_ITEM_BYTES = 250_000_000, 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """The places of N items: `ids`, and `places` float32 (N, 2) from -1 to 1, y upwards, aspect kept.
+    """The places of N items: `ids`, and `places` float32 (N, 2) from -1 to 1, y upwards, with equal scales.
 
     The items are the `rows` (N,) of the snapshot.
     """
@@ -63,15 +63,15 @@ def make_map(
     seed: int = 0,
     max_memory_bytes: int | None = None,
 ) -> Map:
-    """Place every item, or those in `rows`, which rise, in the plane.
+    """Place every item, or those in `rows` (ascending), in the plane.
 
-    `pca` shows the two directions in which the items differ most: fast, always the same, and distances far
-    apart can be trusted. `umap` (McInnes, Healy & Melville 2018) keeps neighbours together and shows groups;
-    sizes of gaps mean little. Takes `max_memory_bytes` at most, if given, beside the program itself. Raises
-    `LookalikeError` where that is not enough, and where all images are equal.
+    `pca` shows the two directions in which the items differ most: it is fast, always the same, and large
+    distances can be trusted. `umap` (McInnes, Healy & Melville 2018) keeps neighbours together and shows
+    groups; sizes of gaps mean little. Uses at most `max_memory_bytes`, if given, beyond the program itself.
+    Raises `LookalikeError` if that is not enough, or if all images are equal.
     """
     if method not in ("pca", "umap"):
-        raise LookalikeError(f"unknown method of a map {method!r}", "known are: pca, umap")
+        raise LookalikeError(f"unknown map method {method!r}", "known are: pca, umap")
     selection = Selection.of(snapshot, rows=rows, least=3)
     components = min(_UMAP_COMPONENTS, selection.dim) if method == "umap" else 2
     need = projection_bytes(selection, components)
@@ -89,7 +89,7 @@ def make_map(
 
 
 def write_map(state: State, placed: Map) -> None:
-    """Keep the places of all items as `derived/map.parquet` and `.json`; raises `ChangedError`."""
+    """Store the places of all items as `derived/map.parquet` and `.json`; raises `ChangedError`."""
     rows = pa.table(
         {
             "id": pa.array(placed.ids, pa.string()),
@@ -107,14 +107,14 @@ def _umap(vectors: Vectors, seed: int) -> NDArray[np.float32]:
         return vectors[:, :2]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of numba and of TensorFlow, which is not needed
+            warnings.simplefilter("ignore")  # about numba, and about TensorFlow, which is not needed
             import umap
     except ImportError:
         raise ExtraError("a map by UMAP needs umap-learn", "umap") from None
     neighbours = min(_UMAP_NEIGHBOURS, len(vectors) - 1)
-    # Few points have no spectral layout to start from.
+    # A few points have no spectral layout to start from.
     start = "spectral" if len(vectors) > 2 * neighbours else "random"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a seed means one thread, as it says each time
+        warnings.simplefilter("ignore")  # it says each time that a seed means one thread
         found = umap.UMAP(n_neighbors=neighbours, random_state=seed, init=start).fit_transform(vectors)
     return np.asarray(found, np.float32)

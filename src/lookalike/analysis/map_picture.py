@@ -1,4 +1,4 @@
-"""The map as a picture: thumbnails where there is room, dots below them, colours by a column."""
+"""Draws the map: thumbnails where there is room, dots below them, coloured by a column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lookalike.storage.derived import TABLES, read_derived
 from lookalike.storage.snapshot import Snapshot
 
 _MARGIN_PX, _THUMBNAIL_PX, _DOT_PX = 60, 56, 2
-# The commonest values have colours of their own; what else there is, is grey.
+# The commonest values have their own colours; the others are grey.
 _MOST_COLOURS = 12
 _GREY = (150, 150, 150)
 Colour = tuple[int, int, int]
@@ -32,14 +32,14 @@ def draw_map(
     size_px: int = 1600,
     thumbnails: bool = True,
 ) -> Image.Image:
-    """A picture of `size_px` a side of the items in `rows` (N,), whose `places` (N, 2) go from -1 to 1.
+    """Draw the items in `rows` (N,), whose `places` (N, 2) go from -1 to 1, `size_px` a side.
 
-    Each item is a dot, coloured by the column `color`, of the items or of the clusters. On a grid of cells,
-    the item nearest to the middle of each cell is shown by its thumbnail, framed in its colour. Raises
-    `LookalikeError` for a column that is not there.
+    Each item is a dot, coloured by the column `color`, of the items or of the clusters. In each cell of a
+    grid, the item nearest to the middle shows its thumbnail, framed in its colour. Raises
+    `LookalikeError` for an unknown column.
     """
     if size_px < 4 * _MARGIN_PX:
-        raise LookalikeError(f"a map of {size_px} pixels is too small", f"give at least {4 * _MARGIN_PX}")
+        raise LookalikeError(f"a map of {size_px} pixels is too small", f"use at least {4 * _MARGIN_PX}")
     values = _values(snapshot, rows, color)
     colours = _colours(values)
     sheet = Image.new("RGB", (size_px, size_px), "white")
@@ -66,11 +66,11 @@ def _values(snapshot: Snapshot, rows: NDArray[np.int64], color: str | None) -> l
 
 
 def _column(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
-    """A column of all rows, stored or derived; raises `LookalikeError` for none, and for a stale one."""
+    """A column of all rows, stored or derived; raises `LookalikeError` if it is missing or stale."""
     if name in snapshot.schema.names:
         return snapshot.column(name)
     for table, columns in {**TABLES, "clusters": {**TABLES["clusters"], "cluster": "cluster"}}.items():
-        # What was derived since the map was made counts too.
+        # Includes columns derived after the map was made.
         made = read_derived(snapshot.state, table) if name in columns else None
         if made is not None:
             return made.rows[columns[name]]
@@ -90,13 +90,13 @@ def _colours(values: Sequence[str | None]) -> dict[str | None, Colour]:
 
 
 def _pixels(places: NDArray[np.float32], size_px: int) -> NDArray[np.int64]:
-    """(N, 2) places in pixels, x to the right and y downwards."""
+    """The places (N, 2) in pixels, x to the right and y downwards."""
     half = size_px / 2 - _MARGIN_PX
     return np.asarray(np.rint(places * (half, -half) + size_px / 2), np.int64)
 
 
 def _shown(places: NDArray[np.int64]) -> list[int]:
-    """The row nearest to the middle of each cell of a grid that holds any."""
+    """The row nearest to the middle of each grid cell that has any."""
     cells = places // _THUMBNAIL_PX
     offsets = ((places % _THUMBNAIL_PX - _THUMBNAIL_PX // 2) ** 2).sum(axis=1)
     best: dict[tuple[int, int], int] = {}

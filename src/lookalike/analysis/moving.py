@@ -1,7 +1,7 @@
-"""Applying a plan: files are moved, never deleted, and can all be moved back.
+"""Applies a plan: moves files, never deletes them, and can move them all back.
 
-Before the first file moves everything is checked, and a journal is written into the target folder. It lists
-all moves, so that what a kill leaves half done can be undone.
+Before the first file moves, it checks everything and writes a journal into the target folder. The journal
+lists all moves, so even moves interrupted by a kill can be undone.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ Moves = Sequence[tuple[Path, Path]]
 
 
 def apply_plan(plan: Plan, target: str | Path) -> int:
-    """Move the files of a plan into the folder `target`, under their ids; returns how many.
+    """Move the files of a plan into the folder `target`, named by their ids; returns how many.
 
-    Raises `LookalikeError` before anything is moved where a file is gone or has changed, one that is to stay
-    as well, where two of them are one file under two names, where a name is taken in the target, or where it
-    holds the files of another plan.
+    Raises `LookalikeError` before it moves anything if a file, including one that stays, is gone or has
+    changed, if two of them are one file under two names, if a name is taken in the target, or if the target
+    has the files of another plan.
     """
     root = Path(target).absolute()
     if (root / JOURNAL).exists():
         raise LookalikeError(
-            f"{root} holds the files of another plan",
-            f"give another folder, or move them back: `lookalike.analysis.moving.undo_moves({str(root)!r})`",
+            f"{root} has the files of another plan",
+            f"use another folder, or move them back: `lookalike.analysis.moving.undo_moves({str(root)!r})`",
         )
     moves = [(Path(move.file.path), _inside(root, move.file.id)) for move in plan.moves()]
     sources, targets = {source for source, _ in moves}, {to for _, to in moves}
     if len(sources) < len(moves) or len(targets) < len(moves):
-        raise LookalikeError("the plan would move a file twice, or two to one name", "make it again")
+        raise LookalikeError("the plan would move a file twice, or two files to one name", "make it again")
     for group in plan.groups:
         if Path(group.keep.path) in sources:
             raise LookalikeError(f"the plan would both keep and move {group.keep.path}", "make it again")
@@ -48,7 +48,7 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
     _check_distinct([file for group in plan.groups for file in (group.keep, *_files(group))])
     for _, to in moves:
         if to.exists() or to.is_symlink():
-            raise LookalikeError(f"{to} is there already, nothing was moved", "give another folder as `to`")
+            raise LookalikeError(f"{to} already exists, nothing was moved", "use another folder as `to`")
     journal = [[str(source), str(to)] for source, to in moves]
     write_bytes(root / JOURNAL, json.dumps(journal, indent=2).encode("ascii"))
     for source, to in moves:
@@ -57,21 +57,21 @@ def apply_plan(plan: Plan, target: str | Path) -> int:
 
 
 def undo_moves(target: str | Path) -> int:
-    """Move back what `apply_plan` has moved into the folder; returns how many files.
+    """Move back the files that `apply_plan` moved into the folder; returns how many.
 
-    A move that a kill left half done, with the file in both places, is undone too. Raises `LookalikeError`
-    before anything is moved where a name has been taken meanwhile, or a file is gone.
+    A move that a kill interrupted, leaving the file in both places, is undone too. Raises `LookalikeError`
+    before it moves anything if a name has been taken meanwhile, or a file is gone.
     """
     root = Path(target).absolute()
     moves = _journal(root)
-    # What a kill left where it was needs no moving back.
+    # Files that a kill left in place need not move back.
     moved = [(source, to) for source, to in moves if _is_there(to) or not source.exists()]
     copied = [(source, to) for source, to in moved if _is_copied(source, to)]
     for source, to in moved:
         if not _is_there(to):
             raise LookalikeError(f"{to} is gone, nothing was moved", f"it belongs at {source}")
         if _is_there(source) and (source, to) not in copied:
-            raise LookalikeError(f"{source} is there again, nothing was moved", f"move it away, or keep {to}")
+            raise LookalikeError(f"{source} exists again, nothing was moved", f"move it away, or keep {to}")
     for source, to in moved:
         if (source, to) in copied:
             _remove_copy(source, to)
@@ -106,7 +106,7 @@ def _journal(root: Path) -> Moves:
         rows = json.loads((root / JOURNAL).read_bytes())
         moves = [(Path(source), Path(to)) for source, to in rows]
     except FileNotFoundError:
-        raise LookalikeError(f"{root} holds no files of a plan: there is no {JOURNAL}") from None
+        raise LookalikeError(f"{root} has no files of a plan: {JOURNAL} is missing") from None
     except (OSError, ValueError, TypeError) as error:
         raise LookalikeError(f"{root / JOURNAL} cannot be read: {error}") from None
     for _, to in moves:
@@ -116,7 +116,7 @@ def _journal(root: Path) -> Moves:
 
 
 def _inside(root: Path, id_: str) -> Path:
-    """The path of an id in the target; raises where it would lie outside."""
+    """The path of an id in the target; raises if it would be outside."""
     parts = PurePosixPath(id_).parts
     if not parts or ".." in parts or PurePosixPath(id_).is_absolute() or parts == (JOURNAL,):
         raise LookalikeError(f"the plan has the id {id_!r}, which cannot name a file in {root}")
@@ -128,7 +128,7 @@ def _check_unchanged(file: File) -> None:
     try:
         if path.is_symlink() or not path.is_file():
             raise LookalikeError(
-                f"{path} is gone, or no file any more; nothing was moved", "make the plan again"
+                f"{path} is gone, or no longer a file; nothing was moved", "make the plan again"
             )
         with path.open("rb") as opened:
             checksum = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -148,7 +148,7 @@ def _files(group: Group) -> list[File]:
 
 
 def _check_distinct(files: Sequence[File]) -> None:
-    """Raise where two paths lead to one file: a link, another mount or a hard link of it."""
+    """Raise if two paths lead to one file: by a link, another mount or a hard link."""
     seen: dict[Identity, str] = {}
     for file in files:
         other = seen.setdefault(identity(Path(file.path)), file.path)
@@ -159,15 +159,15 @@ def _check_distinct(files: Sequence[File]) -> None:
 
 
 def _move(source: Path, to: Path) -> None:
-    """Move one file, never over another; across devices by a copy that is complete before it has its name.
+    """Move one file, never over another; across devices by a copy that gets its name when it is complete.
 
-    The source goes when the copy and its name are on the disk.
+    The source is removed once the copy and its name are on the disk.
     """
     try:
         made = [folder for folder in to.parents if not folder.exists()]
         to.parent.mkdir(parents=True, exist_ok=True)
         if _is_there(to):
-            raise FileExistsError(errno.EEXIST, "there is a file of this name", str(to))
+            raise FileExistsError(errno.EEXIST, "a file with this name exists", str(to))
         try:
             source.rename(to)
         except OSError as error:
@@ -185,7 +185,7 @@ def _move(source: Path, to: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """The name of a copy that is not whole: no file of anyone else has it, and it is never too long."""
+    """The name of an incomplete copy, which no other file has and which is never too long."""
     own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
     return path.with_name(f".lookalike-{own}{TEMPORARY_SUFFIX}")
 
@@ -202,7 +202,7 @@ def _sync(path: Path) -> None:
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder of the target that holds nothing any more, and those above it."""
+    """Remove a folder of the target if it is empty now, and those above it."""
     while folder != root and folder.is_dir() and folder.is_relative_to(root) and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

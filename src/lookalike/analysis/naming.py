@@ -1,11 +1,11 @@
-"""Names for groups: what is known of most of a group, and tells it from all the others?
+"""Names groups by words that fit most of a group and set it apart from the others.
 
-What people said comes first: labels, then the names of folders, of files, and captions. What the network sees
-comes last. A group that none of this fits has no name.
+People's words come first: labels, then the names of folders and files, and captions. What the network sees
+comes last. A group that none of these fits has no name.
 
-Telling is measured by log-odds, by items, with an informative Dirichlet prior (Monroe, Colaresi & Quinn,
-Fightin' Words, 2008, section 3.3): how much likelier a word is in the group than outside, in standard
-deviations, so that a word seen once names nothing.
+A word sets a group apart by its log-odds, counted in items, with an informative Dirichlet prior (Monroe,
+Colaresi & Quinn, Fightin' Words, 2008, section 3.3): how much likelier it is in the group than outside, in
+standard deviations, so that a word seen once names nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Labels = NDArray[np.int32]
 Words = Sequence[Sequence[str] | None]
 
 UNNAMED = "unnamed"
-# The columns that a caption may be in.
+# The columns that may hold a caption.
 _CAPTIONS = ("caption", "title", "description", "text", "alt_text", "TEXT")
 COLUMNS = ("id", "tags", "label", *_CAPTIONS)
-# A name holds for at least this part of a group; a label for so much of those that have one, if enough do.
+# A name fits at least this share of a group; a label, of the group's labelled items, if there are enough.
 _HOLDS, _LEAST_LABELLED = 0.5, 0.2
-# Of a name: 1.96 standard deviations are not chance (5%), and it should be true of a good part of the group.
+# 1.96 standard deviations are not chance (5%), and a name should fit a good part of the group.
 _LEAST_Z, _LEAST_SHARE = 1.96, 0.15
 # The prior: as if ten more items of the average kind had been seen, inside and outside.
 _PRIOR_ITEMS = 10
@@ -38,10 +38,10 @@ _PRIOR_ITEMS = 10
 def telling_tags(
     tags: Words, labels: Labels, count: int, most: int = 5, least_share: float = _LEAST_SHARE
 ) -> list[list[str]]:
-    """For each of `count` groups the tags that tell it from the others, the most telling first.
+    """For each of `count` groups, the tags that set it apart from the others, the most telling first.
 
-    `tags` has those of each of N items, `labels` (N,) its group; -1 is no group, and counts with the others.
-    At least `least_share` of a group has them.
+    `tags` has the tags of each of N items, `labels` (N,) its group; items with -1 are in none, and count with
+    the others. At least `least_share` of a group has each tag.
     """
     inside = [Counter[str]() for _ in range(count)]
     total = Counter[str]()
@@ -58,7 +58,7 @@ def telling_tags(
 
 
 def _telling(inside: Mapping[str, int], total: Counter[str], size: int, items: int) -> list[str]:
-    """Those of the words inside a group of this size that tell it from all items, the most telling first."""
+    """The words inside a group of this size that set it apart from all items, the most telling first."""
     names = list(inside)
     if not names or size == items:
         return []
@@ -73,9 +73,9 @@ def _telling(inside: Mapping[str, int], total: Counter[str], size: int, items: i
 def group_names(
     selection: Selection, labels: Labels, count: int, seen: Callable[[int], Sequence[str]]
 ) -> list[str]:
-    """A name for each of `count` groups, `unnamed` where nothing fits; numbers keep equal names apart.
+    """A name for each of `count` groups, `unnamed` if nothing fits; numbers keep equal names apart.
 
-    `labels` (N,) has the group of each item, -1 for none. `seen` says what the network sees in a group.
+    `labels` (N,) has the group of each item, -1 for none. `seen` returns what the network sees in a group.
     """
     names = _by_label(selection.column("label"), labels, count)
     for words in _sources(selection):
@@ -87,7 +87,7 @@ def group_names(
 
 
 def _by_label(labels: Sequence[str | None], groups: Labels, count: int) -> list[str | None]:
-    """The label that most of a group's labelled items have, or its two commonest; None where few have one."""
+    """The label that most of a group's labelled items have, or its two commonest; None if few have one."""
     inside = [Counter[str]() for _ in range(count)]
     for group, label in zip(groups.tolist(), labels, strict=True):
         if group >= 0 and label is not None:
@@ -104,7 +104,7 @@ def _by_label(labels: Sequence[str | None], groups: Labels, count: int) -> list[
 
 
 def _sources(selection: Selection) -> Iterator[Words]:
-    """What may name the items, the surest first: their folders, the words of their files, and of captions."""
+    """Yield words that may name the items, the surest first: folders, words of file names, of captions."""
     paths = [PurePosixPath(id_) for id_ in selection.ids]
     yield [[path.parent.name] if path.parent.name else None for path in paths]
     yield [_words_in(path.stem) for path in paths]

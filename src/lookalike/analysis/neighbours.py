@@ -1,4 +1,4 @@
-"""The nearest neighbours of every item: exact for small collections, through the index for large ones."""
+"""Finds every item's nearest neighbours: exactly in small collections, through the index in large ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lookalike.storage.selection import Selection, Vectors
 Rows = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
-# Up to here all products of all pairs take some seconds; beyond, the time would grow with the square.
+# Up to here, comparing all pairs takes some seconds; beyond, the time would grow with the square.
 _MOST_EXACT = 20_000
-_BUILDING_BYTES = 64_000_000  # of parts that are read ahead while an index is built
+_BUILDING_BYTES = 64_000_000  # for parts that are read ahead while an index is built
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Of each of N items the k nearest others, the best first: `rows` (N, k), and cosines `scores` (N, k).
+    """For each of N items, the k nearest others, best first: `rows` (N, k), and cosines `scores` (N, k).
 
-    Where there are fewer the row is -1 and the score -1. `recall` is the share of true neighbours among them.
+    Missing ones have row -1 and score -1. `recall` is the share of true neighbours among them.
     """
 
     rows: Rows
@@ -39,9 +39,7 @@ class Neighbours:
         return f"Neighbours({self.rows.shape[1]} of each of {len(self):,} images, recall {self.recall:.2f})"
 
     def pairs(self, least: float) -> tuple[Rows, Vectors]:
-        """Each pair (P, 2) of a cosine of at least `least` once, the lower row first, rising; and the cosines
-        (P,).
-        """
+        """Each pair (P, 2) with a cosine of at least `least`, lower row first, ascending, and its cosine."""
         first, place = np.nonzero((self.scores >= least) & (self.rows >= 0))
         ends = np.sort(np.stack([first, self.rows[first, place]], axis=1), axis=1)
         _, at = np.unique(ends @ (len(self.rows), 1), return_index=True)
@@ -58,10 +56,10 @@ def nearest_others(
 ) -> Neighbours:
     """The k nearest others of every item.
 
-    Up to 20,000 items are compared all with all. Beyond, the index of the collection is asked, and built
-    first where there is none of this state and it can be written; it says its own recall. With `held_bytes`,
-    which the caller takes, it is at most `max_memory_bytes`, if given, beside the program itself. Raises
-    `MemoryLimitError` where that is not enough, `LookalikeError` for a k below 1.
+    Compares up to 20,000 items all with all. Beyond, it uses the collection's index, and first builds it
+    if this state has none and it can be written; the index knows its recall. Together with the caller's
+    `held_bytes`, uses at most `max_memory_bytes`, if given, beyond the program itself. Raises
+    `MemoryLimitError` if that is not enough, `LookalikeError` for a k below 1.
     """
     if k < 1:
         raise LookalikeError(f"k is the number of neighbours, at least 1, not {k}")
@@ -84,7 +82,7 @@ def nearest_others(
 
 
 def _exact(selection: Selection, k: int, limit: int | None, need: int) -> Iterator[tuple[Rows, Vectors]]:
-    # Of each pair: a copy of the cosine to be put in order, and the number of its row.
+    # For each pair: a copy of the cosine to sort, and its row number.
     selection, at_once = selection.for_cosines(limit, need, 12 * len(selection), "the neighbours")
     for start in range(0, len(selection), at_once):
         yield _best(selection, np.arange(start, min(start + at_once, len(selection))), k)
@@ -98,9 +96,9 @@ def _best(selection: Selection, own: Rows, k: int) -> tuple[Rows, Vectors]:
 
 
 def _index(selection: Selection, limit: int | None, held_bytes: int) -> Index | None:
-    """The index of the collection, built where there is none; None where it cannot be.
+    """The index of the collection, built if there is none; None if it cannot be built.
 
-    Raises `MemoryLimitError` where it does not fit.
+    Raises `MemoryLimitError` if it does not fit.
     """
     room = selection.room(limit, held_bytes + _BUILDING_BYTES, "the neighbours")
     taken = 0 if limit is None or room is None else limit - room
@@ -111,10 +109,10 @@ def _index(selection: Selection, limit: int | None, held_bytes: int) -> Index | 
             build_index(state.root, max_memory_bytes=room if room is None else max(1, room))
         except MemoryLimitError as error:
             raise MemoryLimitError(error.what, error.need_bytes + taken, limit or 0) from None
-        except (StorageError, LockedError):  # a disk that is read-only, or a build that is under way
+        except (StorageError, LockedError):  # a read-only disk, or a build in progress
             return None
         index = open_index(state)
-    if index is None:  # the collection is another by now
+    if index is None:  # the collection has changed meanwhile
         raise changed(state.root)
     if limit is not None and taken + index.info.bytes > limit:
         raise MemoryLimitError(
@@ -127,7 +125,7 @@ def _index(selection: Selection, limit: int | None, held_bytes: int) -> Index | 
 
 
 def _asked(selection: Selection, index: Index, k: int) -> Iterator[tuple[Rows, Vectors]]:
-    """One more than wanted, and the item itself taken out, or else the last."""
+    """Ask for one more than wanted, then drop the item itself, or else the last."""
     start, numbers, mask = 0, selection.rows, None
     if not selection.is_whole:
         mask = np.zeros(len(selection.snapshot), np.bool_)
@@ -143,6 +141,6 @@ def _asked(selection: Selection, index: Index, k: int) -> Iterator[tuple[Rows, V
 
 
 def _ordered(rows: Rows, scores: Vectors) -> tuple[Rows, Vectors]:
-    """Each row by falling score; of equals the lower row first."""
+    """Sort each row by descending score; among equals the lower row first."""
     order = np.lexsort((rows, -scores))
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)

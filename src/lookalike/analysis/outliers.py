@@ -1,4 +1,4 @@
-"""Items that don't belong: far from everything, or among items of another label."""
+"""Finds items that don't belong: far from everything, or among items with another label."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
 
 NAME = "outliers"
-# So many of the farthest, and of those that are likely mislabelled, are kept for the page.
+# The number of farthest items, and of likely mislabelled ones, stored for the page.
 KEPT = 50
 Progress = Callable[[int, int], None]
 
-# An item is likely mislabelled where most neighbours share another label and hardly any its own.
+# An item is likely mislabelled if most neighbours share another label and hardly any have its own.
 _LEAST_OTHER, _MOST_OWN = 0.6, 0.1
 _BLOCK_ROWS = 1024  # voting compares each neighbour with each
 
@@ -37,7 +37,7 @@ class Outlier:
 
 @dataclass(frozen=True, slots=True)
 class Mislabelled:
-    """An item whose neighbours say another label: `share` of them have `suggested`, `own` of them its own."""
+    """An item whose neighbours suggest another label: `share` of them have `suggested`, `own` its own."""
 
     id: str
     label: str
@@ -48,12 +48,11 @@ class Mislabelled:
 
 @dataclass(frozen=True, slots=True)
 class Outliers:
-    """The farthest items, the farthest first; those likely mislabelled, the surest first; the `k` they come
-    from.
+    """The farthest items, farthest first; the likely mislabelled ones, surest first; and the `k` used.
 
-    `labelled` items have a label in the column `label`; 0 where there is none. `recall` is the share of the
-    true neighbours that they were judged by. `table` has a row an item: `outlier_distance`, and what its
-    neighbours say of its label. `command`, a list of words, finds the same again.
+    `labelled` items have a label in the column `label`; 0 without that column. `recall` is the share of the
+    true neighbours among those used. `table` has a row for each item: `outlier_distance`, and what its
+    neighbours suggest about its label. `command`, a list of words, finds the same again.
     """
 
     k: int
@@ -70,7 +69,7 @@ class Outliers:
         return f"Outliers({items:,} images judged by {self.k} neighbours, {wrong:,} likely mislabelled)"
 
     def facts(self) -> dict[str, Any]:
-        """What is said of the items as a whole, ready for JSON."""
+        """The facts about all items together, ready for JSON."""
         told = {name: getattr(self, name) for name in ("k", "label", "labelled", "recall")}
         listed = {name: [asdict(one) for one in getattr(self, name)] for name in ("farthest", "mislabelled")}
         return told | listed
@@ -86,10 +85,10 @@ def find_outliers(
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Outliers:
-    """Judge every item, or those in `rows`, which rise, by its k nearest others.
+    """Judge every item, or those in `rows` (ascending), by its k nearest others.
 
-    Labels are compared where the collection has the column `label`. Takes `max_memory_bytes` at most, if
-    given, beside the program itself. Raises `LookalikeError` for a k or a limit that cannot be.
+    Compares labels if the collection has the column `label`. Uses at most `max_memory_bytes`, if
+    given, beyond the program itself. Raises `LookalikeError` for an impossible k or limit.
     """
     selection = Selection.of(snapshot, ("id", label), rows=rows)
     if label != "label" and label not in selection.items.column_names:
@@ -99,10 +98,10 @@ def find_outliers(
     if not 1 <= k < len(selection):
         raise LookalikeError(
             f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",
-            "give a smaller `k`",
+            "use a smaller `k`",
         )
     near = nearest_others(selection, k, max_memory_bytes=max_memory_bytes, on_progress=on_progress)
-    # Rows that an index did not find count as the farthest that it did.
+    # Rows that the index missed count like the farthest that it found.
     cosines = np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores)
     distances = np.maximum(1 - cosines.mean(axis=1), 0)  # a cosine may round to a little more than 1
     labels = [None if value in (None, "") else str(value) for value in selection.column(label)]
@@ -132,16 +131,16 @@ def find_outliers(
 
 
 def write_outliers(state: State, found: Outliers) -> None:
-    """Keep what was found of all items as `derived/outliers.parquet` and `.json`; raises `ChangedError`."""
+    """Store the result for all items as `derived/outliers.parquet` and `.json`; raises `ChangedError`."""
     write_derived(state, NAME, Derived(found.table, found.facts()), found.command)
 
 
 def _votes(
     near: Neighbours, labels: list[str | None]
 ) -> tuple[list[str | None], NDArray[np.float32], NDArray[np.float32]]:
-    """The label that most labelled neighbours have, its share of them, and that of the item's own label.
+    """The label of most labelled neighbours, its share of them, and the share of the item's own label.
 
-    Of equally common labels the nearer one counts. Without a labelled neighbour: None, 0 and 0.
+    Among equally common labels the nearer one counts. Without a labelled neighbour: None, 0 and 0.
     """
     names = sorted({one for one in labels if one is not None})
     number = {name: place for place, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""The pictures of a collection by row: thumbnails, and what is needed of originals that can be read."""
+"""Reads the pictures of a collection by row: thumbnails, and originals if they are local files."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ _TRANSPARENT_FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A decoded original, upright and no larger than it takes to compare it: `pixels` uint8 (H, W, 3).
+    """A decoded original, upright and only as large as comparing needs: `pixels` uint8 (H, W, 3).
 
-    `opacity` uint8 (H, W, 1) is None where all of it is opaque; what lies under transparency is laid on a
-    ground in `pixels`.
+    `opacity` uint8 (H, W, 1) is None if all of it is opaque; in `pixels`, transparent parts show a ground.
     """
 
     pixels: Pixels
     opacity: Pixels | None
 
     def is_equal(self, other: Original) -> bool:
-        """Whether all pixels are equal, and as opaque."""
+        """Whether all pixels are equal, and equally opaque."""
         if self.opacity is None or other.opacity is None:
             return self.opacity is other.opacity and np.array_equal(self.pixels, other.pixels)
         return np.array_equal(self.pixels, other.pixels) and np.array_equal(self.opacity, other.opacity)
@@ -51,9 +50,9 @@ class Original:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Access to the pictures of a `Selection` that was read with `COLUMNS`; safe to use from several threads.
+    """The pictures of a `Selection` that was read with `COLUMNS`; safe to use from several threads.
 
-    The details of `kept` pictures are kept in memory.
+    Keeps the details of `kept` pictures in memory.
     """
 
     selection: Selection
@@ -61,7 +60,7 @@ class Pictures:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """The columns of each row."""
+        """The rows, each a dictionary of its columns."""
         rows: list[dict[str, Any]] = self.selection.items.to_pylist()
         return rows
 
@@ -79,12 +78,12 @@ class Pictures:
         return self.rows[row]["width"], self.rows[row]["height"]
 
     def is_whole(self, row: int) -> bool:
-        """Whether the thumbnail is the original: a JPEG that is small, and so was not made smaller."""
+        """Whether the thumbnail is the original: a JPEG small enough to stay unchanged."""
         uri = urlsplit(self.rows[row]["uri"]).path.lower()
         return max(self.size(row)) <= THUMBNAIL_PX and uri.endswith((".jpg", ".jpeg"))
 
     def is_quick(self, row: int) -> bool:
-        """Whether the original can be read here, and takes hardly longer than the thumbnail."""
+        """Whether the original can be read here, in hardly more time than the thumbnail."""
         return max(self.size(row)) <= 2 * THUMBNAIL_PX and self.original(row) is not None
 
     def color(self, row: int) -> Pixels:
@@ -98,7 +97,7 @@ class Pictures:
         return jpeg
 
     def small_grey(self, row: int) -> Grey:
-        """The thumbnail, uint8 (H, W), reduced while it is decoded, as is enough for a hash."""
+        """The thumbnail, uint8 (H, W), reduced during decoding, which is enough for a hash."""
         with Image.open(io.BytesIO(self._jpeg(row)), formats=["JPEG"]) as image:
             image.draft("L", (_HASHED_PX, _HASHED_PX))
             return np.asarray(image.convert("L"))
@@ -109,7 +108,7 @@ class Pictures:
 
     @cached_property
     def points(self) -> Any:
-        """From a row to the details of its thumbnail."""
+        """A function from a row to the details of its thumbnail."""
 
         @lru_cache(maxsize=self.kept)
         def found(row: int) -> Points:
@@ -119,7 +118,7 @@ class Pictures:
 
     @cached_property
     def original(self) -> Any:
-        """From a row to its `Original`; None where it cannot be read here."""
+        """A function from a row to its `Original`; None if it cannot be read here."""
 
         @lru_cache(maxsize=_ORIGINALS_KEPT)
         def found(row: int) -> Original | None:
@@ -129,7 +128,7 @@ class Pictures:
 
     @cached_property
     def pixels_checksum(self) -> Any:
-        """From a row to the SHA-256 of the decoded original, upright; None where it cannot be read here."""
+        """A function from a row to the SHA-256 of its decoded, upright original; None if unreadable."""
 
         @lru_cache(maxsize=_CHECKSUMS_KEPT)
         def found(row: int) -> str | None:
@@ -143,7 +142,7 @@ class Pictures:
         return found
 
     def taken_at(self, row: int) -> float | None:
-        """When the picture was taken, by its EXIF, in seconds since 1970; None where that is not known."""
+        """When the picture was taken, by its EXIF, in seconds since 1970; None if unknown."""
         path = local_path(self.rows[row]["uri"])
         try:
             with Image.open(path or "", formats=["JPEG"]) as image:
@@ -151,7 +150,7 @@ class Pictures:
             moment = datetime.strptime(str(exif[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")
             fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, 0)).strip() or "0"
             return moment.timestamp() + float(f"0.{fraction}")
-        except Exception:  # no original, no EXIF, or one that is damaged: the time is not known
+        except Exception:  # no original, or its EXIF is missing or damaged: the time is unknown
             return None
 
 
@@ -161,7 +160,7 @@ def grey_of(pixels: Pixels) -> Grey:
 
 
 def read_original(path: Path | None, side_px: int | None = None) -> Original | None:
-    """The picture in a file, reduced to a shorter side of `side_px` if given; None where there is none."""
+    """The picture in a file, reduced to a shorter side of `side_px` if given; None if it cannot be read."""
     if path is None:
         return None
     try:
@@ -173,7 +172,7 @@ def read_original(path: Path | None, side_px: int | None = None) -> Original | N
 
 
 def _opacity(path: Path) -> Pixels | None:
-    """How opaque each pixel is, uint8 (H, W, 1), upright; None where all are."""
+    """How opaque each pixel is, uint8 (H, W, 1), upright; None if all are fully opaque."""
     if path.suffix.lower() in (".jpg", ".jpeg"):
         return None
     try:

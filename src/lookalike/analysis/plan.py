@@ -1,6 +1,6 @@
-"""What to do about duplicates: a file that can be read, changed and applied.
+"""Plans what to do about duplicates: a file that people can read, change and apply.
 
-A plan moves nothing. Each file that it would move was itself compared with the file that stays for it.
+A plan moves nothing. Each file that it would move was compared with the very file that stays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SAME_BYTES = "the files have the same SHA-256"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file as it was when the plan was made; another one in its place will not be moved."""
+    """One file as it was when the plan was made; if it changes, it is not moved."""
 
     id: str
     path: str
@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A file that is to go, the tier by which it is the same as the one that stays, and what was checked."""
+    """A file to move, the tier in which it duplicates the one that stays, and the evidence."""
 
     file: File
     tier: str
@@ -51,7 +51,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One file that stays, why it and not another, and those that are to go."""
+    """One file that stays, why this one, and the files to move."""
 
     keep: File
     why: str
@@ -60,9 +60,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to move: `collection` is the address of the one it was made from, of the state `fingerprint`.
+    """The files to move, planned from the collection at the address `collection`, with state `fingerprint`.
 
-    `left_out` images have duplicates, but lie where no file can be moved: in an archive, or on the web.
+    `left_out` images have duplicates, but cannot be moved, because they are in an archive or on the web.
     """
 
     collection: str
@@ -81,12 +81,12 @@ class Plan:
 def make_plan(
     found: Duplicates, collection: str, *, keep: Keep = "largest", tiers: Sequence[str] = DUPLICATES
 ) -> Plan:
-    """Which files stay and which could go, by the pairs of these tiers.
+    """Plan which files stay and which could move, from the pairs of these tiers.
 
-    `largest` keeps the most pixels, then the most bytes; `oldest` the earliest time of modification. Before
-    both comes what people have marked as `keep`, which is never moved, and a picture with transparency that
-    the other lacks. A file that has several names is moved by one of them at most, and never for another.
-    Raises `LookalikeError` for a tier that is not known.
+    `largest` keeps the most pixels, then the most bytes; `oldest` the earliest modification time. A file that
+    people have marked as `keep` comes first and is never moved; next comes a picture with transparency that
+    the other lacks. A file with several names is moved under one of them at most, and never as a duplicate of
+    another. Raises `LookalikeError` for an unknown tier.
     """
     check_tiers(tiers)
     pairs = [pair for pair in found.pairs if pair.tier in tiers]
@@ -98,7 +98,7 @@ def make_plan(
 
 
 def keep_plan(state: State, items: Sequence[dict[str, Any]], plan: Plan, *, tiers: Sequence[str]) -> None:
-    """Write what a plan says of each of the `items` to `derived/duplicates.parquet` and `.json`.
+    """Write what a plan says about each of the `items` to `derived/duplicates.parquet` and `.json`.
 
     `group` is the number of the item's group, -1 for none; `tier` is null for the one that stays; `reason`
     says why it stays, or what was checked.
@@ -120,11 +120,11 @@ def keep_plan(state: State, items: Sequence[dict[str, Any]], plan: Plan, *, tier
 
 
 def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Group]:
-    """The best file first takes all that were compared with it, then the best of the rest, and so on.
+    """Group the best file with all that were compared with it, then the best of the rest, and so on.
 
-    So A like B and B like C does not move C for A, which may be unlike it.
+    So if A is like B and B is like C, C is not moved as a duplicate of A, which may be different.
     """
-    alike: dict[int, list[Pair]] = defaultdict(list)  # of the first with the same bytes, which was compared
+    alike: dict[int, list[Pair]] = defaultdict(list)  # by the first with the same bytes, which was compared
     copies: dict[int, list[int]] = defaultdict(list)
     for pair in pairs:
         one, other = pair.rows
@@ -165,9 +165,9 @@ def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Gr
 
 
 def identity(path: Path) -> Identity:
-    """What tells a file from every other, whatever its name: its device and its number on it.
+    """Identify a file, whatever its name, by its device and inode.
 
-    A link to its folder, another mount of it and a hard link all lead to the same. A file that is not there
+    A link to its folder, another mount of it and a hard link all lead to the same. A missing file
     has its real path.
     """
     try:
@@ -178,7 +178,7 @@ def identity(path: Path) -> Identity:
 
 
 def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:
-    """The order in which files are kept, the first the surest."""
+    """The sort key for which file to keep; the lowest is kept."""
     largest = (-item["width"] * item["height"], -item["size_bytes"])
     oldest = (item["mtime_ns"],)
     return (*(largest + oldest if keep == "largest" else oldest + largest), item["id"])
@@ -186,7 +186,7 @@ def _merit(item: dict[str, Any], keep: Keep) -> tuple[Any, ...]:
 
 def _why(item: dict[str, Any], keep: Keep, is_marked: bool, is_richer: bool) -> str:
     if is_marked:
-        return "you said that it stays"
+        return "you chose to keep it"
     if is_richer:
         return "the one with transparency"
     if keep == "oldest":
@@ -205,10 +205,10 @@ def _file(item: dict[str, Any]) -> File:
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
-    """Write a plan as JSON, to be read and changed by people."""
+    """Write a plan as JSON, for people to read and change."""
     fields = {"format": FORMAT, "version": FORMAT_VERSION, **asdict(plan)}
     text = json.dumps(fields, indent=2, ensure_ascii=False)
-    # A name of a file that is no text keeps its bytes as surrogates, which UTF-8 cannot write.
+    # A file name that is not valid text keeps its bytes as surrogates, which UTF-8 cannot write.
     write_bytes(Path(path), text.encode("ascii", "backslashreplace") + b"\n" if _odd(text) else text.encode())
 
 
@@ -224,12 +224,12 @@ def read_plan(path: str | Path) -> Plan:
     except OSError as error:
         raise LookalikeError(f"{path} cannot be read: {error.strerror}", hint) from None
     except ValueError as error:
-        raise LookalikeError(f"{path} is no JSON: {error}", hint) from None
+        raise LookalikeError(f"{path} is not JSON: {error}", hint) from None
     if not isinstance(fields, dict) or (fields.get("format"), fields.get("version")) != (
         FORMAT,
         FORMAT_VERSION,
     ):
-        raise LookalikeError(f"{path} is no plan of duplicates", hint)
+        raise LookalikeError(f"{path} is not a plan of duplicates", hint)
     try:
         groups = tuple(
             Group(
@@ -246,7 +246,7 @@ def read_plan(path: str | Path) -> Plan:
             str(fields["collection"]), str(fields["fingerprint"]), fields["keep"], groups, fields["left_out"]
         )
     except (KeyError, TypeError) as error:
-        raise LookalikeError(f"{path} lacks a field or has one that makes no sense: {error}", hint) from None
+        raise LookalikeError(f"{path} has a missing or invalid field: {error}", hint) from None
 
 
 def _checked(fields: dict[str, Any]) -> File:

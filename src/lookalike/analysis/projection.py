@@ -13,15 +13,15 @@ Floats = NDArray[np.float64]
 def project(selection: Selection, components: int) -> Vectors:
     """The first principal components of all items, float32 (N, C); reads the vectors twice, part by part.
 
-    The sign of a component is such that its largest weight is positive, so that a picture is not mirrored at
-    random. Where the items differ in fewer directions, the rest is 0.
+    The largest weight of each component is made positive, so that a map is not mirrored at
+    random. If the items differ in fewer directions, the rest is 0.
     """
     mean, directions = _principal(selection, components)
     return np.concatenate([(block - mean) @ directions for block in selection.blocks()])
 
 
 def projection_bytes(selection: Selection, components: int) -> int:
-    """What `project` takes: the products with what finds the directions, and the result twice."""
+    """The bytes that `project` needs: the products, finding the directions, and the result twice."""
     least = min(selection.dim, len(selection))
     centred = 3 * 8 * len(selection) * selection.dim if _is_small(selection) else 0
     return 6 * 8 * least**2 + centred + 2 * 4 * len(selection) * components
@@ -42,7 +42,7 @@ def _principal(selection: Selection, components: int) -> tuple[Vectors, Vectors]
 
 
 def _by_dimensions(selection: Selection, components: int) -> tuple[Floats, Floats, Floats]:
-    """By the covariance (D, D) of all vectors."""
+    """From the covariance (D, D) of all vectors."""
     dim = selection.dim
     total, products = np.zeros(dim), np.zeros((dim, dim))
     for block in selection.blocks():
@@ -54,7 +54,7 @@ def _by_dimensions(selection: Selection, components: int) -> tuple[Floats, Float
 
 
 def _by_items(selection: Selection, components: int) -> tuple[Floats, Floats, Floats]:
-    """By the products (N, N) of all vectors with each other, which have the same largest eigenvalues."""
+    """From the products (N, N) of all vectors with each other, which have the same largest eigenvalues."""
     vectors = np.concatenate(list(selection.blocks())).astype(np.float64)
     mean = vectors.mean(axis=0)
     vectors -= mean
@@ -65,7 +65,7 @@ def _by_items(selection: Selection, components: int) -> tuple[Floats, Floats, Fl
 
 
 def _largest(symmetric: Floats, count: int) -> tuple[Floats, Floats]:
-    """The largest eigenvalues, falling, and their vectors as columns."""
+    """The largest eigenvalues, descending, and their vectors as columns."""
     values, vectors = np.linalg.eigh(symmetric)
     chosen = np.argsort(-values, kind="stable")[:count]
     return values[chosen], vectors[:, chosen]

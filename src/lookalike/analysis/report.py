@@ -1,4 +1,4 @@
-"""The evaluation as one HTML page with everything in it: tables, bars, pictures of the worst queries."""
+"""Writes an evaluation as one self-contained HTML page: tables, bars, pictures of the worst queries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PICTURE_PX = 112  # as in report.css
 
 
 def report_html(judged: Evaluation | Comparison, snapshot: Snapshot) -> str:
-    """A self-contained page; the worst queries are shown by squares of the thumbnails of `snapshot`."""
+    """A self-contained page; square thumbnails from `snapshot` show the worst queries."""
     ids = sorted(_shown(judged))
     jpegs = zip(ids, snapshot.thumbnails(snapshot.rows_of(ids)), strict=True)
     thumbnails = {id_: _small(jpeg) for id_, jpeg in jpegs if jpeg}
@@ -37,7 +37,7 @@ def report_html(judged: Evaluation | Comparison, snapshot: Snapshot) -> str:
 
 
 def _small(jpeg: bytes) -> bytes:
-    """As much of a thumbnail as the page shows of it."""
+    """The part of a thumbnail that the page shows, as a JPEG."""
     return encode_jpeg(fit(decode(jpeg, _PICTURE_PX).pixels, _PICTURE_PX, crop=1), 80)
 
 
@@ -65,8 +65,7 @@ def _comparison(compared: Comparison) -> str:
         measured = "".join(f"<td>{_bar(one.evaluation.overall[name])}</td>" for name in names)
         rows.append(f"<th>{escape(one.model)}</th>{measured}" + _cells("td", _costs(one)))
     return (
-        _table(rows)
-        + "<p>On the Pareto front are the models that no other one beats: none is at least as good in "
+        _table(rows) + "<p>A model is on the Pareto front if no other model is at least as good in "
         "MAP@R, speed and size, and better in one of them.</p>"
     )
 
@@ -83,15 +82,15 @@ def _evaluation(judged: Evaluation, thumbnails: Thumbnails) -> str:
     if judged.unlabelled:
         facts += f" {judged.unlabelled:,} items without a label were left out."
     if judged.singles:
-        facts += f" {judged.singles:,} are the only ones of their class: they were ranked but not asked."
+        facts += f" {judged.singles:,} are alone in their class: they were ranked but not used as queries."
     if judged.without_duplicates:
-        facts += " Copies of a query, byte for byte, were not ranked."
+        facts += " Byte-for-byte copies of a query were not ranked."
     return "".join(
         (
             f"<p>{facts} A range is the 95% bootstrap interval over the queries.</p>",
             "<h2>Measures</h2>",
             _measures(judged),
-            "<h2>What is taken for what</h2>",
+            "<h2>Confusions</h2>",
             _confusions(judged),
             "<h2>The worst queries</h2>",
             *(_worst(one, thumbnails) for one in judged.worst),
@@ -126,7 +125,7 @@ def _bar(one: Estimate) -> str:
 
 
 def _confusions(judged: Evaluation) -> str:
-    """Rows are true classes, columns what the nearest vote for."""
+    """A table of true classes (rows) by the classes that the nearest vote for (columns)."""
     counts = {(one.label, one.predicted): one.count for one in judged.confusions}
     labels = sorted({name for pair in counts for name in pair})
     if len(labels) > _MOST_CLASSES:

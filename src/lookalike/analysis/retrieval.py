@@ -1,7 +1,7 @@
 """Leave-one-out retrieval: every item is a query once, and all the others are ranked by their cosine.
 
-The scores of a block of queries are one matrix product. Of a ranking only the relevance of its first places
-is needed, so it is never written down as row numbers: see `_relevance`.
+The scores of a block of queries are one matrix product. Only the relevance of a ranking's first places
+is needed, so the ranking is never stored as row numbers: see `_relevance`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How each of Q queries went.
+    """The results of Q queries.
 
-    `rows` int64 (Q,) are the queries; `names` the M measures, and `values` float64 (Q, M) what each query
-    scored, 0 to 1. `predicted` (Q,) is the class that the nearest vote for. `neighbours` (Q, K) are the rows
-    of the nearest, the best first, and `scores` (Q, K) their cosines.
+    `rows` int64 (Q,) are the queries; `names` the M measures, and `values` float64 (Q, M) the queries'
+    results, 0 to 1. `predicted` (Q,) is the class that the nearest vote for. `neighbours` (Q, K) are the rows
+    of the nearest, best first, and `scores` (Q, K) their cosines.
     """
 
     rows: Ints
@@ -41,15 +41,15 @@ class Judged:
 
 
 def measures(ks: Sequence[int]) -> tuple[str, ...]:
-    """The names of what is measured, in the order of `Judged.values`."""
+    """The names of the measures, in the order of `Judged.values`."""
     at_k = [f"{name}@{k}" for name in ("precision", "recall") for k in ks]
     return (*at_k, "r_precision", "map@r", "knn_accuracy")
 
 
 def others_alike(classes: Ints, groups: Ints) -> Ints:
-    """(N,) how many items share the class of each and are no copy of it: R, the right answers there are.
+    """How many items share each item's class and are not copies of it, (N,): R, the number of right answers.
 
-    `classes` and `groups` (N,) are numbers from 0; items of one group are copies, each of itself at least.
+    `classes` and `groups` (N,) are numbers from 0; items in one group are copies, each at least of itself.
     """
     pairs = classes * (int(groups.max(initial=0)) + 1) + groups
     _, pair_of, sizes = np.unique(pairs, return_inverse=True, return_counts=True)
@@ -69,10 +69,10 @@ def judge(
 ) -> Judged:
     """Rank all N items for each query, and measure how early those of its class come.
 
-    Neither the query nor what shares its group is ranked. Each query, of which the row numbers rise, needs
-    at least one other item of its class. `voters` nearest vote for a class; a tie goes to the nearer. Where
-    cosines are equal, the wrong answer is taken to come first. Holds the vectors where they fit, and reads
-    them again for each block of queries where not; about 0.3 GB beside them without a limit.
+    The query and its group are not ranked. The queries' row numbers ascend, and each needs
+    at least one other item of its class. The `voters` nearest vote for a class; a tie goes to the nearer.
+    Among equal cosines, wrong answers come first. Holds the vectors if they fit, and otherwise reads them
+    again for each block of queries; needs about 0.3 GB beside them without a limit.
     """
     most = max(*ks, voters)
     needed = np.maximum(others_alike(classes, groups)[queries], most)
@@ -81,7 +81,7 @@ def judge(
     neighbours = np.empty((len(queries), most), np.int64)
     scores = np.empty((len(queries), most), np.float32)
     threads = os.cpu_count() or 1
-    # Of each item: its place in the two lists, and what ranking it takes in a thread.
+    # For each item: its place in the two lists, and the memory to rank it in a thread.
     need = values.nbytes + neighbours.nbytes + scores.nbytes + len(selection) * (48 + 16 * threads)
     selection, block = selection.for_cosines(max_memory_bytes, need, 0, "an evaluation")
 
@@ -90,7 +90,7 @@ def judge(
 
         def one(at: int) -> None:
             query, row = int(asked[at]), cosines[at]
-            # As distances: they are finest near 0, where the neighbours are, and never negative.
+            # Distances are finest near 0, where the neighbours are, and never negative.
             np.maximum(np.subtract(1, row, out=row), 0, out=row)
             row[copies(query)] = np.inf
             alike = members(query)
@@ -112,7 +112,7 @@ def judge(
 
 
 def vote(classes: Ints) -> Ints:
-    """(Q, K) the classes of the nearest, the best first, to (Q,): the commonest, of equals the nearer one."""
+    """The commonest class (Q,) among those (Q, K) of the nearest, best first; a tie goes to the nearer."""
     counts = (classes[:, :, None] == classes[:, None, :]).sum(axis=2)
     return np.asarray(np.take_along_axis(classes, counts.argmax(axis=1)[:, None], axis=1)[:, 0])
 
@@ -120,9 +120,9 @@ def vote(classes: Ints) -> Ints:
 def _relevance(distances: Floats, alike: Ints, depth: int, most: int) -> tuple[Mask, Ints]:
     """Whether each of the `depth` nearest is in `alike`, and the rows of the `most` nearest.
 
-    The bits of floats that are not negative order like integers. The lowest bit of each is given up to say
-    whether the item is alike: so plain numbers tell the whole ranking, which are several times faster to
-    put in order than numbers that carry row numbers along.
+    The bits of non-negative floats sort like integers. The lowest bit of each is replaced by
+    whether the item is alike, so plain numbers hold the whole ranking, and they are several times faster to
+    sort than numbers with row numbers attached.
     """
     keys = distances.view(np.int32) & -2
     keys[alike] |= 1
@@ -134,8 +134,7 @@ def _relevance(distances: Floats, alike: Ints, depth: int, most: int) -> tuple[M
 
 
 def _measured(relevant: Mask, right: int, ks: Sequence[int]) -> list[float]:
-    """The measures of one ranking with `right` right answers, R; `relevant` (at least R,) says which places
-    are.
+    """The measures of one ranking with `right` right answers, R; `relevant` (at least R,) marks their places.
 
     MAP@R is the mean over the first R places of the precision at each that is right (Musgrave, Belongie &
     Lim, A Metric Learning Reality Check, 2020, section 3.2).
@@ -149,7 +148,7 @@ def _measured(relevant: Mask, right: int, ks: Sequence[int]) -> list[float]:
 
 
 def _rows_of(groups: Ints) -> Callable[[int], Any]:
-    """A function from a row to the rows of its group, itself among them."""
+    """A function from a row to the rows of its group, including itself."""
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(int(groups.max(initial=0)) + 2))
     return lambda row: order[starts[groups[row]] : starts[groups[row] + 1]]

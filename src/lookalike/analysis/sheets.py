@@ -1,4 +1,4 @@
-"""Contact sheets: many thumbnails and a title on one picture."""
+"""Contact sheets: many thumbnails and a title in one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookalike.storage.snapshot import Snapshot
 def draw_sheets(snapshot: Snapshot, folder: str | Path, most: int = 40) -> list[Path]:
     """Write a PNG for each cluster with the thumbnails nearest to its centre, named NUMBER-NAME.png.
 
-    Raises `LookalikeError` where the collection has not been clustered, or no thumbnails.
+    Raises `LookalikeError` if the collection has no clusters, or no thumbnails.
     """
     made = read_derived(snapshot.state, NAME)
     if made is None:

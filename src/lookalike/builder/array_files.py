@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lookalike.builder.vectors import READ_ROWS
 from lookalike.errors import SourceError, one_line
 
-# The first of these that a table has, as text or whole numbers, holds the ids.
+# The ids are in the first of these columns that a table has, as text or whole numbers.
 ID_COLUMNS = (
     "id",
     "image_name",
@@ -45,7 +45,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 def open_npy(path: Path) -> NDArray[Any]:
     """Map a .npy file as an array (N, D); one with pickled objects is refused."""
     try:
-        # As a plain array: the pages that are read stay in the file.
+        # As a plain array, whose pages are read from the file.
         vectors = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"cannot read the vectors {path}: {one_line(error)}") from None
@@ -82,7 +82,7 @@ def tables(path: Path) -> Iterator[pa.Table]:
 
 
 def _unambiguous(table: pa.Table, path: Path) -> pa.Table:
-    """Return the table; raises `SourceError` where two columns have one name."""
+    """Return the table; raises `SourceError` if two columns share a name."""
     names = table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

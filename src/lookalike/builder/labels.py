@@ -1,4 +1,4 @@
-"""Columns that a build adds to the images of a source: a label from the path, or a table's columns."""
+"""Columns that a build adds to a source's images: a label from the path, or a table's columns."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ import pyarrow.parquet as pq
 from lookalike.errors import SourceError, one_line
 from lookalike.storage.parts import RESERVED_COLUMNS
 
-# The first of these names that a table of metadata has is the column of relative paths.
+# A metadata table's relative paths are in the first of these columns that it has.
 PATH_COLUMNS = ("id", "path", "file", "filename", "file_name", "image")
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A table's columns by the relative path of an image: `types` of the columns, `rows` of values."""
+    """A table's columns by relative image path: `types` are the columns' types, `rows` their values."""
 
     types: dict[str, pa.DataType]
     rows: dict[str, dict[str, Any]]
 
 
 def label_rule(rule: str) -> Callable[[str], str | None]:
-    """How a label follows from an id: `folder` (its parent folder) or `regex:PATTERN` (first group).
+    """A function from an id to its label: `folder` (the parent folder) or `regex:PATTERN` (its first group).
 
-    The pattern is searched in the file's name. Where nothing matches there is no label.
+    The pattern is searched in the file's name; without a match there is no label.
     Raises `SourceError` for any other rule.
     """
     if rule == "folder":
@@ -74,14 +74,14 @@ def read_metadata(path: Path) -> Metadata:
     taken = sorted(RESERVED_COLUMNS.intersection(columns))
     if taken or len(set(names)) < len(names):
         raise SourceError(
-            f"{path} has columns that the collection needs itself or that are there twice: "
+            f"{path} has columns that the collection uses itself or that occur twice: "
             f"{', '.join(taken or names)}",
             "rename them",
         )
     try:
         paths = table[key].cast(pa.string()).to_pylist()
     except pa.ArrowException as error:
-        raise SourceError(f"the column {key} of {path} is no text: {one_line(error)}") from None
+        raise SourceError(f"the column {key} of {path} is not text: {one_line(error)}") from None
     twice = [one for one, number in Counter(paths).items() if number > 1]
     if twice:
         raise SourceError(f"{path} has more than one row for {twice[0]}")
@@ -95,13 +95,13 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
-    """Not a number is no value: it equals nothing, not even itself, and JSON cannot say it."""
+    """Replace NaN by None, because it equals nothing, not even itself, and JSON cannot write it."""
     is_nan = {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
     return {name: None if name in is_nan else value for name, value in row.items()}
 
 
 def _read_csv(file: BinaryIO) -> pa.Table:
-    """Paths and labels as the text that stands there; the types of other columns follow from their values."""
+    """Read paths and labels as plain text; the types of other columns follow from their values."""
     as_text = dict.fromkeys((*PATH_COLUMNS, "label"), pa.string())
     table = pyarrow.csv.read_csv(file, convert_options=pyarrow.csv.ConvertOptions(column_types=as_text))
     for field in table.schema:

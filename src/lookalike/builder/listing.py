@@ -74,12 +74,12 @@ def list_source(source: Source, options: Options, *, with_measured: bool = False
 
 
 def said_of(passed_over: Mapping[str, int]) -> str:
-    """What was passed over, as text; empty where nothing was."""
+    """The skipped files, as text; empty if none were."""
     most = sorted(passed_over.items(), key=lambda one: (-one[1], one[0]))
     named = ", ".join(f"{count:,} {suffix or 'without an ending'}" for suffix, count in most[:5])
     more = ", ..." if len(most) > 5 else ""
     total = sum(passed_over.values())
-    return f"passed over {total:,} not named as pictures: {named}{more}" if total else ""
+    return f"skipped {total:,} not named like pictures: {named}{more}" if total else ""
 
 
 def _by_id(entries: Iterable[Sample | Failure]) -> tuple[dict[str, Sample], list[Failure]]:

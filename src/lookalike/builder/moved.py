@@ -1,7 +1,7 @@
-"""A source folder that was renamed or moved: recognised by its bytes, its rows pointed to where it is now.
+"""Recognises a renamed or moved source folder by its bytes, and points its rows to the new place.
 
-A folder that is gone may just as well lie on a disk that is not there today. So only rows whose very bytes
-are found again change their address; those of images that are not listed stay as they are.
+A missing folder may just as well be on a disk that is offline today. So only rows whose exact bytes
+are found again change their address; rows of images that are not listed stay unchanged.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _READ_AHEAD = 64
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """`old_uri` is the address that a source had; `same` are the ids of images with the very same bytes."""
+    """`old_uri` is the source's earlier address, `same` the ids of images with exactly the same bytes."""
 
     old_uri: str
     same: frozenset[str]
 
 
 def find_move(root: Path, manifest: Manifest, listing: Listing) -> Move | None:
-    """The source of the collection that was moved to where the listing is from; None where there is none.
+    """Find the source of the collection that was moved to the listed place; None if there is none.
 
-    Its folder is gone, and at least half of the listed images that have an id of it have its bytes too.
+    Its folder is gone, and at least half of the listed images with its ids also have its bytes.
     """
     for old_uri in manifest.sources:
         if old_uri == listing.source_uri or not _is_gone(old_uri):
@@ -52,8 +52,8 @@ def find_move(root: Path, manifest: Manifest, listing: Listing) -> Move | None:
 def follow(root: Path, move: Move, listing: Listing) -> None:
     """Point the rows of the moved source to the listed files.
 
-    A row whose image is listed under its id with other bytes goes, as one that has changed; a row whose image
-    is not listed stays at its old address. A kill in between leaves some rows for the next build.
+    If an id is listed with other bytes, the image has changed and its row goes; a row whose image
+    is not listed keeps its old address. A kill in between leaves some rows for the next build.
     """
     mine = set(_rows_of(root, listing.source_uri))  # from a build that was killed here
     number = max(
@@ -70,7 +70,7 @@ def follow(root: Path, move: Move, listing: Listing) -> None:
             part.write(_readdressed(rows, listing.samples))
         elif not all(stays):
             followed, left = rows.filter(pa.array(follows)), rows.filter(pa.array(stays))
-            if left.num_rows and followed.num_rows:  # the rows of a part are of one source
+            if left.num_rows and followed.num_rows:  # all rows of a part come from one source
                 number += 1
                 _write(Part(root, number), part, _readdressed(followed, listing.samples))
                 followed = followed.slice(0, 0)
@@ -78,7 +78,7 @@ def follow(root: Path, move: Move, listing: Listing) -> None:
 
 
 def without_moved(root: Path, manifest: Manifest, move: Move) -> Manifest:
-    """The manifest without the old address, unless rows are still there."""
+    """The manifest without the old address, unless some rows still have it."""
     if _rows_of(root, move.old_uri):
         return manifest
     return manifest.without_source(move.old_uri)
@@ -105,7 +105,7 @@ def _readdressed(rows: pa.Table, samples: Mapping[str, Sample]) -> pa.Table:
 
 
 def _is_gone(uri: str) -> bool:
-    """Whether a source in a folder of this machine is not there any more."""
+    """Whether a source was a local folder that no longer exists."""
     path = os.fsdecode(unquote_to_bytes(uri.removeprefix("file://").partition("#")[0]))
     return uri.startswith("file://") and not os.path.lexists(path)
 
@@ -126,7 +126,7 @@ def _same(wanted: Mapping[str, str], samples: Mapping[str, Sample]) -> Iterator[
     def matches(id_: str) -> bool:
         try:
             return hashlib.sha256(samples[id_].read()).hexdigest() == wanted[id_]
-        except OSError:  # the build finds out
+        except OSError:  # the build will report it
             return False
 
     found = in_order(matches, wanted, _READERS, ahead=_READ_AHEAD)

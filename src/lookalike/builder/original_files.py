@@ -35,7 +35,7 @@ def part_name(number: int) -> str:
 
 
 def is_original(folder: Path) -> bool:
-    """Return whether a folder is one of the library's, or holds its folders."""
+    """Return whether a folder is one of the library's, or contains its folders."""
     parts, array = folder / PARTS_FOLDER, folder / ARRAY_FOLDER
     return bool(_parts(folder) or _parts(parts)) or any(
         (one / name).is_file() for one in (folder, array) for name in (ARRAY, ID_NAME)
@@ -43,10 +43,10 @@ def is_original(folder: Path) -> bool:
 
 
 def original_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Yield vectors, and tables with their names as `image_name`, of the parts or else of the array.
+    """Yield vectors, and tables with their names as `image_name`, from the parts or else the array.
 
-    Raises `SourceError` where a part or a file is missing: a number is left out, or the list of names has
-    more or fewer than there are vectors.
+    Raises `SourceError` if a part or a file is missing: a number is left out, or the list has
+    more or fewer names than there are vectors.
     """
     parts = _parts(folder / PARTS_FOLDER) or _parts(folder)
     array = folder / ARRAY_FOLDER if (folder / ARRAY_FOLDER).is_dir() else folder
@@ -58,13 +58,13 @@ def original_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
     if names is not None and len(names) != total:
         raise SourceError(
             f"{parts[0].parent} has {total:,} vectors, but {array / ID_NAME} names {len(names):,}",
-            "copy the folder again: a part is missing, or one of another folder is there",
+            "copy the folder again: a part is missing, or comes from another folder",
         )
     return (rows for number in sorted(parts) for rows in embedding_rows(parts[number]))
 
 
 def _parts(folder: Path) -> dict[int, Path]:
-    """Return the parts in a folder by number; none where there is other Parquet too."""
+    """Return the parts in a folder by number; none if there is other Parquet too."""
     matches = [(_PART.fullmatch(path.name), path) for path in folder.glob("*.parquet")]
     found = {int(match[1]): path for match, path in matches if match}
     return found if len(found) == len(matches) else {}
@@ -82,7 +82,7 @@ def _check_parts(parts: dict[int, Path]) -> None:
 
 
 def array_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
-    """Yield the same of the array and the list of names in a folder."""
+    """Yield the same from the array and the list of names in a folder."""
     if not (folder / ID_NAME).exists():
         hint = f"copy it there; or give {folder / ARRAY} itself, and the ids are the numbers of the rows"
         raise SourceError(f"{folder} has {ARRAY}, but no {ID_NAME}", hint)
@@ -99,7 +99,7 @@ def array_rows(folder: Path) -> Iterator[tuple[NDArray[Any], pa.Table]]:
 
 
 def _names(path: Path) -> list[str]:
-    """Read the names in the order of the vectors; raises `SourceError` where the list is not valid."""
+    """Read the names in the order of the vectors; raises `SourceError` if the list is invalid."""
     try:
         entries = json.loads(path.read_bytes())
         found = {entry["id"]: entry["name"] for entry in entries}

@@ -1,6 +1,6 @@
-"""What a build has to do: compares a listing with what is committed, and removes what no longer holds.
+"""Compares a listing with the committed rows: plans what to embed, and removes outdated rows.
 
-The rows of a part all come from one source, since a build writes parts of its own.
+All rows of a part come from one source, because a build writes its own parts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lookalike.storage.stores import each
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is left to do: samples to embed, and failures to record; `unchanged` and `removed` count images.
+    """The work left: samples to embed, and failures to record; `unchanged` and `removed` count images.
 
     `exif` are the columns that the rows of these samples get from EXIF.
     """
@@ -42,12 +42,12 @@ class Plan:
 
 
 def reconcile(root: Path, listing: Listing) -> Plan:
-    """Drop the rows of images that are gone or changed, refresh the metadata of those that stay.
+    """Drop the rows of images that are gone or changed, and refresh the metadata of those that stay.
 
-    A row stays where the uri, the size and the time of modification are the listed ones. Rows of other
-    sources stay, and so do those of which the listing cannot tell that they are gone. Failures of this
-    source are forgotten, since each build tries them again.
-    Raises `SourceError` where the images cannot join those of another source.
+    A row stays if its uri, size and modification time are the listed ones. Rows of other
+    sources and rows outside the listing's scope are kept. Failures of this
+    source are forgotten, because each build tries them again.
+    Raises `SourceError` if the images cannot join those of another source.
     """
     committed = list_parts(root)
     parts = list(zip(committed, each(committed, Part.described, root), strict=True))
@@ -86,14 +86,14 @@ def _source_is(listing: Listing, rows: pa.Table) -> bool:
 
 
 def _check_types(listing: Listing, others: list[pa.Table]) -> None:
-    """Raise `SourceError` where a column has a type that does not go with another source's."""
+    """Raise `SourceError` if the type of a column does not fit another source's."""
     wanted = pa.schema(list(listing.types.items()))
     for rows in others:
         try:
             pa.unify_schemas([rows.schema, wanted], promote_options="permissive")
         except pa.ArrowException as error:
             raise SourceError(
-                f"a column has another type than in the images of another source: {error}",
+                f"a column has a different type in another source: {error}",
                 "rename it in the metadata",
             ) from None
 
@@ -101,8 +101,8 @@ def _check_types(listing: Listing, others: list[pa.Table]) -> None:
 def _exif_fields(listing: Listing, schemas: list[pa.Schema]) -> list[pa.Field]:
     """The columns from EXIF that new rows get.
 
-    One whose name the source brings is left out, and so is one that other rows have in a type it does not go
-    with: nobody asked for it, so it is no reason to refuse the source.
+    A column that the source itself has is left out, and so is one whose type does not fit that of other
+    rows: nobody asked for it, so it is not a reason to refuse the source.
     """
     present: dict[str, set[pa.DataType]] = {field.name: {field.type} for field in EXIF_FIELDS}
     for field in (field for schema in schemas for field in schema):
@@ -120,7 +120,7 @@ def _go_together(types: set[pa.DataType]) -> bool:
 
 
 def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> list[Failure]:
-    """Take the samples whose ids another source's images have out of `pending`."""
+    """Remove the samples from `pending` whose ids another source's images have."""
     failures = []
     total = len(pending)
     for rows in others:
@@ -129,7 +129,7 @@ def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> lis
                 failures.append(sample.refused(f"the id is taken by {uri}"))
     if failures and len(failures) == total:
         raise SourceError(
-            f"the collection has the ids of all {total:,} images already, from another source: "
+            f"the collection already has the ids of all {total:,} images, from another source: "
             f"{failures[0].id} is {failures[0].error.removeprefix('the id is taken by ')}",
             "give another `collection`, or start again from nothing with `rebuild=True`",
         )
@@ -137,7 +137,7 @@ def _refuse_taken_ids(pending: dict[str, Sample], others: list[pa.Table]) -> lis
 
 
 def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> pa.Schema:
-    """Rewrite a part whose rows go, or whose metadata is not what the source says now; its columns then."""
+    """Rewrite a part if rows go or the source's metadata has changed; returns its columns afterwards."""
     described = _with_metadata(rows, listing)
     schema = described.schema
     if all(keep) and described is rows:
@@ -153,9 +153,10 @@ def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> 
 
 
 def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
-    """The rows with the metadata of their samples; the same object where nothing changes.
+    """The rows with the metadata of their samples; the same object if nothing changes.
 
-    What is not listed, since its source adds to the collection, keeps what it has. Columns from EXIF stay.
+    Images that are not listed, because their source only adds to the collection, keep theirs. Columns from
+    EXIF stay.
     """
     samples = [listing.samples.get(id_) for id_ in rows["id"].to_pylist()]
     if not any(samples):
@@ -180,7 +181,7 @@ def forget_failures(root: Path, source_uri: str) -> None:
     for part in list_parts(root, "failures"):
         try:
             table = part.failures()
-        except CollectionError:  # nothing that this build does not find out again
+        except CollectionError:  # this build finds all of them again
             table = FAILURE_SCHEMA.empty_table()
         others = table.filter(pc.invert(pc.starts_with(table["uri"], source_uri)))
         if others.num_rows < table.num_rows or not table.num_rows:

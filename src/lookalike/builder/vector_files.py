@@ -1,4 +1,4 @@
-"""Vectors that other programs wrote: .npy, Parquet, and folders of clip-retrieval and image_embeddings."""
+"""Imports other programs' vectors: .npy, Parquet, folders of clip-retrieval and image_embeddings."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from lookalike.storage.stores import place
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> None:
-    """Make the collection at `path` of a .npy file, Parquet with embeddings, or another tool's folder.
+    """Make the collection at `path` from a .npy file, Parquet with embeddings, or another tool's folder.
 
-    That is a folder of clip-retrieval, or of the original image_embeddings (docs/site.md). A .npy file may
-    come with `metadata`, a Parquet or CSV file with a row for each vector, in their order.
-    Ids are the first of the columns `ID_COLUMNS` that is there, else the numbers of the rows. A column whose
-    name a collection needs itself gets `source_` put before it.
-    Raises `SourceError` where a file is missing, damaged or does not fit, and `CollectionError` as
+    The folder is clip-retrieval's, or the original image_embeddings' (docs/site.md). A .npy file may
+    come with `metadata`, a Parquet or CSV file with a row for each vector, in the same order.
+    Ids are in the first of the columns `ID_COLUMNS` that exists, else they are row numbers. A column whose
+    name a collection uses itself gets the prefix `source_`.
+    Raises `SourceError` if a file is missing, damaged or does not fit, and `CollectionError` as
     `from_vectors`.
     """
     write_vectors(place(path), _source_blocks(Path(source), metadata), model=model)
@@ -74,7 +74,7 @@ def _clip_retrieval(folder: Path) -> list[tuple[Path, Path | None]]:
 
 
 def _numbered(pairs: Iterable[tuple[NDArray[Any], pa.Table]]) -> Iterator[Block]:
-    """Give the rows their ids: those of a column that has some, else the numbers of the rows."""
+    """Give the rows their ids: from a column that has some, else the row numbers."""
     start = 0
     for vectors, read in pairs:
         rows = _with_text_names(read)
@@ -90,14 +90,14 @@ def _numbered(pairs: Iterable[tuple[NDArray[Any], pa.Table]]) -> Iterator[Block]
 
 
 def _with_text_names(rows: pa.Table) -> pa.Table:
-    """The rows with `image_name` as text, which the original image_embeddings writes as bytes of UTF-8."""
+    """The rows with `image_name` as text; the original image_embeddings writes it as UTF-8 bytes."""
     place = rows.schema.get_field_index("image_name")
     if place < 0 or not (pa.types.is_binary(rows[place].type) or pa.types.is_large_binary(rows[place].type)):
         return rows
     try:
         return rows.set_column(place, "image_name", rows[place].cast(pa.string()))
     except pa.ArrowException as error:
-        raise SourceError(f"an image_name is no text: {one_line(error)}") from None
+        raise SourceError(f"an image_name is not text: {one_line(error)}") from None
 
 
 def _is_id(column: pa.ChunkedArray) -> bool:

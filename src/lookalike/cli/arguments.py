@@ -7,7 +7,7 @@ import re
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """What is built, where it is kept, and how."""
+    """The source to build, where to keep the collection, and how to build it."""
     add_images(parser)
     parser.add_argument(
         "-c", "--collection", metavar="C", help="where to keep the collection (default: SOURCE.lookalike)"
@@ -30,11 +30,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="skip images of more megapixels (default: 200)",
     )
     add_decoding_memory(parser)
-    parser.add_argument("--rebuild", action="store_true", help="discard what is there and start from nothing")
+    parser.add_argument(
+        "--rebuild", action="store_true", help="discard the collection and start from nothing"
+    )
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
-    """Where images come from, and what is said of them."""
+    """Where images come from, and their labels and columns."""
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -72,26 +74,24 @@ def add_page(parser: argparse.ArgumentParser) -> None:
         metavar="SECRET",
         help="the secret that lets other machines in (or set LOOKALIKE_TOKEN)",
     )
-    parser.add_argument("--no-auth", action="store_true", help="let everyone in who can reach the address")
+    parser.add_argument("--no-auth", action="store_true", help="let everyone in who reaches the address")
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="another name by which the server is reached",
+        help="another name under which the server can be reached",
     )
     parser.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
     )
-    parser.add_argument(
-        "--allow-url-queries", action="store_true", help="fetch pictures that queries name by their URL"
-    )
+    parser.add_argument("--allow-url-queries", action="store_true", help="fetch query pictures given as URLs")
     parser.add_argument(
         "--max-upload-megapixels",
         type=float,
         default=50.0,
         metavar="MP",
-        help="refuse larger pictures to search with (default: 50)",
+        help="refuse larger query pictures (default: 50)",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
@@ -107,24 +107,24 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def add_max_memory(parser: argparse.ArgumentParser) -> None:
-    """How much memory the work may take."""
+    """The memory that the work may use."""
     parser.add_argument(
         "--max-memory",
         dest="max_memory_bytes",
         type=size,
         metavar="SIZE",
-        help="the memory that the work may take, such as 1GB (default: no limit)",
+        help="use at most this much memory, such as 1GB (default: no limit)",
     )
 
 
 def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
-    """How much memory pictures may take."""
+    """The memory that decoding may use."""
     parser.add_argument(
         "--max-memory",
         dest="max_memory_bytes",
         type=size,
         metavar="SIZE",
-        help="what pictures may take while they are decoded, all threads together (default: 1GB)",
+        help="memory for decoding pictures, all threads together (default: 1GB)",
     )
 
 
@@ -136,7 +136,7 @@ def size(text: str) -> int:
     """A size such as 512MB, 1.5GB or 300000, in bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512MB or 1.5GB")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 512MB or 1.5GB")
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 

@@ -1,4 +1,4 @@
-"""Building with progress, as several commands do."""
+"""Builds with progress, for several commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lookalike.storage.stores import is_remote, place
 
 
 def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tuple[Collection, Report]:
-    """Build, bring an index up to date, and say what was done."""
+    """Build, update the index if there is one, and say what was done."""
     path = options.collection or _beside(options.source)
     with Progress("embedding") as progress, _said_where_else(options):
         report = builder.build(
@@ -57,7 +57,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "embedded")
     say(f"{said} (see: lookalike failures {shlex.quote(str(path))})" if report.failed else said)
     if report.moved_from:
-        say(f"the source was at {report.moved_from} before; its rows point to where it is now")
+        say(f"the source moved here from {report.moved_from}; its rows now point here")
     if report.passed_over:
         say(said_of(report.passed_over))
     return Collection(root, report), report
@@ -65,7 +65,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
 
 @contextmanager
 def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
-    """Where nothing can be written beside the source, as on a disk that is read-only, say what to do."""
+    """If nothing can be written beside the source, as on a read-only disk, say what to do."""
     try:
         yield
     except StorageError as error:
@@ -77,7 +77,7 @@ def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
 
 
 def _beside(source: str) -> Path:
-    """Where the collection of a source is kept by default; nothing is put into a store unasked."""
+    """The default place for the collection of a source; nothing is put into a store unasked."""
     path = place(source)
     unnamed = path.name == "-" or ":" in source or is_pattern(source)
     if is_remote(path) or (unnamed and not path.is_dir()):

@@ -36,7 +36,7 @@ bashcompinit
 
 
 def completion_script(shell: str, commands: Mapping[str, argparse.ArgumentParser]) -> str:
-    """What a shell of `SHELLS` has to read to complete `lookalike`; where nothing fits, it offers files."""
+    """The script with which a shell of `SHELLS` completes `lookalike`; if nothing fits, it offers files."""
     if shell == "fish":
         return "".join(f"{line}\n" for line in _fish(commands))
     choices, flags = [], []

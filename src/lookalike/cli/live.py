@@ -1,4 +1,4 @@
-"""The live table of a download: on a terminal it is drawn in place, elsewhere it is a line now and then."""
+"""The live table of a download: drawn in place on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ERRORS, _HOSTS = 5, 3
 
 
 class DownloadTable:
-    """Called with the report so far."""
+    """Shows the report so far, each time it is called."""
 
     def __init__(self) -> None:
         self._said_s = time.monotonic()
@@ -39,21 +39,21 @@ class DownloadTable:
             say(summary(report))
 
     def _erase(self) -> None:
-        """Up to the first line of the table, and clear the terminal from there (ECMA-48: CPL, ED)."""
+        """Move up to the table's first line, and clear the terminal from there (ECMA-48: CPL, ED)."""
         if self._lines_drawn:
             print(f"\x1b[{self._lines_drawn}F\x1b[J", end="", file=sys.stderr, flush=True)
             self._lines_drawn = 0
 
 
 def summary(report: DownloadReport) -> str:
-    """A line: counts, then speed."""
+    """One line: counts, then speed."""
     counts = {"downloaded": report.succeeded, "failed": report.failed, "duplicates": report.duplicates}
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "downloaded")
     return f"{said}; {report.images_per_s:,.0f} images/s, {report.megabytes_per_s:.1f} MB/s"
 
 
 def table_lines(report: DownloadReport) -> list[str]:
-    """The table: what is done, the most frequent errors, the slowest hosts."""
+    """The table: progress, the most frequent errors, the slowest hosts."""
     lines = [f"{summary(report)}, {report.success_rate:.1%} succeeded"]
     lines += [f"  {count:>8,}  {kind}" for kind, count in list(report.errors.items())[:_ERRORS]]
     hosts = list(report.slowest_hosts.items())[:_HOSTS]

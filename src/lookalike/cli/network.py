@@ -1,4 +1,4 @@
-"""How URLs are fetched, for every command that may be given some."""
+"""Flags for fetching URLs, for every command that may get some."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """The fields of `FetchOptions` by their names; the defaults are its own."""
+    """Add a flag for each field of `FetchOptions`, whose defaults apply."""
     group = parser.add_argument_group("network, for lists of URLs")
     group.add_argument("--concurrency", type=positive, metavar="N", help="requests at once (default: 64)")
     group.add_argument(
@@ -37,7 +37,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def fetch_options(options: argparse.Namespace) -> FetchOptions:
-    """What `add_network` has read."""
+    """The options from the flags of `add_network`."""
     from lookalike.sources.fetch import FetchOptions
 
     given = {field.name: getattr(options, field.name, None) for field in fields(FetchOptions)}

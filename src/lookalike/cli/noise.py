@@ -1,8 +1,8 @@
-"""What libraries in C write of damaged pictures, kept out of the terminal.
+"""Keeps the messages of C libraries about damaged pictures out of the terminal.
 
-libtiff says each flaw of a file on the file descriptor 2, past Python, and from any thread. So for the time
-of a command that descriptor leads nowhere, and `sys.stderr` to where it led: nothing is switched while
-threads run. The failure's row says what is wrong. A crash is still told, by `faulthandler`.
+libtiff reports each flaw of a file on the file descriptor 2, past Python, and from any thread. So during
+a command that descriptor leads nowhere, and `sys.stderr` to its old target: nothing is switched while
+threads run. The failure's row says what is wrong. `faulthandler` still reports a crash.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STDERR = 2
 
 @contextmanager
 def without_noise() -> Iterator[None]:
-    """Let only Python write to the terminal's stderr for the block; nothing where stderr is another file."""
+    """Let only Python write to the terminal's stderr during the block; no change if it is another file."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     warnings.filterwarnings("ignore", module="PIL")
     ours = sys.stderr

@@ -1,4 +1,4 @@
-"""What commands print: results on the standard output, everything else on the standard error."""
+"""Prints for the commands: results on the standard output, everything else on the standard error."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.search.results import Results
 
-_GOOD_RECALL = 0.9  # that of an index is 0.95 where memory allows it
+_GOOD_RECALL = 0.9  # an index has 0.95 if memory allows
 
-# Control characters, ends of lines, and the marks that turn the direction of writing (UAX 9).
+# Control characters, ends of lines, and the marks that change the writing direction (UAX 9).
 _UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    """A line that a terminal shows as it is: what would steer it, as in names of files, becomes escapes."""
+    """A line that is safe to print: characters that control a terminal, as in file names, are escaped."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def show(line: str) -> None:
-    """One line of the results."""
+    """Print one line of the results."""
     print(printable(line))
 
 
 def say(message: str) -> None:
-    """One line beside the results."""
+    """Print one line of messages."""
     print(printable(message), file=sys.stderr, flush=True)
 
 
 def say_recall(recall: float, collection: str) -> None:
-    """Whether many of the neighbours that something was judged by were not the nearest."""
+    """Warn if many of the neighbours used were not the nearest."""
     if recall < _GOOD_RECALL:
         say(
-            f"the index found {recall:.0%} of the nearest neighbours; for more, give more --max-memory to "
+            f"the index found {recall:.0%} of the nearest neighbours; for more, raise --max-memory of "
             f"lookalike index {shlex.quote(collection)}, then run this again"
         )
 
@@ -52,7 +52,7 @@ def print_json(value: Any) -> None:
 
 
 def say_packed(report: Report, options: argparse.Namespace) -> int:
-    """What a pack has done; returns the exit code."""
+    """Print a pack's report; returns the exit code."""
     if options.json:
         print_json({"out": options.out, **asdict(report)})
     failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
@@ -61,7 +61,7 @@ def say_packed(report: Report, options: argparse.Namespace) -> int:
 
 
 def print_results(results: Results) -> None:
-    """A line a hit: rank, score, confidence, label, id and tags."""
+    """Print a line for each hit: rank, score, confidence, label, id and tags."""
     width = max((len(hit.label or "") for hit in results), default=0)
     for rank, hit in enumerate(results, 1):
         tags = f"  ({', '.join(hit.tags)})" if hit.tags else ""
@@ -70,7 +70,7 @@ def print_results(results: Results) -> None:
 
 
 def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
-    """The results; as JSON, after what was asked."""
+    """Print the results; as JSON, after the query."""
     if as_json:
         print_json({**asked, "hits": results.as_dicts()})
     else:
@@ -78,7 +78,7 @@ def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
 
 
 def say_if_stale(collection: Collection) -> None:
-    """Tell that an index was there and could not be used."""
+    """Say if the index could not be used."""
     from lookalike.index import index_state
 
     if index_state(collection.snapshot.state) == "stale":

@@ -1,4 +1,4 @@
-"""Packing with progress, as several commands do."""
+"""Packs with progress, for several commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookalike.cli.resizing import resize_options
 
 
 def pack_and_say(options: argparse.Namespace, **more: Any) -> int:
-    """Pack what the flags of both commands say, and `more`; tells what was done, returns the exit code."""
+    """Pack with the flags of both commands, and `more`; prints a report, returns the exit code."""
     with Progress("packing") as progress:
         report = pack(
             options.source,

@@ -1,4 +1,4 @@
-"""The parser of the command line: each command's module says what it is for and what it takes."""
+"""The parser of the command line, built from the commands' modules."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentP
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options that the words of a command line are; ends the program with code 2 where they are none."""
+    """Parse the words of a command line to options; ends the program with code 2 if they are invalid."""
     words = list(words)
     first = words[0] if words else "-"
     if not first.startswith("-") and first not in COMMANDS:

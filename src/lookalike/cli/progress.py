@@ -13,7 +13,7 @@ _LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Called with the numbers of images done and to do; shows both, the rate and the time left."""
+    """Shows the numbers of images done and to do that it is called with, the rate and the time left."""
 
     def __init__(self, what: str) -> None:
         self._what = what

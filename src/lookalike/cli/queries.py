@@ -1,4 +1,4 @@
-"""The words of a query, and what was probably meant by one that is no file."""
+"""Turns words into queries, and guesses what a word that is not a file means."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lookalike.collection import Collection
 from lookalike.errors import LookalikeError, QueryError, UnknownIdError
 from lookalike.search.query import Image, Query, parse_query
 
-_LEAST_LIKENESS = 0.6  # of spellings, 0 to 1; below, a guess is no help
+_LEAST_LIKENESS = 0.6  # of spellings, 0 to 1; below, a guess does not help
 
 
 def read_query(collection: Collection, words: Sequence[str], unlike: Sequence[str] = ()) -> Query:
-    """The sum that words mean, those of `unlike` with a minus; `QueryError` for a file that is not there."""
+    """The sum that words stand for, with a minus for `unlike`; raises `QueryError` for a missing file."""
     query = parse_query(words, unlike)
     for term, _ in query.terms:
         if isinstance(term, Image) and not Path(str(term.image)).exists():
@@ -28,12 +28,12 @@ def read_query(collection: Collection, words: Sequence[str], unlike: Sequence[st
 
 
 def _meant(collection: Collection, word: str) -> Iterator[str]:
-    """Queries that the collection can answer and that look like the word."""
+    """Queries that resemble the word and that the collection can answer."""
     snapshot = collection.snapshot
     try:
         snapshot.model.embed_text(word)
         yield f"text:{word}"
-    except LookalikeError:  # not a word of the model, or no model for words
+    except LookalikeError:  # the model does not know the word, or no words at all
         pass
     try:
         snapshot.row_of(word)

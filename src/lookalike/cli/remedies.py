@@ -1,7 +1,7 @@
-"""Hints in the words of the command line: flags for arguments, commands for calls.
+"""Translates hints to the command line: arguments become flags, calls become commands.
 
-The library's hints are for Python, with code in backticks. A flag has the name of its argument and a command
-that of its function, so both are found rather than listed.
+The library's hints are for Python, with code in backticks. Flags are named after arguments and commands
+after functions, so both are found rather than listed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lookalike.cli.parser import command_parsers
 
 # Functions whose command has another name.
 _COMMANDS = {"undo_moves": ["duplicates", "--undo"], "add_model": ["model", "add"]}
-_NO_FLAGS = {"write"}  # what a command does anyway
+_NO_FLAGS = {"write"}  # the command always does it
 
 
 def in_flags(hint: str, command: str = "") -> str:
-    """A hint as a user of `command` is told it; code that is no flag and no command stays as it is."""
+    """A hint for the user of `command`; code that is neither a flag nor a command stays unchanged."""
 
     def said(code: re.Match[str]) -> str:
         return _said(code[1], command) or code[0]
@@ -80,7 +80,7 @@ def _flag(command: str, keyword: ast.keyword) -> Iterator[str]:
 
 
 def _value(node: ast.expr, in_bytes: bool = False) -> str:
-    if isinstance(node, ast.Name):  # what the user has to fill in
+    if isinstance(node, ast.Name):  # for the user to fill in
         return node.id.upper()
     value: Any = ast.literal_eval(node)
     if value is ...:
@@ -89,7 +89,7 @@ def _value(node: ast.expr, in_bytes: bool = False) -> str:
 
 
 def _option(command: str, name: str) -> argparse.Action | None:
-    """The flag of an argument: that of the command, else that of the first command that has one."""
+    """The flag of an argument: the command's own, else that of the first command that has one."""
     parsers = command_parsers()
     chosen = [parsers[command]] if command in parsers else []
     for parser in (*chosen, *parsers.values()):

@@ -1,4 +1,4 @@
-"""How images are resized, as several commands ask for it."""
+"""Flags for resizing images, for several commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_MEGAPIXELS = 200.0
 
 
 def add_resize(parser: argparse.ArgumentParser) -> None:
-    """What size the images get."""
+    """Add the flags for the size of the images."""
     group = parser.add_argument_group("images")
     group.add_argument("--size", type=positive, metavar="PX", help="resize to this (default: keep the size)")
     group.add_argument(
@@ -33,11 +33,13 @@ def add_resize(parser: argparse.ArgumentParser) -> None:
         help="refuse larger images (default: 200)",
     )
     add_decoding_memory(group)
-    group.add_argument("--threads", type=positive, metavar="N", help="that decode (default: one a core)")
+    group.add_argument(
+        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
+    )
 
 
 def resize_options(options: argparse.Namespace) -> Resize:
-    """How images are resized, from the flags."""
+    """The resizing that the flags ask for."""
     from lookalike.acquire.resize import Resize
 
     return Resize(options.size, options.resize, options.enlarge, options.max_megapixels)

@@ -1,4 +1,4 @@
-"""Serving the page, as several commands do."""
+"""Serves the page, for several commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of the page that a first look should find there: made at once while the collection is small."""
+"""Makes the page's views for a first look, if the collection is small enough to do it at once."""
 
 from __future__ import annotations
 
@@ -14,20 +14,9 @@ from lookalike.collection import Collection
 from lookalike.errors import LookalikeError
 from lookalike.storage.derived import COMMANDS, derived_command, derived_state
 
-# Up to here they take seconds: measured, 23 s of processor time for 3,000 vectors, of which clusters take 17.
+# Up to here they take seconds: measured, 23 s of processor time for 3,000 vectors, 17 of them for clusters.
 MOST_IMAGES = 3000
-_LEAST_IMAGES = 12  # fewer have no ten neighbours to be judged by
-
-# What makes a view, and the options in its command: one that was made with others is left as it is.
-_VIEWS: dict[str, tuple[Callable[[Collection], object], str]] = {
-    "map": (lambda collection: collection.map(write=True), "--method pca --seed 0"),
-    "clusters": (lambda collection: collection.cluster(write=True), "--seed 0 --method kmeans --k auto"),
-    "outliers": (lambda collection: collection.outliers(write=True), "--label label -k 10"),
-    "duplicates": (
-        lambda collection: _keep_duplicates(collection),
-        "--keep largest --tiers bytes,pixels,copy",
-    ),
-}
+_LEAST_IMAGES = 12  # with fewer, an image does not have ten neighbours
 
 
 def _keep_duplicates(collection: Collection) -> None:
@@ -35,10 +24,19 @@ def _keep_duplicates(collection: Collection) -> None:
     keep_plan(found.state, found.items, make_plan(found, str(collection.path)), tiers=DUPLICATES)
 
 
+# What makes a view, and the options in its command: a view made with other options is left alone.
+_VIEWS: dict[str, tuple[Callable[[Collection], object], str]] = {
+    "map": (lambda collection: collection.map(write=True), "--method pca --seed 0"),
+    "clusters": (lambda collection: collection.cluster(write=True), "--seed 0 --method kmeans --k auto"),
+    "outliers": (lambda collection: collection.outliers(write=True), "--label label -k 10"),
+    "duplicates": (_keep_duplicates, "--keep largest --tiers bytes,pixels,copy"),
+}
+
+
 def make_views(collection: Collection) -> None:
     """Make the map, clusters, outliers and duplicates that are missing or older than the collection.
 
-    Of a large collection it names the commands instead. What cannot be made is told, and is no error.
+    For a large collection it names the commands instead. If one fails, it says so and goes on.
     """
     if len(collection) < _LEAST_IMAGES:
         return
@@ -55,7 +53,7 @@ def make_views(collection: Collection) -> None:
     if made:
         say(f"made the {_listed(made)} in {time.monotonic() - started_s:.1f} s")
     for name in others:
-        say(f"for the {name} on the page: {derived_command(state, name)}")
+        say(f"to see the {name} on the page: {derived_command(state, name)}")
 
 
 def _is_made(collection: Collection, name: str) -> bool:
@@ -73,6 +71,6 @@ def _listed(names: list[str]) -> str:
 
 
 def say_next(collection: Collection) -> None:
-    """What can be done with a collection from here on."""
+    """Say what to do next with a collection."""
     path = shlex.quote(str(collection.path))
     say(f"the collection is in {collection.path}; search it with: lookalike search {path} PICTURE.jpg")

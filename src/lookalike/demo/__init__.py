@@ -1,1 +1,1 @@
-"""Pictures for a first look that need no network: flowers, drawn here."""
+"""Pictures for a first look without a network: flowers, drawn here."""

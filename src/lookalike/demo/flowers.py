@@ -41,7 +41,7 @@ BACKGROUNDS = {  # above, in the middle, below; then the lights out of focus
 
 @dataclass(frozen=True)
 class Species:
-    """What to draw: the rings of a head, from the back to the front, and how the plant grows."""
+    """A species to draw: the rings of a head, from back to front, and how the plant grows."""
 
     colours: str
     rings: tuple[Petals, ...]
@@ -265,7 +265,7 @@ def draw_flower(species: str, seed: int) -> Image.Image:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether a JPEG is there to its end mark: a power cut can leave a renamed file short."""
+    """Whether a JPEG has its end mark: a power cut can leave a renamed file truncated."""
     return path.is_file() and path.read_bytes()[-2:] == b"\xff\xd9"
 
 
@@ -279,8 +279,8 @@ def write_flowers(
 ) -> list[Path]:
     """Write `folder/<species>/<species>-001.jpg` and so on, equally many of each, give or take one.
 
-    Without `by_kind` all are in one folder, as `0001-<species>.jpg`: by name, the species take turns.
-    Complete files stay as they are, whatever seed drew them; `on_progress` hears how many are done.
+    Without `by_kind`, all go into one folder as `0001-<species>.jpg`, so that the species alternate by name.
+    Complete files stay as they are, whatever seed drew them; `on_progress` is told how many are done.
     """
     paths = []
     for i in range(count):

@@ -1,4 +1,4 @@
-"""Images for a first look, made on the spot: drawn flowers, or scikit-learn's handwritten digits."""
+"""Makes images for a first look: drawn flowers, or scikit-learn's handwritten digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write_images(
 ) -> None:
     """Write `count` images of a dataset, `flowers` or `digits`, as folder/NUMBER-LABEL.jpg or .png.
 
-    Sorted by name the kinds take turns, so that the first that one sees are of all kinds; `LABEL` is the rule
+    Sorted by name the kinds alternate, so that the first page shows all kinds; `LABEL` is the rule
     that reads the label from a name.
     """
     if dataset == "digits":

@@ -1,8 +1,8 @@
 """The brush of the drawn flowers: rings of petals, painted on a clear sheet.
 
 Every petal, leaf, stem and stamen is one shape: a half width `u**base * (1 - u)**tip` along its
-length. A pixel asks which petal of a ring it lies in and how far from the edge; from that follow
-its coverage (hence no jagged edges), its colour, and the shadow on what lies below.
+length. For each pixel we compute which petal of a ring it is in and how far from the edge; from that follow
+its coverage (hence no jagged edges), its colour, and the shadow on the layers below.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Head:
-    """Where a flower is and how it faces: `squash` is 1 seen from above, less when tilted away."""
+    """A flower's place and direction: `squash` is 1 seen from above, less when tilted away."""
 
     at: Point
     radius_px: float
@@ -100,7 +100,7 @@ class Head:
 
 @cache
 def ramp_of(name: str, heart: str = "", extent: float = 0.0) -> Floats:
-    """A colour from foot to tip, with another at the foot if wanted; (3, 256), 0 to 1."""
+    """A colour ramp from foot to tip, with another colour at the foot if given; (3, 256), 0 to 1."""
     stops = np.array([list(bytes.fromhex(stop)) for stop in COLOURS[name].split()]) / 255
     u = np.linspace(0, 1, 256)
     ramp = np.stack([np.interp(u, (0, 0.45, 1), channel) for channel in stops.T])

@@ -1,6 +1,6 @@
-"""A collection in other forms: a site of static files, and the files of other tools.
+"""Exports a collection as a site of static files, or as files for other tools.
 
-Everything is written into a folder beside the target, which takes its name when all is there.
+Everything is written into a folder beside the target, which gets its name when it is complete.
 """
 
 from __future__ import annotations

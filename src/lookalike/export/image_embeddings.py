@@ -1,12 +1,12 @@
-"""A collection as the original image_embeddings library writes it, for its search and its demo page.
+"""Exports a collection as the original image_embeddings library writes it, for its search and demo page.
 
     parquet/part-000.parquet     image_name (binary), embedding (list of float32)
     embeddings/embedding.npy     float32 (N, D)
     embeddings/id_name.json      [{"id": 0, "name": "rose_17"}, ...]
-    images/rose_17.jpeg          where wanted: the thumbnails
+    images/rose_17.jpeg          if wanted: the thumbnails
     metadata.parquet             the id and all other columns of each name
 
-The Parquet files have a folder of their own, since the library reads all that is in
+The Parquet files have their own folder, because the library reads everything in
 a folder as one table.
 """
 
@@ -37,7 +37,7 @@ from lookalike.export.target import new_folder
 from lookalike.storage.parts import matrix, with_schema
 from lookalike.storage.snapshot import Snapshot
 
-# Vectors of a part; more where a collection would have more than a thousand parts, the most there can be.
+# Vectors in a part; more if a collection would otherwise have more than a thousand parts, the maximum.
 PART_ROWS = 8192
 _MOST_PARTS = 1000
 
@@ -52,9 +52,9 @@ def export_image_embeddings(
 ) -> Path:
     """Write vectors and names as image_embeddings does, and with `images` the thumbnails; returns the folder.
 
-    An image is named by its file's name without the ending, as `bare_names` does; `metadata.parquet` says
-    which id that is. Raises `CollectionError` where there is nothing to export, or a picture is wanted that
-    is not there, and `StorageError` where the target holds other files.
+    An image is named by its file's name without the ending, as `bare_names` does; `metadata.parquet` maps
+    names to ids. Raises `CollectionError` if there is nothing to export, or a wanted picture is missing, and
+    `StorageError` if the target has other files.
     """
     count = take_count(snapshot, max_items)
     names = bare_names(snapshot.column("id").slice(0, count).to_pylist())
@@ -85,14 +85,14 @@ def export_image_embeddings(
 
 
 def _check_pictures(snapshot: Snapshot, count: int) -> None:
-    """Raise `CollectionError` where an item has no thumbnail, before anything is written."""
+    """Raise `CollectionError` if an item has no thumbnail, before anything is written."""
     sizes = snapshot.column("thumb_size").slice(0, count).to_pylist()
     without = [row for row, size in enumerate(sizes) if not size]
     if without:
         (first,) = snapshot.ids(without[:1])
         raise CollectionError(
             f"{len(without):,} of {count:,} items have no picture, such as {first}",
-            "leave the pictures out, or take a collection that was built of pictures",
+            "leave the pictures out, or export a collection that was built from pictures",
         )
 
 
@@ -105,7 +105,7 @@ def _part(names: list[str], vectors: NDArray[np.float32]) -> pa.Table:
 
 
 def _metadata_schema(snapshot: Snapshot) -> pa.Schema:
-    """Return the columns: the name, then the collection's, where `image_name` becomes `source_image_name`."""
+    """Return the columns: the name, then the collection's, with `image_name` as `source_image_name`."""
     columns = [one.with_name(_renamed(one.name)) for one in columns_of(snapshot)]
     return pa.schema([("image_name", pa.string()), *columns])
 

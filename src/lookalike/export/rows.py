@@ -10,7 +10,7 @@ from lookalike.errors import CollectionError, call_of_build
 from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
 
-# A column of the encoded thumbnails that the pieces get; no column of a collection has such a name.
+# The column of encoded thumbnails that the pieces get; no column of a collection has this name.
 THUMBNAIL = "\0thumbnail"
 
 # Called with the numbers of items done and to do.
@@ -22,7 +22,7 @@ def silent(done: int, total: int) -> None:
 
 
 def take_count(snapshot: Snapshot, max_items: int | None) -> int:
-    """Count the items that an export takes; raises `CollectionError` where there are none."""
+    """Count the items to export; raises `CollectionError` if there are none."""
     count = len(snapshot) if max_items is None else min(max_items, len(snapshot))
     if not count:
         raise CollectionError(
@@ -35,8 +35,8 @@ def take_count(snapshot: Snapshot, max_items: int | None) -> int:
 def pieces(snapshot: Snapshot, rows: int, most: int | None = None, *, thumbnails: bool) -> Iterator[pa.Table]:
     """Yield tables of `rows` rows (the last may have fewer) with all columns, in the order of the collection.
 
-    At most the first `most` rows. With `thumbnails` there is a column of JPEGs, empty where an item has none.
-    Raises `ChangedError` where the collection is changed meanwhile.
+    At most the first `most` rows. With `thumbnails` there is a column of JPEGs, empty if an item has none.
+    Raises `ChangedError` if the collection changes meanwhile.
     """
     left = len(snapshot) if most is None else most
     waiting = pa.table({})

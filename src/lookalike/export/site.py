@@ -1,16 +1,16 @@
 """Export a collection as a static site: the server's page, with files instead of the server's answers.
 
     index.html, web/                the page; web/host.js is the one that reads these files
-    collections.json                what there is, and how the files are cut
-    data/KEY/cards/00000.json       of 1,000 items each what the grid needs
+    collections.json                the collections, and how the files are split
+    data/KEY/cards/00000.json       what the grid needs, for 1,000 items each
     data/KEY/columns/00000.json     their other columns
     data/KEY/vectors/00000.bin      their vectors, in 8 bits
-    data/KEY/vectors/center.bin     what each number of a vector is compared with to make it one bit
+    data/KEY/vectors/center.bin     the values that the numbers of a vector are compared with to get bits
     data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
     data/KEY/words.json, words.bin  words that can be searched for
-    model/                          the network and what runs it, if they are wanted
+    model/                          the network and what runs it, if wanted
 
-KEY names this state, so that no cache can pair files of two. docs/site.md specifies all of it.
+KEY names this state, so that no cache can mix files of two states. docs/site.md specifies all of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CHUNK_ROWS = 1000
 CARD_COLUMNS = ("id", "label", "width", "height")
 # Where the files were and when they changed is nobody's business but the owner's.
 _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embedding", THUMBNAIL))
-# When, where and with what a picture was taken, wherever a column of such a name comes from.
+# When, where and with which camera a picture was taken, wherever a column with such a name comes from.
 _EXIF = frozenset(field.name for field in EXIF_FIELDS)
 
 # Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
@@ -83,9 +83,9 @@ def export_site(
 
     `with_model` adds the network and onnxruntime-web, from the folder `onnxruntime_web` or through npm, so
     that visitors can search by their own pictures. `with_exif` publishes when, where and with which camera
-    those of the site were taken. Takes the place of an earlier site. Raises `CollectionError` where there is
-    nothing to show, `ModelError` where the model cannot go into a browser, and `StorageError` where the
-    target holds other files.
+    the site's pictures were taken. Replaces an earlier site. Raises `CollectionError` if there is
+    nothing to show, `ModelError` if the model cannot run in a browser, and `StorageError` if the
+    target has other files.
     """
     count = take_count(snapshot, max_items)
     model = _model_files(snapshot, onnxruntime_web) if with_model else {}
@@ -107,7 +107,7 @@ def _write_data(
 ) -> dict[str, Any]:
     """Write the files of the items without the `hidden` columns.
 
-    Returns what the catalogue says of them: how many have each label, and the columns that say something.
+    Returns their catalogue entry: how many have each label, and the columns with any values.
     """
     labels, filled = Counter[str](), set[str]()
     sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
@@ -128,7 +128,7 @@ def _write_data(
 
 
 def _cards(table: pa.Table) -> dict[str, list[Any]]:
-    """Return what the grid shows of each item, a list per column; `v` names the thumbnail, empty if none."""
+    """Return the columns that the grid shows, a list each; `v` names the thumbnail, empty if none."""
     cards = {name: table[name].to_pylist() for name in CARD_COLUMNS}
     return {**cards, "v": [name or "" for name, _ in _thumbnails(table)]}
 
@@ -142,12 +142,10 @@ def _columns(table: pa.Table, hidden: frozenset[str]) -> dict[str, list[Any]]:
 
 
 def _thumbnails(table: pa.Table) -> Iterator[tuple[str | None, bytes]]:
-    """Yield the name and the JPEG of each thumbnail; the name is None where there is none."""
+    """Yield the name and the JPEG of each thumbnail; the name is None if there is none."""
     for sha256, jpeg in zip(table["sha256"].to_pylist(), table[THUMBNAIL].to_pylist(), strict=True):
         if jpeg and not _SHA256.fullmatch(sha256):  # it becomes a path
-            raise CollectionError(
-                f"an item has {sha256!r} in the place of its sha256, so it has no file name"
-            )
+            raise CollectionError(f"an item has {sha256!r} instead of its sha256, so it has no file name")
         yield (sha256[:_NAME_DIGITS] if jpeg else None), jpeg
 
 
@@ -190,7 +188,7 @@ def _write_words(snapshot: Snapshot, data: Path) -> bool:
     """Write the words that the model knows, and return whether it knows any."""
     try:
         knows_words = snapshot.model.text_vector is not None
-    except ModelError:  # made elsewhere: the items can still be searched by each other
+    except ModelError:  # made elsewhere: items can still be queries
         return False
     if knows_words:
         from lookalike.models.words import tables
@@ -207,7 +205,7 @@ def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict
     if name != DEFAULT_MODEL:
         raise ModelError(
             f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
-            "leave `with_model` out: the site is then searched by its own pictures",
+            "leave `with_model` out: visitors then search by the site's own pictures",
         )
     return {_MODEL_FILE: Path(str(files("lookalike.models") / _MODEL_FILE)), **runtime_files(onnxruntime_web)}
 
@@ -235,7 +233,7 @@ def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
 
 
 def _is_site(folder: Path) -> bool:
-    """Return whether a folder holds a site and nothing else; a web host may want files of its own there."""
+    """Return whether a folder has a site and nothing else, except a web host's own files."""
     if {path.name for path in folder.iterdir()} - _TOP:
         return False
     try:
@@ -255,6 +253,6 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file; nobody sees half of it, since its folder has no name yet."""
+    """Write a file; nobody sees half of it, because its folder has no name yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

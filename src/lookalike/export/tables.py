@@ -21,7 +21,7 @@ from lookalike.storage.snapshot import Snapshot
 
 Form = Literal["npy", "parquet", "clip-retrieval"]
 
-# clip-retrieval puts up to a million vectors into a file; fewer keep the memory small.
+# clip-retrieval puts up to a million vectors into a file; fewer need less memory.
 CLIP_RETRIEVAL_ROWS = 65_536
 _PIECE_ROWS = 8192
 _LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
@@ -35,7 +35,7 @@ def export_tables(
     max_items: int | None = None,
     on_progress: OnProgress = silent,
 ) -> Path:
-    """Write the vectors, and a row for each in the same order, in the form of another tool.
+    """Write the vectors, and a row for each in the same order, in another tool's format.
 
     `form` is `npy` (`vectors.npy`, float32 (N, D), and `metadata.parquet`), `parquet` (`vectors.parquet`,
     whose column `embedding` has lists of D numbers) or `clip-retrieval` (`img_emb/img_emb_0.npy` and
@@ -89,5 +89,5 @@ def _counted(snapshot: Snapshot, rows: int, count: int, on_progress: OnProgress)
 
 
 def columns_of(snapshot: Snapshot) -> pa.Schema:
-    """Return the columns of all parts, without the vectors and the places of thumbnails."""
+    """Return the columns of all parts, without the vectors and the positions of thumbnails."""
     return pa.schema([field for field in snapshot.schema if field.name not in _LEFT_OUT])

@@ -1,4 +1,4 @@
-"""Create the folder of an export, all of it or nothing."""
+"""Create the folder of an export, completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lookalike.storage.writing import writing
 
 @contextmanager
 def new_folder(target: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
-    """Give a folder to write into; it becomes `target` when the block ends, and vanishes if the block fails.
+    """Give a folder to write into; it becomes `target` when the block ends, and is removed if that fails.
 
-    Takes the place of nothing, of an empty folder, or of one that `is_ours`: an earlier export. A kill leaves
-    that one, or for the moment between two renames none. Raises `StorageError` where other files are there
-    or the disk refuses, and `LockedError` where another process writes there.
+    It may replace an empty folder, or one that `is_ours`: an earlier export. After a kill that one is still
+    there, except between two renames. Raises `StorageError` if other files are there
+    or the disk refuses, and `LockedError` if another process writes there.
     """
     work = target.with_name(f".{target.name}.lookalike-export")
     new, old = work / "new", work / "old"
@@ -45,7 +45,7 @@ def _check(target: Path, is_ours: Callable[[Path], bool]) -> None:
         raise StorageError(f"{target} is a file", "give a folder that does not exist yet")
     if target.is_dir() and any(target.iterdir()) and not is_ours(target):
         raise StorageError(
-            f"{target} holds other files, which an export would replace",
+            f"{target} has other files, which an export would replace",
             "give a folder that does not exist yet, or is empty",
         )
 

@@ -21,9 +21,9 @@ _HEADER = struct.Struct("<4sHHIIQ8x")  # magic, version, dtype, N, D, number of 
 
 
 def quantised(vectors: Floats) -> tuple[Floats, NDArray[np.int8]]:
-    """Quantise float32 (n, D), none zero, to scales (n,) and int8 (n, D), with scale * row nearly the vector.
+    """Quantise float32 (n, D), none zero, to scales (n,) and int8 (n, D); scale * row is nearly the vector.
 
-    Its length is exactly the vector's, so that of a unit vector the product with itself is 1.
+    Its length is exactly the vector's, so a unit vector's product with itself is 1.
     """
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     rows = np.rint(vectors * (127 / largest)).astype(np.int8)

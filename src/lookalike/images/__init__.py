@@ -1,1 +1,1 @@
-"""Bytes to pixels and thumbnails."""
+"""Turns bytes into pixels and thumbnails."""

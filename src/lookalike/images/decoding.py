@@ -18,7 +18,7 @@ from lookalike.images.pillow import decode_with_pillow, picture_of
 def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
     """Decode a path, encoded bytes, a Pillow image or a uint8 array (H, W), (H, W, 3) or (H, W, 4).
 
-    Raises `ImageError` for anything that is no readable picture.
+    Raises `ImageError` for anything that is not a readable picture.
     """
     if isinstance(image, str | Path):
         try:
@@ -44,10 +44,10 @@ def decode(
 ) -> Picture:
     """Decode an encoded image; its shorter side is at least `cover_px` if the original's is.
 
-    A JPEG is reduced `least_reduction` times at least or not at all: the decoder has no vector instructions
-    for what lies between the half and the whole, and so takes longer for less.
+    A JPEG is reduced at least `least_reduction` times or not at all: between half and full size, the decoder
+    has no vector instructions, and so takes longer for less.
     The limit in megapixels is checked on the header, before any pixel is decoded.
-    Raises `ImageError` when the bytes are no image, truncated or above the limit.
+    Raises `ImageError` if the bytes are not an image, truncated or above the limit.
     """
     if not data:
         raise ImageError("the file is empty")

@@ -1,4 +1,4 @@
-"""What is known of a picture before it is decoded: its memory, a smaller form of it, pictures within it."""
+"""Facts about a picture before decoding: the memory it needs, a smaller version, pictures inside it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from lookalike.errors import ImageError
 from lookalike.images.jpeg import coefficient_bytes
 from lookalike.images.limit import check_limit
 
-# Bytes a pixel that Pillow holds in memory; in all other modes 4.
+# Bytes a pixel in Pillow's memory; 4 in all other modes.
 _NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 
-# Bytes a pixel that decoders hold beside that, measured on 50 megapixels: libwebp two canvases, their
-# copy and the picture itself; libavif and libheif planes of perhaps 16 bits, and their copy.
+# Bytes a pixel that decoders need beside that, measured on 50 megapixels: libwebp two canvases, their
+# copy and the picture itself; libavif and libheif planes of up to 16 bits, and their copy.
 _BESIDE = {"WEBP": 12, "AVIF": 12, "HEIF": 12}
-# OpenJPEG holds four bytes a sample, and a tile's once more.
+# OpenJPEG holds four bytes a sample, and a second copy for a tile.
 _JPEG2000_SAMPLE_BYTES = 5
 
-# Pictures inside of icons, which Pillow opens whatever their size: a PNG's header, and that of JPEG 2000.
+# Pictures inside icons, which Pillow opens whatever their size: a PNG's header, and that of JPEG 2000.
 _NESTED = {
     "PNG": re.compile(rb"IHDR(.{8})", re.DOTALL),
     "JPEG2000": re.compile(rb"\xff\x4f\xff\x51.{4}(.{8})", re.DOTALL),
 }
 _NESTING = frozenset({"ICO", "ICNS", "CUR", "JPEG2000"})
 
-# JPEG 2000: how often a picture can be halved stands in the coding style (ISO 15444-1, A.6.1).
+# JPEG 2000: the coding style (ISO 15444-1, A.6.1) says how often a picture can be halved.
 _CODING_STYLE = re.compile(rb"\xff\x4f\xff\x51.*?\xff\x52.{7}(.)", re.DOTALL)
 
 # TIFF 6.0: tags of strips and tiles.
@@ -37,9 +37,9 @@ _SAMPLES, _BITS = 277, 258
 
 
 def check_hidden(data: bytes, image: Image.Image, max_megapixels: float) -> None:
-    """Raise `ImageError` for what Pillow may unpack to any size, whatever the picture says."""
+    """Raise `ImageError` for files that Pillow may unpack to any size, whatever their header says."""
     if any(tile[0] == "fits_gzip" for tile in getattr(image, "tile", ())):
-        raise ImageError("a FITS that is packed, which may hide any size", "unpack it first")
+        raise ImageError("a packed FITS, which may hide any size", "unpack it first")
     if image.format in _NESTING:
         for header in _NESTED.values():
             for found in header.finditer(data):
@@ -48,7 +48,7 @@ def check_hidden(data: bytes, image: Image.Image, max_megapixels: float) -> None
 
 
 def reduce_early(image: Image.Image, least_px: int) -> None:
-    """Have a JPEG or JPEG 2000 decoded at a fraction of its size, its shorter side `least_px` at least."""
+    """Let a JPEG or JPEG 2000 be decoded at a fraction of its size, its shorter side at least `least_px`."""
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (least_px, least_px))
     elif image.format == "JPEG2000":
@@ -59,9 +59,9 @@ def reduce_early(image: Image.Image, least_px: int) -> None:
 
 
 def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
-    """About what decoding takes at most: Pillow's image, what its decoder holds, and the RGB that is made.
+    """About the most bytes that decoding needs: Pillow's image, its decoder's memory, and the RGB result.
 
-    `pixels` are those of the original. Nothing where the image is decoded already.
+    `pixels` is the number in the original. 0 if the image is already decoded.
     """
     width, height = image.size
     made = 3 * (width // reduction + 1) * (height // reduction + 1)
@@ -77,13 +77,13 @@ def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
         beside = _JPEG2000_SAMPLE_BYTES * len(image.getbands()) * width * height
     elif image.format == "TIFF" and tiles[0][0] == "libtiff":
         beside = _strip_bytes(image.tag_v2, width, height)  # type: ignore[attr-defined]
-    elif tiles[0][0] in Image.DECODERS:  # written in Python, which gather all of a picture
+    elif tiles[0][0] in Image.DECODERS:  # written in Python, and gather the whole picture
         beside = 4 * width * height
     return _NARROW.get(image.mode, 4) * width * height + beside + made
 
 
 def _strip_bytes(tags: Any, width: int, height: int) -> int:
-    """What a strip or tile of a TIFF takes, which is unpacked as a whole."""
+    """The bytes of a TIFF's strip or tile, which is unpacked as a whole."""
     bits = sum(tags.get(_BITS, (1,))) if len(tags.get(_BITS, (1,))) > 1 else int(tags.get(_BITS, (1,))[0])
     if tags.get(_TILE_WIDTH):
         columns, rows = int(tags[_TILE_WIDTH]), int(tags.get(_TILE_LENGTH, height))
@@ -93,7 +93,7 @@ def _strip_bytes(tags: Any, width: int, height: int) -> int:
 
 
 def _bytes_of(image: Image.Image) -> bytes:
-    """The encoded bytes of an image that is open."""
+    """The encoded bytes of an open image."""
     file: Any = image.fp  # type: ignore[attr-defined]
     place = file.tell()
     file.seek(0)

@@ -13,14 +13,14 @@ from PIL import ExifTags, Image
 from lookalike.images.tiff import ASCII, LONG, RATIONAL, SHORT, Tiff
 
 _Base, _Gps = ExifTags.Base, ExifTags.GPS
-# The tags that are read in each directory, and the types that they have.
+# The tags to read in each directory, and their types.
 _MAIN: dict[int, int] = {
     _Base.Make: ASCII,
     _Base.Model: ASCII,
     ExifTags.IFD.Exif: LONG,
     ExifTags.IFD.GPSInfo: LONG,
 }
-# A time and its fraction of a second. `DateTime` is not among them: it says when the file was changed.
+# Times with their fractions of a second. `DateTime` is missing, because it says when the file was changed.
 _TIMES = (
     (_Base.DateTimeOriginal, _Base.SubsecTimeOriginal),
     (_Base.DateTimeDigitized, _Base.SubsecTimeDigitized),

@@ -1,4 +1,4 @@
-"""What a network sees: a square of a picture, or of a part of it, at one size."""
+"""Cuts what a network sees: a square of a picture, or of a part of it, at a fixed size."""
 
 from __future__ import annotations
 
@@ -65,8 +65,13 @@ def fit_whole_pixels(
     left, top = (round((side - size_px) / 2) for side in size)
     # Pillow looks at pixels around a box, so those are cut off first.
     first_x, first_y, end_x, end_y = *map(math.floor, box[:2]), *map(math.ceil, box[2:])
-    inner = box[0] - first_x, box[1] - first_y, box[2] - first_x, box[3] - first_y
-    part = image.crop((first_x, first_y, end_x, end_y))
+    part = image.crop((first_x, first_y, min(end_x, image.width), min(end_y, image.height)))
+    inner = (
+        box[0] - first_x,
+        box[1] - first_y,
+        min(box[2] - first_x, part.width),  # rounding may have moved the edge outside
+        min(box[3] - first_y, part.height),
+    )
     resized = part.resize(size, Image.Resampling[interpolation.upper()], box=inner)
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
@@ -88,7 +93,7 @@ def region(picture: Picture, box: Box) -> Box:
     left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise ImageError(
-            f"the box {tuple(box)} is no part of a picture", "give it as left, top, right, bottom"
+            f"the box {tuple(box)} is not a part of a picture", "give it as left, top, right, bottom"
         )
     if (right - left) * picture.width < 1 or (bottom - top) * picture.height < 1:
         raise ImageError(f"the box {tuple(box)} is smaller than a pixel")

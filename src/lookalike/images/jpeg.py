@@ -27,16 +27,16 @@ _PASS_THROUGH_BYTES = 32 * 1024
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _START_OF_SCAN, _END_OF_IMAGE})
 
-# The starts of a frame, and those of them that send a picture in several scans (ITU-T T.81, table B.1).
+# The markers that start a frame, and those for pictures in several scans (ITU-T T.81, table B.1).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
-# What ends the data of a scan: in it a byte of 255 is followed by 0, or by a restart marker.
+# The end of a scan's data: inside it, a byte of 255 is followed by 0 or by a restart marker.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
-    """Decode as `decode` does; None for a JPEG that Pillow, which is more forgiving, has to decode."""
+    """Decode as `decode` does; None for a JPEG that needs Pillow, which is more forgiving."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -70,7 +70,7 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
 
 
 def coefficient_bytes(data: bytes) -> int:
-    """What libjpeg holds beside the pixels: coefficients of 16 bits, where they come in several scans."""
+    """The bytes that libjpeg needs beside the pixels: 16-bit coefficients, if they come in several scans."""
     size = components = 0
     several = False
     for marker, load in _segments(data):
@@ -93,7 +93,7 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a JPEG holds only the picture, with nothing between its scans or after its end."""
+    """Whether a JPEG contains only the picture, with nothing between its scans or after its end."""
     segments = list(_segments(data, whole=True))
     return {marker for marker, _ in segments} <= _PLAIN_SEGMENTS and segments[-1:] == [(_END_OF_IMAGE, b"")]
 
@@ -101,12 +101,12 @@ def _is_plain(data: bytes) -> bool:
 def _segments(data: bytes, whole: bool = False) -> Iterator[tuple[int, bytes]]:
     """The marker and payload of each segment of a JPEG (ITU-T T.81, B.1.1), up to the first scan.
 
-    With `whole` up to the end of the image; the payload of that is what stands after it.
+    With `whole`, up to the end of the image, whose payload is the bytes after it.
     """
     at = 2
     while data[at : at + 1] == b"\xff" and at + 2 <= len(data):
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xFF:  # any number of these may stand before a marker
+        if marker == 0xFF:  # any number of these may precede a marker
             at += 1
             continue
         if marker == _END_OF_IMAGE:

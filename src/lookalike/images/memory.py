@@ -1,4 +1,4 @@
-"""The memory that pictures take while they are decoded: one budget for all threads of the process."""
+"""The memory for decoding pictures: one budget for all threads of the process."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 from lookalike.errors import ImageError
 
-# A picture of 200 megapixels takes 0.8 GB in Pillow's widest modes, of four bytes a pixel. As a progressive
-# JPEG with all of its colours it takes 1.2 GB, since libjpeg holds the coefficients; it is decoded alone.
+# A picture of 200 megapixels takes 0.8 GB in Pillow's widest modes, with four bytes a pixel. As a progressive
+# JPEG with full colour it takes 1.2 GB, because libjpeg holds the coefficients; it is decoded alone.
 DEFAULT_BYTES = 1_000_000_000
 _ALONE = 1.21
 
 
 class Budget:
-    """Bytes that are shared out; who asks for more than is left waits, first come, first served.
+    """A budget of bytes; a request for more than is left waits, first come, first served.
 
-    Who asks for up to a fifth more than there are waits until nobody else holds any.
+    A request for up to a fifth more than the budget waits until nobody else holds any.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -30,7 +30,7 @@ class Budget:
 
     @contextmanager
     def taking(self, size_bytes: int) -> Iterator[None]:
-        """Hold so many bytes for the time of the block; raises `ImageError` for more than there ever are."""
+        """Hold this many bytes during the block; raises `ImageError` if the budget is never that large."""
         if size_bytes > _ALONE * self.limit_bytes:
             raise ImageError(
                 f"decoding takes about {size_bytes / 1e9:.2g} GB, the limit is {self.limit_bytes / 1e9:g} GB",
@@ -55,7 +55,7 @@ class Budget:
 
     @contextmanager
     def limited_to(self, limit_bytes: int | None) -> Iterator[None]:
-        """Another limit for the time of the block; None leaves it."""
+        """Change the limit during the block; None leaves it."""
         before = self.limit_bytes
         self.limit_bytes = before if limit_bytes is None else limit_bytes
         try:
@@ -64,5 +64,5 @@ class Budget:
             self.limit_bytes = before
 
 
-# Threads of builds, downloads and requests meet here: memory belongs to the process, as the budget does.
+# Shared by the threads of builds, downloads and requests, because memory belongs to the process.
 DECODING = Budget(DEFAULT_BYTES)

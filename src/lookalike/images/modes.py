@@ -13,18 +13,18 @@ from PIL import Image, ImageCms
 from lookalike.errors import ImageError
 from lookalike.images.picture import Pixels
 
-# What is converted at once: the bands of a large picture take no memory beside the picture itself.
+# The pixels converted at once: bands of a large picture take little memory beside the picture itself.
 _BAND_PIXELS = 2**20
 
-# TIFF 6.0, section 8; and the tag of section 19 that says what is white.
+# TIFF 6.0, section 8; and the tag of section 19 that defines white.
 _BITS_PER_SAMPLE = 258
 
 
 def rgb_pixels(image: Image.Image, reduction: int = 1) -> Pixels:
     """Convert any Pillow mode to RGB uint8 (H, W, 3): transparency on a ground, deep grey scaled to 8 bits.
 
-    With a `reduction` each pixel is the mean of a square of as many pixels a side, fewer at the right and at
-    the bottom.
+    With a `reduction`, each pixel is the mean of a square with that many pixels a side, fewer at the right
+    and bottom edges.
     """
     width, height = image.size
     found = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
@@ -43,7 +43,7 @@ def array_pixels(array: NDArray[Any]) -> Pixels:
     shape_is_right = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if array.dtype != np.uint8 or not shape_is_right or 0 in array.shape:
         raise ImageError(
-            f"an image array is uint8 of shape (H, W), (H, W, 3) or (H, W, 4), "
+            f"an image array must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4), "
             f"not {array.dtype} {array.shape}"
         )
     if array.ndim == 3 and array.shape[2] == 1:
@@ -52,7 +52,7 @@ def array_pixels(array: NDArray[Any]) -> Pixels:
 
 
 def _bands(image: Image.Image, step: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """The picture in bands of whole rows, a multiple of `step` but for the last, each with its top row."""
+    """Yield bands of whole rows, a multiple of `step` except for the last, each with its top row."""
     rows = max(1, _BAND_PIXELS // image.width // step) * step
     if rows >= image.height:
         yield 0, image
@@ -62,7 +62,7 @@ def _bands(image: Image.Image, step: int = 1) -> Iterator[tuple[int, Image.Image
 
 
 def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """What makes RGB of a band of this image; it has looked at all of the image where that matters."""
+    """A function that converts a band of this image to RGB, using facts about the whole image if needed."""
     if image.mode.startswith("I") or image.mode == "F":
         scale = _scale(image)
         return lambda band: Image.fromarray(scale.eight_bits(np.asarray(band))).convert("RGB")
@@ -122,7 +122,7 @@ class _Scale:
 def _scale(image: Image.Image) -> _Scale:
     """16-bit grey keeps its absolute scale; other ranges (32-bit, float) are stretched to 0..255.
 
-    A TIFF of 16 bits often holds the 10, 12 or 14 bits of a sensor: its scale is the least that holds them.
+    A 16-bit TIFF often holds the 10, 12 or 14 bits of a sensor: its scale is the smallest that fits them.
     """
     low, high = _range(image)
     if image.format == "TIFF" and image.mode.startswith("I;16"):
@@ -144,7 +144,7 @@ def _depth(image: Image.Image) -> int:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """The least and the greatest of the values that are numbers, 0 and 0 where there are none."""
+    """The minimum and maximum of the values that are numbers; 0 and 0 if there are none."""
     low, high = np.inf, -np.inf
     for _, band in _bands(image):
         values = np.asarray(band)

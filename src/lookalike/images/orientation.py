@@ -1,4 +1,4 @@
-"""The EXIF orientation of pictures, and turning them upright."""
+"""Reads the EXIF orientation of pictures, and turns them upright."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def upright_box(pixels: Pixels, right: float, bottom: float, orientation: int) -> Box:
-    """Where the original lies in the pixels once they are upright.
+    """The original's place in the pixels once they are upright.
 
-    `pixels` are those before; the original fills them from the left and the top up to `right` and `bottom`.
+    In `pixels`, before turning, the original extends from the top left to `right` and `bottom`.
     """
     left, top = 0.0, 0.0
     flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
@@ -54,7 +54,7 @@ def upright_box(pixels: Pixels, right: float, bottom: float, orientation: int) -
 def image_orientation(image: Image.Image) -> int:
     """The orientation of an image that Pillow has opened, from EXIF or else XMP; 1 if it has none."""
     block = exif_block(image)
-    if block:  # Pillow would read all of it, however much that is
+    if block:  # Pillow would read all of it, however large
         return orientation_of(block) or _xmp_orientation(image) or 1
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))

@@ -20,11 +20,11 @@ ImageLike = str | Path | bytes | Image.Image | Pixels
 class Picture:
     """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, possibly reduced while decoding.
 
-    `width` and `height` are those of the original, upright, in pixels.
+    `width` and `height` are the upright original's, in pixels.
     `box` is the original's place in `pixels` (left, top, right, bottom), unless it fills them: DCT scaling
     rounds the size up, and the last row and column are then only partly covered.
-    `as_thumbnail` holds the original bytes if they can serve as the thumbnail unchanged.
-    `exif` is what the camera recorded, or None.
+    `as_thumbnail` has the original bytes if they can be the thumbnail unchanged.
+    `exif` has the camera's data, or is None.
     """
 
     pixels: Pixels

@@ -1,4 +1,4 @@
-"""Decoding through Pillow: every format except JPEG, and the JPEGs that the fast path leaves."""
+"""Decodes through Pillow: every format except JPEG, and JPEGs that the fast path cannot decode."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def picture_of(
     max_megapixels: float,
     free: Callable[[Image.Image], None] = lambda _: None,
 ) -> Picture:
-    """The picture of a Pillow image; raises `ImageError` where it is too large, empty or damaged.
+    """The picture of a Pillow image; raises `ImageError` if it is too large, empty or damaged.
 
-    One of more than 16 megapixels is reduced as it is converted, to a shorter side of at least twice
-    `cover_px`: so the pixels take little memory beside what Pillow decodes. `free` is called with the image
-    while its memory is still accounted for.
+    A picture of more than 16 megapixels is reduced as it is converted, to a shorter side of at least twice
+    `cover_px`, so the pixels take little memory beside Pillow's image. `free` is called with the image
+    while its memory is still counted.
     """
     width, height = image.size
     check_limit(width, height, max_megapixels)
@@ -77,18 +77,18 @@ def picture_of(
 
 
 def _kind(image: Image.Image) -> str:
-    """The format, with the packing of a TIFF: which of them can be read is up to Pillow's own libtiff."""
+    """The format, and a TIFF's packing, because Pillow's own libtiff decides which of them it can read."""
     packing = image.info.get("compression") if image.format == "TIFF" else None
     return f"{image.format or 'image'}{f', packed as {packing}' if packing else ''}"
 
 
 def _reduction(width: int, height: int, least_px: int) -> int:
-    """How many pixels a side become one, so that the shorter side keeps `least_px`."""
+    """How many pixels a side become one while the shorter side keeps at least `least_px`."""
     return max(1, min(width, height) // least_px) if width * height > _WHOLE_PIXELS else 1
 
 
 def media_type(data: bytes) -> str:
-    """The media type of an encoded image by its bytes, such as `image/webp`; raises `ImageError`."""
+    """The media type of an encoded image, from its bytes, such as `image/webp`; raises `ImageError`."""
     with _opened(data) as image:
         return Image.MIME.get(image.format or "", "application/octet-stream")
 
@@ -119,7 +119,7 @@ def _opened(data: bytes) -> Image.Image:
         with _pillow_limit_lifted():
             return Image.open(io.BytesIO(data), formats=[one for one in FORMATS if one in Image.OPEN])
     except UnidentifiedImageError:
-        raise ImageError(f"not an image that can be read ({_sniff(data)})", _hint(data)) from None
+        raise ImageError(f"not a readable image ({_sniff(data)})", _hint(data)) from None
     except Exception as error:
         raise ImageError(_one_line(f"damaged image: {error}")) from None
 
@@ -136,7 +136,7 @@ def _register_formats() -> None:
     pillow_heif.register_heif_opener()
 
 
-# Above 32 MB the C library always gives memory back to the system; of Pillow's usual 16 MB it keeps much.
+# Above 32 MB the C library always returns memory to the system; it keeps much of Pillow's usual 16 MB.
 _BLOCK_BYTES = 64 * 2**20
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 ASCII, SHORT, LONG, RATIONAL, UTF8 = 2, 3, 4, 5, 129
 
-# Cameras write some 60 entries a directory, and texts of some 30 bytes: what is above is damage.
+# Cameras write some 60 entries a directory, and texts of some 30 bytes: anything above is damage.
 MAX_ENTRIES, MAX_VALUE_BYTES = 512, 256
 
 _SIZES = {ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UTF8: 1}

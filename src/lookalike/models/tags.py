@@ -1,8 +1,8 @@
-"""Tags: what the built-in network says is in a picture, where it is likely to be right.
+"""Tags: what the built-in network sees in a picture, if it is likely to be right.
 
-The network was trained on a thousand kinds of things and gives each picture a probability of each, also one
-that shows none of them. So a name needs more than a probability: the picture has to point where the name's
-vector does as well. docs/words.md has the measurement.
+The network was trained on a thousand kinds of things and gives each a probability, even for a picture
+that shows none of them. So a tag needs more than a probability: the picture must also point in the
+direction of the name's vector. docs/words.md has the measurement.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _EVERYDAY = (
     "piano musical-instrument building house shop bridge fence mountain shore"
 ).split()
 
-# Of a tag: the least probability, and the least cosine to the vectors of its classes; of flowers and stamps.
+# The lowest probability of a tag, and its lowest cosine to its classes; chosen on flowers and stamps.
 _CLASS, _WIDER = (0.5, 0.30), (0.3, 0.22)
-# The same of what a group of pictures has in common, on average.
+# The same for a group's common tags, on average.
 _CLASS_OF_GROUP, _WIDER_OF_GROUP = (0.8, 0.30), (0.4, 0.19)
 # The mean length of features of photographs: stored vectors have lost theirs.
 _USUAL_LENGTH = np.float32(14.5)
-# A name with a probability of one in five is there as often as not.
+# A thing with a probability of one in five is in the picture half of the time.
 _ODDS_OF_PRESENCE = 4.0
 
 
 def logits(features: Floats) -> Floats:
-    """float32 (B, 1280) features, not normalised, to (B, 1000): how much speaks for each class."""
+    """Convert features float32 (B, 1280), not normalised, to each class's logits (B, 1000)."""
     known = vocabulary()
     return np.asarray((known.vectors @ features.T).T + known.biases, np.float32)
 
 
 def probabilities(features: Floats) -> Floats:
-    """float32 (B, 1280) features, not normalised, to (B, 1000) from 0 to 1 that sum to 1."""
+    """Convert features float32 (B, 1280), not normalised, to probabilities (B, 1000), which sum to 1."""
     scores = logits(features)
     odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
@@ -52,8 +52,8 @@ def probabilities(features: Floats) -> Floats:
 def tags(features: Floats, most: int = 5) -> list[list[tuple[str, float]]]:
     """What is in each picture, with probabilities, the most likely first: float32 (B, 1280), not normalised.
 
-    Classes, and everyday wider terms to which the classes below them add up: a picture may be surely a dog
-    and perhaps a collie. None where the network is likely to be wrong. `most` is how many at most.
+    Classes, and everyday wider terms whose classes add up: a picture may be certainly a dog
+    and perhaps a collie. Empty if the network is likely to be wrong. `most` is the maximum number.
     """
     likely = probabilities(features)
     near = likely * (unit(features) @ class_vectors().T)
@@ -65,7 +65,7 @@ def tags(features: Floats, most: int = 5) -> list[list[tuple[str, float]]]:
 
 
 def common_tags(vectors: Floats) -> list[str]:
-    """What pictures have in common, the narrowest name first: unit vectors float32 (B, 1280)."""
+    """The tags that pictures have in common, the narrowest first, from unit vectors float32 (B, 1280)."""
     likely = probabilities(vectors * _USUAL_LENGTH)
     near = likely * (vectors @ class_vectors().T)
     mean_likely, mean_near = likely.mean(axis=0, keepdims=True), near.mean(axis=0, keepdims=True)
@@ -78,8 +78,8 @@ def common_tags(vectors: Floats) -> list[str]:
 def presence(text: str, vectors: Floats) -> Floats:
     """How likely each picture shows what a text names, (B,) from 0 to 1; unit vectors float32 (B, 1280).
 
-    The probabilities of the classes of a name add up; of several names the least counts, since a picture that
-    shows all of them shares its probability among them. Raises as `text_vector`.
+    A name sums the probabilities of its classes; of several names the lowest counts, times their number,
+    because a picture that shows all of them divides its probability among them. Raises as `text_vector`.
     """
     likely = probabilities(vectors * _USUAL_LENGTH)
     names = [sorted({one for meaning in meanings for one in meaning.classes}) for meanings in meant(text)]

@@ -1,7 +1,7 @@
-"""Words for the built-in network: what its classifier can name, as vectors to search with.
+"""Words for the built-in network: the things its classifier can name, as vectors to search with.
 
-The last layer holds a vector for each of the thousand classes, in the space of the embeddings. The names and
-what they are kinds of come from WordNet (Miller, 1995). docs/words.md tells how the vectors were chosen.
+The last layer has a vector for each of the thousand classes, in the space of the embeddings. The names and
+the wider terms come from WordNet (Miller, 1995). docs/words.md tells how the vectors were chosen.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _STOP_WORDS = frozenset(
     "a an and any at by each for from in into its near of on or our over photo photograph picture image "
     "show some the their this that these those to two three under with".split()
 )
-# Suffix and what stands there in the singular: the rules of WordNet's own lemmatiser, morphy(7WN).
+# Plural endings and their singular: the rules of WordNet's own lemmatiser, morphy(7WN).
 _PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """One meaning of a name: the numbers of the classes below it, and how often the name means it."""
+    """One meaning of a name: the numbers of the classes below it, and how often the name has this meaning."""
 
     classes: tuple[int, ...]
     count: int
@@ -44,11 +44,11 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the network has words for.
+    """All the words that the network knows.
 
-    `classes` are 1,000 names, no two the same, in the order of the classifier. `terms` has every name of
-    a class or a wider term, as `_spelling` writes it. `related` has unknown words, each with the known terms
-    that it is a kind of. `vectors` is float32 (1000, 1280), `biases` (1000,).
+    `classes` are 1,000 distinct names, in the order of the classifier. `terms` has every name of
+    a class or a wider term, spelled by `_spelling`. `related` maps unknown words to the known terms
+    above them. `vectors` is float32 (1000, 1280), `biases` (1000,).
     """
 
     classes: tuple[str, ...]
@@ -59,7 +59,7 @@ class Vocabulary:
     biases: Floats
 
     def find(self, phrase: str) -> tuple[Meaning, ...]:
-        """The meanings of a name in any case, hyphened or not, singular or plural; empty where unknown."""
+        """The meanings of a name in any case, hyphenated or not, singular or plural; empty if unknown."""
         return next((self.terms[form] for form in self._forms(_spelling(phrase)) if form in self.terms), ())
 
     def _forms(self, phrase: str) -> Iterator[str]:
@@ -73,7 +73,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> Vocabulary:
-    """The words of the built-in network, read once from the two files that the package ships."""
+    """The words of the built-in network, read once from the two files in the package."""
     folder = files("lookalike.models")
     words = json.loads((folder / "efficientnet_lite0_words.json").read_bytes())
     with (folder / "efficientnet_lite0_classes.npy").open("rb") as file:
@@ -96,8 +96,8 @@ def vocabulary() -> Vocabulary:
 def text_vector(text: str) -> Floats:
     """The unit vector float32 (1280,) of words that the network knows; several are averaged.
 
-    The longest names are found first, and words like "of" or "picture" are passed over. Raises
-    `UnknownWordError` where one is unknown, `QueryError` where there are none or too many.
+    The longest names are matched first, and words like "of" or "picture" are ignored. Raises
+    `UnknownWordError` if a word is unknown, `QueryError` if there are none or too many.
     """
     return unit(np.mean([_meanings_vector(meanings) for meanings in meant(text)], axis=0))
 
@@ -106,37 +106,37 @@ def meant(text: str) -> list[tuple[Meaning, ...]]:
     """The meanings of each name in a text; raises as `text_vector`."""
     found = list(_names_in(text))
     if not found:
-        raise QueryError(f"there is no word to search with in {text!r}", "name a thing, such as daisy or dog")
+        raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
     return found
 
 
 def class_vectors() -> Floats:
-    """The unit vectors of the names of the classes, (1000, 1280): what `text_vector` gives for each."""
+    """The unit vectors of the class names, (1000, 1280), as `text_vector` gives each."""
     return unit(_directions())
 
 
 @lru_cache(maxsize=1)
 def _directions() -> Floats:
-    """(1000, 1280): a sum of rows is the direction that tells their classes from all others.
+    """(1000, 1280): a sum of rows is the direction that separates their classes from all others.
 
-    Ridge regression on the class vectors: v = X' (X X' + ridge)^-1 y, for y of 1 in the classes and else 0.
+    Ridge regression on the class vectors: v = X' (X X' + ridge)^-1 y, where y is 1 for the classes, else 0.
     """
     units = unit(vocabulary().vectors)
     return np.asarray(np.linalg.solve(units @ units.T + _RIDGE * np.eye(len(units), dtype=np.float32), units))
 
 
 def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
-    """The unit vectors of the meanings, averaged as often as each is meant, so that a cat is no lion."""
+    """The mean of the meanings' unit vectors, weighted by how often each is meant: a cat is not a lion."""
     vectors = unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))
     return unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
 
 
 def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
-    """The meanings of each name in a text, the longest names first taken from the left."""
+    """Yield the meanings of each name in a text, from the left, always taking the longest name."""
     words, at = _spelling(text).split(), 0
     if len(words) > _MOST_WORDS:
         message = f"the text has {len(words):,} words, the limit is {_MOST_WORDS}"
-        raise QueryError(message, "name what matters")
+        raise QueryError(message, "use fewer words")
     while at < len(words):
         ends = range(len(words), at, -1)
         found = ((end, meanings) for end in ends if (meanings := vocabulary().find(" ".join(words[at:end]))))
@@ -151,17 +151,17 @@ def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
 def _unknown(word: str) -> UnknownWordError:
     near = _near(word)
     hint = (
-        f"near it are: {', '.join(near)}"
+        f"similar words are: {', '.join(near)}"
         if near
         else "it knows a thousand kinds of things, such as daisy, dog and teapot"
     )
-    return UnknownWordError(f"the model has no word {word!r}", hint, near)
+    return UnknownWordError(f"the model does not know the word {word!r}", hint, near)
 
 
 def _near(word: str) -> list[str]:
-    """Known terms that an unknown word may stand for: what it is a kind of, or what it is a misspelling of.
+    """Known terms that an unknown word may mean: terms above it, or terms that it misspells.
 
-    A word of the dictionary is no misspelling, however much another is spelled like it: a woman is no wombat.
+    A word in the dictionary is not a misspelling, however similar another one is: a woman is not a wombat.
     """
     known = vocabulary()
     close = partial(get_close_matches, word, n=3, cutoff=_LEAST_LIKENESS)
@@ -171,15 +171,15 @@ def _near(word: str) -> list[str]:
 
 
 def _spelling(name: str) -> str:
-    """Lower case, 's as s, and one space for anything else that is no letter or digit."""
+    """Lower case, 's as s, and one space for everything that is not a letter or digit."""
     return re.sub(r"[\W_]+", " ", re.sub(r"['\u2019]s\b", "s", name.lower())).strip()
 
 
 def tables() -> tuple[dict[str, Any], Floats]:
-    """What a program elsewhere needs to make the vectors of `text_vector` itself.
+    """The tables from which another program can compute the vectors of `text_vector` itself.
 
     The terms with their meanings (count, classes), the rules of spelling and the biases of the classes, ready
-    for JSON; and float32 (2000, 1280): the direction of each class, then its vector in the classifier.
+    for JSON; and float32 (2000, 1280): the directions of all classes, then their vectors in the classifier.
     """
     known = vocabulary()
     rules = {

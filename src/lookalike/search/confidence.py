@@ -1,8 +1,8 @@
-"""Confidence: how likely a hit is what was asked for.
+"""Confidence: how likely a hit is what the query asked for.
 
-A cosine of 0.6 is much among photographs of all kinds and little among portraits. So the cosines of random
-pairs are kept as a background. What a cosine is worth was measured on pictures with labels: the confidence of
-a likeness is the share of such hits that have the label of the picture asked with (docs/confidence.md).
+A cosine of 0.6 is high among photographs of all kinds and low among portraits. So the cosines of random
+pairs are kept as a background. What a cosine is worth was measured on labelled pictures: its confidence
+is the share of such hits that have the label of the query picture (docs/confidence.md).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ FORMAT, FORMAT_VERSION = "lookalike-background", 1
 _PLACES, _ROWS_A_PLACE = 64, 8
 _LEVELS = np.arange(100) / 100
 
-# Log-odds of a likeness: slope and intercept of a logistic regression on the cosine for the built-in network,
-# for any other on how rare the cosine is among random pairs. `benchmarks/confidence.py` fits them.
+# Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
+# cosine, for any other on its rarity among random pairs. `benchmarks/confidence.py` fits them.
 OF_COSINE, OF_RARITY = (9.93, -5.63), (0.706, 0.064)
 _BUILT_IN = "efficientnet-lite0"
 _RAREST = 1e-12
@@ -39,9 +39,9 @@ _RAREST = 1e-12
 
 @dataclass(frozen=True)
 class Distribution:
-    """Cosines of random pairs: `percentiles` 0 to 99, and the mean excess of those above the last.
+    """Cosines of random pairs: `percentiles` 0 to 99, and `tail`, the mean excess over the last.
 
-    Beyond a high threshold most tails fall exponentially (Pickands 1975), so hits are told apart that are
+    Beyond a high threshold most tails fall exponentially (Pickands 1975), which also ranks hits that are
     more similar than any pair of the sample.
     """
 
@@ -57,12 +57,12 @@ class Distribution:
 
     @cached_property
     def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The different percentiles, and which part of the pairs lies below each."""
+        """The distinct percentiles, and the fraction of pairs below each."""
         values, first = np.unique(self.percentiles, return_index=True)
         return values, _LEVELS[first]
 
     def fraction_below(self, cosines: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The fraction of pairs that are less similar, in [0, 1), for each of (n,) cosines."""
+        """The fraction of pairs, in [0, 1), that are less similar than each of (n,) cosines."""
         values, levels = self._knots
         within = np.interp(cosines, values, levels)
         excess = np.maximum(np.asarray(cosines, np.float64) - values[-1], 0)
@@ -74,8 +74,8 @@ class Distribution:
 class Background:
     """The background of a collection of `count` items: of pairs of items, and of words with items.
 
-    Words and pictures are less alike than pictures are; `words` is None where the model knows none.
-    `by_cosine` says that the vectors are the built-in network's, whose cosines mean the same everywhere.
+    A word and a picture are less similar than two pictures; `words` is None if the model knows no words.
+    `by_cosine` is true for the built-in network, whose cosines mean the same everywhere.
     """
 
     count: int
@@ -86,10 +86,10 @@ class Background:
     def odds(
         self, cosines: Floats, *, of_words: bool = False, length: float = 1.0, weight: float = 1.0
     ) -> NDArray[np.float64]:
-        """The logarithm of the odds that hits are of the kind that was asked for, (n,), from their cosines.
+        """The log-odds (n,) that hits are of the kind that was asked for, from their cosines.
 
-        A query that is a sum of unit vectors has the `length` that it had before it was scaled to 1, and the
-        sum of their weights as `weight`; its cosines count as those of one picture that are as unusual.
+        For a query that is a sum of unit vectors, `length` is its length before it was scaled to 1 and
+        `weight` the sum of their weights; its cosines count like equally unusual ones of a single picture.
         """
         pairs = self.words if of_words and self.words else self.items
         as_of_one = _as_of_one(cosines, pairs.percentiles[50], length, weight)
@@ -98,30 +98,30 @@ class Background:
         return OF_RARITY[0] * self.rarity(as_of_one, pairs) + OF_RARITY[1]
 
     def rarity(self, cosines: NDArray[np.floating], pairs: Distribution) -> NDArray[np.float64]:
-        """How rare such cosines are, (n,): -log(-log(F^√N)), F the fraction of pairs that are less similar.
+        """How rare cosines are, (n,): -log(-log(F^√N)), F being the fraction of less similar pairs.
 
         The best of M random pictures is less similar than a hit with a probability of F^M. M is not the
-        number N of candidates, since they are no strangers to each other: a collection of N pictures has,
-        as a rule of thumb, √N kinds of things.
+        number N of candidates, because these are related to each other: as a rule of thumb, a collection
+        of N pictures has √N kinds of things.
         """
         beaten = np.clip(pairs.fraction_below(cosines) ** np.sqrt(self.count), _RAREST, 1 - _RAREST)
         return np.asarray(-np.log(-np.log(beaten)))
 
     def confidence(self, cosines: Floats, *, length: float = 1.0, weight: float = 1.0) -> NDArray[np.float64]:
-        """The confidence of hits, (n,) in [0, 1], by their likeness alone; see `odds`."""
+        """The confidence of hits, (n,) in [0, 1], from similarity alone; see `odds`."""
         return probability(self.odds(cosines, length=length, weight=weight))
 
 
 def probability(odds: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The probability that logarithms of odds mean."""
+    """Convert log-odds to probabilities."""
     return np.asarray(1 / (1 + np.exp(-np.asarray(odds, np.float64))))
 
 
 def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> Floats:
-    """Cosines with a sum as those with one of its terms: equally many standard deviations from the usual.
+    """Convert cosines with a sum to those with one term that are as many standard deviations from the usual.
 
     Let every vector be a common part, of squared length `usual`, and a rest that points anywhere. The cosines
-    c with the terms then have the mean `usual`, and a covariance that grows with the terms' own likeness. So
+    c with the terms then have the mean `usual`, and a covariance that grows with the terms' similarity. So
     length * cosine, which is the sum of weight * c, has the mean weight * usual and a variance in proportion
     to length^2 - usual * weight^2; for a single term that is 1 - usual.
     """
@@ -141,16 +141,16 @@ def background_of(snapshot: Snapshot) -> Background | None:
             words = fields["words"] and Distribution(**fields["words"])
             return Background(fields["count"], Distribution(**fields["items"]), words, by_cosine)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # missing or no background: it is derived, and quickly made again
+        pass  # missing or not a background: it is quick to sample again
     return _sampled(snapshot, by_cosine)
 
 
 def write_background(snapshot: Snapshot) -> None:
-    """Sample and keep the background, unless that of this state is there; call with the lock held."""
+    """Sample and store the background, unless this state has one; call with the lock held."""
     found = background_of(snapshot)
     if found is not None:
         fields = {**_heading(snapshot), **asdict(found)}
-        del fields["by_cosine"]  # which the manifest says
+        del fields["by_cosine"]  # the manifest tells
         data = (json.dumps(fields) + "\n").encode()
         if not _path(snapshot).exists() or _path(snapshot).read_bytes() != data:
             write_bytes(_path(snapshot), data)
@@ -179,7 +179,7 @@ def _sampled(snapshot: Snapshot, by_cosine: bool) -> Background | None:
 
 
 def _some_rows(parts: Sequence[PartState], ends: NDArray[np.int64]) -> Iterator[Floats]:
-    """Rows at evenly spaced places of parts that end at these rows: neighbours in a folder are alike."""
+    """Rows at evenly spaced places, because neighbours in a folder are similar; parts stop before `ends`."""
     places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
     of_parts = each([parts[number] for number in numbers], PartState.embeddings, parts[0].part.root)
@@ -193,6 +193,6 @@ def _word_vectors(snapshot: Snapshot) -> Floats | None:
         return None
     try:
         words = snapshot.model.word_vectors
-    except ModelError:  # made by a model that is not here
+    except ModelError:  # made by a model that is not available
         return None
     return None if words is None else words()

@@ -1,4 +1,4 @@
-"""What speaks for a hit: its likeness to what is wanted, the words it shows, and the labels around it."""
+"""The evidence for a hit: its similarity to what is wanted, the words it shows, and the labels around it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lookalike.search.query import Direction, Side
 Vectors = NDArray[np.float32]
 Odds = NDArray[np.float64]
 
-# So many of the nearest say which label the query has.
+# The number of nearest pictures whose labels vote for the query's label.
 NEIGHBOURS = 10
-# A neighbour counts less the farther it is: by a factor of e for each 0.05 of cosine behind the nearest.
+# Farther neighbours count less: by a factor of e for each 0.05 of cosine behind the nearest.
 _SHARPNESS = 20.0
-# Log-odds of a label by the log-odds of its share: `benchmarks/confidence.py` fits them.
+# Log-odds of a label from the log-odds of its share: `benchmarks/confidence.py` fits them.
 OF_SHARE, _SMOOTHING = (1.32, 0.036), 0.02
-# Where even the nearest are less like the query than this confidence, their labels say little.
+# Below this confidence, even the nearest are so unlike the query that their labels say little.
 STRANGER = 0.3
 
 
@@ -32,10 +32,10 @@ def confidence_of(
     model: Callable[[], LoadedModel],
     vectors: Callable[[], Vectors],
 ) -> Odds:
-    """How likely each hit is what a query wants and not what it doesn't want, (n,) in [0, 1].
+    """How likely each hit is what the query wants and not what it doesn't want, (n,) in [0, 1].
 
-    `scores` are the cosines of the hits, `vectors` gives theirs (n, D), and `model` that of the collection;
-    both are asked only where the query is more than a likeness.
+    `scores` are the hits' cosines; `vectors` returns their vectors (n, D), and `model` the collection's
+    model. Both are called only if the query is more than a likeness.
     """
     wanted = direction.wanted
     if wanted and direction.is_likeness:
@@ -48,7 +48,7 @@ def confidence_of(
 
 
 def _odds(background: Background, side: Side, model: Callable[[], LoadedModel], vectors: Vectors) -> Odds:
-    """The log-odds of one side, (n,): the mean of those of its likeness and its words, by their weights."""
+    """The log-odds of one side, (n,): the weighted mean of those of its likeness and its words."""
     parts, weights = [], []
     if side.likeness is not None:
         cosines = vectors @ side.likeness
@@ -69,9 +69,9 @@ def _odds_of_words(background: Background, text: str, model: LoadedModel, vector
 
 
 def known_here(error: UnknownWordError, shows: Callable[[str], bool]) -> UnknownWordError:
-    """The same error, with those of the words that may be meant of which the collection shows something."""
+    """The same error, suggesting only words of which the collection has a picture."""
     words = [word for word in error.nearest if shows(word)]
-    hint = f"did you mean {' or '.join(words)}?" if words else "ask with another word or a picture"
+    hint = f"did you mean {' or '.join(words)}?" if words else "try another word or a picture"
     return UnknownWordError(error.message, hint, words)
 
 
@@ -81,10 +81,10 @@ def sharpened(
     near_scores: Vectors,
     near_labels: Sequence[str | None],
 ) -> Odds:
-    """Confidences (n,) of hits with these `labels`, by what the nearest to the query are labelled.
+    """Improve the confidences (n,) of hits with these `labels`, using the labels nearest to the query.
 
-    The `NEIGHBOURS` nearest vote with their labels, the nearer the more; the confidence of a hit is how
-    likely its label is the query's. Hits without a label keep theirs.
+    The `NEIGHBOURS` nearest vote with their labels, nearer ones with more weight; the confidence of a hit is
+    how likely its label is the query's. Hits without a label keep theirs.
     """
     share = shares(labels, near_scores, near_labels)
     if share is None:
@@ -97,7 +97,7 @@ def sharpened(
 def shares(
     labels: Sequence[str | None], near_scores: Vectors, near_labels: Sequence[str | None]
 ) -> Odds | None:
-    """What part of the votes of the nearest each label has, (n,); None where none of them has a label."""
+    """Each label's share of the votes of the nearest, (n,); None if none of them has a label."""
     weights = np.exp(_SHARPNESS * (np.asarray(near_scores, np.float64) - np.max(near_scores, initial=-1.0)))
     votes: dict[str, float] = {}
     for label, weight in zip(near_labels, weights.tolist(), strict=True):
@@ -110,5 +110,5 @@ def shares(
 
 
 def odds_of_share(share: Odds) -> Odds:
-    """The logarithm of the odds of a share of votes; none is so sure that it has no end."""
+    """The log-odds of a share of votes, smoothed so that they are finite."""
     return np.asarray(np.log((share + _SMOOTHING) / (1 + _SMOOTHING - share)))

@@ -171,7 +171,7 @@ def as_query(asked: Asked) -> Query:
         return Query(((Vector(np.asarray(asked)), 1.0),))
     if isinstance(asked, str | bytes | Path | PillowImage | np.ndarray):
         return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
-    raise TypeError(f"{_kind(asked)} is no query; {_QUERIES}")
+    raise TypeError(f"{_kind(asked)} is not a query; {_QUERIES}")
 
 
 def as_queries(asked: Any) -> list[Query] | None:
@@ -322,11 +322,11 @@ def _checked_vector(term: Vector, dim: int) -> Floats:
     try:
         values = np.asarray(term.values, np.float64)
     except (TypeError, ValueError) as error:
-        raise QueryError(f"the query vector has values that are no numbers: {error}") from None
+        raise QueryError(f"the query vector has values that are not numbers: {error}") from None
     if values.shape != (dim,):
         raise QueryError(f"a query vector of this collection has the shape ({dim},), not {values.shape}")
     with np.errstate(over="ignore"):
         length = float(np.linalg.norm(values))
     if not math.isfinite(length) or length == 0:
-        raise QueryError("the query vector has no direction: it is zero, or has values that are no numbers")
+        raise QueryError("the query vector has no direction: it is zero, or has values that are not numbers")
     return np.asarray(values / length, np.float32)

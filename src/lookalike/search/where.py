@@ -1,4 +1,4 @@
-"""Which rows a condition holds for: the SQL after WHERE, over the columns of items and nothing else."""
+"""Finds the rows that meet a condition: the SQL after WHERE, over the columns of items and nothing else."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lookalike.storage.snapshot import Snapshot
 if TYPE_CHECKING:
     from lookalike.search.conditions.program import Program
 
-# So many rows are computed at once: the intermediate columns take some megabytes.
+# The number of rows computed at once: the intermediate columns take some megabytes.
 _BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that has been checked: `columns` are those that it names, of the types in `schema`.
+    """A checked condition: `columns` are those that it names, with the types in `schema`.
 
-    It may be used from several threads, and for any table of items: a column that a table lacks is null.
+    Several threads may use it, for any table of items: a column that a table lacks is null.
     """
 
     text: str
@@ -35,13 +35,13 @@ class Condition:
 
     @property
     def columns(self) -> list[str]:
-        """The columns of items that a caller has to read for `mask`."""
+        """The columns of items that a caller must read for `mask`."""
         return list(self.schema.names)
 
     def mask(self, rows: pa.Table) -> NDArray[np.bool_]:
-        """Whether the condition holds, bool (n,), for each row of a table; where it is NULL it does not.
+        """Whether each row of a table meets the condition, bool (n,); a row that gives NULL does not.
 
-        Raises `QueryError` where a value makes it fail: text that is no number, say.
+        Raises `QueryError` if a value makes it fail, such as text that is not a number.
         """
         found = np.zeros(rows.num_rows, np.bool_)
         named = with_schema(rows, self.schema) if self.columns else rows.select([])
@@ -67,14 +67,14 @@ class Condition:
 
 
 def matching_rows(snapshot: Snapshot, condition: Condition) -> NDArray[np.bool_]:
-    """For which rows a condition holds: bool (N,); reads only the columns that it names."""
+    """Whether each row meets a condition, bool (N,); reads only the columns that it names."""
     if not condition.columns:
         return condition.mask(pa.table({"": pa.nulls(len(snapshot), pa.bool_())}))
     return condition.mask(snapshot.table(condition.columns))
 
 
 def condition_for(snapshot: Snapshot, text: str) -> Condition:
-    """A condition over the columns of a snapshot, those that were derived among them; raises `QueryError`."""
+    """A condition over the columns of a snapshot, including those of analyses; raises `QueryError`."""
     try:
         return parse_condition(text, snapshot.schema)
     except UnknownColumnError:
@@ -82,9 +82,9 @@ def condition_for(snapshot: Snapshot, text: str) -> Condition:
 
 
 def parse_condition(condition: str, schema: pa.Schema) -> Condition:
-    """Check a condition over columns of these names and types; nothing that it says has run before.
+    """Check a condition over columns with these names and types before any of it runs.
 
-    Raises `QueryError` where it is not one SQL condition, names an unknown column (the nearest is offered),
+    Raises `QueryError` if it is not one SQL condition, names an unknown column (it suggests the nearest),
     or has anything but comparisons, arithmetic and a few functions of a row's values.
     """
     from lookalike.search.conditions.nodes import compiled  # sqlglot takes a tenth of a second to load
@@ -93,5 +93,5 @@ def parse_condition(condition: str, schema: pa.Schema) -> Condition:
     program = compiled(parsed(condition), schema)
     columns = pa.schema([schema.field(name).with_nullable(True) for name in program.columns])
     checked = Condition(condition, columns, program)
-    checked.program.run(columns.empty_table())  # what Arrow has no operation for is found out now
+    checked.program.run(columns.empty_table())  # fails now if Arrow lacks an operation
     return checked

@@ -1,4 +1,4 @@
-"""What the columns hold, counted: the values of text and lists, the spread of numbers."""
+"""Counts the values of the columns: the values of text and lists, the spread of numbers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, live_of, matching
 from lookalike.storage.columns import column_type
 
-# What tells items apart, and what says how sure a tag is, has no facet.
+# Columns that identify items, and the probabilities of tags, have no facet.
 _WITHOUT = frozenset("id uri sha256 mtime_ns thumb_offset thumb_size tag_probabilities map_x map_y".split())
 _MOST_VALUES, _BINS = 50, 20
 
 
 def facets(request: Request) -> Response:
-    """`GET /api/{c}/facets`: counts of the columns' values, over the rows for which a condition holds."""
+    """`GET /api/{c}/facets`: counts of the columns' values, over the rows that meet a condition."""
     engine = live_of(request).engine()
     where = asked_condition(request)
     return as_json(engine.kept("facets", where or "", lambda: _facets(engine, where)))
@@ -46,7 +46,7 @@ def _facet(name: str, column: pa.ChunkedArray) -> dict[str, Any] | None:
 
 
 def _values(column: pa.ChunkedArray) -> dict[str, Any]:
-    """The most frequent values; those that are as frequent in the order of the alphabet, and null last."""
+    """The most frequent values; equally frequent ones in alphabetical order, null last."""
     counted = column.value_counts()
     table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
     order = [("count", "descending"), ("value", "ascending")]
@@ -54,7 +54,7 @@ def _values(column: pa.ChunkedArray) -> dict[str, Any]:
 
 
 def _spread(column: pa.ChunkedArray) -> dict[str, Any]:
-    """The least and the largest number, and how many lie in each stretch between `edges`."""
+    """The minimum, the maximum, and how many numbers are between neighbouring `edges`."""
     numbers = np.asarray(column.drop_null(), np.float64)
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):

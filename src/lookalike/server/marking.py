@@ -1,4 +1,4 @@
-"""What people say on the page: `POST /api/{c}/marks`, kept in the collection's journal of marks."""
+"""Stores the marks that people make on the page, in the collection's journal: `POST /api/{c}/marks`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lookalike.server.problems import Problem
 from lookalike.server.queries import parse_json
 from lookalike.storage.marks import Mark, write_marks
 
-# What can be said, and of how many pictures together.
+# The kinds of marks, and how many pictures each is about.
 KINDS = {NOT_DUPLICATE: 2, KEEP: 1}
 
 
 async def marks(request: Request) -> Response:
-    """Keep a mark about some items; the value true says it, and null takes it back."""
+    """Store a mark about some items; the value true sets it, null takes it back."""
     live = live_of(request)
-    # A form of another site can send no JSON.
+    # A form on another site cannot send JSON.
     if content_type(request) != "application/json":
         raise Problem("unsupported-type", "send application/json")
     async with request.app.state.bodies.read(request) as body:
@@ -34,15 +34,15 @@ async def marks(request: Request) -> Response:
 
 
 def _parsed(fields: Any) -> tuple[str, tuple[str, ...], bool | None]:
-    """The kind, the ids and the value; a `Problem` that names the field."""
+    """The kind, the ids and the value; raises a `Problem` that names the field."""
     kind, ids, value = (fields.get(name) for name in ("kind", "ids", "value"))
     if not isinstance(kind, str) or kind not in KINDS:
-        raise Problem("bad-parameter", f"kind is one of {', '.join(KINDS)}, not {kind!r}", field="kind")
+        raise Problem("bad-parameter", f"kind must be one of {', '.join(KINDS)}, not {kind!r}", field="kind")
     texts = ids if isinstance(ids, list) and all(isinstance(id_, str) for id_ in ids) else []
     if len(texts) != KINDS[kind] or len(set(texts)) < len(texts):
-        raise Problem("bad-parameter", f"{kind} is said of {KINDS[kind]} different ids", field="ids")
+        raise Problem("bad-parameter", f"{kind} needs {KINDS[kind]} different ids", field="ids")
     if value is not True and value is not None:
-        raise Problem("bad-parameter", f"value is true or null, not {value!r}", field="value")
+        raise Problem("bad-parameter", f"value must be true or null, not {value!r}", field="value")
     return kind, tuple(texts), value
 
 

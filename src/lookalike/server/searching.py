@@ -43,7 +43,7 @@ _TAKEN = "image/*, application/octet-stream or application/json"
 
 
 async def search(request: Request) -> Response:
-    """The items most like the picture in the body, or like the sums of terms in its JSON."""
+    """The items most like the picture in the body, or the sums of terms in its JSON."""
     live, kind = live_of(request), _checked_type(request)
     k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
     where = asked_condition(request)
@@ -80,7 +80,7 @@ async def engine_of(request: Request, live: Served) -> Engine:
 
 
 async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
-    """Do the work in a thread, when its turn has come."""
+    """Do the work in a thread when its turn comes."""
     workers: Workers = request.app.state.workers
     return await workers.run(work)
 
@@ -88,8 +88,8 @@ async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
 def _checked_type(request: Request) -> str:
     kind = content_type(request)
     if kind not in _BODY_TYPES and not kind.startswith("image/"):
-        # Other pages may send text and forms unasked, and nothing without a type; these they may not.
-        raise Problem("unsupported-type", f"the Content-Type is {kind!r}; taken are {_TAKEN}")
+        # Other pages may send text and forms unasked, and bodies without a type, but not these.
+        raise Problem("unsupported-type", f"the Content-Type is {kind!r}; send {_TAKEN}")
     return kind
 
 
@@ -124,7 +124,7 @@ def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metric
 
 
 def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
-    """What was found; `chance` says that the best of what was not asked for is weak."""
+    """The hits of a query; `chance` is true if the best hit, not counting the query's own items, is weak."""
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
@@ -140,7 +140,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
 
 
 async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:
-    """The queries with vectors in the place of their pictures."""
+    """The queries with their pictures replaced by vectors."""
     return [
         Query(tuple([(await _without_picture(request, engine, term), weight) for term, weight in query]))
         for query in queries
@@ -158,7 +158,7 @@ async def _without_picture(request: Request, engine: Engine, term: Term) -> Id |
 
 
 async def picture_features(request: Request, engine: Engine, picture: Image | Region) -> Floats:
-    """What the model makes of a picture or of its box: float32 (1, D), not of unit length."""
+    """The model's features for a picture or its box: float32 (1, D), not of unit length."""
     workers: Workers = request.app.state.workers
     metrics: Metrics = request.app.state.metrics
     limit: float = request.app.state.max_megapixels
@@ -168,7 +168,7 @@ async def picture_features(request: Request, engine: Engine, picture: Image | Re
 
 
 def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics, max_megapixels: float) -> Pixels:
-    """What the model sees; the limit is for pictures that are sent, not for those of the collection."""
+    """The part that the model sees; the limit applies to uploaded pictures, not to the collection's."""
     model = engine.snapshot.model
     if isinstance(picture, Image):
         data, limit = picture.image, max_megapixels
@@ -179,7 +179,7 @@ def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics, max_megap
 
 
 def _picture_of(engine: Engine, id_: str) -> bytes:
-    """The original of an item where it can be had, else the thumbnail."""
+    """The original of an item if available, else the thumbnail."""
     data = original(engine.snapshot, whole_row(engine, id_)) or thumbnail(engine.snapshot, id_)[1]
     if not data:
         raise Problem("unknown-path", f"the item {id_!r} has no picture")
@@ -191,7 +191,7 @@ def _rows_in(engine: Engine, query: Sum) -> set[int]:
 
 
 def _described(engine: Engine, query: Sum) -> dict[str, Any]:
-    """What was asked: of a single term its item or picture, else a list of all terms."""
+    """The query: the item or picture of a single term, else a list of all terms."""
     described = [
         {**_term(engine, term), **({"weight": weight} if weight != 1 else {})} for term, weight in query
     ]

@@ -1,8 +1,8 @@
-"""Who may ask: this machine alone, or whoever has the token; and what keeps other web pages out.
+"""Controls access: only this machine, or whoever has the token, may ask; other web pages are kept out.
 
-A foreign page that makes its own name point to 127.0.0.1 (DNS rebinding) would be of the same origin as the
-server; it betrays itself by the Host header. One that only sends requests betrays itself by the Origin
-header, which browsers add to all but the plainest. No answer carries a CORS header but for named origins.
+A foreign page that makes its own name point to 127.0.0.1 (DNS rebinding) would have the server's origin,
+but the Host header gives it away. A page that only sends requests is given away by the Origin header,
+which browsers add to all but the plainest. Answers carry CORS headers only for named origins.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 ANY_ADDRESS = "(address)"
 
 COOKIE = "lookalike_session"
-# For load balancers, which have no token, that the server runs; and what the login looks like.
+# For load balancers, which have no token, to see that the server runs; and the files of the login page.
 _FREE_PATHS = ("/healthz", "/web/style.css", "/web/icon.svg")
 _LOGIN = (WEB_FOLDER / "login.html").read_text(encoding="utf-8")
 _READING = ("GET", "HEAD", "OPTIONS")
-# Where an answer takes work; the page itself may be linked to from anywhere.
+# Addresses whose answers take work; any site may link to the page itself.
 _WORKING = ("/api/", "/metrics")
 
 _POLICY = (
@@ -58,7 +58,7 @@ _PREFLIGHT = {
 class Access:
     """Who may ask. Without a `token` only this machine may, unless `no_auth` opens the server to all.
 
-    `hosts` are the names in Host headers that are answered to; `origins`, such as `https://example.org`, are
+    `hosts` are the accepted names in Host headers; `origins`, such as `https://example.org`, are
     other web sites whose pages may read the answers.
     """
 
@@ -69,7 +69,7 @@ class Access:
 
 
 class Guard:
-    """ASGI middleware: lets through who may ask, and adds the protecting headers to every answer."""
+    """ASGI middleware: admits only permitted requests, and adds security headers to every answer."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app, self.access = app, access
@@ -95,7 +95,7 @@ class Guard:
                 answer = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     answer.setdefault(name, value)
-                if unread:  # nobody will: a client that goes on sending would be listened to for ever
+                if unread:  # nobody will read it, and a client that keeps sending would never be cut off
                     answer["Connection"] = "close"
                 answer.setdefault("Cache-Control", "no-cache")
                 if self.origins:
@@ -118,28 +118,28 @@ class Guard:
         return name in self.hosts or (ANY_ADDRESS in self.hosts and _is_address(name))
 
     def _refused_page(self, scope: Scope, headers: Headers, origin: str, host: str) -> Problem | None:
-        """What is wrong where another site's page sends this, to change something or to keep the server busy.
+        """The problem if another site's page sends this to change something or keep the server busy.
 
-        Browsers add Sec-Fetch-Site to what has no Origin, such as pictures and links; other clients do not.
+        Browsers add Sec-Fetch-Site to requests without an Origin, such as pictures; programs do not.
         """
         try:
             own = origin in self.origins or urlsplit(origin).netloc == host.lower()
         except ValueError:
-            return Problem("bad-header", f"the Origin {origin!r} is no address")
+            return Problem("bad-header", f"the Origin {origin!r} is not an address")
         foreign = bool(origin)
         if scope["method"] in _READING:
             foreign = foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
             foreign = foreign and scope["path"].startswith(_WORKING)
         if own or not foreign:
             return None
-        detail = f"a page of {origin or 'another site'!r} sends this, which is not this server's"
+        detail = f"a page of {origin or 'another site'!r} sent this, not one of this server"
         return Problem("foreign-origin", detail)
 
     def _other_answer(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
-        """A refusal, a preflight's permission or a login; None where the application is to answer."""
-        host = ",".join(headers.getlist("host"))  # of two, a proxy may mean one and this server the other
+        """A refusal, a preflight's permission or a login; None if the application should answer."""
+        host = ",".join(headers.getlist("host"))  # with two, a proxy may use one and this server the other
         if not self.access.token and not self.access.no_auth and not _is_near(scope):
-            return Problem("foreign-client", "this server answers to its own machine alone").response()
+            return Problem("foreign-client", "this server only answers its own machine").response()
         if not self.admits(host):
             detail = f"the Host header says {host!r}, which is not a name of this server"
             return Problem("foreign-host", detail).response()
@@ -165,15 +165,15 @@ def _without_token(scope: Scope, headers: Headers, token: str) -> Response | Non
         if any(name == "token" and _same(value, token) for name, value in asked):
             rest = urlencode([pair for pair in asked if pair[0] != "token"])
             return _welcome(f"./?{rest}" if rest else "./", session, scope["scheme"] == "https")
-        return _login("This is not the token." if dict(asked).get("token") else "")
+        return _login("That is not the token." if dict(asked).get("token") else "")
     hint = "send the header: Authorization: Bearer TOKEN"
-    problem = Problem("unauthorized", "this server wants a token", hint=hint)
+    problem = Problem("unauthorized", "this server needs a token", hint=hint)
     return problem.response({"WWW-Authenticate": "Bearer"})
 
 
 def _welcome(target: str, session: str, is_secure: bool) -> Response:
-    """Sets the cookie and goes on from a page of this site: after a redirect from another site's link, a
-    browser would not send a strict cookie. A script does it where it can, as it keeps the fragment."""
+    """Set the cookie and continue from a page of this site, because after a redirect from another site's
+    link, a browser would not send a strict cookie. If scripts run, one does it, to keep the fragment."""
     goes_on = f'<noscript><meta http-equiv="refresh" content="0; url={html.escape(target)}"></noscript>'
     script = '<script src="web/entered.js"></script>'
     answer = HTMLResponse(f"<!doctype html><title>Lookalike</title>{goes_on}{script}")
@@ -188,7 +188,7 @@ def _login(complaint: str) -> Response:
 
 
 def _session(token: str) -> str:
-    """What the cookie holds: proof of the token, but not the token itself."""
+    """The cookie's value: proof of the token, but not the token itself."""
     return hmac.new(token.encode(), b"lookalike session", hashlib.sha256).hexdigest()
 
 
@@ -201,18 +201,18 @@ def _cookie(headers: Headers) -> str:
 
 
 def _same(given: str, secret: str) -> bool:
-    """Compare in a time that tells nothing about where they differ."""
+    """Compare in a time that does not reveal where they differ."""
     return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
 
 
 def _is_near(scope: Scope) -> bool:
-    """Whether the client is on this machine; one of a local socket has no address."""
+    """Whether the client is on this machine; the client of a local socket has no address."""
     client = scope.get("client")
     return not client or not client[0] or is_loopback(client[0])
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a numeric address is one of this machine alone."""
+    """Whether a numeric address is a loopback address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

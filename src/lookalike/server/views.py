@@ -60,7 +60,7 @@ def duplicates(request: Request) -> Response:
     tier = request.query_params.get("tier")
     if tier is not None and tier not in DUPLICATE_TIERS:
         known = ", ".join(DUPLICATE_TIERS)
-        raise Problem("bad-parameter", f"tier has to be one of {known}, not {tier!r}", field="tier")
+        raise Problem("bad-parameter", f"tier must be one of {known}, not {tier!r}", field="tier")
     groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
     said = _said(engine)
@@ -167,7 +167,7 @@ def _groups(made: Derived) -> list[list[dict[str, Any]]]:
 
 
 def _said(engine: Engine) -> Said:
-    """The pairs of rows that are no duplicates and the rows that stay, as people say by now."""
+    """The pairs of rows that people have marked as not duplicates so far, and the rows marked as staying."""
     apart = {rows for rows, value in engine.snapshot.marked_pairs(NOT_DUPLICATE).items() if value}
     return apart, {row for row, value in enumerate(engine.snapshot.marked(KEEP)) if value}
 

@@ -1,1 +1,1 @@
-"""Turn an address into Samples, a file for each kind of source; `fetch` guards the way to the network."""
+"""Turns an address into Samples, one file for each kind of source; `fetch` guards access to the network."""

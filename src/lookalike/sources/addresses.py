@@ -10,7 +10,7 @@ from lookalike.errors import SourceError
 from lookalike.images.formats import SUFFIXES
 from lookalike.storage.stores import place
 
-# The kinds of shards by the end of their names; `-00000-of-00002` is how TensorFlow numbers them.
+# The kinds of shards by their endings; TensorFlow numbers them as `-00000-of-00002`.
 _KINDS = {
     "tar": re.compile(r"\.(tar|tar\.gz|tgz)$", re.IGNORECASE),
     "tfrecord": re.compile(r"\.(tfrecords?|tfrec)(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
@@ -73,9 +73,9 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def shards_below(folder: Path) -> list[Path]:
-    """Return the shards in a folder and below, sorted; none where it has images of its own.
+    """Return the shards in a folder and below, sorted; none if it has images of its own.
 
-    Beside tars and TFRecords tables are passed over: they describe what is in the others.
+    Tables beside tars and TFRecords are skipped, because they describe the images in these.
     """
     found: dict[str, list[Path]] = {}
     for path in _files(folder):
@@ -93,7 +93,7 @@ def _files(folder: Path) -> Iterator[Path]:
         here = waiting.pop()
         try:
             entries = [(one, one.is_dir()) for one in sorted(here.iterdir()) if one.name[0] not in "._"]
-        except OSError:  # the walk that reads the images tells of it
+        except OSError:  # the walk that reads the images reports it
             continue
         if any(entry.name == "collection.json" for entry, _ in entries):
             continue

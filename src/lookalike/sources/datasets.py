@@ -1,6 +1,6 @@
 """Datasets by name: `hf:OWNER/NAME[:SPLIT]` and `tfds:NAME[/SPLIT]`, through the libraries of their hubs.
 
-These fetch what is not there yet, into their own caches; reading is then local.
+These fetch what is missing into their own caches; reading is then local.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lookalike.sources.shard import Columns, metadata_of, unique_name
 from lookalike.sources.shards import Shards
 from lookalike.storage.parts import Failure
 
-# How the libraries say that a data set is not for everyone.
+# How the libraries report that a data set is not for everyone.
 _GATED = ("gated", "must be authenticated", "401 client error", "403 client error")
 _ASK_FOR_ACCESS = "ask for access on the page of the data set, then log in: hf auth login, or set HF_TOKEN"
 
 
 def open_dataset(address: str) -> HuggingFace | TensorFlow:
-    """Open a hub's dataset; raises `SourceError` where it does not exist, cannot be had, or has no images."""
+    """Open a hub's dataset; raises `SourceError` if it is missing, cannot be fetched, or has no images."""
     hub, _, name = address.partition(":")
     return _hugging_face(address, name) if hub == "hf" else _tensorflow(address, name)
 
@@ -34,7 +34,7 @@ def open_dataset(address: str) -> HuggingFace | TensorFlow:
 class HuggingFace:
     """The rows of a Hugging Face dataset, by split; an id is `SPLIT/NAME`, or `SPLIT/NUMBER`.
 
-    A dataset has no times of modification: only a row that is new or gone is a change.
+    A dataset has no modification times: only a row that is new or gone is a change.
     """
 
     address: str
@@ -92,7 +92,7 @@ def _hugging_face(address: str, name: str) -> HuggingFace:
 
 
 def _row_bytes(rows: Any, number: int, column: str, roots: tuple[Path, ...]) -> bytes:
-    """Return the encoded image of a row, which is in the row or in a file of the dataset."""
+    """Return the encoded image of a row, from the row itself or a file of the dataset."""
     image = rows[number][column]
     if image is None or (image["bytes"] is None and image["path"] is None):
         raise OSError("the row has no image")
@@ -158,7 +158,7 @@ def _tensorflow(address: str, name: str) -> TensorFlow:
 
 
 def _classes(features: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the class names of each column that has some."""
+    """Return the class names of each column that has any."""
     return {name: one.names for name, one in features.items() if getattr(one, "names", None)}
 
 
@@ -172,7 +172,7 @@ def _class_name(names: list[str], value: Any) -> Any:
 
 
 def _not_loaded(address: str, error: Exception) -> SourceError:
-    """Say the first line of the library's error, and what to do about it."""
+    """The error with the first line of the library's own, and what to do about it."""
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     is_gated = any(word in str(error).lower() for word in _GATED)
     return SourceError(f"{address} cannot be loaded: {reason}", _ASK_FOR_ACCESS if is_gated else "")

@@ -68,7 +68,7 @@ def described(folder: Folder) -> Folder | Described:
 
 
 def _rows(table: Path, notes: Notes) -> dict[str, dict[str, Any]]:
-    """Return the rows of a table by the path or key of their images; none where it has neither."""
+    """Return the rows of a table by the path or key of their images; none if it has neither."""
     with table.open("rb") as file:
         rows = pq.read_table(file).to_pylist()
     found = {}

@@ -21,10 +21,10 @@ _MOST_MANIFEST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Every image below `path`, sorted by name; hidden files and collections are passed over.
+    """Every image below `path`, sorted by name; hidden files and collections are skipped.
 
     Links are followed; a link that leads back to a folder above it is a failure. `passed_over` counts the
-    files of the last listing that are not named as pictures, by the ending of their names.
+    files of the last listing that are not named like pictures, by their ending.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Folder:
 
 
 def _walk(root: bytes, passed_over: Counter[str]) -> Iterator[Sample | Failure]:
-    """Walk depth first with a stack, since folders can nest deeper than Python recurses.
+    """Walk depth first with a stack, because folders can nest deeper than Python recurses.
 
     `above` holds (device, inode) of the folders that contain an entry.
     """
@@ -85,7 +85,7 @@ def _walk(root: bytes, passed_over: Counter[str]) -> Iterator[Sample | Failure]:
 def _is_collection(folder: bytes) -> bool:
     try:
         descriptor = os.open(os.path.join(folder, b"collection.json"), os.O_RDONLY | _NO_WAIT)
-        with open(descriptor, "rb") as file:  # a pipe of that name would be waited for, for ever
+        with open(descriptor, "rb") as file:  # opening a pipe with that name would wait forever
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return False
             return b'"lookalike-collection"' in file.read(_MOST_MANIFEST_BYTES)
@@ -96,7 +96,7 @@ def _is_collection(folder: bytes) -> bool:
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, or to where we may not look; `stat` tells which
+    except OSError:  # a link to itself, or to a place we may not read; `stat` tells which
         return False
 
 
@@ -115,7 +115,7 @@ def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Samp
 
 
 def suffix_of(name: str) -> str:
-    """How the name of a file ends, in lower case: `.jpg`, or nothing."""
+    """The ending of a file's name in lower case: `.jpg`, or nothing."""
     return os.path.splitext(name)[1].lower().encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Read the notes that `pack` and `download` leave beside their shards: what a reader may rely on."""
+"""Reads the notes that `pack` and `download` leave beside their shards, for readers to rely on."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lookalike.errors import StoreError
 PACK_NOTES, DOWNLOAD_NOTES = "_pack.json", "download.json"
 DOWNLOADED = "lookalike download"
 
-# What both measure of the very bytes they write, under the names that a collection has for it.
+# The measures that both take of the bytes they write, under the collection's own names.
 MEASURED = frozenset({"width", "height", "sha256"})
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What is known of the shards in a folder.
+    """The notes about the shards in a folder.
 
-    `measured`: their `width`, `height` and `sha256` are those of the image as it lies there. `has_ids`: their
-    `path`, or else `image_name`, is the id that the image has in its source, and no two have the same.
+    `measured`: their `width`, `height` and `sha256` are those of the stored image. `has_ids`: their
+    `path`, or else `image_name`, is the image's id in its source, and no two are equal.
     """
 
     measured: bool = False
@@ -28,9 +28,9 @@ class Notes:
 
 
 def notes_beside(folder: Path) -> Notes:
-    """Read Lookalike's notes in a folder; where there are none that make sense, nothing is known.
+    """Read Lookalike's notes in a folder; without valid ones, nothing is known.
 
-    Raises `StoreError` where a store fails: to go on without the notes would change the ids.
+    Raises `StoreError` if a store fails, because continuing without the notes would change the ids.
     """
     packed, downloaded = _read(folder / PACK_NOTES), _read(folder / DOWNLOAD_NOTES)
     return Notes(
@@ -43,7 +43,7 @@ def _read(path: Path) -> dict[str, object]:
     try:
         fields = json.loads(path.read_bytes())
     except StoreError as error:
-        if not isinstance(error.__cause__, PermissionError):  # which is how some stores say: no such object
+        if not isinstance(error.__cause__, PermissionError):  # some stores report a missing object like this
             raise
         return {}
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Open sources of images: an address goes in, Samples come out."""
+"""Opens sources of images: an address goes in, Samples come out."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from lookalike.storage.stores import is_remote, place
 
 
 class Source(Protocol):
-    """Where images come from.
+    """A source of images.
 
-    `uri` is the prefix that the URIs of all its samples share: what tells them from another source's.
+    `uri` is the prefix that all its samples' URIs share, and no other source's.
     `scope` are the prefixes for which its listing is complete: an image there that is not listed is gone.
     Its `str` is the address as a person gave it.
     """
@@ -41,34 +41,34 @@ class Source(Protocol):
     def scope(self) -> tuple[str, ...]: ...
 
     def samples(self) -> Iterator[Sample | Failure]:
-        """Yield every image in a fixed order, unread, and what could not be listed.
+        """Yield every image in a fixed order, unread, and a failure for whatever could not be listed.
 
-        A failure whose URI ends in `/` or `#` stands for all that lies below it.
+        A failure whose URI ends in `/` or `#` stands for everything below it.
         """
         ...
 
 
 @runtime_checkable
 class SlowSource(Source, Protocol):
-    """A source that waits for the network, so that `read_ahead` samples are worth reading at once."""
+    """A source that waits for the network, so `read_ahead` samples should be read at once."""
 
     @property
     def read_ahead(self) -> int: ...
 
     def close(self) -> None:
-        """End the reads under way; they raise."""
+        """Stop the reads in progress; they raise."""
         ...
 
 
 def closing_source(source: Source) -> AbstractContextManager[object]:
-    """Return a context that closes a slow source when it is left."""
+    """Return a context that closes a slow source on exit."""
     return closing(source) if isinstance(source, SlowSource) else nullcontext()
 
 
 def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample, None, None]:
     """Yield the samples in order; for a slow source, threads read ahead.
 
-    Left before its end, it closes the source, since others may be waiting for what is being read.
+    If stopped early, it closes the source, because others may be waiting for reads in progress.
     """
     if not isinstance(source, SlowSource):
         yield from samples
@@ -81,7 +81,7 @@ def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample
             if len(reading) > source.read_ahead:
                 yield reading.popleft()
         yield from reading
-        pool.shutdown()  # the last ones are being read still
+        pool.shutdown()  # the last ones are still being read
     except BaseException:
         source.close()
         raise
@@ -95,12 +95,12 @@ def open_source(
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
 ) -> Source:
-    """Open the source at an address; raises `SourceError` where there is none.
+    """Open the source at an address; raises `SourceError` if there is none.
 
     An address is a folder of images or of shards, a shard (a tar, TFRecord, Parquet or Arrow file), several
     with brace ranges (`{000..099}`) or wildcards, or a list of URLs, which are fetched as `fetch` says, each
     also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
-    those that hold an image (or its URL) and its name, where these cannot be told.
+    those with an image (or its URL) and its name, if they cannot be inferred.
     """
     if isinstance(address, list | tuple):
         raise SourceError(
@@ -130,7 +130,7 @@ def open_source(
 
 
 def lists_urls(address: str, url_column: str | None = None) -> bool:
-    """Return whether an address is a list of URLs: `-`, or a file with such a name that holds no images."""
+    """Return whether an address is a list of URLs: `-`, or a file named like one that has no images."""
     if address == "-":
         return True
     if address.startswith(("hf:", "tfds:")) or is_pattern(address):

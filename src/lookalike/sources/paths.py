@@ -1,4 +1,4 @@
-"""Read paths of images, one per line or ended by NUL, as `find -print0` writes them."""
+"""Reads paths of images, one per line or ended by NUL, as `find -print0` writes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lookalike.storage.parts import Failure
 class Paths:
     """The files at some paths. An id is the path from `base`, the working folder, or else from the root.
 
-    A list adds to a collection: what it does not name stays as it is.
+    A list adds to a collection: images that it does not name stay.
     """
 
     base: Path

@@ -1,4 +1,4 @@
-"""A sample: what a source yields, one image before anything has read it."""
+"""A sample: one image that a source yields, not read yet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lookalike.storage.parts import Failure
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image before anything has read it.
+    """One image, not read yet.
 
     `id` names it in the collection and is unique there; for a folder it is the relative path.
     `uri`, `size_bytes` and `mtime_ns` together tell a later build whether it has changed; the size is None
-    where only reading would tell it.
+    if only reading would tell.
     `read` returns the encoded bytes and may raise `OSError`. `metadata` becomes columns.
     """
 
@@ -27,10 +27,10 @@ class Sample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def refused(self, reason: str) -> Failure:
-        """Return the failure of a sample that was listed but cannot be taken."""
+        """Return the failure of a sample that was listed but cannot be used."""
         return Failure(self.id, self.uri, "list", reason)
 
 
 def clean_text(text: str) -> str:
-    """The text with halves of characters, which JSON can spell and UTF-8 cannot hold, as \\ud83d."""
+    """The text with halves of characters, which JSON can write but UTF-8 cannot, as \\ud83d."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

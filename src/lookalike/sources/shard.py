@@ -1,4 +1,4 @@
-"""One shard, a file that holds many images, and how its images are named and described."""
+"""One shard, a file with many images, and the names and columns of its images."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from lookalike.sources.notes import MEASURED, Notes
 from lookalike.sources.sample import Sample, clean_text
 from lookalike.storage.parts import RESERVED_COLUMNS, Failure
 
-# What a column of images is called: by the original image_embeddings library, Hugging Face and TFDS, by
-# TensorFlow's own tools, by img2dataset, by others. The first that is there is taken.
+# Names for a column of images: in the original image_embeddings library, Hugging Face and TFDS,
+# TensorFlow's own tools, img2dataset, and others. The first that exists is used.
 IMAGE_NAMES = (
     *("image", "image/encoded", "encoded", "image_raw", "image_bytes", "img"),
     *("jpg", "jpeg", "png", "webp", "bytes", "content"),
 )
-# And that of their names, in the same way.
+# Names for the column of their names, likewise.
 _NAME_NAMES = ("image_name", "path", "image/filename", "filename", "file_name", "image/name", "key")
 
-# Where a pack keeps the id of an image: the one, or in TFRecord the other.
+# The column where a pack keeps an image's id: the first, or in TFRecord the second.
 _ID_NAMES = ("path", "image_name")
 
-# What may become a column as it is.
+# The types that can become a column unchanged.
 _SCALARS = (bool, int, float, str, date)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of images and of their names, where a person named them."""
+    """The columns of images and of their names, if a person named them."""
 
     image: str | None = None
     name: str | None = None
@@ -44,7 +44,7 @@ class Columns:
 class Shard:
     """One file of many images.
 
-    `name` stands before the names of its images in their ids, unless `notes` say that they have ids.
+    `name` precedes the names of its images in their ids, unless `notes` say that they have ids.
     """
 
     path: Path
@@ -97,10 +97,10 @@ def shown(name: str) -> str:
 
 
 def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, Any]:
-    """Return what may become columns: scalars, under names that the collection itself does not use.
+    """Return the fields that can become columns: scalars, under names that the collection does not use.
 
-    `width` becomes `width_`, and so on, unless the notes say that it was measured. A label and a date are
-    text. Not a number is no value.
+    `width` becomes `width_`, and so on, unless the notes say that it was measured. Labels and dates become
+    text. NaN becomes None.
     """
     taken = RESERVED_COLUMNS - MEASURED if notes.measured else RESERVED_COLUMNS
     found: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def metadata_of(fields: Mapping[str, Any], notes: Notes = Notes()) -> dict[str, 
 
 
 def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None:
-    """Raise `SourceError` where a shard has no images, naming what it has."""
+    """Raise `SourceError` if a shard has no images, naming the columns that it has."""
     if name is None:
         wanted = f"no column {shard.columns.image}" if shard.columns.image else "no column of images"
         raise SourceError(
@@ -128,9 +128,9 @@ def check_image_column(shard: Shard, name: str | None, there: list[str]) -> None
 
 
 def unique_name(fields: Mapping[str, Any], column: str | None, number: int, taken: set[str]) -> str:
-    """Name the image in row `number`: as the row says, else by its number.
+    """Name the image in row `number` by the row's own name, else by its number.
 
-    `taken` are the names of the rows before; a name that is there again gets the number too.
+    `taken` are the names of earlier rows; a repeated name gets the number too.
     """
     given = (fields.get(one) for one in ((column,) if column else _NAME_NAMES))
     name = next((one for one in given if isinstance(one, str) and one), str(number))

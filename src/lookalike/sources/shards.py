@@ -1,4 +1,4 @@
-"""Shards: files that hold many images each, in the formats of WebDataset, TensorFlow and Parquet."""
+"""Shards: files with many images each, in the formats of WebDataset, TensorFlow and Parquet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lookalike.storage.parts import Failure
 class Shards:
     """The images in some shards, all of one kind.
 
-    `root` is the folder that their names in ids are relative to. `whole` says that the address means all
-    that is below it; a shard that is gone then takes its rows with it.
+    `root` is the folder that their names in ids are relative to. `whole` is true if the address means
+    everything below it; if a shard is gone, its rows then go too.
     """
 
     address: str
@@ -43,7 +43,7 @@ class Shards:
         return (self.uri,) if self.whole else tuple(shard_uri(path) for path in self.paths)
 
     def samples(self) -> Iterator[Sample | Failure]:
-        """Raises `SourceError` where none of the shards has images in it, naming what the first has."""
+        """Raise `SourceError` if none of the shards has images, naming the columns of the first."""
         refused: list[SourceError] = []
         notes = {folder: notes_beside(folder) for folder in {path.parent for path in self.paths}}
         for path in self.paths:

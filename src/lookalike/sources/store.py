@@ -19,16 +19,16 @@ from lookalike.storage.stores import StorePath, modified_ns
 
 @dataclass(frozen=True, slots=True)
 class StoreFolder:
-    """Every image below `path`, sorted by name; hidden names and collections are passed over.
+    """Every image below `path`, sorted by name; hidden names and collections are skipped.
 
-    The listing says size and time of modification, some hundred objects a request. Where a store tells no
-    time, only another size shows that an image has changed.
+    The listing gives size and modification time, some hundred objects a request. If a store gives no
+    time, only a new size shows that an image has changed.
     """
 
     path: StorePath
     passed_over: Counter[str] = field(default_factory=Counter, compare=False)
 
-    # A request takes many times as long as decoding: so many are worth having under way.
+    # The number of requests at once: a request takes many times as long as decoding.
     read_ahead: ClassVar[int] = 64
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class StoreFolder:
         return (self.uri,)
 
     def close(self) -> None:
-        """Do nothing: a request to a store soon ends by itself."""
+        """Do nothing, because a request to a store soon ends by itself."""
 
     def samples(self) -> Iterator[Sample | Failure]:
         try:
@@ -59,14 +59,14 @@ class StoreFolder:
                 self.passed_over[suffix] += suffix not in SUFFIXES and not _is_hidden(names)
                 continue
             uri = self.uri + quote(id_)
-            if {"", ".", ".."} & set(names):  # names of files are made of ids
+            if {"", ".", ".."} & set(names):  # ids become file names
                 yield Failure(id_, uri, "list", "the key is not the path of a file")
             elif not _is_hidden(names):
                 size = int(found[id_].get("size") or 0)
                 yield Sample(id_, uri, size, modified_ns(found[id_]), (self.path / id_).read_bytes)
 
     def _collections(self, found: dict[str, dict[str, object]]) -> Iterator[str]:
-        """Return the folders below that are collections."""
+        """Return the folders below it that are collections."""
         for id_ in found:
             folder, _, name = id_.rpartition("/")
             if folder and name == "collection.json":

@@ -20,14 +20,14 @@ from lookalike.sources.sample import Sample
 from lookalike.sources.shard import IMAGE_NAMES, Shard, check_image_column, unique_name
 from lookalike.storage.parts import Failure
 
-# Images are read a group of rows at a time. The last groups are kept while they have no more than this, two
-# in any case, since the threads of a build work on neighbouring rows.
+# Images are read a group of rows at a time. The last groups are kept up to this size, but always two,
+# because the threads of a build work on neighbouring rows.
 _KEPT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Some rows of a table that are read together, and the state of the table.
+    """A group of rows that are read together, and the state of their table.
 
     `place` is the number of a row group of Parquet or of a batch of an Arrow file, or the byte at which a
     batch of an Arrow stream starts.
@@ -41,8 +41,8 @@ class _Group:
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
     """Yield the images of a table in order; of Parquet, only the other columns are read.
 
-    Raises `SourceError` where the table has no column of images. Where the table breaks off or is damaged,
-    what precedes is there, and the rest is one failure.
+    Raises `SourceError` if the table has no column of images. If the table breaks off or is damaged,
+    the rows before are used, and the rest is one failure.
     """
     number = 0
     taken: set[str] = set()
@@ -71,7 +71,7 @@ def _schema(file: BinaryIO) -> pa.Schema:
 
 
 def _format(file: BinaryIO) -> str:
-    """Return `parquet`, or Arrow's form, `file` or `stream`; leaves the file at its start."""
+    """Return `parquet`, or Arrow's format, `file` or `stream`; leaves the file at its start."""
     file.seek(0)
     start = file.read(6)
     file.seek(0)
@@ -79,9 +79,9 @@ def _format(file: BinaryIO) -> str:
 
 
 def _image_column(schema: pa.Schema, wanted: str | None) -> str | None:
-    """Find the column of images: the one asked for, the one Hugging Face's notes name, or one by its name.
+    """Find the column of images: the one asked for, the one in Hugging Face's metadata, or one by its name.
 
-    None where it is not there, or there twice.
+    None if it is missing, or there are two.
     """
     holders = [field.name for field in schema if _holds_bytes(field.type)]
     able = [name for name in holders if schema.names.count(name) == 1]
@@ -97,7 +97,7 @@ def _holds_bytes(type_: pa.DataType) -> bool:
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """Read what Hugging Face datasets notes about columns: pictures, and class names."""
+    """Read Hugging Face's metadata about columns: pictures, and class names."""
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         return {name: one for name, one in features.items() if isinstance(one, dict)}
@@ -117,7 +117,7 @@ def _groups(file: BinaryIO, image: str) -> Iterator[tuple[int, list[dict[str, An
     kind = _format(file)
     if kind == "parquet":
         table = pq.ParquetFile(file, page_checksum_verification=True)
-        # A prefix names all that is below it: of the struct the path alone.
+        # A prefix selects everything below it, so name the struct's path alone.
         columns = [*(name for name in table.schema_arrow.names if name != image), f"{image}.path"]
         for place in range(table.num_row_groups):
             yield place, _described(table.read_row_group(place, columns), image)
@@ -131,7 +131,7 @@ def _groups(file: BinaryIO, image: str) -> Iterator[tuple[int, list[dict[str, An
 
 
 def _stream(file: BinaryIO) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the batches of an Arrow stream and where they start; `ValueError` where it breaks off."""
+    """Yield the batches of an Arrow stream and where they start; raises `ValueError` if it breaks off."""
     source = pa.PythonFile(file, "r")
     schema = pa.ipc.read_schema(source)
     while True:
@@ -146,7 +146,7 @@ def _stream(file: BinaryIO) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def _described(rows: pa.Table, image: str) -> list[dict[str, Any]]:
-    """Return the rows without images; the path in an image's struct is `path`, if no column is."""
+    """Return the rows without images; the path in an image's struct becomes `path`, if no column is."""
     paths: list[str | None] = [None] * rows.num_rows
     if image in rows.column_names:
         type_ = rows.schema.field(image).type
@@ -159,7 +159,7 @@ def _described(rows: pa.Table, image: str) -> list[dict[str, Any]]:
 
 
 def _read(group: _Group, image: str, index: int) -> bytes:
-    """Read one image of a group; raises `OSError` where there is none, or the group cannot be read."""
+    """Read one image of a group; raises `OSError` if there is none, or the group cannot be read."""
     try:
         data: bytes | None = _recent.images(group, image)[index].as_py()
     except pa.ArrowException as error:
@@ -170,7 +170,7 @@ def _read(group: _Group, image: str, index: int) -> bytes:
 
 
 class _Recent:
-    """The images of the groups read last."""
+    """The images of the last groups read."""
 
     def __init__(self) -> None:
         self._groups: OrderedDict[tuple[_Group, str], pa.ChunkedArray] = OrderedDict()

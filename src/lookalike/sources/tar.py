@@ -1,6 +1,6 @@
-"""Read tars, of WebDataset or any other: every image, with what stands beside it.
+"""Reads tars, WebDataset's or any other: every image, with the members that describe it.
 
-Members that have one name up to the first dot belong together. Fields of a `.json` become columns, a `.txt`
+Members with the same name up to the first dot belong together. Fields of a `.json` become columns, a `.txt`
 is the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset.
 """
 
@@ -25,15 +25,15 @@ _MOST_BYTES_BESIDE = 1 << 20
 
 
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
-    """Yield the images of a tar in order; only headers and what stands beside images are read.
+    """Yield the images of a tar in order, reading only headers and the members beside images.
 
-    Where the tar breaks off or is damaged, what precedes is there, and the rest is one failure.
+    If the tar breaks off or is damaged, the images before are used, and the rest is one failure.
     """
     images: list[tuple[str, int, int]] = []
     beside: dict[str, dict[str, Any]] = {}
     failures: list[Failure] = []
     with opened(shard.path) as file:
-        places: dict[str, tuple[int, int]] = {}  # of what a hard link may lead to
+        places: dict[str, tuple[int, int]] = {}  # possible targets of hard links
         try:
             for name, member in _members(file):
                 if name.lower().endswith(_BESIDE):
@@ -55,9 +55,9 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
 
 
 def _members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """Yield the images of a tar, and what stands beside them; raises `ValueError` where it is damaged.
+    """Yield the images of a tar, and the members beside them; raises `ValueError` if it is damaged.
 
-    `TarFile` itself would take a damaged header for the end, without a word.
+    `TarFile` itself would silently take a damaged header for the end.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -93,7 +93,7 @@ def _place(member: tarfile.TarInfo) -> tuple[int, int] | None:
 
 
 def _key(name: str) -> str:
-    """Return what members of one image share in their names: all up to the first dot of the last part."""
+    """Return the part of a name that all members of an image share: up to the last part's first dot."""
     folder, slash, last = name.rpartition("/")
     return folder + slash + last.partition(".")[0]
 
@@ -104,7 +104,7 @@ def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
 
 
 def _describe(shard: Shard, metadata: dict[str, Any], name: str, content: bytes) -> None:
-    """Add what stands beside an image; what cannot be understood is passed over."""
+    """Add the columns from the members beside an image; unreadable ones are skipped."""
     text = content.decode("utf-8", "replace").strip()
     if name.lower().endswith(".txt"):
         metadata.setdefault("caption", text)

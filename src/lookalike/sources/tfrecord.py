@@ -1,4 +1,4 @@
-"""Read TFRecord files of `tf.train.Example`: each record has an encoded image and other features."""
+"""Reads TFRecord files of `tf.train.Example`: each record has an encoded image and other features."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LONGEST_TEXT_BYTES = 1 << 16
 def samples(shard: Shard) -> Iterator[Sample | Failure]:
     """Yield the images of a TFRecord file in order, without reading them.
 
-    Raises `SourceError` where the first record holds no image. Where the file breaks off or is damaged, what
-    precedes is there, and the rest is one failure.
+    Raises `SourceError` if the first record has no image. If the file breaks off or is damaged, the
+    records before are used, and the rest is one failure.
     """
     number = -1
     taken: set[str] = set()
@@ -55,7 +55,7 @@ def _sample(shard: Shard, file: BinaryIO, number: int, record: slice, taken: set
 
 
 def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[tuple[str, slice]]:
-    """Yield the features that hold one byte string, and where it is."""
+    """Yield the features with a single byte string, and where it is."""
     for name in names:
         feature = features.get(name, [])
         if len(feature) == 1 and isinstance(feature[0], slice):
@@ -63,7 +63,7 @@ def _strings(features: Mapping[str, Feature], names: Iterable[str]) -> Iterator[
 
 
 def _value(file: BinaryIO, feature: Feature) -> Any:
-    """Return a feature's only value; None where it has several, or bytes that are not text."""
+    """Return a feature's only value; None if it has several, or bytes that are not text."""
     if len(feature) != 1:
         return None
     (value,) = feature
@@ -79,7 +79,7 @@ def _value(file: BinaryIO, feature: Feature) -> Any:
 
 
 def _read(path: Path, record: slice, image: slice) -> bytes:
-    """Read an image out of its record and verify its checksum; raises `OSError` where that does not match."""
+    """Read an image from its record and verify its checksum; raises `OSError` if that does not match."""
     with opened(path) as file:
         try:
             data = read_record(file, record)

@@ -1,4 +1,4 @@
-"""Read and write TFRecord without TensorFlow: the framing, and the message that most records hold.
+"""Reads and writes TFRecord without TensorFlow: the framing, and the message that most records contain.
 
 A record is its length (8 bytes, little endian), a checksum of those, the data, and a checksum of the data:
 https://www.tensorflow.org/tutorials/load_data/tfrecord. The data is a `tf.train.Example`, a protocol buffer
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
-# A feature as it is read: whole numbers, floats, or where in the file its byte strings stand.
+# A feature as read: whole numbers, floats, or the places of its byte strings in the file.
 Feature = list[int] | list[float] | list[slice]
 
 _HEADER = struct.Struct("<QI")
@@ -34,7 +34,7 @@ def framed(data: bytes) -> bytes:
 def walk_records(file: BinaryIO) -> Iterator[slice]:
     """Yield where the data of each record is, without reading it.
 
-    Raises `ValueError` where the file breaks off, or a length does not have the checksum beside it.
+    Raises `ValueError` if the file breaks off, or a length does not match its checksum.
     """
     size = file.seek(0, 2)
     position = 0
@@ -54,7 +54,7 @@ def walk_records(file: BinaryIO) -> Iterator[slice]:
 
 
 def read_record(file: BinaryIO, place: slice) -> bytes:
-    """Read the data of a record; raises `ValueError` where its checksum does not match."""
+    """Read the data of a record; raises `ValueError` if its checksum does not match."""
     file.seek(place.start)
     length = place.stop - place.start
     data = file.read(length + _CHECKSUM.size)
@@ -78,7 +78,7 @@ def encode_example(features: Mapping[str, Sequence[bytes | int | float]]) -> byt
 def decode_example(file: BinaryIO, place: slice) -> dict[str, Feature]:
     """Decode the `tf.train.Example` at a place in a file.
 
-    Byte strings are not read, only found. Raises `ValueError` where it is no such message.
+    Byte strings are not read, only located. Raises `ValueError` if it is not such a message.
     """
     features: dict[str, Feature] = {}
     for everything in _messages(file, place, 1):
@@ -108,7 +108,7 @@ def _values(file: BinaryIO, feature: slice) -> Feature:
 
 
 def _fields(file: BinaryIO, message: slice) -> Iterator[tuple[int, slice | int]]:
-    """The fields of a message by number: whole numbers as they are, all else as its place."""
+    """The fields of a message by number: whole numbers as values, everything else as its place."""
     position = message.start
     while position < message.stop:
         file.seek(position)
@@ -164,7 +164,7 @@ def _feature(values: Sequence[bytes | int | float]) -> bytes:
 
 
 def _messages(file: BinaryIO, message: slice, number: int) -> Iterator[slice]:
-    """Where the fields of this number stand."""
+    """The places of the fields with this number."""
     return (_message(content) for found, content in _fields(file, message) if found == number)
 
 
@@ -175,7 +175,7 @@ def _message(content: slice | int) -> slice:
 
 
 def _parts(file: BinaryIO, message: slice | int) -> Iterator[bytes]:
-    """The values of a list of numbers as they are stored: packed together, or one by one."""
+    """The values of a list of numbers, stored packed together or one by one."""
     for number, content in _fields(file, _message(message)):
         if number == 1:
             yield _varint(content) if isinstance(content, int) else _read(file, content)

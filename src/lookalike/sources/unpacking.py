@@ -1,4 +1,4 @@
-"""Open shards at any place, gzipped ones too."""
+"""Opens shards for reading at any position, including gzipped ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from typing import IO, BinaryIO
 from lookalike.errors import StorageError
 from lookalike.storage.stores import is_remote
 
-# A gzip file can only be read from its start, so each is unpacked to a temporary file, the last two are
-# kept, and older ones go: samples are read in their order.
+# A gzip file can only be read from its start, so each is unpacked to a temporary file. The last two are
+# kept, because samples are read in order.
 _KEPT = 2
-# Images hardly shrink in a gzip file, which may hold 1,000 times its size; more than this is no shard.
+# Images hardly shrink in a gzip file, which may unpack to 1,000 times its size; above this it is not a shard.
 _ALWAYS_BYTES, _MOST_TIMES = 10**9, 100
 _CHUNK_BYTES = 1 << 20
 
@@ -32,14 +32,14 @@ class _Unpacked:
     problem: str | None
 
 
-_State = tuple[Path, int, int]  # with the time of modification and the size
+_State = tuple[Path, int, int]  # with the modification time and the size
 _unpacked: OrderedDict[_State, _Unpacked] = OrderedDict()
 _lock = threading.Lock()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading at any place; of a damaged gzip file, what precedes the damage."""
+    """Open a file for reading at any position; a damaged gzip file ends where the damage begins."""
     if not _is_gzip(path):
         with path.open("rb") as file:
             # A header of a tar is not worth a request of its own.
@@ -52,7 +52,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def problem_of(path: Path) -> str | None:
-    """Return what is wrong with the compression of a file, or None."""
+    """Return the problem with a file's compression, or None."""
     if not _is_gzip(path):
         return None
     with _lock:
@@ -60,7 +60,7 @@ def problem_of(path: Path) -> str | None:
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
-    """Read bytes of a file; raises `OSError` where it ends too early."""
+    """Read bytes of a file; raises `OSError` if it ends too early."""
     if not _is_gzip(path) and is_remote(path):
         (data,) = path.read_ranges([(offset, size)])
     else:
@@ -82,7 +82,7 @@ def _unpack(path: Path) -> _Unpacked:
     if state in _unpacked:
         _unpacked.move_to_end(state)
         return _unpacked[state]
-    while len(_unpacked) >= _KEPT:  # before there is another, so that they never take more room than they may
+    while len(_unpacked) >= _KEPT:  # before the next one, so that they never exceed their limit
         _unpacked.popitem(last=False)[1].file.close()
     limit = _ALWAYS_BYTES + _MOST_TIMES * status.st_size
     with path.open("rb") as packed:
@@ -98,7 +98,7 @@ def _unpack(path: Path) -> _Unpacked:
 
 
 def _unpacked_file(packed: BinaryIO, limit_bytes: int) -> _Unpacked:
-    """What a gzip file holds, as far as it is whole and within the limit; raises `OSError` without room."""
+    """Unpack a gzip file up to any damage and the limit; raises `OSError` without room."""
     file = tempfile.NamedTemporaryFile(prefix="lookalike-")  # noqa: SIM115
     problem = None
     try:
@@ -112,14 +112,14 @@ def _unpacked_file(packed: BinaryIO, limit_bytes: int) -> _Unpacked:
                 file.write(chunk)
         file.flush()
     except BaseException:
-        with suppress(OSError):  # there is no room for what is buffered either
+        with suppress(OSError):  # there is no room for the buffer either
             file.close()
         raise
     return _Unpacked(file, problem)
 
 
 def _chunks(packed: BinaryIO) -> Iterator[bytes | str]:
-    """What a gzip file unpacks to, and at last what is wrong with it, if anything."""
+    """Yield the content of a gzip file, and at last its problem, if any."""
     try:
         with gzip.GzipFile(fileobj=packed) as source:
             while chunk := source.read1(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Read lists of URLs with metadata row by row: ten million take no more memory than ten.
+"""Reads lists of URLs with metadata row by row: ten million take no more memory than ten.
 
 The name tells the format: txt, csv, tsv, json (an array), jsonl or parquet; all but Parquet, which is
 compressed inside, may end in .gz, .bz2, .xz or .zst too. `-` is the standard input, a URL a line.
@@ -29,7 +29,7 @@ from lookalike.storage.stores import place
 
 STANDARD_INPUT = "-"
 
-# The first of these that a list has is the column of URLs, whatever its case.
+# The URLs are in the first of these columns that a list has, ignoring case.
 URL_COLUMNS = ("url", "image_url", "urls", "uri", "link", "image", "src")
 
 _DECOMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
@@ -60,7 +60,7 @@ class UrlList:
     def rows(self) -> Iterator[Row]:
         """Yield each URL as written, with its metadata; empty lines are skipped.
 
-        In the place of the URL of a row that cannot be read stands why: no URL, and so a failure later.
+        A row that cannot be read gives its problem instead of a URL, which later becomes a failure.
         """
         for record in _records(self.address):
             if isinstance(record, ValueError):
@@ -73,7 +73,7 @@ class UrlList:
 
 
 def is_url_list(path: Path, url_column: str | None = None) -> bool:
-    """Return whether a file is a list, by its name; a Parquet file is one if it has URLs and no bytes."""
+    """Return whether a file is a list, by its name; a Parquet file is one if it has URLs but no bytes."""
     kind = _format(path.name)[0]
     if kind != "parquet":
         return kind is not None
@@ -88,7 +88,7 @@ def open_url_list(
 ) -> UrlList:
     """Open a list and find its columns; `metadata_columns` are all others by default.
 
-    Raises `SourceError` for what is no list, or has no such column.
+    Raises `SourceError` if it is not a list, or lacks a column.
     """
     address = str(address)
     types = _column_types(address)
@@ -138,11 +138,11 @@ def _column_types(address: str) -> dict[str, pa.DataType]:
 
 
 def _records(address: str) -> Iterator[Record]:
-    """Yield each row by column; raises `SourceError` where the list breaks off."""
+    """Yield each row by column; raises `SourceError` if the list breaks off."""
     kind, compression = _format(address)
     if kind is None or (kind == "parquet" and compression):
         raise SourceError(
-            f"{address} is not called like a list of URLs",
+            f"{address} is not named like a list of URLs",
             "known are txt, csv, tsv, json, jsonl, each also with .gz, .bz2, .xz or .zst, and parquet",
         )
     with _reading(address):
@@ -157,7 +157,7 @@ def _records(address: str) -> Iterator[Record]:
 
 @contextmanager
 def _reading(address: str) -> Iterator[None]:
-    """Turn what goes wrong while a list is read into a `SourceError` that names the list."""
+    """Turn errors while a list is read into a `SourceError` that names the list."""
     try:
         yield
     except (OSError, EOFError, ValueError, csv.Error, lzma.LZMAError, pa.ArrowException) as error:
@@ -186,7 +186,7 @@ def _lines(text: TextIO) -> Iterator[Record]:
 
 
 def _csv(text: TextIO, dialect: str = "excel") -> Iterator[Record]:
-    """Parse rows below a line of names; the values that a short row lacks are missing."""
+    """Parse rows below a line of names; a short row lacks the last values."""
     has_ended = False
 
     def lines() -> Iterator[str]:
@@ -207,8 +207,8 @@ def _csv(text: TextIO, dialect: str = "excel") -> Iterator[Record]:
         except csv.Error as error:  # the next line begins another row
             yield ValueError(f"line {line}: {error}")
             continue
-        if has_ended:  # a whole row does not look for the line after it
-            yield ValueError(f"line {line}: a quote that is opened here is never closed")
+        if has_ended:  # a complete row does not look at the next line
+            yield ValueError(f"line {line}: a quote opened here is never closed")
         elif row:
             yield dict(zip(names, chain(row, repeat(None)), strict=False))
 
@@ -264,7 +264,7 @@ def _as_record(value: Any) -> Record:
 
 
 def _value(value: Any, type_: pa.DataType) -> Any:
-    """Convert a value to its column's type: whatever JSON holds becomes text."""
+    """Convert a value to its column's type: any other JSON becomes text."""
     if not pa.types.is_string(type_) or value is None:
         return value
     return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Read images on the web, by a list of their URLs."""
+"""Reads images from the web, by a list of their URLs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lookalike.storage.parts import Failure
 class Urls:
     """The images behind a list of URLs; the URL is both id and uri.
 
-    A list adds to a collection: what it does not name stays as it is. Size and time of modification are not
-    asked for: an image that is in the collection is not fetched again.
+    A list adds to a collection: images that it does not name stay. Sizes and modification times are not
+    asked for, so an image already in the collection is not fetched again.
     """
 
     url_list: UrlList
@@ -56,7 +56,7 @@ class Urls:
             yield Sample(url, url, None, 0, partial(self._read, url), metadata_of(metadata))
 
     def close(self) -> None:
-        """Stop the fetches under way."""
+        """Stop the fetches in progress."""
         self.fetcher.close()
 
     def _read(self, url: str) -> bytes:

@@ -26,14 +26,14 @@ LOCK_NAME = ".lock"
 
 
 def check_target(root: Path) -> None:
-    """Raise `CollectionError` if `root` cannot become or be updated as a collection: it holds other files."""
+    """Raise `CollectionError` if `root` cannot become or be updated as a collection: it has other files."""
     check_writable(root)
     if root.exists() and not root.is_dir():
         raise CollectionError(f"{root} is a file", "give another path")
     strange = root.is_dir() and not is_collection(root)
     own = {LOCK_NAME, MARKS_NAME, MANIFEST_NAME + TEMPORARY_SUFFIX}  # what a build killed at its start leaves
     if strange and any(one.name not in own and not FILE_NAME.match(one.name) for one in root.iterdir()):
-        raise CollectionError(f"{root} holds other files and is no collection", "give another path")
+        raise CollectionError(f"{root} has other files and is not a collection", "give another path")
 
 
 def create(root: Path, manifest: Manifest, learned: bytes | None = None) -> Manifest:

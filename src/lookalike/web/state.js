@@ -26,7 +26,7 @@ export const START = {
   tier: "",
 };
 
-/** What stands in the address of one view only. @type {Record<string, ("color" | "look" | "tier")[]>} */
+/** Parts of the address that belong to one view only. @type {Record<string, ("color" | "look" | "tier")[]>} */
 const OF_VIEW = { map: ["color", "look"], duplicates: ["tier"] };
 
 const TERM = /^(?:(-?\d+(?:\.\d+)?)\*)?(id|text|picture):(.*)$/s;

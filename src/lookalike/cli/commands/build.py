@@ -1,4 +1,4 @@
-"""lookalike build: embeds what is new in a source."""
+"""lookalike build: embeds the new images of a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""lookalike cluster: groups that can be named."""
+"""lookalike cluster: finds groups and names them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
-SUMMARY = "find groups of images that are alike, and name them"
+SUMMARY = "find groups of similar images, and name them"
 EXAMPLE = "lookalike cluster photos.lookalike --k auto --sheets sheets/"
 
 
@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=["kmeans", "hdbscan"],
         default="kmeans",
-        help="kmeans puts every image into a group (default); hdbscan leaves out what is in none",
+        help="kmeans puts every image into a group (default); hdbscan leaves out those that fit none",
     )
     parser.add_argument(
         "--min-size",
         type=positive,
         metavar="N",
-        help="the least size of a group, for hdbscan (default: a third of √N)",
+        help="the smallest group, for hdbscan (default: a third of √N)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other groups (default: 0)")
     parser.add_argument("--sheets", metavar="DIR", help="write a picture of each group into this folder")

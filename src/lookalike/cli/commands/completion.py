@@ -1,4 +1,4 @@
-"""lookalike completion: the tab key in a shell."""
+"""lookalike completion: completes commands in a shell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.completion import SHELLS
 
-SUMMARY = "print a script for completion by the tab key"
+SUMMARY = "print a script that completes commands with the tab key"
 EXAMPLE = (
     "lookalike completion bash\n\n"
     'in ~/.bashrc:                     eval "$(lookalike completion bash)"\n'

@@ -1,4 +1,4 @@
-"""lookalike demo: all of it, on images that it draws."""
+"""lookalike demo: the whole tour, on images that it draws."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _where(path: Path, kept: bool) -> str:
-    return f"all of it is in {path.parent}" + ("" if kept else ", until you stop it; --out DIR keeps it")
+    return f"everything is in {path.parent}" + ("" if kept else ", until you stop it; --out DIR keeps it")

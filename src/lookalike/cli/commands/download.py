@@ -1,4 +1,4 @@
-"""lookalike download: the images of a list of URLs, a named data set or any other source, as shards."""
+"""lookalike download: writes images of a list of URLs, a named data set or any other source as shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lookalike.cli.arguments import add_json, names, positive
 from lookalike.cli.network import add_network, fetch_options
 from lookalike.cli.resizing import add_resize, resize_options
 
-SUMMARY = "download the images of a list of URLs, or of a data set, into shards; goes on where it stopped"
+SUMMARY = "download the images of a list of URLs, or of a data set, into shards; resumes where it stopped"
 EXAMPLE = "lookalike download urls.csv shards/ --url-column url --metadata-columns caption,license --size 256"
 
 
@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="tar",
         help="what to write (default: tar)",
     )
-    parser.add_argument("--count", type=positive, metavar="N", help="take the first N rows only")
+    parser.add_argument("--count", type=positive, metavar="N", help="take only the first N rows")
     parser.add_argument(
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
     )
     parser.add_argument(
         "--shard-size", type=positive, default=1000, metavar="N", help="URLs in each shard (default: 1000)"
     )
-    parser.add_argument("--label", metavar="RULE", help="of a folder or data set, as in pack")
+    parser.add_argument("--label", metavar="RULE", help="labels for a folder or data set, as in pack")
     parser.add_argument(
         "--by-label", action="store_true", help="put each image of a data set into the folder of its label"
     )
@@ -94,12 +94,14 @@ def _urls(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> int:
-    """A source that is no list of URLs is packed: its own library fetches it, or it is here already."""
+    """Pack a source other than a list of URLs: its own library fetches it, or it is already here."""
     from lookalike.cli.packing import pack_and_say
     from lookalike.errors import LookalikeError
 
     for name in ("retry_failed", "url_column", "metadata_columns"):
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
-            raise LookalikeError(f"{flag} is for lists of URLs, and {options.source} is none", "leave it out")
+            raise LookalikeError(
+                f"{flag} is only for lists of URLs, and {options.source} is not one", "leave it out"
+            )
     return pack_and_say(options, images_per_shard=options.shard_size)

@@ -1,4 +1,4 @@
-"""lookalike duplicates: what is there twice, and moving it away."""
+"""lookalike duplicates: finds duplicates and moves them away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookalike.cli.arguments import add_json, add_max_memory, names
 if TYPE_CHECKING:
     from lookalike.analysis.plan import Plan
 
-SUMMARY = "find duplicates, and move them away in a way that can be undone"
+SUMMARY = "find duplicates, and move them away; --undo moves them back"
 EXAMPLE = (
     "lookalike duplicates photos.lookalike --plan plan.json\n"
     "  lookalike duplicates --apply plan.json --to trash/\n"
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         type=names,
         default="bytes,pixels,copy",
-        help=f"what counts as twice, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
+        help=f"what counts as a duplicate, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
     )
     parser.add_argument(
         "--keep",
@@ -38,15 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--not-duplicate",
         metavar=("ID", "ID"),
         nargs=2,
-        help="say that two items are no duplicates: no plan takes one for the other",
+        help="mark two items as not duplicates: no plan moves one because of the other",
     )
-    parser.add_argument("--stays", metavar="ID", help="say that an item stays: no plan moves it")
-    parser.add_argument(
-        "--plan", metavar="FILE", help="write a plan of what could be moved, for you to review"
-    )
+    parser.add_argument("--stays", metavar="ID", help="mark an item as staying: no plan moves it")
+    parser.add_argument("--plan", metavar="FILE", help="write a plan of the files to move, for you to review")
     parser.add_argument("--apply", metavar="FILE", help="move the files of this plan, all or none")
-    parser.add_argument("--to", metavar="DIR", help="the folder to which --apply moves them")
-    parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to where they were")
+    parser.add_argument("--to", metavar="DIR", help="the folder that --apply moves them to")
+    parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to their old places")
     add_max_memory(parser)
     add_json(parser)
 
@@ -81,7 +79,7 @@ def _say(options: argparse.Namespace) -> int:
         collection.not_duplicates(*options.not_duplicate)
     if options.stays:
         collection.keep(options.stays)
-    say("noted; the next run respects it")
+    say("noted; the next run will respect it")
     return 0
 
 
@@ -116,7 +114,7 @@ def _find(options: argparse.Namespace) -> int:
     size = sum(move.file.size_bytes for move in moves)
     say(f"{len(moves):,} of {len(found.items):,} images could go, {size / 1e6:,.1f} MB")
     if plan.left_out:
-        say(f"{plan.left_out:,} more have duplicates, but lie where no file can be moved")
+        say(f"{plan.left_out:,} more have duplicates, but are not files that can be moved")
     if options.plan and moves:
         say(f"review {options.plan}, then: lookalike duplicates --apply {options.plan} --to trash/")
     return 0
@@ -141,8 +139,8 @@ def _apply(options: argparse.Namespace) -> int:
     count = apply_plan(plan, options.to)
     if options.json:
         print_json({"moved": count, "to": options.to})
-    say(f"{count:,} files are in {options.to}; back with: lookalike duplicates --undo {options.to}")
-    say(f"the collection follows with: lookalike build SOURCE -c {plan.collection}")
+    say(f"{count:,} files are in {options.to}; to undo: lookalike duplicates --undo {options.to}")
+    say(f"update the collection with: lookalike build SOURCE -c {plan.collection}")
     return 0
 
 

@@ -20,14 +20,14 @@ EXAMPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="C", help="a collection; or a folder of images, for --models")
+    parser.add_argument("target", metavar="C", help="a collection, or with --models a folder of images")
     parser.add_argument(
-        "--label", default="label", help="the column of labels; for a folder the rule, as in: lookalike build"
+        "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
     )
     parser.add_argument(
         "--models", metavar="A,B", type=names, help="compare these models on a folder of images"
     )
-    parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, to use again")
+    parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
     parser.add_argument(
         "-k",
         dest="ks",
@@ -81,7 +81,7 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
 
     if options.models:
         raise LookalikeError(
-            f"{options.target} is a collection, of one model", "give the folder of images to compare models"
+            f"{options.target} is a collection with one model", "give a folder of images to compare models"
         )
     with Progress("evaluating") as progress:
         return evaluate(
@@ -110,7 +110,7 @@ def _wishes(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(judged: Evaluation | Comparison, collection: Collection, options: argparse.Namespace) -> None:
-    """Print what was found, and write the report while the pictures are there."""
+    """Print the results, and write the report while the pictures exist."""
     from dataclasses import asdict
     from pathlib import Path
 

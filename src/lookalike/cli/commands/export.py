@@ -1,4 +1,4 @@
-"""lookalike export: a collection as a static site, or in the files of other tools."""
+"""lookalike export: writes a collection as a static site, or as files for other tools."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
     )
     parser.add_argument(
-        "--images", action="store_true", help="for image-embeddings: images/NAME.jpeg, which its page shows"
+        "--images",
+        action="store_true",
+        help="for image-embeddings: add images/NAME.jpeg, which its page shows",
     )
     parser.add_argument("--max-items", type=positive, metavar="N", help="export only the first N items")
     add_json(parser)
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.export import export_image_embeddings, export_site, export_tables
 
     if options.images and options.to != "image-embeddings":
-        raise LookalikeError("--images goes with --to image-embeddings", "leave it out")
+        raise LookalikeError("--images works only with --to image-embeddings", "leave it out")
     snapshot = open_collection(options.collection).snapshot
     started = time.monotonic()
     with Progress("exporting") as progress:
@@ -75,5 +77,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(folder: Path) -> str:
-    """How to see a site here: browsers let no page read the files beside it."""
+    """The command to view a site locally, because browsers let no page read the files beside it."""
     return f"python -m http.server --bind 127.0.0.1 -d {shlex.quote(str(folder))}"

@@ -1,4 +1,4 @@
-"""lookalike failures: what could not be read, and why."""
+"""lookalike failures: lists the images that could not be read, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""lookalike import: a collection of vectors that were made elsewhere."""
+"""lookalike import: makes a collection from vectors made elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_json
 
-SUMMARY = "make a collection of vectors that were made elsewhere"
+SUMMARY = "make a collection from vectors made elsewhere"
 EXAMPLE = "lookalike import vectors.npy -c mine.lookalike --metadata rows.parquet"
 
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.95,
         metavar="R",
-        help="the share of the 10 nearest that has to be found (default: 0.95)",
+        help="the share of the 10 nearest that search must find (default: 0.95)",
     )
     add_json(parser)
 

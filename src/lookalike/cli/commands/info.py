@@ -1,4 +1,4 @@
-"""lookalike info: what a collection holds."""
+"""lookalike info: shows what is in a collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.cli.arguments import add_collection, add_json
 if TYPE_CHECKING:
     from lookalike.storage.state import State
 
-SUMMARY = "show what a collection holds"
+SUMMARY = "show what is in a collection"
 EXAMPLE = "lookalike info photos.lookalike"
 
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _made(state: State, name: str) -> dict[str, str]:
-    """Whether something derived is there and of this state, and the command that makes it."""
+    """Whether an analysis exists and is up to date, or the command that makes it."""
     from lookalike.cli.remedies import in_flags
     from lookalike.errors import CollectionError
     from lookalike.index import index_state

@@ -1,4 +1,4 @@
-"""lookalike map: all images on a plane."""
+"""lookalike map: places all images in a plane."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
-SUMMARY = "make a map on which images that are alike lie together"
+SUMMARY = "make a map with similar images close together"
 EXAMPLE = "lookalike map photos.lookalike --method umap --color label --out map.png"
 
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         picture = placed.plot(options.color, size_px=options.size, thumbnails=not options.no_thumbnails)
         write_bytes(Path(options.out), png(picture))
-        say(f"the map is drawn in {options.out}")
+        say(f"the map is in {options.out}")
     if options.json:
         places = zip(placed.ids, placed.places.tolist(), strict=True)
         print_json([{"id": id_, "x": x, "y": y} for id_, (x, y) in places])

@@ -1,4 +1,4 @@
-"""lookalike outliers: what doesn't belong."""
+"""lookalike outliers: finds images that don't belong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 
-SUMMARY = "find images that are unlike all others, and labels that are likely wrong"
+SUMMARY = "find images unlike all others, and labels that are likely wrong"
 EXAMPLE = "lookalike outliers photos.lookalike --label label"
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label", default="label", metavar="COLUMN", help="the column of labels (default: label)"
     )
     parser.add_argument(
-        "-k", type=positive, default=10, metavar="K", help="how many neighbours to ask (default: 10)"
+        "-k", type=positive, default=10, metavar="K", help="how many neighbours to look at (default: 10)"
     )
     parser.add_argument(
         "--most", type=positive, default=20, metavar="N", help="how many to show (default: 20)"
@@ -55,9 +55,9 @@ def run(options: argparse.Namespace) -> int:
     for one in found.farthest:
         show(f"  {one.distance:.3f}  {one.id}")
     if found.mislabelled:
-        show(f"likely mislabelled (what most of the {found.k} nearest are called)")
+        show(f"likely mislabelled (with the label of most of the {found.k} nearest)")
     for wrong in found.mislabelled:
         show(f"  labelled {wrong.label}, but {wrong.share:.0%} are {wrong.suggested}  {wrong.id}")
     if not found.labelled:
-        say(f"no item has a value in the column {options.label}, so no labels were judged")
+        say(f"no item has a value in the column {options.label}, so no labels were checked")
     return 0

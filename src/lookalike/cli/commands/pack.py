@@ -1,4 +1,4 @@
-"""lookalike pack: many images into shards, and back."""
+"""lookalike pack: packs many images into shards, and unpacks them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""lookalike recommend: items like those that are liked."""
+"""lookalike recommend: finds images like those you like."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=0.3,
         default=0.0,
         metavar="D",
-        help="0 to 1: avoid results that are like each other (0.3 where no number is given)",
+        help="0 to 1: avoid results that are like each other (0.3 without a number)",
     )
     add_json(parser)
 

@@ -1,4 +1,4 @@
-"""lookalike search: the nearest items of a query."""
+"""lookalike search: finds the items nearest to a query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and ^2 at the end is a weight",
     )
     parser.add_argument(
-        "--not", dest="unlike", metavar="QUERY", action="append", default=[], help="a query to be unlike"
+        "--not",
+        dest="unlike",
+        metavar="QUERY",
+        action="append",
+        default=[],
+        help="a query that results should not be like",
     )
     add_results(parser)
     parser.add_argument("--include-query", action="store_true", help="show the items of the query too")
@@ -29,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="P",
-        help="leave out hits of less confidence, 0 to 1 (default: 0)",
+        help="leave out hits with less confidence, 0 to 1 (default: 0)",
     )
     parser.add_argument(
         "--group-by",
         metavar="COLUMN",
-        help="the queries are pictures of one item, and items with one value in COLUMN are one hit",
+        help="take the queries as pictures of one item, and show one hit for each value of COLUMN",
     )
     add_json(parser)
 
@@ -51,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if options.group_by:
         query = [read_query(collection, [word]) for word in options.query]
         if options.unlike:
-            raise LookalikeError("--group-by takes pictures of one item", "leave --not out")
+            raise LookalikeError("--group-by needs pictures of one item", "leave --not out")
     results = collection.search(
         query,
         k=options.k,
@@ -67,6 +72,6 @@ def run(options: argparse.Namespace) -> int:
         say(f"the best hit is weak (confidence {results[0].confidence:.2f}): there may be nothing like it")
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
-        matching = f"no more than {len(results):,} match" if limited else "that is all of them"
+        matching = f"only {len(results):,} match" if limited else "that is all of them"
         say(f"the collection has {len(collection):,} images; {matching}")
     return 0 if results else 1

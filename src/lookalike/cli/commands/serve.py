@@ -1,4 +1,4 @@
-"""lookalike serve: the page and the API of collections."""
+"""lookalike serve: serves the page and the API of collections."""
 
 from __future__ import annotations
 

@@ -30,5 +30,5 @@ def run(options: argparse.Namespace) -> int:
     if not problems:
         say(f"{collection.path}: {len(collection):,} images, nothing wrong")
         return 0
-    say(f"{len(problems):,} problems; remove a damaged part's items file and build again to mend it")
+    say(f"{len(problems):,} problems; to repair a damaged part, remove its items file and build again")
     return 1

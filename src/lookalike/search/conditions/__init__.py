@@ -1,1 +1,1 @@
-"""Conditions: SQL is parsed by sqlglot, compiled to steps, and computed by Arrow."""
+"""Conditions: sqlglot parses the SQL, which is compiled to steps that Arrow computes."""

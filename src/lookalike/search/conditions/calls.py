@@ -30,7 +30,7 @@ Single = Callable[[Compiler, exp.Expr, int], Term]
 
 
 def as_text(values: Values) -> Values:
-    """Values that may be nothing but NULL, as text."""
+    """The values as text, even if all are NULL."""
     return values.cast(pa.string()) if pa.types.is_null(values.type) else values
 
 
@@ -44,7 +44,7 @@ def _of_text(name: str, compute: Callable[..., Values], type_: pa.DataType) -> S
 
 
 def _searched(name: str, compute: Callable[..., Values]) -> Single:
-    """A function of a text, and of another that is the same for all rows."""
+    """A function of a text and a second text that is the same for all rows."""
 
     def compile_(to: Compiler, node: exp.Expr, depth: int) -> Term:
         found = to.term(node.this, depth)
@@ -92,7 +92,7 @@ def _regexp_matches(to: Compiler, node: exp.Expr, depth: int) -> Term:
     flag = node.args.get("flag")
     options = constant_text(to.term(flag, depth), name) if flag else ""
     if options not in ("", "i"):
-        raise cannot(f"{name} takes the option 'i' and no other, not {options!r}")
+        raise cannot(f"the only option of {name} is 'i', not {options!r}")
     compute = operations.matching(regex, ignore_case=options == "i")
     return to.add(pa.bool_(), f"{name}({found.name})", lambda a: compute(as_text(a)), found)
 
@@ -102,7 +102,7 @@ def _list_contains(to: Compiler, node: exp.Expr, depth: int) -> Term:
 
 
 def list_contains(to: Compiler, found: Term, wanted: Term) -> Term:
-    """Whether a list has a value, in the order of the steps that were compiled before."""
+    """Whether a list contains a value; the steps of both are already compiled, in this order."""
     name = "list_contains"
     needs(found, is_list, name, "a list")
     if pa.types.is_null(found.type):
@@ -126,11 +126,11 @@ def _cast(to: Compiler, node: exp.Expr, depth: int) -> Term:
         try:
             value = converted(found.value, target)
         except (pa.ArrowException, ValueError) as error:
-            raise cannot(f"{found.name} is no {named.sql('duckdb')}") from error
+            raise cannot(f"{found.name} is not a valid {named.sql('duckdb')}") from error
         type_ = computed_type(target)
         return Term(type_, name, value.cast(type_))
     if not _can_cast(found.type, target):
-        raise cannot(f"{found}, which cannot be CAST AS {named.sql('duckdb')}")
+        raise cannot(f"{found}, which you cannot CAST AS {named.sql('duckdb')}")
     compute = operations.cast(found.type, target, or_null=isinstance(node, exp.TryCast))
     type_ = computed_type(target)
     return to.add(type_, name, lambda a: compute(a).cast(type_), found)

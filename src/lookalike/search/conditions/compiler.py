@@ -1,4 +1,4 @@
-"""A parsed condition becomes a program, node by node; what has no place in the tables is refused by name."""
+"""Compiles a parsed condition to a program, node by node; nodes that no table lists are refused by name."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _MAX_DEPTH = 8
 # Each looks at every row.
 _MAX_STEPS = 3_000
 
-# Where in a file a thumbnail lies says nothing to a person who looks for the name of a column.
+# Columns that are not suggested, because nobody asks for the position of a thumbnail in its file.
 _PLACES = ("thumb_offset", "thumb_size")
-# What does not count as depth: brackets are bounded before, and the others have nothing inside.
+# Nodes that do not count as depth: brackets were limited earlier, and the others have nothing inside.
 _SHALLOW = (exp.Paren, exp.Column, exp.Dot, exp.Literal, exp.Boolean, exp.Null)
-# What the parser notes of a node, and says nothing that changes its value here.
+# The parser's notes about a node, none of which changes its value here.
 _NOTES = frozenset({"typed", "safe", "quoted", "is_string", "big_int"})
 
 
 class Compiler:
-    """Writes the steps of one condition over the columns of a schema.
+    """Compiles one condition over the columns of a schema to steps.
 
-    `infix` and `single` say for each kind of node how it is compiled, and which arguments it may have.
+    `infix` and `single` say how to compile each kind of node, and which arguments it may have.
     """
 
     def __init__(self, schema: pa.Schema, infix: Mapping[Any, Any], single: Mapping[Any, Any]) -> None:
@@ -43,19 +43,19 @@ class Compiler:
         self._infix, self._single = infix, single
 
     def term(self, node: exp.Expr, depth: int) -> Term:
-        """Compile a node that so many stand around; raises `QueryError`."""
+        """Compile a node nested this deep; raises `QueryError`."""
         infix = []
         while type(node) in self._infix:
             check_arguments(node, "this expression")
             infix.append(node)
             node = node.this
         left = self._alone(node, depth)
-        for one in reversed(infix):  # a row of them is a loop, whatever its length
+        for one in reversed(infix):  # a loop, not recursion, so a chain may have any length
             left = self._infix[type(one)](self, left, self.term(one.expression, depth))
         return left
 
     def add(self, type_: pa.DataType, name: str, compute: Callable[..., Values], *given: Term) -> Term:
-        """Add a step over the values of terms, which were compiled in this order; the term that it leaves."""
+        """Add a step over the values of terms, compiled in this order; returns the resulting term."""
         if len(self.steps) >= _MAX_STEPS:
             raise QueryError(
                 f"the condition has more than {_MAX_STEPS:,} operations",
@@ -66,7 +66,7 @@ class Compiler:
         return Term(type_, step.name)
 
     def column(self, names: Sequence[str]) -> Term:
-        """The column, or the field within it, that a dotted name means; raises `UnknownColumnError`."""
+        """The column, or the field in it, that a dotted name stands for; raises `UnknownColumnError`."""
         column, rest = self._found(names)
         self.columns[column] = None
         self.steps.append(Step(column))
@@ -88,7 +88,7 @@ class Compiler:
         )
 
     def _found(self, names: Sequence[str]) -> tuple[str, Sequence[str]]:
-        """The column of items that a dotted name begins with: exactly, or but for upper and lower case."""
+        """The column of items that a dotted name begins with, matched exactly or else ignoring case."""
         known = [name for name in self.schema.names if name != "embedding"]
         if len(names) > 1 and names[0].lower() == "items" and _find(names[1], known):
             names = names[1:]
@@ -98,8 +98,8 @@ class Compiler:
         nearest = get_close_matches(names[0], known, n=1, cutoff=0.5)
         offer = f"did you mean {nearest[0]}? " if nearest else ""
         useful = [name for name in known if name not in _PLACES]
-        hint = f"{offer}the columns are: {', '.join(useful)} (text stands in single quotes)"
-        raise UnknownColumnError(f"the condition names {names[0]!r}, which is no column", hint)
+        hint = f"{offer}the columns are: {', '.join(useful)} (put text in single quotes)"
+        raise UnknownColumnError(f"the condition names {names[0]!r}, which is not a column", hint)
 
     def _alone(self, node: exp.Expr, depth: int) -> Term:
         if type(node) not in self._single:
@@ -108,13 +108,13 @@ class Compiler:
         check_arguments(node, arguments)
         depth += not isinstance(node, _SHALLOW)
         if depth > _MAX_DEPTH:
-            raise cannot(f"more than {_MAX_DEPTH} calls, casts, NOT and the like are inside each other")
+            raise cannot(f"it nests more than {_MAX_DEPTH} calls, casts, NOTs and the like")
         found: Term = compile_(self, node, depth)
         return found
 
 
 def check_arguments(node: exp.Expr, known: str) -> None:
-    """Raise `QueryError` where a node has other arguments than those that are known: they have a meaning."""
+    """Raise `QueryError` if a node has arguments that are not listed, because they change its meaning."""
     for name, value in node.args.items():
         if value not in (None, False, []) and name not in _NOTES and name not in known.split():
             what = _what(node)
@@ -122,9 +122,9 @@ def check_arguments(node: exp.Expr, known: str) -> None:
 
 
 def _what(node: exp.Expr) -> str:
-    """What to call a node that is refused."""
+    """The name of a refused node, for its error."""
     if isinstance(node, exp.Query) or node.find(exp.Query):
-        return "a query within it"
+        return "a query inside it"
     names = {
         exp.Star: "*", exp.Bracket: "a subscript", exp.Placeholder: "a placeholder", exp.DPipe: "||",
         exp.JSONExtract: "->", exp.SimilarTo: "SIMILAR TO", exp.Pow: "**",

@@ -1,4 +1,4 @@
-"""Comparisons, logic and arithmetic: the nodes of a condition that have two sides."""
+"""Comparisons, logic and arithmetic: the nodes of a condition with two sides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _logic(name: str, compute: Callable[..., Values]) -> Infix:
 
 
 def as_booleans(compute: Callable[..., Values]) -> Callable[..., Values]:
-    """An operation on values that may be nothing but NULL."""
+    """An operation on booleans that also works if all values are NULL."""
     return lambda *values: compute(*(one.cast(pa.bool_()) for one in values))
 
 
@@ -40,7 +40,7 @@ def _comparison(sign: str) -> Infix:
 
 
 def comparison(sign: str, left: Term, right: Term) -> Callable[..., Values]:
-    """The comparison of two terms, each converted to the type that they have in common."""
+    """The comparison of two terms, both converted to their common type."""
     type_ = common_type(left, right)
     of_left, of_right = conversion(left, type_, right), conversion(right, type_, left)
     floats = pa.types.is_floating(type_ or left.type)

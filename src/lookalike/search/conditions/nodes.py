@@ -1,4 +1,4 @@
-"""The nodes of a condition that have not two sides: values, columns, NOT, IS, BETWEEN, IN and LIKE."""
+"""The other nodes of a condition: values, columns, NOT, IS, BETWEEN, IN and LIKE."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _in(to: Compiler, node: exp.Expr, depth: int) -> Term:
 
 
 def _value_set(value: Term, wanted: Sequence[Term]) -> pa.Array:
-    """The constants of an IN in one type: that of the value, but for fractions beside whole numbers."""
+    """The constants of an IN in one type: the value's, except for fractions among whole numbers."""
     types = [common_type(value, one) for one in wanted]
     type_ = next((one for one in types if one is not None and one != value.type), value.type)
     if pa.types.is_null(type_):
@@ -148,18 +148,18 @@ def _column(to: Compiler, node: exp.Expr, depth: int) -> Term:
     names: list[str] = []
     while isinstance(node, exp.Dot):
         if not isinstance(node.expression, exp.Identifier):
-            raise refused("a call after a dot")
+            raise refused("a function after a dot")
         names.insert(0, node.expression.this)
         node = node.this
     if not isinstance(node, exp.Column):
-        raise refused("a field of what is no column")
+        raise refused("a field of something that is not a column")
     parts = [node.args.get(place) for place in ("catalog", "db", "table", "this")]
     if not all(isinstance(one, exp.Identifier) for one in parts if one):
         raise refused("*")
     return to.column([*(one.this for one in parts if one), *names])
 
 
-# How each node is compiled that has not two sides, and the arguments that it may have.
+# How to compile each node, and the arguments that it may have.
 SINGLE: dict[type[exp.Expr], tuple[Single, str]] = {
     exp.Literal: (_literal, "this"),
     exp.Boolean: (_boolean, "this"),

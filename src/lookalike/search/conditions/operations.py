@@ -1,6 +1,6 @@
-"""What conditions do with values: comparisons, arithmetic, patterns, lists and casts, as Arrow computes them.
+"""The operations of conditions, computed by Arrow: comparisons, arithmetic, patterns, lists and casts.
 
-NULL is SQL's: what is done with it gives NULL. NaN equals itself and is larger than all other numbers, as in
+NULL is SQL's: any operation with it gives NULL. NaN equals itself and is larger than all other numbers, as in
 PostgreSQL and DuckDB, so that each row is on one side of a bound.
 """
 
@@ -24,7 +24,7 @@ _MAX_REGEX = 1000
 
 
 def compared(sign: str, *, floats: bool) -> Operation:
-    """The operation of a sign, = <> < <= > or >=; with `floats`, NaN has its place."""
+    """The operation of = <> < <= > or >=; with `floats`, NaN is ordered too."""
     plain: Operation = {
         "=": pc.equal, "<>": pc.not_equal, "<": pc.less, "<=": pc.less_equal,
         ">": pc.greater, ">=": pc.greater_equal,
@@ -35,7 +35,7 @@ def compared(sign: str, *, floats: bool) -> Operation:
     def ordered(a: Values, b: Values) -> Values:
         if not (_has_nan(a) or _has_nan(b)):
             return plain(a, b)
-            # As numbers, 1 for NaN: where one is NaN these decide, else the values do.
+            # As numbers, 1 for NaN: if either is NaN these decide, else the values do.
         of_a, of_b = pc.is_nan(a), pc.is_nan(b)
         return pc.if_else(pc.or_(of_a, of_b), plain(of_a.cast(pa.int8()), of_b.cast(pa.int8())), plain(a, b))
 
@@ -48,15 +48,15 @@ def _has_nan(values: Values) -> bool:
 
 
 def distinct(a: Values, b: Values, differ: Values) -> Values:
-    """Whether two values differ, NULL being a value like others; `differ` says it of those that are not."""
+    """Whether two values differ, treating NULL as a value; `differ` compares the others."""
     one_is_null = pc.xor(pc.is_null(a), pc.is_null(b))
     return pc.or_(one_is_null, pc.fill_null(differ, False))
 
 
 def among(values: Values, wanted: pa.Array) -> Values:
-    """Whether each value is among constants; NULL where it is NULL, or may be the NULL among them."""
+    """Whether each value is among constants; NULL if it is NULL, or missing while NULL is among them."""
     known = wanted.drop_null()
-    if pa.types.is_floating(values.type):  # -0.0 is 0.0, which a hash does not know
+    if pa.types.is_floating(values.type):  # -0.0 equals 0.0, but has another hash
         zero = pa.scalar(0, values.type)
         values, known = pc.add(values, zero), pc.add(known, zero)
     found = pc.is_in(values, value_set=known)
@@ -67,9 +67,9 @@ def among(values: Values, wanted: pa.Array) -> Values:
 
 
 def contained(lists: Values, wanted: Values, equal: Operation) -> Values:
-    """Whether each list has the value that is wanted, one or another in each row.
+    """Whether each list contains the wanted value, which may differ from row to row.
 
-    NULL where either is NULL, but an empty list has nothing.
+    NULL if either is NULL, but an empty list contains nothing.
     """
     if isinstance(lists, pa.Scalar):
         lists = pa.repeat(lists, 1 if isinstance(wanted, pa.Scalar) else len(wanted))
@@ -82,7 +82,7 @@ def contained(lists: Values, wanted: Values, equal: Operation) -> Values:
 
 
 def arithmetic(sign: str, *, whole: bool) -> Operation:
-    """The operation of + - * / // or %; `whole` where both sides are whole numbers."""
+    """The operation of + - * / // or %; `whole` if both sides are whole numbers."""
     if sign == "/":
         return lambda a, b: pc.divide(a.cast(pa.float64(), safe=False), b.cast(pa.float64(), safe=False))
     if sign in ("//", "%"):
@@ -94,7 +94,7 @@ def arithmetic(sign: str, *, whole: bool) -> Operation:
 
 
 def _quotient(a: Values, b: Values) -> Values:
-    """a / b without its fraction; NULL where b is 0."""
+    """a / b without its fraction; NULL if b is 0."""
     return pc.divide_checked(a, pc.if_else(pc.equal(b, 0), pa.scalar(None, pa.int64()), b))
 
 
@@ -103,9 +103,9 @@ def _remainder(a: Values, b: Values) -> Values:
 
 
 def like(pattern: str, escape: str, *, ignore_case: bool) -> Operation:
-    """LIKE: `%` stands for any text and `_` for one character, and `escape` before one for itself.
+    """LIKE: `%` matches any text and `_` one character; after `escape`, each matches only itself.
 
-    Raises `QueryError` where the pattern ends with its escape.
+    Raises `QueryError` if the pattern ends with its escape.
     """
     parts = _like_parts(pattern, escape)
     if not ignore_case:
@@ -126,7 +126,7 @@ def like(pattern: str, escape: str, *, ignore_case: bool) -> Operation:
 
 
 def _like_parts(pattern: str, escape: str) -> list[tuple[str, bool]]:
-    """The pieces of a pattern, and whether each is a sign: text in one piece, and `%%` as `%`."""
+    """The pieces of a pattern, each with whether it is a wildcard: text in one piece, and `%%` as `%`."""
     parts: list[tuple[str, bool]] = []
     letters = iter(pattern)
     for letter in letters:
@@ -143,9 +143,9 @@ def _like_parts(pattern: str, escape: str) -> list[tuple[str, bool]]:
 
 
 def matching(regex: str, *, ignore_case: bool = False) -> Operation:
-    """Whether a regular expression is found in a text, by RE2, which takes time in proportion to the text.
+    """Whether a text contains a match of a regular expression, by RE2, in time linear in the text.
 
-    Raises `QueryError` for one that is longer than 1,000 characters, or wrong.
+    Raises `QueryError` for an expression that is invalid or longer than 1,000 characters.
     """
     if len(regex) > _MAX_REGEX:
         raise cannot(
@@ -158,14 +158,14 @@ def matching(regex: str, *, ignore_case: bool = False) -> Operation:
     try:
         found(pa.array([""]))
     except pa.ArrowException as error:
-        raise cannot(f"{error} is no regular expression of RE2") from None
+        raise cannot(f"{error} is not a regular expression of RE2") from None
     return found
 
 
 def cast(source: pa.DataType, target: pa.DataType, *, or_null: bool) -> Operation:
-    """CAST to a type; with `or_null`, TRY_CAST: NULL where a value has no such form.
+    """CAST to a type; with `or_null`, TRY_CAST, which gives NULL if a value does not fit.
 
-    A number is rounded to the nearest whole one, the even one of two. Text may have spaces around it.
+    A number is rounded to the nearest whole one, and halves to the even one. Text may have spaces around it.
     """
 
     def once(values: Values) -> Values:
@@ -195,7 +195,7 @@ def _written(texts: Values, source: pa.DataType) -> Values:
 
 
 def _each(once: Operation, values: Values, target: pa.DataType) -> Values:
-    """Each different value alone, NULL where it cannot be."""
+    """Convert each distinct value by itself, to NULL if it does not fit."""
 
     def one(value: Any) -> Any:
         try:

@@ -17,9 +17,9 @@ Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Puts what `compute` makes of `given` on the stack: constants, and what it takes off the stack for None.
+    """Puts the result of `compute` over `given` on the stack: constants, and for None a value off the stack.
 
-    `compute` is None for the column of that `name`; else an error names the step so.
+    If `compute` is None, the step is the column called `name`; otherwise errors call the step by that name.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Steps that leave one value on the stack, bool, and the columns that they look at."""
+    """Steps that leave one boolean value on the stack, and the columns they read."""
 
     steps: Sequence[Step]
     columns: Sequence[str]
@@ -54,18 +54,18 @@ class Program:
 
 
 def _computable(column: pa.ChunkedArray) -> pa.Array:
-    """The values of a column in the type that they are computed in."""
+    """The values of a column, in the type used to compute."""
     values = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     type_ = computed_type(values.type)
     return values if values.type == type_ else values.cast(type_)
 
 
 def _failed(name: str, error: pa.ArrowException) -> QueryError:
-    """What Arrow says of a value in a step, in one line."""
+    """The error of an Arrow step, in one line."""
     reason = " ".join(str(error).split()).rstrip(".")
     hint = ""
     if "parse" in reason or "truncated" in reason:
-        hint = "TRY_CAST gives NULL where a value has no such form"
+        hint = "TRY_CAST gives NULL for a value that does not fit"
     elif "overflow" in reason or "range" in reason:
-        reason, hint = f"a number becomes too large ({reason})", "CAST a value AS DOUBLE first"
+        reason, hint = f"a number gets too large ({reason})", "CAST a value AS DOUBLE first"
     return cannot(f"{name}: {reason}", hint)

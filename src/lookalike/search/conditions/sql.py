@@ -1,6 +1,6 @@
-"""The text of a condition as a tree: bounded before it is parsed, and one expression afterwards.
+"""Parses the text of a condition to a tree: limited before parsing, and a single expression after it.
 
-sqlglot parses it, in DuckDB's dialect. Its parser calls itself for each bracket, so depth is bounded first.
+sqlglot parses it, in DuckDB's dialect. Its parser recurses for each bracket, so depth is limited first.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sqlglot.errors import ParseError, TokenError
 from lookalike.errors import QueryError
 
 MAX_CONDITION_LENGTH = 100_000  # characters: some thousand ids in a list
-# The parser takes half a second for so many words and signs.
+# The parser takes half a second for this many words and signs.
 _MAX_TOKENS = 25_000
-# Brackets inside each other, and signs such as NOT in a row: the parser takes some 23 calls for each.
+# Nested brackets, or signs such as NOT in a row: the parser recurses some 23 calls deep for each.
 _MAX_BRACKETS = 16
 
-# What a condition may call, by the names that people know.
+# The functions that a condition may call, by the names that people know.
 FUNCTIONS = (
     "abs", "contains", "day", "ends_with", "length", "list_contains", "lower", "month", "regexp_matches",
     "starts_with", "upper", "year",
@@ -34,19 +34,19 @@ _ENDS_A_RUN = _CLOSING | {
 
 
 def parsed(text: str) -> exp.Expr:
-    """The one expression that a condition is; `QueryError` says what and where where it is none."""
+    """Parse a condition to its one expression; if that fails, `QueryError` says what is wrong, and where."""
     _check_length(text)
     dialect = Dialect.get_or_raise("duckdb")
     try:
         tokens = dialect.tokenize(text)
     except TokenError:
-        raise cannot("a quote or a comment in it is not closed") from None
+        raise cannot("it has an unclosed quote or comment") from None
     _check_tokens(tokens)
     try:
         found = dialect.parser().parse_into(exp.Condition, tokens, text)
     except ParseError as error:
         raise _unreadable(error) from None
-    except RecursionError:  # of what nests without brackets
+    except RecursionError:  # nested without brackets
         raise QueryError("the condition is nested too deeply", "use a shorter one") from None
     if len(found) != 1 or found[0] is None:
         raise _not_one_condition()
@@ -54,17 +54,17 @@ def parsed(text: str) -> exp.Expr:
 
 
 def refused(what: str) -> QueryError:
-    """The error that a condition has something which it may not have; the hint lists what it may."""
+    """The error for something that a condition may not contain; the hint lists what it may."""
     return QueryError(
         f"the condition has {what}, which is not allowed there",
-        "it may have columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
+        "use columns, values, = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, "
         f"+ - * / // %, CAST, TRY_CAST and the functions {', '.join(FUNCTIONS)}",
     )
 
 
 def cannot(reason: str, hint: str = "") -> QueryError:
-    """The error that a condition cannot be applied, and why."""
-    usual = "text stands in single quotes, as in: label = 'roses' AND width > 300"
+    """The error for a condition that cannot be applied, with the reason."""
+    usual = "put text in single quotes, as in: label = 'roses' AND width > 300"
     return QueryError(f"the condition cannot be applied: {reason}", hint or usual)
 
 
@@ -72,13 +72,13 @@ def _check_length(text: str) -> None:
     if not isinstance(text, str):
         raise QueryError(f"a condition is a text, not {text!r}", "such as: label = 'roses'")
     if not text.strip():
-        raise QueryError("the condition is empty", "give one, such as: label = 'roses' AND width > 300")
+        raise QueryError("the condition is empty", "write one, such as: label = 'roses' AND width > 300")
     if len(text) > MAX_CONDITION_LENGTH:
         raise _too_many(len(text), "characters", MAX_CONDITION_LENGTH)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise cannot(f"its character {error.start + 1} is half of one") from None
+        raise cannot(f"character {error.start + 1} is half of one") from None
 
 
 def _check_tokens(tokens: Sequence[Token]) -> None:
@@ -89,7 +89,7 @@ def _check_tokens(tokens: Sequence[Token]) -> None:
         kind = token.token_type
         if kind == TokenType.SEMICOLON:
             raise _not_one_condition()
-        if kind in (TokenType.TILDE, TokenType.RLIKE):  # which databases read in different ways
+        if kind in (TokenType.TILDE, TokenType.RLIKE):  # databases disagree about its meaning
             raise refused(f"the sign {token.text}")
         named = kind in (TokenType.VAR, TokenType.IDENTIFIER)
         called = after is not None and after.token_type == TokenType.L_PAREN
@@ -100,25 +100,25 @@ def _check_tokens(tokens: Sequence[Token]) -> None:
         if max(depth, run) > _MAX_BRACKETS:
             raise QueryError(
                 f"the condition is nested more than {_MAX_BRACKETS} deep at character {token.start + 1}",
-                "use fewer brackets: AND and OR need none among themselves",
+                "use fewer brackets: a chain of only AND or only OR needs none",
             )
 
 
 def _too_many(count: int, what: str, limit: int) -> QueryError:
-    hint = "ask with shorter ones, one after the other"
+    hint = "split it into shorter ones, one after the other"
     return QueryError(f"the condition has {count:,} {what}, the limit is {limit:,}", hint)
 
 
 def _not_one_condition() -> QueryError:
-    hint = "give what stands after WHERE, such as: width > 300"
-    return QueryError("the condition is not one condition in SQL", hint)
+    hint = "write what follows WHERE, such as: width > 300"
+    return QueryError("the condition is not a single SQL condition", hint)
 
 
 def _unreadable(error: ParseError) -> QueryError:
     """Where the parser stopped, in one line."""
     place = error.errors[0]
     if "provided arguments" in str(place.get("description")):
-        return cannot("a function in it has too many values", "give it those that it takes")
+        return cannot("a function in it has too many arguments", "give it fewer")
     at, rest = place.get("highlight") or "", place.get("end_context") or ""
     if "Unexpected token" not in str(place.get("description")) and not rest.strip():
         return cannot("something is missing at its end, or a bracket is not closed")

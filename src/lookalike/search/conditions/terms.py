@@ -1,6 +1,6 @@
-"""Terms: the parts of a condition with their types, and how values of two types meet.
+"""Terms: the parts of a condition with their types, and how values of two types are compared.
 
-Types are few when values are computed: int64, float32, float64, text, bool, dates and time stamps, lists.
+Only a few types are computed with: int64, float32, float64, text, bool, dates and time stamps, lists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of a condition: its type, what an error calls it, and its value where that is constant."""
+    """A part of a condition: its type, its name in errors, and its value if that is constant."""
 
     type: pa.DataType
     name: str
@@ -42,12 +42,12 @@ def constant(value: Any, type_: pa.DataType, name: str) -> Term:
 
 
 def shortened(name: str) -> str:
-    """What an error calls a term, in a few words."""
+    """A term's name in errors, shortened if it is long."""
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def kind_of(type_: pa.DataType) -> str:
-    """What a type is to a person."""
+    """What a person calls a type."""
     kinds = (
         (pa.types.is_null, "NULL"),
         (pa.types.is_boolean, "true or false"),
@@ -60,7 +60,7 @@ def kind_of(type_: pa.DataType) -> str:
         (is_list, "a list"),
         (pa.types.is_struct, "a record"),
     )
-    return next((name for is_one, name in kinds if is_one(type_)), f"of the type {type_}")
+    return next((name for is_one, name in kinds if is_one(type_)), f"of type {type_}")
 
 
 def is_text(type_: pa.DataType) -> bool:
@@ -82,7 +82,7 @@ def is_time(type_: pa.DataType) -> bool:
 
 
 def computed_type(type_: pa.DataType) -> pa.DataType:
-    """The type in which values of a column are computed."""
+    """The type in which a column's values are computed."""
     if pa.types.is_dictionary(type_):
         return computed_type(type_.value_type)
     if type_ == pa.uint64():
@@ -97,14 +97,14 @@ def computed_type(type_: pa.DataType) -> pa.DataType:
 
 
 def common_type(one: Term, other: Term) -> pa.DataType | None:
-    """The type in which two terms can be compared; raises `QueryError` where there is none.
+    """The type in which two terms can be compared; raises `QueryError` if there is none.
 
-    None where Arrow compares the two types as they are. Text that is constant takes the type of the other.
+    None if Arrow compares the two types as they are. Constant text takes the type of the other term.
     """
     types = [term.type for term in (one, other)]
     if any(map(pa.types.is_null, types)):
         if any(map(pa.types.is_nested, types)):
-            raise cannot(f"{one} and {other}, which cannot be compared", "ask with IS NULL")
+            raise cannot(f"{one} and {other}, which cannot be compared", "use IS NULL")
         return next((type_ for type_ in types if not pa.types.is_null(type_)), pa.bool_())
     for term, beside in ((one, other), (other, one)):
         literal = term.value is not None and is_text(term.type) and not is_text(beside.type)
@@ -122,11 +122,11 @@ def common_type(one: Term, other: Term) -> pa.DataType | None:
         return None
     hint = "CAST one of them to the type of the other"
     if any(map(is_list, types)):
-        hint = "ask what a list has, as in: list_contains(tags, 'daisy')"
+        hint = "ask what a list contains, as in: list_contains(tags, 'daisy')"
     elif any(map(pa.types.is_struct, types)):
         hint = "name a field of the record, as in: place.city = 'Rome'"
     elif all(map(is_time, types)):
-        hint = "one has a time zone and the other has none: CAST one of them AS TIMESTAMPTZ"
+        hint = "only one has a time zone: CAST the other AS TIMESTAMPTZ"
     raise cannot(f"{one} and {other}, which cannot be compared", hint)
 
 
@@ -145,7 +145,7 @@ def _common_number(one: Term, other: Term) -> pa.DataType | None:
 
 
 def conversion(term: Term, type_: pa.DataType | None, beside: Term) -> Conversion:
-    """What turns the values of a term into a type; a constant is converted now, and has to be possible."""
+    """The conversion of a term's values to a type; a constant is converted now, or raises `QueryError`."""
     if type_ is None or (term.value is None and term.type == type_):
         return lambda values: values
     if term.value is None:
@@ -160,14 +160,14 @@ def conversion(term: Term, type_: pa.DataType | None, beside: Term) -> Conversio
 
 
 def converted(value: pa.Scalar, type_: pa.DataType) -> pa.Scalar:
-    """A constant in another type; raises `ArrowException` where it cannot be."""
+    """A constant in another type; raises `ArrowException` if it does not fit."""
     if not is_text(value.type) or is_text(type_):
         return value.cast(type_, safe=False)
     text = pa.scalar(value.as_py().strip())
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         try:
             return text.cast(pa.timestamp("us", type_.tz))
-        except pa.ArrowInvalid:  # no offset is stated: it is the time in the zone of the column
+        except pa.ArrowInvalid:  # without an offset, it is a time in the column's zone
             return pc.assume_timezone(text.cast(pa.timestamp("us")), type_.tz)
     return text.cast(pa.timestamp("us") if pa.types.is_timestamp(type_) else type_)
 
@@ -181,13 +181,13 @@ def _example(type_: pa.DataType) -> str:
 
 
 def needs(term: Term, is_one: Callable[[pa.DataType], bool], who: str, what: str) -> None:
-    """Raise `QueryError` where a term is not of the type that `who` takes; NULL is of every type."""
+    """Raise `QueryError` if `who` does not accept a term's type; NULL has every type."""
     if not is_one(term.type) and not pa.types.is_null(term.type):
-        raise cannot(f"{who} takes {what}, but {term}", f"give it {what}")
+        raise cannot(f"{who} needs {what}, but {term}", f"give it {what}")
 
 
 def constant_text(term: Term, who: str) -> str:
-    """The text that a term is; `QueryError` where it is none, or another in each row."""
+    """The text of a constant term; raises `QueryError` if it is not text, or differs between rows."""
     if term.value is None or not is_text(term.type):
-        raise cannot(f"{who} takes a text in single quotes, not {term.name}", "as in: label LIKE 'ro%'")
+        raise cannot(f"{who} needs text in single quotes, not {term.name}", "as in: label LIKE 'ro%'")
     return str(term.value.as_py())

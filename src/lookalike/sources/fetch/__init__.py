@@ -1,6 +1,6 @@
-"""Getting bytes from the web: politely, and safe from what a URL can point at.
+"""Fetches bytes from the web, politely and safely, wherever a URL may point.
 
-Used by `lookalike download`, by a build from a list of URLs, and wherever else a stranger's URL is followed.
+Used by `lookalike download`, by a build from a list of URLs, and wherever else we follow a stranger's URL.
 """
 
 from lookalike.sources.fetch.outcomes import Fetched, FetchError, FetchOptions

@@ -1,4 +1,4 @@
-"""A Fetcher for threads."""
+"""A Fetcher that threads can use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.sources.fetch.outcomes import Fetched, FetchError, FetchOptions
 
 
 class BlockingFetcher:
-    """Fetches for any number of threads, from an event loop in a thread of its own, until it is closed.
+    """Fetches for any number of threads, from an event loop in its own thread, until it is closed.
 
     The thread starts with the first fetch.
     """
@@ -24,7 +24,7 @@ class BlockingFetcher:
         self._closed = False
 
     def fetch(self, url: str) -> Fetched:
-        """The body behind a URL; raises `FetchError`, of the kind `stopped` when it is closed meanwhile."""
+        """The body behind a URL; raises `FetchError`, of the kind `stopped` if it is closed meanwhile."""
         try:
             return self.submit(url).result()
         except CancelledError:
@@ -32,7 +32,7 @@ class BlockingFetcher:
 
     def submit(self, url: str) -> Future[Fetched]:
         """The same without waiting for it; closing cancels the future, and cancelling it ends the fetch."""
-        with self._lock:  # what is handed over before the stop is cancelled by it, nothing comes after
+        with self._lock:  # the stop cancels fetches submitted before it, and none come after
             if self._closed:
                 raise _stopped()
             if self._thread is None:
@@ -40,7 +40,7 @@ class BlockingFetcher:
             return asyncio.run_coroutine_threadsafe(self._fetcher.fetch(url), self._loop)
 
     def close(self) -> None:
-        """Stop what is on its way."""
+        """Stop the fetches in progress."""
         with self._lock:
             if self._closed:
                 return
@@ -56,7 +56,7 @@ class BlockingFetcher:
         self._ready.wait()
 
     async def _serve(self) -> None:
-        """Until `close`; the fetches that are left are cancelled then."""
+        """Run until `close`, which cancels the remaining fetches."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with Fetcher(self.options) as self._fetcher:
             self._ready.set()

@@ -1,4 +1,4 @@
-"""Fetches URLs over HTTP, many at once: guarded, polite and bounded in bytes and time.
+"""Fetches URLs over HTTP, many at once: guarded, polite, and limited in bytes and time.
 
 async with Fetcher(FetchOptions()) as fetcher:
     fetched = await fetcher.fetch("https://example.org/a.jpg")
@@ -29,7 +29,7 @@ from lookalike.sources.fetch.robots import Robots, check_tags
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
 _RESOLVER_THREADS = 32
-_ROBOTS_BYTES = 512_000  # RFC 9309, 2.5: at least 500 KiB have to be read
+_ROBOTS_BYTES = 512_000  # RFC 9309, 2.5: at least 500 KiB must be read
 
 
 class _Redirect(Exception):
@@ -81,7 +81,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def fetching(self, url: str) -> AsyncIterator[Fetched]:
-        """The same for a block that has one of the `concurrency` slots, which bounds the bodies in memory."""
+        """The same for a block that holds one of the `concurrency` slots, which limit bodies in memory."""
         fetched = await self._with_retries(check_url(url), self.options.max_bytes)
         try:
             yield fetched
@@ -89,7 +89,7 @@ class Fetcher:
             self._slots.release()
 
     def slowest_hosts(self, count: int = 5) -> list[tuple[str, float]]:
-        """Hosts with the mean seconds that their requests took, the slowest first."""
+        """Hosts with the mean seconds of their requests, the slowest first."""
         return self._hosts.slowest(count)
 
     async def _robots_txt(self, url: URL) -> Fetched:
@@ -100,8 +100,8 @@ class Fetcher:
     async def _with_retries(self, url: URL, max_bytes: int, is_robots: bool = False) -> Fetched:
         """A fetch that succeeds holds a slot when it returns.
 
-        All waits between the attempts together take no longer than a URL may: a host that wants more patience
-        has failed for now.
+        All waits between attempts together take no longer than a URL may: a host that asks for more has
+        failed for now.
         """
         left_s = self.options.timeout_s
         for attempt in count():
@@ -161,7 +161,7 @@ class Fetcher:
             raise _as_fetch_error(error) from None
 
     def _check_status(self, answer: aiohttp.ClientResponse) -> None:
-        """Raise `FetchError` unless the status is 200; a host that asks for patience gets it."""
+        """Raise `FetchError` unless the status is 200; a host that asks for a pause gets it."""
         if answer.status == 200:
             return
         text = f"HTTP {answer.status} {answer.reason or ''}".strip()
@@ -179,11 +179,11 @@ def _target(answer: aiohttp.ClientResponse) -> URL:
     except (KeyError, ValueError):
         raise FetchError("redirect", "a redirect to nowhere", http_status=answer.status) from None
     except FetchError as error:
-        raise FetchError("redirect", f"redirected to what is {error.message}") from None
+        raise FetchError("redirect", f"bad redirect: {error.message}") from None
 
 
 async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """What is received and what it inflates to are both counted; the announced length is only a hint."""
+    """Read the body, limiting the bytes both received and inflated; the announced length is only a hint."""
     too_large = FetchError("too-large", f"more than {max_bytes:,} bytes", "raise `max_bytes`")
     if (answer.content_length or 0) > max_bytes:
         raise too_large
@@ -196,18 +196,18 @@ async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     if encoding in ("", "identity"):
         return bytes(data)
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise FetchError("encoding", f"the answer is packed as {encoding!r}, though no packing was asked for")
+        raise FetchError("encoding", f"the answer is compressed as {encoding!r}, which was not asked for")
     try:
         inflated = zlib.decompressobj(wbits=47).decompress(data, max_bytes + 1)  # 47: gzip or zlib
     except zlib.error as error:
-        raise FetchError("encoding", f"the answer is not the {encoding} that it claims: {error}") from None
+        raise FetchError("encoding", f"the answer claims to be {encoding}, but is not: {error}") from None
     if len(inflated) > max_bytes:
         raise too_large
     return inflated
 
 
 def _retry_after_s(value: str) -> float:
-    """Seconds from a number or a date (RFC 9110, 10.2.3); 0 where there is neither."""
+    """Seconds from a number or a date (RFC 9110, 10.2.3); 0 if it is neither."""
     if value.isascii() and value.strip().isdigit():
         return float(value)
     try:
@@ -218,7 +218,7 @@ def _retry_after_s(value: str) -> float:
 
 
 def _as_fetch_error(error: Any) -> FetchError:
-    """The kind of a client's error; a connection that broke is worth another try."""
+    """Convert a client's error to a `FetchError`; a broken connection is worth another try."""
     text = str(error) or type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return FetchError(

@@ -1,7 +1,7 @@
-"""What a URL may point at: http and https, and addresses that are public.
+"""Checks where a URL may point: http and https, and public addresses only.
 
-The address is checked where the socket is made, so it is the very one that is connected to: whatever a name
-resolved to before (DNS rebinding), however the address is spelled, and at every redirect.
+The address is checked when the socket is made, so it is exactly the one that is connected to, whatever the
+name resolved to before (DNS rebinding), however the address is spelled, and at every redirect.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lookalike.sources.fetch.outcomes import FetchError
 
 # IPv6 addresses that stand for an IPv4 address in their last 32 bits: NAT64 (RFC 6052), IPv4-compatible.
 _CARRIES_IPV4 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")]
-# What the registries of special addresses (IANA, RFC 6890) do not call globally reachable. `ipaddress` knows
-# some of it, and each Python another part. Of IPv6 the internet has 2000::/3 alone.
+# The addresses that IANA's registries of special addresses (RFC 6890) do not call globally reachable.
+# `ipaddress` knows only some, and different ones in each Python. In IPv6 the internet is 2000::/3.
 _RESERVED = [
     ipaddress.ip_network(one)
     for one in (
@@ -48,7 +48,7 @@ def check_url(url: str | URL) -> URL:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's: not private, loopback, link-local or reserved."""
+    """Whether an IP address is on the internet: not private, loopback, link-local or reserved."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

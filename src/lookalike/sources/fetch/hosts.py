@@ -1,4 +1,4 @@
-"""Politeness: how many requests a host gets at once, how many a second, and when it is left alone."""
+"""Politeness: limits a host's requests at once and per second, and keeps the pauses it asks for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from heapq import nlargest
 
 from lookalike.sources.fetch.outcomes import FetchError
 
-# More than this between two requests is never kept to.
+# A longer interval between two requests is never respected.
 MAX_INTERVAL_S = 60.0
 
-# State is kept for this many hosts; those that are idle are forgotten first.
+# State is kept for this many hosts; idle ones are forgotten first.
 _MAX_HOSTS = 10_000
 
 
@@ -30,7 +30,7 @@ class _Host:
 
 
 class Hosts:
-    """At most `per_host` requests at once and `rate` a second to each host, none while it wants a pause."""
+    """Allows each host `per_host` requests at once and `rate` a second, and none while it wants a pause."""
 
     def __init__(self, per_host: int, rate: float) -> None:
         self._per_host = per_host
@@ -39,9 +39,9 @@ class Hosts:
 
     @asynccontextmanager
     async def turn(self, name: str, patience_s: float) -> AsyncIterator[None]:
-        """Wait for a turn at the host, and have it for the block.
+        """Wait for a turn at the host, and hold it during the block.
 
-        Raises `FetchError` where the host has asked for a longer pause than `patience_s`.
+        Raises `FetchError` if the host has asked for a longer pause than `patience_s`.
         """
         host = self._host(name)
         host.users += 1
@@ -58,23 +58,23 @@ class Hosts:
             host.users -= 1
 
     def took(self, name: str, seconds: float) -> None:
-        """Note how long a request has taken."""
+        """Note how long a request took."""
         host = self._host(name)
         host.requests += 1
         host.busy_s += seconds
 
     def slowest(self, count: int) -> list[tuple[str, float]]:
-        """Hosts with the mean seconds that their requests took, the slowest first."""
+        """Hosts with the mean seconds of their requests, the slowest first."""
         means = ((name, one.busy_s / one.requests) for name, one in self._hosts.items() if one.requests)
         return nlargest(count, means, key=lambda mean: mean[1])
 
     def pause(self, name: str, seconds: float) -> None:
-        """No request to the host for so long."""
+        """Send the host no request for this long."""
         host = self._host(name)
         host.paused_until_s = max(host.paused_until_s, time.monotonic() + seconds)
 
     def slow_down(self, name: str, interval_s: float) -> None:
-        """At least so many seconds between two requests to the host."""
+        """Leave at least this many seconds between two requests to the host."""
         if interval_s:
             host = self._host(name)
             host.interval_s = max(host.interval_s, min(interval_s, MAX_INTERVAL_S))

@@ -1,4 +1,4 @@
-"""What is asked of a fetch, and what comes of it: bytes, or an error of a kind that can be counted."""
+"""The options of a fetch, and its outcome: bytes, or an error of a kind that can be counted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The body of an answer, from `url`, where the last redirect led."""
+    """The body of an answer from `url`, the target of the last redirect."""
 
     url: str
     data: bytes
@@ -48,7 +48,7 @@ class FetchError(LookalikeError):
     `kind` is one of: `invalid-url`, `private-address`, `dns`, `connect`, `disconnected`, `timeout`,
     `redirect`, `http-404` (with the status), `busy` (429 or 503), `robots`, `too-large`, `encoding`,
     `stopped`.
-    `retry_after_s` is what the host asked for, 0 where it left that open; None where trying again is no use.
+    `retry_after_s` is the pause that the host asked for, 0 if it gave none; None if a retry is useless.
     """
 
     def __init__(

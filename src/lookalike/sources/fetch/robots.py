@@ -1,4 +1,4 @@
-"""What the owners of sites allow: robots.txt (RFC 9309) and the X-Robots-Tag of an answer."""
+"""Respects what site owners allow: robots.txt (RFC 9309) and the X-Robots-Tag of an answer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from yarl import URL
 
 from lookalike.sources.fetch.outcomes import Fetched, FetchError
 
-# The name in a robots.txt that speaks to this program.
+# The name of this program in a robots.txt.
 TOKEN = "lookalike"
 
-# What an answer may say of itself that a collection of images has to respect; `none` includes noindex.
+# The directives of an answer that a collection of images must respect; `none` includes noindex.
 _REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 
 _MAX_ORIGINS = 2_000
@@ -24,21 +24,21 @@ _KEEP_S, _KEEP_FAILED_S = 86_400.0, 300.0  # RFC 9309, 2.4: at most a day
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What became of one robots.txt: rules, None where there are none, or why it cannot be known."""
+    """The outcome of one robots.txt: its rules, None if it has none, or why it could not be read."""
 
     rules: Protego | FetchError | None
     until_s: float
 
 
 class Robots:
-    """Reads the robots.txt of each origin once, by `fetch`, and keeps it for a day."""
+    """Reads the robots.txt of each origin once, with `fetch`, and keeps it for a day."""
 
     def __init__(self, fetch: Callable[[URL], Awaitable[Fetched]]) -> None:
         self._fetch = fetch
         self._answers: dict[URL, asyncio.Task[_Answer]] = {}
 
     async def check(self, url: URL) -> float:
-        """The seconds that the site wants between two requests; raises `FetchError` where it wants none."""
+        """The seconds that the site wants between two requests; raises `FetchError` if it allows none."""
         rules = (await asyncio.shield(self._answer(url.origin()))).rules
         if rules is None:
             return 0.0
@@ -57,7 +57,7 @@ class Robots:
         return task
 
     async def _read(self, origin: URL) -> _Answer:
-        """No rules where the file is missing; where the host fails, no answer is no permission."""
+        """No rules if the file is missing; but if the host fails, no answer means no permission."""
         rules: Protego | FetchError | None
         try:
             fetched = await self._fetch(origin / "robots.txt")
@@ -75,7 +75,7 @@ class Robots:
 
 
 def check_tags(values: Iterable[str]) -> None:
-    """Raise `FetchError` where an X-Robots-Tag refuses; one that names another robot is not meant."""
+    """Raise `FetchError` if an X-Robots-Tag refuses; one for another robot does not count."""
     for value in values:
         agent = TOKEN
         for part in value.lower().split(","):

@@ -1,14 +1,14 @@
-// How likely a hit is what was asked for: as `lookalike.search` computes it (docs/confidence.md).
+// How likely a hit is what the query asked for, computed as in `lookalike.search` (docs/confidence.md).
 
 /**
- * Cosines of random pairs: percentiles 0 to 99, and the mean excess of those above the last.
+ * Cosines of random pairs: percentiles 0 to 99, and the mean excess over the last.
  * @typedef {{percentiles: number[], tail: number}} Distribution
  * @typedef {{count: number, items: Distribution, words: Distribution | null, by_cosine: boolean}} Background
  */
 
 /**
- * What the odds depend on besides the score: whether words are in it, the length of the weighted sum of unit vectors,
- * and the sum of the weights.
+ * What the odds depend on besides the score: whether the query has words, the length of the weighted sum of unit
+ * vectors, and the sum of the weights.
  * @typedef {{ofWords: boolean, length: number, weight: number}} Sum
  */
 
@@ -23,7 +23,7 @@ const OF_SHARE = { slope: 1.32, intercept: 0.036 };
 const SMOOTHING = 0.02;
 const STRANGER = 0.3;
 
-/** The logarithm of the odds of a likeness. @param {Background} background @param {number} score @param {Sum} sum */
+/** The log-odds of a likeness. @param {Background} background @param {number} score @param {Sum} sum */
 export function oddsOf({ count, items, words, by_cosine }, score, { ofWords, length, weight }) {
   const pairs = ofWords && words ? words : items;
   const cosine = asOfOne(score, pairs.percentiles[50], length, weight);
@@ -33,14 +33,14 @@ export function oddsOf({ count, items, words, by_cosine }, score, { ofWords, len
   return OF_RARITY.slope * rarity + OF_RARITY.intercept;
 }
 
-/** From 0 to 1: what is wanted, if anything, and not what is unwanted, each as the logarithm of its odds.
+/** From 0 to 1: how likely a hit is wanted, if anything is, and not unwanted, from the log-odds of each.
  * @param {number | null} wanted @param {number[]} unwanted */
 export function confidenceOf(wanted, unwanted) {
   const against = unwanted.length ? Math.exp(Math.max(...unwanted)) : 0;
   return wanted === null ? 1 / (1 + against) : 1 / (1 + (1 + against) * Math.exp(-wanted));
 }
 
-/** Confidences of hits with these labels, by what the nearest to the query are labelled.
+/** Improve the confidences of hits with these labels, using the labels nearest to the query.
  * @param {number[]} confidences @param {(string | null)[]} labels
  * @param {{score: number, label: string | null}[]} near */
 export function sharpened(confidences, labels, near) {

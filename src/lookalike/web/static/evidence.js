@@ -1,4 +1,4 @@
-// What a query wants and what it doesn't: as `lookalike.search.evidence` has it.
+// What a query wants and what it doesn't, as in `lookalike.search.evidence`.
 
 import { confidenceOf, oddsOf } from "./confidence.js";
 import { unit } from "./vectors.js";
@@ -38,19 +38,19 @@ function sideOf(terms) {
     : { likeness: others[0].vector, length: 1, weight: 1, texts };
 }
 
-/** Whether it is asked for what is like something, and for nothing else. @param {Sides} sides */
+/** Whether the query asks for a likeness and nothing else. @param {Sides} sides */
 export function isLikeness({ wanted, unwanted }) {
   return Boolean(wanted?.likeness && !wanted.texts.length && !unwanted.length);
 }
 
-/** How likely a picture is what is wanted, and not what isn't. @param {Background} background @param {Sides} sides
+/** How likely a picture is wanted, and not unwanted. @param {Background} background @param {Sides} sides
  * @param {Float32Array} vector of the picture @param {(text: string, vector: Float32Array) => number} presence */
 export function confidenceIn(background, sides, vector, presence) {
   const odds = (/** @type {Side} */ side) => oddsOfSide(background, side, vector, presence);
   return confidenceOf(sides.wanted && odds(sides.wanted), sides.unwanted.map(odds));
 }
 
-/** The mean of the odds of the likeness and the words of a side, by their weights. @param {Background} background
+/** The weighted mean of the log-odds of a side's likeness and words. @param {Background} background
  * @param {Side} side @param {Float32Array} vector @param {(text: string, vector: Float32Array) => number} presence */
 function oddsOfSide(background, { likeness, length, weight, texts }, vector, presence) {
   let sum = 0;

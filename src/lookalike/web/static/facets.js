@@ -33,7 +33,7 @@ function frequent(values) {
   return { values: sorted.slice(0, MOST_VALUES), distinct: sorted.length };
 }
 
-/** The minimum, the maximum, and how many numbers lie between neighbouring edges. @param {any[]} values */
+/** The minimum, the maximum, and how many numbers are between neighbouring edges. @param {any[]} values */
 function spread(values) {
   let [min, max] = [Infinity, -Infinity];
   for (const value of values) {

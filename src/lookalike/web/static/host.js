@@ -12,7 +12,7 @@ const FETCHED_AHEAD = 32e6;
 /** The collections of the site, by name. @type {Map<string, Entry>} */
 const known = new Map();
 
-/** Is told how much of the vectors is there. @type {(share: number) => void} */
+/** Called with the share of the vectors that has loaded. @type {(share: number) => void} */
 let tell = () => {};
 
 const searcher = once(async () => startWorker("./search-worker.js", ({ done, total }) => tell(done / total)));

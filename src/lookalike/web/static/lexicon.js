@@ -9,11 +9,11 @@ import { unit } from "./vectors.js";
  *   related: Record<string, string[]>, least_likeness: number}} Rules
  */
 
-// The mean length of features of photographs, and how the odds of a name become those that it is there.
+// The mean length of features of photographs, and the factor from a name's odds to the odds that it is there.
 const USUAL_LENGTH = 14.5;
 const ODDS_OF_PRESENCE = 4;
 
-/** A text that has no vector: `word` is unknown, or is empty where there is nothing to search for. */
+/** A text without a vector: `word` is unknown, or empty if there is nothing to search for. */
 export class UnknownWord extends Error {
   /** @param {string} word @param {string} message */
   constructor(word, message) {
@@ -32,7 +32,7 @@ export class Lexicon {
     this.stopWords = new Set(rules.stop_words);
   }
 
-  /** The unit vector of words; several names are averaged, the longest are found first. @param {string} text */
+  /** The unit vector of words; several names are averaged, matching the longest first. @param {string} text */
   vectorOf(text) {
     const found = this.namesIn(text).map((meanings) => this.meant(meanings));
     const sum = found.length
@@ -61,7 +61,7 @@ export class Lexicon {
     return (ODDS_OF_PRESENCE * chance) / (1 + (ODDS_OF_PRESENCE - 1) * chance);
   }
 
-  /** What an unknown word may stand for: what it is a kind of, or is spelled like. @param {string} word */
+  /** Terms that an unknown word may mean: terms above it, or terms that it misspells. @param {string} word */
   near(word) {
     const { related, terms, least_likeness } = this.rules;
     const close = (/** @type {object} */ known) => misspelled(word, Object.keys(known), least_likeness);
@@ -77,14 +77,14 @@ export class Lexicon {
   namesIn(text) {
     const words = spelling(text).split(" ").filter(Boolean);
     if (words.length > this.rules.most_words) {
-      throw new UnknownWord("", `that is more than ${this.rules.most_words} words: name what matters`);
+      throw new UnknownWord("", `the limit is ${this.rules.most_words} words: use fewer`);
     }
     const found = [];
     for (let at = 0; at < words.length; ) {
       const { end, meanings } = this.longestFrom(words, at);
       if (meanings) found.push(meanings);
       else if (!this.stopWords.has(words[at])) {
-        throw new UnknownWord(words[at], `the model has no word “${words[at]}”`);
+        throw new UnknownWord(words[at], `the model does not know the word “${words[at]}”`);
       }
       at = end;
     }
@@ -107,7 +107,7 @@ export class Lexicon {
     return known === undefined ? null : terms[known];
   }
 
-  /** A phrase, and what it may be in the singular. @param {string} phrase */
+  /** A phrase and its possible singulars. @param {string} phrase */
   formsOf(phrase) {
     const { plurals, endings } = this.rules;
     const forms = [phrase];
@@ -119,7 +119,7 @@ export class Lexicon {
     return forms;
   }
 
-  /** The meanings averaged as often as each is meant. @param {[number, number[]][]} meanings */
+  /** The mean of the meanings, weighted by how often each is meant. @param {[number, number[]][]} meanings */
   meant(meanings) {
     const vectors = meanings.map(([, classes]) => {
       const directions = classes.map(this.directionOf);
@@ -143,7 +143,7 @@ export class Lexicon {
   }
 }
 
-/** Lower case, 's as s, and one space for anything else that is no letter or digit. @param {string} name */
+/** Lower case, 's as s, and one space for everything that is not a letter or digit. @param {string} name */
 function spelling(name) {
   return name
     .toLowerCase()

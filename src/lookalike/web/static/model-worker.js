@@ -39,12 +39,12 @@ answerPage({
   },
 });
 
-/** What the network sees of a picture: RGB, on a ground where it is transparent. @param {Blob} image
+/** The part of a picture that the network sees, as RGB, with a ground behind transparency. @param {Blob} image
  * @param {Network} network */
 async function pixelsOf(image, { size_px, crop }) {
   let bitmap;
   try {
-    // As Python does: upright by its EXIF orientation, colours as they are in the file.
+    // As in Python: upright by its EXIF orientation, colours as in the file.
     bitmap = await createImageBitmap(image, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
     const detail = "It is not a picture, or has a format that this browser cannot read.";

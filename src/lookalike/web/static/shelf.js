@@ -131,7 +131,7 @@ export class Shelf {
     return { took_ms, total: count, matching, left_out, hits, chance: best !== null && best < WEAK };
   }
 
-  /** How likely each hit is what was asked for; null where there is nothing to compare with.
+  /** How likely each hit is what the query asked for; null if there is nothing to compare with.
    * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found @param {Card[]} cards
    * @param {{row: number, score: number}[]} near @param {VectorSet} vectors @returns {Promise<(number | null)[]>} */
   async confidences(sides, found, cards, near, vectors) {
@@ -194,7 +194,7 @@ export class Shelf {
     }
   }
 
-  /** Those of some words of which there is a picture. @param {Lexicon} lexicon @param {string[]} words */
+  /** Keep the words that have a picture. @param {Lexicon} lexicon @param {string[]} words */
   async shown(lexicon, words) {
     const vectors = await this.vectors();
     return words.filter((word) =>

@@ -26,7 +26,7 @@ function pairsOf(text) {
   return new Set(Array.from({ length: padded.length - 1 }, (_, i) => padded.slice(i, i + 2)));
 }
 
-/** The (at most three) of the known that share all but few letters with a word, in order; at least this part of them.
+/** The (at most three) known words that share at least this part of their letters with a word, in order.
  * @param {string} word @param {Iterable<string>} known @param {number} least @returns {string[]} */
 export function misspelled(word, known, least) {
   const found = [];

@@ -57,7 +57,7 @@ export function pictured(size, { places, codes }, look, side, before) {
   const scale = scaleOf(look, size);
   const isSeen = new Set(seen);
   const chosen = [];
-  /** By the cell of the map that they lie in. @type {Map<string, number>} */
+  /** By their cell of the map. @type {Map<string, number>} */
   const cells = new Map();
   for (const i of [...before.filter((row) => isSeen.has(row)), ...seen]) {
     const [x, y] = [places[2 * i] * scale, places[2 * i + 1] * scale];
