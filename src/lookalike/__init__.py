@@ -23,6 +23,7 @@ _PUBLIC = {
     "Resize": "acquire.resize.Resize",
     "from_vectors": "collection.from_vectors",
     "import_vectors": "collection.import_vectors",
+    "add_model": "models.adding.add_model",
     "load_model": "models.registry.load_model",
     "register": "models.registry.register",
     "evaluate": "collection.evaluate",
@@ -58,6 +59,7 @@ __all__ = [
     "evaluate",
     "from_vectors",
     "import_vectors",
+    "add_model",
     "load_model",
     "open",
     "register",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from lookalike.collection import import_vectors as import_vectors
     from lookalike.collection import open_collection as open
     from lookalike.errors import LookalikeError as LookalikeError
+    from lookalike.models.adding import add_model as add_model
     from lookalike.models.model import Model as Model
     from lookalike.models.registry import load_model as load_model
     from lookalike.models.registry import register as register

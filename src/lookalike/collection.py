@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
-from lookalike.models.model import LoadedModel
+from lookalike.models.model import LoadedModel, Model
+from lookalike.models.registry import load_model, register
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
@@ -168,10 +169,15 @@ class Collection(View):
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 
 
-def open_collection(path: str | os.PathLike[str]) -> Collection:
-    """Open the collection in a folder; raises `CollectionError` if there is none."""
+def open_collection(path: str | os.PathLike[str], *, model: str | Model | None = None) -> Collection:
+    """Open the collection in a folder; raises `CollectionError` if there is none.
+
+    `model` is its model, or the path of that, where it is not found by itself; it is registered then.
+    """
     root = place(path)
     read_manifest(root)
+    if model is not None:
+        register(load_model(model) if isinstance(model, str) else model)
     return Collection(root)
 
 

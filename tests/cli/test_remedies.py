@@ -48,6 +48,10 @@ def test_an_argument_is_said_as_the_flag_of_the_command(command, hint, said):
             "lookalike build SOURCE -c c --rebuild",
         ),
         ("`lookalike.analysis.moving.undo_moves('trash')`", "lookalike duplicates --undo trash"),
+        (
+            "`lookalike.add_model('a b.onnx', size_px=224, out=folder)`",
+            "lookalike model add 'a b.onnx' --size 224 -o FOLDER",
+        ),
         ("`lookalike.acquire.pack.pack(folder, 's3://b/x')`", "lookalike pack FOLDER s3://b/x"),
     ],
 )

@@ -18,6 +18,19 @@ from lookalike.storage.manifest import Manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
+THREE = st.tuples(*[st.floats(0.1, 1)] * 3)
+SPECS = st.builds(
+    ModelSpec,
+    *(TEXT, TEXT, st.integers(1, 9999), st.integers(1, 999), st.floats(0.1, 1)),
+    resize=st.sampled_from(["square", "crop", "squash"]),
+    interpolation=st.sampled_from(["bicubic", "bilinear", "lanczos", "nearest"]),
+    mean=st.just(()) | THREE,
+    std=st.just(()) | THREE,
+    channels=st.sampled_from(["RGB", "BGR"]),
+    output=TEXT,
+    pooling=st.sampled_from(["", "mean"]),
+)
+
 
 def test_the_manifest_names_the_format_the_model_and_the_sources(collection, photos):
     manifest = json.loads((collection.path / "collection.json").read_text())
@@ -40,7 +53,7 @@ def test_the_manifest_names_the_format_the_model_and_the_sources(collection, pho
 
 @settings(deadline=None, max_examples=50)
 @given(
-    spec=st.builds(ModelSpec, TEXT, TEXT, st.integers(1, 9999), st.integers(1, 999), st.floats(0.1, 1)),
+    spec=SPECS,
     dtype=st.sampled_from(["float32", "float16"]),
     sources=st.dictionaries(
         TEXT, st.fixed_dictionaries({"label": st.none() | TEXT, "metadata": st.none() | TEXT}), max_size=3
@@ -131,13 +144,60 @@ def test_a_manifest_that_lacks_a_field_is_refused(copied, missing):
 def test_unknown_fields_and_a_whole_number_for_a_float_are_read(copied):
     path = copied.path / "collection.json"
     fields = json.loads(path.read_bytes())
-    fields["model"] |= {"crop": 1, "resize": "squash"}
+    fields["model"] |= {"crop": 1, "antialias": "none"}
     path.write_text(json.dumps({**fields, "made_by": "a later version"}))
 
     spec = lookalike.open(copied.path).manifest.model
 
     assert (spec.crop, type(spec.crop)) == (1.0, float)
     assert len(lookalike.open(copied.path).search(Id("sea/sea-002.png"), k=3)) == 3
+
+
+def test_what_a_model_adds_to_the_first_fields_is_written_and_changes_the_fingerprint(copied):
+    before = copied.fingerprint()
+    model = json.loads((copied.path / "collection.json").read_bytes())["model"]
+
+    changed = edit_manifest(copied, model={**model, "resize": "squash", "mean": [0, 0.5, 1]})
+
+    assert changed.manifest.model.mean == (0.0, 0.5, 1.0)
+    assert json.loads(changed.manifest.to_json())["model"] == {
+        **model,
+        "resize": "squash",
+        "mean": [0.0, 0.5, 1.0],
+    }
+    assert changed.fingerprint() != before
+
+
+def test_a_field_with_the_value_that_it_has_when_it_is_left_out_changes_nothing(copied):
+    before = copied.manifest, copied.fingerprint()
+    model = json.loads((copied.path / "collection.json").read_bytes())["model"]
+    said = {"resize": "square", "interpolation": "bicubic", "mean": [], "channels": "RGB", "pooling": ""}
+
+    changed = edit_manifest(copied, model={**model, **said})
+
+    assert (changed.manifest, changed.fingerprint()) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("resize", "stretch"),
+        ("resize", ["crop"]),
+        ("interpolation", 3),
+        ("mean", [0.5]),
+        ("mean", "0.5"),
+        ("mean", [0.1, 0.2, None]),
+        ("std", [0.1, 0, 0.2]),
+        ("channels", "rgb"),
+        ("output", None),
+        ("pooling", "max"),
+    ],
+)
+def test_a_field_of_the_model_that_makes_no_sense_is_refused_and_named(copied, field, value):
+    model = json.loads((copied.path / "collection.json").read_bytes())["model"]
+
+    with pytest.raises(CollectionError, match=r"collection\.json lacks a field or has an invalid one"):
+        edit_manifest(copied, model={**model, field: value})
 
 
 @pytest.mark.parametrize(

@@ -65,21 +65,22 @@ def compare(
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
-    A model is a name, or a model of your own, which is then registered.
+    A model is a name, the path of its file or folder, or a model of your own, which is then registered.
     `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; existing ones
     are brought up to date. `progress` gives, for the name of a step, a context whose value is called
     with the numbers of images done and to do; `options` are those of `evaluate`.
     """
     # An unknown model is reported before the others have started.
-    names = [load_model(one).name if isinstance(one, str) else register(one).name for one in models]
-    if len(set(names)) < len(names) or not names:
+    known = {load_model(one).name if isinstance(one, str) else register(one).name: one for one in models}
+    if len(known) < len(models) or not known:
         raise LookalikeError(
             "there are no models to compare, or one is named twice", "name each model once in `models`"
         )
     contenders = []
-    for model in names:
+    for model, given in known.items():
+        root = Path(folder) / f"{model}.lookalike"
         with progress(f"embedding, {model}") as on_progress:
-            snapshot, images_per_s = _built(source, Path(folder), model, label, on_progress)
+            snapshot, images_per_s = _built(source, root, given, label, on_progress)
         with progress(f"evaluating {model}") as on_progress:
             judged = evaluate(snapshot, on_progress=on_progress, **options)
         width = np.dtype(snapshot.manifest.dtype).itemsize
@@ -92,13 +93,12 @@ def compare(
 
 def _built(
     source: str | Path,
-    folder: Path,
-    model: str,
+    root: Path,
+    model: str | Model,
     label: str,
     on_progress: Progress | None,
 ) -> tuple[Snapshot, float | None]:
     """The collection and the images per second, or None if none had to be embedded."""
-    root = folder / f"{model}.lookalike"
     started = time.perf_counter()
     report = build(source, root, model=model, label=label, on_progress=on_progress)
     seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, count, islice, starmap
 from pathlib import Path
@@ -25,11 +25,11 @@ from lookalike.errors import CollectionError, LookalikeError, ModelError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
 from lookalike.models.model import Model
-from lookalike.models.registry import DEFAULT_MODEL, load_model, register
+from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, register
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
-from lookalike.storage.learned import pinned_model
+from lookalike.storage.learned import find_model, pinned_model
 from lookalike.storage.manifest import (
     Manifest,
     check_dtype,
@@ -85,7 +85,8 @@ def build(
 ) -> Report:
     """Build the collection of a source, or bring it up to date.
 
-    `model` is the name of a model, or a model of your own, which is then registered.
+    `model` is the name of a model, the path of its file or folder, or a model of your own, which is then
+    registered. A path where the collection's model is now replaces the one that the collection knows.
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets them. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
@@ -97,7 +98,8 @@ def build(
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
-    name = model if isinstance(model, str | None) else register(model).name
+    file = load_model(model, device=device) if isinstance(model, str) and is_path(model) else None
+    name = file.name if file else model if isinstance(model, str | None) else register(model).name
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = read_manifest(root) if is_collection(root) else None
@@ -107,24 +109,31 @@ def build(
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
-    asked = load_model(name or (before.model.name if before else DEFAULT_MODEL), device=device)
+    if before and name in (None, before.model.name):
+        asked = file or find_model(root, before, device)
+    else:
+        asked = file or load_model(name or DEFAULT_MODEL, device=device)
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
+        asked.path,
     )
     with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         if is_collection(root) and not rebuild:
             manifest = read_manifest(root)
         else:
             manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
+        stored = manifest
+        if file:
+            manifest = replace(manifest, model_path=file.path)
         loaded = pinned_model(root, manifest, device)
         if move:
             follow(root, move, listing)
             forget_failures(root, move.old_uri)
             manifest = without_moved(root, manifest, move)
             write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
-        if manifest != (manifest := manifest.with_source(listing.source_uri, listing.options)):
+        if stored != (manifest := manifest.with_source(listing.source_uri, listing.options)):
             write_manifest(root, manifest)
         plan = reconcile(root, listing)
         outcomes = embed(

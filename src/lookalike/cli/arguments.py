@@ -12,7 +12,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--collection", metavar="C", help="where to keep the collection (default: SOURCE.lookalike)"
     )
-    parser.add_argument("--model", help="the model: efficientnet-lite0 (default), pixels, colors or sift")
+    parser.add_argument(
+        "--model",
+        help="the model: a name that `lookalike models` lists (default: efficientnet-lite0), an ONNX file, "
+        "or a folder that `lookalike model add` made",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument(

@@ -29,6 +29,8 @@ COMMANDS = {
     "demo": "demo",
     "download": "download",
     "index": "index",
+    "models": "models",
+    "model": "model",
     "evaluate": "evaluate",
     "cluster": "cluster",
     "duplicates": "duplicates",

@@ -16,8 +16,8 @@ from typing import Any
 
 from lookalike.cli.parser import command_parsers
 
-# Functions whose command is a flag of another command.
-_COMMANDS = {"undo_moves": ["duplicates", "--undo"]}
+# Functions whose command has another name.
+_COMMANDS = {"undo_moves": ["duplicates", "--undo"], "add_model": ["model", "add"]}
 _NO_FLAGS = {"write"}  # the command always does it
 
 

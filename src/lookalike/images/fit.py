@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
 from lookalike.errors import ImageError
 from lookalike.images.picture import Box, Picture, Pixels
+
+Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+
+_LONGEST = 16  # times the shorter side: a line of 20,000 pixels would become 224 x 4,480,000
 
 
 def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pixels:
@@ -24,6 +31,57 @@ def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pi
         (size_px, size_px), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
     )
     return np.asarray(resized)
+
+
+def fit_whole_pixels(
+    pixels: Pixels,
+    size_px: int,
+    crop: float,
+    *,
+    squash: bool = False,
+    interpolation: Interpolation = "bicubic",
+    box: Box | None = None,
+    original: tuple[float, float] | None = None,
+) -> Pixels:
+    """Resize `box` (by default all), then cut its centre at whole pixels: uint8 (S, S, 3).
+
+    The shorter side becomes `size_px / crop`, rounded down, and the longer one keeps the proportions, rounded
+    down; with `squash` both become that. `original` is the width and height of the box in the original, which
+    decide the proportions, as those of a picture that was reduced are rounded. These are the pixels that
+    torchvision, timm and open_clip see, but of a picture longer than 16 times its width: of that only the
+    middle is resized, to save memory.
+    """
+    image = Image.fromarray(pixels)
+    box = box or (0, 0, *image.size)
+    width, height = original or (box[2] - box[0], box[3] - box[1])
+    short = math.floor(size_px / crop)
+    if squash:
+        size = short, short
+    else:
+        box, width, height = _middle(box, width, height)
+        size = (
+            (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+        )
+    left, top = (round((side - size_px) / 2) for side in size)
+    # Pillow looks at pixels around a box, so those are cut off first.
+    first_x, first_y, end_x, end_y = *map(math.floor, box[:2]), *map(math.ceil, box[2:])
+    part = image.crop((first_x, first_y, min(end_x, image.width), min(end_y, image.height)))
+    inner = (
+        box[0] - first_x,
+        box[1] - first_y,
+        min(box[2] - first_x, part.width),  # rounding may have moved the edge outside
+        min(box[3] - first_y, part.height),
+    )
+    resized = part.resize(size, Image.Resampling[interpolation.upper()], box=inner)
+    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
+
+
+def _middle(box: Box, width: float, height: float) -> tuple[Box, float, float]:
+    """The middle of a box, at most 16 times as long as it is wide, and its width and height."""
+    left, top, right, bottom = box
+    wide, high = min(width, _LONGEST * height), min(height, _LONGEST * width)
+    across, down = (right - left) * (1 - wide / width) / 2, (bottom - top) * (1 - high / height) / 2
+    return (left + across, top + down, right - across, bottom - down), wide, high
 
 
 def region(picture: Picture, box: Box) -> Box:

@@ -9,21 +9,18 @@ import hashlib
 from importlib.resources import files
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel
+from lookalike.models.onnx_session import start
 from lookalike.models.spec import ModelSpec
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def load(device: str) -> LoadedModel:
     """Load the file that the package ships; raises `ModelError` if the device is missing."""
     data = (files("lookalike.models") / "efficientnet_lite0.onnx").read_bytes()
-    session = _session(data, device)
+    session = start(data, device)
 
     def features(pixels: Pixels) -> NDArray[np.float32]:
         (pooled,) = session.run(None, {"pixels": pixels})
@@ -62,21 +59,3 @@ def _word_vectors() -> NDArray[np.float32]:
     from lookalike.models.words import class_vectors
 
     return class_vectors()
-
-
-def _session(data: bytes, device: str) -> onnxruntime.InferenceSession:
-    """One thread for each call: the build runs one call on every core, which is faster."""
-    provider = _PROVIDERS[device]
-    if provider not in onnxruntime.get_available_providers():
-        raise ModelError(
-            f"this onnxruntime has no {provider}, so the device {device} cannot be used",
-            "for a GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=[provider])
-    if provider not in session.get_providers():
-        raise ModelError(f"the device {device} did not start", "check its driver and libraries")
-    return session

@@ -1,27 +1,24 @@
-"""Models by name: those that are built in, and those registered in this process."""
+"""Models by name: those that are built in, those registered in this process, and files by their path."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
+from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
+from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
+from lookalike.models.spec import ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
-# name -> the module whose load(device) returns the model; imported on demand. A model that learns from
-# pictures also has learn(pictures), and load(device, learned).
-_BUILT_IN = {
-    "efficientnet-lite0": "lookalike.models.efficientnet",
-    "pixels": "lookalike.models.pixels",
-    "colors": "lookalike.models.colors",
-    "sift": "lookalike.models.sift",
-}
+_BUILT_IN = {one.name: one.module for one in KNOWN_MODELS}
 _DEVICES = ("cpu", "cuda")
 _registered: dict[str, LoadedModel] = {}
 
@@ -29,10 +26,11 @@ _registered: dict[str, LoadedModel] = {}
 def load_model(
     name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
 ) -> LoadedModel:
-    """Load a model by name, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
+    """Load a model by name or path, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
 
-    A registered model runs on its own device. `learned` is what `learner` returned, for a model that
-    has one: without it, the model knows its size but cannot embed.
+    A path is that of an ONNX file, or of a folder that `add_model` made. A registered model runs on its own
+    device. `learned` is what `learner` returned, for a model that has one: without it, the model knows its
+    size but cannot embed.
     """
     if device not in _DEVICES:
         raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
@@ -42,9 +40,29 @@ def load_model(
         )
     if name in _registered:
         return _registered[name]
-    if name not in _BUILT_IN:
-        raise _unknown(name)
-    return _load_built_in(name, device, learned)
+    if name in _BUILT_IN:
+        return _load_built_in(name, device, learned)
+    if is_path(name):
+        return _load_file(name, device)
+    raise _unknown(name)
+
+
+def is_path(name: str) -> bool:
+    """Whether a model is named by the path of its file or folder, and not by a name that is known."""
+    if name in _BUILT_IN or name in _registered or not name:
+        return False
+    return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
+
+
+def is_registered(name: str) -> bool:
+    """Whether a model was registered by that name in this process."""
+    return name in _registered
+
+
+def check_name(name: str) -> None:
+    """Raise `ModelError` if a built-in model has the name."""
+    if name in _BUILT_IN:
+        raise ModelError(f"{name} is the name of a built-in model", "give yours another name")
 
 
 def register(model: Model) -> LoadedModel:
@@ -55,12 +73,13 @@ def register(model: Model) -> LoadedModel:
     loaded = as_model(model)
     if loaded.name in _BUILT_IN:
         if loaded.spec != load_model(loaded.name).spec:
-            raise ModelError(f"{loaded.name} is the name of a built-in model", "give yours another name")
+            check_name(loaded.name)
         return loaded
     known = _registered.setdefault(loaded.name, loaded)
     if known.spec != loaded.spec:
         raise ModelError(
-            f"another model is registered as {loaded.name}: {_told_apart(known)}, not {_told_apart(loaded)}",
+            f"another model is registered as {loaded.name}: {_told_apart(known.spec, loaded.spec)}, "
+            f"not {_told_apart(loaded.spec, known.spec)}",
             "give this one another name",
         )
     _registered[loaded.name] = loaded
@@ -79,6 +98,17 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
     return replace(model, loader=partial(load_model, name, device=device, learned=learned))
 
 
+def _load_file(path: str, device: str) -> LoadedModel:
+    from lookalike.models.onnx_model import load
+
+    model = load(Path(path), device)
+    built_in = _load_built_in(DEFAULT_MODEL, device, None)
+    if model.sha256 == built_in.sha256 and Path(path).is_file():
+        return built_in  # its own file, and so its words and tags too
+    check_name(model.name)
+    return replace(model, loader=partial(load_model, model.path, device=device))
+
+
 def _unknown(name: str) -> ModelError:
     known = [*_BUILT_IN, *_registered]
     near = get_close_matches(name, known, n=2)
@@ -89,6 +119,8 @@ def _unknown(name: str) -> ModelError:
     )
 
 
-def _told_apart(model: LoadedModel) -> str:
-    spec = model.spec
-    return f"dim {spec.dim}, size_px {spec.size_px}, crop {spec.crop:g}, sha256 {spec.sha256[:8]}…"
+def _told_apart(spec: ModelSpec, other: ModelSpec) -> str:
+    """The fields of a spec that are not those of another."""
+    found = [(name, getattr(spec, name)) for name in ModelSpec.__dataclass_fields__]
+    own = [(name, value) for name, value in found if value != getattr(other, name)]
+    return ", ".join(f"{name} {value[:8]}…" if name == "sha256" else f"{name} {value}" for name, value in own)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.decoding import load
-from lookalike.images.fit import fit, region
+from lookalike.images.fit import fit, fit_whole_pixels, region
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Picture, Pixels
 from lookalike.models.spec import ModelSpec
@@ -45,7 +45,19 @@ def input_of(
     share = 1.0 if box is None else max(min(box[2] - box[0], box[3] - box[1]), 1e-3)
     picture = load(image, math.ceil(spec.cover_px / share), max_megapixels)
     part = picture.box if box is None else region(picture, box)
-    return Input(picture, fit(picture.pixels, spec.size_px, spec.crop, part))
+    if spec.resize == "square":
+        return Input(picture, fit(picture.pixels, spec.size_px, spec.crop, part))
+    across, down = (1.0, 1.0) if box is None else (box[2] - box[0], box[3] - box[1])
+    seen = fit_whole_pixels(
+        picture.pixels,
+        spec.size_px,
+        spec.crop,
+        squash=spec.resize == "squash",
+        interpolation=spec.interpolation,
+        box=part,
+        original=(picture.width * across, picture.height * down),
+    )
+    return Input(picture, seen)
 
 
 def run(features: Features, inputs: Sequence[Pixels]) -> Floats:

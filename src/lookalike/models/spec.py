@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, get_args
 
+from lookalike.images.fit import Interpolation
 from lookalike.images.thumbnail import THUMBNAIL_PX
+
+Resize = Literal["square", "crop", "squash"]
+Channels = Literal["RGB", "BGR"]
+Pooling = Literal["", "mean"]
+
+# Where every pixel counts, a picture is decoded at this many times the size it is resized to: what is seen
+# then differs from what is seen of the whole by less than rounding (docs/model.md).
+_MARGIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +23,16 @@ class ModelSpec:
     """The identity of a model: two vectors are comparable if it is equal; a collection's manifest stores it.
 
     `sha256` is that of the weights, or of what was learned instead (of the recipe, for models
-    without either). A picture is cropped to its central square of `crop` times its shorter side and resized,
-    bicubic, to `size_px`.
+    without either). `resize` says how a picture becomes `size_px` x `size_px` pixels:
+
+    - `square`: its central square of `crop` times the shorter side, resized;
+    - `crop`: resized until the shorter side is `size_px / crop`, then cut at whole pixels, as torchvision,
+      timm and open_clip do;
+    - `squash`: resized to a square of `size_px / crop` whatever its proportions, then cut.
+
+    The network gets the channels in the order `channels`: the pixels themselves if `mean` and `std` are
+    empty, else their values from 0 to 1 minus `mean`, divided by `std`, three numbers each. `output` is the
+    name of its output, empty for the only one; `pooling` makes a vector of an output with places.
     """
 
     name: str
@@ -22,8 +40,76 @@ class ModelSpec:
     dim: int
     size_px: int
     crop: float
+    # A field with its default is not written, so that manifests and fingerprints stay what they were.
+    resize: Resize = "square"
+    interpolation: Interpolation = "bicubic"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels: Channels = "RGB"
+    output: str = ""
+    pooling: Pooling = ""
 
     @property
     def cover_px(self) -> int:
         """The shorter side that a decoded picture needs, so that neither crop nor thumbnail is enlarged."""
-        return max(math.ceil(self.size_px / self.crop), THUMBNAIL_PX * 3 // 4)
+        margin = 1 if self.resize == "square" else _MARGIN
+        return max(margin * math.ceil(self.size_px / self.crop), THUMBNAIL_PX * 3 // 4)
+
+    def to_fields(self) -> dict[str, Any]:
+        """The fields as JSON has them, in order, without those that have their default."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if not _is_default(self, one)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @staticmethod
+    def from_fields(given: Any) -> ModelSpec:
+        """The spec that JSON describes; fields that this version does not know are ignored.
+
+        Raises `TypeError` for a value of another type, `KeyError` for a missing one, and `ValueError` for
+        one that is not among the possible.
+        """
+        if not isinstance(given, dict):
+            raise TypeError(f"model {given}")
+        return ModelSpec(
+            **{
+                one.name: _value(one.name, given[one.name])
+                for one in fields(ModelSpec)
+                if one.default is MISSING or one.name in given
+            }
+        )
+
+
+_TYPES = {"name": str, "sha256": str, "output": str, "dim": int, "size_px": int, "crop": float}
+_CHOICES = {
+    "resize": get_args(Resize),
+    "interpolation": get_args(Interpolation),
+    "channels": get_args(Channels),
+    "pooling": get_args(Pooling),
+}
+
+
+def _is_default(spec: ModelSpec, one: Any) -> bool:
+    return one.default is not MISSING and getattr(spec, one.name) == one.default
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in ("mean", "std"):
+        numbers = tuple(_number(one) for one in value) if isinstance(value, list) else ()
+        if not isinstance(value, list) or len(numbers) not in (0, 3) or (name == "std" and 0 in numbers):
+            raise ValueError(f"{name} is {value!r}, it has to be three numbers")
+        return numbers
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise ValueError(f"{name} is {value!r}, it has to be one of: {', '.join(_CHOICES[name])}")
+        return value
+    if _TYPES[name] is float:
+        return _number(value)
+    if type(value) is not _TYPES[name]:
+        raise TypeError(f"{name} is {value!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    """A number as a float, of which JSON may have a whole one."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)

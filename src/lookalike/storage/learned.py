@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lookalike.errors import ModelError, call_of_build
 from lookalike.models.model import LoadedModel
-from lookalike.models.registry import learner, load_model
+from lookalike.models.registry import is_registered, learner, load_model
 from lookalike.models.spec import ModelSpec
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.manifest import Manifest
@@ -69,7 +69,7 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not available here",
             "search by `Id(...)` or by a vector",
         )
-    model = load_model(pinned.name, device=device, learned=read_learned(root, pinned))
+    model = find_model(root, manifest, device, read_learned(root, pinned))
     if model.spec != pinned:
         raise ModelError(
             f"{root} was embedded with another version of {pinned.name}, whose vectors "
@@ -77,3 +77,21 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             _again(root),
         )
     return model
+
+
+def find_model(
+    root: Path, manifest: Manifest, device: str = "cpu", learned: bytes | None = None
+) -> LoadedModel:
+    """Load the model with the name in a manifest, or from the path there; its version is not checked.
+
+    A model that was registered by that name is preferred. Raises `ModelError` if there is none.
+    """
+    name, path = manifest.model.name, manifest.model_path
+    if not path or is_registered(name):
+        return load_model(name, device=device, learned=learned)
+    if not Path(path).exists():
+        raise ModelError(
+            f"the model {name}, which embedded {root}, was at {path} and is not there now",
+            f"bring it back, or say where it is: {call_of_build(root, ', model=path')}",
+        )
+    return load_model(path, device=device)

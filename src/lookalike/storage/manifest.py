@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,24 @@ MANIFEST_NAME = "collection.json"
 class Manifest:
     """The contents of `collection.json`.
 
-    `sources` maps the address of each source to the options that made the labels of its rows.
+    `sources` maps the address of each source to the options that made the labels of its rows. `model_path`
+    is where a model that is a file or a folder was found; it may be elsewhere by now.
     """
 
     model: ModelSpec
     dtype: str = "float32"
     sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    model_path: str = ""
 
     def to_json(self) -> bytes:
         """The text of the file, sorted and indented so that people can read it too."""
         written = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "model": asdict(self.model),
+            "model": self.model.to_fields(),
             "dtype": self.dtype,
             "sources": dict(self.sources),
+            **({"model_path": self.model_path} if self.model_path else {}),
         }
         return (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -77,30 +80,25 @@ class Manifest:
                 "upgrade Lookalike",
             )
         try:
-            return Manifest(_spec(found["model"]), check_dtype(found["dtype"]), _sources(found["sources"]))
-        except (KeyError, TypeError, CollectionError) as error:
+            return Manifest(
+                ModelSpec.from_fields(found["model"]),
+                check_dtype(found["dtype"]),
+                _sources(found["sources"]),
+                _path(found.get("model_path", "")),
+            )
+        except (KeyError, TypeError, ValueError, CollectionError) as error:
             raise CollectionError(f"{path} lacks a field or has an invalid one: {error}") from None
-
-
-def _spec(given: Any) -> ModelSpec:
-    """The model in a manifest, without the fields that this version does not know."""
-    if not isinstance(given, dict):
-        raise TypeError(f"model {given}")
-    types = {"name": str, "sha256": str, "dim": int, "size_px": int, "crop": float}
-    values: dict[str, Any] = {}
-    for one in fields(ModelSpec):
-        value, kind = given[one.name], types[one.name]
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise TypeError(f"model {given}")
-        values[one.name] = value
-    return ModelSpec(**values)
 
 
 def _sources(given: Any) -> Mapping[str, Mapping[str, str | None]]:
     if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
         raise TypeError(f"sources {given}")
+    return given
+
+
+def _path(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"model_path {given}")
     return given
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class State:
     @cached_property
     def fingerprint(self) -> str:
         """A name for this state: the same rows and model give the same text."""
-        state = hashlib.sha256(json.dumps(asdict(self.manifest.model)).encode())
+        state = hashlib.sha256(json.dumps(self.manifest.model.to_fields()).encode())
         for one in self.parts:
             state.update(f"{one.part.number} {one.checksum}\n".encode())
         return state.hexdigest()

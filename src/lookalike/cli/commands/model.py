@@ -1,0 +1,102 @@
+"""lookalike model add: makes the folder of a model from an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from lookalike.cli.arguments import add_json, positive
+
+SUMMARY = "make a network in an ONNX file ready for use as a model"
+EXAMPLE = (
+    "lookalike model add net.onnx --name my-net --size 224 --mean 0.485,0.456,0.406 "
+    "--std 0.229,0.224,0.225 -o my-model/"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["add"], help="what to do: add")
+    parser.add_argument(
+        "network", metavar="FILE", help="the ONNX file; weights in files beside it come along"
+    )
+    parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
+    parser.add_argument("--name", help="what to call it (default: the name of the file)")
+    parser.add_argument(
+        "--size",
+        dest="size_px",
+        type=positive,
+        metavar="PX",
+        help="the side of its input (default: the file's)",
+    )
+    parser.add_argument(
+        "--mean",
+        type=_three,
+        metavar="R,G,B",
+        help="what is subtracted from the values of pixels, of 0 to 1, in the network's order of channels "
+        "(default: 0)",
+    )
+    parser.add_argument(
+        "--std", type=_three, metavar="R,G,B", help="what they are divided by then (default: 1)"
+    )
+    parser.add_argument(
+        "--crop",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="the square that it sees, as a share of the shorter side (default: 1)",
+    )
+    parser.add_argument(
+        "--resize",
+        choices=["crop", "squash", "square"],
+        default="crop",
+        help="crop (default): resize, then cut the centre, as torchvision does; squash: ignore proportions; "
+        "square: cut, then resize",
+    )
+    parser.add_argument(
+        "--interpolation",
+        choices=["bicubic", "bilinear", "lanczos", "nearest"],
+        default="bicubic",
+        help="how pictures are resized (default: bicubic)",
+    )
+    parser.add_argument(
+        "--channels", choices=["RGB", "BGR"], default="RGB", help="their order (default: RGB)"
+    )
+    parser.add_argument("--output", default="", metavar="NAME", help="which output to use, if it has several")
+    parser.add_argument(
+        "--pooling", choices=["mean"], default="", help="mean: average the features of all places"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.models.adding import add_model
+
+    model = add_model(
+        options.network,
+        out=options.out,
+        name=options.name,
+        size_px=options.size_px,
+        mean=options.mean,
+        std=options.std,
+        crop=options.crop,
+        resize=options.resize,
+        interpolation=options.interpolation,
+        channels=options.channels,
+        output=options.output,
+        pooling=options.pooling,
+    )
+    if options.json:
+        print_json({"path": model.path, **model.spec.to_fields()})
+    else:
+        show(f"{model.name}: {model.dim:,} dimensions of pictures of {model.size_px} px, in {model.path}")
+    say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
+    return 0
+
+
+def _three(text: str) -> list[float]:
+    """Three numbers with commas between them."""
+    numbers = [float(one) for one in text.split(",")]
+    if len(numbers) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers with commas between them")
+    return numbers

@@ -1,0 +1,128 @@
+"""The commands about models: those that are known, and a network that becomes one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import strict_json, taught
+from networks import write_network
+
+from lookalike.models.known import KNOWN_MODELS
+
+
+def test_the_known_models_are_listed_with_what_they_are_for(run):
+    code, stdout, stderr = run("models")
+
+    assert code == 0
+    assert [line.split()[0] for line in stdout.splitlines()] == [
+        "name",
+        "efficientnet-lite0",
+        "pixels",
+        "colors",
+        "sift",
+    ]
+    colors = stdout.splitlines()[3]
+    assert colors == (
+        "colors                     192   64 px  no     Apache-2.0  "
+        "average colours on a grid of 8 x 8: instant"
+    )
+    assert stderr == "others: a network in an ONNX file, by its path; see lookalike model add --help\n"
+
+
+def test_the_known_models_are_listed_for_machines(run):
+    _, stdout, stderr = run("models", "--json")
+
+    listed = strict_json(stdout)
+    assert listed[3] == {
+        "name": "sift",
+        "purpose": "details of corners and blobs, with a codebook learned from your images",
+        "dim": 2048,
+        "size_px": 224,
+        "license": "Apache-2.0",
+        "words": False,
+        "extra": "sift",
+    }
+    assert (len(listed), stderr) == (4, "")
+
+
+@pytest.mark.parametrize("known", KNOWN_MODELS, ids=lambda known: known.name)
+def test_what_is_listed_is_what_is_loaded(known):
+    model = taught(known.name)
+
+    assert (model.name, model.dim, model.size_px) == (known.name, known.dim, known.size_px)
+    assert (model.text_vector is not None) == known.words
+
+
+def test_a_network_is_added_built_with_and_searched(run, folder, target, tmp_path):
+    net, out = write_network(tmp_path / "net.onnx"), tmp_path / "my model"
+
+    added = run("model", "add", net, "--name", "my-net", "--size", 32, "-o", out)
+    built = run("build", folder, "-c", target, "--model", f"{out}/")
+    found = run("search", target, folder / "sea" / "sea-002.png", "-k", 1)
+
+    assert added == (
+        0,
+        f"my-net: 8 dimensions of pictures of 32 px, in {out}\n",
+        f"use it: lookalike build photos/ --model '{out}'\n",
+    )
+    assert built[0] == 0
+    assert found[1].split()[-1] == "sea/sea-002.png"
+
+
+def test_every_option_of_it_is_written_down(run, tmp_path):
+    net, out = write_network(tmp_path / "net.onnx", gives="map", outputs=["a", "b"]), tmp_path / "model"
+    given = (
+        "--mean 0.1,0.2,0.3 --std 0.4,0.5,0.6 --crop 0.875 --resize squash --interpolation lanczos "
+        "--channels BGR --output b --pooling mean --json"
+    )
+
+    _, stdout, _ = run("model", "add", net, "-o", out, *given.split())
+
+    written = json.loads((out / "model.json").read_bytes())
+    assert strict_json(stdout) == {"path": str(out)} | {
+        name: value for name, value in written.items() if name not in ("format", "version")
+    }
+    del written["sha256"]
+    assert written == {
+        "format": "lookalike-model",
+        "version": 1,
+        "name": "net",
+        "dim": 8,
+        "size_px": 32,
+        "crop": 0.875,
+        "resize": "squash",
+        "interpolation": "lanczos",
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.4, 0.5, 0.6],
+        "channels": "BGR",
+        "output": "b",
+        "pooling": "mean",
+    }
+
+
+def test_a_network_with_several_outputs_is_told_with_the_command_that_says_which(run, folder, tmp_path):
+    net = write_network(tmp_path / "net.onnx", outputs=["logits", "features"])
+
+    code, _, stderr = run("build", folder, "-c", tmp_path / "c", "--model", net)
+
+    assert code == 1
+    assert stderr == (
+        f"lookalike: {net} has 2 outputs: logits (batch, 8), features (batch, 8)\n"
+        f"  say which: lookalike model add {net} --output NAME -o FOLDER\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["1,2", "1,2,3,4", "a,b,c", ""])
+def test_a_mean_that_is_not_three_numbers_is_wrong_usage(run, tmp_path, text):
+    code, _, stderr = run("model", "add", "net.onnx", "-o", tmp_path / "model", "--mean", text)
+
+    assert code == 2
+    assert "--mean" in stderr
+
+
+def test_a_file_that_is_missing_is_told(run, tmp_path):
+    code, _, stderr = run("model", "add", tmp_path / "net.onnx", "-o", tmp_path / "model")
+
+    assert code == 1
+    assert f"{tmp_path / 'net.onnx'} cannot be read: No such file or directory" in stderr

@@ -1,0 +1,398 @@
+"""Networks in ONNX files as models: the vectors of a plain loop, and what is refused and why."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import pytest
+from conftest import picture
+from networks import DIM, MEAN, STD, plain_vector, write_network
+from onnx import TensorProto, helper
+from PIL import Image
+
+import lookalike
+from lookalike import add_model, load_model
+from lookalike.errors import ModelError
+
+BUILT_IN = Path(lookalike.__file__).parent / "models" / "efficientnet_lite0.onnx"
+
+SIZES = [(64, 48), (50, 77), (32, 32), (300, 41)]
+
+
+def pictures() -> list[Image.Image]:
+    return [picture(seed, (90, 120, 200), size) for seed, size in enumerate(SIZES)]
+
+
+def description(folder: Path, **changes: object) -> Path:
+    """Change fields of a `model.json`; those that are `...` are removed."""
+    path = folder / "model.json"
+    fields = {**json.loads(path.read_bytes()), **changes}
+    path.write_text(json.dumps({name: value for name, value in fields.items() if value is not ...}))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    add_model(write_network(tmp_path / "net.onnx"), name="my-net", mean=MEAN, std=STD, out=tmp_path / "made")
+    return tmp_path / "made"
+
+
+# Vectors
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("batch", ["batch", 1, 3])
+def test_its_vectors_are_those_of_a_plain_loop(tmp_path, layout, dtype, batch):
+    net = write_network(tmp_path / "net.onnx", layout=layout, dtype=dtype, batch=batch)
+    single = write_network(tmp_path / "single.onnx", layout=layout, dtype=dtype)
+    expected = [plain_vector(single, one, layout=layout) for one in pictures()]
+
+    model = add_model(net, mean=MEAN, std=STD, out=tmp_path / "model")
+
+    pixels = np.stack([model.pixels(one) for one in pictures()])
+    assert np.allclose(model.embed_pixels(pixels), expected, atol=2e-3 if dtype == "float16" else 1e-5)
+    cosines = (model.embed(pictures()) * expected).sum(axis=1)
+    assert cosines.min() >= 0.9999
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_network_of_whole_numbers_gets_the_pixels_as_they_are(tmp_path, layout):
+    net = write_network(tmp_path / "net.onnx", layout=layout, dtype="uint8")
+
+    model = load_model(str(net))
+
+    expected = [plain_vector(net, one, layout=layout) for one in pictures()]
+    assert np.allclose(model.embed(pictures()), expected, atol=1e-5)
+    assert (model.name, model.dim, model.size_px, model.spec.mean) == ("net", DIM, 32, ())
+
+
+@pytest.mark.parametrize("gives", ["map", "tokens"])
+def test_features_of_places_are_averaged_if_that_is_said(tmp_path, gives):
+    net = write_network(tmp_path / "net.onnx", gives=gives)
+
+    model = add_model(net, mean=MEAN, std=STD, pooling="mean", out=tmp_path / "model")
+
+    expected = [plain_vector(net, one) for one in pictures()]
+    assert np.allclose(model.embed(pictures()), expected, atol=1e-5)
+
+
+def test_a_bare_file_gets_values_from_0_to_1(tmp_path):
+    net = write_network(tmp_path / "net.onnx")
+
+    found = load_model(str(net)).embed(pictures())
+
+    expected = [plain_vector(net, one, mean=(0, 0, 0), std=(1, 1, 1)) for one in pictures()]
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_a_photograph_is_decoded_so_that_the_vector_is_that_of_the_whole(tmp_path):
+    net = write_network(tmp_path / "net.onnx", size="side")
+    model = add_model(net, size_px=112, mean=MEAN, std=STD, out=tmp_path / "model")
+    details = np.random.default_rng(7).integers(0, 256, (562, 750, 3), np.uint8)
+    Image.fromarray(details).resize((3001, 2249)).save(tmp_path / "photo.jpg", quality=95)
+
+    whole = Image.open(tmp_path / "photo.jpg").resize((149, 112), Image.Resampling.BICUBIC)
+    seen = model.pixels(tmp_path / "photo.jpg").astype(float)
+    assert np.abs(seen - np.asarray(whole)[:, 18:130]).mean() < 0.5  # of 255; 1.5 if it is reduced to 112 px
+    assert (
+        model.embed(tmp_path / "photo.jpg") @ plain_vector(net, Image.open(tmp_path / "photo.jpg"), size=112)
+        >= 0.9999
+    )
+
+
+def test_blue_comes_first_if_that_is_said(tmp_path):
+    net = write_network(tmp_path / "net.onnx")
+    model = add_model(net, mean=MEAN, std=STD, channels="BGR", out=tmp_path / "model")
+    (one, *_) = pictures()
+
+    swapped = Image.fromarray(np.asarray(one)[..., ::-1])
+
+    assert np.allclose(model.embed(one), plain_vector(net, swapped), atol=1e-5)
+
+
+def test_the_output_that_is_named_is_taken(tmp_path):
+    net = write_network(tmp_path / "net.onnx", outputs=["logits", "features"])
+
+    model = add_model(net, output="features", out=tmp_path / "model")
+
+    assert (model.dim, model.spec.output) == (DIM, "features")
+
+
+def test_the_file_of_the_built_in_model_is_the_built_in_model():
+    model = load_model(str(BUILT_IN))
+
+    assert model.spec == load_model("efficientnet-lite0").spec
+    assert model.text_vector is not None
+
+
+def test_the_network_of_the_built_in_model_in_a_folder_gives_the_same_of_the_same_pixels(tmp_path):
+    model = add_model(BUILT_IN, name="mine", out=tmp_path / "mine")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
+
+    assert np.array_equal(model.features(pixels), load_model("efficientnet-lite0").features(pixels))
+
+
+def test_a_model_comes_through_a_pickle(folder):
+    model = load_model(str(folder))
+
+    again = pickle.loads(pickle.dumps(model))
+
+    assert again.spec == model.spec
+    assert np.array_equal(again.embed(pictures()), model.embed(pictures()))
+
+
+# Folders
+
+
+def test_a_folder_says_all_that_decides_a_vector(folder):
+    written = json.loads((folder / "model.json").read_bytes())
+
+    assert written == {
+        "format": "lookalike-model",
+        "version": 1,
+        "name": "my-net",
+        "sha256": written["sha256"],
+        "dim": 8,
+        "size_px": 32,
+        "crop": 1.0,
+        "resize": "crop",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
+    assert sorted(path.name for path in folder.iterdir()) == ["image.onnx", "model.json"]
+    assert load_model(f"{folder}/").spec.to_fields() == {
+        name: value for name, value in written.items() if name not in ("format", "version")
+    }
+
+
+def test_a_folder_that_was_written_by_hand_needs_no_more_than_a_name(folder):
+    (folder / "model.json").write_text('{"name": "by-hand", "author": "a field of theirs"}')
+
+    spec = load_model(str(folder)).spec
+
+    assert (spec.name, spec.size_px, spec.crop, spec.resize) == ("by-hand", 32, 1.0, "crop")
+    assert (spec.mean, spec.std) == ((0, 0, 0), (1, 1, 1))
+
+
+@pytest.mark.parametrize("resize", ["square", "crop", "squash"])
+def test_what_was_added_is_what_is_loaded(tmp_path, resize):
+    net = write_network(tmp_path / "net.onnx")
+
+    made = add_model(net, crop=0.875, resize=resize, interpolation="bilinear", out=tmp_path / "model")
+
+    assert load_model(str(tmp_path / "model")).spec == made.spec
+    assert (made.spec.resize, made.spec.interpolation, made.spec.crop) == (resize, "bilinear", 0.875)
+
+
+def test_weights_beside_the_network_are_part_of_it(tmp_path):
+    source = onnx.load(write_network(tmp_path / "net.onnx"))
+    (tmp_path / "big").mkdir()
+    big = tmp_path / "big" / "net.onnx"
+    onnx.save(source, big, save_as_external_data=True, location="weights.bin", size_threshold=0)
+
+    model = add_model(big, name="big", out=tmp_path / "model")
+
+    assert np.array_equal(model.embed(pictures()), load_model(str(tmp_path / "net.onnx")).embed(pictures()))
+    weights = bytearray((tmp_path / "model" / "weights.bin").read_bytes())
+    weights[5] ^= 1
+    (tmp_path / "changed.bin").write_bytes(weights)
+    (tmp_path / "changed.bin").replace(tmp_path / "model" / "weights.bin")
+    with pytest.raises(ModelError, match=r"is not the network that model\.json describes"):
+        load_model(str(tmp_path / "model"))
+
+
+def test_a_model_that_did_not_change_is_loaded_once(folder):
+    assert load_model(str(folder)).features is load_model(f"{folder}/").features
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "/etc/passwd", "a/../../secret.bin", "..\\secret.bin", "C:secret", "", "."]
+)
+@pytest.mark.parametrize("place", ["initializer", "attribute", "branch"])
+def test_weights_outside_of_the_folder_are_refused(tmp_path, location, place):
+    (tmp_path / "secret.bin").write_bytes(bytes(4096))
+    path = write_network(tmp_path / "inner" / "net.onnx")
+    model = onnx.load(path)
+    outside = TensorProto(name="outside", dims=[2], data_type=TensorProto.FLOAT, data_location=1)
+    outside.external_data.add(key="location", value=location)
+    if place == "initializer":
+        model.graph.initializer.append(outside)
+    else:
+        inner = helper.make_graph([helper.make_node("Constant", [], ["o"], value=outside)], "inner", [], [])
+        node = (
+            inner.node[0] if place == "attribute" else helper.make_node("If", ["c"], ["o"], then_branch=inner)
+        )
+        model.graph.node.append(node)
+    path.write_bytes(model.SerializeToString())
+
+    with pytest.raises(ModelError, match="which is not a file in its folder"):
+        load_model(str(path))
+
+
+def test_a_link_to_weights_outside_of_the_folder_is_refused(tmp_path):
+    source = onnx.load(write_network(tmp_path / "net.onnx"))
+    (tmp_path / "big").mkdir()
+    big = tmp_path / "big" / "net.onnx"
+    onnx.save(source, big, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    shutil.move(tmp_path / "big" / "weights.bin", tmp_path / "elsewhere.bin")
+    with pytest.raises(ModelError, match=r"takes weights from weights\.bin, which is missing"):
+        load_model(str(big))
+
+    (tmp_path / "big" / "weights.bin").symlink_to(tmp_path / "elsewhere.bin")
+
+    with pytest.raises(ModelError, match="a link to outside of its folder"):
+        load_model(str(big))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"no network", b"\x00" * 100, b"\xff" * 100, b"GIF89a....", b"\x08\x08"]
+)
+def test_a_file_that_is_no_network_is_refused(tmp_path, data):
+    (tmp_path / "net.onnx").write_bytes(data)
+
+    with pytest.raises(ModelError, match=r"net\.onnx is not an ONNX file"):
+        load_model(str(tmp_path / "net.onnx"))
+
+
+def test_a_network_that_is_cut_off_is_refused(tmp_path):
+    net = write_network(tmp_path / "net.onnx")
+    net.write_bytes(net.read_bytes()[:-10])
+
+    with pytest.raises(ModelError, match=r"net\.onnx is not an ONNX file: it is cut off or damaged"):
+        load_model(str(net))
+
+
+def test_a_network_with_an_unknown_operator_is_refused_with_what_onnxruntime_says(tmp_path):
+    model = onnx.load(write_network(tmp_path / "net.onnx"))
+    model.graph.node[1].op_type = "Convolute"
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+
+    with pytest.raises(ModelError, match=r"onnxruntime cannot run .*net\.onnx: .*Convolute"):
+        load_model(str(tmp_path / "net.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outputs": ["a", "b"]}, r"net\.onnx has 2 outputs: a \(batch, 8\), b \(batch, 8\)"),
+        (
+            {"gives": "map"},
+            r"the output features of .* has the shape \(2, 8, 8, 8\), not \(batch, dimensions\)",
+        ),
+        ({"size": "side"}, "takes pictures of any size"),
+        ({"weight": np.inf}, "the output features of .* has NaN or infinity"),
+    ],
+    ids=["outputs", "map", "size", "nan"],
+)
+def test_a_network_of_which_more_has_to_be_said_is_refused(tmp_path, options, message):
+    with pytest.raises(ModelError, match=message):
+        load_model(str(write_network(tmp_path / "net.onnx", **options)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size_px": 64}, "takes 32 x 32 px, not 64 x 64"),
+        ({"output": "logits"}, r"has no output 'logits', but features \(batch, 8\)"),
+        ({"name": "a/b"}, "a model cannot be called 'a/b'"),
+        ({"name": "../up"}, r"a model cannot be called '\.\./up'"),
+        ({"name": "sift"}, "sift is the name of a built-in model"),
+        ({"crop": 0}, "the crop of net is 0"),
+        ({"mean": [0.5]}, r"mean is \[0\.5\], it has to be three numbers"),
+        ({"std": [1, 0, 1]}, r"std is \[1, 0, 1\], it has to be three numbers"),
+        ({"resize": "stretch"}, "resize is 'stretch', it has to be one of: square, crop, squash"),
+        ({"pooling": "mean"}, r"has the shape \(2, 8\), without places to pool"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_the_network_is_refused_before_anything_is_written(tmp_path, options, message):
+    net = write_network(tmp_path / "net.onnx")
+
+    with pytest.raises(ModelError, match=message):
+        add_model(net, out=tmp_path / "model", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_mean_and_std_for_a_network_of_whole_numbers_are_refused(tmp_path):
+    net = write_network(tmp_path / "net.onnx", dtype="uint8")
+
+    with pytest.raises(
+        ModelError, match="takes whole numbers from 0 to 255, so mean and std have no meaning"
+    ):
+        add_model(net, mean=MEAN, std=STD, out=tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "message"),
+    [
+        (TensorProto.FLOAT, ["b", 3, 32], r"takes tensor\(float\) of shape \(b, 3, 32\)"),
+        (TensorProto.FLOAT, ["b", 1, 28, 28], r"takes tensor\(float\) of shape \(b, 1, 28, 28\)"),
+        (TensorProto.FLOAT, ["b", 3, 32, 48], r"takes tensor\(float\) of shape \(b, 3, 32, 48\)"),
+        (TensorProto.INT64, ["b", 3, 32, 32], r"takes tensor\(int64\)"),
+    ],
+    ids=str,
+)
+def test_a_network_that_does_not_take_square_pictures_is_refused_with_the_shape(
+    tmp_path, kind, shape, message
+):
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["pixels"], ["same"])],
+        "same",
+        [helper.make_tensor_value_info("pixels", kind, shape)],
+        [helper.make_tensor_value_info("same", kind, shape)],
+    )
+
+    with pytest.raises(ModelError, match=message):
+        load_model(str(networks.save(tmp_path / "net.onnx", graph)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ...}, "does not say its name"),
+        ({"name": 7}, "name is 7"),
+        ({"dim": 9}, r"gave \(2, 8\), not \(2, 9\)"),
+        ({"dim": "8"}, "dim is '8'"),
+        ({"size_px": 1e9}, "size_px is 1000000000.0"),
+        ({"size_px": 10**9}, "the size of my-net is 1000000000 px"),
+        ({"sha256": "0" * 64}, "is not the network that model.json describes"),
+        ({"format": "another"}, "is not the description of a model"),
+        ({"version": 2}, "has version 2, this Lookalike reads up to 1"),
+        ({"mean": {"r": 1}}, "mean is {'r': 1.0}, it has to be three numbers|mean is {'r': 1}"),
+    ],
+    ids=str,
+)
+def test_a_description_that_makes_no_sense_is_refused(folder, changes, message):
+    with pytest.raises(ModelError, match=message):
+        load_model(str(description(folder, **changes)))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"name"', "[" * 100_000, " " * 2_000_000])
+def test_a_description_that_is_broken_is_refused(folder, text):
+    (folder / "model.json").write_text(text)
+
+    with pytest.raises(ModelError, match=r"model\.json"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("name", ["model.json", "image.onnx"])
+def test_a_folder_that_lacks_a_file_is_refused(folder, name):
+    (folder / name).unlink()
+
+    with pytest.raises(ModelError, match=f"{name} cannot be read"):
+        load_model(str(folder))
+
+
+def test_a_folder_that_is_there_is_not_replaced(folder, tmp_path):
+    with pytest.raises(ModelError, match="exists already"):
+        add_model(tmp_path / "net.onnx", out=folder)

@@ -1,0 +1,99 @@
+"""Reading an ONNX file without running it: where its weights are, and what is no ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import write_network
+from onnx import TensorProto
+
+from lookalike.errors import ModelError
+from lookalike.models.onnx_weights import FIELDS, checksum_of, files_of
+
+
+@pytest.mark.parametrize("message", FIELDS)
+def test_every_way_to_a_tensor_is_followed(message):
+    described = getattr(onnx, message).DESCRIPTOR.fields
+    followed = {*FIELDS, "StringStringEntryProto"}
+    inner = {one.number: one.message_type.name for one in described if one.message_type is not None}
+
+    assert FIELDS[message] == {
+        number: name
+        for number, name in inner.items()
+        if name in followed and (name != "StringStringEntryProto" or described_as_data(message, number))
+    }
+
+
+def described_as_data(message: str, number: int) -> bool:
+    """Whether a field of pairs tells where data is; others are notes."""
+    field = next(one for one in getattr(onnx, message).DESCRIPTOR.fields if one.number == number)
+    return field.name == "external_data"
+
+
+def test_the_files_of_a_network_are_listed_by_name(tmp_path):
+    path = write_network(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    for name in ("b.bin", "parts/a.bin", "b.bin"):
+        tensor = TensorProto(name=name, dims=[1], data_type=TensorProto.FLOAT, data_location=1)
+        tensor.external_data.add(key="location", value=name)
+        tensor.external_data.add(key="offset", value="0")
+        model.graph.initializer.append(tensor)
+    path.write_bytes(model.SerializeToString())
+    (tmp_path / "parts").mkdir()
+    for name in ("b.bin", "parts/a.bin"):
+        (tmp_path / name).write_bytes(b"1234")
+
+    assert files_of(path) == [path, tmp_path / "b.bin", tmp_path / "parts" / "a.bin"]
+
+
+def test_the_checksum_is_that_of_the_file_unless_there_are_others(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"net")
+    (tmp_path / "w.bin").write_bytes(b"weights")
+
+    assert checksum_of([tmp_path / "net.onnx"]) == hashlib.sha256(b"net").hexdigest()
+    assert checksum_of([tmp_path / "net.onnx", tmp_path / "w.bin"]) == (
+        "4e5e1e2b3e2f8b2a27b651e6c581b583b6be470facbe7b3f3fe724ddcc4b29ba"
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_a_damaged_network_is_read_or_refused_and_never_names_a_file_outside(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    path = write_network(folder / "whole.onnx")
+    found = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(found) - 1), min_size=1, max_size=4)):
+        found[place] = data.draw(st.integers(0, 255))
+    damaged = Path(folder / "damaged.onnx")
+    damaged.write_bytes(found[: data.draw(st.integers(0, len(found)))])
+
+    try:
+        assert files_of(damaged)[0] == damaged
+    except ModelError as error:
+        assert "damaged.onnx" in error.message
+
+
+@settings(deadline=None, max_examples=200)
+@given(found=st.binary(max_size=60))
+def test_whatever_is_no_network_is_refused(tmp_path_factory, found):
+    path = tmp_path_factory.getbasetemp() / "none.onnx"
+    path.write_bytes(found)
+
+    try:
+        files_of(path)
+    except ModelError as error:
+        assert "none.onnx" in error.message
+
+
+def test_a_file_of_more_than_two_gigabytes_is_refused_unread(tmp_path):
+    with (tmp_path / "net.onnx").open("wb") as file:
+        file.truncate(2**31)
+
+    with pytest.raises(ModelError, match=r"net\.onnx has 2\.1 GB, an ONNX file has at most 2\.1") as caught:
+        files_of(tmp_path / "net.onnx")
+    assert "external data" in caught.value.hint
