@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import onnx
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from networks import write_network
 from onnx import TensorProto
 
+import lookalike
 from lookalike.errors import ModelError
 from lookalike.models.onnx_weights import FIELDS, checksum_of, files_of
 
@@ -97,3 +99,10 @@ def test_a_file_of_more_than_two_gigabytes_is_refused_unread(tmp_path):
     with pytest.raises(ModelError, match=r"net\.onnx has 2\.1 GB, an ONNX file has at most 2\.1") as caught:
         files_of(tmp_path / "net.onnx")
     assert "external data" in caught.value.hint
+
+
+def test_a_pipe_in_the_place_of_a_network_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "net.onnx")
+
+    with pytest.raises(ModelError, match=r"net.onnx is not a file"):
+        lookalike.load_model(str(tmp_path / "net.onnx"))

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ def load(path: Path, device: str) -> LoadedModel:
     parts = [path / DESCRIPTION, path / NETWORK] if path.is_dir() else [path]
     try:
         for part in parts:
-            part.stat()
+            if not S_ISREG(part.stat().st_mode):  # a pipe would be waited for
+                raise ModelError(f"{part} is not a file")
         parts += files_of(parts[-1])[1:]
         stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in parts)
     except OSError as error:
