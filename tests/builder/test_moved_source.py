@@ -98,6 +98,8 @@ def test_a_folder_that_is_still_there_was_not_moved(folder, target, tmp_path):
     with pytest.raises(lookalike.LookalikeError, match="already has the ids of all 12 images"):
         build(copied, target)
 
+    assert list(lookalike.open(target).manifest.sources) == [folder.as_uri() + "/"]
+
 
 def test_a_folder_of_the_same_names_and_other_pictures_was_not_moved_there(folder, target, tmp_path):
     build(folder, target)

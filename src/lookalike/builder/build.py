@@ -21,7 +21,7 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
-from lookalike.errors import CollectionError, LookalikeError, ModelError
+from lookalike.errors import CollectionError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
 from lookalike.models.model import Model
@@ -135,7 +135,12 @@ def build(
             write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
         if stored != (manifest := manifest.with_source(listing.source_uri, listing.options)):
             write_manifest(root, manifest)
-        plan = reconcile(root, listing)
+        try:
+            plan = reconcile(root, listing)
+        except SourceError:  # refused before any row was touched, so it does not belong to the sources
+            if not move:
+                write_manifest(root, stored)
+            raise
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,

@@ -111,7 +111,7 @@ export async function open(host, page, state, signal) {
 
   /** @param {string} text @param {string} name @param {boolean} pressed @param {() => void} act */
   function toggle(text, name, pressed, act) {
-    const made = button({ text, act }, "say");
+    const made = button({ text, act }, "action");
     made.setAttribute("aria-pressed", String(pressed));
     made.dataset.name = name;
     return made;
