@@ -8,6 +8,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from conftest import build
 
 from lookalike.extras import install_command
 
@@ -38,3 +39,16 @@ def test_the_command_works_where_lookalike_came_from_a_folder(tmp_path):
     subprocess.run(said.stdout, shell=True, check=True)
 
     assert subprocess.run([python, "-c", "import fsspec"], check=False).returncode == 0
+
+
+@pytest.mark.process
+def test_without_pandas_a_data_frame_says_what_to_install(folder, target):
+    build(folder, target)
+    code = (
+        "import sys; sys.modules['pandas'] = None; import lookalike; lookalike.open(sys.argv[1]).to_pandas()"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=False)
+
+    assert "ExtraError: a DataFrame needs pandas; " in ended.stderr
+    assert "-m pip install 'pandas>=" in ended.stderr

@@ -102,6 +102,9 @@ from lookalike.storage.stores import is_remote, place
 assert is_remote(place("s3://bucket/flowers.lookalike"))
 import s3fs
 """,
+    "pandas": f"""{BUILT}
+assert len(built.to_pandas()) == 24
+""",
     "digits": """
 from lookalike.cli import main
 assert main(["demo", "--dataset", "digits", "--count", "40", "--no-serve"]) == 0

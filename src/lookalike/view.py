@@ -17,7 +17,7 @@ from lookalike.search.live import LiveCollection
 from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
 from lookalike.search.results import Results
-from lookalike.storage.items import Item, figures
+from lookalike.storage.items import Item, data_frame, figures
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -111,8 +111,8 @@ class View:
         )
 
     def to_pandas(self) -> pandas.DataFrame:
-        """As `to_arrow`, a DataFrame; needs pandas."""
-        return self.to_arrow().to_pandas()
+        """The same as a DataFrame; raises `ExtraError` without pandas."""
+        return data_frame(self.to_arrow())
 
     def embeddings(self, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
         """The stored vectors, float32 (N, D) of unit length, in the order of `items()` or of `ids`."""

@@ -79,6 +79,10 @@ class LoadedModel:
     path: str = field(default="", compare=False)
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        spec = self.spec
+        return f"LoadedModel({spec.name!r}: {spec.dim:,} dimensions, {spec.size_px} px, {self.device})"
+
     @property
     def name(self) -> str:
         return self.spec.name

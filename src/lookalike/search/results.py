@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.storage.items import Item, figures
+from lookalike.storage.items import Item, data_frame, figures
 from lookalike.storage.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class Results(Sequence[Hit]):
     to_arrow = to_table
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The hits as a DataFrame; needs pandas."""
-        return self.to_table().to_pandas()
+        """The hits as a DataFrame; raises `ExtraError` without pandas."""
+        return data_frame(self.to_table())
 
     def plot(self) -> Image.Image:
         """An image of the pictures side by side, each with its score and label; a notebook shows it."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.errors import ExtraError
 from lookalike.storage.columns import jsonable
 from lookalike.storage.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Item:
@@ -96,3 +101,12 @@ def _figure(jpeg: bytes, name: str, caption: str) -> str:
     data, title = base64.b64encode(jpeg).decode(), html.escape(name, quote=True)
     image = f'<img src="data:image/jpeg;base64,{data}" height="128" title="{title}">' if jpeg else ""
     return f'<figure style="margin:0">{image}<figcaption>{html.escape(caption)}</figcaption></figure>'
+
+
+def data_frame(table: pa.Table) -> pandas.DataFrame:
+    """Convert a table to pandas; raises `ExtraError` if it is not installed."""
+    try:
+        import pandas  # noqa: F401  (what Arrow says of its absence is no help)
+    except ImportError:
+        raise ExtraError("a DataFrame needs pandas", "pandas") from None
+    return table.to_pandas()
