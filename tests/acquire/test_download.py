@@ -135,7 +135,7 @@ def test_other_options_and_other_files_are_refused(site, tmp_path):
     with pytest.raises(LookalikeError, match="has other files, not a download"):
         run(source, tmp_path)
     (tmp_path / "download.json").write_text("[1]")
-    with pytest.raises(LookalikeError, match="holds other files, not a download"):
+    with pytest.raises(LookalikeError, match="has other files, not a download"):
         run(source, tmp_path)
 
 
