@@ -65,6 +65,7 @@ def peak_mb(path: Path) -> int:
     return peak
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "depth, color_type, extra",
     [
