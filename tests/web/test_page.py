@@ -239,7 +239,7 @@ def test_a_file_that_is_no_picture_is_said_to_be_none_and_the_hits_stay(
         send_file(page, "drop", NOTES)
     else:
         page.locator("#file").set_input_files(NOTES)
-    expect(page.get_by_role("alert").locator("span")).to_contain_text("Not an image that can be read")
+    expect(page.get_by_role("alert").locator("span")).to_contain_text("Not a readable image")
     assert (ids(page), page.url) == (hits, url)
     page.get_by_role("button", name="Dismiss").click()
     assert page.locator("#notice").is_hidden()
