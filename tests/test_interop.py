@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import command
+from conftest import command_process
 from PIL import Image
 from source_files import images, jpeg, listed, metadata, records_of, written
 
@@ -253,7 +253,7 @@ def test_a_gated_dataset_says_how_to_get_in(tmp_path, status):
     with hub_that_answers(status) as address:
         words = ("pack", "hf:owner/secret", str(tmp_path / "out"))
         variables = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-        done = command(*words, env=variables)
+        done = command_process(*words, env=variables)
 
     assert done.returncode == 1
     assert "hf:owner/secret cannot be loaded: Dataset 'owner/secret' is a gated dataset" in done.stderr

@@ -152,7 +152,9 @@ def _tensorflow(address: str, name: str) -> TensorFlow:
     features = builder.info.features
     column = next((name for name, one in features.items() if isinstance(one, tfds.features.Image)), None)
     if column is None:
-        raise SourceError(f"{address} has no column of images, only: {', '.join(features) or 'nothing'}")
+        raise SourceError(
+            f"{address} has no column of images, only: {', '.join(sorted(features)) or 'nothing'}"
+        )
     shards = Shards(address, Path(builder.data_dir), tuple(files), Columns(image=column))
     return TensorFlow(shards, _classes(features))
 
