@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 MODELS = Path(__file__).parents[1] / "src/lookalike/models"
 SHA256 = {
     "efficientnet_lite0_classes.npy": "88aa0d572c82442a86ac02d4864ba03573651ce815f8c5bb3d0023c8fa30935b",
-    "efficientnet_lite0_words.json": "524fe75c4e36eab70d6bd5d1a18f5908df58278f0065c4138e015c8a165cc4ce",
+    "efficientnet_lite0_words.json": "4c5a7323619daef004f24fdf48f35ff7a9a1a385678df975b6a699b9a6cdec59",
 }
 WORDNET = Path("/usr/share/wordnet")
 TIMM = "timm==1.0.31"
@@ -45,6 +45,14 @@ SYNSETS = "timm/data/_info/imagenet_synsets.txt"
 MOST_CLASSES = 400
 # How far above a word a known term may be to say what it means: for words of WordNet's texts, for rare ones.
 MOST_STEPS, NEAR_STEPS = 4, 2
+# The words for people that are taken: WordNet has thousands, many of them insults.
+PEOPLE = frozenset(
+    "actor actress artist baby boy bride brother businessman child citizen cyclist dancer daughter director "
+    "engineer farmer friend gentleman girl guard guest guy hunter husband kid king lady lawyer leader man "
+    "mechanic musician neighbor nurse officer painter patient philosopher poet policeman politician priest "
+    "sailor salesman secretary servant sister soldier son student surgeon swimmer teacher teenager tourist "
+    "toddler visitor waiter wife woman worker writer youth".split()
+)
 ABSTRACTION = "n00002137"  # what cannot be seen says nothing of a picture
 CLASS_ROW = [("synset", "S9"), ("scale", "<f4"), ("bias", "<f4"), ("vector", "i1", (1280,))]
 
@@ -169,7 +177,8 @@ def related_words(synsets: dict[str, Synset], known: dict[str, str]) -> dict[str
             steps, terms = _nearest_above(synsets, known, id_)
             if 2 * count >= most and steps <= (MOST_STEPS if most else NEAR_STEPS):
                 for term in terms:
-                    found.setdefault(term, set()).add(word)
+                    if term != "person" or word in PEOPLE:
+                        found.setdefault(term, set()).add(word)
     return {term: " ".join(sorted(words)) for term, words in sorted(found.items())}
 
 
