@@ -13,7 +13,8 @@ import numpy as np
 from hypothesis import settings
 from PIL import ExifTags, Image
 
-from lookalike.images.decoding import load
+from lookalike.errors import ImageError
+from lookalike.images.decoding import decode, load
 from lookalike.images.exif import Exif
 
 FLOWERS = Path(__file__).parents[2] / "shared" / "data" / "flowers"
@@ -21,7 +22,7 @@ RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 2
 
 quick = settings(max_examples=50, deadline=None, database=None)
 
-# Every format that the issue asks for, small and with a gradient, so that a missing part shows.
+# Every common format, small and with a gradient, so that a missing part shows.
 FORMATS = {
     "jpeg": ("JPEG", {"quality": 90}),
     "progressive jpeg": ("JPEG", {"quality": 90, "progressive": True}),
@@ -156,3 +157,13 @@ def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
 
 # The stored picture is "rgby"; by EXIF 2.32, table 6, it is to be seen as this.
 UPRIGHT = {1: "rgby", 2: "gryb", 3: "ybgr", 4: "byrg", 5: "rbgy", 6: "bryg", 7: "ygbr", 8: "gyrb"}
+
+
+def refused_or_read(data: bytes) -> None:
+    """Any bytes are an error of one line, or a picture of the size that they state."""
+    try:
+        picture = decode(data, cover_px=20, max_megapixels=1)
+    except ImageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert picture.pixels.shape == (picture.height, picture.width, 3)

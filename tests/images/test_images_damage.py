@@ -23,6 +23,7 @@ from pictures import (
     mean_difference,
     png,
     quick,
+    refused_or_read,
     sample_file,
     with_segment,
     with_size,
@@ -239,12 +240,7 @@ STARTS = (
 @quick
 @given(st.sampled_from(STARTS), st.binary(max_size=200))
 def test_random_bytes_are_an_image_error_or_a_picture(start: bytes, rest: bytes) -> None:
-    try:
-        picture = decode(start + rest, cover_px=20, max_megapixels=1)
-    except ImageError as error:
-        assert "\n" not in str(error)
-    else:
-        assert picture.pixels.shape == (picture.height, picture.width, 3)
+    refused_or_read(start + rest)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import BLUE, RED, encoded, gradient, mean_difference, png, quick
+from pictures import BLUE, RED, encoded, gradient, mean_difference, png, quick, refused_or_read
 from PIL import Image
 
 from lookalike.errors import ImageError
@@ -181,9 +181,4 @@ STARTS = (
 @quick
 @given(st.sampled_from(STARTS), st.binary(max_size=200))
 def test_random_bytes_of_a_rare_format_are_an_image_error_or_a_picture(start: bytes, rest: bytes) -> None:
-    try:
-        picture = decode(start + rest, cover_px=20, max_megapixels=1)
-    except ImageError as error:
-        assert "\n" not in str(error)
-    else:
-        assert picture.pixels.shape == (picture.height, picture.width, 3)
+    refused_or_read(start + rest)

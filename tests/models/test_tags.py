@@ -6,25 +6,15 @@ from functools import cache
 
 import numpy as np
 import pytest
+from drawn import drawn_features
 from numpy.typing import NDArray
 
-import lookalike
-from lookalike.demo.flowers import draw_flower
 from lookalike.errors import UnknownWordError
-from lookalike.images.decoding import load
-from lookalike.images.fit import fit
 from lookalike.models.tags import common_tags, logits, presence, probabilities, tags
 from lookalike.models.words import class_vectors, vocabulary
 
 Floats = NDArray[np.float32]
 DAISY, FLY, COLLIE = 985, 308, 231
-
-
-def drawn_features(species: str, count: int) -> Floats:
-    """float32 (count, 1280), not normalised, of drawn flowers."""
-    model = lookalike.load_model("efficientnet-lite0")
-    pictures = [load(draw_flower(species, seed), model.cover_px).pixels for seed in range(count)]
-    return np.concatenate([model.features(fit(p, model.size_px, model.crop)[None]) for p in pictures])
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import drawn_features
 from numpy.typing import NDArray
 
-import lookalike
-from lookalike.demo.flowers import draw_flower
 from lookalike.errors import QueryError
-from lookalike.images.decoding import load
-from lookalike.images.fit import fit
 from lookalike.models.words import Meaning, text_vector, vocabulary
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "build_words.py"
@@ -32,13 +29,6 @@ def classes_of(word: str) -> list[int]:
     """The classes of a word's only meaning."""
     (meaning,) = vocabulary().find(word)
     return list(meaning.classes)
-
-
-def drawn_features(species: str, count: int) -> Floats:
-    """float32 (count, 1280), not normalised, of drawn flowers."""
-    model = lookalike.load_model("efficientnet-lite0")
-    pictures = [load(draw_flower(species, seed), model.cover_px).pixels for seed in range(count)]
-    return np.concatenate([model.features(fit(p, model.size_px, model.crop)[None]) for p in pictures])
 
 
 @pytest.fixture(scope="module")

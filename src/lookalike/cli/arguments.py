@@ -113,26 +113,17 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_max_memory(parser: argparse.ArgumentParser) -> None:
+def add_max_memory(
+    parser: argparse._ActionsContainer,
+    what: str = "use at most this much memory, such as 1GB (default: no limit)",
+) -> None:
     """The memory that the work may use."""
-    parser.add_argument(
-        "--max-memory",
-        dest="max_memory_bytes",
-        type=size,
-        metavar="SIZE",
-        help="use at most this much memory, such as 1GB (default: no limit)",
-    )
+    parser.add_argument("--max-memory", dest="max_memory_bytes", type=size, metavar="SIZE", help=what)
 
 
 def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
     """The memory that decoding may use."""
-    parser.add_argument(
-        "--max-memory",
-        dest="max_memory_bytes",
-        type=size,
-        metavar="SIZE",
-        help="memory for decoding pictures, all threads together (default: 1GB)",
-    )
+    add_max_memory(parser, "memory for decoding pictures, all threads together (default: 1GB)")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
