@@ -171,4 +171,5 @@ def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
 
 
 def _beyond(found: Agreement) -> str:
-    return f"within {found.difference:.0f} grey levels"
+    levels = round(found.difference)
+    return f"within {levels} grey level" + "s" * (levels != 1)
