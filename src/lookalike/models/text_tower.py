@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError
-from lookalike.models.model import LoadedModel, unit
+from lookalike.models.model import unit
 from lookalike.parallel import in_order
 
 Floats = NDArray[np.float32]
@@ -81,21 +80,10 @@ class TextTower:
         with np.errstate(over="ignore"):
             floats = np.asarray(found, np.float32)
         if not np.isfinite(floats).all():
-            raise ModelError(f"{self.name} gave NaN or infinity", "its file is damaged, or was exported badly")
+            raise ModelError(
+                f"{self.name} gave NaN or infinity", "its file is damaged, or was exported badly"
+            )
         return floats
-
-
-def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
-    """Give a model the words of a text tower: queries in words, their confidence, and tags by any list."""
-    from lookalike.models.word_background import presence, tags_of
-
-    return replace(
-        model,
-        spec=replace(model.spec, text_sha256=tower.sha256, prompts=tower.prompts),
-        text_vector=partial(_text_vector, tower, model.dim),
-        presence=partial(presence, tower),
-        tags_of=partial(tags_of, tower),
-    )
 
 
 def check_prompts(prompts: Sequence[Any]) -> None:
@@ -108,17 +96,6 @@ def check_prompts(prompts: Sequence[Any]) -> None:
                 f"the prompt {_shortened(str(prompt))!r} has no place for the text",
                 "a prompt has {} once: 'a photo of {}'",
             )
-
-
-def _text_vector(tower: TextTower, dim: int, text: str) -> Floats:
-    """A module function, so that models can be pickled."""
-    vector = tower.vector(text)
-    if vector.shape != (dim,):
-        raise ModelError(
-            f"{tower.name} gives {len(vector):,} dimensions, the pictures have {dim:,}",
-            "bring the two towers of one model",
-        )
-    return vector
 
 
 def _checked(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How likely a picture shows what a text names, by a text tower: against a background of everyday words.
+"""The words of a model with a text tower: queries, how likely a picture shows what they name, and tags.
 
 A cosine between a picture and a text says little alone: those of right and of wrong texts differ by some
 hundredths, around a level that depends on the picture and the model. So a text competes with 326 everyday
@@ -11,7 +11,8 @@ import hashlib
 import os
 import tempfile
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.cache import cache_folder
-from lookalike.models.model import Tags
+from lookalike.errors import ModelError
+from lookalike.models.model import LoadedModel, Tags
 from lookalike.models.text_tower import TextTower
 
 Floats = NDArray[np.float32]
@@ -29,7 +31,33 @@ Floats = NDArray[np.float32]
 _KIN = 0.99
 # A thing with a probability of one in five is in the picture half of the time: pictures show several things.
 _ODDS_OF_PRESENCE = 4.0
+_MOST_LOG_ODDS = 30.0  # beyond, a probability is 1 in floats
 _LEAST_OF_TAG, _MOST_TAGS = 0.5, 5
+
+
+def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
+    """Give a model the words of a text tower: queries in words, their confidence, and tags by a user's list."""
+    return replace(
+        model,
+        spec=replace(model.spec, text_sha256=tower.sha256, prompts=tower.prompts),
+        text_vector=partial(text_vector, tower, model.dim),
+        presence=partial(presence, tower),
+        tags_of=partial(tags_of, tower),
+    )
+
+
+# Module functions that take the tower as an argument, so that a model can be pickled.
+
+
+def text_vector(tower: TextTower, dim: int, text: str) -> Floats:
+    """The unit vector float32 (`dim`,) of a text; raises as `TextTower.vectors`."""
+    vector = tower.vector(text)
+    if vector.shape != (dim,):
+        raise ModelError(
+            f"{tower.name} gives {len(vector):,} dimensions, the network of the pictures {dim:,}",
+            "bring the two towers of one model",
+        )
+    return vector
 
 
 def presence(tower: TextTower, text: str, vectors: Floats) -> Floats:
@@ -65,8 +93,7 @@ def _odds(tower: TextTower, texts: Floats, vectors: Floats) -> NDArray[np.float6
     wanted, others = (tower.logit_scale * (vectors @ one.T).astype(np.float64) for one in (texts, words))
     most = others.max(axis=1, keepdims=True, initial=-np.inf)
     rivals = np.exp(others - most) @ ~kin.T
-    with np.errstate(over="ignore"):
-        return np.minimum(np.exp(wanted - most) / np.maximum(rivals, 1e-300), 1e12)
+    return np.asarray(np.exp(np.minimum(wanted - most - np.log(np.maximum(rivals, 1e-300)), _MOST_LOG_ODDS)))
 
 
 @lru_cache(maxsize=1)
