@@ -17,6 +17,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="the model: a name that `lookalike models` lists (default: efficientnet-lite0), an ONNX file, "
         "or a folder that `lookalike model add` made",
     )
+    parser.add_argument(
+        "--tags",
+        metavar="FILE",
+        help="tag by your own list, one tag on each line, with a model that knows words; or 'none'",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument(

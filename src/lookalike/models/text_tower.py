@@ -1,6 +1,7 @@
-"""Text towers: networks that turn any text into a vector in the space of a model's pictures (CLIP, SigLIP).
+"""Text towers: networks that turn any text into a vector in the space of a model's pictures, as in CLIP.
 
-Radford et al., Learning transferable visual models from natural language supervision, 2021 (arXiv:2103.00020).
+Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021
+(arXiv:2103.00020).
 """
 
 from __future__ import annotations

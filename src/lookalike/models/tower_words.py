@@ -36,7 +36,7 @@ _LEAST_OF_TAG, _MOST_TAGS = 0.5, 5
 
 
 def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
-    """Give a model the words of a text tower: queries in words, their confidence, and tags by a user's list."""
+    """Give a model the words of a text tower: queries, their confidence, and tags by a user's list."""
     return replace(
         model,
         spec=replace(model.spec, text_sha256=tower.sha256, prompts=tower.prompts),

@@ -13,6 +13,7 @@ from lookalike.errors import ModelError, call_of_build
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import is_registered, learner, load_model
 from lookalike.models.spec import ModelSpec
+from lookalike.models.tag_list import with_tags
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.manifest import Manifest
 
@@ -62,7 +63,10 @@ def _path(root: Path, checksum: str) -> Path:
 
 
 def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
-    """Load the model that a manifest names; raises `ModelError` if it is missing or another version."""
+    """Load the model that a manifest names; raises `ModelError` if it is missing or another version.
+
+    It gives tags by the user's list, if the manifest has one.
+    """
     pinned = manifest.model
     if not pinned.sha256:
         raise ModelError(
@@ -76,7 +80,7 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             "cannot be compared with this one's",
             _again(root),
         )
-    return model
+    return with_tags(model, manifest.tags)
 
 
 def find_model(
