@@ -83,7 +83,7 @@ def text_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> Tex
         checksum,
         tuple(prompts),
         options.logit_scale,
-        str(folder / TOWER),
+        name=str(folder / TOWER),
     )
 
 
