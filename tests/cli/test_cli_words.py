@@ -102,7 +102,9 @@ def test_words_are_searched_over_http_and_a_query_picture_gets_the_tags_of_the_l
         (listed,) = client.get("/api/collections").json()
         found = client.post("/api/target/search", json={"query": [{"text": "the sea"}], "k": 3}).json()
         picture = (folder / "sea" / "sea-002.png").read_bytes()
-        embedded = client.post("/api/target/embed", content=picture).json()
+        embedded = client.post(
+            "/api/target/embed", content=picture, headers={"Content-Type": "image/png"}
+        ).json()
         empty = client.post("/api/target/search", json={"query": [{"text": "  "}]})
 
     assert listed["words"] is True
