@@ -14,7 +14,7 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Card} Card
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
- * @typedef {import("../contract.js").Collection & {words: boolean,
+ * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -188,7 +188,9 @@ export class Shelf {
   /** @param {string} text */
   async wordsVector(text) {
     if (!this.entry.words) {
-      const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
+      const detail = this.entry.words_elsewhere
+        ? "Words need a server: lookalike serve. Search by a picture here."
+        : `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
     }
     const lexicon = await this.lexicon();
