@@ -149,6 +149,9 @@ def test_the_page_says_that_words_need_a_server(window, folder, target, tmp_path
     with serving(site) as server, tab(window, server.url) as page:
         assert_says(page, "words need a server (lookalike serve)")
         assert page.locator("#words").is_hidden()
+        page.goto(f"{server.url}#q=text:sea")
+        assert_says(page, "You cannot search by words here. Words need a server: lookalike serve.")
+        assert page.get_by_text("The model does not know").count() == 0
 
 
 def assert_says(page: Page, text: str) -> None:

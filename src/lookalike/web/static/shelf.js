@@ -187,10 +187,12 @@ export class Shelf {
 
   /** @param {string} text */
   async wordsVector(text) {
+    if (this.entry.words_elsewhere) {
+      const detail = "Words need a server: lookalike serve. Search by a picture here.";
+      throw new HostError("no-words", "You cannot search by words here", detail);
+    }
     if (!this.entry.words) {
-      const detail = this.entry.words_elsewhere
-        ? "Words need a server: lookalike serve. Search by a picture here."
-        : `The model ${this.entry.model} does not know words; search by a picture.`;
+      const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
     }
     const lexicon = await this.lexicon();
