@@ -22,7 +22,14 @@ from numpy.typing import NDArray
 from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
-from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
+from lookalike.search.evidence import (
+    NEIGHBOURS,
+    ORDERED,
+    by_confidence,
+    confidence_of,
+    known_here,
+    sharpened,
+)
 from lookalike.search.exact import nearest
 from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
@@ -121,9 +128,13 @@ class Engine:
         hidden: Sequence[Collection[int]] = (),
         min_confidence: float = 0.0,
     ) -> list[Results]:
-        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
+        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it.
+
+        Of pictures found by words alone, the nearest are ordered by confidence; see `by_confidence`.
+        """
         hidden = hidden or [()] * len(directions)
-        most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
+        looked_at = -(-k // ORDERED) * ORDERED if any(one.is_words for one in directions) else k
+        most = max(looked_at, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
         nearest = self.nearest(vectors, most, mask)
         # Only labels need them, and most collections with a condition have none.
@@ -131,8 +142,9 @@ class Engine:
         return [
             self._results(
                 direction,
-                _without(*nearest[number], rows, k),
+                _without(*nearest[number], rows, looked_at if direction.is_words else k),
                 lambda number=number, rows=rows: _without(*around()[number], rows, NEIGHBOURS),  # type: ignore[misc]
+                k,
                 min_confidence,
             )
             for number, (direction, rows) in enumerate(zip(directions, hidden, strict=True))
@@ -252,15 +264,17 @@ class Engine:
         direction: Direction,
         found: tuple[Rows, Vectors],
         near: Callable[[], tuple[Rows, Vectors]],
+        k: int,
         min_confidence: float,
     ) -> Results:
-        """Rows and scores with their confidences, as far as they have the one that is wanted.
+        """The first k of the rows and scores with their confidences, if those are high enough.
 
         `near` gives those nearest to the query, which a condition may have kept from the results.
         """
         rows, scores = found
         if self.background is None or not len(rows):
-            return Results(self.snapshot, rows, scores, None if self.background is None else np.empty(0))
+            none = None if self.background is None else np.empty(0)
+            return Results(self.snapshot, rows[:k], scores[:k], none)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -269,6 +283,9 @@ class Engine:
             near_rows, near_scores = near()
             near_labels = self.snapshot.values("label", near_rows)
             confidences = sharpened(confidences, labels, near_scores, near_labels)
+        if direction.is_words:
+            order = by_confidence(confidences)[:k]
+            rows, scores, confidences = rows[order], scores[order], confidences[order]
         results = Results(self.snapshot, rows, scores, confidences)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())

@@ -252,6 +252,11 @@ class Direction:
         wanted = self.wanted
         return not self.unwanted and wanted is not None and wanted.likeness is not None and not wanted.texts
 
+    @property
+    def is_words(self) -> bool:
+        """Whether it is asked for what words name, and for no likeness."""
+        return self.wanted is not None and self.wanted.likeness is None
+
 
 def query_direction(
     snapshot: Snapshot, query: Query, stored: Callable[[Sequence[str]], Mapping[str, Floats]]

@@ -3,7 +3,7 @@
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
 import { NEIGHBOURS, sharpened, WEAK } from "./confidence.js";
-import { confidenceIn, isLikeness, sidesOf } from "./evidence.js";
+import { ORDERED, byConfidence, confidenceIn, isLikeness, isWords, sidesOf } from "./evidence.js";
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
 import { Lexicon, UnknownWord } from "./lexicon.js";
@@ -123,15 +123,22 @@ export class Shelf {
       await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))),
     );
     const started = performance.now();
-    const nearest = vectors.nearest(query, Math.max(k, NEIGHBOURS) + asked.size, among ?? undefined);
-    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
+    const most = isWords(sides) ? Math.ceil(k / ORDERED) * ORDERED : k;
+    const nearest = vectors.nearest(query, Math.max(most, NEIGHBOURS) + asked.size, among ?? undefined);
+    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, most);
     const took_ms = performance.now() - started;
     const { count } = this.entry;
-    const cards = await Promise.all(found.map(({ row }) => this.card(row)));
     const around = among ? vectors.nearest(query, NEIGHBOURS + asked.size) : nearest;
     const near = around.filter(({ row }) => !asked.has(row)).slice(0, NEIGHBOURS);
-    const confidences = await this.confidences(sides, found, cards, near, vectors);
-    const hits = cards.map((card, i) => ({ ...card, score: found[i].score, confidence: confidences[i] }));
+    const confidences = await this.confidences(sides, found, near, vectors);
+    const order = isWords(sides) ? byConfidence(confidences) : found.map((_, i) => i);
+    const hits = await Promise.all(
+      order.slice(0, k).map(async (i) => ({
+        ...(await this.card(found[i].row)),
+        score: found[i].score,
+        confidence: confidences[i],
+      })),
+    );
     const best = hits[0]?.confidence ?? null;
     const matching = among ? among.length : count;
     const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
@@ -139,9 +146,9 @@ export class Shelf {
   }
 
   /** How likely each hit is what the query asked for; null if there is nothing to compare with.
-   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found @param {Card[]} cards
+   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found
    * @param {{row: number, score: number}[]} near @param {VectorSet} vectors @returns {Promise<(number | null)[]>} */
-  async confidences(sides, found, cards, near, vectors) {
+  async confidences(sides, found, near, vectors) {
     const { background, words } = this.entry;
     if (!background) return found.map(() => null);
     const lexicon = words && !isLikeness(sides) ? await this.lexicon() : null;
@@ -149,9 +156,10 @@ export class Shelf {
       lexicon ? lexicon.presence(text, vector) : 0;
     const own = found.map(({ row }) => confidenceIn(background, sides, vectors.vectorOf(row), presence));
     if (!isLikeness(sides)) return own;
-    const labels = cards.map(({ label }) => label ?? null);
-    const nearCards = await Promise.all(near.map(({ row }) => this.card(row)));
-    const votes = near.map(({ score }, i) => ({ score, label: nearCards[i].label ?? null }));
+    const label = async (/** @type {{row: number}} */ { row }) => (await this.card(row)).label ?? null;
+    const labels = await Promise.all(found.map(label));
+    const nearLabels = await Promise.all(near.map(label));
+    const votes = near.map(({ score }, i) => ({ score, label: nearLabels[i] }));
     return sharpened(own, labels, votes);
   }
 
