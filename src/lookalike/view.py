@@ -315,7 +315,7 @@ class View:
         if keep is not None and self.conditions:
             raise LookalikeError(
                 "an analysis of a part of a collection cannot be stored",
-                "leave write out, or analyse it allleave write out, or analyse all of it",
+                "leave `write` out, or analyse all of it",
             )
         state, found = self._ask(lambda engine, rows: (engine.snapshot.state, work(engine.snapshot, rows)))
         if keep is not None:
