@@ -52,7 +52,7 @@ def reduce_early(image: Image.Image, least_px: int) -> None:
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (least_px, least_px))
     elif image.format == "JPEG2000":
-        data = _bytes_of(image)
+        data = encoded_bytes(image)
         style = _CODING_STYLE.search(data[:65536])
         halvings = (min(image.size) // least_px).bit_length() - 1
         image.reduce = max(0, min(halvings, style[1][0] if style else 0))  # type: ignore[method-assign,assignment]
@@ -70,7 +70,7 @@ def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
         return made
     beside = _BESIDE.get(image.format or "", 0) * pixels
     if image.format in ("JPEG", "MPO"):
-        beside = coefficient_bytes(_bytes_of(image))
+        beside = coefficient_bytes(encoded_bytes(image))
     elif image.format == "JPEG2000":
         power = 2 ** int(getattr(image, "_reduce", 0))
         width, height = -(-width // power), -(-height // power)
@@ -92,7 +92,7 @@ def _strip_bytes(tags: Any, width: int, height: int) -> int:
     return columns * rows * max(bits, 8) // 8
 
 
-def _bytes_of(image: Image.Image) -> bytes:
+def encoded_bytes(image: Image.Image) -> bytes:
     """The encoded bytes of an open image."""
     file: Any = image.fp  # type: ignore[attr-defined]
     place = file.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
 from lookalike.extras import install_command
+from lookalike.images.deep import BYTES_BESIDE, deep_pixels, is_deep, low_bytes
 from lookalike.images.early import check_hidden, decoding_bytes, reduce_early
 from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.formats import FORMATS
@@ -55,12 +57,19 @@ def picture_of(
     if width * height > _WHOLE_PIXELS:
         reduce_early(image, 2 * cover_px)
     reduction = _reduction(*image.size, 2 * cover_px)
-    with DECODING.taking(decoding_bytes(image, width * height, reduction)):
+    low = low_bytes(image) if is_deep(image) else None
+    needed = decoding_bytes(image, width * height, reduction)
+    if low is not None:
+        needed += BYTES_BESIDE * math.prod(-(-side // reduction) for side in image.size)
+    with DECODING.taking(needed):
         try:
             with _pillow_limit_lifted():
                 image.load()
-            pixels = rgb_pixels(image, reduction)
-            orientation = image_orientation(image)
+                orientation = image_orientation(image)
+                if low is None:
+                    pixels = rgb_pixels(image, reduction)
+                else:
+                    pixels = deep_pixels(image, low, reduction, free)
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
             raise ImageError(_one_line(f"damaged {_kind(image)}: {error}")) from None
         filled = image.width / reduction, image.height / reduction
