@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.images.early import encoded_bytes
+from lookalike.images.early import encoded_bytes, load
 from lookalike.images.modes import bands, rgb_pixels
 from lookalike.images.picture import Pixels
 
@@ -60,7 +60,7 @@ def deep_pixels(
     values = np.zeros((-(-height // reduction), -(-width // reduction), len(bits)), np.uint16)
     _add(values, high, reduction, 256)
     free(high)
-    low.load()
+    load(low)
     _add(values, low, reduction, 1)
     low.close()
     eight = np.empty(values.shape, np.uint8)

@@ -11,6 +11,7 @@ from PIL import Image
 from lookalike.errors import ImageError
 from lookalike.images.jpeg import coefficient_bytes
 from lookalike.images.limit import check_limit
+from lookalike.images.strips import comes_in_pieces, load_in_pieces
 
 # Bytes a pixel in Pillow's memory; 4 in all other modes.
 _NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
@@ -58,6 +59,13 @@ def reduce_early(image: Image.Image, least_px: int) -> None:
         image.reduce = max(0, min(halvings, style[1][0] if style else 0))  # type: ignore[method-assign,assignment]
 
 
+def load(image: Image.Image) -> None:
+    """Let Pillow decode an image, a TIFF's large strips in pieces; raises nearly anything on damaged data."""
+    if comes_in_pieces(image):
+        load_in_pieces(image, encoded_bytes(image))
+    image.load()
+
+
 def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
     """About the most bytes that decoding needs: Pillow's image, its decoder's memory, and the RGB result.
 
@@ -75,7 +83,7 @@ def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
         power = 2 ** int(getattr(image, "_reduce", 0))
         width, height = -(-width // power), -(-height // power)
         beside = _JPEG2000_SAMPLE_BYTES * len(image.getbands()) * width * height
-    elif image.format == "TIFF" and tiles[0][0] == "libtiff":
+    elif image.format == "TIFF" and tiles[0][0] == "libtiff" and not comes_in_pieces(image):
         beside = _strip_bytes(image.tag_v2, width, height)  # type: ignore[attr-defined]
     elif tiles[0][0] in Image.DECODERS:  # written in Python, and gather the whole picture
         beside = 4 * width * height

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from lookalike.errors import ImageError
 from lookalike.extras import install_command
 from lookalike.images.deep import BYTES_BESIDE, deep_pixels, is_deep, low_bytes
-from lookalike.images.early import check_hidden, decoding_bytes, reduce_early
+from lookalike.images.early import check_hidden, decoding_bytes, load, reduce_early
 from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.formats import FORMATS
 from lookalike.images.limit import check_limit
@@ -64,7 +64,7 @@ def picture_of(
     with DECODING.taking(needed):
         try:
             with _pillow_limit_lifted():
-                image.load()
+                load(image)
                 orientation = image_orientation(image)
                 if low is None:
                     pixels = rgb_pixels(image, reduction)
