@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.checking import checked, checked_methods
 from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel, Model
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # opening a collection for search need not import what builds
     from lookalike.builder.edit import Pictures
 
 
+@checked_methods
 class Collection(View):
     """An open collection; each call reads what is committed at that moment.
 
@@ -94,7 +96,7 @@ class Collection(View):
         _refresh_index(self.path)
         return report
 
-    def remove(self, ids: Iterable[str]) -> int:
+    def remove(self, ids: str | Iterable[str]) -> int:
         """Remove items by id; returns how many. An unknown id raises `UnknownIdError` and removes none."""
         from lookalike.builder.edit import remove_items
 
@@ -169,6 +171,7 @@ class Collection(View):
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 
 
+@checked
 def open_collection(path: str | os.PathLike[str], *, model: str | Model | None = None) -> Collection:
     """Open the collection in a folder; raises `CollectionError` if there is none.
 
@@ -181,6 +184,7 @@ def open_collection(path: str | os.PathLike[str], *, model: str | Model | None =
     return Collection(root)
 
 
+@checked
 def build(source: str | Path, collection: str | Path, **options: Any) -> Collection:
     """Build the collection of a source, or bring it and its index, if any, up to date.
 
@@ -194,6 +198,7 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
     return Collection(root, report)
 
 
+@checked
 def from_vectors(
     path: str | Path,
     vectors: NDArray[Any] | Iterable[Any],
@@ -210,6 +215,7 @@ def from_vectors(
     return open_collection(path)
 
 
+@checked
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> Collection:
@@ -220,7 +226,8 @@ def import_vectors(
     return open_collection(path)
 
 
-def evaluate(collection: Collection, label: str = "label", **options: Any) -> Evaluation:
+@checked
+def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation:
     """The same as `collection.evaluate`."""
     return collection.evaluate(label, **options)
 

@@ -39,6 +39,10 @@ class LookalikeError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+class ArgumentError(LookalikeError, TypeError):
+    """An argument of a public function has the wrong type."""
+
+
 class ExtraError(LookalikeError):
     """An optional feature needs a library that is not installed."""
 

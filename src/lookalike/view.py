@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.checking import checked_methods
+from lookalike.errors import ArgumentError, LookalikeError
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.grouping import search_groups
 from lookalike.search.live import LiveCollection
@@ -39,6 +40,7 @@ Answer = TypeVar("Answer")
 _SHOWN = 24
 
 
+@checked_methods
 class View:
     """The items of a collection that meet all `conditions`; all items without conditions.
 
@@ -315,7 +317,7 @@ class View:
         if keep is not None and self.conditions:
             raise LookalikeError(
                 "an analysis of a part of a collection cannot be stored",
-                "leave write out, or analyse it allleave write out, or analyse all of it",
+                "leave `write` out, or analyse all of it",
             )
         state, found = self._ask(lambda engine, rows: (engine.snapshot.state, work(engine.snapshot, rows)))
         if keep is not None:
@@ -336,7 +338,7 @@ class Items(list[Item]):
 def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
     """The rows of items in the order asked; raises `KeyError` for one that the conditions exclude."""
     if isinstance(ids, str):
-        raise TypeError(f"give a list of ids, not the string {ids!r}")
+        raise ArgumentError(f"give a list of ids, not the string {ids!r}")
     found = engine.snapshot.rows_of(ids)
     if rows is not None and not np.isin(found, rows).all():
         left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
@@ -367,7 +369,7 @@ def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item
     if isinstance(key, slice):
         return Items(Item(snapshot, int(row)) for row in numbers[key])
     if not isinstance(key, int | np.integer):
-        raise TypeError(f"give an id, a number or a slice, not {type(key).__name__}")
+        raise ArgumentError(f"give an id, a number or a slice, not {type(key).__name__}")
     if not -len(numbers) <= key < len(numbers):
         raise IndexError(f"there are {len(numbers):,} items, none has number {key}")
     return Item(snapshot, int(numbers[int(key)]))
@@ -377,7 +379,7 @@ def _queries(asked: Asked | Sequence[Asked]) -> list[Query]:
     if isinstance(asked, list | tuple):
         return [as_item(one) for one in asked]
     if isinstance(asked, Mapping):
-        raise TypeError("give a list of ids or queries")
+        raise ArgumentError("give a list of ids or queries")
     if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
         return [as_query(one) for one in asked]
     return [as_item(asked)]  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
@@ -64,6 +65,7 @@ class Report:
     moved_from: str = ""
 
 
+@checked
 def build(
     source: str | Path,
     collection: str | Path,

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ModelError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
@@ -69,6 +70,7 @@ efficientnet_lite0.onnx:
 """
 
 
+@checked
 def export_site(
     snapshot: Snapshot,
     target: str | Path,

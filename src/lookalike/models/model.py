@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Pixels
@@ -117,6 +118,7 @@ class LoadedModel:
             raise QueryError(f"the model {self.name} does not know words", "ask with a picture or `Id(...)`")
         return self.text_vector(text)
 
+    @checked
     def embed(self, images: ImageLike | Iterable[ImageLike]) -> Floats:
         """Convert one picture to float32 (D,), or several to (B, D), of unit length.
 
