@@ -12,6 +12,7 @@ from lookalike.errors import ImageError
 from lookalike.images.picture import Box, Picture, Pixels
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+Offset = Literal["round", "floor"]
 
 _LONGEST = 16  # times the shorter side: a line of 20,000 pixels would become 224 x 4,480,000
 
@@ -40,6 +41,7 @@ def fit_whole_pixels(
     *,
     squash: bool = False,
     interpolation: Interpolation = "bicubic",
+    offset: Offset = "round",
     box: Box | None = None,
     original: tuple[float, float] | None = None,
 ) -> Pixels:
@@ -47,9 +49,10 @@ def fit_whole_pixels(
 
     The shorter side becomes `size_px / crop`, rounded down, and the longer one keeps the proportions, rounded
     down; with `squash` both become that. `original` is the width and height of the box in the original, which
-    decide the proportions, as those of a picture that was reduced are rounded. These are the pixels that
-    torchvision, timm and open_clip see, but of a picture longer than 16 times its width: of that only the
-    middle is resized, to save memory.
+    decide the proportions, as those of a picture that was reduced are rounded. `offset` rounds half a pixel
+    before the cut. These are the pixels that torchvision, timm and open_clip see, and with the offset `floor`
+    transformers, but of a picture longer than 16 times its width: of that only the middle is resized, to save
+    memory.
     """
     image = Image.fromarray(pixels)
     box = box or (0, 0, *image.size)
@@ -62,7 +65,8 @@ def fit_whole_pixels(
         size = (
             (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
         )
-    left, top = (round((side - size_px) / 2) for side in size)
+    rounded = round if offset == "round" else math.floor
+    left, top = (rounded((side - size_px) / 2) for side in size)
     # Pillow looks at pixels around a box, so those are cut off first.
     first_x, first_y, end_x, end_y = *map(math.floor, box[:2]), *map(math.ceil, box[2:])
     part = image.crop((first_x, first_y, min(end_x, image.width), min(end_y, image.height)))

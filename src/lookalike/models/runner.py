@@ -54,6 +54,7 @@ def input_of(
         spec.crop,
         squash=spec.resize == "squash",
         interpolation=spec.interpolation,
+        offset=spec.offset,
         box=part,
         original=(picture.width * across, picture.height * down),
     )
