@@ -25,7 +25,8 @@ from lookalike.checking import checked
 from lookalike.errors import CollectionError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
-from lookalike.models.model import Model
+from lookalike.models.devices import AUTO
+from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, register
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
@@ -76,13 +77,15 @@ def build(
     image_column: str | None = None,
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
-    device: str = "cpu",
+    device: str = AUTO,
     dtype: str | None = None,
     threads: int | None = None,
     part_size: int = PART_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
     max_memory_bytes: int | None = None,
+    thumbnails: bool = True,
     rebuild: bool = False,
+    on_model: Callable[[LoadedModel], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
     """Build the collection of a source, or bring it up to date.
@@ -92,9 +95,11 @@ def build(
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
     id; both are remembered, and `none` forgets them. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
-    says how URLs are fetched. `max_memory_bytes` limits what pictures take while they are decoded, in all
-    threads together (default: 1 GB). `dtype` is `float32` or `float16`. `rebuild` starts over.
-    `on_progress` is called with the numbers of images done and to do.
+    says how URLs are fetched. `device` is where the model runs, by default the fastest that works.
+    `max_memory_bytes` limits what pictures take while they are decoded, in all threads together (default:
+    1 GB). `dtype` is `float32` or `float16`. With `thumbnails=False` new rows get no thumbnail, which is
+    faster. `rebuild` starts over. `on_model` is called with the model before the first image, if there is one
+    to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
     _check_numbers(
@@ -143,10 +148,13 @@ def build(
             if not move:
                 write_manifest(root, stored)
             raise
+        if on_model and plan.pending:
+            on_model(loaded)
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,
             max_megapixels=max_megapixels,
+            thumbnails=thumbnails,
             threads=threads or os.cpu_count() or 1,
             part_size=part_size,
         )
@@ -157,9 +165,13 @@ def build(
             embedded = _commit(root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours)
         derive(root)
         compact_marks(root)
-    failed = len(plan.failures) + len(plan.pending) - embedded
     return Report(
-        embedded, failed, plan.unchanged, plan.removed, listing.passed_over, move.old_uri if move else ""
+        embedded,
+        len(plan.failures) + len(plan.pending) - embedded,
+        plan.unchanged,
+        plan.removed,
+        listing.passed_over,
+        move.old_uri if move else "",
     )
 
 
@@ -181,7 +193,7 @@ def commit_part(root: Path, number: int, made: MadePart) -> None:
     part = Part(root, number)
     part.write_failures(failure_table(made.failures))
     if made.rows.num_rows:
-        part.write(made.rows, made.thumbnails)
+        part.write(made.rows, made.thumbnails, made.made_by)
 
 
 def _commit(

@@ -17,6 +17,8 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import checksum_of, files_of
 from lookalike.models.spec import ModelSpec
+from lookalike.models.text_onnx import has_text, text_files, text_tower
+from lookalike.models.tower_words import with_text_tower
 
 FORMAT, FORMAT_VERSION = "lookalike-model", 1
 DESCRIPTION, NETWORK = "model.json", "image.onnx"
@@ -44,6 +46,8 @@ def load(path: Path, device: str) -> LoadedModel:
             if not S_ISREG(part.stat().st_mode):  # a pipe would be waited for
                 raise ModelError(f"{part} is not a file")
         parts += files_of(parts[-1])[1:]
+        if path.is_dir() and has_text(path):
+            parts += text_files(path)
         stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in parts)
     except OSError as error:
         raise ModelError(
@@ -56,7 +60,11 @@ def load(path: Path, device: str) -> LoadedModel:
 @lru_cache(maxsize=4)
 def _load(path: Path, device: str, stamps: object) -> LoadedModel:
     if path.is_dir():
-        return described(read_description(path / DESCRIPTION), path / NETWORK, path, device)
+        fields = read_description(path / DESCRIPTION)
+        model = described(fields, path / NETWORK, path, device)
+        if has_text(path) or "text" in fields or fields.get("text_sha256"):
+            return with_text_tower(model, text_tower(path, fields, device))
+        return model
     return described({"name": path.stem}, path, path, device)
 
 

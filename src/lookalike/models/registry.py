@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
+from lookalike.models.devices import CPU, check_device, on_device
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 from lookalike.models.spec import ModelSpec
@@ -19,21 +20,19 @@ from lookalike.models.spec import ModelSpec
 DEFAULT_MODEL = "efficientnet-lite0"
 
 _BUILT_IN = {one.name: one.module for one in KNOWN_MODELS}
-_DEVICES = ("cpu", "cuda")
 _registered: dict[str, LoadedModel] = {}
 
 
 def load_model(
     name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
 ) -> LoadedModel:
-    """Load a model by name or path, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
+    """Load a model by name or path on a device; raises `ModelError` if it cannot run there.
 
-    A path is that of an ONNX file, or of a folder that `add_model` made. A registered model runs on its own
-    device. `learned` is what `learner` returned, for a model that has one: without it, the model knows its
-    size but cannot embed.
+    `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A path is that of an ONNX
+    file, or of a folder that `add_model` made. A registered model runs on its own device. `learned` is what
+    `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
     """
-    if device not in _DEVICES:
-        raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
+    check_device(device)
     if not isinstance(name, str):
         raise ModelError(
             f"load_model takes a name, not {type(name).__name__}", "your own: lookalike.register(model)"
@@ -94,17 +93,18 @@ def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
 @lru_cache(maxsize=4)
 def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel:
     load = import_module(_BUILT_IN[name]).load
-    model: LoadedModel = load(device) if learned is None else load(device, learned)
+    more = () if learned is None else (learned,)
+    model: LoadedModel = on_device(device, lambda one: load(one, *more))
     return replace(model, loader=partial(load_model, name, device=device, learned=learned))
 
 
 def _load_file(path: str, device: str) -> LoadedModel:
     from lookalike.models.onnx_model import load
 
-    model = load(Path(path), device)
-    built_in = _load_built_in(DEFAULT_MODEL, device, None)
+    model = on_device(device, partial(load, Path(path)))
+    built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
-        return built_in  # its own file, and so its words and tags too
+        return _load_built_in(DEFAULT_MODEL, device, None)  # its own file, and so its words and tags too
     check_name(model.name)
     return replace(model, loader=partial(load_model, model.path, device=device))
 

@@ -1,0 +1,135 @@
+"""The words of a model with a text tower: queries, how likely a picture shows what they name, and tags.
+
+A cosine between a picture and a text says little alone: those of right and of wrong texts differ by some
+hundredths, around a level that depends on the picture and the model. So a text competes with 326 everyday
+words for each picture, in the softmax that the tower was trained with. docs/confidence.md tells the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.cache import cache_folder
+from lookalike.errors import ModelError
+from lookalike.models.model import LoadedModel, Tags
+from lookalike.models.text_tower import TextTower
+
+Floats = NDArray[np.float32]
+
+# A text does not compete with words that mean nearly the same: words at least as similar to it as the most
+# similar hundredth of the pairs of background words are to each other.
+_KIN = 0.99
+# A thing with a probability of one in five is in the picture half of the time: pictures show several things.
+_ODDS_OF_PRESENCE = 4.0
+_MOST_LOG_ODDS = 30.0  # beyond, a probability is 1 in floats
+_LEAST_OF_TAG, _MOST_TAGS = 0.5, 5
+
+
+def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
+    """Give a model the words of a text tower: queries in words, their confidence, and tags by a user's list."""
+    return replace(
+        model,
+        spec=replace(model.spec, text_sha256=tower.sha256, prompts=tower.prompts),
+        text_vector=partial(text_vector, tower, model.dim),
+        presence=partial(presence, tower),
+        tags_of=partial(tags_of, tower),
+    )
+
+
+# Module functions that take the tower as an argument, so that a model can be pickled.
+
+
+def text_vector(tower: TextTower, dim: int, text: str) -> Floats:
+    """The unit vector float32 (`dim`,) of a text; raises as `TextTower.vectors`."""
+    vector = tower.vector(text)
+    if vector.shape != (dim,):
+        raise ModelError(
+            f"{tower.name} gives {len(vector):,} dimensions, the network of the pictures {dim:,}",
+            "bring the two towers of one model",
+        )
+    return vector
+
+
+def presence(tower: TextTower, text: str, vectors: Floats) -> Floats:
+    """How likely each picture shows what a text names, (B,) from 0 to 1; unit vectors float32 (B, D).
+
+    Raises as `TextTower.vectors`.
+    """
+    odds = _ODDS_OF_PRESENCE * _odds(tower, tower.vectors([text]), vectors)[:, 0]
+    return np.asarray(odds / (1 + odds), np.float32)
+
+
+def tags_of(tower: TextTower, names: tuple[str, ...], vectors: Floats) -> Tags:
+    """For each picture, those of a list's names that are likely right, and their probabilities.
+
+    At most five, the most likely first; they compete with the background, not with each other.
+    `vectors` are unit vectors float32 (B, D). Raises as `TextTower.vectors`.
+    """
+    if not names:
+        return [[] for _ in vectors]
+    odds = _odds(tower, _stored(tower, names), vectors)
+    chances = odds / (1 + odds)
+    found: Tags = []
+    for row in chances:
+        best = np.argsort(-row, kind="stable")[:_MOST_TAGS]
+        found.append([(names[one], float(row[one])) for one in best if row[one] >= _LEAST_OF_TAG])
+    return found
+
+
+def _odds(tower: TextTower, texts: Floats, vectors: Floats) -> NDArray[np.float64]:
+    """The odds (B, T) that a picture (B, D) goes with a text (T, D) and not with a word of the background."""
+    words = _stored(tower, background_words())
+    kin = texts @ words.T >= _least_of_kin(tower)
+    wanted, others = (tower.logit_scale * (vectors @ one.T).astype(np.float64) for one in (texts, words))
+    most = others.max(axis=1, keepdims=True, initial=-np.inf)
+    rivals = np.exp(others - most) @ ~kin.T
+    return np.asarray(np.exp(np.minimum(wanted - most - np.log(np.maximum(rivals, 1e-300)), _MOST_LOG_ODDS)))
+
+
+@lru_cache(maxsize=1)
+def background_words() -> tuple[str, ...]:
+    """The words of the background: 326 things that pictures show, all distinct."""
+    listed = (files("lookalike.models") / "word_background.txt").read_text(encoding="utf-8")
+    return tuple(word.replace("_", " ") for word in listed.split())
+
+
+@lru_cache(maxsize=4)
+def _least_of_kin(tower: TextTower) -> float:
+    words = _stored(tower, background_words())
+    return float(np.quantile((words @ words.T)[np.triu_indices(len(words), 1)], _KIN))
+
+
+@lru_cache(maxsize=8)
+def _stored(tower: TextTower, texts: tuple[str, ...]) -> Floats:
+    """The unit vectors (T, D) of texts, kept in the user's cache folder: a large tower takes seconds."""
+    said = "\n".join([tower.sha256, *tower.prompts, "", *texts])
+    path = cache_folder() / "words" / f"{hashlib.sha256(said.encode()).hexdigest()[:32]}.npy"
+    with suppress(OSError, ValueError, EOFError):
+        found = np.load(path, allow_pickle=False)
+        if found.dtype == np.float32 and found.ndim == 2 and len(found) == len(texts):
+            return np.asarray(found)
+    vectors = tower.vectors(texts)
+    with suppress(OSError):  # full or read-only: it is only a cache
+        _write(path, vectors)
+    return vectors
+
+
+def _write(path: Path, vectors: Floats) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
