@@ -38,14 +38,18 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
 # Asking for a model
 
 
-@pytest.mark.parametrize("name", ["resnet", "", "lookalike.models.pixels"])
-def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("resnet", "did you mean resnet50? "), ("", ""), ("lookalike.models.pixels", "")],
+)
+def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str, near: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(name)
     assert caught.value.message == f"unknown model {name!r}"
     assert caught.value.hint == (
-        "known are: efficientnet-lite0, pixels, colors, sift; "
-        "make your own known with lookalike.register(model)"
+        f"{near}known are: efficientnet-lite0, pixels, colors, sift, siglip2-base, siglip-base, "
+        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, timm:NAME, hf:ORG/NAME and "
+        "open_clip:NAME/TAG; make your own known with lookalike.register(model)"
     )
 
 

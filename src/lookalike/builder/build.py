@@ -27,7 +27,8 @@ from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
-from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, register
+from lookalike.models.published import revision_of
+from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_in_spec, register
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
@@ -105,13 +106,13 @@ def build(
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
-    file = load_model(model, device=device) if isinstance(model, str) and is_path(model) else None
-    name = file.name if file else model if isinstance(model, str | None) else register(model).name
+    file, given, name = _named(model, device)
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = read_manifest(root) if is_collection(root) else None
     if before and not rebuild:
-        _check_goes_on(root, before, images.uri, name, dtype)
+        wishes = {"model": name, "revision": revision_of(given or ""), "dtype": dtype}
+        _check_goes_on(root, before, images.uri, wishes)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
@@ -119,7 +120,7 @@ def build(
     if before and name in (None, before.model.name):
         asked = file or find_model(root, before, device)
     else:
-        asked = file or load_model(name or DEFAULT_MODEL, device=device)
+        asked = file or load_model(given or DEFAULT_MODEL, device=device)
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
@@ -239,14 +240,22 @@ def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: 
     return {name: None if value == "none" else value for name, value in chosen.items()}
 
 
-def _check_goes_on(
-    root: Path, before: Manifest, source_uri: str, model: str | None, dtype: str | None
-) -> None:
+def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, str | None, str | None]:
+    """The model if it is a file or a folder, what it is called here, and its name in a manifest."""
+    if isinstance(model, str) and is_path(model):
+        file = load_model(model, device=device)
+        return file, file.name, file.name
+    given = model if isinstance(model, str | None) else register(model).name
+    return None, given, name_in_spec(given) if given else None
+
+
+def _check_goes_on(root: Path, before: Manifest, source_uri: str, wishes: Mapping[str, str | None]) -> None:
     """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
     hint = "give another `collection`, or start again from nothing with `rebuild=True`"
-    for wish, present, what in ((model, before.model.name, "model"), (dtype, before.dtype, "dtype")):
-        if wish not in (None, present):
-            raise ModelError(f"{root} was built with the {what} {present}, not {wish}", hint)
+    present = {"model": before.model.name, "revision": before.model.revision, "dtype": before.dtype}
+    for what, wish in wishes.items():
+        if wish not in (None, present[what]):
+            raise ModelError(f"{root} was built with the {what} {present[what]}, not {wish}", hint)
     for other in before.sources:
         if other != source_uri and (other.startswith(source_uri) or source_uri.startswith(other)):
             raise CollectionError(

@@ -15,6 +15,7 @@ from lookalike.images.picture import Pixels
 from lookalike.models.devices import CPU, check_device, on_device
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
+from lookalike.models.published import SHORT_NAMES, full_name, is_published, load_published, near_names
 from lookalike.models.spec import ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
@@ -29,8 +30,10 @@ def load_model(
     """Load a model by name or path on a device; raises `ModelError` if it cannot run there.
 
     `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A path is that of an ONNX
-    file, or of a folder that `add_model` made. A registered model runs on its own device. `learned` is what
-    `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
+    file, or of a folder that `add_model` or `export_model` made. A published model, such as `dinov2-small`,
+    `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it is not on this
+    machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device. `learned` is
+    what `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
     """
     check_device(device)
     if not isinstance(name, str):
@@ -41,6 +44,8 @@ def load_model(
         return _registered[name]
     if name in _BUILT_IN:
         return _load_built_in(name, device, learned)
+    if is_published(name):
+        return on_device(device, lambda one: load_published(name, one, load_model))
     if is_path(name):
         return _load_file(name, device)
     raise _unknown(name)
@@ -48,9 +53,17 @@ def load_model(
 
 def is_path(name: str) -> bool:
     """Whether a model is named by the path of its file or folder, and not by a name that is known."""
-    if name in _BUILT_IN or name in _registered or not name:
+    if name in _BUILT_IN or name in _registered or is_published(name) or not name:
         return False
     return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
+
+
+def name_in_spec(name: str) -> str:
+    """The name that the spec of a model has, which is another for a published model: `dinov2-small`.
+
+    Raises as `published.full_name`.
+    """
+    return full_name(name) if is_published(name) and name not in _registered else name
 
 
 def is_registered(name: str) -> bool:
@@ -111,11 +124,12 @@ def _load_file(path: str, device: str) -> LoadedModel:
 
 def _unknown(name: str) -> ModelError:
     known = [*_BUILT_IN, *_registered]
-    near = get_close_matches(name, known, n=2)
+    near = near_names(name) or get_close_matches(name, [*known, *SHORT_NAMES], n=2)
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")
-        + f"known are: {', '.join(known)}; make your own known with lookalike.register(model)",
+        + f"known are: {', '.join([*known, *SHORT_NAMES])}, timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; "
+        "make your own known with lookalike.register(model)",
     )
 
 
