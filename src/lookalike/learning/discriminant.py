@@ -53,12 +53,19 @@ def fit(vectors: Floats, classes: Ints, count: int, shrinkages: Sequence[float])
     np.add.at(means, classes, vectors)
     means /= np.maximum(sizes, 1)[:, None]
     rests = vectors - means[classes]
-    within = rests.T @ rests / max(len(vectors) - int((sizes > 0).sum()), 1)
-    spread = max(float(np.trace(within)) / len(within), _LEAST_SPREAD)
+    free = max(len(vectors) - int((sizes > 0).sum()), 1)
+    spread = max(float((rests**2).sum()) / free / dim, _LEAST_SPREAD)
+    few = len(vectors) <= dim and min(shrinkages) > 0
+    products = rests @ rests.T if few else rests.T @ rests
     for shrinkage in shrinkages:
-        shape = (1 - shrinkage) * within
-        shape[np.diag_indices(len(shape))] += shrinkage * spread
-        matrix = np.linalg.solve(shape, means.T)
+        of_data, of_sphere = (1 - shrinkage) / free, shrinkage * spread
+        shape = of_data * products
+        shape[np.diag_indices(len(shape))] += of_sphere
+        if few:  # Woodbury's identity: N x N in place of D x D
+            inner = np.linalg.solve(shape, rests @ means.T)
+            matrix = (means.T - of_data * (rests.T @ inner)) / of_sphere
+        else:
+            matrix = np.linalg.solve(shape, means.T)
         offset = np.where(sizes > 0, -0.5 * (means.T * matrix).sum(axis=0), _ABSENT)
         yield Discriminant(matrix.astype(np.float32), offset.astype(np.float32))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import UnknownColumnError
 from lookalike.storage.marks import Mark
 from lookalike.storage.snapshot import Snapshot
 
@@ -46,7 +46,7 @@ class Labels:
 def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = None) -> Labels:
     """Read the labels of all rows, or of some ascending ones; a mark of a label replaces what is stored.
 
-    Raises `LookalikeError` if neither a column nor a mark has that name.
+    Raises `UnknownColumnError` if neither a column nor a mark has that name.
     """
     rows = np.arange(len(snapshot)) if rows is None else rows
     kind = mark_kind(LABEL, column)
@@ -57,7 +57,7 @@ def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = Non
         stored = [None] * len(snapshot)
     else:
         names = ", ".join(snapshot.schema.names)
-        raise LookalikeError(f"{snapshot.root} has no column {column}", f"it has: {names}")
+        raise UnknownColumnError(f"{snapshot.root} has no column {column}", f"it has: {names}")
     return Labels(column, rows, [_label(marked[row], stored[row]) for row in rows.tolist()])
 
 
