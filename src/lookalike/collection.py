@@ -139,6 +139,19 @@ class Collection(View):
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
+    def confirm(self, ids: Iterable[str] | None = None, *, label: str = "label") -> int:
+        """Turn proposed labels into labels: all of them, or those of some items; returns how many."""
+        from lookalike.learning.identify import confirm
+
+        names = [ids] if isinstance(ids, str) else None if ids is None else list(ids)
+        return confirm(self.snapshot, names, label)
+
+    def give_label(self, ids: str | Iterable[str], value: str, *, label: str = "label") -> None:
+        """Mark the label of items; it replaces what the source said, and builds keep it."""
+        from lookalike.learning.identify import give_labels
+
+        give_labels(self.snapshot, dict.fromkeys([ids] if isinstance(ids, str) else ids, value), label)
+
     def export(
         self,
         target: str | Path,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.map import Map
     from lookalike.analysis.neighbours import Neighbours
     from lookalike.analysis.outliers import Outliers
+    from lookalike.learning.identify import Identified, Proposals
 
 Rows = NDArray[np.int64]
 Answer = TypeVar("Answer")
@@ -275,6 +276,55 @@ class View:
 
         return self._analysed(
             lambda snapshot, rows: nearest_others(Selection.of(snapshot, rows=rows), k, **options)
+        )
+
+    # Labels.
+
+    @overload
+    def identify(
+        self, picture: list[Any] | tuple[Any, ...], label: str = "label", *, right: float = 0.9
+    ) -> list[Identified]: ...
+    @overload
+    def identify(self, picture: Any, label: str = "label", *, right: float = 0.9) -> Identified: ...
+    def identify(
+        self, picture: Any, label: str = "label", *, right: float = 0.9
+    ) -> Identified | list[Identified]:
+        """Say which label of a column a picture has, or that it is unknown; a list for a list of pictures.
+
+        A picture is anything that `search` takes, except words. About the share `right` of the answers is
+        meant to be right, by pictures of this view that were held out; see `learning.identify`.
+        """
+        from lookalike.learning.identify import identify, learned
+
+        queries = as_queries(picture)
+        asked = [as_query(picture)] if queries is None else queries
+        found = self._ask(
+            lambda engine, rows: identify(engine, asked, learned(engine, label, rows=rows, right=right))
+        )
+        return found[0] if queries is None else found
+
+    def identify_missing(self, label: str = "label", *, right: float = 0.9, write: bool = False) -> Proposals:
+        """Propose a label for each item without one that can be identified.
+
+        With `write` the proposals are kept as marks, which `Collection.confirm` turns into labels.
+        """
+        from lookalike.learning.identify import identify_missing, learned
+
+        return self._ask(
+            lambda engine, rows: identify_missing(
+                learned(engine, label, rows=rows, right=right), rows, write=write
+            )
+        )
+
+    def to_label(self, count: int = 5, label: str = "label") -> Items:
+        """The items without a label that a person should label next: their labels would change most."""
+        from lookalike.learning.choosing import to_label
+
+        return self._ask(
+            lambda engine, rows: Items(
+                Item(engine.snapshot, engine.snapshot.row_of(id_))
+                for id_ in to_label(engine.snapshot, count, label, rows=rows)
+            )
         )
 
     # Display.

@@ -24,6 +24,7 @@ COMMANDS = {
     "build": "build",
     "search": "search",
     "recommend": "recommend",
+    "identify": "identify",
     "serve": "serve",
     "open": "open",
     "demo": "demo",
