@@ -1,0 +1,1 @@
+"""Labels, examples and clicks become a better model."""
