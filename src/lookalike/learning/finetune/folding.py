@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
+BATCH_NORM_EPSILON = 1e-3  # TensorFlow's default, which the weights were trained with
+
 Array = NDArray[np.float64]
 
 
@@ -59,14 +61,13 @@ def convolutions(network: nn.Sequential) -> list[Conv]:
 
 def _fold(convolution: Any, name: str, source: str, shortcut: str | None = None) -> Conv:
     """Fold norm(conv(x)) into one convolution (Jacob et al. 2018, section 3.2)."""
-    norm = convolution.norm
-    shift, gain = _numbers(norm.bias), _numbers(norm.weight)
-    factor = gain / np.sqrt(_numbers(norm.running_var) + norm.eps)
+    shift, gain = _numbers(convolution.shift), _numbers(convolution.gain)
+    factor = gain / np.sqrt(_numbers(convolution.variance) + BATCH_NORM_EPSILON)
     return Conv(
         name=name,
         source=source,
         weight=_numbers(convolution.weight) * factor[:, None, None, None],
-        bias=shift - _numbers(norm.running_mean) * factor,
+        bias=shift - _numbers(convolution.mean) * factor,
         mean=shift,
         deviation=np.abs(gain),
         stride=convolution.stride,

@@ -76,12 +76,16 @@ class Graph:
         )
 
     def finish(self, properties: Mapping[str, str]) -> onnx.ModelProto:
-        """Pool the head to `features`; opset 17 and IR 8, which runtimes since 2022 read."""
+        """Pool the head to `features`."""
         self.add("GlobalAveragePool", ["head"], "pooled")
         self.add("Flatten", ["pooled"], "features")
+        return self.model("features", [DIM], properties)
+
+    def model(self, output: str, shape: list[int | None], properties: Mapping[str, str]) -> onnx.ModelProto:
+        """The graph from `pixels` to a tensor; opset 17 and IR 8, which runtimes since 2022 read."""
         pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE_PX, SIZE_PX, 3])
-        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", DIM])
-        graph = helper.make_graph(self.nodes, "efficientnet_lite0", [pixels], [features], self.constants)
+        found = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", *shape])
+        graph = helper.make_graph(self.nodes, "efficientnet_lite0", [pixels], [found], self.constants)
         opset = helper.make_opsetid("", 17)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
         helper.set_model_props(model, dict(properties))
@@ -116,6 +120,16 @@ def float32_model(network: list[Conv], properties: Mapping[str, str]) -> onnx.Mo
 
 def int8_model(network: list[Conv], properties: Mapping[str, str]) -> onnx.ModelProto:
     """The network in QDQ form: everything between DequantizeLinear and QuantizeLinear runs in integers."""
+    return _int8_graph(network).finish(properties)
+
+
+def int8_front(network: list[Conv]) -> onnx.ModelProto:
+    """The first convolutions of a network, as `int8_model` has them: pixels to the maps of the last one."""
+    graph, last = _int8_graph(network), network[-1].output
+    return graph.model(last, [None, None, None], {})
+
+
+def _int8_graph(network: list[Conv]) -> Graph:
     graph, size_px = Graph(), SIZE_PX
     quantisations, statistics = activation_quantisations(network), expected(network)
     planes = graph.add("Transpose", ["pixels"], "planes", perm=[0, 3, 1, 2])
@@ -131,7 +145,7 @@ def int8_model(network: list[Conv], properties: Mapping[str, str]) -> onnx.Model
         if conv.shortcut:
             total = graph.add("Add", [conv.name, conv.shortcut], f"{conv.output}_exact")
             graph.requantise(conv.output, total, quantisations[conv.output])
-    return graph.finish(properties)
+    return graph
 
 
 def quantised_weights(graph: Graph, conv: Conv, source_scale: float, source_mean: Array) -> list[str]:
