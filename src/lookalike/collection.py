@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # opening a collection for search need not import what builds
     from lookalike.analysis.evaluation import Evaluation
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
+    from lookalike.learning.trained import Trained
 
 
 class Collection(View):
@@ -132,6 +133,10 @@ class Collection(View):
             self.mark("keep", instead_of, None)
         self.mark("keep", id_, True)
 
+    def train(self, label: str | None = None, **options: Any) -> Trained:
+        """The same as `lookalike.train(collection, ...)`."""
+        return train(self, label=label, **options)
+
     def export(
         self,
         target: str | Path,
@@ -223,6 +228,20 @@ def import_vectors(
 def evaluate(collection: Collection, label: str = "label", **options: Any) -> Evaluation:
     """The same as `collection.evaluate`."""
     return collection.evaluate(label, **options)
+
+
+def train(
+    collection: Collection, *, label: str | None = None, method: str = "auto", **options: Any
+) -> Trained:
+    """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
+
+    `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
+    """
+    if label is None:
+        raise LookalikeError("nothing to learn from", "name a column of labels: `label`")
+    from lookalike.learning.heads import train_head
+
+    return train_head(collection.snapshot, label, method=method, **options)
 
 
 def _refresh_index(root: Path) -> None:

@@ -70,6 +70,14 @@ class ModelError(LookalikeError):
     """A model is unknown, cannot run here, or is not the one that the collection was built with."""
 
 
+class NoGainError(LookalikeError):
+    """Nothing that was learned finds held-out pictures better; `report` has what was measured."""
+
+    def __init__(self, message: str, hint: str, report: object) -> None:
+        super().__init__(message, hint)
+        self.report = report
+
+
 class CollectionError(LookalikeError):
     """A folder is not a collection, is damaged, or has a format that this version cannot read."""
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "models": "models",
     "model": "model",
     "evaluate": "evaluate",
+    "train": "train",
     "cluster": "cluster",
     "duplicates": "duplicates",
     "outliers": "outliers",

@@ -1,1 +1,1 @@
-"""Labels, examples and clicks become a better model."""
+"""Models that learn: from labels, on stored vectors or with the network, and from what people do."""

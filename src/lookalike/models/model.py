@@ -64,8 +64,9 @@ class LoadedModel:
     features into the names and probabilities of what is in each picture; and `word_vectors`, those of many
     words (W, D). One that can tell whether a picture shows what a text names has `presence`, from a text and
     unit vectors (B, D) to probabilities (B,), and `common_tags`, from the unit vectors of a group to its
-    names, the narrowest first. `path` is where a model that is a file or a folder was found. Unpickling a
-    model with a `loader` calls the loader again; others are pickled whole.
+    names, the narrowest first. One that sits on the vectors of another model, its `base`, has `from_base`,
+    from unit vectors of that (N, D_in) to its own (N, D). `path` is where a model that is a file or a folder
+    was found. Unpickling a model with a `loader` calls the loader again; others are pickled whole.
     """
 
     spec: ModelSpec
@@ -76,6 +77,8 @@ class LoadedModel:
     word_vectors: Callable[[], Floats] | None = None
     presence: Callable[[str, Floats], Floats] | None = None
     common_tags: Callable[[Floats], list[str]] | None = None
+    base: ModelSpec | None = None
+    from_base: Callable[[Floats], Floats] | None = None
     path: str = field(default="", compare=False)
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
