@@ -1,4 +1,4 @@
-"""Other views of a picture: cropped, mirrored, turned a little, brighter or darker, more or less colourful."""
+"""Other views of a picture: cropped, mirrored, turned a little, in another light and other colours."""
 
 from __future__ import annotations
 

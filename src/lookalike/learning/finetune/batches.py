@@ -15,9 +15,9 @@ PER_CLASS = 4  # K: a picture meets three others of its class
 def batches(classes: Ints, size: int, seed: int, epoch: int) -> Iterator[Ints]:
     """Yield the places (B,) in `classes` (N,) of an epoch's batches, as many as N / `size` rounded up.
 
-    Each has `size` pictures: 4 of each class, more if there are fewer classes than that takes. No picture of a
-    class comes again before all of it have come, and no class before all classes have. The same seed and
-    epoch give the same batches.
+    Each has `size` pictures: 4 of each class, more if there are fewer classes than that takes. No picture
+    of a class comes again before all of it have come, and no class before all classes have. The same seed
+    and epoch give the same batches.
     """
     rng = np.random.default_rng([seed, epoch])
     members = [np.flatnonzero(classes == one) for one in np.unique(classes)]

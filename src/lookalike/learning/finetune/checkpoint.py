@@ -14,14 +14,13 @@ State = dict[str, Any]
 
 
 class Checkpoint:
-    """The file with the state of one run in the folder beside the model that it makes.
+    """The file with the state of one run, in a folder of its own.
 
-    `key` says what the run learns and how; a file with another key is of another run, and starts over.
+    `key` says what the run learns and how; a file with another key is of another run, and is not read.
     """
 
-    def __init__(self, out: Path, key: str) -> None:
-        self.folder = out.with_name(f".{out.name}.training")
-        self.key = key
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder, self.key = folder, key
 
     def read(self, device: str) -> State | None:
         """The state that was written last; None if there is none of this run."""

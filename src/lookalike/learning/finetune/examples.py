@@ -48,8 +48,8 @@ class Examples:
         enough = counts[classes] > 1
         if len(names) < 2 or (counts > 1).sum() < 2:
             raise LookalikeError(
-                f"the column {label} of {snapshot.root} has {(counts > 1).sum()} labels with two images or more",
-                "learning needs at least two such labels",
+                f"{(counts > 1).sum()} values in the column {label} of {snapshot.root} have two images",
+                "learning needs two labels with two images each",
             )
         rows = labelled[enough]
         kept, classes = np.unique(classes[enough], return_inverse=True)
@@ -65,7 +65,12 @@ class Examples:
     def only(self, kept: Mask) -> Examples:
         """The examples of a mask (N,), if pictures of the others cannot be read."""
         return Examples(
-            self.rows[kept], self.classes[kept], self.names, self.held_out[kept], self.unlabelled, self.singles
+            self.rows[kept],
+            self.classes[kept],
+            self.names,
+            self.held_out[kept],
+            self.unlabelled,
+            self.singles,
         )
 
 
@@ -77,4 +82,4 @@ def _drawn(classes: Ints, sha256s: list[str | None], seed: int) -> Mask:
         if len(members) >= _LEAST:
             held_out[rng.permutation(members)[: max(2, len(members) // _EVERY)]] = True
     learnt = {sha256s[place] for place in np.flatnonzero(~held_out)} - {None, ""}
-    return held_out & np.array([one not in learnt for one in sha256s])
+    return np.asarray(held_out & np.array([one not in learnt for one in sha256s]), bool)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 def average_precisions(vectors: Floats, classes: Ints) -> NDArray[np.float64]:
@@ -22,6 +23,20 @@ def average_precisions(vectors: Floats, classes: Ints) -> NDArray[np.float64]:
     wanted = right.sum(axis=1)
     places = np.arange(1, len(vectors))
     precisions = np.where(right & (places <= wanted[:, None]), np.cumsum(right, axis=1) / places, 0)
-    return np.divide(
-        precisions.sum(axis=1), wanted, out=np.full(len(vectors), np.nan), where=wanted > 0
-    )
+    unknown = np.full(len(vectors), np.nan)
+    return np.asarray(np.divide(precisions.sum(axis=1), wanted, out=unknown, where=wanted > 0))
+
+
+def halves(classes: Ints) -> tuple[Mask, Mask]:
+    """Every other picture of each class (N,), and the rest: those that choose, and those that judge."""
+    judging = np.zeros(len(classes), bool)
+    for one in np.unique(classes):
+        judging[np.flatnonzero(classes == one)[::2]] = True
+    return ~judging, judging
+
+
+def gain_of(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    """The mean difference of the queries that have both values, and its standard error."""
+    gains = (after - before)[np.isfinite(after - before)]
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    return float(gains.mean()) if len(gains) else 0.0, error

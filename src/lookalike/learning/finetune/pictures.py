@@ -28,24 +28,19 @@ class Pictures:
 
     An original is read if it is a local file that still has the bytes of its row. Otherwise its thumbnail is
     read, of at most 256 px a side: enough for crops of 224 px, and the same for a shard, a URL or a store.
+    All are held in memory if `holds`, else they are read each time.
     """
 
-    def __init__(self, snapshot: Snapshot, rows: Ints, spec: ModelSpec, *, max_bytes: int | None) -> None:
+    def __init__(self, snapshot: Snapshot, rows: Ints, spec: ModelSpec, *, holds: bool) -> None:
         self._snapshot, self._rows, self._spec = snapshot, rows, spec
         self._uris = snapshot.values("uri", rows)
         self._sha256s = snapshot.values("sha256", rows)
         self.readable = np.ones(len(rows), bool)
         self.originals = 0
-        holds = max_bytes is None or self.size_bytes <= max_bytes
         self._held: Pixels | None = np.empty((len(rows), *self._shape), np.uint8) if holds else None
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    @property
-    def size_bytes(self) -> int:
-        """What all pictures take in memory."""
-        return len(self._rows) * int(np.prod(self._shape))
 
     @property
     def _shape(self) -> tuple[int, int, int]:
