@@ -48,8 +48,9 @@ class Examples:
         enough = counts[classes] > 1
         if len(names) < 2 or (counts > 1).sum() < 2:
             raise LookalikeError(
-                f"{(counts > 1).sum()} values in the column {label} of {snapshot.root} have two images",
-                "learning needs two labels with two images each",
+                f"learning needs two classes of two images; the column {label} of {snapshot.root} has "
+                f"{(counts > 1).sum()}",
+                "label more images",
             )
         rows = labelled[enough]
         kept, classes = np.unique(classes[enough], return_inverse=True)
