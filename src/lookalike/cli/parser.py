@@ -24,6 +24,7 @@ COMMANDS = {
     "build": "build",
     "search": "search",
     "recommend": "recommend",
+    "teach": "teach",
     "serve": "serve",
     "open": "open",
     "demo": "demo",
