@@ -23,6 +23,10 @@ from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import load_model, register
+from lookalike.models.spelling import spelling
+from lookalike.search.own_words import OwnWord
+from lookalike.search.taught import forget, is_taught, teach, teach_from
+from lookalike.search.taught_tags import write_taught_tags
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
@@ -152,6 +156,44 @@ class Collection(View):
 
         give_labels(self.snapshot, dict.fromkeys([ids] if isinstance(ids, str) else ids, value), label)
 
+    def words(self) -> list[OwnWord]:
+        """The words of the collection itself, those that precede first; see `search.own_words`."""
+        return self._ask(lambda engine, rows: list(engine.words.own.words))
+
+    def teach(
+        self, word: str | None = None, like: str | Sequence[str] = (), unlike: str | Sequence[str] = ()
+    ) -> list[OwnWord]:
+        """Teach a word by items that show it, and items that don't; returns the taught words.
+
+        From now on it is a word to search for, a tag in the column `taught`, and a name for clusters.
+        Examples are added to those of earlier calls; without a word, only the tags are made again. Raises
+        `QueryError` for an invalid word, or one without examples, and `UnknownIdError`.
+        """
+        liked, unliked = (((one,) if isinstance(one, str) else tuple(one)) for one in (like, unlike))
+        if word is not None:
+            teach(self.snapshot, word, liked, unliked, self._taught_names())
+        return self._tag()
+
+    def teach_from(self, column: str) -> list[OwnWord]:
+        """Teach each value of a column of text, or each folder for `folder`; returns the taught words.
+
+        Unlabelled pictures get the tags too, and later builds bring more examples.
+        """
+        teach_from(self.snapshot, column, self._taught_names())
+        return self._tag()
+
+    def forget(self, word: str) -> None:
+        """Take back all that a word was taught; raises `QueryError` if nobody taught it."""
+        forget(self.snapshot, word)
+        self._tag()
+
+    def _taught_names(self) -> dict[str, str]:
+        return {spelling(one.name): one.name for one in self.words() if one.origin == "taught"}
+
+    def _tag(self) -> list[OwnWord]:
+        self._ask(lambda engine, rows: write_taught_tags(engine))
+        return [one for one in self.words() if one.origin == "taught"]
+
     def export(
         self,
         target: str | Path,
@@ -213,7 +255,10 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
     report = build(source, collection, **options)
     root = place(collection)
     _refresh_index(root)
-    return Collection(root, report)
+    made = Collection(root, report)
+    if len(made) and is_taught(made.snapshot):
+        made.teach()
+    return made
 
 
 @checked

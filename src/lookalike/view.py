@@ -14,6 +14,7 @@ from lookalike.checking import checked_methods
 from lookalike.errors import ArgumentError, LookalikeError
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.grouping import search_groups
+from lookalike.search.lexicon import Meant
 from lookalike.search.live import LiveCollection
 from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
@@ -201,6 +202,10 @@ class View:
             return self._ask(lambda engine, rows: engine.search(queries, k, rows=rows, **wishes))
         asked = [as_query(query)]
         return self._ask(lambda engine, rows: engine.search(asked, k, rows=rows, **wishes)[0])
+
+    def meaning(self, text: str) -> Meant:
+        """What a text means here, and whose words they are; raises `UnknownWordError` for unknown words."""
+        return self._ask(lambda engine, rows: engine.words.meant(text))
 
     def recommend(
         self,

@@ -179,13 +179,13 @@ def test_a_dislike_leaves_hits_that_are_believed(flowers):
 
 
 def test_a_word_that_is_meant_is_offered_where_there_is_a_picture_of_it(flowers):
-    with pytest.raises(UnknownWordError, match="does not know the word 'sunflower'") as caught:
-        flowers.search(lookalike.Text("sunflower"))
+    with pytest.raises(UnknownWordError, match="does not know the word 'flowwer'") as caught:
+        flowers.search(lookalike.Text("flowwer"))
 
     assert (caught.value.nearest, caught.value.hint) == (["flower"], "did you mean flower?")
 
 
-@pytest.mark.parametrize("word", ["woman", "wombt", "brocoli"])
+@pytest.mark.parametrize("word", ["wombt", "brocoli"])
 def test_a_word_of_which_there_is_no_picture_is_not_offered(flowers, word):
     with pytest.raises(UnknownWordError) as caught:
         flowers.search(lookalike.Text(word))

@@ -25,6 +25,7 @@ COMMANDS = {
     "search": "search",
     "recommend": "recommend",
     "identify": "identify",
+    "teach": "teach",
     "serve": "serve",
     "open": "open",
     "demo": "demo",

@@ -69,7 +69,7 @@ class TorchFeatures:
         with torch.inference_mode():
             # PyTorch warns of arrays that are read-only, as pictures are.
             is_array = isinstance(pixels, np.ndarray)
-            given = torch.from_numpy(np.require(pixels, requirements="W")) if is_array else pixels
+            given: Any = torch.from_numpy(np.require(pixels, requirements="W")) if is_array else pixels
             given = given.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
             if self._spec.channels == "BGR":
                 given = given.flip(1)

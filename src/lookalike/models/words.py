@@ -7,10 +7,10 @@ the wider terms come from WordNet (Miller, 1995). docs/words.md tells how the ve
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -53,9 +53,10 @@ class Vocabulary:
 
     def find(self, phrase: str) -> tuple[Meaning, ...]:
         """The meanings of a name in any case, hyphenated or not, singular or plural; empty if unknown."""
-        return next((self.terms[form] for form in self._forms(spelling(phrase)) if form in self.terms), ())
+        return next((self.terms[form] for form in self.forms(spelling(phrase)) if form in self.terms), ())
 
-    def _forms(self, phrase: str) -> Iterator[str]:
+    def forms(self, phrase: str) -> Iterator[str]:
+        """A phrase, spelled by `spelling`, and what may be its singular or plural."""
         yield from forms(phrase)
         *before, last = phrase.split(" ")
         yield " ".join([*before, self.plurals.get(last, last)])
@@ -99,7 +100,7 @@ def meant(text: str) -> list[tuple[Meaning, ...]]:
         raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
     unknown = next((word for word, meanings in found if meanings is None), None)
     if unknown is not None:
-        raise _unknown(unknown)
+        raise unknown_word(unknown)
     return [meanings for _, meanings in found if meanings]
 
 
@@ -124,7 +125,8 @@ def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
     return unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
 
 
-def _unknown(word: str) -> UnknownWordError:
+def unknown_word(word: str) -> UnknownWordError:
+    """The error for an unknown word, with the known ones that may be meant."""
     near = _near(word)
     hint = (
         f"similar words are: {', '.join(near)}"
@@ -134,15 +136,26 @@ def _unknown(word: str) -> UnknownWordError:
     return UnknownWordError(f"the model does not know the word {word!r}", hint, near)
 
 
+def kinds_above(word: str) -> tuple[str, ...]:
+    """The nearest known terms above a word that only the dictionary has; none for any other word."""
+    known = vocabulary()
+    return next((known.related[form] for form in known.forms(spelling(word)) if form in known.related), ())
+
+
+def near_words(word: str, known: Iterable[str]) -> list[str]:
+    """The known words, at most three, of which this may be a misspelling, the most similar first."""
+    return get_close_matches(word, known, n=3, cutoff=_LEAST_LIKENESS)
+
+
 def _near(word: str) -> list[str]:
     """Known terms that an unknown word may mean: terms above it, or terms that it misspells.
 
     A word in the dictionary is not a misspelling, however similar another one is: a woman is not a wombat.
     """
     known = vocabulary()
-    close = partial(get_close_matches, word, n=3, cutoff=_LEAST_LIKENESS)
-    meant = [form for form in known._forms(word) if form in known.related][:1]
-    meant = meant or close(known.terms) or close(known.related)
+    if above := kinds_above(word):
+        return list(above)
+    meant = near_words(word, known.terms) or near_words(word, known.related)
     return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
 
 

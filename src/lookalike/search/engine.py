@@ -31,9 +31,12 @@ from lookalike.search.evidence import (
     sharpened,
 )
 from lookalike.search.exact import nearest
+from lookalike.search.lexicon import Lexicon, Meant, lexicon_of
+from lookalike.search.own_words import OwnWords, own_words
 from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
 from lookalike.search.where import condition_for, matching_rows
+from lookalike.storage.marks import marks_stamp
 from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import each
@@ -107,7 +110,7 @@ class Engine:
     def direction(self, query: Query) -> Direction:
         """The direction of a query; raises as `query_direction`."""
         try:
-            return query_direction(self.snapshot, query, self.vectors_of)
+            return query_direction(self.snapshot, query, self.vectors_of, self._meant)
         except UnknownWordError as error:
             raise known_here(error, self.shows) from None
         except ImageError as error:
@@ -170,6 +173,16 @@ class Engine:
     def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
         """The confidence of hits by cosines alone, (n,) in [0, 1]; None for a collection of one item."""
         return None if self.background is None else self.background.confidence(scores)
+
+    @property
+    def words(self) -> Lexicon:
+        """What can be searched for by words: the collection's own as of now, and the model's."""
+        stamp = marks_stamp(self.snapshot.root)
+        own: OwnWords = self.kept("words", repr(stamp), lambda: own_words(self.snapshot, self.vectors_at))
+        return lexicon_of(own, lambda: self.snapshot.model)
+
+    def _meant(self, text: str) -> Meant:
+        return self.words.meant(text)
 
     def shows(self, word: str) -> bool:
         """Whether a picture here shows what a word names that the model knows, more likely than not."""
@@ -274,7 +287,7 @@ class Engine:
         rows, scores = found
         if self.background is None or not len(rows):
             none = None if self.background is None else np.empty(0)
-            return Results(self.snapshot, rows[:k], scores[:k], none)
+            return Results(self.snapshot, rows[:k], scores[:k], none, direction.meant)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -286,7 +299,7 @@ class Engine:
         if direction.is_words:
             order = by_confidence(confidences)[:k]
             rows, scores, confidences = rows[order], scores[order], confidences[order]
-        results = Results(self.snapshot, rows, scores, confidences)
+        results = Results(self.snapshot, rows, scores, confidences, direction.meant)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
         return results

@@ -59,6 +59,13 @@ def _odds(background: Background, side: Side, model: Callable[[], LoadedModel], 
     for text, weight in side.texts:
         parts.append(_odds_of_words(background, text, model(), vectors))
         weights.append(weight)
+    for meant, weight in side.meant:
+        parts.append(
+            meant.odds(
+                vectors, background.odds, lambda text, some: _odds_of_words(background, text, model(), some)
+            )
+        )
+        weights.append(weight)
     return np.asarray(np.average(parts, axis=0, weights=weights))
 
 

@@ -77,6 +77,7 @@ def create_app(
             Route("/api/collections", browsing.collections),
             Route("/api/{c}/items", attending(browsing.items)),
             Route("/api/{c}/items/{id:path}", browsing.item),
+            Route("/api/{c}/words", browsing.words),
             Route("/api/{c}/thumbnails/{id:path}", browsing.thumbnail),
             Route("/api/{c}/images/{id:path}", browsing.image),
             Route("/api/{c}/facets", attending(facets)),

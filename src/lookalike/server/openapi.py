@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lookalike import __version__
 from lookalike.search.engine import DEFAULT_K
+from lookalike.search.mentions import ORIGINS
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
@@ -27,6 +28,8 @@ from lookalike.server.queries import (
 from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
 Schema = dict[str, Any]
+
+WORD_ORIGINS = [*ORIGINS, "model", "guess"]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -63,6 +66,7 @@ def _paths(collections: Sequence[str]) -> Schema:
     id_ = _parameter("id", "path", TEXT, "an item's id, percent-encoded")
     where = _parameter("where", "query", _SHORT, "an SQL condition over the columns, such as label = 'roses'")
     v = _parameter("v", "query", TEXT, "the start of the item's sha256: the answer is kept for a year")
+    start = _parameter("start", "query", TEXT, "the letters that the words begin with")
     offset = _parameter("offset", "query", COUNT, "how many to skip")
     limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
     k = _parameter("k", "query", _whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
@@ -87,6 +91,9 @@ def _paths(collections: Sequence[str]) -> Schema:
         },
         "/api/{c}/images/{id}": {
             "get": _operation("The original of an item, if it is there", "image", any_picture, [c, id_, v])
+        },
+        "/api/{c}/words": {
+            "get": _operation("Words to search for", "words", _list(_ref("Word")), [c, start])
         },
         "/api/{c}/facets": {
             "get": _operation("The values of the columns", "facets", _ref("Facets"), [c, where])
@@ -193,6 +200,7 @@ def _schemas() -> Schema:
     name = {"name": TEXT}
     counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
     hits = {"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
+    meant = {"words": _list(_ref("Meant"))}
     return {
         "Problem": _object(
             {
@@ -232,8 +240,12 @@ def _schemas() -> Schema:
                 _closed({"queries": {**_list(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
             ]
         },
-        "Hits": _object(hits),
-        "Answer": _object({"query": {"type": "object"}, **counts, **hits}),
+        "Word": _object(
+            {"word": TEXT, "origin": {"enum": WORD_ORIGINS}, "count": _or_null(COUNT), "said": TEXT}
+        ),
+        "Meant": _object({"text": TEXT, "words": _list(_ref("Word")), "unknown": _list(TEXT)}),
+        "Hits": _object(hits, meant),
+        "Answer": _object({"query": {"type": "object"}, **counts, **hits}, meant),
         "Answers": _object({**counts, "results": _list(_ref("Hits"))}),
         "Embed": {
             "oneOf": [

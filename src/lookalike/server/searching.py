@@ -131,6 +131,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
+    meant = [one.as_dict() for one in results.meant]
     hits = [
         {**one, "score": round(score, 6), "confidence": confidence}
         for one, score, confidence in zip(
@@ -139,7 +140,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     ]
     others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
     best = next(others, None)
-    return {"hits": hits, "chance": best is not None and best < WEAK}
+    return {"hits": hits, "chance": best is not None and best < WEAK, **({"words": meant} if meant else {})}
 
 
 async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:
@@ -227,7 +228,7 @@ def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
         (tags,) = model.tags(features) if model.tags else [[]]
     else:
         assert isinstance(term, Text)
-        vector = model.embed_text(term.text)
+        vector = engine.words.meant(term.text).vector
     return as_json(
         {
             "vector": [round(one, 7) for one in vector.tolist()],

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lookalike.cache import cache_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, ModelError, NoGainError
 from lookalike.learning.finetune.batches import batches_of
 from lookalike.learning.finetune.checkpoint import Checkpoint
@@ -28,7 +29,6 @@ from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
 from lookalike.models.class_words import ClassWords
 from lookalike.models.model import LoadedModel, unit
-from lookalike.storage.files import cache_folder
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]

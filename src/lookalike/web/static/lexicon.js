@@ -63,16 +63,30 @@ export class Lexicon {
     return 1 / (1 + ((1 - chance) / chance) * Math.exp(-(OF_COSINE[0] * cosine + OF_COSINE[1])));
   }
 
+  /** The nearest known terms above a word that only the dictionary knows. @param {string} word
+   * @returns {string[]} */
+  kindsAbove(word) {
+    const { related } = this.rules;
+    const known = this.formsOf(word).find((form) => Object.hasOwn(related, form));
+    return known === undefined ? [] : related[known];
+  }
+
   /** Terms that an unknown word may mean: terms above it, or terms that it misspells. @param {string} word */
   near(word) {
     const { related, terms, least_likeness } = this.rules;
     const close = (/** @type {object} */ known) => misspelled(word, Object.keys(known), least_likeness);
-    let meant = this.formsOf(word)
-      .filter((form) => Object.hasOwn(related, form))
-      .slice(0, 1);
-    if (!meant.length) meant = close(terms);
+    const above = this.kindsAbove(word);
+    if (above.length) return above;
+    let meant = close(terms);
     if (!meant.length) meant = close(related);
     return [...new Set(meant.flatMap((one) => (Object.hasOwn(related, one) ? related[one] : [one])))];
+  }
+
+  /** The names that begin with some letters, short ones first. @param {string} start */
+  complete(start) {
+    const found = Object.keys(this.rules.terms).filter((term) => term.startsWith(start));
+    found.sort((a, b) => a.split(" ").length - b.split(" ").length || a.length - b.length);
+    return found.slice(0, 8).map((word) => ({ word, origin: "model", count: null, said: "" }));
   }
 
   /** The meanings of each name in a text. @param {string} text */
@@ -146,7 +160,7 @@ export class Lexicon {
 }
 
 /** Lower case, 's as s, and one space for everything that is not a letter or digit. @param {string} name */
-function spelling(name) {
+export function spelling(name) {
   return name
     .toLowerCase()
     .replace(/['’]s(?![\p{L}\p{N}_])/gu, "s")
