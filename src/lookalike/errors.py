@@ -39,6 +39,10 @@ class LookalikeError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+class ArgumentError(LookalikeError, TypeError):
+    """An argument of a public function has the wrong type."""
+
+
 class ExtraError(LookalikeError):
     """An optional feature needs a library that is not installed."""
 
@@ -68,6 +72,14 @@ class SourceError(LookalikeError):
 
 class ModelError(LookalikeError):
     """A model is unknown, cannot run here, or is not the one that the collection was built with."""
+
+
+class NoGainError(LookalikeError):
+    """Nothing that was learned finds held-out pictures better; `report` has what was measured."""
+
+    def __init__(self, message: str, hint: str, report: object) -> None:
+        super().__init__(message, hint)
+        self.report = report
 
 
 class CollectionError(LookalikeError):

@@ -50,6 +50,10 @@ def slow(vectors, labels, groups, query: int, ks=KS, voters: int = 5) -> dict[st
         if labels[ranked[place - 1]] == labels[query]:
             total += sum(labels[i] == labels[query] for i in ranked[:place]) / place
     found["map@r"] = total / right
+    found["map"] = 0.0
+    for place in range(1, len(ranked) + 1):
+        if labels[ranked[place - 1]] == labels[query]:
+            found["map"] += sum(labels[i] == labels[query] for i in ranked[:place]) / place / right
     votes = [labels[i] for i in ranked[:voters]]
     found["knn_accuracy"] = float(
         max(votes, key=lambda one: (votes.count(one), -votes.index(one))) == labels[query]
@@ -111,8 +115,17 @@ def test_of_equal_cosines_the_wrong_answer_is_taken_to_come_first(tmp_path):
 
     judged = judge(piled(tmp_path, same), labels, np.arange(6), np.arange(6), ks=(3,), voters=3)
 
-    # Two right answers and three wrong ones, all equal: nothing is found before the wrong ones.
-    assert judged.values.max() == 0
+    # Two right answers and three wrong ones, all equal: the right ones are fourth and fifth.
+    assert dict(zip(judged.names, judged.values[0], strict=True)) == pytest.approx(
+        {
+            "precision@3": 0,
+            "recall@3": 0,
+            "r_precision": 0,
+            "map@r": 0,
+            "map": (1 / 4 + 2 / 5) / 2,
+            "knn_accuracy": 0,
+        }
+    )
 
 
 def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_1(tmp_path):
@@ -121,7 +134,7 @@ def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_
     judged = judge(piled(tmp_path, vectors), labels, np.arange(20), np.arange(20), ks=(10,), voters=3)
 
     assert dict(zip(judged.names, judged.values.mean(axis=0), strict=True)) == pytest.approx(
-        {"precision@10": 0.3, "recall@10": 1, "r_precision": 1, "map@r": 1, "knn_accuracy": 1}
+        {"precision@10": 0.3, "recall@10": 1, "r_precision": 1, "map@r": 1, "map": 1, "knn_accuracy": 1}
     )
 
 
@@ -334,7 +347,14 @@ def test_the_command_prints_measures_and_json(collection, tmp_path):
 
     asked = command("evaluate", collection.path, "--json", "-k", 2, "--report", tmp_path / "r.html")
     found = json.loads(asked.stdout)
-    assert list(found["overall"]) == ["precision@2", "recall@2", "r_precision", "map@r", "knn_accuracy"]
+    assert list(found["overall"]) == [
+        "precision@2",
+        "recall@2",
+        "r_precision",
+        "map@r",
+        "map",
+        "knn_accuracy",
+    ]
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 

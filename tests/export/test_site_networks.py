@@ -1,4 +1,4 @@
-"""A site whose model is a network in an ONNX file: what is published, what is refused, a visitor's picture."""
+"""A site whose model is a network in an ONNX file: what it has, what is refused, a visitor's picture."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ from lookalike.models.onnx_network import Network
 from lookalike.models.spec import ModelSpec
 from lookalike.models.tags import presence
 from lookalike.search.confidence import Background, Distribution
+from lookalike.search.engine import Engine
 from lookalike.search.evidence import confidence_of, sharpened
+from lookalike.search.lexicon import Lexicon
+from lookalike.search.own_words import own_tables
 from lookalike.search.query import Direction, Side
 
 TESTS = Path(__file__).parents[1] / "web" / "js"
@@ -30,11 +33,14 @@ NODE = shutil.which("node")
 pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="node is not installed")]
 
 
+_SCRIPTS = ("resize", "network", "lexicon", "vectors", "confidence", "evidence")
+
+
 def node(script: str, *arguments: object) -> Any:
     """What a module that may use the scripts says, as JSON."""
     imports = "".join(
-        f"import * as {name} from {json.dumps((SCRIPTS / f'{name}.js').as_uri())};"
-        for name in ("resize", "network", "lexicon", "vectors", "confidence", "evidence")
+        f"import * as {name} from {json.dumps((SCRIPTS / f'{file}.js').as_uri())};"
+        for name, file in {**{one: one for one in _SCRIPTS}, "ownWords": "own-words"}.items()
     )
     source = (
         f"import {{readFileSync, writeFileSync}} from 'node:fs';{imports}const argv = process.argv;{script}"
@@ -269,3 +275,36 @@ def test_words_have_pythons_vectors(tmp_path):
     assert found["shown"] == pytest.approx(shown, abs=0.02)
     assert shown[0] > 0.9
     assert found["near"] == [["person"], ["broccoli"], ["daisy"], []]
+
+
+def test_a_text_means_what_it_means_in_python(tmp_path, collection):
+    engine = Engine(collection.snapshot)
+    lexicon = Lexicon(engine.words.own, None)
+    texts = ["meadow", "Seas", "a sea by the meadow", "brick and nothing"]
+    (tmp_path / "own.json").write_text(json.dumps(own_tables(lexicon.own)))
+    (tmp_path / "own.bin").write_bytes(int8_file(np.stack([one.vector for one in lexicon.own.words])))
+    hits = engine.vectors_at(np.array([0, 20, 41]))
+
+    found = node(
+        "const [folder, texts, hits] = argv.slice(1);"
+        "const bytes = readFileSync(folder + '/own.bin');"
+        "const {rows, scales, dim} = vectors.parseVectors(bytes.buffer.slice(bytes.byteOffset, "
+        "bytes.byteOffset + bytes.length));"
+        "const vector = (n) => Float32Array.from(rows.subarray(n * dim, (n + 1) * dim), (x) => x * scales[n]);"
+        "const own = new ownWords.OwnWords(JSON.parse(readFileSync(folder + '/own.json')), vector);"
+        "const found = JSON.parse(texts).map((text) => own.meaningOf(text, null));"
+        "const chances = found.map((one) => JSON.parse(hits).map((hit) => "
+        "ownWords.presenceOf(one, own, Float32Array.from(hit), () => 0, () => 1)));"
+        "console.log(JSON.stringify({said: found.map(({words, unknown}) => ({words, unknown})), chances, "
+        "near: own.near('meadwo'), complete: own.complete('me').map(({word}) => word)}));",
+        tmp_path,
+        json.dumps(texts),
+        json.dumps(hits.tolist()),
+    )
+
+    expected = [lexicon.meant(text) for text in texts]
+    odds = [one.odds(hits, lambda some: some, lambda text, some: some) for one in expected]
+    wanted = [{name: one.as_dict()[name] for name in ("words", "unknown")} for one in expected]
+    assert found["said"] == wanted
+    assert np.array(found["chances"]) == pytest.approx(1 / (1 + np.exp(-np.array(odds))), abs=0.03)
+    assert (found["near"], found["complete"]) == (["meadow"], ["meadow"])

@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.analysis.evaluation import Evaluation, evaluate
 from lookalike.builder.build import build
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.models.model import Model
 from lookalike.models.registry import load_model, register
@@ -54,6 +55,7 @@ class Comparison:
         return f"Comparison({self.source!r}: {', '.join(one.model for one in self.contenders)})"
 
 
+@checked
 def compare(
     source: str | Path,
     models: Sequence[str | Model],

@@ -10,6 +10,7 @@ import numpy as np
 
 from lookalike.analysis.bootstrap import Estimate, estimates
 from lookalike.analysis.retrieval import Ints, Judged, Progress, judge, others_alike
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
@@ -98,6 +99,7 @@ class _Labelled:
     unlabelled: int
 
 
+@checked
 def evaluate(
     snapshot: Snapshot,
     label: str = "label",

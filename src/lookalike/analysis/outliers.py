@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
@@ -75,6 +76,7 @@ class Outliers:
         return told | listed
 
 
+@checked
 def find_outliers(
     snapshot: Snapshot,
     label: str = "label",

@@ -22,11 +22,14 @@ from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
 from lookalike.builder.tagging import chosen_tags, retag
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ExtraError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
+from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
-from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, register
+from lookalike.models.published import revision_of
+from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_in_spec, register
 from lookalike.models.tag_list import check_tags, with_tags
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
@@ -66,6 +69,7 @@ class Report:
     moved_from: str = ""
 
 
+@checked
 def build(
     source: str | Path,
     collection: str | Path,
@@ -77,13 +81,15 @@ def build(
     image_column: str | None = None,
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
-    device: str = "cpu",
+    device: str = AUTO,
     dtype: str | None = None,
     threads: int | None = None,
     part_size: int = PART_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
     max_memory_bytes: int | None = None,
+    thumbnails: bool = True,
     rebuild: bool = False,
+    on_model: Callable[[LoadedModel], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
     """Build the collection of a source, or bring it up to date.
@@ -95,27 +101,29 @@ def build(
     for a model that knows words: names, or a text file with one on each line; another list gives all
     pictures new tags, from their vectors. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
-    says how URLs are fetched. `max_memory_bytes` limits what pictures take while they are decoded, in all
-    threads together (default: 1 GB). `dtype` is `float32` or `float16`. `rebuild` starts over.
-    `on_progress` is called with the numbers of images done and to do.
+    says how URLs are fetched. `device` is where the model runs, by default the fastest that works.
+    `max_memory_bytes` limits what pictures take while they are decoded, in all threads together (default:
+    1 GB). `dtype` is `float32` or `float16`. With `thumbnails=False` new rows get no thumbnail, which is
+    faster. `rebuild` starts over. `on_model` is called with the model before the first image, if there is one
+    to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
-    file = load_model(model, device=device) if isinstance(model, str) and is_path(model) else None
-    name = file.name if file else model if isinstance(model, str | None) else register(model).name
+    file, given, name = _named(model, device)
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
     before = read_manifest(root) if is_collection(root) else None
     if before and not rebuild:
-        _check_goes_on(root, before, images.uri, name, dtype)
+        wishes = {"model": name, "revision": revision_of(given or ""), "dtype": dtype}
+        _check_goes_on(root, before, images.uri, wishes)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     names = chosen_tags(before, tags)
-    asked = _asked(root, before, file, name, device)
+    asked = _asked(root, before, file, given, name, device=device)
     _try_words(with_tags(asked, names))
     fresh = Manifest(
         asked.spec,
@@ -145,10 +153,13 @@ def build(
             if not move:
                 write_manifest(root, stored)
             raise
+        if on_model and plan.pending:
+            on_model(loaded)
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,
             max_megapixels=max_megapixels,
+            thumbnails=thumbnails,
             threads=threads or os.cpu_count() or 1,
             part_size=part_size,
         )
@@ -160,9 +171,13 @@ def build(
         retag(root, loaded)
         derive(root)
         compact_marks(root)
-    failed = len(plan.failures) + len(plan.pending) - embedded
     return Report(
-        embedded, failed, plan.unchanged, plan.removed, listing.passed_over, move.old_uri if move else ""
+        embedded,
+        len(plan.failures) + len(plan.pending) - embedded,
+        plan.unchanged,
+        plan.removed,
+        listing.passed_over,
+        move.old_uri if move else "",
     )
 
 
@@ -184,7 +199,7 @@ def commit_part(root: Path, number: int, made: MadePart) -> None:
     part = Part(root, number)
     part.write_failures(failure_table(made.failures))
     if made.rows.num_rows:
-        part.write(made.rows, made.thumbnails)
+        part.write(made.rows, made.thumbnails, made.made_by)
 
 
 def _commit(
@@ -230,15 +245,30 @@ def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: 
     return {name: None if value == "none" else value for name, value in chosen.items()}
 
 
+def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, str | None, str | None]:
+    """The model if it is a file or a folder, what it is called here, and its name in a manifest."""
+    if isinstance(model, str) and is_path(model):
+        file = load_model(model, device=device)
+        return file, file.name, file.name
+    given = model if isinstance(model, str | None) else register(model).name
+    return None, given, name_in_spec(given) if given else None
+
+
 def _asked(
-    root: Path, before: Manifest | None, file: LoadedModel | None, name: str | None, device: str
+    root: Path,
+    before: Manifest | None,
+    file: LoadedModel | None,
+    given: str | None,
+    name: str | None,
+    *,
+    device: str,
 ) -> LoadedModel:
     """The model that this build asks for: that of a file, the collection's, or one by its name."""
     if file:
         return file
     if before and name in (None, before.model.name):
         return find_model(root, before, device)
-    return load_model(name or DEFAULT_MODEL, device=device)
+    return load_model(given or DEFAULT_MODEL, device=device)
 
 
 def _renewed(manifest: Manifest, file: LoadedModel | None, names: tuple[str, ...]) -> Manifest:
@@ -262,14 +292,13 @@ def _try_words(model: LoadedModel) -> None:
             model.embed_text("photo")
 
 
-def _check_goes_on(
-    root: Path, before: Manifest, source_uri: str, model: str | None, dtype: str | None
-) -> None:
+def _check_goes_on(root: Path, before: Manifest, source_uri: str, wishes: Mapping[str, str | None]) -> None:
     """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
     hint = "give another `collection`, or start again from nothing with `rebuild=True`"
-    for wish, present, what in ((model, before.model.name, "model"), (dtype, before.dtype, "dtype")):
-        if wish not in (None, present):
-            raise ModelError(f"{root} was built with the {what} {present}, not {wish}", hint)
+    present = {"model": before.model.name, "revision": before.model.revision, "dtype": before.dtype}
+    for what, wish in wishes.items():
+        if wish not in (None, present[what]):
+            raise ModelError(f"{root} was built with the {what} {present[what]}, not {wish}", hint)
     for other in before.sources:
         if other != source_uri and (other.startswith(source_uri) or source_uri.startswith(other)):
             raise CollectionError(

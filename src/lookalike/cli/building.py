@@ -17,6 +17,8 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
 from lookalike.errors import SourceError, StorageError
 from lookalike.index import index_state, refresh
+from lookalike.models.devices import CPU
+from lookalike.models.model import LoadedModel
 from lookalike.sources.addresses import bare_name, is_pattern
 from lookalike.storage.state import State
 from lookalike.storage.stores import is_remote, place
@@ -42,7 +44,9 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             part_size=part_size,
             max_megapixels=options.max_megapixels,
             max_memory_bytes=options.max_memory_bytes,
+            thumbnails=options.thumbnails,
             rebuild=options.rebuild,
+            on_model=_say_device,
             on_progress=progress,
         )
     root = place(path)
@@ -62,6 +66,14 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     if report.passed_over:
         say(said_of(report.passed_over))
     return Collection(root, report), report
+
+
+def _say_device(model: LoadedModel) -> None:
+    """Say where the model runs, unless the CPU is all there is."""
+    if model.device_note:
+        say(f"{model.name} runs on the {model.device}, because of another device: {model.device_note}")
+    elif model.device != CPU:
+        say(f"{model.name} runs on {model.device}")
 
 
 @contextmanager

@@ -7,7 +7,8 @@
     data/KEY/vectors/00000.bin      their vectors, in 8 bits
     data/KEY/vectors/center.bin     the values that the numbers of a vector are compared with to get bits
     data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
-    data/KEY/words.json, words.bin  words that can be searched for
+    data/KEY/words.json, words.bin  words of the model that can be searched for
+    data/KEY/own_words.json, .bin   the collection's own words
     model/                          the network and what runs it, if wanted
 
 KEY names this state, so that no cache can mix files of two states. docs/site.md specifies all of it.
@@ -21,6 +22,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ModelError
 from lookalike.export.network import network_entry, network_file
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
@@ -37,6 +40,8 @@ from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
+from lookalike.search.engine import Engine
+from lookalike.search.own_words import own_tables, own_words
 from lookalike.storage.columns import column_type, filled_columns, jsonable
 from lookalike.storage.parts import EXIF_FIELDS, matrix
 from lookalike.storage.snapshot import Snapshot
@@ -69,6 +74,7 @@ _NOTICE_OF_BUILT_IN = """efficientnet_lite0.onnx:
 """
 
 
+@checked
 def export_site(
     snapshot: Snapshot,
     target: str | Path,
@@ -173,7 +179,7 @@ def _catalogue(
         "dim": model.dim,
         "fingerprint": snapshot.fingerprint,
         **facts,
-        "words": _write_words(snapshot, data),
+        **_write_words(Engine(snapshot), data),
         "words_elsewhere": _has_text_tower(snapshot),
         "pictures": network is not None,
         "index": "none",
@@ -191,22 +197,25 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
-def _write_words(snapshot: Snapshot, data: Path) -> bool:
-    """Write the words of the built-in model, and return whether it is the collection's.
+def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
+    """Write the words that can be searched for; returns which there are: any, the model's, own ones.
 
-    Text towers and models of the user's own need a server.
+    Of models' words, those of the built-in one: text towers and models of the user's own need a server.
     """
-    try:
-        knows_words = snapshot.model.name == DEFAULT_MODEL
-    except ModelError:  # made elsewhere: items can still be queries
-        return False
+    knows_words = False
+    with suppress(ModelError):  # made elsewhere: items and own words can still be queries
+        knows_words = engine.snapshot.model.name == DEFAULT_MODEL
     if knows_words:
         from lookalike.models.words import tables
 
         rules, directions = tables()
         _write_json(data / "words.json", rules)
         _write(data / "words.bin", int8_file(directions))
-    return knows_words
+    own = own_words(engine.snapshot, engine.vectors_at)
+    if own.words:
+        _write_json(data / "own_words.json", own_tables(own))
+        _write(data / "own_words.bin", int8_file(np.stack([one.vector for one in own.words])))
+    return {"words": knows_words or bool(own.words), "model_words": knows_words, "own_words": bool(own.words)}
 
 
 def _has_text_tower(snapshot: Snapshot) -> bool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 
+from lookalike.checking import checked
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
 from lookalike.storage.parts import matrix, with_schema
@@ -27,6 +28,7 @@ _PIECE_ROWS = 8192
 _LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
 
 
+@checked
 def export_tables(
     snapshot: Snapshot,
     target: str | Path,

@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 
 from lookalike.images.jpeg import encode_jpeg
-from lookalike.images.picture import Picture
+from lookalike.images.picture import Picture, Pixels
 
 THUMBNAIL_PX = 256
+_QUALITY = 85
 
 
 def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
@@ -17,8 +18,18 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
         return picture.as_thumbnail
     pixels = picture.pixels
     height, width = pixels.shape[:2]
-    scale = longest_px / max(height, width)
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = thumbnail_size(width, height, longest_px)
+    if size != (width, height):
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    return encode_jpeg(pixels, 85)
+    return encode_thumbnail(pixels)
+
+
+def thumbnail_size(width: int, height: int, longest_px: int = THUMBNAIL_PX) -> tuple[int, int]:
+    """The width and height of a picture's thumbnail, which is never enlarged."""
+    scale = min(1, longest_px / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def encode_thumbnail(pixels: Pixels) -> bytes:
+    """Encode uint8 (H, W, 3), already of the thumbnail's size."""
+    return encode_jpeg(pixels, _QUALITY)

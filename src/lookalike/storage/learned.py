@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lookalike.errors import ModelError, call_of_build
 from lookalike.models.model import LoadedModel
+from lookalike.models.published import pinned_name
 from lookalike.models.registry import is_registered, learner, load_model
 from lookalike.models.spec import ModelSpec
 from lookalike.models.tag_list import with_tags
@@ -92,7 +93,7 @@ def find_model(
     """
     name, path = manifest.model.name, manifest.model_path
     if not path or is_registered(name):
-        return load_model(name, device=device, learned=learned)
+        return load_model(pinned_name(manifest.model), device=device, learned=learned)
     if not Path(path).exists():
         raise ModelError(
             f"the model {name}, which embedded {root}, was at {path} and is not there now",

@@ -29,6 +29,7 @@ const host = {
   facets(c, { filters, where, signal }) {
     return request(addressOf(c, "facets", { where: conditionOf(filters, where) }), { signal });
   },
+  words: (c, { start, signal }) => request(addressOf(c, "words", { start }), { signal }),
   search(c, { terms, k, filters, where, signal }) {
     const body = { query: terms, k, where: conditionOf(filters, where) || null };
     const headers = { "Content-Type": "application/json" };

@@ -63,6 +63,7 @@ const host = {
   },
   item: (c, id, { signal } = {}) => ask("item", c, { id, signal }),
   facets: (c, options) => ask("facets", c, options),
+  words: (c, { start, signal }) => ask("words", c, { start, signal }),
   search: (c, options) => ask("search", c, options),
   async embed(c, { image, signal }) {
     await catalogue();
