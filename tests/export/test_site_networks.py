@@ -61,11 +61,8 @@ def test_words_of_a_text_tower_are_said_to_need_a_server(folder, target, tmp_pat
 
     site = export_site(collection.snapshot, tmp_path / "site", with_model=True, onnxruntime_web=runtime)
 
-    assert (entry(site)["words"], entry(site)["words_elsewhere"], entry(site)["pictures"]) == (
-        False,
-        True,
-        True,
-    )
+    said = entry(site)
+    assert (said["model_words"], said["words_elsewhere"], said["pictures"]) == (False, True, True)
     assert not list(site.rglob("words.json"))
     assert not list(site.rglob("text.onnx"))
 
