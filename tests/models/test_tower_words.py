@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import ModelError
+from lookalike.models import tower_words
 from lookalike.models.text_tower import TextTower
 from lookalike.models.tower_words import background_words, presence, tags_of
 
@@ -67,9 +68,16 @@ def towards(drawn: Drawn, *words: str) -> np.ndarray:
     return unit(mean[None]).astype(np.float32)
 
 
+def forget() -> None:
+    """Forget the vectors that are held in memory."""
+    tower_words._stored.cache_clear()
+    tower_words._least_of_kin.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forget()
     return tmp_path / "cache" / "lookalike" / "words"
 
 
@@ -186,7 +194,8 @@ def test_the_vectors_of_the_background_are_kept_in_the_cache_folder(drawn, cache
         calls.append(len(tokens))
         return drawn._encode(tokens)
 
-    def tower() -> TextTower:  # another one each time, as in another process
+    def tower() -> TextTower:
+        forget()  # as in another process
         return TextTower(drawn._tokens, encode, "e" * 64, ("{}",))
 
     first = presence(tower(), "shown 1", drawn.pictures[:9])
@@ -213,6 +222,7 @@ def test_a_damaged_file_in_the_cache_is_computed_again(drawn, cache, data):
     expected = presence(tower(), "shown 1", drawn.pictures[:9])
     (path,) = cache.iterdir()
     path.write_bytes(data)
+    forget()
 
     assert np.array_equal(presence(tower(), "shown 1", drawn.pictures[:9]), expected)
 

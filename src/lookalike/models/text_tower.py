@@ -39,11 +39,11 @@ class TextTower:
     `encode` converts these to float32 (B, D), of any length. Each of `prompts` has `{}` where the text
     goes; their vectors are averaged. `sha256` changes when the vectors do: it is that of the tower and its
     tokenizer. `logit_scale` is what the model multiplies cosines by before a softmax. `dim` is D, if it is
-    known. The two functions may raise `ModelError`.
+    known. The two functions may raise `ModelError`. Towers that give the same vectors are equal.
     """
 
-    tokens: Callable[[list[str]], Tokens]
-    encode: Callable[[Tokens], Floats]
+    tokens: Callable[[list[str]], Tokens] = field(compare=False)
+    encode: Callable[[Tokens], Floats] = field(compare=False)
     sha256: str
     prompts: tuple[str, ...] = PROMPTS
     logit_scale: float = LOGIT_SCALE
