@@ -161,10 +161,17 @@ class Lexicon:
         return self.model is not None and self.model.name == BUILT_IN
 
     def _model_is_asked(self, words: Sequence[str]) -> bool:
-        """Whether the whole text is the model's, because no word of it is the collection's own."""
+        """Whether the whole text is the model's, because no word of it is the collection's own.
+
+        To a text tower a sentence is more than its words: only taught words and whole texts are not its.
+        """
         if self.model is None or (self.model.text_vector is None and self.own.words):
             return False
-        return not any(self.own.find(" ".join(words[a:b])) for a, b in _stretches(len(words)))
+        reads = bool(self.model.spec.text_sha256)
+        found = ((b - a, self.own.find(" ".join(words[a:b]))) for a, b in _stretches(len(words)))
+        return not any(
+            one and (not reads or length == len(words) or one.origin == "taught") for length, one in found
+        )
 
     def _of_model(self, text: str, vector: Vectors) -> Meant:
         return Meant(text, vector, (Part(text, "model"),), of_model=text)

@@ -15,7 +15,8 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Card} Card
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
- * @typedef {import("../contract.js").Collection & {words: boolean, model_words?: boolean, own_words?: boolean,
+ * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
+ *   model_words?: boolean, own_words?: boolean,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -234,6 +235,10 @@ export class Shelf {
 
   /** @param {string} text */
   async meaning(text) {
+    if (!this.entry.words && this.entry.words_elsewhere) {
+      const detail = "Words need a server: lookalike serve. Search by a picture here.";
+      throw new HostError("no-words", "You cannot search by words here", detail);
+    }
     if (!this.entry.words) {
       const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
@@ -246,7 +251,8 @@ export class Shelf {
       const { word } = error;
       const nearest = word && lexicon ? await this.shown(lexicon, lexicon.near(word)) : [];
       const all = [...new Set([...(word ? own.near(word) : []), ...nearest])];
-      throw new HostError("unknown-word", "The model does not know that word", error.message, all);
+      const detail = this.entry.words_elsewhere ? "Other words need a server: lookalike serve." : error.message;
+      throw new HostError("unknown-word", this.entry.words_elsewhere ? "This site does not know that word" : "The model does not know that word", detail, all);
     }
   }
 
