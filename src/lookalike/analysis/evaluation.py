@@ -12,6 +12,7 @@ from lookalike.analysis.bootstrap import Estimate, estimates
 from lookalike.analysis.retrieval import Ints, Judged, Progress, judge, others_alike
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError
+from lookalike.storage.columns import column_names
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -169,7 +170,7 @@ def _read(snapshot: Snapshot, label: str, without_duplicates: bool, rows: Ints |
     selection = Selection.of(snapshot, columns, rows=rows, least=0 if rows is None else 1)
     if len(snapshot) and label not in selection.items.column_names:
         raise LookalikeError(
-            f"{snapshot.root} has no column {label}", f"it has: {', '.join(snapshot.schema.names)}"
+            f"{snapshot.root} has no column {label}", f"it has: {column_names(snapshot.schema)}"
         )
     values = selection.column(label)
     kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
