@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import tempfile
     from contextlib import nullcontext
-    from pathlib import Path
 
+    from lookalike.analysis.comparison import collection_of
     from lookalike.collection import open_collection
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         compared = _compared(options, folder)
-        best = Path(folder) / f"{compared.contenders[0].model}.lookalike"
+        best = collection_of(folder, compared.contenders[0].model)
         _show(compared, open_collection(best), options)
     return 0
 
