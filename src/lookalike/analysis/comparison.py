@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.analysis.evaluation import Evaluation, evaluate
+from lookalike.analysis.evaluation import evaluate
+from lookalike.analysis.judgement import Evaluation
 from lookalike.builder.build import Report, build
 from lookalike.builder.part import make_part
 from lookalike.builder.together import build_together
