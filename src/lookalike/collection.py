@@ -35,7 +35,7 @@ from lookalike.storage.stores import each, place
 from lookalike.view import View
 
 if TYPE_CHECKING:  # opening a collection for search need not import what builds one
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
     from lookalike.learning.trained import Trained
@@ -290,9 +290,10 @@ def import_vectors(
 
 
 @checked
-def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation:
+def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation | Splits:
     """The same as `collection.evaluate`."""
-    return collection.evaluate(label, **options)
+    found: Evaluation | Splits = collection.evaluate(label, **options)
+    return found
 
 
 def train(

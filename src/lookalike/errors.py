@@ -114,8 +114,8 @@ class QueryError(LookalikeError):
     """A query is not a picture, names an unknown id, or asks for an impossible number of results."""
 
 
-class UnknownColumnError(QueryError):
-    """A condition names an unknown column."""
+class UnknownColumnError(QueryError, KeyError):
+    """A collection has no column of that name."""
 
 
 class UnknownWordError(QueryError):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lookalike.analysis.clusters import Clusters
     from lookalike.analysis.duplicates import Duplicates
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.analysis.map import Map
     from lookalike.analysis.neighbours import Neighbours
     from lookalike.analysis.outliers import Outliers
@@ -266,11 +266,24 @@ class View:
             write_map if write else None,
         )
 
-    def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
-        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`."""
-        from lookalike.analysis.evaluation import evaluate
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: None = None, **options: Any) -> Evaluation: ...
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: str, **options: Any) -> Splits: ...
+    def evaluate(
+        self, label: str = "label", *, split_column: str | None = None, **options: Any
+    ) -> Evaluation | Splits:
+        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`.
 
-        return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        With `split_column`, items with one of its values ask those with others; see `evaluate_splits`.
+        """
+        from lookalike.analysis.evaluation import evaluate, evaluate_splits
+
+        if split_column is None:
+            return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        return self._analysed(
+            lambda snapshot, rows: evaluate_splits(snapshot, label, split_column, rows=rows, **options)
+        )
 
     def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
         """Find the k nearest neighbours of every item; their row numbers refer to this view's items.

@@ -33,7 +33,7 @@ from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_i
 from lookalike.models.tag_list import check_tags, with_tags
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
-from lookalike.sources.opening import closing_source, open_source, reading_ahead
+from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
 from lookalike.storage.learned import find_model, pinned_model
 from lookalike.storage.manifest import (
     Manifest,
@@ -71,7 +71,7 @@ class Report:
 
 @checked
 def build(
-    source: str | Path,
+    source: str | Path | Source,
     collection: str | Path,
     *,
     model: str | Model | None = None,
