@@ -71,8 +71,8 @@ def whole_pixel_cut(
 def fit(pixels: Pixels | Image.Image, size_px: int, crop: float, box: Box | None = None) -> Pixels:
     """Resize the central square of `box` (by default of all) to uint8 (S, S, 3), bicubic with antialiasing.
 
-    `pixels` are an array (H, W, 3), or its image as `Picture` has it. `crop` in (0, 1] is the square's side as a
-    fraction of the shorter side of the picture.
+    `pixels` are an array (H, W, 3), or its image as `Picture` has it. `crop` in (0, 1] is the side of the
+    square as a share of the shorter side of the picture.
     """
     image = image_of(pixels)
     cut = square_cut(box or (0, 0, *image.size), size_px, crop)
