@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from conftest import CLASSES, picture
 from networks import save, write_network
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+import lookalike
+from lookalike.models.tower_words import background_words
+
 LENGTH = 12
+PIXELS = {"mean": [0.4] * 3, "std": [0.1] * 3}
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unknown>"
 
 
@@ -20,9 +25,10 @@ def train_tokenizer(words: Sequence[str]) -> Tokenizer:
     """A tokenizer of whole words, in lower case, that ends every text; trained on the words."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.train_from_iterator(
-        [" ".join(words)], trainers.WordLevelTrainer(special_tokens=[PAD, END, UNKNOWN], show_progress=False)
+        [" ".join(word for word in words if word not in (PAD, END, UNKNOWN))],
+        trainers.WordLevelTrainer(special_tokens=[PAD, END, UNKNOWN], show_progress=False),
     )
     end = tokenizer.token_to_id(END)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, end)])
@@ -94,3 +100,22 @@ def describe(folder: Path, **fields: Any) -> None:
     """Write `model.json` of a folder."""
     said = {name: value for name, value in fields.items() if value is not None}
     (folder / "model.json").write_text(json.dumps({"name": "tiny-clip", "size_px": 32, **said}))
+
+
+def write_model_of_classes(folder: Path) -> Path:
+    """Write a model that knows the words brick, meadow and sea: each points to the middle of its pictures.
+
+    All other words point at right angles to these.
+    """
+    write_network(folder / "image.onnx")
+    describe(folder, **PIXELS)
+    model = lookalike.load_model(f"{folder}/")
+    seen = {name: model.embed([picture(seed, color) for seed in range(8)]) for name, color in CLASSES.items()}
+    middles = np.stack([vectors.mean(axis=0) for vectors in seen.values()])
+    elsewhere = np.linalg.svd(middles)[2][len(middles) :]
+    rng = np.random.default_rng(0)
+    others = {word: rng.normal(size=len(elsewhere)) @ elsewhere for word in (UNKNOWN, *background_words())}
+    of_classes = dict(zip(seen, middles - middles.mean(axis=0), strict=True))
+    write_text_tower(folder, {**others, **of_classes})
+    describe(folder, text={"pad_id": 0, "context_length": LENGTH}, prompts=["{}"], **PIXELS)
+    return folder

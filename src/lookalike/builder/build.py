@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, count, islice, starmap
@@ -21,13 +21,15 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
-from lookalike.errors import CollectionError, LookalikeError, ModelError, SourceError
+from lookalike.builder.tagging import chosen_tags, retag
+from lookalike.errors import CollectionError, ExtraError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.published import revision_of
 from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_in_spec, register
+from lookalike.models.tag_list import check_tags, with_tags
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import closing_source, open_source, reading_ahead
@@ -73,6 +75,7 @@ def build(
     model: str | Model | None = None,
     label: str | None = None,
     metadata: str | Path | None = None,
+    tags: str | Path | Sequence[str] | None = None,
     image_column: str | None = None,
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
@@ -91,7 +94,9 @@ def build(
     `model` is the name of a model, the path of its file or folder, or a model of your own, which is then
     registered. A path where the collection's model is now replaces the one that the collection knows.
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
-    id; both are remembered, and `none` forgets them. `image_column` and `name_column` are the columns of
+    id; both are remembered, and `none` forgets them. So are `tags`, the only ones that pictures are to get,
+    for a model that knows words: names, or a text file with one on each line; another list gives all
+    pictures new tags, from their vectors. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
     says how URLs are fetched. `max_memory_bytes` limits what pictures take while they are decoded, in all
     threads together (default: 1 GB). `dtype` is `float32` or `float16`. `rebuild` starts over. `device` is
@@ -113,15 +118,15 @@ def build(
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
-    if before and name in (None, before.model.name):
-        asked = file or find_model(root, before, device)
-    else:
-        asked = file or load_model(given or DEFAULT_MODEL, device=device)
+    names = chosen_tags(before, tags)
+    asked = _asked(root, before, (file, given, name), device)
+    _try_words(with_tags(asked, names))
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),
         {listing.source_uri: listing.options},
         asked.path,
+        names,
     )
     with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         if is_collection(root) and not rebuild:
@@ -129,8 +134,7 @@ def build(
         else:
             manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
         stored = manifest
-        if file:
-            manifest = replace(manifest, model_path=file.path)
+        manifest = _renewed(manifest, file, names)
         loaded = pinned_model(root, manifest, device)
         if move:
             follow(root, move, listing)
@@ -159,6 +163,7 @@ def build(
         with closing(outcomes):
             counted = _counted(outcomes, len(plan.pending), on_progress)
             embedded = _commit(root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours)
+        retag(root, loaded)
         derive(root)
         compact_marks(root)
     return Report(
@@ -242,6 +247,42 @@ def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, 
         return file, file.name, file.name
     given = model if isinstance(model, str | None) else register(model).name
     return None, given, name_in_spec(given) if given else None
+
+
+def _asked(
+    root: Path,
+    before: Manifest | None,
+    named: tuple[LoadedModel | None, str | None, str | None],
+    device: str,
+) -> LoadedModel:
+    """The model that this build asks for: that of a file, the collection's, or one by its name."""
+    file, given, name = named
+    if file:
+        return file
+    if before and name in (None, before.model.name):
+        return find_model(root, before, device)
+    return load_model(given or DEFAULT_MODEL, device=device)
+
+
+def _renewed(manifest: Manifest, file: LoadedModel | None, names: tuple[str, ...]) -> Manifest:
+    """The manifest with the tags of this build, and where its model is now if that was said.
+
+    The words of that model replace those of the pinned one, if both make the same vectors of pictures.
+    """
+    if file is None:
+        return replace(manifest, tags=names)
+    pinned = manifest.model
+    same = replace(file.spec, text_sha256=pinned.text_sha256, prompts=pinned.prompts) == pinned
+    return replace(manifest, tags=names, model_path=file.path, model=file.spec if same else pinned)
+
+
+def _try_words(model: LoadedModel) -> None:
+    """Try a model's text tower and the user's tags; raises `LookalikeError` if they do not fit."""
+    if model.tag_list:
+        check_tags(model)
+    elif model.spec.text_sha256:
+        with suppress(ExtraError):  # pictures can be embedded without it
+            model.embed_text("photo")
 
 
 def _check_goes_on(root: Path, before: Manifest, source_uri: str, wishes: Mapping[str, str | None]) -> None:

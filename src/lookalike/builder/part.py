@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.builder.tagging import tag_columns, tag_fields
 from lookalike.errors import ImageError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Pixels
@@ -31,7 +32,6 @@ from lookalike.sources.sample import Sample
 from lookalike.storage.parts import (
     EXIF_FIELDS,
     ITEM_FIELDS,
-    TAG_FIELDS,
     Failure,
     embedding_column,
     is_from_exif,
@@ -189,13 +189,8 @@ def _table(
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
         # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
-        found = model.tags(features) if embedded else []
-        names = [[name for name, _ in tags] for tags in found]
-        chances = [[chance for _, chance in tags] for tags in found]
-        columns += [
-            pa.array(values, one.type) for values, one in zip((names, chances), TAG_FIELDS, strict=True)
-        ]
-        fields += TAG_FIELDS
+        columns += tag_columns(model.tags(features) if embedded else [])
+        fields += tag_fields(model)
     vectors = embedding_column(unit(features), dtype)
     fields.append(pa.field("embedding", vectors.type, nullable=False))
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))

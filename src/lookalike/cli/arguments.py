@@ -20,6 +20,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "or a folder that `lookalike model add` made",
     )
     parser.add_argument(
+        "--tags",
+        metavar="FILE",
+        help="tag by your own list, one tag on each line, with a model that knows words; or 'none'",
+    )
+    parser.add_argument(
         "--device",
         choices=DEVICES,
         metavar="DEVICE",

@@ -34,6 +34,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             model=options.model,
             label=options.label,
             metadata=options.metadata,
+            tags=options.tags,
             image_column=options.image_column,
             name_column=options.name_column,
             fetch=fetch_options(options),

@@ -31,8 +31,9 @@ def _meant(collection: Collection, word: str) -> Iterator[str]:
     """Queries that resemble the word and that the collection can answer."""
     snapshot = collection.snapshot
     try:
-        snapshot.model.embed_text(word)
-        yield f"text:{word}"
+        if not Path(word).suffix:  # a text tower takes any text, and a misspelled file is none
+            snapshot.model.embed_text(word)
+            yield f"text:{word}"
     except LookalikeError:  # the model does not know the word, or no words at all
         pass
     try:

@@ -28,7 +28,9 @@ def load(device: str) -> LoadedModel:
 
     checksum = hashlib.sha256(data).hexdigest()
     spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
-    return LoadedModel(spec, features, device, _text_vector, _tags, _word_vectors, _presence, _common_tags)
+    return LoadedModel(
+        spec, features, device, _text_vector, _tags, _word_vectors, _presence, _common_tags, _tags_of
+    )
 
 
 def _text_vector(text: str) -> NDArray[np.float32]:
@@ -53,6 +55,12 @@ def _common_tags(vectors: NDArray[np.float32]) -> list[str]:
     from lookalike.models.tags import common_tags
 
     return common_tags(vectors)
+
+
+def _tags_of(names: tuple[str, ...], vectors: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
+    from lookalike.models.chosen_tags import tags_of
+
+    return tags_of(names, vectors)
 
 
 def _word_vectors() -> NDArray[np.float32]:

@@ -64,10 +64,10 @@ class LoadedModel:
     features into the names and probabilities of what is in each picture; and `word_vectors`, those of many
     words (W, D). One that can tell whether a picture shows what a text names has `presence`, from a text and
     unit vectors (B, D) to probabilities (B,), and `common_tags`, from the unit vectors of a group to its
-    names, the narrowest first. One that can look for the names of a user's list has `tags_of`, from these and
-    unit vectors (B, D) to tags; without names, they are its own. `path` is where a model that is a file or a
-    folder was found, `device_note` why it does not run on a faster device of this machine. Unpickling a model
-    with a `loader` calls the loader again; others are pickled whole.
+    names, the narrowest first. One that can tag by a user's list has `tags_of`, from this and unit vectors
+    (B, D) to tags; an empty list stands for its own. `tag_list` is the list that `tags` uses. `path` is
+    where a model that is a file or a folder was found, `device_note` why it does not run on a faster device
+    of this machine. Unpickling a model with a `loader` calls the loader again; others are pickled whole.
     """
 
     spec: ModelSpec
@@ -79,6 +79,7 @@ class LoadedModel:
     presence: Callable[[str, Floats], Floats] | None = None
     common_tags: Callable[[Floats], list[str]] | None = None
     tags_of: Callable[[tuple[str, ...], Floats], Tags] | None = None
+    tag_list: tuple[str, ...] = ()
     path: str = field(default="", compare=False)
     device_note: str = field(default="", compare=False)
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)

@@ -60,7 +60,7 @@ def text_files(folder: Path) -> list[Path]:
 
 
 def text_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> TextTower:
-    """The text tower in a model's folder, by the fields of its `model.json`; both files are opened on first use.
+    """The text tower in a model's folder, by the fields of its `model.json`; it is opened when it is used.
 
     Raises `ModelError` if a file is missing or the description does not fit.
     """
@@ -83,7 +83,7 @@ def text_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> Tex
         checksum,
         tuple(prompts),
         options.logit_scale,
-        str(folder / TOWER),
+        name=str(folder / TOWER),
     )
 
 

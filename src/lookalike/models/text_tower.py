@@ -1,6 +1,7 @@
-"""Text towers: networks that turn any text into a vector in the space of a model's pictures (CLIP, SigLIP).
+"""Text towers: networks that turn any text into a vector in the space of a model's pictures, as in CLIP.
 
-Radford et al., Learning transferable visual models from natural language supervision, 2021 (arXiv:2103.00020).
+Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021
+(arXiv:2103.00020).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class TextTower:
     `tokens` converts a list of B texts to int64 (B, L), cut to the length that the tower was trained with;
     `encode` converts these to float32 (B, D), of any length. Each of `prompts` has `{}` where the text
     goes; their vectors are averaged. `sha256` changes when the vectors do: it is that of the tower and its
-    tokenizer. `logit_scale` is what the model multiplies cosines by before a softmax. The two functions may
-    raise `ModelError`.
+    tokenizer. `logit_scale` is what the model multiplies cosines by before a softmax. `dim` is D, if it is
+    known. The two functions may raise `ModelError`.
     """
 
     tokens: Callable[[list[str]], Tokens]
@@ -46,6 +47,7 @@ class TextTower:
     sha256: str
     prompts: tuple[str, ...] = PROMPTS
     logit_scale: float = LOGIT_SCALE
+    dim: int = 0
     name: str = field(default="the text tower", compare=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,11 @@ class TextTower:
             raise ModelError(
                 f"{self.name} gave {found.dtype} of shape {found.shape} for {len(texts)} texts",
                 "it has to give floats of shape (texts, dimensions)",
+            )
+        if self.dim not in (0, found.shape[1]):
+            raise ModelError(
+                f"{self.name} gives {found.shape[1]:,} dimensions, the network of the pictures {self.dim:,}",
+                "bring the two towers of one model",
             )
         with np.errstate(over="ignore"):
             floats = np.asarray(found, np.float32)

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.cache import cache_folder
-from lookalike.errors import ModelError
 from lookalike.models.model import LoadedModel, Tags
 from lookalike.models.text_tower import TextTower
 
@@ -29,35 +28,21 @@ Floats = NDArray[np.float32]
 # A text does not compete with words that mean nearly the same: words at least as similar to it as the most
 # similar hundredth of the pairs of background words are to each other.
 _KIN = 0.99
-# A thing with a probability of one in five is in the picture half of the time: pictures show several things.
-_ODDS_OF_PRESENCE = 4.0
-_MOST_LOG_ODDS = 30.0  # beyond, a probability is 1 in floats
-_LEAST_OF_TAG, _MOST_TAGS = 0.5, 5
+_LEAST, _MOST_ODDS = 1e-300, 500.0  # where a logarithm and an exponential end
+# Below a half, so that a picture can have two tags that are equally right.
+_LEAST_OF_TAG, _MOST_TAGS = 0.4, 5
 
 
 def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
-    """Give a model the words of a text tower: queries in words, their confidence, and tags by a user's list."""
+    """Give a model the words of a text tower: queries, their confidence, and tags by a user's list."""
+    tower = replace(tower, dim=model.dim)
     return replace(
         model,
         spec=replace(model.spec, text_sha256=tower.sha256, prompts=tower.prompts),
-        text_vector=partial(text_vector, tower, model.dim),
+        text_vector=tower.vector,
         presence=partial(presence, tower),
         tags_of=partial(tags_of, tower),
     )
-
-
-# Module functions that take the tower as an argument, so that a model can be pickled.
-
-
-def text_vector(tower: TextTower, dim: int, text: str) -> Floats:
-    """The unit vector float32 (`dim`,) of a text; raises as `TextTower.vectors`."""
-    vector = tower.vector(text)
-    if vector.shape != (dim,):
-        raise ModelError(
-            f"{tower.name} gives {len(vector):,} dimensions, the network of the pictures {dim:,}",
-            "bring the two towers of one model",
-        )
-    return vector
 
 
 def presence(tower: TextTower, text: str, vectors: Floats) -> Floats:
@@ -65,35 +50,33 @@ def presence(tower: TextTower, text: str, vectors: Floats) -> Floats:
 
     Raises as `TextTower.vectors`.
     """
-    odds = _ODDS_OF_PRESENCE * _odds(tower, tower.vectors([text]), vectors)[:, 0]
-    return np.asarray(odds / (1 + odds), np.float32)
+    rivals = _stored(tower, background_words())
+    return np.asarray(_chances(tower, tower.vectors([text]), rivals, vectors)[:, 0], np.float32)
 
 
 def tags_of(tower: TextTower, names: tuple[str, ...], vectors: Floats) -> Tags:
     """For each picture, those of a list's names that are likely right, and their probabilities.
 
-    At most five, the most likely first; they compete with the background, not with each other.
+    At most five, the most likely first; they compete with each other too, unless they mean nearly the same.
     `vectors` are unit vectors float32 (B, D). Raises as `TextTower.vectors`.
     """
     if not names:
         return [[] for _ in vectors]
-    odds = _odds(tower, _stored(tower, names), vectors)
-    chances = odds / (1 + odds)
     found: Tags = []
-    for row in chances:
+    texts, words = _stored(tower, names), _stored(tower, background_words())
+    for row in _chances(tower, texts, np.concatenate([words, texts]), vectors):
         best = np.argsort(-row, kind="stable")[:_MOST_TAGS]
         found.append([(names[one], float(row[one])) for one in best if row[one] >= _LEAST_OF_TAG])
     return found
 
 
-def _odds(tower: TextTower, texts: Floats, vectors: Floats) -> NDArray[np.float64]:
-    """The odds (B, T) that a picture (B, D) goes with a text (T, D) and not with a word of the background."""
-    words = _stored(tower, background_words())
-    kin = texts @ words.T >= _least_of_kin(tower)
-    wanted, others = (tower.logit_scale * (vectors @ one.T).astype(np.float64) for one in (texts, words))
-    most = others.max(axis=1, keepdims=True, initial=-np.inf)
-    rivals = np.exp(others - most) @ ~kin.T
-    return np.asarray(np.exp(np.minimum(wanted - most - np.log(np.maximum(rivals, 1e-300)), _MOST_LOG_ODDS)))
+def _chances(tower: TextTower, texts: Floats, rivals: Floats, vectors: Floats) -> NDArray[np.float64]:
+    """The probability (B, T) that pictures (B, D) go with texts (T, D) and with none of their rivals (W, D)."""
+    kin = texts @ rivals.T >= _least_of_kin(tower)
+    wanted, others = (tower.logit_scale * (vectors @ one.T).astype(np.float64) for one in (texts, rivals))
+    most = others.max(axis=1, keepdims=True)
+    against = np.log(np.maximum(np.exp(others - most) @ ~kin.T, _LEAST)) + most - wanted
+    return np.asarray(1 / (1 + np.exp(np.clip(against, -_MOST_ODDS, _MOST_ODDS))))
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.published import pinned_name
 from lookalike.models.registry import is_registered, learner, load_model
 from lookalike.models.spec import ModelSpec
+from lookalike.models.tag_list import with_tags
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.manifest import Manifest
 
@@ -63,7 +64,10 @@ def _path(root: Path, checksum: str) -> Path:
 
 
 def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
-    """Load the model that a manifest names; raises `ModelError` if it is missing or another version."""
+    """Load the model that a manifest names; raises `ModelError` if it is missing or another version.
+
+    It gives tags by the user's list, if the manifest has one.
+    """
     pinned = manifest.model
     if not pinned.sha256:
         raise ModelError(
@@ -77,7 +81,7 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             "cannot be compared with this one's",
             _again(root),
         )
-    return model
+    return with_tags(model, manifest.tags)
 
 
 def find_model(
