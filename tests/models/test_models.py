@@ -46,8 +46,8 @@ def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str, near:
     assert caught.value.message == f"unknown model {name!r}"
     assert caught.value.hint == (
         f"{near}known are: efficientnet-lite0, pixels, colors, sift, siglip2-base, siglip-base, "
-        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, timm:NAME, hf:ORG/NAME and "
-        "open_clip:NAME/TAG; make your own known with lookalike.register(model)"
+        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, "
+        "timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; make your own known with lookalike.register(model)"
     )
 
 

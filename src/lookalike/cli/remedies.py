@@ -17,7 +17,11 @@ from typing import Any
 from lookalike.cli.parser import command_parsers
 
 # Functions whose command has another name.
-_COMMANDS = {"undo_moves": ["duplicates", "--undo"], "add_model": ["model", "add"]}
+_COMMANDS = {
+    "undo_moves": ["duplicates", "--undo"],
+    "add_model": ["model", "add"],
+    "export_model": ["model", "export"],
+}
 _NO_FLAGS = {"write"}  # the command always does it
 
 
