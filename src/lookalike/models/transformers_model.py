@@ -111,8 +111,13 @@ def _text(called: str, folder: Path, kind: str) -> TorchText:
         # SigLIP was trained on small letters, which not all of its tokenizers see to.
         lower_case=kind == "siglip" and bool(said.get("do_lower_case", True)),
         logit_scale=float(whole.logit_scale.exp()),
-        padding_side=said.get("padding_side", "right"),
+        padding_side=said.get("padding_side") or _padding_side(said.get("tokenizer_class", "")),
     )
+
+
+def _padding_side(tokenizer_class: str) -> str:
+    """Where transformers fills up tokens for a class of tokenizers whose file does not say it."""
+    return "left" if tokenizer_class.startswith(("Siglip2", "Gemma")) else "right"
 
 
 def _text_features(whole: Any, tokens: torch.Tensor) -> torch.Tensor:
