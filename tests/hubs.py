@@ -69,7 +69,7 @@ OPEN_CLIP = {
     "model_cfg": {
         "embed_dim": 24,
         "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
-        "text_cfg": {"context_length": 16, "vocab_size": 1000, "width": 32, "heads": 2, "layers": 2},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
     },
     "preprocess_cfg": {
         "mean": CLIP["image_mean"],

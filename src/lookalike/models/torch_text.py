@@ -26,8 +26,8 @@ class TorchText:
 
     `module` takes tokens int64 (B, L) and gives (B, D). `tokenizer` is the text of a `tokenizer.json`, by
     which a text becomes `length` tokens: those beyond are cut off, those that are missing are `pad_id`, on
-    the side `padding_side`, "right" or "left". `lower_case` texts are put into lower case first. Cosines times
-    `logit_scale` go into the softmax that the model was trained with.
+    the side `padding_side`, "right" or "left". `lower_case` texts are put into lower case first. Cosines are
+    multiplied by `logit_scale` before the softmax that the model was trained with.
     """
 
     module: torch.nn.Module
@@ -102,6 +102,6 @@ def options_of(text: TorchText) -> dict[str, Any]:
     return {**said, **({"lower_case": True} if text.lower_case else {})}
 
 
-def checksum_with(weights_sha256: str, tokenizer: Path) -> str:
+def checksum_with(weights_sha256: str, tokenizer: bytes) -> str:
     """The checksum of a tower whose weights have a checksum, with its tokenizer."""
-    return hashlib.sha256(weights_sha256.encode() + tokenizer.read_bytes()).hexdigest()
+    return hashlib.sha256(weights_sha256.encode() + tokenizer).hexdigest()

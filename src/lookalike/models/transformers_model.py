@@ -82,7 +82,10 @@ def read(name: str, revision: str) -> TorchNetwork:
     if kind not in _WITH_WORDS or not tokenizer.is_file():
         return TorchNetwork(spec, image)
     return TorchNetwork(
-        spec, image, partial(_text, called, files.folder, kind), checksum_with(spec.sha256, tokenizer)
+        spec,
+        image,
+        partial(_text, called, files.folder, kind),
+        checksum_with(spec.sha256, tokenizer.read_bytes()),
     )
 
 
