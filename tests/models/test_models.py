@@ -6,6 +6,7 @@ import colorsys
 import io
 import multiprocessing
 import pickle
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.errors import ImageError, ModelError
+from lookalike.errors import ExtraError, ImageError, ModelError
 from lookalike.models.model import LoadedModel
+from lookalike.models.onnx_session import start
 from lookalike.models.registry import load_model
 
 CLASSICAL = ["pixels", "colors", "sift"]
@@ -72,9 +74,16 @@ def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, devi
 )
 def test_cuda_where_onnxruntime_has_none_is_an_error_with_the_package_that_has_it() -> None:
     with pytest.raises(ModelError) as caught:
-        load_model("efficientnet-lite0", device="cuda")
+        start("net.onnx", "cuda")
     assert "the device cuda cannot be used" in caught.value.message
     assert "pip install onnxruntime-gpu" in caught.value.hint
+
+
+def test_the_built_in_model_on_a_gpu_without_pytorch_is_an_error_that_names_it(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ExtraError, match="this needs PyTorch") as caught:
+        load_model("efficientnet-lite0", device="cuda")
+    assert caught.value.extra == "torch"
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

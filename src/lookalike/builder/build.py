@@ -85,6 +85,7 @@ def build(
     part_size: int = PART_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
     max_memory_bytes: int | None = None,
+    thumbnails: bool = True,
     rebuild: bool = False,
     on_model: Callable[[LoadedModel], None] | None = None,
     on_progress: Progress | None = None,
@@ -98,10 +99,11 @@ def build(
     for a model that knows words: names, or a text file with one on each line; another list gives all
     pictures new tags, from their vectors. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
-    says how URLs are fetched. `max_memory_bytes` limits what pictures take while they are decoded, in all
-    threads together (default: 1 GB). `dtype` is `float32` or `float16`. `rebuild` starts over. `device` is
-    where the model runs, by default the fastest device that works. `on_model` is called with the model before
-    the first image, if there is one to embed, and `on_progress` with the numbers of images done and to do.
+    says how URLs are fetched. `device` is where the model runs, by default the fastest that works.
+    `max_memory_bytes` limits what pictures take while they are decoded, in all threads together (default:
+    1 GB). `dtype` is `float32` or `float16`. With `thumbnails=False` new rows get no thumbnail, which is
+    faster. `rebuild` starts over. `on_model` is called with the model before the first image, if there is one
+    to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
     _check_numbers(
@@ -155,6 +157,7 @@ def build(
             reading_ahead(plan.pending, images),
             loaded,
             max_megapixels=max_megapixels,
+            thumbnails=thumbnails,
             threads=threads or os.cpu_count() or 1,
             part_size=part_size,
         )
@@ -194,7 +197,7 @@ def commit_part(root: Path, number: int, made: MadePart) -> None:
     part = Part(root, number)
     part.write_failures(failure_table(made.failures))
     if made.rows.num_rows:
-        part.write(made.rows, made.thumbnails)
+        part.write(made.rows, made.thumbnails, made.made_by)
 
 
 def _commit(

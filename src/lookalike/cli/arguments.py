@@ -44,6 +44,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     add_decoding_memory(parser)
     parser.add_argument(
+        "--no-thumbnails", dest="thumbnails", action="store_false", help="keep no small pictures: faster"
+    )
+    parser.add_argument(
         "--rebuild", action="store_true", help="discard the collection and start from nothing"
     )
 

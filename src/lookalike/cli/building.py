@@ -44,6 +44,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             part_size=part_size,
             max_megapixels=options.max_megapixels,
             max_memory_bytes=options.max_memory_bytes,
+            thumbnails=options.thumbnails,
             rebuild=options.rebuild,
             on_model=_say_device,
             on_progress=progress,
