@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hubs import (
+    OPEN_CLIP,
     REVISION,
     save_open_clip,
     save_timm,
@@ -172,6 +173,40 @@ def test_of_jpeg_files_its_vectors_are_nearly_its_publishers(pair):
 
     theirs = their_vectors(theirs, [Image.open(io.BytesIO(file)) for file in photographs()])
     assert cosines(found, theirs).min() >= 0.99
+
+
+@pytest.fixture
+def tagged(hub, tmp_path, monkeypatch):
+    """A model that open_clip lists by NAME/TAG, trained with a faster GELU than its name says."""
+    open_clip = import_module("open_clip")
+    config = tmp_path / "tests-tiny.json"
+    config.write_text(json.dumps(OPEN_CLIP["model_cfg"]))
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", [tmp_path])
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", {})
+    open_clip.add_model_config(config)
+    tag = {"url": "", "hf_hub": "tests/open-clip/", "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    tag |= {"interpolation": "bilinear", "resize_mode": "squash", "quick_gelu": True}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tests-tiny", {"random": tag})
+    yield "open_clip:tests-tiny/random"
+
+
+def test_a_tag_of_open_clip_decides_the_preprocessing_and_the_activation(tagged):
+    open_clip = import_module("open_clip")
+    theirs = OpenClip("tests/open-clip", Path())
+    theirs.model, _, theirs.transform = open_clip.create_model_and_transforms(
+        "tests-tiny", pretrained="random", force_quick_gelu=True
+    )
+    theirs.model.eval()
+
+    model = load_model(tagged)
+
+    assert (model.spec.mean, model.spec.resize, model.spec.interpolation) == (
+        (0.1, 0.2, 0.3),
+        "squash",
+        "bilinear",
+    )
+    found = np.stack([model.embed(np.asarray(image)) for image in SCENES])
+    assert cosines(found, their_vectors(theirs, SCENES)).min() >= 0.9999
 
 
 # What is remembered
