@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from hubs import (
     OPEN_CLIP,
+    PREPROCESSING,
     REVISION,
     save_open_clip,
     save_timm,
     save_transformers,
     scene,
+    snapshot,
     use_hub,
     with_torchvision,
 )
@@ -259,6 +261,37 @@ def test_another_model_or_revision_is_refused(folder, target, model, said):
 
     with pytest.raises(ModelError, match=said):
         lookalike.build(folder, target, model=model)
+
+
+def test_a_model_that_others_saved_by_timm_is_loaded_from_its_repository(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    torch, timm = with_torchvision(), import_module("timm")
+    torch.manual_seed(3)
+    theirs = timm.create_model("test_vit", num_classes=7, pretrained_cfg_overlay={"crop_pct": 0.5}).eval()
+    timm.models.save_for_hf(theirs, snapshot(tmp_path, "tests/own"))
+
+    model = load_model("timm:tests/own")
+
+    assert (model.name, model.spec.crop, model.dim) == ("timm:tests/own", 0.5, 64)
+    pixels = model.pixels(np.asarray(SCENES[0]))
+    values = (torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255 - 0.5) / 0.5
+    expected = theirs.forward_head(theirs.forward_features(values[None]), pre_logits=True).detach().numpy()
+    assert cosines(model.features(pixels[None]), expected).min() >= 0.9999
+
+
+def test_weights_in_pieces_are_the_same_model(hub):
+    transformers = import_module("transformers")
+    whole = load_model("hf:tests/dinov2")
+    folder = snapshot(hub, "tests/pieces")
+    own = transformers.AutoModel.from_pretrained("tests/dinov2")
+    own.save_pretrained(folder, max_shard_size="60KB")
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING["dinov2"]))
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+
+    found = load_model("hf:tests/pieces")
+
+    assert np.allclose(found.embed(np.asarray(SCENES[0])), whole.embed(np.asarray(SCENES[0])), atol=1e-6)
+    assert found.sha256 != whole.sha256
 
 
 # What cannot be used

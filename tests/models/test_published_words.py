@@ -6,9 +6,10 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from hubs import save_open_clip, save_transformers, use_hub
+from hubs import save_open_clip, save_transformers, tokenizer, use_hub
 
 import lookalike
+from lookalike.errors import ModelError
 from lookalike.models.registry import load_model
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
@@ -91,3 +92,25 @@ def test_a_collection_is_asked_in_words(folder, target):
 
     assert len(collection.search(lookalike.Text("the cat"), k=3)) == 3
     assert lookalike.open(target).manifest.model.text_sha256 == load_model("hf:tests/clip").spec.text_sha256
+
+
+def test_a_tokenizer_of_another_model_is_refused_before_anything_is_written(
+    tmp_path, monkeypatch, folder, target
+):
+    use_hub(monkeypatch, tmp_path)
+    files = save_transformers(tmp_path, "tests/mixed", "siglip")
+    tokenizer("clip").save_pretrained(files)
+
+    with pytest.raises(ModelError, match="the text tower of hf:tests/mixed fails on tokens"):
+        lookalike.build(folder, target, model="hf:tests/mixed")
+
+    assert not target.exists()
+
+
+def test_a_model_without_its_tokenizer_has_no_words(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    (save_transformers(tmp_path, "tests/mute", "clip") / "tokenizer.json").unlink()
+
+    model = load_model("hf:tests/mute")
+
+    assert (model.text_vector, model.spec.text_sha256) == (None, "")

@@ -60,8 +60,13 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
     def encode(given: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
 
-        with torch.inference_mode():
-            found = once().module(torch.from_numpy(given))
+        try:
+            with torch.inference_mode():
+                found = once().module(torch.from_numpy(given))
+        except (RuntimeError, IndexError) as error:
+            raise ModelError(
+                f"{name} fails on tokens {given.shape}: {one_line(error)}", "its tokenizer may be another's"
+            ) from None
         return np.asarray(found.float().numpy())
 
     return TextTower(tokens, encode, sha256, name=name)
