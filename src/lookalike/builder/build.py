@@ -123,7 +123,7 @@ def build(
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     names = chosen_tags(before, tags)
-    asked = _asked(root, before, file, given, name, device=device)
+    asked = _asked(root, before, (file, given, name), device)
     _try_words(with_tags(asked, names))
     fresh = Manifest(
         asked.spec,
@@ -257,13 +257,11 @@ def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, 
 def _asked(
     root: Path,
     before: Manifest | None,
-    file: LoadedModel | None,
-    given: str | None,
-    name: str | None,
-    *,
+    named: tuple[LoadedModel | None, str | None, str | None],
     device: str,
 ) -> LoadedModel:
     """The model that this build asks for: that of a file, the collection's, or one by its name."""
+    file, given, name = named
     if file:
         return file
     if before and name in (None, before.model.name):
