@@ -6,6 +6,7 @@ import argparse
 import shlex
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory
+from lookalike.cli.events import add_events, train_events
 
 SUMMARY = "learn a better model from labels"
 EXAMPLE = "lookalike train photos.lookalike --label label -o my-model/"
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed holds out other pictures (default: 0)"
     )
+    add_events(parser)
     add_max_memory(parser)
     add_json(parser)
 
@@ -39,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.learning.saving import check_free
 
     check_free(options.out)
+    if options.events:
+        return train_events(options)
     collection = open_collection(options.collection)
     learned = train(
         collection, label=options.label, method=options.method, for_=options.for_, seed=options.seed

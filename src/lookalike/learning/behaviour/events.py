@@ -33,7 +33,7 @@ class Events:
 
     `when` int64 (E,) are microseconds since 1970, or row numbers if there are no times. `weight`
     float32 (E,) is above 0. `users` are the names of users. The counts are of events that were left out:
-    of `unknown` items, in the `future`, and `invalid` ones, which lack a value or have one that is impossible.
+    of `unknown` items, in the `future`, and `invalid` ones: a value is missing, NaN, or a weight not above 0.
     """
 
     users: Sequence[str]
@@ -51,16 +51,6 @@ class Events:
 
     def __repr__(self) -> str:
         return f"Events({len(self):,} of {len(self.users):,} users)"
-
-    @property
-    def left_out(self) -> str:
-        """What was left out, in words; empty if nothing was."""
-        told = (
-            (self.unknown, "of unknown items"),
-            (self.future, "in the future"),
-            (self.invalid, "that lack a value or have an impossible one"),
-        )
-        return ", ".join(f"{count:,} {what}" for count, what in told if count)
 
 
 def read_events(
@@ -135,13 +125,13 @@ def _table(path: Path) -> pa.Table:
 
 
 def _column(table: pa.Table, given: str, what: str, path: str | Path) -> str | None:
-    """The column that was named, or that has a usual name; None for a weight that nobody names."""
+    """The column that was named, or that has a usual name; None for a missing time or weight."""
     names = table.column_names
     if given:
         if given in names:
             return given
         raise LookalikeError(f"{path} has no column {given}", f"it has: {', '.join(names)}")
-    by_name = {name.lower(): name for name in reversed(names)}
+    by_name: dict[str, str] = {name.lower(): name for name in reversed(names)}
     for usual in _NAMES[what]:
         if usual in by_name:
             return by_name[usual]

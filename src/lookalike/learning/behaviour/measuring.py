@@ -27,26 +27,26 @@ _MOST_USERS = 2_000
 class Measured:
     """How well some users' later choices were foreseen: means over users.
 
-    `recall` is the share of what a user chose later that is among the 20 recommended; `ndcg` counts early
-    places more (Järvelin and Kekäläinen 2002). `weighted` is the share of the weight of all that was chosen.
-    `cold` is the recall of items without any earlier event, NaN if there are none. `coverage` is the share of
-    all items that anybody is recommended.
+    `recall` is the share of what a user chose later that is among the 20 recommended, `warm` that of items
+    with earlier events and `cold` that of items without, NaN if there are none. `ndcg` counts early places
+    more (Järvelin and Kekäläinen 2002). `weighted` is the share of the weight of all that was chosen.
+    `coverage` is the share of all items that anybody is recommended.
     """
 
     recall: float
+    warm: float
+    cold: float
     ndcg: float
     weighted: float
-    cold: float
     coverage: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The measures, and the recall of each of Q users and of those who chose cold items."""
+    """The measures, and the recall of each of Q users."""
 
     measured: Measured
     recalls: NDArray[np.float64]
-    cold_recalls: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ def judge(wanted: Later, scorer: Scorer) -> Judged:
     """Recommend 20 items to each user, without those that the user had, and compare with what was chosen."""
     k = min(K, wanted.count)
     found = np.zeros(wanted.count, np.bool_)
-    recalls, gains, cold_recalls = [], [], []
+    recalls, gains = [], []
+    apart: tuple[list[float], list[float]] = ([], [])
     weight_found = weight_all = 0.0
     for start in range(0, len(wanted.asked), _BLOCK_USERS):
         scores = np.array(scorer(wanted.asked[start : start + _BLOCK_USERS]), np.float32)
@@ -116,20 +117,23 @@ def judge(wanted: Later, scorer: Scorer) -> Judged:
             gains.append((hits * discounts).sum() / discounts[: len(chosen)].sum())
             weight_found += float(wanted.weights[at][np.isin(chosen, best)].sum())
             weight_all += float(wanted.weights[at].sum())
-            cold = chosen[wanted.cold[chosen]]
-            if len(cold):
-                cold_recalls.append(np.isin(cold, best).mean())
-    return Judged(
-        Measured(
-            float(np.mean(recalls)) if recalls else float("nan"),
-            float(np.mean(gains)) if gains else float("nan"),
-            weight_found / weight_all if weight_all else float("nan"),
-            float(np.mean(cold_recalls)) if cold_recalls else float("nan"),
-            float(found.mean()),
-        ),
-        np.array(recalls),
-        np.array(cold_recalls),
+            for values, cold in zip(apart, (False, True), strict=True):
+                mine = chosen[wanted.cold[chosen] == cold]
+                if len(mine):
+                    values.append(float(np.isin(mine, best).mean()))
+    measured = Measured(
+        recall=_mean(recalls),
+        warm=_mean(apart[0]),
+        cold=_mean(apart[1]),
+        ndcg=_mean(gains),
+        weighted=weight_found / weight_all if weight_all else float("nan"),
+        coverage=float(found.mean()),
     )
+    return Judged(measured, np.array(recalls))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 def _best(scores: Floats, k: int) -> Ints:

@@ -94,7 +94,7 @@ def _sums(liked: Liked, inputs: Floats) -> tuple[Floats, Floats]:
     sums = np.zeros((liked.users, inputs.shape[1]), np.float32)
     np.add.at(sums, liked.user, inputs[liked.item] * liked.weight[:, None])
     total = np.bincount(liked.user, liked.weight, minlength=liked.users).astype(np.float32)
-    return sums / np.maximum(total, 1e-9)[:, None], total
+    return np.asarray(sums / np.maximum(total, 1e-9)[:, None], np.float32), total
 
 
 def _choose(liked: Liked, inputs: Floats, weights: Floats, decay: float, rng: np.random.Generator) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning.behaviour.baselines import item_to_item, mean_of_liked, popularity
 from lookalike.learning.behaviour.events import Events, read_events
-from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, judge, later, split
+from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, Scorer, judge, later, split
 from lookalike.learning.behaviour.towers import OBJECTIVES, Liked, Towers, learn
 from lookalike.learning.trained import Trained
 from lookalike.models.head_model import Layer
@@ -37,11 +37,11 @@ OURS, LIKED = "this model", "mean of liked"
 
 @dataclass(frozen=True)
 class BehaviourReport:
-    """What was learned from events, and what it is worth: `measured`, this model and what it has to beat.
+    """What was learned from events: `measured` has this model and what it has to beat.
 
-    `events` of `users` with `items` were used; `unknown`, `future` and `invalid` ones were left out.
-    `asked` users were asked about the last fifth, which has events with `cold` items. `gain` is by how much the recall
-    is above that of the mean of liked items, and `error` its standard error.
+    `events` of `users` with `items` were used; `unknown`, `future` and `invalid` ones were left out. `asked`
+    users were asked about the last fifth, which has `cold` events with items that had none before. `gain` is
+    by how much the recall is above that of the mean of liked items, and `error` its standard error.
     """
 
     objective: str
@@ -178,7 +178,7 @@ class _Study:
         values = []
         for way in ways:
             ours = judge(wanted, self.scorer(self.learn(before, way))).measured
-            values.append(_ratio(ours.recall, base.recall) + _ratio(ours.cold, base.cold))
+            values.append(_ratio(ours.warm, base.warm) + _ratio(ours.cold, base.cold))
             tell()
         return ways[int(np.argmax(values))]
 
