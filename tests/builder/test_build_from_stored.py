@@ -111,10 +111,7 @@ def test_a_build_that_was_killed_continues_after_its_last_part(place, monkeypatc
     assert done == [0]
 
     made = heads(place)
-    assert (
-        counts(made.report) == {"embedded": 8, "unchanged": 5, "failed": 1}
-        or counts(made.report)["unchanged"] > 0
-    )
+    assert counts(made.report) == {"embedded": 7, "unchanged": 5, "failed": 1}
     assert ids(made) == ids(lookalike.open(place / "c.lookalike"))
     assert list(made.verify()) == []
 
@@ -128,7 +125,7 @@ def test_it_follows_what_is_added_removed_and_marked(place):
 
     report = heads(place).report
     assert (report.removed, ids(made)) == (2, ids(other))
-    assert [mark.value for mark in made.marks] == ["night"]
+    assert made.snapshot.marked("label")[ids(made).index("new.png")] == "night"
     assert list(made.verify()) == []
 
 
@@ -171,7 +168,7 @@ def test_a_collection_of_another_head_or_another_source_is_refused_and_stays(pla
 
     with pytest.raises(ModelError, match="was built with another version of it, not with mine"):
         lookalike.build(place / "c.lookalike", made.path, model=f"{place / 'n'}/")
-    with pytest.raises(CollectionError, match="was not made of .*b.lookalike"):
+    with pytest.raises(CollectionError, match=r"was not made of .*b\.lookalike"):
         lookalike.build(place / "b.lookalike", made.path, model=f"{place / 'm'}/")
     with pytest.raises(CollectionError, match="would replace itself"):
         lookalike.build(place / "c.lookalike", place / "c.lookalike", model=f"{place / 'm'}/")

@@ -23,6 +23,8 @@ from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 
+# By how many of its standard errors held-out retrieval has to rise.
+_ERRORS = 2
 # Vectors that recipes are tried on, and copies of them at a time.
 _MAX_TRIED, _LEAST_TRIED, _COPIES = 8192, 512, 6
 
@@ -122,7 +124,7 @@ def _report(
         label=label,
         question=held.question,
         method=str(recipe) if recipe else "",
-        kept=recipe is not None and gains(before, after),
+        kept=recipe is not None and gains(before, after, _ERRORS),
         items=len(labelled.classes),
         classes=len(labelled.names),
         unlabelled=labelled.unlabelled,
