@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-OBJECTIVES = ("co-engagement", "bpr")
+CO_ENGAGEMENT, BPR = "co-engagement", "bpr"
+OBJECTIVES = (CO_ENGAGEMENT, BPR)
 
 # Tuned on clothing (docs/behaviour.md).
 _INPUTS, _DIM = 256, 64
 _TEMPERATURE = np.float32(0.1)
 _RATE, _EPOCHS, _BATCH = 0.01, 8, 1024
 _BIAS = 0.3
+# Pulls the map towards zero, so that it says more about items that were not learned from.
+_DECAY = np.float32(0.01)
 _MOST_NEGATIVES, _MOST_FOR_AXES = 2_000, 5_000
 _BPR_TEMPERATURE = np.float32(0.2)
 
@@ -59,18 +62,22 @@ class Towers:
         return unit(vectors @ self.matrix + self.offset)
 
 
-def learn(liked: Liked, objective: str, decay: float, seed: int = 0) -> Towers:
-    """Learn both towers; `decay` pulls the map towards zero, so that it says more about unseen items."""
+def learn(liked: Liked, objective: str, correction: float, seed: int = 0) -> Towers:
+    """Learn both towers, by co-engagement with the popularity of items taken out to the power `correction`.
+
+    At 0 what is popular comes first, and an item that nobody has seen never does; at 1 an item counts for what
+    users like about it alone (the logit adjustment of Menon 2021, arXiv:2007.07314).
+    """
     rng = np.random.default_rng(seed)
     mean, axes = _axes(liked.vectors, rng)
     inputs = np.concatenate(
         [(liked.vectors - mean) @ axes, np.full((len(liked.vectors), 1), _BIAS, np.float32)], axis=1
     )
     weights = rng.normal(0, _DIM**-0.5, (inputs.shape[1], _DIM)).astype(np.float32)
-    if objective == "bpr":
-        weights, users = _rank(liked, inputs, weights, decay, rng)
+    if objective == BPR:
+        weights, users = _rank(liked, inputs, weights, rng)
     else:
-        weights = _choose(liked, inputs, weights, decay, rng)
+        weights = _choose(liked, inputs, weights, correction, rng)
         users = unit(_sums(liked, inputs)[0] @ weights)
     matrix = axes @ weights[:-1]
     return Towers(matrix, _BIAS * weights[-1] - mean @ matrix, users)
@@ -97,11 +104,15 @@ def _sums(liked: Liked, inputs: Floats) -> tuple[Floats, Floats]:
     return np.asarray(sums / np.maximum(total, 1e-9)[:, None], np.float32), total
 
 
-def _choose(liked: Liked, inputs: Floats, weights: Floats, decay: float, rng: np.random.Generator) -> Floats:
+def _choose(
+    liked: Liked, inputs: Floats, weights: Floats, correction: float, rng: np.random.Generator
+) -> Floats:
     """Co-engagement by a sampled softmax: from the others that a user liked, tell the one left out."""
     means, total = _sums(liked, inputs)
     rest = total[liked.user] - liked.weight
     usable = np.flatnonzero(rest > 1e-6 * total[liked.user])
+    popular = np.bincount(liked.item, liked.weight, minlength=len(inputs))
+    known = (correction * np.log(popular / popular.mean())).astype(np.float32)
     adam = _Adam(weights)
     for batch in _batches(usable, liked.weight, rng):
         user, item = liked.user[batch], liked.item[batch]
@@ -112,6 +123,7 @@ def _choose(liked: Liked, inputs: Floats, weights: Floats, decay: float, rng: np
         query, target, other = asked @ weights, own @ weights, inputs[negatives] @ weights
         q, t, o = unit(query), unit(target), unit(other)
         scores = np.concatenate([(q * t).sum(axis=1, keepdims=True), q @ o.T], axis=1) / _TEMPERATURE
+        scores += np.concatenate([known[item, None], np.tile(known[negatives], (len(batch), 1))], axis=1)
         scores[:, 1:][negatives[None, :] == item[:, None]] = -np.inf
         chance = np.exp(scores - scores.max(axis=1, keepdims=True))
         chance /= chance.sum(axis=1, keepdims=True)
@@ -120,13 +132,11 @@ def _choose(liked: Liked, inputs: Floats, weights: Floats, decay: float, rng: np
         slope = asked.T @ _before_unit(query, q, chance[:, :1] * t + chance[:, 1:] @ o)
         slope += own.T @ _before_unit(target, t, chance[:, :1] * q)
         slope += inputs[negatives].T @ _before_unit(other, o, chance[:, 1:].T @ q)
-        adam.step(weights, slope + np.float32(decay) * weights)
+        adam.step(weights, slope + _DECAY * weights)
     return weights
 
 
-def _rank(
-    liked: Liked, inputs: Floats, weights: Floats, decay: float, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _rank(liked: Liked, inputs: Floats, weights: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Bayesian personalised ranking with a vector for each user; returns the map and the users."""
     users = _sums(liked, inputs)[0] @ weights
     adam, adam_users = _Adam(weights), _Adam(users)
@@ -146,7 +156,7 @@ def _rank(
         slope -= inputs[other].T @ _before_unit(bad, b, pull[:, None] * p)
         of_users = np.zeros_like(users)
         np.add.at(of_users, user, _before_unit(person, p, pull[:, None] * (g - b)))
-        adam.step(weights, slope + np.float32(decay) * weights)
+        adam.step(weights, slope + _DECAY * weights)
         adam_users.step(users, of_users)
     there = np.bincount(liked.user, minlength=liked.users) > 0
     return weights, np.asarray(unit(users) * there[:, None], np.float32)

@@ -14,23 +14,25 @@ from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning.behaviour.baselines import item_to_item, mean_of_liked, popularity
 from lookalike.learning.behaviour.events import Events, read_events
 from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, Scorer, judge, later, split
-from lookalike.learning.behaviour.towers import OBJECTIVES, Liked, Towers, learn
+from lookalike.learning.behaviour.towers import BPR, CO_ENGAGEMENT, OBJECTIVES, Liked, Towers, learn
 from lookalike.learning.trained import Trained
 from lookalike.models.head_model import Layer
 from lookalike.models.users import user_files
 from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
-# An objective, and by how much the map is pulled towards zero.
+# An objective, and how much of the popularity is taken out.
 Way = tuple[str, float]
 
 # The first four fifths of the events are learned from, and the rest is asked about; to choose how to learn,
 # the first four fifths of those.
 _PAST = 0.8
-_DECAYS = (0.003, 0.01, 0.03)
+# How much of the popularity is taken out: what is left is good for old items, what is out for new ones.
+_CORRECTIONS = (0.3, 0.5, 0.7)
 _LEAST_EVENTS, _LEAST_USERS = 100, 10
 # The matrix of item-to-item filtering has a number for each pair of items.
 _MOST_PAIRS = 10_000
+_LEAST_RECALL = 1e-3
 
 OURS, LIKED = "this model", "mean of liked"
 
@@ -45,7 +47,7 @@ class BehaviourReport:
     """
 
     objective: str
-    decay: float
+    correction: float
     events: int
     users: int
     items: int
@@ -104,7 +106,8 @@ def train_behaviour(
             "no user has events both before and in the last fifth of the time, so nothing can be measured",
             "give events of a longer time",
         )
-    ways = [(one, decay) for one in OBJECTIVES if objective in ("auto", one) for decay in _DECAYS]
+    ways = [(CO_ENGAGEMENT, one) for one in _CORRECTIONS if objective in ("auto", CO_ENGAGEMENT)]
+    ways += [(BPR, 0.0)] if objective in ("auto", BPR) else []
     tell = _Counting(on_progress, len(ways) + 2)
     study = _Study(found, vectors, seed)
     way = study.choose(end, ways, tell)
@@ -178,7 +181,7 @@ class _Study:
         values = []
         for way in ways:
             ours = judge(wanted, self.scorer(self.learn(before, way))).measured
-            values.append(_ratio(ours.warm, base.warm) + _ratio(ours.cold, base.cold))
+            values.append(_gain(ours.warm, base.warm) + _gain(ours.cold, base.cold))
             tell()
         return ways[int(np.argmax(values))]
 
@@ -199,11 +202,11 @@ class _Study:
         return lambda users: towers.users[users] @ items
 
 
-def _ratio(ours: float, base: float) -> float:
-    """How many times better, at most 3; 0 if there is nothing to compare."""
+def _gain(ours: float, base: float) -> float:
+    """The logarithm of how many times better; 0 if there is nothing to compare."""
     if not np.isfinite(ours) or not np.isfinite(base):
         return 0.0
-    return float(min(ours / max(base, 1e-6), 3.0))
+    return float(np.log(max(ours, _LEAST_RECALL) / max(base, _LEAST_RECALL)))
 
 
 class _Counting:
