@@ -297,14 +297,27 @@ def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluati
 
 
 def train(
-    collection: Collection, *, label: str | None = None, method: str = "auto", **options: Any
+    collection: Collection,
+    *,
+    label: str | None = None,
+    events: str | Path | None = None,
+    method: str = "auto",
+    **options: Any,
 ) -> Trained:
     """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
 
+    Or from a Parquet or CSV file of `events`; see `learning.behaviour.training.train_behaviour`.
+
     `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
     """
+    if events is not None:
+        from lookalike.learning.behaviour.training import train_behaviour
+
+        return train_behaviour(collection.snapshot, events, objective=method, **options)
     if label is None:
-        raise LookalikeError("nothing to learn from", "name a column of labels: `label`")
+        raise LookalikeError(
+            "nothing to learn from", "name a column of labels: `label`, or a file of `events`"
+        )
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)

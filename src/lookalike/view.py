@@ -209,20 +209,24 @@ class View:
 
     def recommend(
         self,
-        liked: Asked | Sequence[Asked],
+        liked: Asked | Sequence[Asked] = (),
         disliked: Asked | Sequence[Asked] = (),
         k: int = DEFAULT_K,
         *,
+        user: str | None = None,
         where: str | None = None,
         diverse: float = 0.0,
     ) -> Results:
         """The k items most like the average of the liked items, and unlike the disliked ones.
 
-        A string here is an item's id. `diverse` in [0, 1] trades similarity for variety.
+        A string here is an item's id. `user` is one that the model knows, because it was trained from events;
+        it counts like one liked item. `diverse` in [0, 1] trades similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(
-            lambda engine, rows: recommend(engine, more, less, k, where=where, rows=rows, diverse=diverse)
+            lambda engine, rows: recommend(
+                engine, more, less, k, user=user, where=where, rows=rows, diverse=diverse
+            )
         )
 
     # Analysis: each method returns its result, and stores it in `derived/` if `write` is true.

@@ -6,6 +6,7 @@ import argparse
 import shlex
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory
+from lookalike.cli.events import add_events, train_events
 
 SUMMARY = "learn a better model from labels"
 EXAMPLE = "lookalike train photos.lookalike --label label -o my-model/"
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed holds out other pictures (default: 0)"
     )
+    add_events(parser)
     add_max_memory(parser)
     add_json(parser)
 
@@ -35,14 +37,30 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection, train
+    from lookalike.errors import NoGainError
     from lookalike.learning.saving import check_free
 
     check_free(options.out)
+    if options.events:
+        return train_events(options)
     collection = open_collection(options.collection)
-    learned = train(
-        collection, label=options.label, method=options.method, for_=options.for_, seed=options.seed
-    )
+    try:
+        with Progress("learning") as progress:
+            learned = train(
+                collection,
+                label=options.label,
+                method=options.method,
+                for_=options.for_,
+                seed=options.seed,
+                max_memory_bytes=options.max_memory_bytes,
+                on_progress=progress,
+            )
+    except NoGainError as error:
+        if options.json:
+            print_json({"path": None, "report": asdict(error.report)})
+        raise
     model = learned.save(options.out, options.name)
     if options.json:
         print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
