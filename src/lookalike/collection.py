@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # opening a collection for search need not import what builds
     from lookalike.analysis.evaluation import Evaluation
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
+    from lookalike.learning.finetune.result import FineTuned
     from lookalike.learning.trained import Trained
 
 
@@ -133,7 +134,7 @@ class Collection(View):
             self.mark("keep", instead_of, None)
         self.mark("keep", id_, True)
 
-    def train(self, label: str | None = None, **options: Any) -> Trained:
+    def train(self, label: str | None = None, **options: Any) -> Trained | FineTuned:
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
@@ -232,13 +233,18 @@ def evaluate(collection: Collection, label: str = "label", **options: Any) -> Ev
 
 def train(
     collection: Collection, *, label: str | None = None, method: str = "auto", **options: Any
-) -> Trained:
+) -> Trained | FineTuned:
     """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
 
+    The method `finetune` trains the network itself; see `learning.finetune.finetuning.finetune`.
     `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
     """
     if label is None:
         raise LookalikeError("nothing to learn from", "name a column of labels: `label`")
+    if method == "finetune":
+        from lookalike.learning.finetune.starting import train_network
+
+        return train_network(collection.snapshot, label, **options)
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)

@@ -295,6 +295,10 @@ def test_what_cannot_be_is_refused(collection, tmp_path, options, message):
 
 
 def test_a_network_of_timm_is_exported_in_floats(collection, tmp_path):
+    declared = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in ("nms", "qnms"):  # a torchvision without its operators can be imported if they are known
+        if not hasattr(torch.ops.torchvision, operator):
+            declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     timm = pytest.importorskip("timm")
     from safetensors.torch import save_file
 
@@ -314,3 +318,26 @@ def test_a_network_of_timm_is_exported_in_floats(collection, tmp_path):
     with torch.no_grad():
         expected = torch.nn.functional.normalize(learned.network.body(((planes - mean) / std).float()))[0]
     np.testing.assert_allclose(model.embed(drawing("dots", 3)), expected.numpy(), atol=1e-5)
+
+
+def test_the_command_trains_and_says_what_was_gained(collection, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = [
+        "train",
+        str(collection.path),
+        "--label",
+        "label",
+        "-o",
+        str(tmp_path / "lines"),
+        "--method",
+        "finetune",
+    ]
+
+    code, out, err = run(*words, "--epochs", "2", "--batch-size", "12", "--loss", "triplet")
+
+    assert code == 0, err
+    assert out.startswith("efficientnet-lite0, triplet: 3 classes learnt from 30 images in 6 steps; epoch ")
+    assert "training: " in err
+    assert f"use it: lookalike build SOURCE --model {tmp_path / 'lines'} -c NEW.lookalike" in err
+    assert lookalike.load_model(f"{tmp_path / 'lines'}/").name == "lines"
+    assert [*(tmp_path / "cache" / "lookalike" / "training").iterdir()] == []
