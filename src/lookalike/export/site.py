@@ -185,9 +185,9 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
 
 
 def _write_words(snapshot: Snapshot, data: Path) -> bool:
-    """Write the words that the model knows, and return whether it knows any."""
+    """Write the words of the built-in model, which a browser can read; return whether it is the model."""
     try:
-        knows_words = snapshot.model.text_vector is not None
+        knows_words = snapshot.model.name == DEFAULT_MODEL
     except ModelError:  # made elsewhere: items can still be queries
         return False
     if knows_words:

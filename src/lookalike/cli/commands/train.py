@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
-
-if TYPE_CHECKING:
-    from lookalike.learning.finetune.result import FineTuned
-    from lookalike.learning.trained import Trained
 
 SUMMARY = "learn a better model from labels"
 EXAMPLE = (
@@ -66,10 +62,28 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection, train
+    from lookalike.errors import NoGainError
     from lookalike.learning.saving import check_free
 
     check_free(options.out)
-    learned = _finetuned(options) if options.method == "finetune" else _head(options)
+    collection, given = open_collection(options.collection), _given(options)
+    try:
+        with Progress("learning") as progress:
+            learned = train(
+                collection,
+                label=options.label,
+                method=options.method,
+                seed=options.seed,
+                max_memory_bytes=options.max_memory_bytes,
+                on_progress=progress,
+                **given,
+            )
+    except NoGainError as error:
+        if options.json:
+            print_json({"path": None, "report": asdict(error.report)})
+        raise
     model = learned.save(options.out, options.name)
     if options.json:
         print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
@@ -80,35 +94,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _head(options: argparse.Namespace) -> Trained | FineTuned:
-    from lookalike.collection import open_collection, train
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of one method alone; raises `LookalikeError` for those of another."""
     from lookalike.errors import LookalikeError
 
-    for name in _FINETUNING:
-        if getattr(options, name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise LookalikeError(f"{flag} is for --method finetune", "add that, or leave it out")
-    return train(
-        open_collection(options.collection),
-        label=options.label,
-        method=options.method,
-        for_=options.for_,
-        seed=options.seed,
-    )
-
-
-def _finetuned(options: argparse.Namespace) -> Trained | FineTuned:
-    from lookalike.cli.progress import Progress
-    from lookalike.collection import open_collection, train
-
     given = {name: getattr(options, name) for name in _FINETUNING if getattr(options, name) is not None}
-    with Progress("training") as progress:
-        return train(
-            open_collection(options.collection),
-            label=options.label,
-            method="finetune",
-            seed=options.seed,
-            max_memory_bytes=options.max_memory_bytes,
-            on_progress=progress,
-            **given,
+    if options.method == "finetune":
+        return given
+    for name in given:
+        raise LookalikeError(
+            f"--{name.replace('_', '-')} is for --method finetune", "add that, or leave it out"
         )
+    return {"for_": options.for_}
