@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # opening a collection for search need not import what builds
     from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
+    from lookalike.learning.finetune.result import FineTuned
     from lookalike.learning.trained import Trained
 
 
@@ -139,7 +140,7 @@ class Collection(View):
             self.mark("keep", instead_of, None)
         self.mark("keep", id_, True)
 
-    def train(self, label: str | None = None, **options: Any) -> Trained:
+    def train(self, label: str | None = None, **options: Any) -> Trained | FineTuned:
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
@@ -303,10 +304,11 @@ def train(
     events: str | Path | None = None,
     method: str = "auto",
     **options: Any,
-) -> Trained:
+) -> Trained | FineTuned:
     """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
 
-    Or from a Parquet or CSV file of `events`; see `learning.behaviour.training.train_behaviour`.
+    The method `finetune` trains the network itself; see `learning.finetune.finetuning.finetune`. Of a Parquet
+    or CSV file of `events`, it learns what people like; see `learning.behaviour.training.train_behaviour`.
 
     `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
     """
@@ -318,6 +320,10 @@ def train(
         raise LookalikeError(
             "nothing to learn from", "name a column of labels: `label`, or a file of `events`"
         )
+    if method == "finetune":
+        from lookalike.learning.finetune.starting import train_network
+
+        return train_network(collection.snapshot, label, **options)
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)
