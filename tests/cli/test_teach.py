@@ -42,7 +42,9 @@ def test_a_search_says_whose_words_it_took(run, collection):
     assert answer["words"] == [
         {
             "text": "seas",
-            "words": [{"word": "sea", "origin": "label", "count": 14, "said": "sea: your label, 14 pictures"}],
+            "words": [
+                {"word": "sea", "origin": "label", "count": 14, "said": "sea: your label, 14 pictures"}
+            ],
             "unknown": [],
         }
     ]
