@@ -16,7 +16,7 @@ from PIL import Image
 
 import lookalike
 from lookalike import Id
-from lookalike.errors import ChangedError, ImageError, LookalikeError, QueryError
+from lookalike.errors import ChangedError, ImageError, QueryError
 from lookalike.search.exact import nearest
 
 

@@ -110,7 +110,7 @@ def build(
     to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
-    if is_collection(place(source)):
+    if isinstance(source, str | Path) and is_collection(place(source)):
         return _build_from_stored(
             place(source),
             place(collection),

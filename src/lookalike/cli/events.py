@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lookalike.learning.behaviour.training import BehaviourReport
@@ -49,7 +49,7 @@ def train_events(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     try:
         with Progress("learning") as progress:
-            learned = train(
+            learned: Any = train(
                 collection,
                 events=options.events,
                 method=options.method,
@@ -59,17 +59,17 @@ def train_events(options: argparse.Namespace) -> int:
             )
     except NoGainError as error:
         if options.json:
-            print_json({"path": None, "report": asdict(error.report)})  # type: ignore[call-overload]
+            print_json({"path": None, "report": asdict(error.report)})
         else:
-            _show(error.report)  # type: ignore[arg-type]
+            _show(error.report)
         raise
     model = learned.save(options.out, options.name)
     if options.json:
         print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
     else:
         _show(learned.report)
-    new = f"lookalike build {shlex.quote(options.collection)} --model {shlex.quote(options.out)} -c NEW.lookalike"
-    say(f"use it: {new}, then: lookalike recommend NEW.lookalike --user NAME")
+    words = ["lookalike", "build", options.collection, "--model", options.out, "-c", "NEW.lookalike"]
+    say(f"use it: {shlex.join(words)}, then: lookalike recommend NEW.lookalike --user NAME")
     return 0
 
 
