@@ -18,7 +18,7 @@ from labels import collections, parser_of
 from numpy.typing import NDArray
 
 from lookalike.learning.choosing import doubts, most_telling
-from lookalike.learning.discriminant import fit
+from lookalike.learning.class_scores import fit
 from lookalike.learning.identifier import learn
 
 Floats = NDArray[np.float32]
@@ -69,7 +69,8 @@ def _identified(name: str, sets: Sets) -> str:
         figures.append([right.mean(), found.answered.mean(), right[found.answered].mean(), unknown])
     accuracy, answered, correct, unknown = np.mean(figures, axis=0)
     return (
-        f"| {name} | {len(set(labels))} | {round(_LEARNED * len(vectors)):,} | {accuracy:.1%} | {answered:.1%} "
+        f"| {name} | {len(set(labels))} | {round(_LEARNED * len(vectors)):,} | {accuracy:.1%} "
+        f"| {answered:.1%} "
         f"| {correct:.1%} | {len(strange):,} | {unknown:.1%} |"
     )
 

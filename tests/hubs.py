@@ -69,7 +69,7 @@ OPEN_CLIP = {
     "model_cfg": {
         "embed_dim": 24,
         "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
-        "text_cfg": {"context_length": 16, "vocab_size": 1000, "width": 32, "heads": 2, "layers": 2},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
     },
     "preprocess_cfg": {
         "mean": CLIP["image_mean"],
@@ -82,9 +82,10 @@ OPEN_CLIP = {
 
 def use_hub(patch: pytest.MonkeyPatch, folder: Path, endpoint: str = "") -> None:
     """Let a folder stand for the hub: nothing is fetched, unless there is an endpoint."""
-    settings = {"HF_HUB_CACHE": str(folder), "HF_HUB_OFFLINE": not endpoint}
+    settings: dict[str, object] = {"HF_HUB_CACHE": str(folder), "HF_HUB_OFFLINE": not endpoint}
     if endpoint:
-        settings["ENDPOINT"] = endpoint
+        files = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        settings |= {"ENDPOINT": endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": files}
     patch.setenv("HF_HUB_CACHE", str(folder))
     patch.setenv("HF_HUB_OFFLINE", "" if endpoint else "1")
     patch.setenv("HF_ENDPOINT", endpoint)
@@ -135,17 +136,20 @@ def save_transformers(hub: Path, repository: str, kind: str) -> Path:
     torch.manual_seed(0)
     small = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
     tower = {**small, "intermediate_size": 64}
-    picture, text = {"image_size": 64, "patch_size": 16}, {"vocab_size": 1000}
-    ends = {"bos_token_id": 998, "eos_token_id": 999, "pad_token_id": 999}
+    picture, words = {"image_size": 64, "patch_size": 16}, {"max_position_embeddings": 16}
+    of_clip = {"vocab_size": 519, "bos_token_id": 517, "eos_token_id": 518, "pad_token_id": 518}
+    of_siglip = {"vocab_size": 267, "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
     make = {
         "clip": lambda: transformers.CLIPModel(
             transformers.CLIPConfig(
-                text_config={**tower, **text, **ends}, vision_config={**tower, **picture}, projection_dim=24
+                text_config={**tower, **words, **of_clip},
+                vision_config={**tower, **picture},
+                projection_dim=24,
             )
         ),
         "siglip": lambda: transformers.SiglipModel(
             transformers.SiglipConfig(
-                text_config={**tower, **text, **ends}, vision_config={**tower, **picture}
+                text_config={**tower, **words, **of_siglip}, vision_config={**tower, **picture}
             )
         ),
         "dinov2": lambda: transformers.Dinov2Model(
@@ -158,7 +162,25 @@ def save_transformers(hub: Path, repository: str, kind: str) -> Path:
     folder = snapshot(hub, repository)
     make().save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING[kind]))
+    if kind in ("clip", "siglip"):
+        tokenizer(kind).save_pretrained(folder)
     return folder
+
+
+def tokenizer(kind: str) -> Any:
+    """A tokenizer as CLIP or SigLIP 2 have it, of bytes and hardly more."""
+    transformers = import_module("transformers")
+    if kind == "siglip":
+        names = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256))]
+        names += ["\u2581", "c", "a", "t", "ca", "cat"]
+        return transformers.Siglip2Tokenizer(
+            {name: number for number, name in enumerate(names)}, [("c", "a"), ("ca", "t")]
+        )
+    alphabet = sorted(import_module("tokenizers").pre_tokenizers.ByteLevel.alphabet())
+    merges = [("t", "h"), ("th", "e</w>"), ("c", "a"), ("ca", "t</w>"), ("a", "t</w>")]
+    names = [*alphabet, *(f"{one}</w>" for one in alphabet), *map("".join, merges)]
+    names += ["<|startoftext|>", "<|endoftext|>"]
+    return transformers.CLIPTokenizer({name: number for number, name in enumerate(names)}, merges)
 
 
 def save_open_clip(hub: Path, repository: str) -> Path:

@@ -64,7 +64,7 @@ def test_what_the_annotations_say_is_accepted(given: dict[str, Any]) -> None:
         ({"many": 3}, "many is a list, not 3"),
         ({"kind": 3}, "kind is 'flat' or 'hnsw', not 3"),
         ({"work": "a"}, "work is a function or None, not 'a'"),
-        ({"text": [0] * 100}, r"text is text or None, not \[0(, 0)+, \.\.\.$"),
+        ({"text": [0] * 100}, r"text is text or None, not \[0(, 0)+,\.\.\.$"),
     ],
 )
 def test_any_other_type_is_an_error_that_says_which_is_wanted(given: dict[str, Any], message: str) -> None:

@@ -24,6 +24,7 @@ _PUBLIC = {
     "from_vectors": "collection.from_vectors",
     "import_vectors": "collection.import_vectors",
     "add_model": "models.adding.add_model",
+    "export_model": "models.exporting.export_model",
     "load_model": "models.registry.load_model",
     "register": "models.registry.register",
     "evaluate": "collection.evaluate",
@@ -61,6 +62,7 @@ __all__ = [
     "from_vectors",
     "import_vectors",
     "add_model",
+    "export_model",
     "load_model",
     "open",
     "register",
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from lookalike.collection import train as train
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.models.adding import add_model as add_model
+    from lookalike.models.exporting import export_model as export_model
     from lookalike.models.model import Model as Model
     from lookalike.models.registry import load_model as load_model
     from lookalike.models.registry import register as register

@@ -35,9 +35,10 @@ from lookalike.storage.stores import each, place
 from lookalike.view import View
 
 if TYPE_CHECKING:  # opening a collection for search need not import what builds one
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
+    from lookalike.learning.finetune.result import FineTuned
     from lookalike.learning.trained import Trained
 
 
@@ -139,7 +140,7 @@ class Collection(View):
             self.mark("keep", instead_of, None)
         self.mark("keep", id_, True)
 
-    def train(self, label: str | None = None, **options: Any) -> Trained:
+    def train(self, label: str | None = None, **options: Any) -> Trained | FineTuned:
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
@@ -290,20 +291,39 @@ def import_vectors(
 
 
 @checked
-def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation:
+def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation | Splits:
     """The same as `collection.evaluate`."""
-    return collection.evaluate(label, **options)
+    found: Evaluation | Splits = collection.evaluate(label, **options)
+    return found
 
 
 def train(
-    collection: Collection, *, label: str | None = None, method: str = "auto", **options: Any
-) -> Trained:
+    collection: Collection,
+    *,
+    label: str | None = None,
+    events: str | Path | None = None,
+    method: str = "auto",
+    **options: Any,
+) -> Trained | FineTuned:
     """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
+
+    The method `finetune` trains the network itself; see `learning.finetune.finetuning.finetune`. Of a Parquet
+    or CSV file of `events`, it learns what people like; see `learning.behaviour.training.train_behaviour`.
 
     `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
     """
+    if events is not None:
+        from lookalike.learning.behaviour.training import train_behaviour
+
+        return train_behaviour(collection.snapshot, events, objective=method, **options)
     if label is None:
-        raise LookalikeError("nothing to learn from", "name a column of labels: `label`")
+        raise LookalikeError(
+            "nothing to learn from", "name a column of labels: `label`, or a file of `events`"
+        )
+    if method == "finetune":
+        from lookalike.learning.finetune.starting import train_network
+
+        return train_network(collection.snapshot, label, **options)
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)

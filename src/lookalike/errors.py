@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import Any
 
 from lookalike.extras import install_command
 
@@ -77,7 +78,7 @@ class ModelError(LookalikeError):
 class NoGainError(LookalikeError):
     """Nothing that was learned finds held-out pictures better; `report` has what was measured."""
 
-    def __init__(self, message: str, hint: str, report: object) -> None:
+    def __init__(self, message: str, hint: str, report: Any) -> None:
         super().__init__(message, hint)
         self.report = report
 
@@ -114,8 +115,8 @@ class QueryError(LookalikeError):
     """A query is not a picture, names an unknown id, or asks for an impossible number of results."""
 
 
-class UnknownColumnError(QueryError):
-    """A condition names an unknown column."""
+class UnknownColumnError(QueryError, KeyError):
+    """A collection has no column of that name."""
 
 
 class UnknownWordError(QueryError):

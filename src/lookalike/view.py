@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lookalike.analysis.clusters import Clusters
     from lookalike.analysis.duplicates import Duplicates
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.analysis.map import Map
     from lookalike.analysis.neighbours import Neighbours
     from lookalike.analysis.outliers import Outliers
@@ -209,20 +209,24 @@ class View:
 
     def recommend(
         self,
-        liked: Asked | Sequence[Asked],
+        liked: Asked | Sequence[Asked] = (),
         disliked: Asked | Sequence[Asked] = (),
         k: int = DEFAULT_K,
         *,
+        user: str | None = None,
         where: str | None = None,
         diverse: float = 0.0,
     ) -> Results:
         """The k items most like the average of the liked items, and unlike the disliked ones.
 
-        A string here is an item's id. `diverse` in [0, 1] trades similarity for variety.
+        A string here is an item's id. `user` is one that the model knows, because it was trained from events;
+        it counts like one liked item. `diverse` in [0, 1] trades similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(
-            lambda engine, rows: recommend(engine, more, less, k, where=where, rows=rows, diverse=diverse)
+            lambda engine, rows: recommend(
+                engine, more, less, k, user=user, where=where, rows=rows, diverse=diverse
+            )
         )
 
     # Analysis: each method returns its result, and stores it in `derived/` if `write` is true.
@@ -266,11 +270,24 @@ class View:
             write_map if write else None,
         )
 
-    def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
-        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`."""
-        from lookalike.analysis.evaluation import evaluate
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: None = None, **options: Any) -> Evaluation: ...
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: str, **options: Any) -> Splits: ...
+    def evaluate(
+        self, label: str = "label", *, split_column: str | None = None, **options: Any
+    ) -> Evaluation | Splits:
+        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`.
 
-        return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        With `split_column`, items with one of its values ask those with others; see `evaluate_splits`.
+        """
+        from lookalike.analysis.evaluation import evaluate, evaluate_splits
+
+        if split_column is None:
+            return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        return self._analysed(
+            lambda snapshot, rows: evaluate_splits(snapshot, label, split_column, rows=rows, **options)
+        )
 
     def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
         """Find the k nearest neighbours of every item; their row numbers refer to this view's items.

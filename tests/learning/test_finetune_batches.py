@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
+import pytest
+from building import rows_of
+
+from lookalike.errors import LookalikeError
 from lookalike.learning.finetune.batches import batches
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
 from lookalike.learning.finetune.schedule import one_cycle
+from lookalike.models.registry import load_model
+from lookalike.storage.manifest import Manifest, write_manifest
+from lookalike.storage.parts import Part
+from lookalike.storage.snapshot import Snapshot
 
 
 def test_a_batch_has_four_pictures_of_each_of_its_classes():
@@ -109,51 +118,63 @@ def test_the_rate_rises_in_the_first_quarter_and_then_falls_to_nearly_nothing():
     assert rates[25:] == sorted(rates[25:], reverse=True)
 
 
-class Labels:
-    """A snapshot as `Examples` needs one: a column of labels, and checksums."""
+@pytest.fixture
+def snapshot(tmp_path):
+    """Makes a snapshot of items with these labels, and checksums of their own unless given."""
 
-    root = "c.lookalike"
+    def made(labels, sha256s=None):
+        ids = [f"{row:03}" for row in range(len(labels))]
+        rows = rows_of(ids, labels)
+        own = pa.array(sha256s or ids, pa.string())
+        rows = rows.set_column(rows.schema.get_field_index("sha256"), rows.schema.field("sha256"), own)
+        manifest = Manifest(load_model("pixels").spec, "float32", {}, "")
+        write_manifest(tmp_path / "c", replace(manifest, model=replace(manifest.model, dim=4)))
+        Part(tmp_path / "c", 0).write(rows, [b"x"] * len(ids))
+        return Snapshot.open(tmp_path / "c")
 
-    def __init__(self, labels, sha256s=None):
-        import pyarrow as pa
-
-        self._labels = pa.chunked_array([pa.array(labels, pa.string())])
-        self._sha256s = sha256s or [str(row) for row in range(len(labels))]
-        self.schema = self.all_columns = pa.schema([("label", pa.string())])
-
-    def column(self, name):
-        return self._labels
-
-    def values(self, name, rows):
-        return [self._sha256s[row] for row in rows]
+    return made
 
 
-def test_a_fifth_of_each_class_is_held_out():
-    examples = Examples.of(Labels(["rose"] * 20 + ["tulip"] * 50), "label")
+def test_a_fifth_of_each_class_is_held_out(snapshot):
+    examples = Examples.of(snapshot(["rose"] * 20 + ["tulip"] * 50), "label")
 
     held = np.bincount(examples.classes[examples.held_out])
-    assert examples.names == ["rose", "tulip"]
+    assert examples.names == ("rose", "tulip")
     assert held.tolist() == [4, 10]
 
 
-def test_a_class_of_fewer_than_six_pictures_has_none_to_spare():
-    examples = Examples.of(Labels(["rose"] * 5 + ["tulip"] * 6), "label")
+def test_those_held_out_are_neighbours(snapshot):
+    examples = Examples.of(snapshot(["rose"] * 20 + ["tulip"] * 50), "label")
+
+    assert np.diff(examples.rows[examples.held_out & (examples.classes == 1)]).tolist() == [1] * 9
+
+
+def test_another_seed_holds_out_others(snapshot):
+    labelled = snapshot(["rose"] * 20 + ["tulip"] * 50)
+
+    held = {tuple(Examples.of(labelled, "label", seed).held_out.tolist()) for seed in range(9)}
+
+    assert len(held) > 1
+
+
+def test_a_class_of_fewer_than_six_pictures_has_none_to_spare(snapshot):
+    examples = Examples.of(snapshot(["rose"] * 5 + ["tulip"] * 6), "label")
 
     assert np.bincount(examples.classes[examples.held_out], minlength=2).tolist() == [0, 2]
 
 
-def test_rows_without_a_label_and_classes_of_one_are_left_out_and_counted():
-    examples = Examples.of(Labels(["rose"] * 9 + [None, "", "moss"] + ["tulip"] * 9), "label")
+def test_rows_without_a_label_and_classes_of_one_are_left_out_and_counted(snapshot):
+    examples = Examples.of(snapshot(["rose"] * 9 + [None, "", "moss"] + ["tulip"] * 9), "label")
 
     assert (examples.unlabelled, examples.singles) == (2, 1)
-    assert examples.names == ["rose", "tulip"]
+    assert examples.names == ("rose", "tulip")
     assert examples.rows.tolist() == [*range(9), *range(12, 21)]
     assert examples.classes.tolist() == [0] * 9 + [1] * 9
 
 
-def test_a_copy_of_what_is_learnt_from_is_not_held_out():
+def test_a_copy_of_what_is_learnt_from_is_not_held_out(snapshot):
     labels = ["rose"] * 10 + ["tulip"] * 10
-    examples = Examples.of(Labels(labels, ["copy"] * 10 + [str(row) for row in range(10)]), "label")
+    examples = Examples.of(snapshot(labels, ["copy"] * 10 + [str(row) for row in range(10)]), "label")
 
     assert np.bincount(examples.classes[examples.held_out], minlength=2).tolist() == [0, 2]
 
@@ -161,21 +182,17 @@ def test_a_copy_of_what_is_learnt_from_is_not_held_out():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["rose"] * 20, "needs two classes of two images; the column label of c.lookalike has 1"),
-        (["rose"] * 20 + ["tulip"], "needs two classes of two images; the column label of c.lookalike has 1"),
-        ([None] * 20, "needs two classes of two images; the column label of c.lookalike has 0"),
-        (["rose"] * 5 + ["tulip"] * 5, "no label of the column label has 6 images"),
+        (["rose"] * 20, "learning needs at least two such classes"),
+        (["rose"] * 20 + ["tulip"], "learning needs at least two such classes"),
+        ([None] * 20, "learning needs at least two such classes"),
+        (["rose"] * 5 + ["tulip"] * 5, "no class of the column label has 6 items"),
     ],
 )
-def test_too_few_labels_are_refused(labels, message):
-    from lookalike.errors import LookalikeError
-
+def test_too_few_labels_are_refused(labels, message, snapshot):
     with pytest.raises(LookalikeError, match=message):
-        Examples.of(Labels(labels), "label")
+        Examples.of(snapshot(labels), "label")
 
 
-def test_an_unknown_column_is_refused_with_those_that_there_are():
-    from lookalike.errors import LookalikeError
-
-    with pytest.raises(LookalikeError, match="has no column kind; it has: label"):
-        Examples.of(Labels(["rose"] * 20), "kind")
+def test_an_unknown_column_is_refused(snapshot):
+    with pytest.raises(LookalikeError, match="has no column kind"):
+        Examples.of(snapshot(["rose"] * 20), "kind")

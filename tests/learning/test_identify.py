@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from lookalike.errors import ImageError, LookalikeError, QueryError, UnknownIdError
-from lookalike.learning.discriminant import fit, folds_of, probabilities, surprise
+from lookalike.learning.class_scores import fit, folds_of, probabilities, surprise
 from lookalike.learning.identifier import least_probability, nearness
 
 KINDS = ("ash", "birch", "cherry")

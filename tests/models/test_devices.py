@@ -35,7 +35,9 @@ def test_known_devices(device: str) -> None:
 def test_an_unknown_device_is_an_error_that_names_the_known_ones(device: str) -> None:
     with pytest.raises(ModelError) as caught:
         check_device(device)
-    assert str(caught.value) == f"unknown device {device!r}; known are: auto, cpu, cuda, cuda:1, mps"
+    assert str(caught.value) == (
+        f"unknown device {device!r}; known are: auto, cpu, cuda, cuda:1, mps, coreml, directml, openvino"
+    )
 
 
 def test_auto_is_the_fastest_device_that_works(with_a_gpu: None) -> None:

@@ -35,6 +35,12 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
     return taught(request.param)
 
 
+PROVIDERS = {
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+
 # Asking for a model
 
 
@@ -48,8 +54,8 @@ def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str, near:
     assert caught.value.message == f"unknown model {name!r}"
     assert caught.value.hint == (
         f"{near}known are: efficientnet-lite0, pixels, colors, sift, siglip2-base, siglip-base, "
-        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, timm:NAME, hf:ORG/NAME and "
-        "open_clip:NAME/TAG; make your own known with lookalike.register(model)"
+        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, "
+        "timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; make your own known with lookalike.register(model)"
     )
 
 
@@ -66,7 +72,9 @@ def test_an_unknown_model_is_an_error_that_offers_the_name_that_is_nearest(name:
 def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, device: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(name, device=device)
-    assert str(caught.value) == f"unknown device {device!r}; known are: auto, cpu, cuda, cuda:1, mps"
+    assert str(caught.value) == (
+        f"unknown device {device!r}; known are: auto, cpu, cuda, cuda:1, mps, coreml, directml, openvino"
+    )
 
 
 @pytest.mark.skipif(
@@ -76,7 +84,33 @@ def test_cuda_where_onnxruntime_has_none_is_an_error_with_the_package_that_has_i
     with pytest.raises(ModelError) as caught:
         start("net.onnx", "cuda")
     assert "the device cuda cannot be used" in caught.value.message
-    assert "pip install onnxruntime-gpu" in caught.value.hint
+    assert caught.value.hint == "in place of onnxruntime, install onnxruntime-gpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        (
+            "coreml",
+            "no CoreMLExecutionProvider, so the device coreml cannot be used",
+        ),
+        ("directml", "no DmlExecutionProvider, so .*; in place of onnxruntime, install onnxruntime-directml"),
+        ("openvino", "no OpenVINOExecutionProvider, so .*, install onnxruntime-openvino"),
+        ("mps", "no provider for it, so the device mps cannot be used"),
+    ],
+)
+def test_a_device_that_this_onnxruntime_lacks_is_an_error(device: str, said: str) -> None:
+    if PROVIDERS.get(device) in onnxruntime.get_available_providers():
+        pytest.skip("it has it")
+
+    with pytest.raises(ModelError, match=said):
+        start("net.onnx", device)
+
+
+@pytest.mark.parametrize("device", ["coreml", "directml", "openvino"])
+def test_the_built_in_model_does_not_run_on_devices_of_onnx_files_alone(device: str) -> None:
+    with pytest.raises(ModelError, match=f"PyTorch does not run on {device}; "):
+        load_model("efficientnet-lite0", device=device)
 
 
 def test_the_built_in_model_on_a_gpu_without_pytorch_is_an_error_that_names_it(monkeypatch) -> None:

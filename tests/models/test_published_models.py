@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hubs import (
+    OPEN_CLIP,
+    PREPROCESSING,
     REVISION,
     save_open_clip,
     save_timm,
     save_transformers,
     scene,
+    snapshot,
     use_hub,
     with_torchvision,
 )
@@ -174,6 +177,40 @@ def test_of_jpeg_files_its_vectors_are_nearly_its_publishers(pair):
     assert cosines(found, theirs).min() >= 0.99
 
 
+@pytest.fixture
+def tagged(hub, tmp_path, monkeypatch):
+    """A model that open_clip lists by NAME/TAG, trained with a faster GELU than its name says."""
+    open_clip = import_module("open_clip")
+    config = tmp_path / "tests-tiny.json"
+    config.write_text(json.dumps(OPEN_CLIP["model_cfg"]))
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", [tmp_path])
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", {})
+    open_clip.add_model_config(config)
+    tag = {"url": "", "hf_hub": "tests/open-clip/", "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    tag |= {"interpolation": "bilinear", "resize_mode": "squash", "quick_gelu": True}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tests-tiny", {"random": tag})
+    yield "open_clip:tests-tiny/random"
+
+
+def test_a_tag_of_open_clip_decides_the_preprocessing_and_the_activation(tagged):
+    open_clip = import_module("open_clip")
+    theirs = OpenClip("tests/open-clip", Path())
+    theirs.model, _, theirs.transform = open_clip.create_model_and_transforms(
+        "tests-tiny", pretrained="random", force_quick_gelu=True
+    )
+    theirs.model.eval()
+
+    model = load_model(tagged)
+
+    assert (model.spec.mean, model.spec.resize, model.spec.interpolation) == (
+        (0.1, 0.2, 0.3),
+        "squash",
+        "bilinear",
+    )
+    found = np.stack([model.embed(np.asarray(image)) for image in SCENES])
+    assert cosines(found, their_vectors(theirs, SCENES)).min() >= 0.9999
+
+
 # What is remembered
 
 
@@ -224,6 +261,37 @@ def test_another_model_or_revision_is_refused(folder, target, model, said):
 
     with pytest.raises(ModelError, match=said):
         lookalike.build(folder, target, model=model)
+
+
+def test_a_model_that_others_saved_by_timm_is_loaded_from_its_repository(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    torch, timm = with_torchvision(), import_module("timm")
+    torch.manual_seed(3)
+    theirs = timm.create_model("test_vit", num_classes=7, pretrained_cfg_overlay={"crop_pct": 0.5}).eval()
+    timm.models.save_for_hf(theirs, snapshot(tmp_path, "tests/own"))
+
+    model = load_model("timm:tests/own")
+
+    assert (model.name, model.spec.crop, model.dim) == ("timm:tests/own", 0.5, 64)
+    pixels = model.pixels(np.asarray(SCENES[0]))
+    values = (torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255 - 0.5) / 0.5
+    expected = theirs.forward_head(theirs.forward_features(values[None]), pre_logits=True).detach().numpy()
+    assert cosines(model.features(pixels[None]), expected).min() >= 0.9999
+
+
+def test_weights_in_pieces_are_the_same_model(hub):
+    transformers = import_module("transformers")
+    whole = load_model("hf:tests/dinov2")
+    folder = snapshot(hub, "tests/pieces")
+    own = transformers.AutoModel.from_pretrained("tests/dinov2")
+    own.save_pretrained(folder, max_shard_size="60KB")
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING["dinov2"]))
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+
+    found = load_model("hf:tests/pieces")
+
+    assert np.allclose(found.embed(np.asarray(SCENES[0])), whole.embed(np.asarray(SCENES[0])), atol=1e-6)
+    assert found.sha256 != whole.sha256
 
 
 # What cannot be used

@@ -29,9 +29,10 @@ def test_a_search_for_a_label_says_so_and_what_it_left_out(page: Page) -> None:
     expect(page.locator("#meant")).to_be_hidden()
 
 
-def test_an_unknown_word_offers_the_own_word_that_may_be_meant(page: Page) -> None:
+def test_an_unknown_word_offers_the_own_word_that_may_be_meant(page: Page, errors: list[str]) -> None:
     field(page).fill("meadwo")
     field(page).press("Enter")
     page.locator("#words-error").get_by_role("button", name="meadow").click()
 
     expect(page.locator("#meant")).to_have_text("meadow: your label, 14 pictures")
+    assert "400" in errors.pop()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lookalike.storage.selection import Selection
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
@@ -45,14 +46,17 @@ def measures(ks: Sequence[int]) -> tuple[str, ...]:
     return (*at_k, "r_precision", "map@r", "map", "knn_accuracy")
 
 
-def others_alike(classes: Ints, groups: Ints) -> Ints:
+def others_alike(classes: Ints, groups: Ints, gallery: Mask | None = None) -> Ints:
     """How many items share each item's class and are not copies of it, (N,): R, the number of right answers.
 
     `classes` and `groups` (N,) are numbers from 0; items in one group are copies, each at least of itself.
+    Only those of the `gallery`, bool (N,), count, or all.
     """
+    counted = np.ones(len(classes), bool) if gallery is None else gallery
     pairs = classes * (int(groups.max(initial=0)) + 1) + groups
-    _, pair_of, sizes = np.unique(pairs, return_inverse=True, return_counts=True)
-    return np.asarray(np.bincount(classes)[classes] - sizes[pair_of], np.int64)
+    _, pair_of = np.unique(pairs, return_inverse=True)
+    alike = np.bincount(classes, weights=counted)[classes]
+    return np.asarray(alike - np.bincount(pair_of, weights=counted)[pair_of], np.int64)
 
 
 def judge(
@@ -63,18 +67,21 @@ def judge(
     *,
     ks: Sequence[int],
     voters: int,
+    gallery: Mask | None = None,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Judged:
     """Rank all N items for each query, and measure how early those of its class come.
 
-    The query and its group are not ranked. The queries' row numbers ascend, and each needs
-    at least one other item of its class. The `voters` nearest vote for a class; a tie goes to the nearer.
+    With a `gallery`, bool (N,), only its items are ranked. The query and its group never are. The queries'
+    row numbers ascend, and each needs at least one other item of its class that is ranked, and each k fewer
+    items than are. The `voters` nearest vote for a class; a tie goes to the nearer.
     Among equal cosines, wrong answers come first. Holds the vectors if they fit, and otherwise reads them
     again for each block of queries; needs about 0.3 GB beside them without a limit.
     """
     most = max(*ks, voters)
     members, copies = _rows_of(classes), _rows_of(groups)
+    left_out = np.flatnonzero(~gallery) if gallery is not None else np.empty(0, np.int64)
     values = np.empty((len(queries), len(measures(ks))))
     neighbours = np.empty((len(queries), most), np.int64)
     scores = np.empty((len(queries), most), np.float32)
@@ -91,6 +98,7 @@ def judge(
             # Distances are finest near 0, where the neighbours are, and never negative.
             np.maximum(np.subtract(1, row, out=row), 0, out=row)
             row[copies(query)] = np.inf
+            row[left_out] = np.inf
             alike = members(query)
             alike = alike[np.isfinite(row[alike])]
             places, nearest = _ranked(row, alike, most)

@@ -6,6 +6,7 @@ import argparse
 import re
 
 DEVICES = ["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(8)), "mps"]
+DEVICES += ["coreml", "directml", "openvino"]
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         choices=DEVICES,
         metavar="DEVICE",
         default="auto",
-        help="where the model runs: cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto)",
+        help="where the model runs: cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto); "
+        "models in ONNX files also on coreml, directml and openvino",
     )
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument(

@@ -21,6 +21,7 @@ _COMMANDS = {
     "undo_moves": ["duplicates", "--undo"],
     "add_model": ["model", "add"],
     "identify_missing": ["identify", "--fill"],
+    "export_model": ["model", "export"],
 }
 _NO_FLAGS = {"write"}  # the command always does it
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import ImageError
-from lookalike.images.picture import Box, Picture, Pixels
+from lookalike.images.picture import Box, Picture, Pixels, image_of
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 Offset = Literal["round", "floor"]
@@ -68,21 +68,21 @@ def whole_pixel_cut(
     return Cut(box, across, down, rounded((across - size_px) / 2), rounded((down - size_px) / 2))
 
 
-def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pixels:
+def fit(pixels: Pixels | Image.Image, size_px: int, crop: float, box: Box | None = None) -> Pixels:
     """Resize the central square of `box` (by default of all) to uint8 (S, S, 3), bicubic with antialiasing.
 
-    `crop` in (0, 1] is the square's side as a fraction of the shorter side of the picture.
+    `pixels` are an array (H, W, 3), or its image as `Picture` has it. `crop` in (0, 1] is the side of the
+    square as a share of the shorter side of the picture.
     """
-    height, width = pixels.shape[:2]
-    cut = square_cut(box or (0, 0, width, height), size_px, crop)
-    if (height, width) == (size_px, size_px) and cut.box == (0, 0, width, height):
-        return pixels
-    resized = Image.fromarray(pixels).resize((size_px, size_px), Image.Resampling.BICUBIC, box=cut.box)
-    return np.asarray(resized)
+    image = image_of(pixels)
+    cut = square_cut(box or (0, 0, *image.size), size_px, crop)
+    if image.size == (size_px, size_px) and cut.box == (0, 0, size_px, size_px):
+        return np.asarray(pixels)
+    return np.asarray(image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=cut.box))
 
 
 def fit_whole_pixels(
-    pixels: Pixels,
+    pixels: Pixels | Image.Image,
     size_px: int,
     crop: float,
     *,
@@ -94,9 +94,9 @@ def fit_whole_pixels(
 ) -> Pixels:
     """Resize `box` (by default all), then cut its centre at whole pixels: uint8 (S, S, 3).
 
-    The arguments are those of `whole_pixel_cut`.
+    `pixels` are as in `fit`, and the other arguments those of `whole_pixel_cut`.
     """
-    image = Image.fromarray(pixels)
+    image = image_of(pixels)
     cut = whole_pixel_cut(
         box or (0, 0, *image.size), size_px, crop, squash=squash, offset=offset, original=original
     )

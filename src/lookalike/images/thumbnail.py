@@ -16,12 +16,11 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
     """Make a JPEG of at most `longest_px` a side; a small JPEG is returned unchanged."""
     if picture.as_thumbnail is not None and max(picture.width, picture.height) <= longest_px:
         return picture.as_thumbnail
-    pixels = picture.pixels
-    height, width = pixels.shape[:2]
+    height, width = picture.pixels.shape[:2]
     size = thumbnail_size(width, height, longest_px)
-    if size != (width, height):
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    return encode_thumbnail(pixels)
+    if size == (width, height):
+        return encode_thumbnail(picture.pixels)
+    return encode_thumbnail(np.asarray(picture.image.resize(size, Image.Resampling.BILINEAR)))
 
 
 def thumbnail_size(width: int, height: int, longest_px: int = THUMBNAIL_PX) -> tuple[int, int]:

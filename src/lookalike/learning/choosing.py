@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
-from lookalike.learning.discriminant import Floats, Ints, fit, probabilities
-from lookalike.learning.labels import LABEL, Rows, read_labels
+from lookalike.learning.class_scores import Floats, Ints, fit, probabilities
+from lookalike.learning.label_marks import LABEL, Rows, read_labels
 from lookalike.storage.snapshot import Snapshot
 
 # A sample of so many stands for all: it takes the memory of a cosine for each of their pairs.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
-from lookalike.learning.discriminant import (
+from lookalike.learning.class_scores import (
     Discriminant,
     Floats,
     Ints,

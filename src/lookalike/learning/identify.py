@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, QueryError, call
 from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
-from lookalike.learning.labels import LABEL, PROPOSED, Rows, label_marks, mark_kind, read_labels
+from lookalike.learning.label_marks import LABEL, PROPOSED, Rows, label_marks, mark_kind, read_labels
 from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results

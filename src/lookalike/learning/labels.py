@@ -1,78 +1,91 @@
-"""The labels of items: what a column says of them, corrected by the marks that people have made."""
+"""The labelled items of a collection, and how they are divided into folds that are held out in turn."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import UnknownColumnError
-from lookalike.storage.marks import Mark
+from lookalike.errors import LookalikeError
+from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
-Rows = NDArray[np.int64]
-
-LABEL, PROPOSED = "label", "label_proposed"
-
-
-def mark_kind(kind: str, column: str) -> str:
-    """The kind of marks about the labels in a column: the plain one for the column `label`."""
-    return kind if column == LABEL else f"{kind}:{column}"
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """The label of each of N rows, None without one; `rows` int64 (N,) are their numbers in the snapshot."""
+class Labelled:
+    """N items with a label: `classes` int64 (N,) are their numbers, `names` the labels by number.
 
-    column: str
-    rows: Rows
-    values: Sequence[str | None]
-
-    @property
-    def labelled(self) -> Rows:
-        """The places, in [0, N), of rows that have a label; ascending."""
-        return np.array([at for at, one in enumerate(self.values) if one is not None], np.int64)
-
-    @property
-    def unlabelled(self) -> Rows:
-        """The places of rows without a label; ascending."""
-        return np.array([at for at, one in enumerate(self.values) if one is None], np.int64)
-
-
-def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = None) -> Labels:
-    """Read the labels of all rows, or of some ascending ones; a mark of a label replaces what is stored.
-
-    Raises `UnknownColumnError` if neither a column nor a mark has that name.
+    `unlabelled` items have none and are left out; `singles` are alone in their class.
     """
-    rows = np.arange(len(snapshot)) if rows is None else rows
-    kind = mark_kind(LABEL, column)
-    marked = snapshot.marked(kind) if kind in snapshot.marks.kinds() else [None] * len(snapshot)
-    if column in snapshot.all_columns.names:
-        stored = snapshot.column(column).to_pylist()
-    elif any(one is not None for one in marked):
-        stored = [None] * len(snapshot)
-    else:
-        names = ", ".join(snapshot.schema.names)
-        raise UnknownColumnError(f"{snapshot.root} has no column {column}", f"it has: {names}")
-    return Labels(column, rows, [_label(marked[row], stored[row]) for row in rows.tolist()])
+
+    selection: Selection
+    classes: Ints
+    names: tuple[str, ...]
+    unlabelled: int
+    singles: int
 
 
-def label_marks(snapshot: Snapshot, kind: str, ids: Sequence[str], values: Sequence[object]) -> list[Mark]:
-    """A mark of a kind for each item, all of this moment; raises `UnknownIdError`."""
-    now = datetime.now(UTC)
-    sha256s = snapshot.values("sha256", snapshot.rows_of(ids))
-    return [
-        Mark(now, kind, (id_,), (sha256 or "",), value)
-        for id_, sha256, value in zip(ids, sha256s, values, strict=True)
-    ]
+def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> Labelled:
+    """Read the labels in a column; the vectors are read later.
+
+    Raises `LookalikeError` for an unknown column, or fewer than two classes of two items.
+    """
+    columns = snapshot.all_columns.names
+    if label not in columns:
+        near = get_close_matches(label, columns, n=3, cutoff=0.5)
+        raise LookalikeError(
+            f"{snapshot.root} has no column {label}",
+            f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(columns)}",
+        )
+    selection = Selection.of(snapshot, ("id", label), rows=rows, least=0)
+    values = selection.column(label)
+    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
+    names, classes = np.unique(np.array([str(values[row]) for row in kept], str), return_inverse=True)
+    sizes = np.bincount(classes, minlength=len(names))
+    if (sizes > 1).sum() < 2:
+        raise LookalikeError(
+            f"the column {label} has {len(names):,} classes, {(sizes > 1).sum():,} of them with two items or "
+            "more; learning needs at least two such classes",
+            "label more items, or give the column that has labels",
+        )
+    return Labelled(
+        selection.only(kept),
+        np.asarray(classes, np.int64),
+        tuple(names.tolist()),
+        len(values) - len(kept),
+        int((sizes == 1).sum()),
+    )
 
 
-def _label(marked: object, stored: object) -> str | None:
-    value = marked if isinstance(marked, str) and marked else stored
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return str(value)
+def folds_of_items(classes: Ints, count: int, seed: int) -> Ints:
+    """Divide each class into `count` runs of neighbouring items; the number of each item's run, (N,).
+
+    Neighbours in a folder may be pictures of one moment: they are learned from together, or not at all.
+    """
+    found = np.empty(len(classes), np.int64)
+    random = np.random.default_rng(seed)
+    for mine in _members(classes):
+        runs = np.arange(len(mine)) * count // max(len(mine), count)
+        found[mine] = (runs + random.integers(count)) % count
+    return found
+
+
+def folds_of_classes(classes: Ints, count: int, seed: int) -> Ints:
+    """Divide the classes, whole, into `count` groups of about as many items; each item's group, (N,)."""
+    sizes = np.bincount(classes)
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    filled, group = np.zeros(count, np.int64), np.empty(len(sizes), np.int64)
+    for one in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
+        group[one] = filled.argmin()
+        filled[group[one]] += sizes[one]
+    return np.asarray(group[classes])
+
+
+def _members(classes: Ints) -> list[Ints]:
+    """The items of each class, ascending."""
+    order = np.argsort(classes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(classes))[:-1])

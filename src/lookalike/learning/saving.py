@@ -11,7 +11,7 @@ from typing import Any
 
 from lookalike.errors import ModelError
 from lookalike.models.class_words import ClassWords, files_of
-from lookalike.models.head_model import Layer, to_files
+from lookalike.models.head_model import Branch, Layer, to_files
 from lookalike.models.registry import check_name
 from lookalike.models.spec import ModelSpec, check_model_name
 from lookalike.storage.files import storage_error, sync_folder
@@ -23,7 +23,7 @@ def save_head(
     folder: str | Path,
     name: str,
     base: ModelSpec,
-    layers: Sequence[Layer],
+    layers: Sequence[Layer | Branch],
     *,
     base_path: str = "",
     words: ClassWords | None = None,

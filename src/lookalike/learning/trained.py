@@ -9,7 +9,7 @@ from typing import Any
 
 from lookalike.learning.saving import save_head
 from lookalike.models.class_words import ClassWords
-from lookalike.models.head_model import Floats, Layer, apply
+from lookalike.models.head_model import Branch, Floats, Layer, apply, dim_of
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
@@ -17,14 +17,15 @@ from lookalike.models.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Trained:
-    """Layers on the unit vectors of `base`, which is at `base_path` if it is a file or a folder.
+    """Layers, or branches of them, on the unit vectors of `base`.
 
-    `words` are the classes that it was taught; `report`, a dataclass, says what was learned and measured;
-    `files` are further files of the model's folder, by name.
+    `base_path` is where a base that is a file or a folder is found; `words` are the classes that it was
+    taught; `report`, a dataclass, says what was learned and measured; `files` are further files of the
+    model's folder, by name.
     """
 
     base: ModelSpec
-    layers: Sequence[Layer]
+    layers: Sequence[Layer | Branch]
     report: Any
     base_path: str = ""
     words: ClassWords | None = None
@@ -35,7 +36,7 @@ class Trained:
 
     @property
     def dim(self) -> int:
-        return int(self.layers[-1].matrix.shape[1])
+        return dim_of(self.layers, self.base.dim)
 
     def from_base(self, vectors: Floats) -> Floats:
         """The unit vectors float32 (N, D) of unit vectors (N, D_in) of the base."""

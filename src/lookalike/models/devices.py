@@ -17,14 +17,18 @@ from lookalike.models.model import LoadedModel
 
 AUTO, CPU, MPS, CUDA = "auto", "cpu", "mps", "cuda"
 
-_KNOWN = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+# Devices of onnxruntime alone, for models in ONNX files.
+ONNX_ONLY = ("coreml", "directml", "openvino")
+
+_KNOWN = re.compile(rf"auto|cpu|mps|cuda(:\d{{1,3}})?|{'|'.join(ONNX_ONLY)}")
 _NVML = {"linux": "libnvidia-ml.so.1", "win32": "nvml.dll"}
 
 
 def check_device(device: str) -> None:
     """Raise `ModelError` for a device with another name than those that are known."""
     if not isinstance(device, str) or not _KNOWN.fullmatch(device):
-        raise ModelError(f"unknown device {device!r}", "known are: auto, cpu, cuda, cuda:1, mps")
+        known = ("auto", "cpu", "cuda", "cuda:1", "mps", *ONNX_ONLY)
+        raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(known)}")
 
 
 def on_device(wish: str, make: Callable[[str], LoadedModel]) -> LoadedModel:

@@ -157,10 +157,12 @@ def _download(repository: str, wanted: Wanted, revision: str) -> None:
 
 
 def _check_file(path: Path, about: Any) -> None:
-    """Raise `ModelError` if a large file is not the one that the hub has a checksum of."""
+    """Remove a large file that is not the one that the hub has a checksum of, and raise `ModelError`."""
     said = about.lfs and about.lfs.get("sha256")
     if said and checksum([path]) != said:
-        raise ModelError(f"{path} is damaged: the checksum does not match", "remove it and try again")
+        path.resolve().unlink()  # what the file's name links to
+        path.unlink(missing_ok=True)
+        raise ModelError(f"{path} came damaged: the checksum does not match, it was removed", "try again")
 
 
 def _size(count: int) -> str:

@@ -127,11 +127,11 @@ def read_description(path: Path) -> dict[str, Any]:
     return found
 
 
-def to_description(spec: ModelSpec) -> bytes:
-    """The text of the `model.json` of a model."""
+def to_description(spec: ModelSpec, **more: Any) -> bytes:
+    """The text of the `model.json` of a model, with `more` fields."""
     # Where a description leaves these out, they have other values than where a manifest does.
     said = {"resize": spec.resize, "mean": list(spec.mean), "std": list(spec.std)}
-    fields = {"format": FORMAT, "version": FORMAT_VERSION, **spec.to_fields(), **said}
+    fields = {"format": FORMAT, "version": FORMAT_VERSION, **spec.to_fields(), **said, **more}
     return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from lookalike.errors import ModelError
 from lookalike.models import hub
+from lookalike.models.open_clip_text import TOKENIZER, TOKENIZER_CONFIG, text_of, tokenizer_of
 from lookalike.models.spec import ModelSpec
 from lookalike.models.torch_network import TorchNetwork, library, loaded, not_supported
+from lookalike.models.torch_text import checksum_with
 
 _EXTRA = "open_clip"
 
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _CONFIG = "open_clip_config.json"
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_TOKENIZER = (TOKENIZER, TOKENIZER_CONFIG)
 
 
 def full_name(name: str) -> str:
@@ -61,14 +64,26 @@ def _wanted(name: str) -> tuple[str, hub.Wanted]:
 
 
 def read(name: str, revision: str) -> TorchNetwork:
-    """Load the image tower of a `full_name`; its features are what `encode_image` gives."""
+    """Load a `full_name`; its features are what `encode_image` gives."""
     open_clip = library("open_clip", _EXTRA)
     called = f"open_clip:{name}"
     files = hub.fetch(*_wanted(name), revision)
     weights = files.matching("*.safetensors", "*.bin", "*.pt", "*.pth")
     whole = loaded(called, lambda: open_clip.create_model(**_source(open_clip, name, files, weights)))
     spec = _spec(called, open_clip.get_model_preprocess_cfg(whole), hub.checksum(weights), files.revision)
-    return TorchNetwork(spec, whole.visual)
+    config = _text_config(open_clip, name, files)
+    tokenizer = tokenizer_of(config, name, files.folder)
+    if tokenizer is None:
+        return TorchNetwork(spec, whole.visual)
+    text = partial(text_of, whole, config, files.folder)
+    return TorchNetwork(spec, whole.visual, text, checksum_with(spec.sha256, tokenizer))
+
+
+def _text_config(open_clip: Any, name: str, files: hub.Fetched) -> dict[str, Any]:
+    """What describes the tower for texts of a model."""
+    known = name.partition("/")[0] if is_listed(name) else f"local-dir:{files.folder}"
+    found: dict[str, Any] = open_clip.get_model_config(known)["text_cfg"]
+    return found
 
 
 def _source(open_clip: Any, name: str, files: hub.Fetched, weights: list[Any]) -> dict[str, Any]:

@@ -46,10 +46,10 @@ def input_of(
     picture = load(image, math.ceil(spec.cover_px / share), max_megapixels)
     part = picture.box if box is None else region(picture, box)
     if spec.resize == "square":
-        return Input(picture, fit(picture.pixels, spec.size_px, spec.crop, part))
+        return Input(picture, fit(picture.image, spec.size_px, spec.crop, part))
     across, down = (1.0, 1.0) if box is None else (box[2] - box[0], box[3] - box[1])
     seen = fit_whole_pixels(
-        picture.pixels,
+        picture.image,
         spec.size_px,
         spec.crop,
         squash=spec.resize == "squash",

@@ -12,6 +12,8 @@ import numpy as np
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.models.model import LoadedModel
 from lookalike.models.spec import ModelSpec
+from lookalike.models.torch_text import TorchText, torch_tower
+from lookalike.models.tower_words import with_text_tower
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +26,14 @@ class TorchNetwork:
     """A network whose weights are loaded.
 
     `spec` has what its publisher says about pictures; its `dim` is 0, because only a trial tells. `image`
-    takes float32 (B, 3, S, S), normalised, and gives (B, D), not of unit length.
+    takes float32 (B, 3, S, S), normalised, and gives (B, D), not of unit length. `text` loads the tower for
+    words, if it has one; `text_sha256` is the checksum of that tower and its tokenizer.
     """
 
     spec: ModelSpec
     image: torch.nn.Module
+    text: Callable[[], TorchText] | None = None
+    text_sha256: str = ""
 
 
 def to_model(network: TorchNetwork, device: str) -> LoadedModel:
@@ -38,7 +43,27 @@ def to_model(network: TorchNetwork, device: str) -> LoadedModel:
     spec = network.spec
     features = TorchFeatures(network.image, spec, device, spec.precision)
     grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
-    return LoadedModel(replace(spec, dim=features(grey).shape[1]), features, device)
+    model = LoadedModel(replace(spec, dim=features(grey).shape[1]), features, device)
+    if network.text is None:
+        return model
+    return with_text_tower(
+        model, torch_tower(network.text, network.text_sha256, f"the text tower of {spec.name}")
+    )
+
+
+def only_output(network: Any, call: Callable[[Any, torch.Tensor], torch.Tensor]) -> torch.nn.Module:
+    """A module that holds a network and gives what `call(network, given)` does."""
+    import torch
+
+    class Tower(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return call(self.network, given)
+
+    return Tower().eval()
 
 
 def crop_of(size_px: int, resized_px: int, name: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
-from lookalike.models.devices import CUDA, MPS
+from lookalike.models.devices import CUDA, MPS, ONNX_ONLY
 from lookalike.models.runner import Floats
 from lookalike.models.spec import ModelSpec
 
@@ -138,6 +138,8 @@ def import_torch() -> Any:
 
 def check_torch_device(device: str) -> None:
     """Raise `ModelError` if PyTorch cannot compute on a device: `cpu`, `cuda`, `cuda:1` or `mps`."""
+    if device in ONNX_ONLY:
+        raise ModelError(f"PyTorch does not run on {device}", "this device is for models in ONNX files alone")
     torch = import_torch()
     try:
         torch.ones(2, device=device).sum().item()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,15 @@ from lookalike.errors import ModelError, one_line
 from lookalike.images.fit import Interpolation
 from lookalike.models import hub
 from lookalike.models.spec import ModelSpec, Resize
-from lookalike.models.torch_network import TorchNetwork, crop_of, library, loaded, not_supported
+from lookalike.models.torch_network import (
+    TorchNetwork,
+    crop_of,
+    library,
+    loaded,
+    not_supported,
+    only_output,
+)
+from lookalike.models.torch_text import TorchText, checksum_with, token_id
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +40,13 @@ _TOWERS = {
     "dinov3_vit": ("DINOv3ViTModel", "pooler_output"),
     "dinov3_convnext": ("DINOv3ConvNextModel", "pooler_output"),
 }
+_WITH_WORDS = ("clip", "siglip")
 _CONFIG, _INDEX = "config.json", "model.safetensors.index.json"
+_TOKENIZER, _TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 _WANTED = hub.Wanted(
     ((_CONFIG,), _PREPROCESSING, ("model.safetensors", "model-*.safetensors", "pytorch_model.bin")),
-    (_INDEX, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", *_PREPROCESSING),
+    (_INDEX, _TOKENIZER, _TOKENIZER_CONFIG, *_PREPROCESSING),
 )
 # The numbers of Pillow's `Resampling`, which these files use.
 _INTERPOLATIONS: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
@@ -65,8 +76,17 @@ def read(name: str, revision: str) -> TorchNetwork:
     spec = _spec(called, _preprocessing(files.folder), hub.checksum(weights), files.revision)
     tower, output = _TOWERS[kind]
     with _quiet(transformers):
-        image = loaded(called, lambda: _tower(transformers, tower, files.folder))
-    return TorchNetwork(spec, _with_output(image, output))
+        network = loaded(called, lambda: _tower(transformers, tower, files.folder))
+    image = only_output(network, lambda one, pixels: getattr(one(pixel_values=pixels), output))
+    tokenizer = files.folder / _TOKENIZER
+    if kind not in _WITH_WORDS or not tokenizer.is_file():
+        return TorchNetwork(spec, image)
+    return TorchNetwork(
+        spec,
+        image,
+        partial(_text, called, files.folder, kind),
+        checksum_with(spec.sha256, tokenizer.read_bytes()),
+    )
 
 
 def _tower(transformers: Any, tower: str, folder: Path) -> Any:
@@ -77,20 +97,36 @@ def _tower(transformers: Any, tower: str, folder: Path) -> Any:
     return getattr(transformers, tower).from_pretrained(folder, config=own, local_files_only=True)
 
 
-def _with_output(network: torch.nn.Module, output: str) -> torch.nn.Module:
-    """The network as a module that gives only one of its outputs."""
-    import torch
+def _text(called: str, folder: Path, kind: str) -> TorchText:
+    """The tower for words, with its tokenizer as transformers would set it up."""
+    transformers = library("transformers", _EXTRA)
+    with _quiet(transformers):
+        whole = loaded(called, lambda: transformers.AutoModel.from_pretrained(folder, local_files_only=True))
+    whole.vision_model = None  # its memory
+    own, tokenizer = whole.config.text_config, folder / _TOKENIZER
+    said = _read_json(folder / _TOKENIZER_CONFIG) if (folder / _TOKENIZER_CONFIG).is_file() else {}
+    pad = said.get("pad_token")
+    return TorchText(
+        only_output(whole, _text_features),
+        tokenizer.read_text("utf-8"),
+        length=own.max_position_embeddings,
+        pad_id=token_id(tokenizer, pad["content"] if isinstance(pad, dict) else pad, own.pad_token_id),
+        # SigLIP was trained on small letters, which not all of its tokenizers see to.
+        lower_case=kind == "siglip" and bool(said.get("do_lower_case", True)),
+        logit_scale=float(whole.logit_scale.exp()),
+        padding_side=said.get("padding_side") or _padding_side(said.get("tokenizer_class", "")),
+    )
 
-    class Tower(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
 
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = getattr(self.network(pixel_values=pixels), output)
-            return found
+def _padding_side(tokenizer_class: str) -> str:
+    """Where transformers fills up tokens for a class of tokenizers whose file does not say it."""
+    return "left" if tokenizer_class.startswith(("Siglip2", "Gemma")) else "right"
 
-    return Tower().eval()
+
+def _text_features(whole: Any, tokens: torch.Tensor) -> torch.Tensor:
+    found = whole.get_text_features(input_ids=tokens)
+    pooled: torch.Tensor = getattr(found, "pooler_output", found)  # transformers 4 gives the vectors alone
+    return pooled
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from lookalike.errors import LookalikeError
 from lookalike.learning.identify import identify as identified
 from lookalike.learning.identify import learned
-from lookalike.learning.labels import LABEL
+from lookalike.learning.label_marks import LABEL
 from lookalike.search.engine import Engine
 from lookalike.search.query import Image, Query
 from lookalike.server.answers import as_json, cards, live_of

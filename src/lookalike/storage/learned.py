@@ -92,7 +92,9 @@ def find_model(
     A model that was registered by that name is preferred. Raises `ModelError` if there is none.
     """
     name, path = manifest.model.name, manifest.model_path
-    if not path or is_registered(name):
+    if is_registered(name):
+        return load_model(name, device=device)
+    if not path:
         return load_model(pinned_name(manifest.model), device=device, learned=learned)
     if not Path(path).exists():
         raise ModelError(

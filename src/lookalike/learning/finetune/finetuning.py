@@ -27,11 +27,13 @@ from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
+from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.model import LoadedModel, unit
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
 OnProgress = Callable[[int, int], None]
 
 LOSS = "cosine+triplet"
@@ -183,7 +185,7 @@ class _Run:
         stored = unit(self.snapshot.vectors(self.examples.rows[self.held]))
         made = vectors_of(ready, self.pictures, self.held, count)
         before, after = (average_precisions(one, classes)[judging] for one in (stored, made))
-        words = self._words(ready, count)
+        words = self._words(ready, made, count)
         readable = self.pictures.readable
         gain, error = gain_of(before, after)
         self.work.finish()
@@ -210,15 +212,20 @@ class _Run:
         )
         return report, file, words
 
-    def _words(self, ready: LoadedModel, on_progress: Callable[[int], None]) -> ClassWords:
-        """The mean direction of pictures of each class that was learnt."""
+    def _words(self, ready: LoadedModel, held: Floats, on_progress: Callable[[int], None]) -> ClassWords:
+        """The mean direction of each class, and what a cosine with it is worth on held-out pictures."""
         classes = self.classes_of(self.learnt)
-        known = np.unique(classes)
-        chosen = [self.learnt[classes == one][:_WORD_PICTURES] for one in known]
-        vectors = vectors_of(ready, self.pictures, np.concatenate(chosen), on_progress)
-        ends = np.cumsum([len(some) for some in chosen])[:-1]
-        means = np.stack([some.mean(axis=0) for some in np.split(vectors, ends)])
-        return ClassWords(tuple(self.examples.names[one] for one in known), unit(means))
+        chosen = [self.learnt[classes == one][:_WORD_PICTURES] for one in np.unique(classes)]
+        taught = np.concatenate(chosen)
+        vectors = np.concatenate([vectors_of(ready, self.pictures, taught, on_progress), held])
+        return calibrated_words(
+            self.examples.names,
+            np.concatenate([self.classes_of(taught), self.classes_of(self.held)]),
+            vectors=vectors,
+            otherwise=np.zeros((len(self.examples.names), vectors.shape[1]), np.float32),
+            judged=vectors,
+            unseen=np.arange(len(vectors)) >= len(taught),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,11 @@ def _timm(model: str, device: str) -> Network:
     try:
         import timm
         from timm.data import resolve_model_data_config
-    except ImportError:
-        raise ExtraError(f"{model} needs timm", "timm") from None
+    except (
+        ImportError,
+        RuntimeError,
+    ) as error:  # torchvision raises RuntimeError where operators are missing
+        raise ExtraError(f"{model} needs timm ({one_line(error)})", "timm") from None
     try:
         body = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # whatever timm and its hub raise: unknown, unreachable, damaged
