@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from serving import problem, running
 from towers import write_model_of_classes, write_numbered
 
 import lookalike
+from lookalike.models import tower_words
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,15 @@ def test_a_word_without_a_picture_is_weak(run, built):
     _, _, stderr = run("search", built, "text:dragon", "-k", 1)
 
     assert "the best hit is weak" in stderr
+
+
+def test_it_is_said_that_the_background_is_computed_which_happens_once(run, built):
+    tower_words._stored.cache_clear()
+
+    said = [run("search", built, "text:sea")[2] for _ in range(2)]
+
+    assert re.match(r"computing the vectors of 326 words by .*text\.onnx, once\n", said[0])
+    assert "computing" not in said[1]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from conftest import build
 from networks import MEAN, STD, write_network
 from pages import Page, expect
 from site_browser import serving, tab
-from towers import write_model_of_classes
+from towers import write_model_of_classes, write_numbered
 
 import lookalike
 from lookalike.errors import ModelError
@@ -139,8 +139,9 @@ def test_a_visitors_picture_gets_pythons_vector(window, folder, target, tmp_path
     assert found @ collection.model.embed([picture])[0] > 0.999
 
 
-def test_the_page_says_that_words_need_a_server(window, folder, target, tmp_path):
-    collection, _ = build(folder, target, model=str(write_model_of_classes(tmp_path / "classes")))
+def test_the_page_says_that_words_need_a_server(window, target, tmp_path):
+    numbered = write_numbered(tmp_path / "numbered", 12)
+    collection, _ = build(numbered, target, model=str(write_model_of_classes(tmp_path / "classes")))
     site = export_site(collection.snapshot, tmp_path / "site")
 
     with serving(site) as server, tab(window, server.url) as page:

@@ -1,4 +1,4 @@
-"""Says on stderr what is fetched from a hub, before it is."""
+"""Says on stderr what models fetch, or take long to compute, before they do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lookalike.cli.output import say
 
-_HUB = "lookalike.models.hub"
+_MODELS = "lookalike.models"
 
 
 class _Saying(logging.Handler):
@@ -18,8 +18,8 @@ class _Saying(logging.Handler):
 
 @contextmanager
 def said_what_is_fetched() -> Iterator[None]:
-    """During the block, each fetch is a line on stderr."""
-    logger, handler = logging.getLogger(_HUB), _Saying()
+    """During the block, each fetch, and each long work on words, is a line on stderr."""
+    logger, handler = logging.getLogger(_MODELS), _Saying()
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -8,6 +8,7 @@ words for each picture, in the softmax that the tower was trained with. docs/con
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from contextlib import suppress
@@ -24,6 +25,9 @@ from lookalike.models.model import LoadedModel, Tags
 from lookalike.models.text_tower import TextTower
 
 Floats = NDArray[np.float32]
+
+# What a large tower takes long for is said here before.
+logger = logging.getLogger(__name__)
 
 # A text does not compete with words that mean nearly the same: words at least as similar to it as the most
 # similar hundredth of the pairs of background words are to each other.
@@ -101,6 +105,7 @@ def _stored(tower: TextTower, texts: tuple[str, ...]) -> Floats:
         found = np.load(path, allow_pickle=False)
         if found.dtype == np.float32 and found.ndim == 2 and len(found) == len(texts):
             return np.asarray(found)
+    logger.info("computing the vectors of %d words by %s, once", len(texts), tower.name)
     vectors = tower.vectors(texts)
     with suppress(OSError):  # full or read-only: it is only a cache
         _write(path, vectors)
