@@ -11,11 +11,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from networks import DIM
-from towers import LENGTH, describe, write_model, write_text_tower
+from tokenizers import Tokenizer, normalizers
+from towers import END, LENGTH, describe, write_model, write_text_tower
 
 import lookalike
 from lookalike.errors import ExtraError, ModelError, QueryError
 from lookalike.models.model import LoadedModel
+from lookalike.models.text_onnx import text_tower
 from lookalike.models.text_tower import TextTower
 
 WORDS = ["red", "car", "night", "straße", "犬"]
@@ -100,9 +102,32 @@ def test_a_tower_that_wants_to_know_the_padding_is_told(tmp_path):
     assert np.allclose(model.embed_text("red"), unit(VECTORS["red"]), atol=1e-6)
 
 
-def test_text_is_put_into_lower_case_if_the_description_says_so(folder):
-    from tokenizers import Tokenizer, normalizers
+def test_padding_that_also_ends_a_text_counts_once(tmp_path):
+    vectors = {**VECTORS, END: np.arange(DIM)}
+    folder = described(write_model(tmp_path / "model", vectors, mask=True), pad_id=1)  # as in CLIP
 
+    assert np.allclose(load(folder).embed_text("red"), unit(VECTORS["red"] + np.arange(DIM)), atol=1e-6)
+
+
+def test_what_the_tokenizer_says_about_padding_holds_where_the_description_says_nothing(tmp_path):
+    folder = write_model(tmp_path / "model", VECTORS, length="length")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding(length=5, pad_id=2, direction="left")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    describe(folder, text={})
+
+    tower = text_tower(folder, {})
+
+    assert tower.tokens(["red"])[0, :3].tolist() == [2, 2, 2]
+    assert tower.tokens(["red " * 9]).shape == (1, 5)
+
+
+def test_the_scale_of_a_description_is_that_of_the_tower(folder):
+    assert text_tower(folder, {}).logit_scale == 100
+    assert text_tower(folder, {"text": {"logit_scale": 12}}).logit_scale == 12.0
+
+
+def test_text_is_put_into_lower_case_if_the_description_says_so(folder):
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.save(str(folder / "tokenizer.json"))
