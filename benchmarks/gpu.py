@@ -1,6 +1,6 @@
 """How much of a machine with many cores, or with a GPU, does a build use?
 
-    python benchmarks/gpu.py                               # everything, under 8 minutes with a GPU and 16 cores
+    python benchmarks/gpu.py                               # all: under 8 minutes with a GPU and 16 cores
     python benchmarks/gpu.py --images FOLDER --json FILE   # photographs instead of drawn flowers
     python benchmarks/gpu.py --count 96 --repeats 1        # small, to try it on any machine
 
@@ -12,8 +12,8 @@ It makes JPEGs of 500 x 375 pixels and prints images a second, medians of the re
 - with a GPU: the network, nvJPEG and resizing alone; whole builds with and without thumbnails; the same with
   each step left out; the most memory of the host; and how near the vectors are to those of the CPU.
 
-It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, google-crc32c
-and filelock; for the GPU, PyTorch and torchvision with CUDA.
+It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock and
+google-crc32c; for the GPU, PyTorch and torchvision with CUDA.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import json
 import multiprocessing
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,9 +42,11 @@ from lookalike.builder import part
 from lookalike.builder.build import commit_part
 from lookalike.builder.part import embed, part_of
 from lookalike.demo.flowers import write_flowers
+from lookalike.models import looking
 from lookalike.models.looking import decoder_of, look_at
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
+from lookalike.models.torch_runner import TorchFeatures
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import list_parts
 
@@ -76,9 +77,8 @@ def main() -> None:
         count = max(options.count, options.gpu_count if gpu else 0)
         with timed("making pictures"):
             files = _pictures(root, options.images, count)
-        print(
-            f"{len(files):,} files of {WIDTH} x {HEIGHT}, {np.mean([f.stat().st_size for f in files]):,.0f} bytes"
-        )
+        size = np.mean([file.stat().st_size for file in files])
+        print(f"{len(files):,} files of {WIDTH} x {HEIGHT}, {size:,.0f} bytes")
         found["cpu"] = _cpu(root, files[: options.count], options.repeats, int(facts["cores"]))
         if gpu:
             found["gpu"] = _gpu(root, files[: options.gpu_count], gpu, options.repeats)
@@ -154,17 +154,16 @@ def _cpu(root: Path, files: Sequence[Path], repeats: int, cores: int) -> list[Fi
     for threads in [one for one in THREADS if one <= max(2, cores)]:
         some = files[: max(BATCH * threads, len(files) * threads // THREADS[-1])]
         batches = [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
+        many = [pixels] * len(batches)
         with ThreadPoolExecutor(threads) as pool:
-            prepare = _rate(lambda: list(pool.map(_prepare, batches)), len(some), repeats)
-            network = _rate(
-                lambda: list(pool.map(model.features, [pixels] * len(batches))), len(some), repeats
-            )
+            prepare = _rate(partial(_all, pool, _prepare, batches), len(some), repeats)
+            network = _rate(partial(_all, pool, model.features, many), len(some), repeats)
         with ProcessPoolExecutor(threads, multiprocessing.get_context("spawn")) as workers:
             chunks = [some[at::threads] for at in range(threads)]
-            list(workers.map(_prepare, [chunk[:BATCH] for chunk in chunks]))
-            processes = _rate(lambda: list(workers.map(_prepare, chunks)), len(some), repeats)
+            _all(workers, _prepare, [chunk[:BATCH] for chunk in chunks])
+            processes = _rate(partial(_all, workers, _prepare, chunks), len(some), repeats)
         folder = _links(root, some)
-        build = _rate(lambda: _build(root, folder, threads=threads), len(some), repeats)
+        build = _rate(partial(_build, root, folder, threads=threads), len(some), repeats)
         share = build * (1 / processes + 1 / network)
         row = {"prepare": prepare, "processes": processes, "network": network, "build": build}
         found.append({"threads": threads, **row, "share": share})
@@ -174,6 +173,10 @@ def _cpu(root: Path, files: Sequence[Path], repeats: int, cores: int) -> list[Fi
         peak = _alone(root, folder, device="cpu")
     print(f"most memory of a build with {found[-1]['threads']} threads: {peak['megabytes']:.0f} MB")
     return [*found, {"megabytes": peak["megabytes"]}]
+
+
+def _all(pool: Executor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
+    list(pool.map(work, items))
 
 
 def _links(root: Path, files: Sequence[Path]) -> Path:
@@ -218,21 +221,15 @@ def _gpu(root: Path, files: Sequence[Path], device: str, repeats: int) -> Figure
     found |= _alone_on_gpu(model, [file.read_bytes() for file in files[: 4 * ON_GPU]], repeats)
     _build(root, folder, device=device)  # warm
     for name, thumbnails in (("build", True), ("build without thumbnails", False)):
-        _print(
-            found,
-            name,
-            _rate(lambda: _build(root, folder, device=device, thumbnails=thumbnails), len(files), repeats),
-        )
+        work = partial(_build, root, folder, device=device, thumbnails=thumbnails)
+        _print(found, name, _rate(work, len(files), repeats))
     for name, left_out in _LEFT_OUT.items():
         with left_out():
-            _print(
-                found, f"parts without {name}", _rate(lambda: _parts(root, files, model), len(files), repeats)
-            )
-    slower = min(found[name] for name in ("network", "decode and resize") if name in found)
-    found["share of the slower of decoding and network"] = found["build without thumbnails"] / slower
-    print(
-        f"build without thumbnails over the slower of decoding and network: {found['build without thumbnails'] / slower:.2f}"
-    )
+            rate = _rate(partial(_parts, root, files, model), len(files), repeats)
+        _print(found, f"parts without {name}", rate)
+    share = found["build without thumbnails"] / min(found["network"], found["decode and resize"])
+    print(f"build without thumbnails over the slower of decoding and network: {share:.2f}")
+    found["share"] = share
     alone = _alone(root, folder, device=device)
     print(f"most memory of the host: {alone['megabytes']:.0f} MB; problems found: {alone['problems']}")
     cosines = _cosines(root, _links(root, files[:512]), device)
@@ -304,8 +301,8 @@ def _no_hash(data: bytes) -> SimpleNamespace:
     return SimpleNamespace(hexdigest=lambda: "0" * 64)
 
 
-def _no_network(_: Callable[..., Any]) -> Callable[[Any], Any]:
-    return lambda pixels: np.ones((len(pixels), 1280), np.float32)
+def _no_network(_: Any, pixels: Any) -> np.ndarray:
+    return np.ones((len(pixels), 1280), np.float32)
 
 
 def _small_thumbnail(_: Any) -> bytes:
@@ -315,9 +312,8 @@ def _small_thumbnail(_: Any) -> bytes:
 _LEFT_OUT: dict[str, Callable[[], Any]] = {
     "leaving anything out": lambda: _with(part, "hashlib", part.hashlib),
     "hashing": lambda: _with(part, "hashlib", SimpleNamespace(sha256=_no_hash)),
-    "encoding thumbnails": lambda: _with(
-        sys.modules["lookalike.models.looking"], "encode_thumbnail", _small_thumbnail
-    ),
+    "encoding thumbnails": lambda: _with(looking, "encode_thumbnail", _small_thumbnail),
+    "the network": lambda: _with(TorchFeatures, "__call__", _no_network),  # on a GPU
     "tables, Parquet and tar": lambda: _with(part, "part_of", None),
 }
 
@@ -326,7 +322,7 @@ def _cosines(root: Path, folder: Path, device: str) -> np.ndarray:
     vectors = []
     for one in (device, "cpu"):
         collection = lookalike.build(folder, Path(tempfile.mkdtemp(dir=root)) / "c.lookalike", device=one)
-        assert [part.made_by()["device"] for part in list_parts(collection.path)][0] in (one, "cpu")
+        assert next(made.made_by() for made in list_parts(collection.path))["device"] in (one, "cpu")
         vectors.append(collection.embeddings())
     return (vectors[0] * vectors[1]).sum(axis=1)
 

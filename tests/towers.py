@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import CLASSES, picture
+from conftest import CLASSES, picture, write_picture
 from networks import save, write_network
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -118,4 +118,11 @@ def write_model_of_classes(folder: Path) -> Path:
     of_classes = dict(zip(seen, middles - middles.mean(axis=0), strict=True))
     write_text_tower(folder, {**others, **of_classes})
     describe(folder, text={"pad_id": 0, "context_length": LENGTH}, prompts=["{}"], **PIXELS)
+    return folder
+
+
+def write_numbered(folder: Path, count: int) -> Path:
+    """Write pictures whose names do not say what they show: 0.png brick, 1.png meadow, 2.png sea, and on."""
+    for number in range(count):
+        write_picture(folder / f"{number}.png", number, list(CLASSES.values())[number % 3])
     return folder

@@ -28,6 +28,7 @@ _PUBLIC = {
     "load_model": "models.registry.load_model",
     "register": "models.registry.register",
     "evaluate": "collection.evaluate",
+    "train": "collection.train",
     "Collection": "collection.Collection",
     "Model": "models.model.Model",
     "Id": "search.query.Id",
@@ -65,6 +66,7 @@ __all__ = [
     "load_model",
     "open",
     "register",
+    "train",
 ]
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from lookalike.collection import from_vectors as from_vectors
     from lookalike.collection import import_vectors as import_vectors
     from lookalike.collection import open_collection as open
+    from lookalike.collection import train as train
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.models.adding import add_model as add_model
     from lookalike.models.exporting import export_model as export_model

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from conftest import strict_json
 from serving import problem, running
-from towers import write_model_of_classes
+from towers import write_model_of_classes, write_numbered
 
 import lookalike
 
@@ -25,8 +25,9 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def built(run, folder, target, classes) -> Path:
-    assert run("build", folder, "-c", target, "--model", f"{classes}/")[0] == 0
+def built(run, target, classes, tmp_path) -> Path:
+    numbered = write_numbered(tmp_path / "numbered", 12)
+    assert run("build", numbered, "-c", target, "--model", f"{classes}/")[0] == 0
     return target
 
 
@@ -35,7 +36,7 @@ def test_words_are_searched_in_the_terminal(run, built):
 
     hits = strict_json(stdout)["hits"]
     assert code == 0
-    assert {hit["id"].split("/")[0] for hit in hits} == {"sea"}
+    assert {hit["id"] for hit in hits} == {"2.png", "5.png", "8.png", "11.png"}
     assert all(hit["confidence"] > 0.5 for hit in hits)
 
 

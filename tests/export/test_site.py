@@ -60,7 +60,7 @@ def test_the_catalogue_says_what_there_is_and_how_the_files_are_cut(site, collec
         "model": "colors",
         "dim": 192,
         "labels": {"brick": 14, "meadow": 14, "sea": 14},
-        "words": False,
+        "words": True,
         "pictures": False,
     }
     assert entry["fingerprint"] == collection.fingerprint()

@@ -156,10 +156,10 @@ def test_an_address_with_details_shows_their_picture(page):
 
 
 def test_words_find_what_python_finds(page, built):
-    page.locator("#words").fill("brick wall")
+    page.locator("#words").fill("qqqq wwww")
     page.keyboard.press("Enter")
     complaint = page.locator("#words-error")
-    complaint.get_by_text("brick").wait_for()
+    complaint.get_by_text("qqqq").wait_for()
 
     page.locator("#words").fill("stone wall")
     page.keyboard.press("Enter")
@@ -365,3 +365,12 @@ def test_a_hundred_thousand_items_are_searched_while_the_page_stays_alive(window
             assert id_ not in found
             assert len(found & {hit.id for hit in large.search(lookalike.Id(id_), 5)}) >= 4
             assert answer["took_ms"] < 300  # 20 on a free machine
+
+
+def test_own_words_are_searched_and_completed_without_a_server(page: Page) -> None:
+    found = search(page, text="a meadow at dawn")
+
+    assert [hit["label"] for hit in found["hits"]] == ["meadow"] * 5
+    assert found["words"][0]["words"][0]["said"] == "meadow: your label, 14 pictures"
+    assert found["words"][0]["unknown"] == ["dawn"]
+    assert [one["word"] for one in ask(page, "words", {"start": "mea"})][0] == "meadow"

@@ -198,6 +198,13 @@ def test_the_vectors_of_the_background_are_kept_in_the_cache_folder(drawn, cache
     assert [path.suffix for path in cache.iterdir()] == [".npy"]
 
 
+def test_the_background_is_computed_even_for_no_pictures(drawn, cache):
+    tower = TextTower(drawn._tokens, drawn._encode, "a" * 64, ("{}",))
+
+    assert presence(tower, "shown 1", np.empty((0, DIM), np.float32)).shape == (0,)
+    assert len(list(cache.iterdir())) == 1
+
+
 @pytest.mark.parametrize("data", [b"", b"\x93NUMPY", b"nothing", b"\x80\x04N."])
 def test_a_damaged_file_in_the_cache_is_computed_again(drawn, cache, data):
     def tower() -> TextTower:

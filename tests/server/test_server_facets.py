@@ -94,7 +94,7 @@ def test_a_collection_says_what_it_has(client: httpx.Client) -> None:
     assert types["price"] == types["width"] == "number"
     assert types["label"] == types["id"] == "text"
     assert not {"embedding", "thumb_offset", "thumb_size"} & types.keys()
-    assert (about["words"], about["pictures"], about["index"], about["views"]) == (False, True, "none", [])
+    assert (about["words"], about["pictures"], about["index"], about["views"]) == (True, True, "none", [])
 
 
 def test_several_collections_are_served_by_names_of_their_own(

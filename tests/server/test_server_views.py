@@ -198,7 +198,7 @@ def test_a_bad_parameter_is_named(seen: httpx.Client, path: str, parameters: dic
 
 def test_what_was_never_made_names_the_command(collection: lookalike.Collection) -> None:
     with running(collection) as url:
-        for path, command in COMMANDS.items():
+        for path, command in COMMANDS.items() - {("taught", "teach")}:  # tags have no view of their own
             answer = httpx.get(f"{url}api/photos/{path}")
             assert problem(answer)[:2] == (404, "no-view")
             assert answer.json()["hint"] == f"make it with: lookalike {command} {collection.path}"

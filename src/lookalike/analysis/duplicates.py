@@ -18,6 +18,7 @@ from lookalike.analysis.candidates import Candidate, Hashes, candidates, hashes_
 from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
@@ -76,6 +77,7 @@ class Duplicates:
         return f"Duplicates({len(self):,} pairs among {len(self.items):,} images)"
 
 
+@checked
 def find_duplicates(
     snapshot: Snapshot,
     *,

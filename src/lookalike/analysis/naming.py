@@ -1,7 +1,7 @@
 """Names groups by words that fit most of a group and set it apart from the others.
 
-People's words come first: labels, then the names of folders and files, and captions. What the network sees
-comes last. A group that none of these fits has no name.
+People's words come first: those they taught, labels, then the names of folders and files, and
+captions. What the network sees comes last. A group that none of these fits has no name.
 
 A word sets a group apart by its log-odds, counted in items, with an informative Dirichlet prior (Monroe,
 Colaresi & Quinn, Fightin' Words, 2008, section 3.3): how much likelier it is in the group than outside, in
@@ -26,7 +26,7 @@ Words = Sequence[Sequence[str] | None]
 UNNAMED = "unnamed"
 # The columns that may hold a caption.
 _CAPTIONS = ("caption", "title", "description", "text", "alt_text", "TEXT")
-COLUMNS = ("id", "tags", "label", *_CAPTIONS)
+COLUMNS = ("id", "tags", "label", "taught", *_CAPTIONS)
 # A name fits at least this share of a group; a label, of the group's labelled items, if there are enough.
 _HOLDS, _LEAST_LABELLED = 0.5, 0.2
 # 1.96 standard deviations are not chance (5%), and a name should fit a good part of the group.
@@ -77,7 +77,9 @@ def group_names(
 
     `labels` (N,) has the group of each item, -1 for none. `seen` returns what the network sees in a group.
     """
-    names = _by_label(selection.column("label"), labels, count)
+    taught = telling_tags(selection.column("taught"), labels, count, least_share=_HOLDS)
+    by_label = _by_label(selection.column("label"), labels, count)
+    names = [words[0] if words else label for words, label in zip(taught, by_label, strict=True)]
     for words in _sources(selection):
         if None not in names:
             break

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
-from lookalike.analysis.evaluation import Answer, Evaluation, Worst
+from lookalike.analysis.judgement import Answer, Evaluation, Splits, Worst
 from lookalike.images.decoding import decode
 from lookalike.images.fit import fit
 from lookalike.images.jpeg import encode_jpeg
@@ -23,13 +23,19 @@ _MOST_PAIRS = 30
 _PICTURE_PX = 112  # as in report.css
 
 
-def report_html(judged: Evaluation | Comparison, snapshot: Snapshot) -> str:
+def report_html(judged: Evaluation | Splits | Comparison, snapshot: Snapshot) -> str:
     """A self-contained page; square thumbnails from `snapshot` show the worst queries."""
     ids = sorted(_shown(judged))
     jpegs = zip(ids, snapshot.thumbnails(snapshot.rows_of(ids)), strict=True)
     thumbnails = {id_: _small(jpeg) for id_, jpeg in jpegs if jpeg}
     if isinstance(judged, Evaluation):
         return _page(f"Evaluation of {judged.name}", _evaluation(judged, thumbnails))
+    if isinstance(judged, Splits):
+        parts = (
+            f"<h1>{escape(one.value)} among the others</h1>{_evaluation(one.evaluation, thumbnails)}"
+            for one in judged.splits
+        )
+        return _page(f"Evaluation of {judged.name} by {judged.column}", "".join(parts))
     sections = [_comparison(judged)]
     for one in judged.contenders:
         sections.append(f"<h1>{escape(one.model)}</h1>{_evaluation(one.evaluation, thumbnails)}")
@@ -41,8 +47,10 @@ def _small(jpeg: bytes) -> bytes:
     return encode_jpeg(fit(decode(jpeg, _PICTURE_PX).pixels, _PICTURE_PX, crop=1), 80)
 
 
-def _shown(judged: Evaluation | Comparison) -> set[str]:
+def _shown(judged: Evaluation | Splits | Comparison) -> set[str]:
     """The ids of all pictures in the report."""
+    if isinstance(judged, Splits):
+        return set().union(*(_shown(one.evaluation) for one in judged.splits))
     if isinstance(judged, Comparison):
         return set().union(*(_shown(one.evaluation) for one in judged.contenders))
     return {id_ for one in judged.worst for id_ in (one.id, *(answer.id for answer in one.answers))}
@@ -76,13 +84,12 @@ def _costs(one: Contender) -> list[str]:
 
 
 def _evaluation(judged: Evaluation, thumbnails: Thumbnails) -> str:
-    facts = (
-        f"{judged.queries:,} queries among {judged.items:,} items; {judged.model}, {judged.dim:,} dimensions."
-    )
+    facts = f"{judged.queries:,} queries among {judged.gallery:,} items; "
+    facts += f"{judged.model}, {judged.dim:,} dimensions."
     if judged.unlabelled:
         facts += f" {judged.unlabelled:,} items without a label were left out."
     if judged.singles:
-        facts += f" {judged.singles:,} are alone in their class: they were ranked but not used as queries."
+        facts += f" {judged.singles:,} have nothing of their class to find, so they were not used as queries."
     if judged.without_duplicates:
         facts += " Byte-for-byte copies of a query were not ranked."
     return "".join(
@@ -105,6 +112,9 @@ def _measures(judged: Evaluation) -> str:
         _measure_row("all queries", judged.items, judged.overall),
     ]
     means = [f"{judged.per_class_mean[name]:.3f}" for name in names]
+    for what, part in (("seen", judged.seen), ("unseen", judged.unseen)):
+        if part:
+            rows.append(_measure_row(f"{part.classes:,} {what} classes", part.queries, part.measures))
     rows.append(_cells("td", ["<b>mean of classes</b>", f"{len(judged.classes)} classes", *means]))
     rows += [_measure_row(escape(one.label), one.items, one.measures) for one in judged.classes]
     return _table(rows)

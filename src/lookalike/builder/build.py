@@ -21,7 +21,9 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
+from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
 from lookalike.builder.tagging import chosen_tags, retag
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ExtraError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
@@ -32,7 +34,7 @@ from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_i
 from lookalike.models.tag_list import check_tags, with_tags
 from lookalike.search.confidence import write_background
 from lookalike.sources.fetch import FetchOptions
-from lookalike.sources.opening import closing_source, open_source, reading_ahead
+from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
 from lookalike.storage.learned import find_model, pinned_model
 from lookalike.storage.manifest import (
     Manifest,
@@ -68,8 +70,9 @@ class Report:
     moved_from: str = ""
 
 
+@checked
 def build(
-    source: str | Path,
+    source: str | Path | Source,
     collection: str | Path,
     *,
     model: str | Model | None = None,
@@ -92,6 +95,7 @@ def build(
 ) -> Report:
     """Build the collection of a source, or bring it up to date.
 
+    A source that is a collection gives its vectors to a `model` that is a head on them (`builder.stored`).
     `model` is the name of a model, the path of its file or folder, or a model of your own, which is then
     registered. A path where the collection's model is now replaces the one that the collection knows.
     `label` is `folder` or `regex:PATTERN`; `metadata` is a CSV or Parquet file whose columns are joined by
@@ -106,6 +110,17 @@ def build(
     to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
+    if isinstance(source, str | Path) and is_collection(place(source)):
+        return _build_from_stored(
+            place(source),
+            place(collection),
+            model,
+            {"label": label, "metadata": metadata, "image_column": image_column, "name_column": name_column},
+            device=device,
+            dtype=dtype,
+            rebuild=rebuild,
+            on_progress=on_progress,
+        )
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
@@ -177,6 +192,50 @@ def build(
         listing.passed_over,
         move.old_uri if move else "",
     )
+
+
+def _build_from_stored(
+    source: Path,
+    root: Path,
+    model: str | Model | None,
+    given: Mapping[str, object],
+    *,
+    device: str,
+    dtype: str | None,
+    rebuild: bool,
+    on_progress: Progress | None,
+) -> Report:
+    """Build the collection `root` from the vectors of the collection `source`, by a head on them."""
+    for name, value in given.items():
+        if value is not None:
+            raise SourceError(
+                f"{source} is a collection, whose rows have their labels and columns", f"leave out `{name}`"
+            )
+    check_target(root)
+    before = read_manifest(root) if is_collection(root) and not rebuild else None
+    if model is None and before:
+        loaded = find_model(root, before, device)
+    elif model is None or isinstance(model, str):
+        loaded = load_model(model or DEFAULT_MODEL, device=device)
+    else:
+        loaded = register(model)
+    check_base(source, root, loaded)
+    if not rebuild:
+        check_goes_on(source, root, loaded)
+    wanted = check_dtype(dtype or (before or read_manifest(source)).dtype)
+    with writing(root) as still_ours:
+        made = build_from_stored(
+            source,
+            root,
+            loaded,
+            dtype=wanted,
+            rebuild=rebuild,
+            still_ours=still_ours,
+            on_progress=on_progress,
+        )
+        derive(root)
+        compact_marks(root)
+    return Report(made.made, made.failed, made.unchanged, made.removed)
 
 
 def derive(root: Path) -> None:

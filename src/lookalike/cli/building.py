@@ -20,6 +20,7 @@ from lookalike.index import index_state, refresh
 from lookalike.models.devices import CPU
 from lookalike.models.model import LoadedModel
 from lookalike.sources.addresses import bare_name, is_pattern
+from lookalike.storage.manifest import is_collection
 from lookalike.storage.state import State
 from lookalike.storage.stores import is_remote, place
 
@@ -92,6 +93,8 @@ def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
 def _beside(source: str) -> Path:
     """The default place for the collection of a source; nothing is put into a store unasked."""
     path = place(source)
+    if is_collection(path):
+        raise SourceError(f"{source} is a collection itself", "say where to keep it with -c")
     unnamed = path.name == "-" or ":" in source or is_pattern(source)
     if is_remote(path) or (unnamed and not path.is_dir()):
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")

@@ -72,9 +72,13 @@ def print_results(results: Results) -> None:
 def print_found(asked: dict[str, Any], results: Results, as_json: bool) -> None:
     """Print the results; as JSON, after the query."""
     if as_json:
-        print_json({**asked, "hits": results.as_dicts()})
+        meant = [one.as_dict() for one in results.meant]
+        print_json({**asked, **({"words": meant} if meant else {}), "hits": results.as_dicts()})
     else:
         print_results(results)
+    for one in results.meant:
+        for line in one.lines:
+            say(line)
 
 
 def say_if_stale(collection: Collection) -> None:

@@ -20,6 +20,7 @@ from lookalike.cli.parser import command_parsers
 _COMMANDS = {
     "undo_moves": ["duplicates", "--undo"],
     "add_model": ["model", "add"],
+    "identify_missing": ["identify", "--fill"],
     "export_model": ["model", "export"],
 }
 _NO_FLAGS = {"write"}  # the command always does it
@@ -62,7 +63,7 @@ def _command(call: ast.Call) -> Iterator[str]:
     """The words of a call such as `lookalike.open('photos.lookalike').index(kind='flat')`."""
     match call.func:
         case ast.Attribute(value=ast.Call(args=opened), attr=name):
-            words = [name]
+            words = _COMMANDS.get(name, [name])
         case ast.Attribute(attr=name):
             words, opened = _COMMANDS.get(name, [name]), []
         case _:

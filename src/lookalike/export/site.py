@@ -7,7 +7,8 @@
     data/KEY/vectors/00000.bin      their vectors, in 8 bits
     data/KEY/vectors/center.bin     the values that the numbers of a vector are compared with to get bits
     data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
-    data/KEY/words.json, words.bin  words that can be searched for
+    data/KEY/words.json, words.bin  words of the model that can be searched for
+    data/KEY/own_words.json, .bin   the collection's own words
     model/                          the network and what runs it, if wanted
 
 KEY names this state, so that no cache can mix files of two states. docs/site.md specifies all of it.
@@ -21,15 +22,17 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ModelError
+from lookalike.export.network import network_entry, network_file
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
@@ -37,6 +40,8 @@ from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
+from lookalike.search.engine import Engine
+from lookalike.search.own_words import own_tables, own_words
 from lookalike.storage.columns import column_type, filled_columns, jsonable
 from lookalike.storage.parts import EXIF_FIELDS, matrix
 from lookalike.storage.snapshot import Snapshot
@@ -55,7 +60,6 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _CENTER_SAMPLE = 8192
 
 _TOP = frozenset(("index.html", "collections.json", "web", "data", "model"))
-_MODEL_FILE = "efficientnet_lite0.onnx"
 _HOST = b'export { default } from "./static/host.js";\n'
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
@@ -64,11 +68,13 @@ _POLICY = (
 _CHARSET = '<meta charset="utf-8">'
 _NOTICE = """onnxruntime.js, onnxruntime-wasm.js, onnxruntime.wasm:
     onnxruntime-web, Copyright (c) Microsoft Corporation, MIT License
-efficientnet_lite0.onnx:
+"""
+_NOTICE_OF_BUILT_IN = """efficientnet_lite0.onnx:
     made from the published weights of EfficientNet-Lite0, Apache License 2.0
 """
 
 
+@checked
 def export_site(
     snapshot: Snapshot,
     target: str | Path,
@@ -88,17 +94,20 @@ def export_site(
     target has other files.
     """
     count = take_count(snapshot, max_items)
-    model = _model_files(snapshot, onnxruntime_web) if with_model else {}
+    network = network_file(snapshot.model) if with_model else None
+    model = {network.name: network, **runtime_files(onnxruntime_web)} if network else {}
+    entry = network_entry(snapshot.model, network) if network else None
     with new_folder(Path(target).resolve(), _is_site) as site:
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
         facts = _write_data(snapshot, data, count, hidden, on_progress)
-        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, bool(model)))
+        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, entry))
         _write_page(site)
         for name, source in model.items():
             _copy(source, site / "model" / name)
         if model:
-            _write(site / "model" / "NOTICE.txt", _NOTICE.encode())
+            own = _NOTICE_OF_BUILT_IN if snapshot.model.name == DEFAULT_MODEL else ""
+            _write(site / "model" / "NOTICE.txt", (_NOTICE + own).encode())
     return Path(target)
 
 
@@ -156,9 +165,12 @@ def _write_thumbnails(folder: Path, table: pa.Table) -> None:
 
 
 def _catalogue(
-    snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], with_model: bool
+    snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], network: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the content of `collections.json`: the server's answer, and how the files are split."""
+    """Return the content of `collections.json`: the server's answer, and how the files are split.
+
+    `network` is what a browser has to know to run the model, if it is to.
+    """
     model, background = snapshot.manifest.model, background_of(snapshot)
     entry = {
         "name": snapshot.name,
@@ -167,15 +179,16 @@ def _catalogue(
         "dim": model.dim,
         "fingerprint": snapshot.fingerprint,
         **facts,
-        "words": _write_words(snapshot, data),
-        "pictures": with_model,
+        **_write_words(Engine(snapshot), data),
+        "words_elsewhere": _has_text_tower(snapshot),
+        "pictures": network is not None,
         "index": "none",
         "views": [],
         "background": background and asdict(background),
         "files": {"folder": f"data/{data.name}/", "chunk_rows": CHUNK_ROWS},
     }
-    if with_model:
-        entry["network"] = {"file": f"model/{_MODEL_FILE}", **asdict(model)}
+    if network:
+        entry["network"] = network
     return {"format": FORMAT, "version": VERSION, "collections": [entry]}
 
 
@@ -184,30 +197,33 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
-def _write_words(snapshot: Snapshot, data: Path) -> bool:
-    """Write the words that the model knows, and return whether it knows any."""
-    try:
-        knows_words = snapshot.model.text_vector is not None
-    except ModelError:  # made elsewhere: items can still be queries
-        return False
+def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
+    """Write the words that can be searched for; returns which there are: any, the model's, own ones.
+
+    Of models' words, those of the built-in one: text towers and models of the user's own need a server.
+    """
+    knows_words = False
+    with suppress(ModelError):  # made elsewhere: items and own words can still be queries
+        knows_words = engine.snapshot.model.name == DEFAULT_MODEL
     if knows_words:
         from lookalike.models.words import tables
 
         rules, directions = tables()
         _write_json(data / "words.json", rules)
         _write(data / "words.bin", int8_file(directions))
-    return knows_words
+    own = own_words(engine.snapshot, engine.vectors_at)
+    if own.words:
+        _write_json(data / "own_words.json", own_tables(own))
+        _write(data / "own_words.bin", int8_file(np.stack([one.vector for one in own.words])))
+    return {"words": knows_words or bool(own.words), "model_words": knows_words, "own_words": bool(own.words)}
 
 
-def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict[str, Path]:
-    """Return the files of `model/` by name; raises `ModelError` unless the network is the built-in one."""
-    name = snapshot.model.name
-    if name != DEFAULT_MODEL:
-        raise ModelError(
-            f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
-            "leave `with_model` out: visitors then search by the site's own pictures",
-        )
-    return {_MODEL_FILE: Path(str(files("lookalike.models") / _MODEL_FILE)), **runtime_files(onnxruntime_web)}
+def _has_text_tower(snapshot: Snapshot) -> bool:
+    """Whether the collection can be searched by words, though not without a server."""
+    try:
+        return snapshot.model.name != DEFAULT_MODEL and snapshot.model.text_vector is not None
+    except ModelError:
+        return False
 
 
 def _write_page(site: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from lookalike.errors import ModelError
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import checksum_of, files_of
-from lookalike.models.spec import ModelSpec
+from lookalike.models.spec import ModelSpec, check_model_name
 from lookalike.models.text_onnx import has_text, text_files, text_tower
 from lookalike.models.tower_words import with_text_tower
 
@@ -27,8 +26,6 @@ DESCRIPTION, NETWORK = "model.json", "image.onnx"
 DEFAULTS = {"crop": 1.0, "resize": "crop"}
 _AS_THEY_ARE = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
-# Also the name of a folder, where models are compared.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_PX = 4096
 _MOST_BYTES = 1_000_000  # of a description
 _GREY = 128
@@ -155,11 +152,7 @@ def _normalised(spec: ModelSpec, fields: dict[str, Any], network: Network) -> Mo
 def _check(spec: ModelSpec, network: Network) -> None:
     """Raise `ModelError` if a description makes no sense, or the network is another."""
     path = network.path
-    if not _NAME.fullmatch(spec.name):
-        raise ModelError(
-            f"a model cannot be called {spec.name!r}",
-            "give it a name of letters, digits, dots, hyphens and underscores, up to 100",
-        )
+    check_model_name(spec.name)
     if not spec.size_px:
         raise ModelError(
             f"{path} takes pictures of any size",

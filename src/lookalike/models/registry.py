@@ -112,14 +112,44 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
 
 
 def _load_file(path: str, device: str) -> LoadedModel:
-    from lookalike.models.onnx_model import load
+    from lookalike.models.class_words import with_words
 
-    model = on_device(device, partial(load, Path(path)))
+    model = with_words(on_device(device, partial(_load_folder, Path(path))), Path(path))
     built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
         return _load_built_in(DEFAULT_MODEL, device, None)  # its own file, and so its words and tags too
     check_name(model.name)
     return replace(model, loader=partial(load_model, model.path, device=device))
+
+
+def _load_folder(path: Path, device: str) -> LoadedModel:
+    """Load the file or the folder of a model by its kind."""
+    from lookalike.models import head_model, onnx_model
+
+    if head_model.is_head(path):
+        return head_model.load(path, partial(_find_base, device=device))
+    return onnx_model.load(path, device)
+
+
+def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
+    """The model of a spec, from its path or by its name; None if its vectors were made elsewhere.
+
+    Raises `ModelError` if it is missing, or another version.
+    """
+    if not spec.sha256 or learner(spec.name) is not None:
+        return None
+    if path and not is_registered(spec.name):
+        if not os.path.exists(path):
+            raise ModelError(f"the model {spec.name}, on whose vectors this one sits, is not at {path}")
+        base = load_model(path, device=device)
+    else:
+        base = load_model(spec.name, device=device)
+    if base.spec != spec:
+        raise ModelError(
+            f"{spec.name} is another version than the one on whose vectors this model sits",
+            "train it again",
+        )
+    return base
 
 
 def _unknown(name: str) -> ModelError:

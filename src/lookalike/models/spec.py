@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
+from lookalike.errors import ModelError
 from lookalike.images.fit import Interpolation, Offset
 from lookalike.images.thumbnail import THUMBNAIL_PX
 
@@ -17,6 +19,9 @@ Precision = Literal["", "float16", "bfloat16"]
 # Where every pixel counts, a picture is decoded at this many times the size it is resized to: what is seen
 # then differs from what is seen of the whole by less than rounding (docs/model.md).
 _MARGIN = 4
+
+# Also the name of a folder, where models are compared.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,15 @@ class ModelSpec:
                 for one in fields(ModelSpec)
                 if one.default is MISSING or one.name in given
             }
+        )
+
+
+def check_model_name(name: str) -> None:
+    """Raise `ModelError` for a name that no model in a file can have."""
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"a model cannot be called {name!r}",
+            "give it a name of letters, digits, dots, hyphens and underscores, up to 100",
         )
 
 

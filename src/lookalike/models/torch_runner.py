@@ -67,9 +67,10 @@ class TorchFeatures:
     def _run(self, pixels: Pixels | Tensor) -> Floats:
         torch = self._torch
         with torch.inference_mode():
-            if isinstance(pixels, np.ndarray):  # PyTorch warns of arrays that are read-only, as pictures are
-                pixels = torch.from_numpy(np.require(pixels, requirements="W"))
-            given = pixels.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
+            # PyTorch warns of arrays that are read-only, as pictures are.
+            is_array = isinstance(pixels, np.ndarray)
+            given: Any = torch.from_numpy(np.require(pixels, requirements="W")) if is_array else pixels
+            given = given.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
             if self._spec.channels == "BGR":
                 given = given.flip(1)
             given = given.float()

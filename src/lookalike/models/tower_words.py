@@ -71,7 +71,7 @@ def tags_of(tower: TextTower, names: tuple[str, ...], vectors: Floats) -> Tags:
 
 
 def _chances(tower: TextTower, texts: Floats, rivals: Floats, vectors: Floats) -> NDArray[np.float64]:
-    """The probability (B, T) that pictures (B, D) go with texts (T, D) and with none of their rivals (W, D)."""
+    """The probability (B, T) that pictures (B, D) go with texts (T, D) and none of their rivals (W, D)."""
     kin = texts @ rivals.T >= _least_of_kin(tower)
     wanted, others = (tower.logit_scale * (vectors @ one.T).astype(np.float64) for one in (texts, rivals))
     most = others.max(axis=1, keepdims=True)

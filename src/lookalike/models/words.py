@@ -7,11 +7,10 @@ the wider terms come from WordNet (Miller, 1995). docs/words.md tells how the ve
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -20,18 +19,12 @@ from numpy.typing import NDArray
 
 from lookalike.errors import QueryError, UnknownWordError
 from lookalike.models.model import unit
+from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, forms, names_in, spelling
 
 Floats = NDArray[np.float32]
 
 _RIDGE = np.float32(2)  # 1 to 2 is best for wider terms, with no loss for classes (docs/words.md)
-_MOST_WORDS = 50
 _LEAST_LIKENESS = 0.8  # of spelling, by difflib: one letter in five may be wrong
-_STOP_WORDS = frozenset(
-    "a an and any at by each for from in into its near of on or our over photo photograph picture image "
-    "show some the their this that these those to two three under with".split()
-)
-# Plural endings and their singular: the rules of WordNet's own lemmatiser, morphy(7WN).
-_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Vocabulary:
     """All the words that the network knows.
 
     `classes` are 1,000 distinct names, in the order of the classifier. `terms` has every name of
-    a class or a wider term, spelled by `_spelling`. `related` maps unknown words to the known terms
+    a class or a wider term, spelled by `spelling`. `related` maps unknown words to the known terms
     above them. `vectors` is float32 (1000, 1280), `biases` (1000,).
     """
 
@@ -60,13 +53,11 @@ class Vocabulary:
 
     def find(self, phrase: str) -> tuple[Meaning, ...]:
         """The meanings of a name in any case, hyphenated or not, singular or plural; empty if unknown."""
-        return next((self.terms[form] for form in self._forms(_spelling(phrase)) if form in self.terms), ())
+        return next((self.terms[form] for form in self.forms(spelling(phrase)) if form in self.terms), ())
 
-    def _forms(self, phrase: str) -> Iterator[str]:
-        yield phrase
-        for ending, singular in _PLURALS:
-            if phrase.endswith(ending):
-                yield phrase[: len(phrase) - len(ending)] + singular
+    def forms(self, phrase: str) -> Iterator[str]:
+        """A phrase, spelled by `spelling`, and what may be its singular or plural."""
+        yield from forms(phrase)
         *before, last = phrase.split(" ")
         yield " ".join([*before, self.plurals.get(last, last)])
 
@@ -83,7 +74,7 @@ def vocabulary() -> Vocabulary:
     for number, entry in enumerate(words["classes"] + words["wider"]):
         classes = tuple(entry.get("classes", (number,)))
         for name, count in entry["names"].items():
-            terms[_spelling(name)] = (*terms.get(_spelling(name), ()), Meaning(classes, count))
+            terms[spelling(name)] = (*terms.get(spelling(name), ()), Meaning(classes, count))
     related: dict[str, tuple[str, ...]] = {}
     for term, unknown in words["related"].items():
         for word in unknown.split():
@@ -104,10 +95,13 @@ def text_vector(text: str) -> Floats:
 
 def meant(text: str) -> list[tuple[Meaning, ...]]:
     """The meanings of each name in a text; raises as `text_vector`."""
-    found = list(_names_in(text))
+    found = list(names_in(text, lambda phrase: vocabulary().find(phrase) or None))
     if not found:
         raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
-    return found
+    unknown = next((word for word, meanings in found if meanings is None), None)
+    if unknown is not None:
+        raise unknown_word(unknown)
+    return [meanings for _, meanings in found if meanings]
 
 
 def class_vectors() -> Floats:
@@ -131,24 +125,8 @@ def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
     return unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
 
 
-def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
-    """Yield the meanings of each name in a text, from the left, always taking the longest name."""
-    words, at = _spelling(text).split(), 0
-    if len(words) > _MOST_WORDS:
-        message = f"the text has {len(words):,} words, the limit is {_MOST_WORDS}"
-        raise QueryError(message, "use fewer words")
-    while at < len(words):
-        ends = range(len(words), at, -1)
-        found = ((end, meanings) for end in ends if (meanings := vocabulary().find(" ".join(words[at:end]))))
-        end, meanings = next(found, (at + 1, ()))
-        if meanings:
-            yield meanings
-        elif words[at] not in _STOP_WORDS:
-            raise _unknown(words[at])
-        at = end
-
-
-def _unknown(word: str) -> UnknownWordError:
+def unknown_word(word: str) -> UnknownWordError:
+    """The error for an unknown word, with the known ones that may be meant."""
     near = _near(word)
     hint = (
         f"similar words are: {', '.join(near)}"
@@ -158,21 +136,27 @@ def _unknown(word: str) -> UnknownWordError:
     return UnknownWordError(f"the model does not know the word {word!r}", hint, near)
 
 
+def kinds_above(word: str) -> tuple[str, ...]:
+    """The nearest known terms above a word that only the dictionary has; none for any other word."""
+    known = vocabulary()
+    return next((known.related[form] for form in known.forms(spelling(word)) if form in known.related), ())
+
+
+def near_words(word: str, known: Iterable[str]) -> list[str]:
+    """The known words, at most three, of which this may be a misspelling, the most similar first."""
+    return get_close_matches(word, known, n=3, cutoff=_LEAST_LIKENESS)
+
+
 def _near(word: str) -> list[str]:
     """Known terms that an unknown word may mean: terms above it, or terms that it misspells.
 
     A word in the dictionary is not a misspelling, however similar another one is: a woman is not a wombat.
     """
     known = vocabulary()
-    close = partial(get_close_matches, word, n=3, cutoff=_LEAST_LIKENESS)
-    meant = [form for form in known._forms(word) if form in known.related][:1]
-    meant = meant or close(known.terms) or close(known.related)
+    if above := kinds_above(word):
+        return list(above)
+    meant = near_words(word, known.terms) or near_words(word, known.related)
     return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
-
-
-def _spelling(name: str) -> str:
-    """Lower case, 's as s, and one space for everything that is not a letter or digit."""
-    return re.sub(r"[\W_]+", " ", re.sub(r"['\u2019]s\b", "s", name.lower())).strip()
 
 
 def tables() -> tuple[dict[str, Any], Floats]:
@@ -189,9 +173,9 @@ def tables() -> tuple[dict[str, Any], Floats]:
         },
         "plurals": known.plurals,
         "related": known.related,
-        "endings": _PLURALS,
-        "stop_words": sorted(_STOP_WORDS),
-        "most_words": _MOST_WORDS,
+        "endings": PLURALS,
+        "stop_words": sorted(STOP_WORDS),
+        "most_words": MAX_WORDS,
         "least_likeness": _LEAST_LIKENESS,
         "biases": known.biases.tolist(),
     }

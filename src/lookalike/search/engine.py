@@ -22,11 +22,21 @@ from numpy.typing import NDArray
 from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.confidence import Background, background_of
-from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
+from lookalike.search.evidence import (
+    NEIGHBOURS,
+    ORDERED,
+    by_confidence,
+    confidence_of,
+    known_here,
+    sharpened,
+)
 from lookalike.search.exact import nearest
+from lookalike.search.lexicon import Lexicon, Meant, lexicon_of
+from lookalike.search.own_words import OwnWords, own_words
 from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
 from lookalike.search.where import condition_for, matching_rows
+from lookalike.storage.marks import marks_stamp
 from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import each
@@ -100,7 +110,7 @@ class Engine:
     def direction(self, query: Query) -> Direction:
         """The direction of a query; raises as `query_direction`."""
         try:
-            return query_direction(self.snapshot, query, self.vectors_of)
+            return query_direction(self.snapshot, query, self.vectors_of, self._meant)
         except UnknownWordError as error:
             raise known_here(error, self.shows) from None
         except ImageError as error:
@@ -121,9 +131,13 @@ class Engine:
         hidden: Sequence[Collection[int]] = (),
         min_confidence: float = 0.0,
     ) -> list[Results]:
-        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
+        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it.
+
+        Of pictures found by words alone, the nearest are ordered by confidence; see `by_confidence`.
+        """
         hidden = hidden or [()] * len(directions)
-        most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
+        looked_at = -(-k // ORDERED) * ORDERED if any(one.is_words for one in directions) else k
+        most = max(looked_at, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
         nearest = self.nearest(vectors, most, mask)
         # Only labels need them, and most collections with a condition have none.
@@ -131,8 +145,9 @@ class Engine:
         return [
             self._results(
                 direction,
-                _without(*nearest[number], rows, k),
+                _without(*nearest[number], rows, looked_at if direction.is_words else k),
                 lambda number=number, rows=rows: _without(*around()[number], rows, NEIGHBOURS),  # type: ignore[misc]
+                k,
                 min_confidence,
             )
             for number, (direction, rows) in enumerate(zip(directions, hidden, strict=True))
@@ -158,6 +173,16 @@ class Engine:
     def confidences(self, scores: Vectors) -> NDArray[np.float64] | None:
         """The confidence of hits by cosines alone, (n,) in [0, 1]; None for a collection of one item."""
         return None if self.background is None else self.background.confidence(scores)
+
+    @property
+    def words(self) -> Lexicon:
+        """What can be searched for by words: the collection's own as of now, and the model's."""
+        stamp = marks_stamp(self.snapshot.root)
+        own: OwnWords = self.kept("words", repr(stamp), lambda: own_words(self.snapshot, self.vectors_at))
+        return lexicon_of(own, lambda: self.snapshot.model)
+
+    def _meant(self, text: str) -> Meant:
+        return self.words.meant(text)
 
     def shows(self, word: str) -> bool:
         """Whether a picture here shows what a word names that the model knows, more likely than not."""
@@ -252,15 +277,17 @@ class Engine:
         direction: Direction,
         found: tuple[Rows, Vectors],
         near: Callable[[], tuple[Rows, Vectors]],
+        k: int,
         min_confidence: float,
     ) -> Results:
-        """Rows and scores with their confidences, as far as they have the one that is wanted.
+        """The first k of the rows and scores with their confidences, if those are high enough.
 
         `near` gives those nearest to the query, which a condition may have kept from the results.
         """
         rows, scores = found
         if self.background is None or not len(rows):
-            return Results(self.snapshot, rows, scores, None if self.background is None else np.empty(0))
+            none = None if self.background is None else np.empty(0)
+            return Results(self.snapshot, rows[:k], scores[:k], none, direction.meant)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -269,7 +296,10 @@ class Engine:
             near_rows, near_scores = near()
             near_labels = self.snapshot.values("label", near_rows)
             confidences = sharpened(confidences, labels, near_scores, near_labels)
-        results = Results(self.snapshot, rows, scores, confidences)
+        if direction.is_words:
+            order = by_confidence(confidences)[:k]
+            rows, scores, confidences = rows[order], scores[order], confidences[order]
+        results = Results(self.snapshot, rows, scores, confidences, direction.meant)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
         return results

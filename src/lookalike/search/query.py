@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from lookalike.errors import QueryError
+from lookalike.errors import ArgumentError, QueryError
 from lookalike.images.picture import Box, ImageLike
+from lookalike.search.lexicon import Meant
 from lookalike.storage.items import Item
 from lookalike.storage.snapshot import Snapshot
 
@@ -40,14 +41,14 @@ class _Summable:
 
     def __mul__(self, weight: float) -> Query:
         if not isinstance(weight, int | float | np.number):
-            raise TypeError(f"a query is multiplied by a number, not by {_kind(weight)}")
+            raise ArgumentError(f"a query is multiplied by a number, not by {_kind(weight)}")
         return Query(tuple((term, own * float(weight)) for term, own in self._terms()))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Query:
         if not isinstance(divisor, int | float | np.number):
-            raise TypeError(f"a query is divided by a number, not by {_kind(divisor)}")
+            raise ArgumentError(f"a query is divided by a number, not by {_kind(divisor)}")
         return self * (1 / divisor)
 
     def __neg__(self) -> Query:
@@ -87,12 +88,12 @@ def _summand(other: Any) -> Query:
         return Query(other._terms())
     if isinstance(other, str | bytes | Path | PillowImage) or _is_vector(other) or _is_pixels(other):
         return as_query(other)
-    raise TypeError(f"{_kind(other)} cannot be added to a query; {_QUERIES}")
+    raise ArgumentError(f"{_kind(other)} cannot be added to a query; {_QUERIES}")
 
 
 def _check_text(value: object, what: str) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{what} is a str, not {value!r}")
+        raise ArgumentError(f"{what} is a str, not {value!r}")
 
 
 def _kind(value: object) -> str:
@@ -122,7 +123,7 @@ class Image(_Term):
 
 @dataclass(frozen=True, slots=True)
 class Text(_Term):
-    """Words that the model knows."""
+    """Words that the collection or its model knows."""
 
     text: str
 
@@ -171,7 +172,7 @@ def as_query(asked: Asked) -> Query:
         return Query(((Vector(np.asarray(asked)), 1.0),))
     if isinstance(asked, str | bytes | Path | PillowImage | np.ndarray):
         return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
-    raise TypeError(f"{_kind(asked)} is not a query; {_QUERIES}")
+    raise ArgumentError(f"{_kind(asked)} is not a query; {_QUERIES}")
 
 
 def as_queries(asked: Any) -> list[Query] | None:
@@ -229,49 +230,65 @@ class Side:
 
     `likeness` is the unit vector float32 (D,) of the weighted sum of the terms that are not words, or None if
     there are none; `length` is that of the sum before it was scaled to 1, `weight` the sum of the weights.
-    `texts` are the words, each with its weight.
+    `texts` are words of the model, each with its weight; `meant` are texts with other words in them.
     """
 
     likeness: Floats | None = None
     length: float = 1.0
     weight: float = 1.0
     texts: tuple[tuple[str, float], ...] = ()
+    meant: tuple[tuple[Meant, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Where a query points: a unit `vector` float32 (D,); what it wants, if anything, and what it doesn't."""
+    """Where a query points: a unit `vector` float32 (D,); what it wants, if anything, and what it doesn't.
+
+    `meant` is what each of its texts means.
+    """
 
     vector: Floats
     wanted: Side | None = None
     unwanted: tuple[Side, ...] = ()
+    meant: tuple[Meant, ...] = ()
 
     @property
     def is_likeness(self) -> bool:
         """Whether it is asked for what is like something, and for nothing else."""
         wanted = self.wanted
-        return not self.unwanted and wanted is not None and wanted.likeness is not None and not wanted.texts
+        has_words = wanted is not None and bool(wanted.texts or wanted.meant)
+        return not self.unwanted and wanted is not None and wanted.likeness is not None and not has_words
+
+    @property
+    def is_words(self) -> bool:
+        """Whether it is asked for what words name, and for no likeness."""
+        return self.wanted is not None and self.wanted.likeness is None
 
 
 def query_direction(
-    snapshot: Snapshot, query: Query, stored: Callable[[Sequence[str]], Mapping[str, Floats]]
+    snapshot: Snapshot,
+    query: Query,
+    stored: Callable[[Sequence[str]], Mapping[str, Floats]],
+    words: Callable[[str], Meant],
 ) -> Direction:
-    """Compute the direction of a sum; `stored` looks up the vectors of its items.
+    """Compute the direction of a sum; `stored` looks up the vectors of its items, `words` what texts mean.
 
     Raises `QueryError` for a sum that contradicts itself or cancels out, an unknown id, words that the
     model does not know or a vector that does not fit, and `ImageError` for an unreadable picture.
     """
     _check(query)
     vectors = stored(sorted(query.ids)) if query.ids else {}
-    terms = [(term, _term_vector(snapshot, term, vectors), weight) for term, weight in query.terms]
+    texts = {term.text: words(term.text) for term, _ in query.terms if isinstance(term, Text)}
+    terms = [(term, _term_vector(snapshot, term, vectors, texts), weight) for term, weight in query.terms]
     total, length = _sum(terms)
     if length < _CANCELLED * sum(abs(weight) for _, weight in query.terms):
         raise QueryError("the terms of the query cancel each other out", "change a weight or leave one out")
     wanted = [one for one in terms if one[2] > 0]
     return Direction(
         np.asarray(total / length, np.float32),
-        _side(wanted) if wanted else None,
-        tuple(_side([(term, vector, -weight)]) for term, vector, weight in terms if weight < 0),
+        _side(wanted, texts) if wanted else None,
+        tuple(_side([(term, vector, -weight)], texts) for term, vector, weight in terms if weight < 0),
+        tuple(texts.values()),
     )
 
 
@@ -281,17 +298,19 @@ def _sum(terms: Sequence[tuple[Term, Floats, float]]) -> tuple[NDArray[np.float6
     return total, float(np.linalg.norm(total))
 
 
-def _side(terms: Sequence[tuple[Term, Floats, float]]) -> Side:
+def _side(terms: Sequence[tuple[Term, Floats, float]], words: Mapping[str, Meant]) -> Side:
     """Terms with weights above 0 as one side of a query."""
-    texts = tuple((term.text, weight) for term, _, weight in terms if isinstance(term, Text))
+    meant = [(words[term.text], weight) for term, _, weight in terms if isinstance(term, Text)]
+    texts = tuple((one.text, weight) for one, weight in meant if one.is_plain)
+    others = tuple((one, weight) for one, weight in meant if not one.is_plain)
     likenesses = [one for one in terms if not isinstance(one[0], Text)]
     weight = sum(one[2] for one in likenesses)
     if not likenesses:
-        return Side(texts=texts)
+        return Side(texts=texts, meant=others)
     total, length = _sum(likenesses)
     if length < _CANCELLED * weight:  # opposite pictures: nothing is like both
-        return Side(likenesses[0][1], texts=texts)
-    return Side(np.asarray(total / length, np.float32), length, weight, texts)
+        return Side(likenesses[0][1], texts=texts, meant=others)
+    return Side(np.asarray(total / length, np.float32), length, weight, texts, others)
 
 
 def _check(query: Query) -> None:
@@ -305,7 +324,9 @@ def _check(query: Query) -> None:
             raise QueryError(f"the query contradicts itself: {term} is wanted and not wanted")
 
 
-def _term_vector(snapshot: Snapshot, term: Term, stored: Mapping[str, Floats]) -> Floats:
+def _term_vector(
+    snapshot: Snapshot, term: Term, stored: Mapping[str, Floats], texts: Mapping[str, Meant]
+) -> Floats:
     match term:
         case Id():
             return stored[term.id]
@@ -313,7 +334,7 @@ def _term_vector(snapshot: Snapshot, term: Term, stored: Mapping[str, Floats]) -
             model = snapshot.model
             return np.asarray(model.embed_pixels(model.pixels(term.image, term.box)[None])[0])
         case Text():
-            return snapshot.model.embed_text(term.text)
+            return texts[term.text].vector
         case Vector():
             return _checked_vector(term, snapshot.dim)
 

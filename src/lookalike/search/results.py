@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.search.lexicon import Meant
 from lookalike.storage.items import Item, data_frame, figures
 from lookalike.storage.snapshot import Snapshot
 
@@ -53,13 +54,15 @@ class Results(Sequence[Hit]):
     """The hits of one query, best first; their columns are read on demand.
 
     `rows` int64 (n,) are their row numbers in the snapshot, `scores` float32 (n,) their cosines, and
-    `confidences` (n,) are in [0, 1], or None if there is nothing to compare with.
+    `confidences` (n,) are in [0, 1], or None if there is nothing to compare with. `meant` is what each text
+    of the query means.
     """
 
     snapshot: Snapshot
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
     confidences: NDArray[np.float64] | None
+    meant: tuple[Meant, ...] = ()
 
     @cached_property
     def ids(self) -> list[str]:
@@ -82,7 +85,7 @@ class Results(Sequence[Hit]):
         confidences = self.confidences
         if isinstance(index, slice):
             some = None if confidences is None else confidences[index]
-            return Results(self.snapshot, self.rows[index], self.scores[index], some)
+            return replace(self, rows=self.rows[index], scores=self.scores[index], confidences=some)
         confidence = None if confidences is None else float(confidences[index])
         return Hit(self.snapshot, int(self.rows[index]), float(self.scores[index]), confidence)
 
@@ -90,7 +93,7 @@ class Results(Sequence[Hit]):
         """The hits at these positions, in this order."""
         at = np.asarray(places, np.int64)
         some = None if self.confidences is None else self.confidences[at]
-        return Results(self.snapshot, self.rows[at], self.scores[at], some)
+        return replace(self, rows=self.rows[at], scores=self.scores[at], confidences=some)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -16,6 +16,8 @@ from starlette.responses import Response
 from lookalike.errors import CollectionError, ModelError
 from lookalike.images.pillow import media_type
 from lookalike.index import index_state
+from lookalike.search.engine import Engine
+from lookalike.search.mentions import has_mentions
 from lookalike.server.answers import (
     HIDDEN_COLUMNS,
     as_json,
@@ -28,9 +30,10 @@ from lookalike.server.answers import (
 )
 from lookalike.server.live import Served
 from lookalike.server.problems import Problem
-from lookalike.server.queries import whole
+from lookalike.server.queries import MAX_TEXT_LENGTH, whole
 from lookalike.storage.columns import column_type
 from lookalike.storage.derived import TABLES
+from lookalike.storage.marks import marks_stamp
 from lookalike.storage.snapshot import Snapshot
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
@@ -58,6 +61,15 @@ def items(request: Request) -> Response:
     rows = matching(engine, asked_condition(request))
     shown = cards(engine, rows[offset : offset + limit])
     return as_json({"total": len(rows), "offset": offset, "items": shown})
+
+
+def words(request: Request) -> Response:
+    """`GET /api/{c}/words`: the words to search for that begin with `start`, the collection's own first."""
+    start = request.query_params.get("start", "")
+    if len(start) > MAX_TEXT_LENGTH:
+        raise Problem("bad-parameter", f"start has at most {MAX_TEXT_LENGTH:,} characters", field="start")
+    found = live_of(request).engine().words.complete(start)
+    return as_json([one.as_dict() for one in found])
 
 
 def item(request: Request) -> Response:
@@ -136,6 +148,7 @@ def _summary(live: Served) -> dict[str, Any]:
     return {
         "name": live.name,
         **engine.kept("summary", "", lambda: _described(engine.snapshot)),
+        "words": _has_words(engine),
         "index": index_state(engine.snapshot.state),
         "views": [view for view in TABLES if _is_there(live.path / "derived", view)],
     }
@@ -157,10 +170,20 @@ def _described(snapshot: Snapshot) -> dict[str, Any]:
         "dim": spec.dim,
         "fingerprint": snapshot.fingerprint,
         "labels": dict(sorted(labels.items())),
-        "words": model is not None and model.text_vector is not None,
         "pictures": model is not None,
         "columns": [{"name": one.name, "type": column_type(one.type)} for one in shown],
     }
+
+
+def _has_words(engine: Engine) -> bool:
+    """Whether words can be searched for; the collection's own count only if the model knows none."""
+    try:
+        if engine.snapshot.model.text_vector is not None:
+            return True
+    except ModelError:
+        pass
+    stamp = marks_stamp(engine.snapshot.root)
+    return bool(engine.kept("has words", repr(stamp), lambda: has_mentions(engine.snapshot)))
 
 
 def _is_there(derived: Path, view: str) -> bool:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lookalike import __version__
 from lookalike.search.engine import DEFAULT_K
+from lookalike.search.mentions import ORIGINS
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
@@ -27,6 +28,8 @@ from lookalike.server.queries import (
 from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
 Schema = dict[str, Any]
+
+WORD_ORIGINS = [*ORIGINS, "model", "guess"]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -63,6 +66,7 @@ def _paths(collections: Sequence[str]) -> Schema:
     id_ = _parameter("id", "path", TEXT, "an item's id, percent-encoded")
     where = _parameter("where", "query", _SHORT, "an SQL condition over the columns, such as label = 'roses'")
     v = _parameter("v", "query", TEXT, "the start of the item's sha256: the answer is kept for a year")
+    start = _parameter("start", "query", TEXT, "the letters that the words begin with")
     offset = _parameter("offset", "query", COUNT, "how many to skip")
     limit = _parameter("limit", "query", _whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
     k = _parameter("k", "query", _whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
@@ -72,6 +76,7 @@ def _paths(collections: Sequence[str]) -> Schema:
     column = _parameter("column", "query", TEXT, "the column to colour by; without it, all have one colour")
     rows = _parameter("rows", "query", TEXT, f"numbers of items, such as 0,17,4; at most {MAX_CARDS}")
     rows["required"] = True
+    label = _parameter("label", "query", TEXT, "the column of labels; label by default")
     jpeg, any_picture = _content("image/jpeg", {}), _content("image/*", {})
     return {
         "/api/collections": {"get": _operation("What is served", "collections", _list(_ref("Collection")))},
@@ -86,6 +91,9 @@ def _paths(collections: Sequence[str]) -> Schema:
         },
         "/api/{c}/images/{id}": {
             "get": _operation("The original of an item, if it is there", "image", any_picture, [c, id_, v])
+        },
+        "/api/{c}/words": {
+            "get": _operation("Words to search for", "words", _list(_ref("Word")), [c, start])
         },
         "/api/{c}/facets": {
             "get": _operation("The values of the columns", "facets", _ref("Facets"), [c, where])
@@ -130,6 +138,12 @@ def _paths(collections: Sequence[str]) -> Schema:
             "post": _operation(
                 "The vector of a picture or of words", "embed", _ref("Embedding"), [c],
                 {"application/json": _ref("Embed"), **_PICTURE},
+            )
+        },
+        "/api/{c}/identify": {
+            "post": _operation(
+                "The label of a picture, or that it is unknown", "identify", _ref("Identified"), [c, label],
+                {"application/json": _ref("Term"), **_PICTURE},
             )
         },
         "/indices-list": {
@@ -186,6 +200,7 @@ def _schemas() -> Schema:
     name = {"name": TEXT}
     counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
     hits = {"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
+    meant = {"words": _list(_ref("Meant"))}
     return {
         "Problem": _object(
             {
@@ -225,8 +240,12 @@ def _schemas() -> Schema:
                 _closed({"queries": {**_list(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
             ]
         },
-        "Hits": _object(hits),
-        "Answer": _object({"query": {"type": "object"}, **counts, **hits}),
+        "Word": _object(
+            {"word": TEXT, "origin": {"enum": WORD_ORIGINS}, "count": _or_null(COUNT), "said": TEXT}
+        ),
+        "Meant": _object({"text": TEXT, "words": _list(_ref("Word")), "unknown": _list(TEXT)}),
+        "Hits": _object(hits, meant),
+        "Answer": _object({"query": {"type": "object"}, **counts, **hits}, meant),
         "Answers": _object({**counts, "results": _list(_ref("Hits"))}),
         "Embed": {
             "oneOf": [
@@ -238,6 +257,11 @@ def _schemas() -> Schema:
         "Embedding": _object(
             {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
              "tags": _list(_object({"tag": TEXT, "probability": chance}))}
+        ),
+        "Identified": _object(
+            {"label": _or_null(TEXT), "probability": chance, "reason": {"enum": ["", "strange", "unsure"]},
+             "likely": _list(_object({"label": TEXT, "probability": chance})),
+             "neighbours": _list(_object({**card, "score": NUMBER}))}
         ),
         "Facets": _object(
             {

@@ -45,7 +45,7 @@ _TAKEN = "image/*, application/octet-stream or application/json"
 
 async def search(request: Request) -> Response:
     """The items most like the picture in the body, or the sums of terms in its JSON."""
-    live, kind = live_of(request), _checked_type(request)
+    live, kind = live_of(request), checked_type(request)
     k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
     where = asked_condition(request)
     async with request.app.state.bodies.read(request) as body:
@@ -61,7 +61,7 @@ async def search(request: Request) -> Response:
 
 async def embed(request: Request) -> Response:
     """The vector of the picture in the body, or of the picture or the words in its JSON."""
-    live, kind = live_of(request), _checked_type(request)
+    live, kind = live_of(request), checked_type(request)
     async with request.app.state.bodies.read(request) as body:
         term: Term = Image(body)
         if kind == "application/json":
@@ -87,7 +87,8 @@ async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
         return await workers.run(work)
 
 
-def _checked_type(request: Request) -> str:
+def checked_type(request: Request) -> str:
+    """The type of a body that may be a picture or JSON; any other is a `Problem`."""
     kind = content_type(request)
     if kind not in _BODY_TYPES and not kind.startswith("image/"):
         # Other pages may send text and forms unasked, and bodies without a type, but not these.
@@ -130,6 +131,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
+    meant = [one.as_dict() for one in results.meant]
     hits = [
         {**one, "score": round(score, 6), "confidence": confidence}
         for one, score, confidence in zip(
@@ -138,7 +140,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     ]
     others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
     best = next(others, None)
-    return {"hits": hits, "chance": best is not None and best < WEAK}
+    return {"hits": hits, "chance": best is not None and best < WEAK, **({"words": meant} if meant else {})}
 
 
 async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:
@@ -226,7 +228,7 @@ def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
         (tags,) = model.tags(features) if model.tags else [[]]
     else:
         assert isinstance(term, Text)
-        vector = model.embed_text(term.text)
+        vector = engine.words.meant(term.text).vector
     return as_json(
         {
             "vector": [round(one, 7) for one in vector.tolist()],

@@ -24,13 +24,20 @@ from lookalike.storage.writing import writing
 
 FORMAT, FORMAT_VERSION = "lookalike-derived", 1
 # The command that makes each table, by the table's name.
-COMMANDS = {"clusters": "cluster", "duplicates": "duplicates", "outliers": "outliers", "map": "map"}
+COMMANDS = {
+    "clusters": "cluster",
+    "duplicates": "duplicates",
+    "outliers": "outliers",
+    "map": "map",
+    "taught": "teach",
+}
 # The columns that each derived table adds to an item, by the name that they get there.
 TABLES: Mapping[str, Mapping[str, str]] = {
     "clusters": {"cluster_name": "cluster_name"},
     "duplicates": {},
     "outliers": {"outlier_distance": "outlier_distance"},
     "map": {"map_x": "x", "map_y": "y"},
+    "taught": {"taught": "taught"},
 }
 
 
@@ -140,7 +147,7 @@ def _facts(state: State, name: str) -> dict[str, Any] | None:
 
 
 def _again(state: State, name: str) -> str:
-    kept = "" if name == "duplicates" else "write=True"
+    kept = "" if name in ("duplicates", "taught") else "write=True"
     return f"make it again with: {call(state.root, f'{COMMANDS[name]}({kept})')}"
 
 

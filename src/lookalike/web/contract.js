@@ -22,9 +22,13 @@
  * @typedef {{filters: Filter[], where: string, signal?: AbortSignal}} Chosen `where` is SQL, or empty
  * @typedef {{total: number, offset: number, items: Card[]}} Stretch
  * @typedef {{took_ms: number, total: number, matching: number, left_out: number, hits: Card[],
- *   chance: boolean}} Answer
+ *   chance: boolean, words?: Meant[]}} Answer
  * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those among
  * them that are left out because they are in the query. `chance`: the best hit is weak.
+ *
+ * What a text of the query was taken for: whose words they are (`said` in a sentence), and what is unknown.
+ * @typedef {{word: string, origin: string, count: number | null, said: string}} Word
+ * @typedef {{text: string, words: Word[], unknown: string[]}} Meant
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values
@@ -79,6 +83,7 @@
  *   item: (c: string, id: string, options?: {signal?: AbortSignal}) => Promise<Record<string, any>>,
  *   facets: (c: string, options: Chosen) => Promise<Facets>,
  *   search: (c: string, options: Chosen & {terms: Term[], k: number}) => Promise<Answer>,
+ *   words: (c: string, options: {start: string, signal?: AbortSignal}) => Promise<Word[]>,
  *   embed: (c: string, options: {image: Blob, signal?: AbortSignal}) => Promise<Embedding>,
  *   thumbnailUrl: (c: string, card: {id: string, v: string}) => string,
  *   imageUrl: (c: string, card: {id: string, v: string}) => string | null,

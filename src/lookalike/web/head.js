@@ -84,6 +84,15 @@ export function createHead({ onCollection, onView, onChange }) {
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
+    /** Say what the words of the query were taken for. @param {import("./contract.js").Meant[]} words */
+    explain(words) {
+      const said = words.flatMap(({ words, unknown }) => [
+        ...words.flatMap(({ said }) => said || []),
+        ...(unknown.length ? [`unknown, and left out: ${unknown.join(", ")}`] : []),
+      ]);
+      find("meant").textContent = said.join(" · ");
+      find("meant").hidden = !said.length;
+    },
     /** Show or hide the note that the best hit is weak. @param {boolean} isWeak */
     doubt: (isWeak) => (find("doubt").hidden = !isWeak),
   };

@@ -19,7 +19,7 @@ const host = {
   },
   capabilities(c) {
     const { words = false, pictures = true } = known.get(c) ?? {};
-    return { words, pictures, sql: true, reason: "the model is not available here" };
+    return { words, pictures, sql: true, reason: pictures ? "" : "the model is not available here" };
   },
   items(c, { offset, limit, filters, where, signal }) {
     const url = addressOf(c, "items", { offset, limit, where: conditionOf(filters, where) });
@@ -29,6 +29,7 @@ const host = {
   facets(c, { filters, where, signal }) {
     return request(addressOf(c, "facets", { where: conditionOf(filters, where) }), { signal });
   },
+  words: (c, { start, signal }) => request(addressOf(c, "words", { start }), { signal }),
   search(c, { terms, k, filters, where, signal }) {
     const body = { query: terms, k, where: conditionOf(filters, where) || null };
     const headers = { "Content-Type": "application/json" };

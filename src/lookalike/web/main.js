@@ -65,6 +65,7 @@ const chips = createChips({
   onChange: (terms) => go({ ...shown, terms }),
 });
 const words = createWords({
+  complete: (start, signal) => host.words(shown.collection, { start, signal }),
   onTerm: actions.addTerm,
   onBack: chips.focusLast,
   onDown: () => grid.focus(grid.active()),
@@ -201,6 +202,7 @@ function show(next, found, place, view) {
     ),
   );
   head.doubt(found.chance && !view);
+  head.explain(view ? [] : found.words);
   views.show(view, next);
   if (isOther) words.accept();
   if (view) {

@@ -9,12 +9,13 @@ from lookalike.cli.arguments import add_json, add_max_memory, names, positive
 
 if TYPE_CHECKING:
     from lookalike.analysis.comparison import Comparison
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.collection import Collection
 
 SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
+    "  lookalike evaluate photos.lookalike --label label --split-column split\n"
     "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
 )
 
@@ -47,6 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-duplicates", action="store_true", help="leave out copies of the query, byte for byte"
     )
+    parser.add_argument("--query-where", metavar="SQL", help="ask only items that meet a condition")
+    parser.add_argument("--gallery-where", metavar="SQL", help="find only items that meet a condition")
+    parser.add_argument(
+        "--seen-where",
+        metavar="SQL",
+        help="the items that the model has learned from: never asked, and their classes measured apart",
+    )
+    parser.add_argument(
+        "--split-column",
+        metavar="NAME",
+        help="a column such as train and test: items with each value ask those with the others",
+    )
     parser.add_argument("--queries", type=positive, metavar="N", help="ask only N queries, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other queries (default: 0)")
     parser.add_argument("--report", metavar="FILE", help="write a page with tables and the worst queries")
@@ -57,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import tempfile
     from contextlib import nullcontext
-    from pathlib import Path
 
+    from lookalike.analysis.comparison import collection_of
     from lookalike.collection import open_collection
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
@@ -68,13 +81,13 @@ def run(options: argparse.Namespace) -> int:
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         compared = _compared(options, folder)
-        best = Path(folder) / f"{compared.contenders[0].model}.lookalike"
+        best = collection_of(folder, compared.contenders[0].model)
         _show(compared, open_collection(best), options)
     return 0
 
 
-def _evaluated(options: argparse.Namespace) -> Evaluation:
-    from lookalike.analysis.evaluation import evaluate
+def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
+    from lookalike.analysis.evaluation import evaluate, evaluate_splits
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
@@ -83,19 +96,35 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
         raise LookalikeError(
             f"{options.target} is a collection with one model", "give a folder of images to compare models"
         )
+    snapshot, conditions = open_collection(options.target).snapshot, _conditions(options)
     with Progress("evaluating") as progress:
-        return evaluate(
-            open_collection(options.target).snapshot, options.label, on_progress=progress, **_wishes(options)
-        )
+        wishes = {**_wishes(options), "on_progress": progress}
+        if options.split_column is None:
+            return evaluate(snapshot, options.label, **conditions, **wishes)
+        if any(conditions.values()):
+            raise LookalikeError(
+                f"{options.split_column} says what asks and what answers", "leave the conditions out"
+            )
+        return evaluate_splits(snapshot, options.label, options.split_column, **wishes)
 
 
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
+    from lookalike.errors import LookalikeError
     from lookalike.models.registry import DEFAULT_MODEL
 
-    models = options.models or [DEFAULT_MODEL]
-    return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))
+    if options.split_column is not None:
+        raise LookalikeError(
+            "models are compared on one split", "use `query_where` and `gallery_where` to say which"
+        )
+    models, wishes = options.models or [DEFAULT_MODEL], {**_wishes(options), **_conditions(options)}
+    return compare(options.target, models, options.label, folder, progress=Progress, **wishes)
+
+
+def _conditions(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("query_where", "gallery_where", "seen_where")
+    return {name: getattr(options, name) for name in names}
 
 
 def _wishes(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,12 +138,15 @@ def _wishes(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _show(judged: Evaluation | Comparison, collection: Collection, options: argparse.Namespace) -> None:
+def _show(
+    judged: Evaluation | Splits | Comparison, collection: Collection, options: argparse.Namespace
+) -> None:
     """Print the results, and write the report while the pictures exist."""
     from dataclasses import asdict
     from pathlib import Path
 
     from lookalike.analysis.comparison import Comparison
+    from lookalike.analysis.judgement import Splits
     from lookalike.analysis.report import report_html
     from lookalike.cli.output import print_json, say
     from lookalike.storage.files import write_bytes
@@ -126,6 +158,8 @@ def _show(judged: Evaluation | Comparison, collection: Collection, options: argp
         print_json(asdict(judged))
     elif isinstance(judged, Comparison):
         _print_comparison(judged)
+    elif isinstance(judged, Splits):
+        _print_splits(judged)
     else:
         _print_evaluation(judged)
 
@@ -141,18 +175,30 @@ def _print_comparison(compared: Comparison) -> None:
         show(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
 
 
+def _print_splits(judged: Splits) -> None:
+    from lookalike.cli.output import show
+
+    for one in judged.splits:
+        show(f"{one.value} among the others:")
+        _print_evaluation(one.evaluation)
+
+
 def _print_evaluation(judged: Evaluation) -> None:
     from lookalike.cli.output import say, show
 
     for name, one in judged.overall.items():
         show(f"{name:14} {one.value:.3f}   {one.low:.3f} to {one.high:.3f}")
+    for what, part in (("seen", judged.seen), ("unseen", judged.unseen)):
+        if part:
+            values = ", ".join(f"{name} {one.value:.3f}" for name, one in part.measures.items())
+            show(f"{what} classes, {part.queries:,} queries of {part.classes:,}: {values}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
     show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
     wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
-        f"{judged.queries:,} queries among {judged.items:,} items of {len(judged.classes):,} classes; "
-        f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: the only ones of "
-        "their class"
+        f"{judged.queries:,} queries among {judged.gallery:,} items, of {len(judged.classes):,} classes; "
+        f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: nothing of their "
+        "class to find"
     )

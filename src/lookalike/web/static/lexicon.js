@@ -9,9 +9,9 @@ import { unit } from "./vectors.js";
  *   related: Record<string, string[]>, least_likeness: number}} Rules
  */
 
-// The mean length of features of photographs, and the factor from a name's odds to the odds that it is there.
+// The mean length of features of photographs; the log-odds that a name is there, by the cosine.
 const USUAL_LENGTH = 14.5;
-const ODDS_OF_PRESENCE = 4;
+const OF_COSINE = [20, -3.3];
 
 /** A text without a vector: `word` is unknown, or empty if there is nothing to search for. */
 export class UnknownWord extends Error {
@@ -30,6 +30,7 @@ export class Lexicon {
     this.directionOf = directionOf;
     this.scoreOf = scoreOf;
     this.stopWords = new Set(rules.stop_words);
+    this.latest = { text: "", vector: new Float32Array() }; // all pictures are asked about one text in turn
   }
 
   /** The unit vector of words; several names are averaged, matching the longest first. @param {string} text */
@@ -56,20 +57,36 @@ export class Lexicon {
     const total = odds.reduce((sum, one) => sum + one, 0);
     const names = this.namesIn(text).map((meanings) => new Set(meanings.flatMap(([, classes]) => classes)));
     const least = Math.min(...names.map((classes) => [...classes].reduce((sum, one) => sum + odds[one], 0)));
-    const chance = Math.min((least / total) * names.length, 1);
-    return (ODDS_OF_PRESENCE * chance) / (1 + (ODDS_OF_PRESENCE - 1) * chance);
+    const chance = Math.min(Math.max((least / total) * names.length, 1e-6), 1 - 1e-6);
+    if (this.latest.text !== text) this.latest = { text, vector: this.vectorOf(text) };
+    const cosine = this.latest.vector.reduce((sum, value, d) => sum + value * vector[d], 0);
+    return 1 / (1 + ((1 - chance) / chance) * Math.exp(-(OF_COSINE[0] * cosine + OF_COSINE[1])));
+  }
+
+  /** The nearest known terms above a word that only the dictionary knows. @param {string} word
+   * @returns {string[]} */
+  kindsAbove(word) {
+    const { related } = this.rules;
+    const known = this.formsOf(word).find((form) => Object.hasOwn(related, form));
+    return known === undefined ? [] : related[known];
   }
 
   /** Terms that an unknown word may mean: terms above it, or terms that it misspells. @param {string} word */
   near(word) {
     const { related, terms, least_likeness } = this.rules;
     const close = (/** @type {object} */ known) => misspelled(word, Object.keys(known), least_likeness);
-    let meant = this.formsOf(word)
-      .filter((form) => Object.hasOwn(related, form))
-      .slice(0, 1);
-    if (!meant.length) meant = close(terms);
+    const above = this.kindsAbove(word);
+    if (above.length) return above;
+    let meant = close(terms);
     if (!meant.length) meant = close(related);
     return [...new Set(meant.flatMap((one) => (Object.hasOwn(related, one) ? related[one] : [one])))];
+  }
+
+  /** The names that begin with some letters, short ones first. @param {string} start */
+  complete(start) {
+    const found = Object.keys(this.rules.terms).filter((term) => term.startsWith(start));
+    found.sort((a, b) => a.split(" ").length - b.split(" ").length || a.length - b.length);
+    return found.slice(0, 8).map((word) => ({ word, origin: "model", count: null, said: "" }));
   }
 
   /** The meanings of each name in a text. @param {string} text */
@@ -143,7 +160,7 @@ export class Lexicon {
 }
 
 /** Lower case, 's as s, and one space for everything that is not a letter or digit. @param {string} name */
-function spelling(name) {
+export function spelling(name) {
   return name
     .toLowerCase()
     .replace(/['’]s(?![\p{L}\p{N}_])/gu, "s")

@@ -21,6 +21,7 @@ answerPage({
   item: (argument) => shelfOf(argument).item(argument.id),
   facets: (argument) => shelfOf(argument).facets(argument),
   search: (argument) => shelfOf(argument).search(argument),
+  words: (argument) => shelfOf(argument).words(argument.start),
   prepare: (argument) =>
     shelfOf(argument)
       .vectors()

@@ -2,11 +2,12 @@
 
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
-import { NEIGHBOURS, sharpened, WEAK } from "./confidence.js";
-import { confidenceIn, isLikeness, sidesOf } from "./evidence.js";
+import { NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
+import { ORDERED, byConfidence, confidenceIn, isLikeness, isWords, sidesOf } from "./evidence.js";
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
-import { Lexicon, UnknownWord } from "./lexicon.js";
+import { Lexicon, spelling, UnknownWord } from "./lexicon.js";
+import { NO_WORDS, OwnWords, presenceOf } from "./own-words.js";
 import { spelledAlike } from "./spelling.js";
 import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
 
@@ -14,7 +15,8 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Card} Card
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
- * @typedef {import("../contract.js").Collection & {words: boolean,
+ * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
+ *   model_words?: boolean, own_words?: boolean,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -63,6 +65,18 @@ export class Shelf {
         return sum * scales[classes + number];
       };
       return new Lexicon(rules, vectorOf, scoreOf);
+    });
+    this.ownWords = once(async () => {
+      if (!entry.own_words) return new OwnWords(NO_WORDS, () => new Float32Array());
+      const [tables, bytes] = await Promise.all([
+        fetchJson(file("own_words.json")),
+        fetchBytes(file("own_words.bin")),
+      ]);
+      const { rows, scales, dim } = parseVectors(bytes);
+      return new OwnWords(tables, (number) => {
+        const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
+        return vector.map((value) => value * scales[number]);
+      });
     });
     this.column = onceEach((name) => this.wholeColumn(name));
     this.rowOf = once(async () => new Map((await this.column("id")).map((id, row) => [id, row])));
@@ -117,48 +131,66 @@ export class Shelf {
    * @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.vectors();
-    const { query, sides } = await this.query(terms, vectors);
+    const meanings = await this.meanings(terms);
+    const { query, sides } = await this.query(terms, vectors, meanings);
     const among = await this.matching(filters);
     const asked = new Set(
       await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))),
     );
     const started = performance.now();
-    const nearest = vectors.nearest(query, Math.max(k, NEIGHBOURS) + asked.size, among ?? undefined);
-    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
+    const most = isWords(sides) ? Math.ceil(k / ORDERED) * ORDERED : k;
+    const nearest = vectors.nearest(query, Math.max(most, NEIGHBOURS) + asked.size, among ?? undefined);
+    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, most);
     const took_ms = performance.now() - started;
     const { count } = this.entry;
-    const cards = await Promise.all(found.map(({ row }) => this.card(row)));
     const around = among ? vectors.nearest(query, NEIGHBOURS + asked.size) : nearest;
     const near = around.filter(({ row }) => !asked.has(row)).slice(0, NEIGHBOURS);
-    const confidences = await this.confidences(sides, found, cards, near, vectors);
-    const hits = cards.map((card, i) => ({ ...card, score: found[i].score, confidence: confidences[i] }));
+    const confidences = await this.confidences(sides, found, near, vectors, meanings);
+    const order = isWords(sides) ? byConfidence(confidences) : found.map((_, i) => i);
+    const hits = await Promise.all(
+      order.slice(0, k).map(async (i) => ({
+        ...(await this.card(found[i].row)),
+        score: found[i].score,
+        confidence: confidences[i],
+      })),
+    );
     const best = hits[0]?.confidence ?? null;
     const matching = among ? among.length : count;
     const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
-    return { took_ms, total: count, matching, left_out, hits, chance: best !== null && best < WEAK };
+    const words = [...meanings.values()].map(({ text, words, unknown }) => ({ text, words, unknown }));
+    return { took_ms, total: count, matching, left_out, hits, words, chance: best !== null && best < WEAK };
   }
 
   /** How likely each hit is what the query asked for; null if there is nothing to compare with.
-   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found @param {Card[]} cards
-   * @param {{row: number, score: number}[]} near @param {VectorSet} vectors @returns {Promise<(number | null)[]>} */
-  async confidences(sides, found, cards, near, vectors) {
-    const { background, words } = this.entry;
+   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found
+   * @param {{row: number, score: number}[]} near @param {VectorSet} vectors
+   * @param {Map<string, import("./own-words.js").Meaning>} meanings @returns {Promise<(number | null)[]>} */
+  async confidences(sides, found, near, vectors, meanings) {
+    const { background } = this.entry;
     if (!background) return found.map(() => null);
-    const lexicon = words && !isLikeness(sides) ? await this.lexicon() : null;
-    const presence = (/** @type {string} */ text, /** @type {Float32Array} */ vector) =>
+    const [own_words, lexicon] = meanings.size ? await this.known() : [null, null];
+    const ofModel = (/** @type {string} */ text, /** @type {Float32Array} */ vector) =>
       lexicon ? lexicon.presence(text, vector) : 0;
+    const ofLikeness = (/** @type {number} */ score) =>
+      oddsOf(background, score, { ofWords: false, length: 1, weight: 1 });
+    const presence = (/** @type {string} */ text, /** @type {Float32Array} */ vector) => {
+      const meaning = meanings.get(text);
+      return meaning && own_words ? presenceOf(meaning, own_words, vector, ofLikeness, ofModel) : 0;
+    };
     const own = found.map(({ row }) => confidenceIn(background, sides, vectors.vectorOf(row), presence));
     if (!isLikeness(sides)) return own;
-    const labels = cards.map(({ label }) => label ?? null);
-    const nearCards = await Promise.all(near.map(({ row }) => this.card(row)));
-    const votes = near.map(({ score }, i) => ({ score, label: nearCards[i].label ?? null }));
+    const label = async (/** @type {{row: number}} */ { row }) => (await this.card(row)).label ?? null;
+    const labels = await Promise.all(found.map(label));
+    const nearLabels = await Promise.all(near.map(label));
+    const votes = near.map(({ score }, i) => ({ score, label: nearLabels[i] }));
     return sharpened(own, labels, votes);
   }
 
-  /** The unit vector of a weighted sum, and its two sides. @param {Term[]} terms @param {VectorSet} vectors */
-  async query(terms, vectors) {
+  /** The unit vector of a weighted sum, and its two sides. @param {Term[]} terms @param {VectorSet} vectors
+   * @param {Map<string, import("./own-words.js").Meaning>} meanings */
+  async query(terms, vectors, meanings) {
     const sum = new Float32Array(vectors.dim);
-    const all = await Promise.all(terms.map((term) => this.termVector(term, vectors)));
+    const all = await Promise.all(terms.map((term) => this.termVector(term, vectors, meanings)));
     let weights = 0;
     for (const [i, term] of terms.entries()) {
       const vector = all[i];
@@ -175,30 +207,60 @@ export class Shelf {
     );
   }
 
-  /** @param {Term} term @param {VectorSet} vectors */
-  async termVector(term, vectors) {
+  /** @param {Term} term @param {VectorSet} vectors
+   * @param {Map<string, import("./own-words.js").Meaning>} meanings */
+  async termVector(term, vectors, meanings) {
     if ("id" in term) return vectors.vectorOf(await this.row(term.id));
-    if ("text" in term) return this.wordsVector(term.text);
+    if ("text" in term)
+      return /** @type {import("./own-words.js").Meaning} */ (meanings.get(term.text)).vector;
     const vector = unit(fromInt8Text(term.vector_int8));
     if (vector?.length === vectors.dim) return vector;
     const detail = `It has ${vector?.length ?? 0} numbers, those here have ${vectors.dim}.`;
     throw new HostError("bad-parameter", "That vector does not belong to this collection", detail);
   }
 
+  /** The collection's words, and the model's if it knows any.
+   * @returns {Promise<[OwnWords, Lexicon | null]>} */
+  async known() {
+    return [await this.ownWords(), this.entry.model_words ? await this.lexicon() : null];
+  }
+
+  /** What the texts of a query mean. @param {Term[]} terms */
+  async meanings(terms) {
+    /** @type {Map<string, import("./own-words.js").Meaning>} */
+    const found = new Map();
+    for (const term of terms) if ("text" in term) found.set(term.text, await this.meaning(term.text));
+    return found;
+  }
+
   /** @param {string} text */
-  async wordsVector(text) {
+  async meaning(text) {
+    if (!this.entry.words && this.entry.words_elsewhere) {
+      const detail = "Words need a server: lookalike serve. Search by a picture here.";
+      throw new HostError("no-words", "You cannot search by words here", detail);
+    }
     if (!this.entry.words) {
       const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
     }
-    const lexicon = await this.lexicon();
+    const [own, lexicon] = await this.known();
     try {
-      return lexicon.vectorOf(text);
+      return own.meaningOf(text, lexicon);
     } catch (error) {
       if (!(error instanceof UnknownWord)) throw error;
-      const nearest = error.word ? await this.shown(lexicon, lexicon.near(error.word)) : [];
-      throw new HostError("unknown-word", "The model does not know that word", error.message, nearest);
+      const { word } = error;
+      const nearest = word && lexicon ? await this.shown(lexicon, lexicon.near(word)) : [];
+      const all = [...new Set([...(word ? own.near(word) : []), ...nearest])];
+      const detail = this.entry.words_elsewhere ? "Other words need a server: lookalike serve." : error.message;
+      throw new HostError("unknown-word", this.entry.words_elsewhere ? "This site does not know that word" : "The model does not know that word", detail, all);
     }
+  }
+
+  /** The words to search for that begin with some letters, the collection's own first. @param {string} start */
+  async words(start) {
+    const [own, lexicon] = await this.known();
+    const wanted = spelling(start);
+    return wanted ? [...own.complete(wanted), ...(lexicon?.complete(wanted) ?? [])].slice(0, 8) : [];
   }
 
   /** Keep the words that have a picture. @param {Lexicon} lexicon @param {string[]} words */

@@ -1,0 +1,90 @@
+"""lookalike teach: teaches words by examples, so that they can be searched for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lookalike.cli.arguments import add_collection, add_json
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+SUMMARY = "teach a word by examples, to search for it"
+EXAMPLE = "lookalike teach photos.lookalike rex --like id:a.jpg --like id:b.jpg --unlike id:c.jpg"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument(
+        "word",
+        metavar="WORD",
+        nargs="?",
+        help="the word; without one, make the tags of the taught words again, and list these",
+    )
+    for name, what in (("like", "shows it"), ("unlike", "does not")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="ID",
+            action="append",
+            default=[],
+            help=f"an item (id:…) that {what}; can be given again",
+        )
+    parser.add_argument(
+        "--from",
+        dest="column",
+        metavar="COLUMN",
+        help="teach every value of a column, or every folder: folder",
+    )
+    parser.add_argument("--forget", action="store_true", help="take back all that WORD was taught")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.collection import open_collection
+    from lookalike.errors import LookalikeError
+
+    collection = open_collection(options.collection)
+    examples = [[one.removeprefix("id:") for one in ids] for ids in (options.like, options.unlike)]
+    ways = [options.forget, bool(options.column), any(examples)]
+    if sum(ways) > 1 or (options.forget or any(examples)) != (options.word is not None):
+        raise LookalikeError(
+            "it is not clear what to teach",
+            "give a WORD with --like and --unlike or with --forget, or --from",
+        )
+    if options.forget:
+        collection.forget(options.word)
+        say(f"forgot {options.word}")
+        return 0
+    other = _also(options.word, collection)
+    taught = (
+        collection.teach_from(options.column) if options.column else collection.teach(options.word, *examples)
+    )
+    tagged = collection.to_arrow()["taught"].to_pylist() if taught else []
+    counts = {one.name: sum(one.name in (tags or ()) for tags in tagged) for one in taught}
+    if options.json:
+        print_json(
+            [{"word": one.name, "examples": one.count, "pictures": counts[one.name]} for one in taught]
+        )
+        return 0
+    for one in taught:
+        show(f"{one}; {counts[one.name]:,} have the tag")
+    if other:
+        say(f"{other}; what you taught goes before that")
+    return 0
+
+
+def _also(word: str | None, collection: Collection) -> str:
+    """What a word means so far, if nobody taught it; empty if nothing."""
+    from lookalike.models.spelling import spelling
+    from lookalike.models.words import vocabulary
+
+    own = (one for one in collection.words() if spelling(one.name) == spelling(word or ""))
+    found = next(own, None)
+    if word is None or (found is not None and found.origin == "taught"):
+        return ""
+    if found is not None:
+        return str(found)
+    is_built_in = collection.manifest.model.name == "efficientnet-lite0"
+    return f"{word}: a word of the model" if is_built_in and vocabulary().find(word) else ""

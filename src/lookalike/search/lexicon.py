@@ -1,0 +1,256 @@
+"""What a text means in a collection: its own words first, then the model's, then a guess by WordNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import ModelError, QueryError, UnknownWordError
+from lookalike.models.model import LoadedModel, unit
+from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
+from lookalike.models.words import kinds_above, near_words, unknown_word, vocabulary
+from lookalike.search.own_words import OwnWord, OwnWords
+
+Vectors = NDArray[np.float32]
+Odds = NDArray[np.float64]
+
+BUILT_IN = "efficientnet-lite0"
+# The highest confidence of a guess: below 1/3, so that its hits are always called weak.
+MOST_OF_A_GUESS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A word of a text and what is meant by it: `origin` is that of an own word, `model` or `guess`."""
+
+    name: str
+    origin: str
+    count: int | None = None
+    said: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"word": self.name, "origin": self.origin, "count": self.count, "said": self.said}
+
+
+@dataclass(frozen=True, eq=False)
+class Meant:
+    """What a text means: a unit `vector` (D,), the words in it, and those that are unknown and left out.
+
+    `own` are the collection's words in it. `of_model` are the words left for the model, empty if there are
+    none; `most` is the highest confidence.
+    """
+
+    text: str
+    vector: Vectors
+    parts: tuple[Part, ...]
+    unknown: tuple[str, ...] = ()
+    own: tuple[OwnWord, ...] = ()
+    of_model: str = ""
+    most: float = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the model's words and nothing else."""
+        return not self.own and self.is_certain
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether every word is known, and none is a guess."""
+        return not self.unknown and self.most == 1
+
+    def odds(
+        self,
+        vectors: Vectors,
+        of_likeness: Callable[[Vectors], Odds],
+        of_model: Callable[[str, Vectors], Odds],
+    ) -> Odds:
+        """The log-odds (n,) that unit vectors (n, D) show all that is meant: those of the least likely word.
+
+        `of_likeness` gives the log-odds of cosines with a picture, `of_model` those of the model's words.
+        """
+        found = [
+            of_likeness(vectors @ one.vector)
+            if one.slope is None
+            else one.slope * (vectors @ one.vector).astype(np.float64) + one.intercept
+            for one in self.own
+        ]
+        if self.of_model:
+            found.append(of_model(self.of_model, vectors))
+        most = np.log(self.most / (1 - self.most)) if self.most < 1 else np.inf
+        return np.asarray(np.minimum(np.min(found, axis=0), most))
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say about it: whose words they are, and which were left out."""
+        said = [one.said for one in self.parts if one.said]
+        if self.unknown:
+            said.append(f"unknown, and left out: {', '.join(self.unknown)}")
+        return said
+
+    def as_dict(self) -> dict[str, Any]:
+        words = [one.as_dict() for one in self.parts]
+        return {"text": self.text, "words": words, "unknown": list(self.unknown)}
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The words that can be searched for: a collection's own and those of its model, if there is one here."""
+
+    own: OwnWords
+    model: LoadedModel | None
+
+    def meant(self, text: str) -> Meant:
+        """What a text means; of several words the longest names count, and each as much as the others.
+
+        Raises `UnknownWordError` if no word is known or can be guessed, `QueryError` if there are none or too
+        many.
+        """
+        words = spelling(text).split()
+        if len(words) > MAX_WORDS:
+            raise QueryError(
+                f"the text has {len(words):,} words, the limit is {MAX_WORDS}", "use fewer words"
+            )
+        if self._model_is_asked(words):
+            assert self.model is not None
+            try:
+                return self._of_model(text, self.model.embed_text(text))
+            except UnknownWordError:
+                if not self._knows_names:
+                    raise
+        own, names, unknown = self._split(words)
+        vectors = [one.vector for one in own]
+        parts = [Part(one.name, one.origin, one.count, str(one)) for one in own]
+        for name in names:
+            assert self.model is not None
+            try:
+                vectors.append(self.model.embed_text(name))
+                parts.append(Part(name, "model"))
+            except QueryError:  # another model, which knows some words only
+                if not own:
+                    raise
+                unknown.append(name)
+        if not vectors:
+            return self._guess(text, unknown)
+        of_model = " ".join(one.name for one in parts if one.origin == "model")
+        return Meant(text, unit(np.mean(vectors, axis=0)), tuple(parts), tuple(unknown), tuple(own), of_model)
+
+    def complete(self, start: str, most: int = 8) -> list[Part]:
+        """The words that begin with some letters, the collection's own first."""
+        wanted = spelling(start)
+        if not wanted:
+            return []
+        found = {
+            spelling(one.name): Part(one.name, one.origin, one.count, str(one))
+            for one in self.own.words
+            if spelling(one.name).startswith(wanted)
+        }
+        if self._knows_names:
+            terms = sorted(term for term in vocabulary().terms if term.startswith(wanted))
+            terms.sort(key=lambda term: (len(term.split()) > 1, len(term)))
+            for term in terms[:most]:
+                found.setdefault(term, Part(term, "model"))
+        return list(found.values())[:most]
+
+    @property
+    def _knows_names(self) -> bool:
+        """Whether the model's words are a list of names, and not any text."""
+        return self.model is not None and self.model.name == BUILT_IN
+
+    def _model_is_asked(self, words: Sequence[str]) -> bool:
+        """Whether the whole text is the model's, because no word of it is the collection's own.
+
+        To a text tower a sentence is more than its words: only taught words and whole texts are not its.
+        """
+        if self.model is None or (self.model.text_vector is None and self.own.words):
+            return False
+        reads = bool(self.model.spec.text_sha256)
+        found = ((b - a, self.own.find(" ".join(words[a:b]))) for a, b in _stretches(len(words)))
+        return not any(
+            one and (not reads or length == len(words) or one.origin == "taught") for length, one in found
+        )
+
+    def _of_model(self, text: str, vector: Vectors) -> Meant:
+        return Meant(text, vector, (Part(text, "model"),), of_model=text)
+
+    def _split(self, words: Sequence[str]) -> tuple[list[OwnWord], list[str], list[str]]:
+        """The own words, the names for the model and the unknown words, from the left, the longest first."""
+        own: list[OwnWord] = []
+        names: list[str] = []
+        unknown: list[str] = []
+        rest: list[str] = []  # words that may be one text for a model that takes any
+        at = 0
+        while at < len(words):
+            end, found = self._longest(words, at)
+            if isinstance(found, OwnWord):
+                own.append(found)
+                at = end
+                continue
+            if found:
+                names.append(found)
+            elif self.model is not None and self.model.text_vector is not None and not self._knows_names:
+                rest.append(words[at])
+            elif words[at] not in STOP_WORDS:
+                unknown.append(words[at])
+            at = end
+        while rest and rest[0] in STOP_WORDS:
+            rest = rest[1:]
+        return list(dict.fromkeys(own)), names + ([" ".join(rest)] if rest else []), unknown
+
+    def _longest(self, words: Sequence[str], at: int) -> tuple[int, OwnWord | str | None]:
+        """The longest name from a word on, and where it ends; an own word goes before the model's."""
+        for end in range(len(words), at, -1):
+            phrase = " ".join(words[at:end])
+            if own := self.own.find(phrase):
+                return end, own
+            if self._knows_names and vocabulary().find(phrase):
+                return end, phrase
+        return at + 1, None
+
+    def _guess(self, text: str, unknown: Sequence[str]) -> Meant:
+        """A text of unknown words by the kinds of things that WordNet says they are."""
+        if not unknown:
+            raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
+        if self.model is not None and self.model.text_vector is None and not self.own.words:
+            self.model.embed_text(text)  # raises: it does not know words
+        if not self._knows_names:
+            raise UnknownWordError(f"nobody here knows the word {unknown[0]!r}", "", self._near(unknown[0]))
+        assert self.model is not None
+        guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}
+        if not guessed:
+            raise _with_near(unknown_word(unknown[0]), self._near(unknown[0]))
+        parts = tuple(
+            Part(word, "guess", None, _said_of_guess(word, kinds)) for word, kinds in guessed.items()
+        )
+        of_model = " ".join(dict.fromkeys(kind for some in guessed.values() for kind in some))
+        left_out = tuple(word for word in unknown if word not in guessed)
+        vector = self.model.embed_text(of_model)
+        return Meant(text, vector, parts, left_out, of_model=of_model, most=MOST_OF_A_GUESS)
+
+    def _near(self, word: str) -> list[str]:
+        return [self.own.by_spelling[one].name for one in near_words(word, self.own.by_spelling)]
+
+
+def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel]) -> Lexicon:
+    """The lexicon of own words and a model that may be missing."""
+    try:
+        return Lexicon(own, model())
+    except ModelError:
+        if not own.words:
+            raise
+        return Lexicon(own, None)
+
+
+def _said_of_guess(word: str, kinds: Sequence[str]) -> str:
+    return f"{word}: a guess, by {' or '.join(kinds)}, the kind of thing that it is"
+
+
+def _with_near(error: UnknownWordError, own: Sequence[str]) -> UnknownWordError:
+    return UnknownWordError(error.message, error.hint, list(dict.fromkeys([*own, *error.nearest])))
+
+
+def _stretches(count: int) -> Iterator[tuple[int, int]]:
+    return ((start, end) for start in range(count) for end in range(start + 1, count + 1))

@@ -1,0 +1,141 @@
+"""What a collection's own texts name: labels, columns with few values, folders, file names and captions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lookalike.models.spelling import STOP_WORDS, spelling
+from lookalike.search.taught import folders_of, lessons
+from lookalike.storage.snapshot import Snapshot
+
+Rows = NDArray[np.int64]
+
+# The columns that may hold a caption.
+CAPTIONS = ("caption", "title", "description", "text", "alt_text", "TEXT")
+# Columns of text that are no words of people's.
+_NO_WORDS = frozenset(("id", "uri", "sha256", "label", "camera", *CAPTIONS))
+# More words than this take too long to learn; more values than this are names of pictures, not of kinds.
+_MOST_WORDS, _MOST_VALUES = 1000, 200
+_LONGEST = 100
+# A word of a file name or a caption says something if it has a few pictures, and not most of them.
+_LEAST_PICTURES, _MOST_SHARE = 3, 0.5
+
+# The kinds of origin, in order of precedence, and how each is said.
+ORIGINS = {
+    "taught": "taught",
+    "label": "your label",
+    "column": "your column",
+    "folder": "your folder",
+    "file name": "in your file names",
+    "caption": "in your captions",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mention:
+    """A name and the rows that it is about, ascending; `unlike` are rows that it is said not to be about.
+
+    `known`, bool (N,), are the rows of which it is known whether they show it, None for all; `origin` is
+    a key of `ORIGINS`.
+    """
+
+    name: str
+    origin: str
+    rows: Rows
+    known: NDArray[np.bool_] | None = None
+    column: str = ""
+    unlike: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+def mentions(snapshot: Snapshot) -> list[Mention]:
+    """Everything that the collection names, those that precede first, each spelling once; at most 1,000."""
+    found: dict[str, Mention] = {}
+    for origin in (_taught, _labels, _columns, _folders, _file_names, _captions):
+        for one in sorted(origin(snapshot), key=lambda one: (-len(one.rows), one.name)):
+            words = spelling(one.name)
+            if words and len(one.name) <= _LONGEST and not set(words.split()) <= STOP_WORDS:
+                found.setdefault(words, one)
+        if len(found) >= _MOST_WORDS:
+            break
+    return list(found.values())[:_MOST_WORDS]
+
+
+def has_mentions(snapshot: Snapshot) -> bool:
+    """Whether the collection names anything."""
+    origins = (_taught, _labels, _columns, _folders, _file_names, _captions)
+    return any(spelling(one.name) for origin in origins for one in origin(snapshot))
+
+
+def _taught(snapshot: Snapshot) -> Iterator[Mention]:
+    for one in lessons(snapshot):
+        yield Mention(one.name, "taught", one.liked, unlike=one.unliked)
+
+
+def _labels(snapshot: Snapshot) -> Iterator[Mention]:
+    return _of_values(snapshot.column("label"), "label", "label", most=_MOST_WORDS)
+
+
+def _columns(snapshot: Snapshot) -> Iterator[Mention]:
+    for one in snapshot.schema:
+        if pa.types.is_string(one.type) and one.name not in _NO_WORDS:
+            yield from _of_values(snapshot.column(one.name), "column", one.name, most=_MOST_VALUES)
+
+
+def _of_values(column: pa.ChunkedArray, origin: str, name: str, most: int) -> Iterator[Mention]:
+    """The values of a column of text, unless there are more than `most` or each has a picture of its own."""
+    distinct = pc.count_distinct(column).as_py()
+    if distinct > most or (origin == "column" and distinct > (len(column) - column.null_count) / 2):
+        return
+    coded = column.combine_chunks().dictionary_encode()
+    codes = np.asarray(pc.fill_null(coded.indices, -1))
+    known = codes >= 0
+    for code, value in enumerate(coded.dictionary.to_pylist()):
+        yield Mention(value, origin, np.flatnonzero(codes == code), known, name)
+
+
+def _folders(snapshot: Snapshot) -> Iterator[Mention]:
+    return _of_words(map(folders_of, snapshot.column("id").to_pylist()), "folder", len(snapshot), 1, 1.0)
+
+
+def _file_names(snapshot: Snapshot) -> Iterator[Mention]:
+    stems = (_words_in(PurePosixPath(id_).stem) for id_ in snapshot.column("id").to_pylist())
+    return _of_words(stems, "file name", len(snapshot))
+
+
+def _captions(snapshot: Snapshot) -> Iterator[Mention]:
+    for name in CAPTIONS:
+        if name in snapshot.schema.names and pa.types.is_string(snapshot.schema.field(name).type):
+            texts = snapshot.column(name).to_pylist()
+            yield from _of_words((_words_in(text or "") for text in texts), "caption", len(snapshot))
+
+
+def _of_words(
+    texts: Iterable[Iterable[str]],
+    origin: str,
+    count: int,
+    least: int = _LEAST_PICTURES,
+    most_share: float = _MOST_SHARE,
+) -> Iterator[Mention]:
+    """The words that `count` rows have, those with enough rows and not with all or most of them."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, words in enumerate(texts):
+        for word in dict.fromkeys(words):
+            rows[word].append(row)
+    for word, mine in rows.items():
+        if least <= len(mine) <= most_share * count and len(mine) < count:
+            yield Mention(word, origin, np.array(mine, np.int64))
+
+
+def _words_in(text: str) -> list[str]:
+    """The words of a text, of at least three letters; those that digits touch are numbers of some kind."""
+    words = re.findall(r"(?<![^\W_])[^\W\d_]{3,}(?![^\W_])", text.lower())
+    return [word for word in words if word not in STOP_WORDS]

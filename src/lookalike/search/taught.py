@@ -1,0 +1,175 @@
+"""Words that people teach by examples: marks in the collection's journal, which can be taken back.
+
+The marks of a word have the kind `word:NAME`. One about a picture says whether it shows the word (true) or
+not (false); one about no picture names a column and a value, whose pictures all show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lookalike.errors import QueryError
+from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
+from lookalike.storage.marks import Mark, item_rows, write_marks
+from lookalike.storage.snapshot import Snapshot
+
+Rows = NDArray[np.int64]
+
+KIND = "word:"
+_LONGEST = 100
+_MOST_TAUGHT = 1000  # from one column at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What a word was taught with: the rows of pictures that show it and of those that don't, ascending."""
+
+    name: str
+    liked: Rows
+    unliked: Rows
+
+
+def is_taught(snapshot: Snapshot) -> bool:
+    """Whether any word was taught."""
+    return any(kind.startswith(KIND) for kind in snapshot.marks.kinds())
+
+
+def lessons(snapshot: Snapshot) -> list[Lesson]:
+    """The taught words of which a picture is here, in alphabetical order."""
+    marks = snapshot.marks
+    kinds = [kind for kind in marks.kinds() if kind.startswith(KIND)]
+    if not kinds:
+        return []
+    ids, sha256s = snapshot.column("id").to_pylist(), snapshot.column("sha256").to_pylist()
+    said = {kind: marks.of(kind) for kind in kinds}
+    rows = item_rows((one for some in said.values() for mark in some for one in mark.pictures), ids, sha256s)
+    found = []
+    for kind, some in said.items():
+        shows: dict[int, bool] = {}
+        for mark in some:
+            if not mark.ids:
+                shows |= dict.fromkeys(_rows_with(snapshot, mark.value).tolist(), True)
+        for mark in some:
+            shows |= {row: bool(mark.value) for one in mark.pictures for row in rows[one]}
+        liked, unliked = (
+            np.array(sorted(row for row, does in shows.items() if does is what), np.int64)
+            for what in (True, False)
+        )
+        if len(liked):
+            found.append(Lesson(kind.removeprefix(KIND), liked, unliked))
+    return found
+
+
+def teach(
+    snapshot: Snapshot, name: str, like: Sequence[str], unlike: Sequence[str], known: Mapping[str, str]
+) -> str:
+    """Add examples to a word, or make a new one; returns its name, of words spelled alike the first.
+
+    `known` are the names of the taught words by their spelling. Raises `QueryError` for an invalid name, for
+    a word without an example and for one that an item both shows and doesn't, and `UnknownIdError`.
+    """
+    name = known.get(spelling(_checked(name)), _checked(name))
+    if both := sorted(set(like) & set(unlike)):
+        raise QueryError(f"{both[0]!r} is both like and unlike {name!r}", "leave it out of one of them")
+    if not like and spelling(name) not in known:
+        raise QueryError(f"nothing shows what {name!r} is", "name at least one item as `like`")
+    now = datetime.now(UTC)
+    marks = []
+    for ids, value in ((dict.fromkeys(like), True), (dict.fromkeys(unlike), False)):
+        names = list(ids)
+        sha256s = snapshot.values("sha256", snapshot.rows_of(names)) if names else []
+        marks += [
+            Mark(now, KIND + name, (id_,), (sha256 or "",), value)
+            for id_, sha256 in zip(names, sha256s, strict=True)
+        ]
+    write_marks(snapshot.root, marks)
+    return name
+
+
+def teach_from(snapshot: Snapshot, column: str, known: Mapping[str, str]) -> list[str]:
+    """Make a word of each value of a column of text, or of each folder for `folder`; returns their names.
+
+    Later builds add the pictures that get the value. Raises `QueryError` for a column that is unknown or has
+    no text, and for more than a thousand values.
+    """
+    values = _values(snapshot, column)
+    words = [value for value in values if value and _is_name(value)]
+    if not words:
+        raise QueryError(f"{column} has no text that could be a word", "use a column of names")
+    if len(words) > _MOST_TAUGHT:
+        raise QueryError(
+            f"{column} has {len(words):,} values, the limit is {_MOST_TAUGHT:,}", "use a column with fewer"
+        )
+    now = datetime.now(UTC)
+    named = {value: known.get(spelling(value), " ".join(value.split())) for value in words}
+    write_marks(
+        snapshot.root,
+        [Mark(now, KIND + name, (), (), {"column": column, "value": value}) for value, name in named.items()],
+    )
+    return list(named.values())
+
+
+def forget(snapshot: Snapshot, name: str) -> str:
+    """Take back everything that a word was taught; raises `QueryError` for a word that nobody taught."""
+    taught = [kind for kind in snapshot.marks.kinds() if kind.startswith(KIND)]
+    kinds = {spelling(kind.removeprefix(KIND)): kind for kind in taught}
+    kind = kinds.get(spelling(name))
+    if kind is None:
+        names = ", ".join(sorted(one.removeprefix(KIND) for one in kinds.values()))
+        raise QueryError(f"nobody taught the word {name!r}", f"taught are: {names}" if names else "")
+    now = datetime.now(UTC)
+    write_marks(
+        snapshot.root, [Mark(now, kind, one.ids, one.sha256s, None) for one in snapshot.marks.of(kind)]
+    )
+    return kind.removeprefix(KIND)
+
+
+def folders_of(id_: str) -> list[str]:
+    """The folders in an item's id, the widest first."""
+    return [one for one in id_.split("/")[:-1] if one not in ("", ".", "..")]
+
+
+def _checked(name: str) -> str:
+    plain = " ".join(name.split())
+    if _is_name(plain):
+        return plain
+    raise QueryError(
+        f"{plain[:_LONGEST]!r} cannot be a word",
+        f"a word has letters or digits, at most {_LONGEST} characters, and is not one like 'the'",
+    )
+
+
+def _is_name(text: str) -> bool:
+    words = spelling(text).split()
+    is_short = len(text) <= _LONGEST and len(words) <= MAX_WORDS
+    return is_short and any(word not in STOP_WORDS for word in words) and text.isprintable()
+
+
+def _values(snapshot: Snapshot, column: str) -> list[str]:
+    if column == "folder":
+        return sorted({one for id_ in snapshot.column("id").to_pylist() for one in folders_of(id_)})
+    if column not in snapshot.schema.names or not pa.types.is_string(snapshot.schema.field(column).type):
+        names = [one.name for one in snapshot.schema if pa.types.is_string(one.type)]
+        raise QueryError(f"there is no column of text {column!r}", f"there are: folder, {', '.join(names)}")
+    return sorted(one for one in snapshot.column(column).unique().to_pylist() if one is not None)
+
+
+def _rows_with(snapshot: Snapshot, about: Any) -> Rows:
+    """The rows that have a value in a column; none if the column is gone, or the mark is another's."""
+    if not isinstance(about, dict):
+        return np.empty(0, np.int64)
+    column, value = str(about.get("column")), about.get("value")
+    if column == "folder":
+        ids = snapshot.column("id").to_pylist()
+        return np.array([row for row, id_ in enumerate(ids) if value in folders_of(id_)], np.int64)
+    if column not in snapshot.schema.names or not pa.types.is_string(snapshot.schema.field(column).type):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.asarray(pc.fill_null(pc.equal(snapshot.column(column), str(value)), False)))

@@ -1,0 +1,58 @@
+"""The command teach: words by examples, from a column, and taken back."""
+
+from __future__ import annotations
+
+from conftest import strict_json
+
+EXAMPLES = ["--like", "id:sea/sea-002.png", "--like", "sea/sea-005.png", "--unlike", "id:brick/brick-000.jpg"]
+
+
+def test_a_word_is_taught_searched_for_and_forgotten(run, copied):
+    path = copied.path
+
+    code, stdout, stderr = run("teach", path, "pacific", *EXAMPLES)
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("pacific: taught by 2 pictures; ")
+
+    code, stdout, stderr = run("search", path, "text:pacific coast", "-k", 2)
+    assert {line.split()[-1] for line in stdout.splitlines()} == {"sea/sea-002.png", "sea/sea-005.png"}
+    assert stderr == "pacific: taught by 2 pictures\nunknown, and left out: coast\n"
+
+    assert run("teach", path, "pacific", "--forget") == (0, "", "forgot pacific\n")
+    assert run("search", path, "text:pacific")[0] == 1
+
+
+def test_every_label_is_taught_at_once(run, copied):
+    code, stdout, stderr = run("teach", copied.path, "--from", "label", "--json")
+
+    answer = strict_json(stdout)
+    assert (code, stderr) == (0, "")
+    assert {one["word"]: one["examples"] for one in answer} == {"brick": 14, "meadow": 14, "sea": 14}
+
+
+def test_teaching_what_is_a_label_says_so(run, copied):
+    _, _, stderr = run("teach", copied.path, "sea", "--like", "id:sea/sea-002.png")
+
+    assert stderr == "sea: your label, 14 pictures; what you taught goes before that\n"
+
+
+def test_a_search_says_whose_words_it_took(run, collection):
+    answer = strict_json(run("search", collection.path, "text:seas", "-k", 1, "--json")[1])
+
+    assert answer["words"] == [
+        {
+            "text": "seas",
+            "words": [
+                {"word": "sea", "origin": "label", "count": 14, "said": "sea: your label, 14 pictures"}
+            ],
+            "unknown": [],
+        }
+    ]
+
+
+def test_what_to_teach_has_to_be_clear(run, collection):
+    for words in (["x"], ["x", "--from", "label"], ["--like", "id:a"], ["--forget"]):
+        code, stdout, stderr = run("teach", collection.path, *words)
+
+        assert (code, stdout) == (1, "")
+        assert "it is not clear what to teach" in stderr
