@@ -183,8 +183,8 @@ def tokenizer(kind: str) -> Any:
     return transformers.CLIPTokenizer({name: number for number, name in enumerate(names)}, merges)
 
 
-def save_open_clip(hub: Path, repository: str) -> Path:
-    """A model of open_clip as it pushes models to a hub."""
+def save_open_clip(hub: Path, repository: str, **text: Any) -> Path:
+    """A model of open_clip as it pushes models to a hub; `text` is added to what describes its tower."""
     torch = with_torchvision()
     open_clip, safetensors = import_module("open_clip"), import_module("safetensors.torch")
     torch.manual_seed(0)
@@ -193,7 +193,9 @@ def save_open_clip(hub: Path, repository: str) -> Path:
     safetensors.save_file(
         {name: one.contiguous() for name, one in weights.items()}, folder / "open_clip_model.safetensors"
     )
-    (folder / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP))
+    config = json.loads(json.dumps(OPEN_CLIP))
+    config["model_cfg"]["text_cfg"] |= text
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
 
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
 TEXTS = [
     "the cat",
-    "The CAT, at night!",
+    "The CAT,  at night!",
     "stra\u00dfe \u72ac \U0001f697",
     "one two three four five six seven eight nine ten eleven twelve",
 ]
@@ -29,6 +29,12 @@ def hub(tmp_path_factory):
     save_transformers(folder, "tests/clip", "clip")
     save_transformers(folder, "tests/siglip", "siglip")
     save_open_clip(folder, "tests/open-clip")
+    for clean in CLEANED:
+        name = f"tests/open-clip-{clean}"
+        with_own = {"hf_tokenizer_name": name, "tokenizer_kwargs": {"clean": clean}}
+        files = save_open_clip(folder, name, **with_own)
+        tokenizer("siglip").save_pretrained(files)
+        (files / "config.json").write_text('{"model_type": "siglip"}')  # which transformers asks for
     return folder
 
 
@@ -51,10 +57,13 @@ def by_open_clip(name: str, texts: list[str]) -> np.ndarray:
     return model.eval().encode_text(tokenizer(texts)).detach().numpy()
 
 
+# How open_clip cleans texts before it gives them to a tokenizer of transformers.
+CLEANED = ("whitespace", "lower", "canonicalize")
 NAMES = {
     "hf:tests/clip": by_transformers,
     "hf:tests/siglip": by_transformers,
     "open_clip:tests/open-clip": by_open_clip,
+    **{f"open_clip:tests/open-clip-{clean}": by_open_clip for clean in CLEANED},
 }
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from lookalike.errors import ModelError
 from lookalike.models import hub
-from lookalike.models.open_clip_text import TOKENIZER, TOKENIZER_CONFIG, text_of, tokenizer_of
+from lookalike.models.open_clip_text import text_of, tokenizer_of
 from lookalike.models.spec import ModelSpec
 from lookalike.models.torch_network import TorchNetwork, library, loaded, not_supported
-from lookalike.models.torch_text import checksum_with
+from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, checksum_with
 
-_EXTRA = "open_clip"
+_EXTRA = "open-clip"
 
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _CONFIG = "open_clip_config.json"

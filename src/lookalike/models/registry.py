@@ -153,12 +153,12 @@ def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
 
 
 def _unknown(name: str) -> ModelError:
-    known = [*_BUILT_IN, *_registered]
-    near = near_names(name) or get_close_matches(name, [*known, *SHORT_NAMES], n=2)
+    known = [*_BUILT_IN, *SHORT_NAMES, *_registered]
+    near = near_names(name) or get_close_matches(name, known, n=2)
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")
-        + f"known are: {', '.join([*known, *SHORT_NAMES])}, timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; "
+        + f"known are: {', '.join(known)}, timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; "
         "make your own known with lookalike.register(model)",
     )
 

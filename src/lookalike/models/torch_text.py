@@ -19,6 +19,8 @@ from lookalike.models.text_tower import TextTower
 if TYPE_CHECKING:
     import torch
 
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+
 
 @dataclass(frozen=True)
 class TorchText:
@@ -87,11 +89,24 @@ def open_tokenizer(text: TorchText) -> Any:
     return tokenizer
 
 
-def token_id(tokenizer: Path, token: str | None, otherwise: int) -> int:
-    """The number of a token in a `tokenizer.json`, or another number if there is none."""
-    vocabulary = json.loads(tokenizer.read_bytes())
-    added = {one["content"]: one["id"] for one in vocabulary.get("added_tokens", ())}
-    words = vocabulary.get("model", {}).get("vocab", {})
+def padding_of(folder: Path, otherwise: int) -> tuple[int, str]:
+    """The token that fills texts up, and on which side, as the files of a tokenizer say it.
+
+    `otherwise` is the number of the token where they do not.
+    """
+    about = folder / TOKENIZER_CONFIG
+    said = json.loads(about.read_bytes()) if about.is_file() else {}
+    token = said.get("pad_token")
+    name = token["content"] if isinstance(token, dict) else token
+    # Of these, transformers fills texts up on the left unless their file says otherwise.
+    is_left = said.get("tokenizer_class", "").startswith(("Siglip2", "Gemma"))
+    side = said.get("padding_side") or ("left" if is_left else "right")
+    return _number(json.loads((folder / TOKENIZER).read_bytes()), name, otherwise), side
+
+
+def _number(tokenizer: dict[str, Any], token: str | None, otherwise: int) -> int:
+    added = {one["content"]: one["id"] for one in tokenizer.get("added_tokens", ())}
+    words = tokenizer.get("model", {}).get("vocab", {})
     found = added.get(token, words.get(token) if isinstance(words, dict) else None)
     return otherwise if found is None else int(found)
 

@@ -21,7 +21,7 @@ from lookalike.models.torch_network import (
     not_supported,
     only_output,
 )
-from lookalike.models.torch_text import TorchText, checksum_with, token_id
+from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, TorchText, checksum_with, padding_of
 
 if TYPE_CHECKING:
     import torch
@@ -42,11 +42,10 @@ _TOWERS = {
 }
 _WITH_WORDS = ("clip", "siglip")
 _CONFIG, _INDEX = "config.json", "model.safetensors.index.json"
-_TOKENIZER, _TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 _WANTED = hub.Wanted(
     ((_CONFIG,), _PREPROCESSING, ("model.safetensors", "model-*.safetensors", "pytorch_model.bin")),
-    (_INDEX, _TOKENIZER, _TOKENIZER_CONFIG, *_PREPROCESSING),
+    (_INDEX, TOKENIZER, TOKENIZER_CONFIG, *_PREPROCESSING),
 )
 # The numbers of Pillow's `Resampling`, which these files use.
 _INTERPOLATIONS: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
@@ -78,7 +77,7 @@ def read(name: str, revision: str) -> TorchNetwork:
     with _quiet(transformers):
         network = loaded(called, lambda: _tower(transformers, tower, files.folder))
     image = only_output(network, lambda one, pixels: getattr(one(pixel_values=pixels), output))
-    tokenizer = files.folder / _TOKENIZER
+    tokenizer = files.folder / TOKENIZER
     if kind not in _WITH_WORDS or not tokenizer.is_file():
         return TorchNetwork(spec, image)
     return TorchNetwork(
@@ -103,24 +102,20 @@ def _text(called: str, folder: Path, kind: str) -> TorchText:
     with _quiet(transformers):
         whole = loaded(called, lambda: transformers.AutoModel.from_pretrained(folder, local_files_only=True))
     whole.vision_model = None  # its memory
-    own, tokenizer = whole.config.text_config, folder / _TOKENIZER
-    said = _read_json(folder / _TOKENIZER_CONFIG) if (folder / _TOKENIZER_CONFIG).is_file() else {}
-    pad = said.get("pad_token")
+    own = whole.config.text_config
+    about = folder / TOKENIZER_CONFIG
+    said = _read_json(about) if about.is_file() else {}
+    pad_id, padding_side = padding_of(folder, own.pad_token_id)
     return TorchText(
         only_output(whole, _text_features),
-        tokenizer.read_text("utf-8"),
+        (folder / TOKENIZER).read_text("utf-8"),
         length=own.max_position_embeddings,
-        pad_id=token_id(tokenizer, pad["content"] if isinstance(pad, dict) else pad, own.pad_token_id),
+        pad_id=pad_id,
         # SigLIP was trained on small letters, which not all of its tokenizers see to.
         lower_case=kind == "siglip" and bool(said.get("do_lower_case", True)),
         logit_scale=float(whole.logit_scale.exp()),
-        padding_side=said.get("padding_side") or _padding_side(said.get("tokenizer_class", "")),
+        padding_side=padding_side,
     )
-
-
-def _padding_side(tokenizer_class: str) -> str:
-    """Where transformers fills up tokens for a class of tokenizers whose file does not say it."""
-    return "left" if tokenizer_class.startswith(("Siglip2", "Gemma")) else "right"
 
 
 def _text_features(whole: Any, tokens: torch.Tensor) -> torch.Tensor:
