@@ -12,8 +12,8 @@ It makes JPEGs of 500 x 375 pixels and prints images a second, medians of the re
 - with a GPU: the network, nvJPEG and resizing alone; whole builds with and without thumbnails; the same with
   each step left out; the most memory of the host; and how near the vectors are to those of the CPU.
 
-It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock and
-google-crc32c; for the GPU, PyTorch and torchvision with CUDA.
+It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock
+and google-crc32c; for the GPU, PyTorch and torchvision with CUDA.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _rate(work: Callable[[], object], count: int, repeats: int) -> float:
 
 def _prepare(files: Sequence[Path]) -> int:
     """Everything but the network, as a build does it."""
-    look = partial(look_at, model=load_model(), max_megapixels=200.0)
+    look = partial(look_at, spec=load_model().spec, max_megapixels=200.0)
     return sum(1 for _ in part._prepared(_samples(files), look))
 
 
@@ -270,7 +270,7 @@ def _alone_on_gpu(model: LoadedModel, data: Sequence[bytes], repeats: int) -> Fi
 def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None:
     decode = decoder_of(model)
     for at in range(0, len(data), ON_GPU):
-        look_at(data[at : at + ON_GPU], model, decode, max_megapixels=200.0, thumbnails=thumbnails)
+        look_at(data[at : at + ON_GPU], model.spec, decode, max_megapixels=200.0, thumbnails=thumbnails)
 
 
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel, size: int = 1024) -> None:

@@ -47,7 +47,7 @@ def turned(orientation: int) -> bytes:
 
 
 def seen(data: bytes, using: Any = decode, **options: Any) -> Any:
-    (found,) = look_at([data], load_model(), using, max_megapixels=1, **options)
+    (found,) = look_at([data], load_model().spec, using, max_megapixels=1, **options)
     return found
 
 
@@ -73,17 +73,14 @@ def test_without_reduction_the_pixels_are_those_of_the_cpu_but_for_rounding() ->
     ],
 )
 def test_every_way_to_resize_is_that_of_the_cpu(fields: dict[str, Any]) -> None:
-    from dataclasses import replace
-
     spec = ModelSpec(**{"name": "net", "sha256": "", "dim": 3, "size_px": 112, "crop": 1.0, **fields})
-    model = replace(load_model(), spec=spec)
-    (ours,) = look_at([jpeg(301, 200)], model, decode, max_megapixels=1)
-    (theirs,) = look_at([jpeg(301, 200)], model, max_megapixels=1)
+    (ours,) = look_at([jpeg(301, 200)], spec, decode, max_megapixels=1)
+    (theirs,) = look_at([jpeg(301, 200)], spec, max_megapixels=1)
     assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).max() <= 1
 
 
 def test_thumbnails_are_as_large_as_on_the_cpu_and_small_files_stay_as_they_are() -> None:
-    (large, small) = look_at([jpeg(500, 375), jpeg(120, 80)], load_model(), decode, max_megapixels=1)
+    (large, small) = look_at([jpeg(500, 375), jpeg(120, 80)], load_model().spec, decode, max_megapixels=1)
     with Image.open(io.BytesIO(large.thumbnail)) as image:
         assert image.size == (256, 192)
     assert small.thumbnail == jpeg(120, 80)
@@ -113,7 +110,7 @@ def test_what_is_left_to_the_cpu_ends_as_it_does_there(data: bytes) -> None:
 
 def test_one_file_that_the_gpu_cannot_decode_leaves_the_others_there() -> None:
     files = [jpeg(300, 200), jpeg(300, 200)[:700] + b"\xff\xd9", jpeg(260, 300)]
-    found = look_at(files, load_model(), decode, max_megapixels=1)
+    found = look_at(files, load_model().spec, decode, max_megapixels=1)
     assert [isinstance(one, Seen) and isinstance(one.pixels, torch.Tensor) for one in found] == [
         True,
         False,
@@ -126,7 +123,7 @@ def test_without_memory_on_the_gpu_the_cpu_decodes() -> None:
 
 
 def test_a_batch_of_both_is_one_on_the_device() -> None:
-    found = look_at([jpeg(300, 200), jpeg(300, 200, "CMYK")], load_model(), decode, max_megapixels=1)
+    found = look_at([jpeg(300, 200), jpeg(300, 200, "CMYK")], load_model().spec, decode, max_megapixels=1)
     batch = stacked([one.pixels for one in found])
     assert isinstance(batch, torch.Tensor)
     assert (batch.shape, batch.dtype) == ((2, 224, 224, 3), torch.uint8)
@@ -139,7 +136,7 @@ def test_the_vectors_of_photographs_are_near_those_of_the_cpu(tmp_path) -> None:
     large = [_enlarged(one) for one in files]
     vectors = [
         load_model().embed_pixels(np.stack([np.asarray(one.pixels) for one in found]))
-        for found in (look_at(large, load_model(), using, max_megapixels=1) for using in (decode, None))
+        for found in (look_at(large, load_model().spec, using, max_megapixels=1) for using in (decode, None))
     ]
     cosines = (vectors[0] * vectors[1]).sum(axis=1)
     assert cosines.min() >= 0.98

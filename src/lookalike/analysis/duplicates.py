@@ -102,8 +102,8 @@ def find_duplicates(
     pictures = Pictures(selection, kept)
     if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
         raise LookalikeError(
-            f"{snapshot.root} has vectors but no pictures to compare",
-            "build a collection from the images",
+            f"{snapshot.root} has vectors but no thumbnails to compare",
+            "build a collection from the images, with their thumbnails",
         )
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lookalike.builder.tagging import tag_columns, tag_fields
 from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.models.lookers import Lookers
 from lookalike.models.looking import Seen, decoder_name, decoder_of, look_at, stacked
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.runner import batch_size
@@ -117,14 +118,14 @@ def embed(
     No batch crosses the end of a part of `part_size` samples, so that a part has the same batches, and the
     same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
     """
-    look = partial(
-        look_at, model=model, decode=decoder_of(model), max_megapixels=max_megapixels, thumbnails=thumbnails
-    )
-    size = batch_size(model.device)
-    work = partial(_embedded, model=model, look=look)
-    ahead = max(2, _AHEAD // size) * threads
-    with closing(in_order(work, _batches(samples, size, part_size), threads, ahead=ahead)) as found:
-        for outcomes in found:
+    options: dict[str, Any] = {"max_megapixels": max_megapixels, "thumbnails": thumbnails}
+    decode, size = decoder_of(model), batch_size(model.device)
+    with ExitStack() as leaving:
+        lookers = leaving.enter_context(closing(Lookers(model.spec, threads, **options)))
+        look = partial(look_at, spec=model.spec, decode=decode, **options) if decode else lookers
+        work = partial(_embedded, model=model, look=look)
+        batches, ahead = _batches(samples, size, part_size), max(2, _AHEAD // size) * threads
+        for outcomes in leaving.enter_context(closing(in_order(work, batches, threads, ahead=ahead))):
             yield from outcomes
 
 

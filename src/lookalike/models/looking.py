@@ -56,22 +56,20 @@ def decoder_name(model: LoadedModel) -> str:
 
 def look_at(
     files: Sequence[bytes],
-    model: LoadedModel,
+    spec: ModelSpec,
     decode: Any = None,
     *,
     max_megapixels: float,
     thumbnails: bool = True,
 ) -> list[Seen | str]:
-    """What the model sees of each file, in order; for one that is not a picture, the reason.
+    """What a model with a spec sees of each file, in order; for one that is not a picture, the reason.
 
     `decode` is what `decoder_of` returned. What it leaves to the CPU are files other than JPEGs, JPEGs of
     rare kinds, damaged and too large ones, and what does not fit into the device's memory. Its pixels differ
     a little from those of the CPU, which reduces JPEGs as it decodes them.
     """
-    done = _on_device(files, model.spec, decode, max_megapixels, thumbnails) if decode else {}
-    return [
-        done.get(at) or _on_cpu(data, model.spec, max_megapixels, thumbnails) for at, data in enumerate(files)
-    ]
+    done = _on_device(files, spec, decode, max_megapixels, thumbnails) if decode else {}
+    return [done.get(at) or _on_cpu(data, spec, max_megapixels, thumbnails) for at, data in enumerate(files)]
 
 
 def stacked(pixels: Sequence[Pixels | Any]) -> Pixels | Any:
