@@ -16,18 +16,17 @@ SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
     "  lookalike evaluate photos.lookalike --label label --split-column split\n"
-    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
+    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report r.html\n"
+    "  lookalike evaluate photos.lookalike --models efficientnet-lite0,./my-model"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="C", help="a collection, or with --models a folder of images")
+    parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
         "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
     )
-    parser.add_argument(
-        "--models", metavar="A,B", type=names, help="compare these models on a folder of images"
-    )
+    parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
     parser.add_argument(
         "-k",
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
-    if is_collection(place(options.target)):
+    if is_collection(place(options.target)) and not options.models:
         _show(_evaluated(options), open_collection(options.target), options)
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
@@ -92,10 +91,6 @@ def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
 
-    if options.models:
-        raise LookalikeError(
-            f"{options.target} is a collection with one model", "give a folder of images to compare models"
-        )
     snapshot, conditions = open_collection(options.target).snapshot, _conditions(options)
     with Progress("evaluating") as progress:
         wishes = {**_wishes(options), "on_progress": progress}
@@ -111,15 +106,23 @@ def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
     from lookalike.models.registry import DEFAULT_MODEL
+    from lookalike.sources.originals import Originals
+    from lookalike.storage.manifest import is_collection
+    from lookalike.storage.stores import place
 
     if options.split_column is not None:
         raise LookalikeError(
             "models are compared on one split", "use `query_where` and `gallery_where` to say which"
         )
     models, wishes = options.models or [DEFAULT_MODEL], {**_wishes(options), **_conditions(options)}
-    return compare(options.target, models, options.label, folder, progress=Progress, **wishes)
+    wishes["progress"] = Progress
+    if not is_collection(place(options.target)):
+        return compare(options.target, models, options.label, folder, **wishes)
+    originals = Originals(open_collection(options.target).snapshot)
+    return compare(originals, models, None, folder, column=options.label, **wishes)
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
