@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.comparison import Comparison
     from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.collection import Collection
+    from lookalike.storage.snapshot import Snapshot
 
 SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-duplicates", action="store_true", help="leave out copies of the query, byte for byte"
     )
+    parser.add_argument("--gallery", metavar="C", help="find items of this collection instead")
     parser.add_argument("--query-where", metavar="SQL", help="ask only items that meet a condition")
     parser.add_argument("--gallery-where", metavar="SQL", help="find only items that meet a condition")
     parser.add_argument(
@@ -95,12 +97,19 @@ def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
     with Progress("evaluating") as progress:
         wishes = {**_wishes(options), "on_progress": progress}
         if options.split_column is None:
-            return evaluate(snapshot, options.label, **conditions, **wishes)
-        if any(conditions.values()):
+            gallery = _gallery(options)
+            return evaluate(snapshot, options.label, gallery=gallery, **conditions, **wishes)
+        if options.gallery or any(conditions.values()):
             raise LookalikeError(
-                f"{options.split_column} says what asks and what answers", "leave the conditions out"
+                f"{options.split_column} says what asks and what answers", "leave the others out"
             )
         return evaluate_splits(snapshot, options.label, options.split_column, **wishes)
+
+
+def _gallery(options: argparse.Namespace) -> Snapshot | None:
+    from lookalike.collection import open_collection
+
+    return open_collection(options.gallery).snapshot if options.gallery else None
 
 
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
@@ -113,9 +122,10 @@ def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
-    if options.split_column is not None:
+    if options.split_column is not None or options.gallery:
         raise LookalikeError(
-            "models are compared on one split", "use `query_where` and `gallery_where` to say which"
+            "models are compared on one set of pictures",
+            "use `query_where` and `gallery_where` to say which ask and which answer",
         )
     models, wishes = options.models or [DEFAULT_MODEL], {**_wishes(options), **_conditions(options)}
     wishes["progress"] = Progress
@@ -155,7 +165,9 @@ def _show(
     from lookalike.storage.files import write_bytes
 
     if options.report:
-        write_bytes(Path(options.report), report_html(judged, collection.snapshot).encode())
+        write_bytes(
+            Path(options.report), report_html(judged, collection.snapshot, _gallery(options)).encode()
+        )
         say(f"the report is in {options.report}")
     if options.json:
         print_json(asdict(judged))
