@@ -279,10 +279,13 @@ class View:
     ) -> Evaluation | Splits:
         """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`.
 
-        With `split_column`, items with one of its values ask those with others; see `evaluate_splits`.
+        With `split_column`, items with one of its values ask those with others; see `evaluate_splits`. A
+        `gallery` is another collection, whose items are found instead.
         """
         from lookalike.analysis.evaluation import evaluate, evaluate_splits
 
+        if isinstance(options.get("gallery"), View):
+            options["gallery"] = options["gallery"].snapshot
         if split_column is None:
             return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
         return self._analysed(

@@ -370,8 +370,36 @@ def test_the_command_compares_models_on_a_folder(photos, tmp_path):
     assert not list(photos.parent.glob("pixels*"))
 
 
-def test_models_of_a_collection_cannot_be_changed(collection):
+def test_the_command_compares_models_on_the_pictures_of_a_collection(photos, tmp_path):
+    table = tmp_path / "rows.csv"
+    names = [path.relative_to(photos) for path in sorted(photos.rglob("*.*"))]
+    rows = [f"{name},{name.parent},{['train', 'test'][at % 2]}" for at, name in enumerate(names)]
+    table.write_text("\n".join(["path,kind,split", *rows]))
+    lookalike.build(photos, tmp_path / "c.lookalike", metadata=table, model="colors")
+    split = ("--query-where", "split = 'test'", "--gallery-where", "split = 'train'")
+
+    asked = command(
+        *("evaluate", tmp_path / "c.lookalike", "--label", "kind", "--models", "pixels,colors", "--json"),
+        *split,
+    )
+
+    found = {one["model"]: one["evaluation"] for one in json.loads(asked.stdout)["contenders"]}
+    assert (found["colors"]["queries"], found["pixels"]["gallery"]) == (21, 21)
+    alone = lookalike.open(tmp_path / "c.lookalike").evaluate(
+        "kind", query_where=split[1], gallery_where=split[3]
+    )
+    assert found["colors"]["overall"] == asdict(alone)["overall"]
+
+
+def test_pictures_that_are_no_files_here_cannot_be_compared(tmp_path):
+    collection = make(tmp_path, *clouds(20, 3))
+
     refused = command("evaluate", collection.path, "--models", "pixels")
 
-    assert refused.returncode == 1
-    assert "is a collection with one model" in refused.stderr
+    assert (refused.returncode, refused.stderr.splitlines()[-2:]) == (
+        1,
+        [
+            f"lookalike: no picture of {collection.path} is a file here",
+            "  give the source that it was built from",
+        ],
+    )

@@ -9,8 +9,9 @@ import pytest
 from conftest import command
 from test_evaluation import KS, clouds, make, slow
 
+import lookalike
 from lookalike.analysis.report import report_html
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, MemoryLimitError, ModelError
 
 COUNT = 90
 
@@ -108,6 +109,67 @@ def test_what_cannot_be_asked_is_a_clear_error(wishes, message, split):
         split[0].evaluate(**wishes)
 
 
+@pytest.fixture(scope="module")
+def two(split, tmp_path_factory):
+    """The halves of the collection as two of their own, in which other items have the same ids."""
+    _, vectors, labels, halves = split
+    root = tmp_path_factory.mktemp("two")
+    return {
+        half: make(root / half, vectors[halves == half], [f"c{one}" for one in labels[halves == half]])
+        for half in ("test", "train")
+    }
+
+
+def test_a_second_collection_may_be_the_gallery(split, two):
+    conditions = {"query_where": "half = 'test'", "gallery_where": "half = 'train'"}
+
+    found = two["test"].evaluate(gallery=two["train"], ks=KS)
+
+    alike = split[0].evaluate(**conditions, ks=KS)
+    assert measured(found.overall) == pytest.approx(measured(alike.overall), abs=1e-5)
+    assert (found.queries, found.gallery, found.singles) == (alike.queries, alike.gallery, alike.singles)
+    assert found.confusions == alike.confusions
+
+
+def test_conditions_choose_from_both_collections(two):
+    found = two["test"].evaluate(gallery=two["train"], query_where="label = 'c1'", gallery_where="id < '020'")
+
+    assert [one.label for one in found.classes] == ["c1"]
+    assert found.gallery == 20
+
+
+def test_a_picture_in_both_collections_is_not_its_own_neighbour(photos, tmp_path):
+    one = lookalike.build(photos, tmp_path / "one.lookalike", model="colors", label="folder")
+    other = lookalike.build(photos, tmp_path / "other.lookalike", model="colors", label="folder")
+
+    assert measured(one.evaluate(gallery=other).overall) == measured(one.evaluate().overall)
+
+
+def test_a_gallery_of_another_model_is_refused(two, photos, tmp_path):
+    other = lookalike.build(photos, tmp_path / "c.lookalike", model="colors", label="folder")
+
+    with pytest.raises(ModelError, match="have vectors of different models, vectors and colors"):
+        two["test"].evaluate(gallery=other)
+
+
+def test_two_collections_have_to_fit_into_the_memory_limit(two):
+    with pytest.raises(MemoryLimitError, match="an evaluation of two collections needs at least"):
+        two["test"].evaluate(gallery=two["train"], max_memory_bytes=1000)
+
+
+def test_the_command_takes_a_gallery_and_reports_its_pictures(photos, tmp_path):
+    for name in ("one", "other"):
+        lookalike.build(photos, tmp_path / f"{name}.lookalike", model="colors", label="folder")
+
+    shown = command(
+        *("evaluate", tmp_path / "one.lookalike", "--gallery", tmp_path / "other.lookalike"),
+        *("--report", tmp_path / "r.html"),
+    )
+
+    assert "42 queries among 42 items, of 3 classes" in shown.stderr
+    assert (tmp_path / "r.html").read_text().count("data:image/jpeg") == 20 * 11
+
+
 def test_the_command_says_both_ways_and_reports_them(split, tmp_path):
     path = split[0].path
 
@@ -135,7 +197,7 @@ def test_a_split_with_a_condition_is_refused(split):
 
     assert (refused.returncode, refused.stderr) == (
         1,
-        "lookalike: half says what asks and what answers\n  leave the conditions out\n",
+        "lookalike: half says what asks and what answers\n  leave the others out\n",
     )
 
 

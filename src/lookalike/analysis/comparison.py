@@ -23,7 +23,7 @@ from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import learner, load_model, register
-from lookalike.sources.opening import SlowSource, open_source
+from lookalike.sources.opening import SlowSource, Source, open_source
 from lookalike.sources.sample import Sample
 from lookalike.storage.snapshot import Snapshot
 
@@ -68,21 +68,22 @@ class Comparison:
 
 @checked
 def compare(
-    source: str | Path,
+    source: str | Path | Source,
     models: Sequence[str | Model],
-    label: str,
+    label: str | None,
     folder: str | Path,
     *,
+    column: str = "label",
     progress: Steps = lambda what: nullcontext(),
     **options: Any,
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
-    Each image is decoded once, for the model that needs most pixels.
-    A model is a name, the path of its file or folder, or a model of your own, which is then registered.
-    `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; existing ones
-    are brought up to date. `progress` gives, for the name of a step, a context whose value is called
-    with the numbers of images done and to do; `options` are those of `evaluate`.
+    Each image is decoded once, for the model that needs most pixels. A model is a name, the path of its file
+    or folder, or a model of your own, which is then registered. `label` is the rule of `build`, and `column`
+    has the labels. The collections are made in `folder` as MODEL.lookalike; existing ones are brought up to
+    date. `progress` gives, for the name of a step, a context whose value is called with the numbers of images
+    done and to do; `options` are those of `evaluate`.
     """
     # An unknown model is reported before the others have started.
     loaded = [load_model(one) if isinstance(one, str) else register(one) for one in models]
@@ -98,7 +99,7 @@ def compare(
         snapshot = Snapshot.open(root)
         images_per_s = _speed(source, snapshot.model) if reports[root].embedded else None
         with progress(f"evaluating {name}") as on_progress:
-            judged = evaluate(snapshot, on_progress=on_progress, **options)
+            judged = evaluate(snapshot, column, on_progress=on_progress, **options)
         width = np.dtype(snapshot.manifest.dtype).itemsize
         contenders.append(Contender(name, judged, images_per_s, judged.dim * width))
     marked = [
@@ -113,9 +114,9 @@ def collection_of(folder: str | Path, model: str) -> Path:
 
 
 def _built(
-    source: str | Path,
+    source: str | Path | Source,
     models: Mapping[Path, tuple[str | Model, LoadedModel]],
-    label: str,
+    label: str | None,
     progress: Steps,
 ) -> dict[Path, Report]:
     """Build the collections, all that can be in one run; a model that first learns has its own."""
@@ -139,7 +140,7 @@ def _built(
     return reports
 
 
-def _speed(source: str | Path, model: LoadedModel) -> float | None:
+def _speed(source: str | Path | Source, model: LoadedModel) -> float | None:
     """Images a second from files to rows on all cores; None for a source that waits for the network."""
     opened = open_source(source)
     if isinstance(opened, SlowSource):

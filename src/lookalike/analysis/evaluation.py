@@ -13,9 +13,10 @@ from lookalike.analysis.bootstrap import estimates
 from lookalike.analysis.judgement import Answer, Class, Confusion, Evaluation, Part, Split, Splits, Worst
 from lookalike.analysis.retrieval import Ints, Judged, Mask, Progress, judge, others_alike
 from lookalike.checking import checked
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, ModelError
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.columns import column_names
+from lookalike.storage.joined import Joined
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -32,7 +33,8 @@ class _Labelled:
     some, if that is known.
     """
 
-    selection: Selection
+    snapshot: Snapshot
+    selection: Selection | Joined
     ids: list[str]
     labels: list[str]
     classes: Ints
@@ -42,12 +44,24 @@ class _Labelled:
     gallery: Mask
     learned: Mask | None = None
 
+    def column(self, name: str) -> list[Any]:
+        """The values of a column that was read, of the items of one collection."""
+        return self.selection.column(name) if isinstance(self.selection, Selection) else []
+
+    def meeting(self, condition: str | None) -> Mask:
+        """Which of the items of one collection meet a condition; all without one."""
+        if condition is None or not isinstance(self.selection, Selection):
+            return np.ones(len(self.ids), bool)
+        found = matching_rows(self.snapshot, condition_for(self.snapshot, condition))
+        return np.asarray(found[self.selection.rows])
+
 
 @checked
 def evaluate(
     snapshot: Snapshot,
     label: str = "label",
     *,
+    gallery: Snapshot | None = None,
     query_where: str | None = None,
     gallery_where: str | None = None,
     seen_where: str | None = None,
@@ -63,8 +77,9 @@ def evaluate(
 ) -> Evaluation:
     """Judge a collection by the labels in one of its columns, using each item as a query once.
 
-    Only items that meet the SQL condition `query_where` are queries, and only those that meet `gallery_where`
-    are ranked; an item is never its own neighbour. `seen_where` tells from which items the model has learned:
+    With a `gallery`, another collection of the same model, the items of that are ranked instead. Only items
+    that meet the SQL condition `query_where` are queries, and only those that meet `gallery_where` are
+    ranked; an item is never its own neighbour. `seen_where` tells from which items the model has learned:
     these are no queries, and queries of their classes and of others are also measured apart.
     `ks` are the numbers of results at which precision and recall are measured. The `voters` nearest vote for
     a class. `without_duplicates` leaves out items with the query's bytes. `max_queries` limits the queries to
@@ -73,19 +88,16 @@ def evaluate(
     missing, all the same or all different, a k or the limit is impossible, a condition is invalid or met by
     no labelled item, or a vector has NaN.
     """
-    held = _read(snapshot, label, without_duplicates, rows)
-    asked, gallery, learned = (
-        None if text is None else matching_rows(snapshot, condition_for(snapshot, text))[held.selection.rows]
-        for text in (query_where, gallery_where, seen_where)
-    )
-    everything = np.ones(len(held.ids), bool)
-    asked = everything if asked is None else asked
-    held = replace(
-        held,
-        asked=asked if learned is None else asked & ~learned,
-        gallery=everything if gallery is None else gallery,
-        learned=learned,
-    )
+    key = "sha256" if without_duplicates else "uri"
+    held = _read(snapshot, label, without_duplicates, rows, *([] if gallery is None else [key]))
+    held = replace(held, asked=held.meeting(query_where), gallery=held.meeting(gallery_where))
+    if seen_where is not None:
+        held = replace(held, learned=held.meeting(seen_where))
+    if gallery is not None:
+        other = _read(gallery, label, without_duplicates, None, key)
+        held = _joined(held, other, key, (gallery_where, seen_where))
+    if held.learned is not None:
+        held = replace(held, asked=held.asked & ~held.learned)
     wishes = _Wishes(
         label=label,
         ks=ks,
@@ -117,7 +129,7 @@ def evaluate_splits(
     than 20 values.
     """
     held = _read(snapshot, label, without_duplicates, rows, split_column)
-    given = held.selection.column(split_column)
+    given = held.column(split_column)
     values = np.array(["" if one is None else str(one) for one in given])
     names = [name for name in np.unique(values).tolist() if name]
     if not 2 <= len(names) <= _MOST_SPLITS:
@@ -150,7 +162,6 @@ class _Wishes:
 
 def _evaluated(held: _Labelled, wishes: _Wishes) -> Evaluation:
     _check(held, wishes.ks, wishes.voters)
-    snapshot = held.selection.snapshot
     right = others_alike(held.classes, held.groups, held.gallery)
     askable = np.flatnonzero((right > 0) & held.asked)
     if not len(askable):
@@ -173,9 +184,9 @@ def _evaluated(held: _Labelled, wishes: _Wishes) -> Evaluation:
     classes = _per_class(judged, held, wishes.seed)
     seen = None if held.learned is None else np.isin(held.classes[queries], held.classes[held.learned])
     return Evaluation(
-        name=snapshot.name,
-        model=snapshot.manifest.model.name,
-        dim=snapshot.manifest.model.dim,
+        name=held.snapshot.name,
+        model=held.snapshot.manifest.model.name,
+        dim=held.snapshot.manifest.model.dim,
         items=len(held.ids),
         queries=len(queries),
         unlabelled=held.unlabelled,
@@ -221,7 +232,47 @@ def _read(
         groups = np.unique(np.array(own), return_inverse=True)[1]
     every = np.ones(len(kept), bool)
     unlabelled = len(values) - len(kept)
-    return _Labelled(selection, selection.ids, labels.tolist(), classes, groups, unlabelled, every, every)
+    return _Labelled(
+        snapshot, selection, selection.ids, labels.tolist(), classes, groups, unlabelled, every, every
+    )
+
+
+def _joined(
+    queries: _Labelled, gallery: _Labelled, key: str, conditions: tuple[str | None, str | None]
+) -> _Labelled:
+    """The items of two collections as one: the first asks, the second is ranked.
+
+    Items with an equal `key`, a column, are copies.
+    """
+    one, other = queries.snapshot, gallery.snapshot
+    if one.manifest.model != other.manifest.model:
+        raise ModelError(
+            f"{one.root} and {other.root} have vectors of different models, "
+            f"{one.manifest.model.name} and {other.manifest.model.name}",
+            "build both with one model",
+        )
+    assert isinstance(queries.selection, Selection) and isinstance(gallery.selection, Selection)
+    # The same file in both is itself; vectors made elsewhere have no address, only a name.
+    numbers: dict[str, int] = {}
+    keys = enumerate([*queries.column(key), *gallery.column(key)])
+    own = (f"row {row}" if one is None or one.startswith("vectors:") else one for row, one in keys)
+    groups = np.array([numbers.setdefault(one, len(numbers)) for one in own])
+    names = [*(queries.labels[at] for at in queries.classes), *(gallery.labels[at] for at in gallery.classes)]
+    labels, classes = np.unique(np.array(names), return_inverse=True)
+    none, every = np.zeros(len(queries.ids), bool), np.ones(len(gallery.ids), bool)
+    learned = queries.learned
+    return _Labelled(
+        one,
+        Joined(queries.selection, gallery.selection),
+        [*queries.ids, *gallery.ids],
+        labels.tolist(),
+        classes,
+        groups,
+        queries.unlabelled + gallery.unlabelled,
+        np.concatenate([queries.asked, ~every]),
+        np.concatenate([none, gallery.meeting(conditions[0])]),
+        None if learned is None else np.concatenate([learned, gallery.meeting(conditions[1])]),
+    )
 
 
 def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.storage.joined import Joined
 from lookalike.storage.selection import Selection
 
 Floats = NDArray[np.float32]
@@ -60,7 +61,7 @@ def others_alike(classes: Ints, groups: Ints, gallery: Mask | None = None) -> In
 
 
 def judge(
-    selection: Selection,
+    selection: Selection | Joined,
     classes: Ints,
     groups: Ints,
     queries: Ints,

@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from lookalike.analysis.comparison import Comparison
     from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.collection import Collection
+    from lookalike.storage.snapshot import Snapshot
 
 SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
     "  lookalike evaluate photos.lookalike --label label --split-column split\n"
-    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
+    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report r.html\n"
+    "  lookalike evaluate photos.lookalike --models efficientnet-lite0,./my-model"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="C", help="a collection, or with --models a folder of images")
+    parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
         "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
     )
-    parser.add_argument(
-        "--models", metavar="A,B", type=names, help="compare these models on a folder of images"
-    )
+    parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
     parser.add_argument(
         "-k",
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-duplicates", action="store_true", help="leave out copies of the query, byte for byte"
     )
+    parser.add_argument("--gallery", metavar="C", help="find items of this collection instead")
     parser.add_argument("--query-where", metavar="SQL", help="ask only items that meet a condition")
     parser.add_argument("--gallery-where", metavar="SQL", help="find only items that meet a condition")
     parser.add_argument(
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
-    if is_collection(place(options.target)):
+    if is_collection(place(options.target)) and not options.models:
         _show(_evaluated(options), open_collection(options.target), options)
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
@@ -92,34 +93,46 @@ def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
 
-    if options.models:
-        raise LookalikeError(
-            f"{options.target} is a collection with one model", "give a folder of images to compare models"
-        )
     snapshot, conditions = open_collection(options.target).snapshot, _conditions(options)
     with Progress("evaluating") as progress:
         wishes = {**_wishes(options), "on_progress": progress}
         if options.split_column is None:
-            return evaluate(snapshot, options.label, **conditions, **wishes)
-        if any(conditions.values()):
+            gallery = _gallery(options)
+            return evaluate(snapshot, options.label, gallery=gallery, **conditions, **wishes)
+        if options.gallery or any(conditions.values()):
             raise LookalikeError(
-                f"{options.split_column} says what asks and what answers", "leave the conditions out"
+                f"{options.split_column} says what asks and what answers", "leave the others out"
             )
         return evaluate_splits(snapshot, options.label, options.split_column, **wishes)
+
+
+def _gallery(options: argparse.Namespace) -> Snapshot | None:
+    from lookalike.collection import open_collection
+
+    return open_collection(options.gallery).snapshot if options.gallery else None
 
 
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
     from lookalike.models.registry import DEFAULT_MODEL
+    from lookalike.sources.originals import Originals
+    from lookalike.storage.manifest import is_collection
+    from lookalike.storage.stores import place
 
-    if options.split_column is not None:
+    if options.split_column is not None or options.gallery:
         raise LookalikeError(
-            "models are compared on one split", "use `query_where` and `gallery_where` to say which"
+            "models are compared on one set of pictures",
+            "use `query_where` and `gallery_where` to say which ask and which answer",
         )
     models, wishes = options.models or [DEFAULT_MODEL], {**_wishes(options), **_conditions(options)}
-    return compare(options.target, models, options.label, folder, progress=Progress, **wishes)
+    wishes["progress"] = Progress
+    if not is_collection(place(options.target)):
+        return compare(options.target, models, options.label, folder, **wishes)
+    originals = Originals(open_collection(options.target).snapshot)
+    return compare(originals, models, None, folder, column=options.label, **wishes)
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
@@ -152,7 +165,9 @@ def _show(
     from lookalike.storage.files import write_bytes
 
     if options.report:
-        write_bytes(Path(options.report), report_html(judged, collection.snapshot).encode())
+        write_bytes(
+            Path(options.report), report_html(judged, collection.snapshot, _gallery(options)).encode()
+        )
         say(f"the report is in {options.report}")
     if options.json:
         print_json(asdict(judged))
