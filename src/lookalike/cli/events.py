@@ -59,9 +59,9 @@ def train_events(options: argparse.Namespace) -> int:
             )
     except NoGainError as error:
         if options.json:
-            print_json({"path": None, "report": asdict(error.report)})  # type: ignore[call-overload]
+            print_json({"path": None, "report": asdict(error.report)})
         else:
-            _show(error.report)  # type: ignore[arg-type]
+            _show(error.report)
         raise
     model = learned.save(options.out, options.name)
     if options.json:
