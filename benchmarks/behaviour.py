@@ -2,9 +2,9 @@
 
     python benchmarks/behaviour.py --flowers FOLDER --clothing FOLDER --grocery FOLDER
 
-The clicks are made up, with hidden tastes: `lookalike.demo.behaviour` says what that assumes. Learned from the
-first four fifths of the time, asked about the last. Cold are the items that nobody had clicked before. The last
-lines are of the same visitors, learned by the column `revenue`: what is found is then worth more.
+The clicks are made up, with hidden tastes: `lookalike.demo.behaviour` says what that assumes. Learned from
+the first four fifths of the time, asked about the last. Cold are the items that nobody had clicked before. The
+last lines are of the same visitors, learned by weight or by revenue: how much of the later revenue is found.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def main() -> None:
                 continue
             path = Path(folder) / f"{name}.parquet"
             ids = made.items(["id"])["id"].to_pylist()
-            pq.write_table(
-                make_events(ids, made.embeddings(), labels, users=options.users, seed=options.seed), path
-            )
+            vectors = made.embeddings()
+            made_up = make_events(ids, vectors, labels, users=options.users, seed=options.seed)
+            pq.write_table(made_up, path)
             report = _report(made, path, "weight")
             for what, one in report.measured.items():
                 print(

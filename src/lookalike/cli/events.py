@@ -68,8 +68,10 @@ def train_events(options: argparse.Namespace) -> int:
         print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
     else:
         _show(learned.report)
-    new = f"lookalike build {shlex.quote(options.collection)} --model {shlex.quote(options.out)} -c NEW.lookalike"
-    say(f"use it: {new}, then: lookalike recommend NEW.lookalike --user NAME")
+    say(
+        f"use it: lookalike build {shlex.quote(options.collection)} --model {shlex.quote(options.out)} "
+        "-c NEW.lookalike, then: lookalike recommend NEW.lookalike --user NAME"
+    )
     return 0
 
 
