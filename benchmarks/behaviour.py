@@ -3,8 +3,8 @@
     python benchmarks/behaviour.py --flowers FOLDER --clothing FOLDER --grocery FOLDER
 
 The clicks are made up, with hidden tastes: `lookalike.demo.behaviour` says what that assumes. Learned from
-the first four fifths of the time, asked about the last. Cold are the items that nobody had clicked before. The
-last lines are of the same visitors, learned by weight or by revenue: how much of the later revenue is found.
+the first four fifths of the time, asked about the last. Cold are the items that nobody had clicked before.
+The last lines are of the same visitors, learned by weight or by revenue: how much later revenue is found.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def main() -> None:
             path = Path(folder) / f"{name}.parquet"
             ids = made.items(["id"])["id"].to_pylist()
             vectors = made.embeddings()
-            made_up = make_events(ids, vectors, labels, users=options.users, seed=options.seed)
-            pq.write_table(made_up, path)
+            who = {"users": options.users, "seed": options.seed}
+            pq.write_table(make_events(ids, vectors, labels, **who), path)
             report = _report(made, path, "weight")
             for what, one in report.measured.items():
                 print(
-                    f"| {name} | {what} | {one.recall:.3f} | {one.warm:.3f} | {one.cold:.3f} | {one.ndcg:.3f} "
-                    f"| {one.coverage:.0%} | |"
+                    f"| {name} | {what} | {one.recall:.3f} | {one.warm:.3f} | {one.cold:.3f} "
+                    f"| {one.ndcg:.3f} | {one.coverage:.0%} | |"
                 )
             ours, liked = report.measured[OURS], report.measured[LIKED]
             print(
