@@ -322,7 +322,7 @@ def test_the_command_prints_what_was_measured_and_keeps_the_users(shop, events, 
 
     assert shown.returncode == 0, shown.stderr
     first, *_, last = shown.stdout.splitlines()
-    assert first == "2,500 events of 100 users with 120 items"
+    assert first == "2,500 events of 100 users with 116 items"
     assert "recall@20 of 100 users' later choices" in last
     assert len(json.loads((tmp_path / "taste" / "users.json").read_text())["names"]) == 100
     assert "lookalike recommend NEW.lookalike --user NAME" in shown.stderr
