@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, NoGainError
+from lookalike.learning import judging, sums
 from lookalike.learning.choice import FOLDS, POWERS, Held, Question, choose, difference, gains
 from lookalike.learning.discriminant import Basis, Recipe, branches
 from lookalike.learning.labels import Labelled, folds_of_classes, folds_of_items, read_labelled
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.learning.report import Change, LabelReport
-from lookalike.learning.sums import need_bytes, sums_of_folds
 from lookalike.learning.trained import Trained
 from lookalike.models.head_model import Floats, apply
 from lookalike.storage.snapshot import Snapshot
@@ -54,19 +54,19 @@ def train_head(
     labelled = read_labelled(snapshot, label, rows)
     folds = _folds(labelled, for_, seed)
     count = _tried(labelled, max_memory_bytes)
-    sums = sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
+    found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
     chosen = np.arange(len(folds))
     if count < len(folds):
         chosen = np.sort(np.random.default_rng(seed).choice(len(folds), count, replace=False))
     vectors = labelled.selection.take(chosen)
-    held = Held(vectors, labelled.classes[chosen], folds[chosen], sums, for_, seed)
+    held = Held(vectors, labelled.classes[chosen], folds[chosen], found, for_, seed)
     recipe, tried = choose(held, method)
     judged = _judged(held, recipe)
     report = _report(label, labelled, held, recipe, judged=judged, tried=tried, started_s=started_s)
     if recipe is None or not report.kept:
         raise _no_gain(report, tried)
-    made = branches(recipe, Basis.of(reduce(add, sums[recipe.power])))
-    means = reduce(add, sums[1.0]).means.astype(np.float32)
+    made = branches(recipe, Basis.of(reduce(add, found[recipe.power])))
+    means = reduce(add, found[1.0]).means.astype(np.float32)
     words = calibrated_words(
         labelled.names,
         held.classes,
@@ -96,7 +96,8 @@ def _tried(labelled: Labelled, limit: int | None) -> int:
     row_bytes = _COPIES * 4 * selection.dim
     most = min(_MAX_TRIED, len(selection))
     least = min(_LEAST_TRIED, most)
-    need = need_bytes(selection.dim, len(labelled.names), FOLDS, len(POWERS)) + least * row_bytes
+    need = sums.need_bytes(selection.dim, len(labelled.names), FOLDS, len(POWERS))
+    need += judging.need_bytes(most) + least * row_bytes
     room = selection.room(limit, need, "learning")
     return most if room is None else min(most, least + room // row_bytes)
 
