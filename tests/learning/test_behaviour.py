@@ -250,7 +250,7 @@ def test_a_model_learned_from_events_beats_the_mean_of_what_was_liked(shop, even
     report = model.report
     ours, liked = report.measured["this model"], report.measured["mean of liked"]
     assert report.gain == pytest.approx(ours.recall - liked.recall)
-    assert report.gain > report.error > 0
+    assert report.gain > 2 * report.error > 0
     assert (ours.recall > 1.3 * liked.recall, ours.cold > 1.2 * liked.cold) == (True, True)
     assert set(report.measured) == {"this model", "mean of liked", "popularity", "item to item"}
 
@@ -270,7 +270,7 @@ def test_clicks_at_random_teach_nothing_and_nothing_is_written(shop, tmp_path):
     )
     with pytest.raises(NoGainError) as raised:
         lookalike.train(shop, events=path)
-    assert raised.value.report.gain <= raised.value.report.error
+    assert raised.value.report.gain <= 2 * raised.value.report.error
 
     shown = command("train", shop.path, "--events", path, "-o", tmp_path / "taste")
     assert shown.returncode != 0

@@ -63,7 +63,8 @@ class BehaviourReport:
 
     @property
     def is_better(self) -> bool:
-        return self.gain > self.error
+        """Whether the gain is more than two standard errors: by chance, one in forty is."""
+        return self.gain > 2 * self.error
 
     def __str__(self) -> str:
         ours, liked = self.measured[OURS].recall, self.measured[LIKED].recall
