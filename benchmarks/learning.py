@@ -112,25 +112,32 @@ def _tasks(classes: Ints, first: int, given: bool) -> list[Task]:
 
 
 def _run(task: Task, collection: lookalike.Collection, vectors: Floats, classes: Ints) -> None:
-    made = {"raw": (vectors, 0.0)}
+    made = {"raw": (vectors, 0.0, 0.0)}
     sums = _sums(vectors[task.learn], classes[task.learn])
     for name, recipe in CLOSED.items():
-        started_s = time.perf_counter()
-        made[name] = apply(branches(recipe, Basis.of(sums)), vectors), time.perf_counter() - started_s
-    started_s = time.perf_counter()
+        clock = _Clock()
+        made[name] = apply(branches(recipe, Basis.of(sums)), vectors), *clock.seconds()
+    clock = _Clock()
     try:
         model = lookalike.train(collection, label="label", rows=task.learn, for_=task.question)
-        made[f"**train: {model.report.method}**"] = (
-            model.from_base(vectors), time.perf_counter() - started_s
-        )  # fmt: skip
+        made[f"**train: {model.report.method}**"] = model.from_base(vectors), *clock.seconds()
     except NoGainError as error:
-        made[f"train: {error.message}"] = vectors, time.perf_counter() - started_s
-    for name, (some, seconds) in made.items():
-        figures = " | ".join(f"{one:.3f}" for one in _figures(some, classes, task))
+        made[f"train: {error.message}"] = vectors, *clock.seconds()
+    for name, (some, *seconds) in made.items():
+        cells = [f"{one:.3f}" for one in _figures(some, classes, task)] + [f"{one:.1f}" for one in seconds]
         print(
-            f"| {task.name}: {name} | {len(task.learn):,} | {task.where} | {figures} | {seconds:.1f} |",
-            flush=True,
+            f"| {task.name}: {name} | {len(task.learn):,} | {task.where} | {' | '.join(cells)} |", flush=True
         )
+
+
+class _Clock:
+    """Seconds since it was made: those that passed, and those of all cores together."""
+
+    def __init__(self) -> None:
+        self._started_s = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> tuple[float, float]:
+        return time.perf_counter() - self._started_s[0], time.process_time() - self._started_s[1]
 
 
 def _sums(vectors: Floats, classes: Ints) -> Sums:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from lookalike.errors import ImageError, LookalikeError, QueryError, UnknownIdError
-from lookalike.learning.class_scores import fit, folds_of, probabilities, surprise
+from lookalike.learning.class_scores import fit, probabilities, surprise
 from lookalike.learning.identifier import least_probability, nearness
 
 KINDS = ("ash", "birch", "cherry")
@@ -272,10 +272,6 @@ def test_the_surprise_is_the_mean_of_minus_log_of_the_true_probability():
     scores = np.float32([[0, 0], [2, 0]])
     expected = (np.log(2) + np.log(1 + np.e**2)) / 2
     assert surprise(scores, np.array([0, 1]), 1.0) == pytest.approx(expected)
-
-
-def test_folds_keep_neighbours_together():
-    assert folds_of(np.array([0] * 6 + [1] * 2), 3).tolist() == [0, 0, 1, 1, 2, 2, 1, 2]
 
 
 def test_nearness_is_the_mean_cosine_with_the_nearest_five_of_the_class():

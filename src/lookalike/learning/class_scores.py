@@ -82,15 +82,3 @@ def surprise(scores: Floats, classes: Ints, temperature: float) -> float:
     odds = (scores - scores.max(axis=1, keepdims=True)) / temperature
     true = np.take_along_axis(odds, classes[:, None], axis=1)[:, 0]
     return float(np.mean(np.log(np.exp(odds).sum(axis=1)) - true))
-
-
-def folds_of(classes: Ints, count: int) -> Ints:
-    """Divide each class into `count` folds, (N,); neighbours in the order of rows stay together.
-
-    Pictures taken one after another are alike. If one of them is held out, the others must not vote.
-    """
-    folds = np.empty(len(classes), np.int64)
-    for one in np.unique(classes).tolist():
-        members = np.flatnonzero(classes == one)
-        folds[members] = (np.arange(len(members)) * count // len(members) + one) % count
-    return folds

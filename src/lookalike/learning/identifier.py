@@ -19,10 +19,10 @@ from lookalike.learning.class_scores import (
     Floats,
     Ints,
     fit,
-    folds_of,
     probabilities,
     surprise,
 )
+from lookalike.learning.labels import folds_of_items
 
 # Tuned on flowers (docs/identify.md). The nearest of the label whose mean cosine says how near a picture is:
 _NEAREST = 5
@@ -136,7 +136,7 @@ def _held_out(vectors: Floats, classes: Ints, count: int) -> tuple[Floats, Float
     """For each shrinkage the scores (S, N, C) and the nearness to the likeliest class (S, N) of held-out."""
     scores = np.empty((len(_SHRINKAGES), len(vectors), count), np.float32)
     near = np.empty(scores.shape[:2], np.float32)
-    folds = folds_of(classes, _FOLDS)
+    folds = folds_of_items(classes, _FOLDS, seed=0)
     for fold in range(_FOLDS):
         out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if not len(out) or not len(rest):

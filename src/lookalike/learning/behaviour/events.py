@@ -69,7 +69,7 @@ def read_events(
     without a weight each event counts 1. An item is named by its id. Raises `LookalikeError` if the file
     cannot be read, a column is missing, or no event is left.
     """
-    table = _table(Path(path))
+    table = _table(Path(path), (user, item))
     columns = {
         what: _column(table, given, what, path)
         for what, given in (("user", user), ("item", item), ("when", when), ("weight", weight))
@@ -107,13 +107,16 @@ def read_events(
     )
 
 
-def _table(path: Path) -> pa.Table:
+def _table(path: Path, names: Sequence[str]) -> pa.Table:
+    """All columns; in a CSV file those that may name users and items, and `names`, are text: 007 is not 7."""
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             from pyarrow import csv
 
             tabs = csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            read: pa.Table = csv.read_csv(path, parse_options=tabs)
+            texts = {name: pa.string() for name in (*_NAMES["user"], *_NAMES["item"], *filter(None, names))}
+            types = csv.ConvertOptions(column_types=texts, strings_can_be_null=True)
+            read: pa.Table = csv.read_csv(path, parse_options=tabs, convert_options=types)
             return read
         import pyarrow.parquet as pq
 

@@ -65,8 +65,8 @@ class Towers:
 def learn(liked: Liked, objective: str, correction: float, seed: int = 0) -> Towers:
     """Learn both towers, by co-engagement with the popularity of items taken out to the power `correction`.
 
-    At 0 what is popular comes first, and an item that nobody has seen never does; at 1 an item counts for what
-    users like about it alone (the logit adjustment of Menon 2021, arXiv:2007.07314).
+    At 0 what is popular comes first, and an item that nobody has seen never does; at 1 an item counts for
+    what users like about it alone (the logit adjustment of Menon 2021, arXiv:2007.07314).
     """
     rng = np.random.default_rng(seed)
     mean, axes = _axes(liked.vectors, rng)
@@ -112,7 +112,7 @@ def _choose(
     rest = total[liked.user] - liked.weight
     usable = np.flatnonzero(rest > 1e-6 * total[liked.user])
     popular = np.bincount(liked.item, liked.weight, minlength=len(inputs))
-    known = (correction * np.log(popular / popular.mean())).astype(np.float32)
+    known = (correction * np.log(np.maximum(popular, popular[popular > 0].min()))).astype(np.float32)
     adam = _Adam(weights)
     for batch in _batches(usable, liked.weight, rng):
         user, item = liked.user[batch], liked.item[batch]

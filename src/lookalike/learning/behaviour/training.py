@@ -63,7 +63,8 @@ class BehaviourReport:
 
     @property
     def is_better(self) -> bool:
-        return self.gain > self.error
+        """Whether the gain is more than two standard errors: by chance, one in forty is."""
+        return self.gain > 2 * self.error
 
     def __str__(self) -> str:
         ours, liked = self.measured[OURS].recall, self.measured[LIKED].recall
@@ -109,7 +110,7 @@ def train_behaviour(
     ways = [(CO_ENGAGEMENT, one) for one in _CORRECTIONS if objective in ("auto", CO_ENGAGEMENT)]
     ways += [(BPR, 0.0)] if objective in ("auto", BPR) else []
     tell = _Counting(on_progress, len(ways) + 2)
-    study = _Study(found, vectors, seed)
+    study = Study(found, vectors, seed)
     way = study.choose(end, ways, tell)
     judged = study.judged(end, wanted, study.learn(end, way))
     tell()
@@ -157,7 +158,7 @@ def _check(events: Events) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Study:
+class Study:
     """The events, the vectors float32 (N, D) of all items, and the seed of what is learned from them."""
 
     events: Events
