@@ -88,7 +88,8 @@ def _measure(name: str, collection: lookalike.Collection, first: int, given: boo
     names, classes = np.unique(labels, return_inverse=True)
     print(f"\n## {name}: {len(vectors):,} pictures, {len(names)} kinds\n")
     print(
-        "| | learned from | gallery | mAP | P@1 | mAP@R | P@5 | seconds |\n|---|---|---|---|---|---|---|---|"
+        "| | learned from | gallery | mAP | P@1 | mAP@R | P@5 | seconds | of a core |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     )
     for task in _tasks(classes, first, given):
         _run(task, collection, vectors, classes)
