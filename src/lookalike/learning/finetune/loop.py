@@ -50,8 +50,8 @@ class Progressed:
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch with the best score; 0 is the network before."""
-        return int(np.argmax(self.scores))
+        """The last epoch with the best score; 0 is the network before."""
+        return len(self.scores) - 1 - int(np.argmax(self.scores[::-1]))
 
 
 class Training:

@@ -23,9 +23,9 @@ Layers = Literal["auto", "last", "all"]
 
 BUILT_IN = KNOWN_MODELS[0].name
 TIMM = "timm:"
-FRONT = 12  # the stem and blocks 0 to 10: they see edges and textures, which are the same everywhere
+FRONT = 13  # the stem and blocks 0 to 11: they see edges and textures, which are the same everywhere
 _AT_ONCE = 8
-_RATE, _TIMM_RATE = 1e-3, 2e-4
+_RATE_OF_LAST, _RATE_OF_ALL, _RATE_OF_TIMM = 2e-3, 1e-3, 2e-4
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _last_of_lite0() -> Network:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return torch.from_numpy(np.concatenate(list(pool.map(front, pieces))))
 
-    return Network(_lite0_spec(), prepare, Averaged(whole[FRONT:]), whole, True, _RATE)
+    return Network(_lite0_spec(), prepare, Averaged(whole[FRONT:]), whole, True, _RATE_OF_LAST)
 
 
 def _all_of_lite0(device: str) -> Network:
@@ -105,7 +105,7 @@ def _all_of_lite0(device: str) -> Network:
     def prepare(planes: Tensor) -> Tensor:
         return (planes - PIXEL_MEAN) / PIXEL_STD
 
-    return Network(_lite0_spec(), prepare, Averaged(whole), whole, False, _RATE)
+    return Network(_lite0_spec(), prepare, Averaged(whole), whole, False, _RATE_OF_ALL)
 
 
 def _blocks_from(first: int) -> list[str]:
@@ -151,4 +151,4 @@ def _timm(model: str, device: str) -> Network:
     def prepare(planes: Tensor) -> Tensor:
         return (planes - center) / spread
 
-    return Network(spec, prepare, body, body, False, _TIMM_RATE)
+    return Network(spec, prepare, body, body, False, _RATE_OF_TIMM)

@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 Progress = Callable[[int], None]
 
 VIEWS = 4  # of each picture, where the layers that are not trained are most of the work
-MAP_BYTES = 112 * 14 * 14 * 2  # of a view after the front of the built-in network
+MAP_BYTES = 192 * 7 * 7 * 2  # of a view after the front of the built-in network
 _AT_ONCE = 32
 
 
