@@ -182,7 +182,7 @@ def test_taught_words_name_clusters(named):
     ],
 )
 def test_a_word_that_cannot_be_taught_says_why_and_leaves_no_mark(named, word, like, unlike, message):
-    with pytest.raises(QueryError, match="cannot be|nothing shows|both like") as caught:
+    with pytest.raises(QueryError, match=r"cannot be|nothing shows|both like") as caught:
         named.teach(word, like, unlike)
 
     assert message in str(caught.value)
@@ -204,7 +204,7 @@ def test_only_a_taught_word_is_forgotten(named):
 
 
 def test_a_column_that_has_no_text_teaches_nothing(named):
-    with pytest.raises(QueryError, match="there is no column of text 'width'"):
+    with pytest.raises(QueryError, match=r"there is no column of text 'width'"):
         named.teach_from("width")
 
 

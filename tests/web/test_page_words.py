@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages import Page, expect, ids
+from pages import Page, expect, ids, tile
 
 
 def field(page: Page) -> Page:
@@ -36,3 +36,23 @@ def test_an_unknown_word_offers_the_own_word_that_may_be_meant(page: Page, error
 
     expect(page.locator("#meant")).to_have_text("meadow: your label, 14 pictures")
     assert "400" in errors.pop()
+
+
+def test_thumbs_on_hits_refine_the_search_and_stay_in_the_address(page: Page) -> None:
+    field(page).fill("sea")
+    field(page).press("Enter")
+    expect(page.locator("#meant")).to_have_text("sea: your label, 14 pictures")
+    for action, id_ in (
+        ("add", "sea/sea-002.png"),
+        ("add", "sea/sea-005.png"),
+        ("subtract", "meadow/meadow-001.jpg"),
+        ("subtract", "meadow/meadow-004.jpg"),
+    ):
+        tile(page, id_).hover()
+        tile(page, id_).locator(f"[data-action={action}]").click()
+        expect(page.locator(".chip").last).to_contain_text(id_.split("/")[1])
+
+    expect(page.locator("#meant")).to_contain_text("Refined by")
+    assert [id_.split("/")[0] for id_ in ids(page)[:5]] == ["sea"] * 5
+    page.reload()
+    expect(page.locator("#meant")).to_contain_text("Refined by")

@@ -274,7 +274,7 @@ class Engine:
         rows, scores = found
         if self.background is None or not len(rows):
             none = None if self.background is None else np.empty(0)
-            return Results(self.snapshot, rows, scores, none, direction.meant)
+            return Results(self.snapshot, rows, scores, none, direction.meant, direction.refined)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -283,7 +283,7 @@ class Engine:
             near_rows, near_scores = near()
             near_labels = self.snapshot.values("label", near_rows)
             confidences = sharpened(confidences, labels, near_scores, near_labels)
-        results = Results(self.snapshot, rows, scores, confidences, direction.meant)
+        results = Results(self.snapshot, rows, scores, confidences, direction.meant, direction.refined)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
         return results

@@ -244,20 +244,27 @@ class Side:
 class Direction:
     """Where a query points: a unit `vector` float32 (D,); what it wants, if anything, and what it doesn't.
 
-    `meant` is what each of its texts means.
+    `meant` is what each of its texts means, and `refined` how marks changed the vector, empty without marks.
     """
 
     vector: Floats
     wanted: Side | None = None
     unwanted: tuple[Side, ...] = ()
     meant: tuple[Meant, ...] = ()
+    refined: str = ""
 
     @property
     def is_likeness(self) -> bool:
         """Whether it is asked for what is like something, and for nothing else."""
         wanted = self.wanted
         has_words = wanted is not None and bool(wanted.texts or wanted.meant)
-        return not self.unwanted and wanted is not None and wanted.likeness is not None and not has_words
+        return (
+            not self.refined
+            and not self.unwanted
+            and wanted is not None
+            and wanted.likeness is not None
+            and not has_words
+        )
 
 
 def query_direction(
