@@ -89,7 +89,7 @@ def test_words_are_learnt_once_for_a_state(copied):
 def test_a_damaged_file_of_words_is_made_again(copied):
     collection = copied
     collection.search(lookalike.Text("sea"), k=1)
-    (collection.path / "derived" / "own_words.npz").write_bytes(b"PK")
+    (collection.path / "derived" / "own_words.npz").write_bytes(b"PK\x03\x04 damaged")
 
     assert lookalike.open(collection.path).search(lookalike.Text("sea"), k=2).labels == ["sea", "sea"]
 

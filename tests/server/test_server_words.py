@@ -72,3 +72,11 @@ def test_bad_marks_are_named(served: httpx.Client, marks: dict) -> None:
 
     assert answer.status_code == 400
     assert answer.json()["field"].startswith(next(iter(marks)))
+
+
+def test_a_colour_is_searched_for_but_has_no_vector(served: httpx.Client) -> None:
+    answer = served.post("search", json={"query": [{"text": "blue"}], "k": 3}).json()
+
+    assert [hit["label"] for hit in answer["hits"]] == ["sea"] * 3
+    assert answer["words"][0]["words"][0]["origin"] == "color"
+    assert served.post("embed", json={"text": "blue"}).json()["detail"] == "a colour has no vector"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
+from lookalike.search.colored import find_colored
 from lookalike.search.confidence import Background, background_of
 from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
 from lookalike.search.exact import nearest
@@ -126,6 +127,13 @@ class Engine:
     ) -> list[Results]:
         """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
         hidden = hidden or [()] * len(directions)
+        if any(one.colors for one in directions):
+            return [
+                find_colored(self, one, k, mask=mask, hidden=rows, min_confidence=min_confidence)
+                if one.colors
+                else self.find([one], k, mask=mask, hidden=[rows], min_confidence=min_confidence)[0]
+                for one, rows in zip(directions, hidden, strict=True)
+            ]
         most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
         nearest = self.nearest(vectors, most, mask)
@@ -167,7 +175,7 @@ class Engine:
         """What can be searched for by words: the collection's own as of now, and the model's."""
         stamp = marks_stamp(self.snapshot.root)
         own: OwnWords = self.kept("words", repr(stamp), lambda: own_words(self.snapshot, self.vectors_at))
-        return lexicon_of(own, lambda: self.snapshot.model)
+        return lexicon_of(own, lambda: self.snapshot.model, self.snapshot.dim)
 
     def _meant(self, text: str) -> Meant:
         return self.words.meant(text)

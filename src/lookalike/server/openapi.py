@@ -31,7 +31,7 @@ from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
 Schema = dict[str, Any]
 
-WORD_ORIGINS = [*ORIGINS, "model", "guess"]
+WORD_ORIGINS = [*ORIGINS, "model", "guess", "color"]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}

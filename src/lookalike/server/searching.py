@@ -236,6 +236,8 @@ def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
     else:
         assert isinstance(term, Text)
         vector = engine.words.meant(term.text).vector
+        if not vector.any():
+            raise Problem("bad-parameter", "a colour has no vector", field="text")
     return as_json(
         {
             "vector": [round(one, 7) for one in vector.tolist()],
