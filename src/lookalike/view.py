@@ -18,6 +18,7 @@ from lookalike.search.lexicon import Meant
 from lookalike.search.live import LiveCollection
 from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
+from lookalike.search.refine import refine
 from lookalike.search.results import Results
 from lookalike.storage.items import Item, data_frame, figures
 from lookalike.storage.selection import Selection
@@ -202,6 +203,23 @@ class View:
             return self._ask(lambda engine, rows: engine.search(queries, k, rows=rows, **wishes))
         asked = [as_query(query)]
         return self._ask(lambda engine, rows: engine.search(asked, k, rows=rows, **wishes)[0])
+
+    def refine(
+        self,
+        query: Asked,
+        like: str | Sequence[str] = (),
+        unlike: str | Sequence[str] = (),
+        k: int = DEFAULT_K,
+        **wishes: Any,
+    ) -> Results:
+        """The k items nearest to a query refined by marks: ids of items like what is wanted, or unlike it.
+
+        How it is refined is chosen by cross-validation on the marks; `refined` of the results says it. The
+        wishes are those of `search`, and the items in the query and the marks are left out too.
+        """
+        asked = as_query(query)
+        liked, unliked = ([one] if isinstance(one, str) else list(one) for one in (like, unlike))
+        return self._ask(lambda engine, rows: refine(engine, asked, liked, unliked, k, rows=rows, **wishes))
 
     def meaning(self, text: str) -> Meant:
         """What a text means here, and whose words they are; raises `UnknownWordError` for unknown words."""

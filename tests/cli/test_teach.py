@@ -56,3 +56,15 @@ def test_what_to_teach_has_to_be_clear(run, collection):
 
         assert (code, stdout) == (1, "")
         assert "it is not clear what to teach" in stderr
+
+
+def test_a_search_is_refined_by_marks(run, collection):
+    marks = [f"--like=id:sea/sea-{n:03}.png" for n in (2, 5, 8)]
+    marks += [f"--unlike=id:brick/brick-{n:03}.jpg" for n in (0, 3, 6)]
+
+    code, stdout, stderr = run("search", collection.path, "id:sea/sea-011.png", *marks, "-k", 5, "--json")
+
+    answer = strict_json(stdout)
+    assert (code, [hit["label"] for hit in answer["hits"]]) == (0, ["sea"] * 5)
+    assert answer["like"] == ["sea/sea-002.png", "sea/sea-005.png", "sea/sea-008.png"]
+    assert stderr.startswith("refined by ")

@@ -373,4 +373,4 @@ def test_own_words_are_searched_and_completed_without_a_server(page: Page) -> No
     assert [hit["label"] for hit in found["hits"]] == ["meadow"] * 5
     assert found["words"][0]["words"][0]["said"] == "meadow: your label, 14 pictures"
     assert found["words"][0]["unknown"] == ["dawn"]
-    assert [one["word"] for one in ask(page, "words", {"start": "mea"})][0] == "meadow"
+    assert next(one["word"] for one in ask(page, "words", {"start": "mea"})) == "meadow"

@@ -89,7 +89,7 @@ def test_words_are_learnt_once_for_a_state(copied):
 def test_a_damaged_file_of_words_is_made_again(copied):
     collection = copied
     collection.search(lookalike.Text("sea"), k=1)
-    (collection.path / "derived" / "own_words.npz").write_bytes(b"PK")
+    (collection.path / "derived" / "own_words.npz").write_bytes(b"PK\x03\x04 damaged")
 
     assert lookalike.open(collection.path).search(lookalike.Text("sea"), k=2).labels == ["sea", "sea"]
 
@@ -182,7 +182,7 @@ def test_taught_words_name_clusters(named):
     ],
 )
 def test_a_word_that_cannot_be_taught_says_why_and_leaves_no_mark(named, word, like, unlike, message):
-    with pytest.raises(QueryError, match="cannot be|nothing shows|both like") as caught:
+    with pytest.raises(QueryError, match=r"cannot be|nothing shows|both like") as caught:
         named.teach(word, like, unlike)
 
     assert message in str(caught.value)
@@ -204,7 +204,7 @@ def test_only_a_taught_word_is_forgotten(named):
 
 
 def test_a_column_that_has_no_text_teaches_nothing(named):
-    with pytest.raises(QueryError, match="there is no column of text 'width'"):
+    with pytest.raises(QueryError, match=r"there is no column of text 'width'"):
         named.teach_from("width")
 
 

@@ -124,7 +124,7 @@ def test_a_chain_of_likenesses_is_one_group() -> None:
     ("fields", "kind"),
     [
         ({}, "bad-parameter"),
-        ({"text": "a dog"}, "bad-parameter"),
+        ({"text": "a dog"}, "unknown-word"),
         ({"image": "!"}, "bad-parameter"),
         ({"image_url": "https://example.org/a.jpg"}, "bad-parameter"),
         ({"embedding_input": [1], "num_images": -1}, "bad-parameter"),

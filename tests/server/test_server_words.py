@@ -51,3 +51,32 @@ def test_an_unknown_word_is_a_problem_with_what_may_be_meant(served: httpx.Clien
     answer = served.post("search", json={"query": [{"text": "meadwo"}]})
 
     assert (answer.status_code, answer.json()["nearest"]) == (400, ["meadow"])
+
+
+def test_marks_refine_a_query_and_are_left_out(served: httpx.Client) -> None:
+    like = [f"sea/sea-{number:03}.png" for number in (2, 5, 8)]
+    unlike = [f"brick/brick-{number:03}.jpg" for number in (0, 3, 6)]
+    query = [{"id": "sea/sea-011.png"}]
+
+    answer = served.post("search", json={"query": query, "like": like, "unlike": unlike, "k": 5}).json()
+
+    assert [hit["label"] for hit in answer["hits"]] == ["sea"] * 5
+    assert answer["refined"] in ("rocchio", "lda", "svm")
+    assert answer["left_out"] == 7
+    assert not {hit["id"] for hit in answer["hits"]} & {*like, *unlike}
+
+
+@pytest.mark.parametrize("marks", [{"like": "a"}, {"like": [1]}, {"unlike": ["x"] * 201}])
+def test_bad_marks_are_named(served: httpx.Client, marks: dict) -> None:
+    answer = served.post("search", json={"query": [{"id": "sea/sea-011.png"}], **marks})
+
+    assert answer.status_code == 400
+    assert answer.json()["field"].startswith(next(iter(marks)))
+
+
+def test_a_colour_is_searched_for_but_has_no_vector(served: httpx.Client) -> None:
+    answer = served.post("search", json={"query": [{"text": "blue"}], "k": 3}).json()
+
+    assert [hit["label"] for hit in answer["hits"]] == ["sea"] * 3
+    assert answer["words"][0]["words"][0]["origin"] == "color"
+    assert served.post("embed", json={"text": "blue"}).json()["detail"] == "a colour has no vector"

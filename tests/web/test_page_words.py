@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import build
-from pages import Page, expect, ids
+from pages import Page, expect, ids, tile
 from serving import running
 from site_browser import tab
 from towers import write_model_of_classes, write_numbered
@@ -64,3 +64,24 @@ def test_a_model_with_a_text_tower_takes_any_words_and_offers_no_list(
         field(page).press("Enter")
         expect(page.locator(".tile .score").first).to_be_visible()
         assert page.get_by_text("does not know").count() == 0
+
+
+def test_thumbs_on_hits_refine_the_search_and_stay_in_the_address(page: Page) -> None:
+    field(page).fill("sea")
+    field(page).press("Enter")
+    expect(page.locator("#meant")).to_have_text("sea: your label, 14 pictures")
+    marks = (
+        ("add", "sea/sea-002.png"),
+        ("add", "sea/sea-005.png"),
+        ("subtract", "meadow/meadow-001.jpg"),
+        ("subtract", "meadow/meadow-004.jpg"),
+    )
+    for count, (action, id_) in enumerate(marks, start=2):
+        tile(page, id_).hover()
+        tile(page, id_).locator(f"[data-action={action}]").click()
+        expect(page.locator(".chip")).to_have_count(count)
+
+    expect(page.locator("#meant")).to_contain_text("Refined by")
+    assert [id_.split("/")[0] for id_ in ids(page)[:5]] == ["sea"] * 5
+    page.reload()
+    expect(page.locator("#meant")).to_contain_text("Refined by")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
+from lookalike.search.colored import find_colored
 from lookalike.search.confidence import Background, background_of
 from lookalike.search.evidence import (
     NEIGHBOURS,
@@ -136,6 +137,13 @@ class Engine:
         Of pictures found by words alone, the nearest are ordered by confidence; see `by_confidence`.
         """
         hidden = hidden or [()] * len(directions)
+        if any(one.colors for one in directions):
+            return [
+                find_colored(self, one, k, mask=mask, hidden=rows, min_confidence=min_confidence)
+                if one.colors
+                else self.find([one], k, mask=mask, hidden=[rows], min_confidence=min_confidence)[0]
+                for one, rows in zip(directions, hidden, strict=True)
+            ]
         looked_at = -(-k // ORDERED) * ORDERED if any(one.is_words for one in directions) else k
         most = max(looked_at, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
@@ -179,7 +187,7 @@ class Engine:
         """What can be searched for by words: the collection's own as of now, and the model's."""
         stamp = marks_stamp(self.snapshot.root)
         own: OwnWords = self.kept("words", repr(stamp), lambda: own_words(self.snapshot, self.vectors_at))
-        return lexicon_of(own, lambda: self.snapshot.model)
+        return lexicon_of(own, lambda: self.snapshot.model, self.snapshot.dim)
 
     def _meant(self, text: str) -> Meant:
         return self.words.meant(text)
@@ -287,7 +295,7 @@ class Engine:
         rows, scores = found
         if self.background is None or not len(rows):
             none = None if self.background is None else np.empty(0)
-            return Results(self.snapshot, rows[:k], scores[:k], none, direction.meant)
+            return Results(self.snapshot, rows[:k], scores[:k], none, direction.meant, direction.refined)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -299,7 +307,7 @@ class Engine:
         if direction.is_words:
             order = by_confidence(confidences)[:k]
             rows, scores, confidences = rows[order], scores[order], confidences[order]
-        results = Results(self.snapshot, rows, scores, confidences, direction.meant)
+        results = Results(self.snapshot, rows, scores, confidences, direction.meant, direction.refined)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
         return results

@@ -57,7 +57,10 @@ def search_groups(
         if own:
             mask = np.ones(len(engine), np.bool_) if mask is None else mask.copy()
             mask[engine.snapshot.rows_of(own)] = False
-    vectors = [engine.direction(query).vector for query in pictures]
+    directions = [engine.direction(query) for query in pictures]
+    if any(one.colors for one in directions):
+        raise QueryError("a colour cannot be part of a search in groups", "leave it or `group_by` out")
+    vectors = [one.vector for one in directions]
     near = _near(engine, vectors, groups, k, mask)
     counted = np.isin(groups, groups[near]) & (sizes <= _SMALL_GROUP) & (True if mask is None else mask)
     counted[near] = True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError, UnknownWordError
+from lookalike.images.color_names import color_in
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
 from lookalike.models.words import kinds_above, near_words, unknown_word, vocabulary
@@ -40,8 +41,8 @@ class Part:
 class Meant:
     """What a text means: a unit `vector` (D,), the words in it, and those that are unknown and left out.
 
-    `own` are the collection's words in it. `of_model` are the words left for the model, empty if there are
-    none; `most` is the highest confidence.
+    A text of nothing but `colors` has a vector of zeros. `own` are the collection's words in it, `of_model`
+    those left for the model, empty if there are none; `most` is the highest confidence.
     """
 
     text: str
@@ -51,11 +52,12 @@ class Meant:
     own: tuple[OwnWord, ...] = ()
     of_model: str = ""
     most: float = 1.0
+    colors: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether it is the model's words and nothing else."""
-        return not self.own and self.is_certain
+        return not self.own and not self.colors and self.is_certain
 
     @property
     def is_certain(self) -> bool:
@@ -102,6 +104,7 @@ class Lexicon:
 
     own: OwnWords
     model: LoadedModel | None
+    dim: int = 0
 
     def meant(self, text: str) -> Meant:
         """What a text means; of several words the longest names count, and each as much as the others.
@@ -121,7 +124,7 @@ class Lexicon:
             except UnknownWordError:
                 if not self._knows_names:
                     raise
-        own, names, unknown = self._split(words)
+        own, names, colors, unknown = self._split(words)
         vectors = [one.vector for one in own]
         parts = [Part(one.name, one.origin, one.count, str(one)) for one in own]
         for name in names:
@@ -133,10 +136,13 @@ class Lexicon:
                 if not own:
                     raise
                 unknown.append(name)
-        if not vectors:
+        parts += [Part(one, "color", None, f"{one}: by the colours of the pictures") for one in colors]
+        if not vectors and not colors:
             return self._guess(text, unknown)
         of_model = " ".join(one.name for one in parts if one.origin == "model")
-        return Meant(text, unit(np.mean(vectors, axis=0)), tuple(parts), tuple(unknown), tuple(own), of_model)
+        vector = unit(np.mean(vectors, axis=0)) if vectors else np.zeros(self.dim, np.float32)
+        found = Meant(text, vector, tuple(parts), tuple(unknown), tuple(own), of_model)
+        return replace(found, colors=tuple(dict.fromkeys(colors)))
 
     def complete(self, start: str, most: int = 8) -> list[Part]:
         """The words that begin with some letters, the collection's own first."""
@@ -168,17 +174,24 @@ class Lexicon:
         if self.model is None or (self.model.text_vector is None and self.own.words):
             return False
         reads = bool(self.model.spec.text_sha256)
-        found = ((b - a, self.own.find(" ".join(words[a:b]))) for a, b in _stretches(len(words)))
-        return not any(
-            one and (not reads or length == len(words) or one.origin == "taught") for length, one in found
-        )
+        phrases = [(b - a, " ".join(words[a:b])) for a, b in _stretches(len(words))]
+        for length, one in phrases:
+            found = self.own.find(one)
+            if found and (not reads or length == len(words) or found.origin == "taught"):
+                return False
+        return self._takes_any_text or not any(color_in(one) for _, one in phrases)
+
+    @property
+    def _takes_any_text(self) -> bool:
+        return self.model is not None and self.model.text_vector is not None and not self._knows_names
 
     def _of_model(self, text: str, vector: Vectors) -> Meant:
         return Meant(text, vector, (Part(text, "model"),), of_model=text)
 
-    def _split(self, words: Sequence[str]) -> tuple[list[OwnWord], list[str], list[str]]:
-        """The own words, the names for the model and the unknown words, from the left, the longest first."""
+    def _split(self, words: Sequence[str]) -> tuple[list[OwnWord], list[str], list[str], list[str]]:
+        """The own words, the names for the model, the colours and the unknown words; the longest first."""
         own: list[OwnWord] = []
+        colors: list[str] = []
         names: list[str] = []
         unknown: list[str] = []
         rest: list[str] = []  # words that may be one text for a model that takes any
@@ -189,16 +202,18 @@ class Lexicon:
                 own.append(found)
                 at = end
                 continue
-            if found:
+            if found and color_in(found) and not self._knows(found) and not self._takes_any_text:
+                colors.append(color_in(found))
+            elif found:
                 names.append(found)
-            elif self.model is not None and self.model.text_vector is not None and not self._knows_names:
+            elif self._takes_any_text:
                 rest.append(words[at])
             elif words[at] not in STOP_WORDS:
                 unknown.append(words[at])
             at = end
         while rest and rest[0] in STOP_WORDS:
             rest = rest[1:]
-        return list(dict.fromkeys(own)), names + ([" ".join(rest)] if rest else []), unknown
+        return list(dict.fromkeys(own)), names + ([" ".join(rest)] if rest else []), colors, unknown
 
     def _longest(self, words: Sequence[str], at: int) -> tuple[int, OwnWord | str | None]:
         """The longest name from a word on, and where it ends; an own word goes before the model's."""
@@ -206,9 +221,13 @@ class Lexicon:
             phrase = " ".join(words[at:end])
             if own := self.own.find(phrase):
                 return end, own
-            if self._knows_names and vocabulary().find(phrase):
+            if self._knows(phrase) or (color_in(phrase) and not self._takes_any_text):
                 return end, phrase
         return at + 1, None
+
+    def _knows(self, phrase: str) -> bool:
+        """Whether a model of names has this one."""
+        return self._knows_names and bool(vocabulary().find(phrase))
 
     def _guess(self, text: str, unknown: Sequence[str]) -> Meant:
         """A text of unknown words by the kinds of things that WordNet says they are."""
@@ -234,14 +253,14 @@ class Lexicon:
         return [self.own.by_spelling[one].name for one in near_words(word, self.own.by_spelling)]
 
 
-def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel]) -> Lexicon:
-    """The lexicon of own words and a model that may be missing."""
+def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lexicon:
+    """The lexicon of own words and a model that may be missing, of vectors (D,)."""
     try:
-        return Lexicon(own, model())
+        return Lexicon(own, model(), dim)
     except ModelError:
         if not own.words:
             raise
-        return Lexicon(own, None)
+        return Lexicon(own, None, dim)
 
 
 def _said_of_guess(word: str, kinds: Sequence[str]) -> str:

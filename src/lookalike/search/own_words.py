@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -291,7 +292,7 @@ def _read(snapshot: Snapshot, key: str) -> OwnWords | None:
             return None
         words = zip(heading["words"], vectors.astype(np.float32), strict=True)
         return OwnWords([OwnWord(**about, vector=vector) for about, vector in words])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None  # missing or damaged: it is learnt again
 
 

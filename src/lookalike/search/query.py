@@ -244,25 +244,34 @@ class Side:
 class Direction:
     """Where a query points: a unit `vector` float32 (D,); what it wants, if anything, and what it doesn't.
 
-    `meant` is what each of its texts means.
+    `meant` is what each of its texts means, and `refined` how marks changed the vector, empty without marks.
+    `colors` are wanted too; if nothing else is, the vector is zeros.
     """
 
     vector: Floats
     wanted: Side | None = None
     unwanted: tuple[Side, ...] = ()
     meant: tuple[Meant, ...] = ()
+    refined: str = ""
+    colors: tuple[str, ...] = ()
 
     @property
     def is_likeness(self) -> bool:
         """Whether it is asked for what is like something, and for nothing else."""
         wanted = self.wanted
         has_words = wanted is not None and bool(wanted.texts or wanted.meant)
-        return not self.unwanted and wanted is not None and wanted.likeness is not None and not has_words
+        return (
+            not self.refined
+            and not self.unwanted
+            and wanted is not None
+            and wanted.likeness is not None
+            and not has_words
+        )
 
     @property
     def is_words(self) -> bool:
         """Whether it is asked for what words name, and for no likeness."""
-        return self.wanted is not None and self.wanted.likeness is None
+        return not self.refined and self.wanted is not None and self.wanted.likeness is None
 
 
 def query_direction(
@@ -281,7 +290,11 @@ def query_direction(
     texts = {term.text: words(term.text) for term, _ in query.terms if isinstance(term, Text)}
     terms = [(term, _term_vector(snapshot, term, vectors, texts), weight) for term, weight in query.terms]
     total, length = _sum(terms)
-    if length < _CANCELLED * sum(abs(weight) for _, weight in query.terms):
+    colors = _colors(query, texts)
+    if colors and not any(vector.any() for _, vector, _ in terms):
+        return Direction(np.zeros(snapshot.dim, np.float32), meant=tuple(texts.values()), colors=colors)
+    terms = [one for one in terms if one[1].any()]
+    if length < _CANCELLED * sum(abs(weight) for _, _, weight in terms):
         raise QueryError("the terms of the query cancel each other out", "change a weight or leave one out")
     wanted = [one for one in terms if one[2] > 0]
     return Direction(
@@ -289,7 +302,17 @@ def query_direction(
         _side(wanted, texts) if wanted else None,
         tuple(_side([(term, vector, -weight)], texts) for term, vector, weight in terms if weight < 0),
         tuple(texts.values()),
+        colors=colors,
     )
+
+
+def _colors(query: Query, texts: Mapping[str, Meant]) -> tuple[str, ...]:
+    """The colours of all texts; raises `QueryError` for one that is not wanted."""
+    meant = [(texts[term.text], weight) for term, weight in query.terms if isinstance(term, Text)]
+    for one, weight in meant:
+        if one.colors and weight < 0:
+            raise QueryError(f"a colour cannot be unwanted: {one.colors[0]}", "leave it out")
+    return tuple(dict.fromkeys(color for one, _ in meant for color in one.colors))
 
 
 def _sum(terms: Sequence[tuple[Term, Floats, float]]) -> tuple[NDArray[np.float64], float]:

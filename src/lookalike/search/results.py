@@ -55,7 +55,7 @@ class Results(Sequence[Hit]):
 
     `rows` int64 (n,) are their row numbers in the snapshot, `scores` float32 (n,) their cosines, and
     `confidences` (n,) are in [0, 1], or None if there is nothing to compare with. `meant` is what each text
-    of the query means.
+    of the query means, and `refined` how marks refined it, empty without marks.
     """
 
     snapshot: Snapshot
@@ -63,6 +63,7 @@ class Results(Sequence[Hit]):
     scores: NDArray[np.float32]
     confidences: NDArray[np.float64] | None
     meant: tuple[Meant, ...] = ()
+    refined: str = ""
 
     @cached_property
     def ids(self) -> list[str]:

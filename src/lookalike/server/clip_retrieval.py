@@ -48,6 +48,8 @@ async def knn_service(request: Request) -> Response:
 
         def work() -> Response:
             vector = engine.direction(query).vector
+            if not vector.any():
+                raise Problem("bad-parameter", "a colour has no vector", field="text")
             with metrics.step("search"):
                 ((rows, scores),) = engine.nearest([vector], most)
             if fields.get("deduplicate"):

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from lookalike import __version__
 from lookalike.search.engine import DEFAULT_K
 from lookalike.search.mentions import ORIGINS
+from lookalike.search.refine import MOST_MARKS
+from lookalike.search.thumbs import WAYS
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.clip_retrieval import DEFAULT_RESULTS, MAX_PICTURES
@@ -29,7 +31,7 @@ from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
 
 Schema = dict[str, Any]
 
-WORD_ORIGINS = [*ORIGINS, "model", "guess"]
+WORD_ORIGINS = [*ORIGINS, "model", "guess", "color"]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -200,7 +202,8 @@ def _schemas() -> Schema:
     name = {"name": TEXT}
     counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
     hits = {"hits": _list(_ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
-    meant = {"words": _list(_ref("Meant"))}
+    meant = {"words": _list(_ref("Meant")), "refined": {"enum": list(WAYS)}}
+    marks = {name: {**_list(TEXT), "maxItems": MOST_MARKS} for name in ("like", "unlike")}
     return {
         "Problem": _object(
             {
@@ -235,8 +238,8 @@ def _schemas() -> Schema:
         },
         "Search": {
             "oneOf": [
-                _closed({"id": TEXT}, how),
-                _closed({"query": terms}, how),
+                _closed({"id": TEXT}, {**how, **marks}),
+                _closed({"query": terms}, {**how, **marks}),
                 _closed({"queries": {**_list(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
             ]
         },

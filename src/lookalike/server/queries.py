@@ -14,6 +14,7 @@ import numpy as np
 from lookalike.images.picture import Box
 from lookalike.search.engine import DEFAULT_K
 from lookalike.search.query import Id, Image, Text, Vector
+from lookalike.search.refine import MOST_MARKS
 from lookalike.server.problems import Problem
 
 MAX_K = 10_000
@@ -54,6 +55,8 @@ class Request:
     include_query: bool = False
     min_confidence: float = 0.0
     batch: bool = False
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def _is_text(fields: Mapping[str, Any]) -> bool:
 
 def parse_search(fields: Mapping[str, Any]) -> Request:
     """Parse a search from its JSON; raises a `Problem` that names the field."""
-    _known(fields, "id query queries k where include_query min_confidence", "the search")
+    _known(fields, "id query queries k where include_query min_confidence like unlike", "the search")
     kinds = [name for name in ("id", "query", "queries") if name in fields]
     if len(kinds) != 1:
         raise Problem(
@@ -102,7 +105,18 @@ def parse_search(fields: Mapping[str, Any]) -> Request:
     if not isinstance(include, bool):
         raise _bad("include_query", f"include_query has to be true or false, not {include!r}")
     least = number(fields.get("min_confidence", 0), "min_confidence", 0, 1)
-    return Request(queries, k, condition(fields.get("where")), include, least, kind == "queries")
+    like, unlike = (_ids(fields.get(name, []), name) for name in ("like", "unlike"))
+    if (like or unlike) and kind == "queries":
+        raise _bad("like", "marks refine a single query, not several")
+    where = condition(fields.get("where"))
+    return Request(queries, k, where, include, least, kind == "queries", like, unlike)
+
+
+def _ids(value: Any, name: str) -> tuple[str, ...]:
+    """Check the ids of marks."""
+    if not isinstance(value, list) or len(value) > MOST_MARKS:
+        raise _bad(name, f"{name} has to be a list of at most {MOST_MARKS} ids, not {_short(value)}")
+    return tuple(_text(one, f"{name}[{place}]", None) for place, one in enumerate(value))
 
 
 def parse_sum(terms: Any, name: str) -> Sum:

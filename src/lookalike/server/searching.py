@@ -16,6 +16,7 @@ from lookalike.images.picture import Pixels
 from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.query import Floats, Id, Image, Query, Text, Vector
+from lookalike.search.refine import refined_direction
 from lookalike.search.results import WEAK, Results
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching, whole_row
 from lookalike.server.bodies import content_type
@@ -110,8 +111,13 @@ def _search(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metr
 
 def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
-    directions = [engine.direction(one) for one in sums]
-    asked = [_rows_in(engine, query) for query in wanted.queries]
+    marks = (*wanted.like, *wanted.unlike)
+    directions = [
+        refined_direction(engine, one, wanted.like, wanted.unlike) if marks else engine.direction(one)
+        for one in sums
+    ]
+    marked = set(engine.snapshot.rows_of(marks).tolist())
+    asked = [_rows_in(engine, query) | marked for query in wanted.queries]
     hidden: list[set[int]] = [set() for _ in asked] if wanted.include_query else asked
     mask = engine.allowed(wanted.where, None)
     with metrics.step("search"):
@@ -131,7 +137,9 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
-    meant = [one.as_dict() for one in results.meant]
+    said: dict[str, Any] = {"words": [one.as_dict() for one in results.meant]} if results.meant else {}
+    if results.refined:
+        said["refined"] = results.refined
     hits = [
         {**one, "score": round(score, 6), "confidence": confidence}
         for one, score, confidence in zip(
@@ -140,7 +148,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
     ]
     others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
     best = next(others, None)
-    return {"hits": hits, "chance": best is not None and best < WEAK, **({"words": meant} if meant else {})}
+    return {"hits": hits, "chance": best is not None and best < WEAK, **said}
 
 
 async def embedded(request: Request, engine: Engine, queries: Sequence[Sum]) -> list[Query]:
@@ -229,6 +237,8 @@ def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
     else:
         assert isinstance(term, Text)
         vector = engine.words.meant(term.text).vector
+        if not vector.any():
+            raise Problem("bad-parameter", "a colour has no vector", field="text")
     return as_json(
         {
             "vector": [round(one, 7) for one in vector.tolist()],

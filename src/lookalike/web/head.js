@@ -17,6 +17,14 @@ const VIEWS = [
   { name: "compare", title: "Compare" },
 ];
 
+/** What is said of the ways in which marks refine a query. @type {Record<string, string>} */
+const REFINED = {
+  query: "Your marks say nothing that the query does not: it stays as it is",
+  rocchio: "Refined by moving the search towards what you like",
+  lda: "Refined by what sets the pictures that you like apart",
+  svm: "Refined by a plane between the pictures that you like and don’t",
+};
+
 /** @param {{onCollection: (name: string) => void, onView: (view: string) => void,
  *   onChange: (change: Partial<State>) => void}} options */
 export function createHead({ onCollection, onView, onChange }) {
@@ -84,12 +92,14 @@ export function createHead({ onCollection, onView, onChange }) {
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
-    /** Say what the words of the query were taken for. @param {import("./contract.js").Meant[]} words */
-    explain(words) {
+    /** Say what the words of the query were taken for, and how marks refined it.
+     * @param {import("./contract.js").Meant[]} words @param {string} refined */
+    explain(words, refined) {
       const said = words.flatMap(({ words, unknown }) => [
         ...words.flatMap(({ said }) => said || []),
         ...(unknown.length ? [`unknown, and left out: ${unknown.join(", ")}`] : []),
       ]);
+      if (refined) said.push(REFINED[refined] ?? "refined by what you like and don't");
       find("meant").textContent = said.join(" · ");
       find("meant").hidden = !said.length;
     },

@@ -2,6 +2,7 @@
 
 import { HostError } from "./contract.js";
 import { conditionOf } from "./filters.js";
+import { withMarks } from "./terms.js";
 
 /** @typedef {import("./contract.js").Collection} Collection */
 
@@ -31,7 +32,7 @@ const host = {
   },
   words: (c, { start, signal }) => request(addressOf(c, "words", { start }), { signal }),
   search(c, { terms, k, filters, where, signal }) {
-    const body = { query: terms, k, where: conditionOf(filters, where) || null };
+    const body = { ...withMarks(terms), k, where: conditionOf(filters, where) || null };
     const headers = { "Content-Type": "application/json" };
     const url = addressOf(c, "search");
     return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });

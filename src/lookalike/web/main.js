@@ -202,7 +202,7 @@ function show(next, found, place, view) {
     ),
   );
   head.doubt(found.chance && !view);
-  head.explain(view ? [] : found.words);
+  head.explain(view ? [] : found.words, view ? "" : found.refined);
   views.show(view, next);
   if (isOther) words.accept();
   if (view) {

@@ -15,7 +15,7 @@ const KEPT = 60;
 /**
  * `total` cards in pages of 100, of `compared` items that meet the filters.
  * @typedef {{total: number, compared: number, tookMs: number, chance: boolean,
- *   words: import("./contract.js").Meant[],
+ *   refined: string, words: import("./contract.js").Meant[],
  *   pages: Map<number, Card[]>, load: (page: number, signal?: AbortSignal) => Promise<void>}} Source
  */
 
@@ -68,9 +68,9 @@ function searchSource(host, { collection, terms, filters, where }) {
     async load(page, signal) {
       if (source.pages.has(page)) return;
       if (page > 0) return (rest ??= loadRest().finally(() => (rest = undefined)));
-      const { hits, matching, left_out, took_ms, chance, words = [] } = await ask(PAGE, signal);
+      const { hits, matching, left_out, took_ms, chance, words = [], refined = "" } = await ask(PAGE, signal);
       const total = hits.length < PAGE ? hits.length : Math.min(matching - left_out, MOST_HITS);
-      Object.assign(source, { total, compared: matching, tookMs: took_ms, chance, words });
+      Object.assign(source, { total, compared: matching, tookMs: took_ms, chance, words, refined });
       source.pages.set(0, hits);
     },
   };
@@ -93,7 +93,7 @@ export function sourceOfNothing(total) {
 }
 
 function emptySource() {
-  return { total: 0, compared: 0, tookMs: 0, chance: false, words: [], pages: new Map() };
+  return { total: 0, compared: 0, tookMs: 0, chance: false, words: [], refined: "", pages: new Map() };
 }
 
 /** @param {Map<number, Card[]>} pages @param {number} near */

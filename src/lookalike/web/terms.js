@@ -9,6 +9,7 @@
 
 export const WEIGHT_STEP = 0.25;
 export const MAX_WEIGHT = 3;
+const LEAST_MARKS = 2;
 
 /** Whether two terms mean the same thing, whatever their weights. @param {Term} one @param {Term} other */
 export function alike(one, other) {
@@ -47,6 +48,24 @@ export function toHost(term) {
   const { weight } = term;
   if (term.kind === "id") return { id: term.id, weight };
   return term.kind === "text" ? { text: term.text, weight } : { vector_int8: term.vector, weight };
+}
+
+/**
+ * A query and the marks on its hits: once two pictures more are wanted and two are not, those of weight 1 are marks,
+ * which refine the first term; fewer say too little, and stay terms of a sum.
+ * @param {import("./contract.js").Term[]} terms
+ * @returns {{query: import("./contract.js").Term[], like: string[], unlike: string[]}}
+ */
+export function withMarks(terms) {
+  const first = terms.findIndex(({ weight }) => weight > 0);
+  const isMark = (/** @type {import("./contract.js").Term} */ term, /** @type {number} */ at) =>
+    at !== first && "id" in term && Math.abs(term.weight) === 1;
+  const marks = terms.filter(isMark);
+  const ids = (/** @type {number} */ weight) =>
+    marks.flatMap((term) => ("id" in term && term.weight === weight ? [term.id] : []));
+  const [like, unlike] = [ids(1), ids(-1)];
+  if (first < 0 || Math.min(like.length, unlike.length) < LEAST_MARKS) return { query: terms, like: [], unlike: [] };
+  return { query: terms.filter((term, at) => !isMark(term, at)), like, unlike };
 }
 
 /** @param {Term} term */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { alike, toHost, weigh, without, withTerm, wordsOf } from "../../../src/lookalike/web/terms.js";
+import { alike, toHost, weigh, withMarks, without, withTerm, wordsOf } from "../../../src/lookalike/web/terms.js";
 
 /** @typedef {import("../../../src/lookalike/web/terms.js").Term} Term */
 /** @type {Term} */
@@ -41,4 +41,22 @@ test("the host gets ids, words and vectors, and no preview", () => {
     { text: "daisy", weight: 1 },
     { vector_int8: "AQID", weight: 1 },
   ]);
+});
+
+test("two pictures more and two less are marks on the first term; fewer are a sum", () => {
+  /** @type {import("../../../src/lookalike/web/contract.js").Term[]} */
+  const terms = [
+    { text: "sea", weight: 1 },
+    { id: "a", weight: 1 },
+    { id: "b", weight: 1 },
+    { id: "c", weight: -1 },
+    { id: "d", weight: -1 },
+    { id: "e", weight: 2 },
+  ];
+  assert.deepEqual(withMarks(terms), {
+    query: [terms[0], terms[5]],
+    like: ["a", "b"],
+    unlike: ["c", "d"],
+  });
+  assert.deepEqual(withMarks(terms.slice(0, 4)), { query: terms.slice(0, 4), like: [], unlike: [] });
 });

@@ -7,6 +7,13 @@ import argparse
 from lookalike.cli.arguments import add_collection, add_json, add_results
 
 SUMMARY = "find the images most like a picture"
+# What is said of the ways of `search.thumbs`.
+REFINED = {
+    "query": "the marks say nothing that the query does not: it stays as it is",
+    "rocchio": "refined by moving the query towards what you like",
+    "lda": "refined by what sets the pictures that you like apart",
+    "svm": "refined by a plane between the pictures that you like and don't",
+}
 EXAMPLE = "lookalike search photos.lookalike rose.jpg^2 id:img_7.jpg --not thorn.jpg -k 10"
 
 
@@ -27,6 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a query that results should not be like",
     )
+    for name, what in (("like", "is what you want"), ("unlike", "is not")):
+        parser.add_argument(
+            f"--{name}",
+            dest=f"marked_{name}",
+            metavar="ID",
+            action="append",
+            default=[],
+            help=f"refine the query: an item (id:…) that {what}; can be given again",
+        )
     add_results(parser)
     parser.add_argument("--include-query", action="store_true", help="show the items of the query too")
     parser.add_argument(
@@ -57,17 +73,27 @@ def run(options: argparse.Namespace) -> int:
         query = [read_query(collection, [word]) for word in options.query]
         if options.unlike:
             raise LookalikeError("--group-by needs pictures of one item", "leave --not out")
-    results = collection.search(
-        query,
-        k=options.k,
-        where=options.where,
-        include_query=options.include_query,
-        min_confidence=options.min_confidence,
-        group_by=options.group_by,
+    like, unlike = (
+        [one.removeprefix("id:") for one in marked] for marked in (options.marked_like, options.marked_unlike)
     )
+    if (like or unlike) and options.group_by:
+        raise LookalikeError("--group-by needs pictures of one item", "leave --like and --unlike out")
+    wishes = {
+        "k": options.k,
+        "where": options.where,
+        "include_query": options.include_query,
+        "min_confidence": options.min_confidence,
+    }
+    if like or unlike:
+        assert isinstance(query, Query)
+        results = collection.refine(query, like, unlike, **wishes)
+    else:
+        results = collection.search(query, group_by=options.group_by, **wishes)
     say_if_stale(collection)
-    asked = {"query": options.query, "not": options.unlike}
+    asked = {"query": options.query, "not": options.unlike, "like": like, "unlike": unlike}
     print_found({name: words for name, words in asked.items() if words}, results, options.json)
+    if results.refined:
+        say(REFINED[results.refined])
     if results.by_chance:
         say(f"the best hit is weak (confidence {results[0].confidence:.2f}): there may be nothing like it")
     if len(results) < options.k:
