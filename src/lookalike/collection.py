@@ -144,7 +144,7 @@ class Collection(View):
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
-    def confirm(self, ids: Iterable[str] | None = None, *, label: str = "label") -> int:
+    def confirm(self, ids: str | Iterable[str] | None = None, *, label: str = "label") -> int:
         """Turn proposed labels into labels: all of them, or those of some items; returns how many."""
         from lookalike.learning.identify import confirm
 

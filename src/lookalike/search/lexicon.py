@@ -236,7 +236,9 @@ class Lexicon:
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
         if not self._knows_names:
-            raise UnknownWordError(f"nobody here knows the word {unknown[0]!r}", "", self._near(unknown[0]))
+            who = f"the model {self.model.name} does not know words" if self.model else "its model is not here"
+            message = f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
+            raise UnknownWordError(message, "", self._near(unknown[0]))
         assert self.model is not None
         guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}
         if not guessed:
