@@ -11,7 +11,7 @@ import pytest
 from conftest import write_picture
 
 import lookalike
-from lookalike.analysis.comparison import compare
+from lookalike.analysis.comparison import collection_of, compare
 from lookalike.builder import together
 from lookalike.builder.together import build_together
 from lookalike.errors import LookalikeError
@@ -74,6 +74,23 @@ def test_each_picture_is_decoded_once_for_the_model_that_needs_most_pixels(
     assert covers == {224}
     assert [one.manifest.model.name for one in collections] == ["pixels", "colors", "slow-for-tests"]
     assert [one.items(["label"])["label"].to_pylist()[:2] for one in collections] == [["a", "a"]] * 3
+
+
+def test_a_picture_too_large_to_be_held_is_decoded_for_each_model(pile, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(decoding, "_SHARED_BYTES", 1000)
+
+    _, reports = built(pile, tmp_path, "pixels", "colors")
+
+    assert [one.embedded for one in reports] == [40, 40]
+    assert set(decoded[0].values()) == {2}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("efficientnet-lite0", "efficientnet-lite0"), ("hf:google/siglip2", "hf_google_siglip2"), ("..", "..")],
+)
+def test_a_collection_of_any_model_has_a_name_that_is_a_file(model, name, tmp_path):
+    assert collection_of(tmp_path, model) == tmp_path / f"{name}.lookalike"
 
 
 def test_the_vectors_of_the_model_that_needs_most_pixels_are_those_of_its_own_build(pile, tmp_path):
