@@ -31,6 +31,9 @@ from PIL import Image
 
 import lookalike
 from lookalike.errors import ModelError, QueryError
+from lookalike.learning.saving import save_head
+from lookalike.models import registry
+from lookalike.models.head_model import Layer
 from lookalike.models.registry import load_model
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
@@ -246,6 +249,22 @@ def test_a_collection_is_built_searched_and_continued_by_the_pinned_revision(hub
         refs.write_text(REVISION)
 
 
+def test_a_head_finds_the_revision_that_it_sits_on(hub, tmp_path):
+    base = load_model("timm:test_resnet")
+    matrix = np.eye(base.dim, 5, dtype=np.float32)
+    save_head(tmp_path / "head", "head", base.spec, [Layer(matrix, np.zeros(5, np.float32))])
+    refs = hub / "models--timm--test_resnet.r160_in1k" / "refs" / "main"
+    refs.write_text("f" * 40)
+    registry.load_published.cache_clear()
+    try:
+        head = load_model(f"{tmp_path}/head/")
+
+        pixels = np.asarray(SCENES[0])
+        assert cosines(head.embed(pixels)[None], base.embed(pixels)[None, :5]).min() >= 0.9999
+    finally:
+        refs.write_text(REVISION)
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
@@ -389,5 +408,5 @@ def test_a_model_of_another_type_is_refused(tmp_path, monkeypatch):
 def test_words_are_refused_by_a_model_without_them(folder, target):
     collection = lookalike.build(folder, target, model="hf:tests/dinov2")
 
-    with pytest.raises(QueryError, match="the model hf:tests/dinov2 does not know words"):
+    with pytest.raises(QueryError, match="knows the word 'dog'"):
         collection.search(lookalike.Text("a dog"))

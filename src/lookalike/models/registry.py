@@ -15,7 +15,14 @@ from lookalike.images.picture import Pixels
 from lookalike.models.devices import CPU, check_device, on_device
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
-from lookalike.models.published import SHORT_NAMES, full_name, is_published, load_published, near_names
+from lookalike.models.published import (
+    SHORT_NAMES,
+    full_name,
+    is_published,
+    load_published,
+    near_names,
+    pinned_name,
+)
 from lookalike.models.spec import ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
@@ -138,12 +145,14 @@ def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
     """
     if not spec.sha256 or learner(spec.name) is not None:
         return None
-    if path and not is_registered(spec.name):
+    if is_registered(spec.name):
+        base = load_model(spec.name)
+    elif path:
         if not os.path.exists(path):
             raise ModelError(f"the model {spec.name}, on whose vectors this one sits, is not at {path}")
         base = load_model(path, device=device)
     else:
-        base = load_model(spec.name, device=device)
+        base = load_model(pinned_name(spec), device=device)
     if base.spec != spec:
         raise ModelError(
             f"{spec.name} is another version than the one on whose vectors this model sits",
