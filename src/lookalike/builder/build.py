@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -270,17 +271,26 @@ def _commit(
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded.
 
-    The first part includes the failures of the listing.
+    The first part includes the failures of the listing. A part is written while the next one is made, and
+    committed before that one is.
     """
-    total = 0
-    for number in count(next_number(root)):
-        made = make(chain(failures, islice(outcomes, part_size)))
-        if not made.rows.num_rows and not made.failures:
-            return total
+
+    def write(number: int, made: MadePart) -> None:
         still_ours()
         commit_part(root, number, made)
-        total += made.rows.num_rows
-        failures = ()
+
+    total = 0
+    with ThreadPoolExecutor(1, "write") as writer:
+        written: Future[None] | None = None
+        for number in count(next_number(root)):
+            made = make(chain(failures, islice(outcomes, part_size)))
+            if written:
+                written.result()
+            if not made.rows.num_rows and not made.failures:
+                break
+            written = writer.submit(write, number, made)
+            total += made.rows.num_rows
+            failures = ()
     return total
 
 

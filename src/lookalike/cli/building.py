@@ -72,7 +72,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
 def _say_device(model: LoadedModel) -> None:
     """Say where the model runs, unless the CPU is all there is."""
     if model.device_note:
-        say(f"{model.name} runs on the {model.device}, because of another device: {model.device_note}")
+        say(f"{model.name} runs on the {model.device}: {model.device_note}")
     elif model.device != CPU:
         say(f"{model.name} runs on {model.device}")
 

@@ -65,6 +65,8 @@ FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
+# A ustar header: the name, then from byte 124 the size, and from 148 the sum of all bytes, itself as blanks.
+_NAME_BYTES, _EMPTY = 100, tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
 THUMBNAILS_KEY, MADE_BY_KEY = "lookalike.thumbnails", "lookalike.made_by"
 
 
@@ -321,6 +323,17 @@ def _local_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
     return found
 
 
+def _header(name: str, size: int) -> bytes:
+    """The header of a tar's member as tarfile makes it, in a tenth of the time for the names of most."""
+    if not name.isascii() or len(name) > _NAME_BYTES:
+        info = tarfile.TarInfo(name)
+        info.size = size
+        return info.tobuf(tarfile.PAX_FORMAT)
+    named = name.encode().ljust(_NAME_BYTES, b"\0") + _EMPTY[_NAME_BYTES:124] + b"%011o\0" % size
+    summed = sum(named) + sum(b"        ") + sum(_EMPTY[136:148]) + sum(_EMPTY[156:])
+    return named + _EMPTY[136:148] + b"%06o\0 " % summed + _EMPTY[156:]
+
+
 def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[int]]:
     """Make a tar in memory without times or users; returns it and the offset of each member's first byte."""
     buffer, offsets = io.BytesIO(), []
@@ -328,9 +341,7 @@ def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[in
         if not data:  # an item without a picture has no member
             offsets.append(0)
             continue
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        buffer.write(header.tobuf(tarfile.PAX_FORMAT))
+        buffer.write(_header(name, len(data)))
         offsets.append(buffer.tell())
         buffer.write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
     buffer.write(bytes(2 * tarfile.BLOCKSIZE))
