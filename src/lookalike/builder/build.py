@@ -22,7 +22,7 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
-from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
+from lookalike.builder.stored import build_from_stored, check_base, check_base_is_here, check_goes_on
 from lookalike.builder.tagging import chosen_tags, retag
 from lookalike.checking import checked
 from lookalike.errors import CollectionError, ExtraError, LookalikeError, ModelError, SourceError
@@ -138,6 +138,7 @@ def build(
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     names = chosen_tags(before, tags)
     asked = _asked(root, before, (file, given, name), device)
+    check_base_is_here(asked)
     _try_words(with_tags(asked, names))
     fresh = Manifest(
         asked.spec,
