@@ -48,7 +48,7 @@ def train_events(options: argparse.Namespace) -> int:
     }
     collection = open_collection(options.collection)
     try:
-        with Progress("learning") as progress:
+        with Progress("learning", "steps") as progress:
             learned = train(
                 collection,
                 events=options.events,
