@@ -13,7 +13,7 @@ _LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Shows the numbers of images, or of another unit, done and to do that it is called with, the rate and the time left."""
+    """Shows how many images, or other units, are done and to do, the rate and the time left."""
 
     def __init__(self, what: str, unit: str = "images") -> None:
         self._what, self._unit = what, unit
