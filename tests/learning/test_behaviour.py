@@ -285,6 +285,7 @@ def test_clicks_at_random_teach_nothing_and_nothing_is_written(shop, tmp_path):
         (40, {}, "too few to learn from"),
         (4000, {"method": "magic"}, "unknown objective 'magic'"),
         (4000, {"weight_column": "euros"}, "has no column euros"),
+        (4000, {"max_memory_bytes": 1000}, "needs at least .* bytes, the limit is 1,000"),
     ],
 )
 def test_events_that_cannot_be_learned_from_are_a_clear_error(shop, tmp_path, count, options, said):

@@ -54,6 +54,7 @@ def train_events(options: argparse.Namespace) -> int:
                 events=options.events,
                 method=options.method,
                 seed=options.seed,
+                max_memory_bytes=options.max_memory_bytes,
                 on_progress=progress,
                 **columns,
             )
