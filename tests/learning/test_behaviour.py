@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from conftest import command
+from conftest import command, strict_json
 
 import lookalike
 from lookalike.demo.behaviour import make_events
@@ -338,13 +338,14 @@ def test_a_collection_built_with_the_model_recommends_to_its_users(collection, t
     made = learn(Liked(user, item, np.ones(42, np.float32), vectors, 3), "co-engagement", 0.5)
     files = user_files(["anna", "ben", "cleo"], made.users)
     layers = [Layer(made.matrix, made.offset)]
-    report = Measured(1, 1, 1, 1, 1, 1)
+    report = Measured(1, 1, float("nan"), 1, 1, 1)
     Trained(collection.manifest.model, layers, report, files=files).save(tmp_path / "taste")
     target = tmp_path / "new.lookalike"
 
     built = command("build", collection.path, "--model", f"{tmp_path / 'taste'}/", "-c", target)
     found = command("recommend", target, "--user", "ben", "-k", 5, "--json")
 
+    assert strict_json((tmp_path / "taste" / "report.json").read_text())["cold"] is None
     assert (built.returncode, found.returncode) == (0, 0), built.stderr + found.stderr
     hits = [hit["id"] for hit in json.loads(found.stdout)["hits"]]
     assert [kinds[ids.index(id_)] for id_ in hits] == [1] * 5
