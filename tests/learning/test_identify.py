@@ -241,9 +241,18 @@ def test_the_command_prints_the_answer_as_json(trees):
     assert len(found["neighbours"]) == 5
 
 
-def test_the_command_says_what_to_give(trees):
-    shown = command("identify", trees.path)
-    assert (shown.returncode, "no picture is given" in shown.stderr) == (2, True) or shown.returncode == 1
+@pytest.mark.parametrize(
+    ("words", "said"), [([], "no picture is given"), (["--as", "oak"], "no item is given")]
+)
+def test_the_command_says_what_to_give(trees, words, said):
+    shown = command("identify", trees.path, *words)
+    assert shown.returncode == 1
+    assert said in shown.stderr
+
+
+def test_pictures_may_stand_before_and_after_flags(trees):
+    shown = command("identify", trees.path, "id:000", "--label", "label", "id:003", "--json")
+    assert [one["picture"] for one in json.loads(shown.stdout)] == ["id:000", "id:003"]
 
 
 # The parts.
