@@ -60,6 +60,16 @@ def test_a_picture_unlike_all_that_is_labelled_is_strange(trees):
     assert [(one.label, one.reason) for one in found] == [(None, "strange")] * 20
 
 
+def test_an_odd_picture_is_known_again_if_it_is_labelled(tmp_path):
+    vectors, kinds = leaves(90)
+    odd = unit(vectors[0] + 0.9 * np.eye(16)[3] * 2)
+    without = stored(tmp_path / "a", vectors, label=kinds).identify(lookalike.Vector(odd))
+    collection = stored(tmp_path / "b", np.concatenate([vectors, odd[None]]), label=[*kinds, "ash"])
+
+    assert without.reason == "strange"
+    assert collection.identify(lookalike.Vector(odd)).label == "ash"
+
+
 def test_between_two_labels_it_is_not_sure(tmp_path):
     rng = np.random.default_rng(0)
     labels = ["left", "right"] * 60
@@ -231,9 +241,18 @@ def test_the_command_prints_the_answer_as_json(trees):
     assert len(found["neighbours"]) == 5
 
 
-def test_the_command_says_what_to_give(trees):
-    shown = command("identify", trees.path)
-    assert (shown.returncode, "no picture is given" in shown.stderr) == (2, True) or shown.returncode == 1
+@pytest.mark.parametrize(
+    ("words", "said"), [([], "no picture is given"), (["--as", "oak"], "no item is given")]
+)
+def test_the_command_says_what_to_give(trees, words, said):
+    shown = command("identify", trees.path, *words)
+    assert shown.returncode == 1
+    assert said in shown.stderr
+
+
+def test_pictures_may_stand_before_and_after_flags(trees):
+    shown = command("identify", trees.path, "id:000", "--label", "label", "id:003", "--json")
+    assert [one["picture"] for one in json.loads(shown.stdout)] == ["id:000", "id:003"]
 
 
 # The parts.
@@ -279,9 +298,10 @@ def test_nearness_is_the_mean_cosine_with_the_nearest_five_of_the_class():
     classes = np.array([0] * 8 + [1] * 3 + [2])
     asked = unit(np.random.default_rng(1).normal(size=(3, 4)))
 
-    found = nearness(asked, known, classes, np.array([0, 1, 2]))
-
     cosines = asked @ known.T
+
+    found = nearness(cosines, classes, np.array([0, 1, 2]))
+
     assert found[0] == pytest.approx(np.sort(cosines[0, :8])[-5:].mean(), abs=1e-6)
     assert found[1] == pytest.approx(cosines[1, 8:11].mean(), abs=1e-6)
     assert found[2] == pytest.approx(cosines[2, 11], abs=1e-6)

@@ -48,12 +48,13 @@ def train_events(options: argparse.Namespace) -> int:
     }
     collection = open_collection(options.collection)
     try:
-        with Progress("learning") as progress:
+        with Progress("learning", "steps") as progress:
             learned: Any = train(
                 collection,
                 events=options.events,
                 method=options.method,
                 seed=options.seed,
+                max_memory_bytes=options.max_memory_bytes,
                 on_progress=progress,
                 **columns,
             )

@@ -28,6 +28,8 @@ from lookalike.learning.labels import folds_of_items
 _NEAREST = 5
 # The share of a collection's own pictures that would be called strange.
 STRANGE = 0.1
+# Only a copy of a labelled picture is as near as this: it has its label, however odd it is.
+_ITSELF = 0.995
 _FOLDS = 5
 _SHRINKAGES = (0.3, 0.6, 0.9)
 _TEMPERATURES = np.geomspace(0.1, 300, 30)
@@ -68,7 +70,8 @@ class Verdicts:
 class Identifier:
     """Judges vectors by labelled ones: `vectors` float32 (N, D), their `classes` (N,) and C class names.
 
-    An answer needs at least the probability `least`, and a nearness to its class of at least `near`.
+    An answer needs at least the probability `least`, and a nearness to its class of at least `near`; a copy
+    of a labelled picture needs neither.
     """
 
     names: Sequence[str]
@@ -92,8 +95,11 @@ class Identifier:
         chances = probabilities(self.discriminant.scores(vectors), self.temperature)
         order = np.argsort(-chances, axis=1, kind="stable")[:, :most]
         found = np.take_along_axis(chances, order, axis=1)
-        near = nearness(vectors, self.vectors, self.classes, order[:, 0])
-        return order, found, near < self.near, found[:, 0] < self.least
+        cosines = vectors @ self.vectors.T
+        near = nearness(cosines, self.classes, order[:, 0])
+        nearest = cosines.argmax(axis=1)
+        itself = (cosines.max(axis=1) >= _ITSELF) & (self.classes[nearest] == order[:, 0])
+        return order, found, (near < self.near) & ~itself, (found[:, 0] < self.least) & ~itself
 
 
 def learn(vectors: Floats, classes: Ints, names: Sequence[str], *, right: float = 0.9) -> Identifier:
@@ -143,7 +149,7 @@ def _held_out(vectors: Floats, classes: Ints, count: int) -> tuple[Floats, Float
             continue
         for place, one in enumerate(fit(vectors[rest], classes[rest], count, _SHRINKAGES)):
             found = scores[place, out] = one.scores(vectors[out])
-            near[place, out] = nearness(vectors[out], vectors[rest], classes[rest], found.argmax(axis=1))
+            near[place, out] = nearness(vectors[out] @ vectors[rest].T, classes[rest], found.argmax(axis=1))
     return scores, near
 
 
@@ -152,10 +158,10 @@ def _honest(scores: Floats, classes: Ints) -> tuple[float, float]:
     return min((surprise(scores, classes, one), float(one)) for one in _TEMPERATURES)
 
 
-def nearness(vectors: Floats, known: Floats, classes: Ints, wanted: Ints) -> Floats:
-    """The mean cosine (Q,) of vectors (Q, D) with the nearest 5 of `known` (N, D) of the wanted class."""
-    cosines = np.where(classes[None, :] == wanted[:, None], vectors @ known.T, -np.inf)
-    best = -np.partition(-cosines, min(_NEAREST, len(known)) - 1, axis=1)[:, :_NEAREST]
+def nearness(cosines: Floats, classes: Ints, wanted: Ints) -> Floats:
+    """The mean (Q,) of the 5 highest `cosines` (Q, N) with pictures, of `classes` (N,), of a wanted class."""
+    mine = np.where(classes[None, :] == wanted[:, None], cosines, -np.inf)
+    best = -np.partition(-mine, min(_NEAREST, len(classes)) - 1, axis=1)[:, :_NEAREST]
     there = np.isfinite(best)
     return np.asarray(np.where(there, best, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1), np.float32)
 

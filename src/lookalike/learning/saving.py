@@ -14,6 +14,7 @@ from lookalike.models.class_words import ClassWords, files_of
 from lookalike.models.head_model import Branch, Layer, to_files
 from lookalike.models.registry import check_name
 from lookalike.models.spec import ModelSpec, check_model_name
+from lookalike.storage.columns import jsonable
 from lookalike.storage.files import storage_error, sync_folder
 
 REPORT = "report.json"
@@ -50,7 +51,10 @@ def save_model(
     target = Path(folder)
     check_free(target)
     if report is not None:
-        files = {**files, REPORT: (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()}
+        files = {
+            **files,
+            REPORT: (json.dumps(jsonable(dict(report)), indent=2, ensure_ascii=False) + "\n").encode(),
+        }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as unfinished:

@@ -55,10 +55,10 @@ def read_users(folder: str | Path, dim: int) -> Users:
 
     Raises `ModelError` if the model has none, or its files do not fit.
     """
-    folder = Path(folder)
-    if not (folder / NAMES).exists():
+    path, folder = str(folder), Path(folder)
+    if not path or not (folder / NAMES).exists():  # a built-in model has no folder
         raise ModelError(
-            f"the model {folder.name} knows no users",
+            "the model of this collection knows no users",
             "train one from events: `lookalike.train(c, events=path)`",
         )
     try:

@@ -236,8 +236,12 @@ class Lexicon:
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
         if not self._knows_names:
-            who = f"the model {self.model.name} does not know words" if self.model else "its model is not here"
-            message = f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
+            who = (
+                f"the model {self.model.name} does not know words" if self.model else "its model is not here"
+            )
+            message = (
+                f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
+            )
             raise UnknownWordError(message, "", self._near(unknown[0]))
         assert self.model is not None
         guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}

@@ -122,8 +122,11 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
 def _label(collection: Collection, options: argparse.Namespace) -> int:
     """Confirm proposals, or give items a label."""
     from lookalike.cli.output import print_json, say
+    from lookalike.errors import LookalikeError
 
     ids = [word.removeprefix("id:") for word in options.pictures]
+    if not ids and not options.confirm:
+        raise LookalikeError("no item is given", "name id:… for each item of that label")
     if options.confirm:
         count = collection.confirm(ids or None, label=options.label)
     else:

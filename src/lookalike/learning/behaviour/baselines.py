@@ -12,6 +12,8 @@ from lookalike.learning.behaviour.towers import unit
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+_BLOCK_USERS = 2048
+
 
 def popularity(events: Events, end: int, count: int) -> Scorer:
     """Everybody is recommended what has the most weight among the first `end` events."""
@@ -37,9 +39,12 @@ def item_to_item(events: Events, end: int, count: int) -> Scorer:
 
 def item_cosines(user: Ints, item: Ints, users: int, count: int) -> Floats:
     """The cosines (N, N) of items by their users, each of whom counts once; 0 with itself."""
-    liked = np.zeros((users, count), np.float32)
-    liked[user, item] = 1
-    together = liked.T @ liked
+    together = np.zeros((count, count), np.float32)
+    for start in range(0, users, _BLOCK_USERS):
+        here = (user >= start) & (user < start + _BLOCK_USERS)
+        liked = np.zeros((_BLOCK_USERS, count), np.float32)
+        liked[user[here] - start, item[here]] = 1
+        together += liked.T @ liked
     lengths = np.sqrt(np.maximum(np.diag(together), 1))
     together /= lengths[:, None] * lengths[None, :]
     np.fill_diagonal(together, 0)

@@ -109,6 +109,8 @@ def read_events(
 
 def _table(path: Path, names: Sequence[str]) -> pa.Table:
     """All columns; in a CSV file those that may name users and items, and `names`, are text: 007 is not 7."""
+    if not path.exists():
+        raise LookalikeError(f"there is no file {path}", "give a Parquet or CSV file as `events`")
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             from pyarrow import csv

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, NoGainError
+from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
 from lookalike.learning.behaviour.baselines import item_to_item, mean_of_liked, popularity
 from lookalike.learning.behaviour.events import Events, read_events
 from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, Scorer, judge, later, split
@@ -84,13 +84,15 @@ def train_behaviour(
     when_column: str = "",
     weight_column: str = "",
     seed: int = 0,
+    max_memory_bytes: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Learn a head, and a vector for each user, from a Parquet or CSV file of events about a collection.
 
     `objective` is `co-engagement`, `bpr`, or `auto`, which takes the better one. What is heavy by the column
-    of weights is learned from more often. Raises `NoGainError` if later choices are not foreseen better than
-    by the mean of what users liked, `LookalikeError` for events that cannot be learned from.
+    of weights is learned from more often. Holds all vectors in memory. Raises `NoGainError` if later
+    choices are not foreseen better than by the mean of what users liked, `MemoryLimitError` if the limit is
+    too low, `LookalikeError` for events that cannot be learned from.
     """
     started = time.perf_counter()
     if objective != "auto" and objective not in OBJECTIVES:
@@ -99,6 +101,7 @@ def train_behaviour(
         snapshot, events, user=user_column, item=item_column, when=when_column, weight=weight_column
     )
     _check(found)
+    _check_memory(found, len(snapshot), snapshot.dim, max_memory_bytes)
     vectors = snapshot.vectors(np.arange(len(snapshot))).astype(np.float32)
     end = split(found, _PAST)
     wanted = later(found, end, len(found), len(vectors))
@@ -145,6 +148,14 @@ def train_behaviour(
         base_path=snapshot.manifest.model_path,
         files=user_files(found.users, whole.users),
     )
+
+
+def _check_memory(events: Events, count: int, dim: int, limit: int | None) -> None:
+    """Raise `MemoryLimitError` if the vectors, and what is computed of them, do not fit."""
+    pairs = 3 * 4 * count**2 if count <= _MOST_PAIRS else 0
+    need = 4 * 4 * count * dim + pairs + 64 * len(events) + 4 * 4 * 512 * (len(events.users) + count)
+    if limit is not None and need > limit:
+        raise MemoryLimitError("learning from events", need, limit)
 
 
 def _check(events: Events) -> None:
