@@ -67,7 +67,7 @@ def finetune(
     is kept. A run that was killed goes on where its file in the folder `checkpoints` was written last (by
     default in the user's cache); the same arguments on the same collection are the same run. `on_progress` is
     called with the work done and to do, in pictures.
-    Raises `NoGainError` if the held-out pictures are not found better by more than the standard error,
+    Raises `NoGainError` if the held-out pictures are not found better by more than two standard errors,
     `LookalikeError` for too few labels or pictures, `ModelError` if the network or the device cannot be used,
     and `MemoryLimitError`.
     """
