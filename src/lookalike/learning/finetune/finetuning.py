@@ -40,7 +40,7 @@ LOSS = "cosine+triplet"
 _EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
 _EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
 _WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
-_BASE_BYTES = 700_000_000  # what PyTorch, the network and a batch take
+_BASE_BYTES = 1_300_000_000  # what PyTorch, the network and a batch take
 
 
 def finetune(
