@@ -109,7 +109,7 @@ assert len(built.to_pandas()) == 24
 from pathlib import Path
 import lookalike
 from lookalike.demo.flowers import write_flowers
-write_flowers(Path("flowers"), count=60)
+write_flowers(Path("flowers"), count=120)
 built = lookalike.build("flowers", "flowers.lookalike", label="folder", model="pixels")
 model = lookalike.train(built, label="label", method="finetune", epochs=2).save("mine")
 assert model.embed("flowers/" + built[0].id).shape == (1280,)
