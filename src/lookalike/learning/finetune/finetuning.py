@@ -40,7 +40,7 @@ LOSS = "cosine+triplet"
 _EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
 _EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
 _WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
-_BASE_BYTES = 700_000_000  # what PyTorch, the network and a batch take
+_BASE_BYTES = 1_300_000_000  # what PyTorch, the network and a batch take
 
 
 def finetune(
@@ -67,7 +67,7 @@ def finetune(
     is kept. A run that was killed goes on where its file in the folder `checkpoints` was written last (by
     default in the user's cache); the same arguments on the same collection are the same run. `on_progress` is
     called with the work done and to do, in pictures.
-    Raises `NoGainError` if the held-out pictures are not found better by more than the standard error,
+    Raises `NoGainError` if the held-out pictures are not found better by more than two standard errors,
     `LookalikeError` for too few labels or pictures, `ModelError` if the network or the device cannot be used,
     and `MemoryLimitError`.
     """

@@ -13,6 +13,9 @@ from lookalike.models.class_words import ClassWords, files_of
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 
+# By how many of its standard errors held-out retrieval has to rise, as for heads.
+_ERRORS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -46,8 +49,8 @@ class Report:
 
     @property
     def is_gain(self) -> bool:
-        """Whether held-out pictures are found better, by more than the standard error."""
-        return self.gain > self.standard_error
+        """Whether held-out pictures are found better, by more than two standard errors."""
+        return self.gain > _ERRORS * self.standard_error
 
     def __str__(self) -> str:
         lines = [
