@@ -41,7 +41,7 @@ from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
 from lookalike.search.engine import Engine
-from lookalike.search.own_words import own_tables, own_words
+from lookalike.search.own_words import own_tables, own_words, words_key
 from lookalike.storage.columns import column_type, filled_columns, jsonable
 from lookalike.storage.parts import EXIF_FIELDS, matrix
 from lookalike.storage.snapshot import Snapshot
@@ -244,7 +244,7 @@ def _write_page(site: Path) -> None:
 
 def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
     """Return a short name for this state of the collection, exported this way."""
-    state = f"{VERSION} {snapshot.fingerprint} {count}{' exif' * with_exif}"
+    state = f"{VERSION} {words_key(snapshot)} {count}{' exif' * with_exif}"
     return hashlib.sha256(state.encode()).hexdigest()[:12]
 
 

@@ -89,7 +89,7 @@ class OwnWords:
 
 def own_words(snapshot: Snapshot, vectors_at: Callable[[Rows], Vectors]) -> OwnWords:
     """The words of a snapshot and the marks now; learnt once for each state, then read from `derived/`."""
-    key = _key(snapshot)
+    key = words_key(snapshot)
     found = _read(snapshot, key)
     if found is None:
         found = learnt(mentions(snapshot), len(snapshot), vectors_at)
@@ -272,7 +272,7 @@ def _some(rows: Rows, most: int) -> Rows:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def _key(snapshot: Snapshot) -> str:
+def words_key(snapshot: Snapshot) -> str:
     """A name for what the words depend on: the rows, and what was taught."""
     said = [
         (kind, one.ids, one.sha256s, one.value)
