@@ -10,6 +10,7 @@ The last lines are of the same visitors, learned by weight or by revenue: how mu
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,7 +40,9 @@ def main() -> None:
             vectors = made.embeddings()
             who = {"users": options.users, "seed": options.seed}
             pq.write_table(make_events(ids, vectors, labels, **who), path)
+            started_s = time.perf_counter()
             report = _report(made, path, "weight")
+            took_s = time.perf_counter() - started_s
             for what, one in report.measured.items():
                 print(
                     f"| {name} | {what} | {one.recall:.3f} | {one.warm:.3f} | {one.cold:.3f} "
@@ -47,7 +50,7 @@ def main() -> None:
                 )
             ours, liked = report.measured[OURS], report.measured[LIKED]
             print(
-                f"| {name} | {report.objective} {report.correction} over {LIKED}, {report.seconds:.0f} s "
+                f"| {name} | {report.objective} {report.correction} over {LIKED}, {took_s:.0f} s "
                 f"| {ours.recall / liked.recall:.2f} | {ours.warm / liked.warm:.2f} "
                 f"| {ours.cold / liked.cold:.2f} | {ours.ndcg / liked.ndcg:.2f} | | |",
                 flush=True,

@@ -27,6 +27,7 @@ from lookalike.models.spelling import spelling
 from lookalike.search.own_words import OwnWord
 from lookalike.search.taught import forget, is_taught, teach, teach_from
 from lookalike.search.taught_tags import write_taught_tags
+from lookalike.storage.items import Item, Items
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # opening a collection for search need not import what builds
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
     from lookalike.learning.finetune.result import FineTuned
+    from lookalike.learning.identify import Proposals
     from lookalike.learning.trained import Trained
 
 
@@ -143,6 +145,30 @@ class Collection(View):
     def train(self, label: str | None = None, **options: Any) -> Trained | FineTuned:
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
+
+    def identify_missing(self, label: str = "label", *, right: float = 0.9, write: bool = False) -> Proposals:
+        """Propose a label for each item without one that can be identified.
+
+        With `write` the proposals are kept as marks, which `confirm` turns into labels.
+        """
+        from lookalike.learning.identify import identify_missing, learned
+
+        return self._ask(
+            lambda engine, rows: identify_missing(
+                learned(engine, label, rows=rows, right=right), rows, write=write
+            )
+        )
+
+    def to_label(self, count: int = 5, label: str = "label") -> Items:
+        """The items without a label that a person should label next: their labels would change most."""
+        from lookalike.learning.choosing import to_label
+
+        return self._ask(
+            lambda engine, rows: Items(
+                Item(engine.snapshot, engine.snapshot.row_of(id_))
+                for id_ in to_label(engine.snapshot, count, label, rows=rows)
+            )
+        )
 
     def confirm(self, ids: str | Iterable[str] | None = None, *, label: str = "label") -> int:
         """Turn proposed labels into labels: all of them, or those of some items; returns how many."""

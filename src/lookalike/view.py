@@ -20,7 +20,7 @@ from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
 from lookalike.search.refine import refine
 from lookalike.search.results import Results
-from lookalike.storage.items import Item, data_frame, figures
+from lookalike.storage.items import Item, Items, data_frame
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.map import Map
     from lookalike.analysis.neighbours import Neighbours
     from lookalike.analysis.outliers import Outliers
-    from lookalike.learning.identify import Identified, Proposals
+    from lookalike.learning.identify import Identified
 
 Rows = NDArray[np.int64]
 Answer = TypeVar("Answer")
@@ -334,41 +334,14 @@ class View:
     ) -> Identified | list[Identified]:
         """Say which label of a column a picture has, or that it is unknown; a list for a list of pictures.
 
-        A picture is anything that `search` takes, except words. About the share `right` of the answers is
-        meant to be right, by pictures of this view that were held out; see `learning.identify`.
+        A picture is anything that `search` takes, except words. The share `right` of the answers should be.
         """
         from lookalike.learning.identify import identify, learned
 
         queries = as_queries(picture)
         asked = [as_query(picture)] if queries is None else queries
-        found = self._ask(
-            lambda engine, rows: identify(engine, asked, learned(engine, label, rows=rows, right=right))
-        )
+        found = self._ask(lambda one, rows: identify(one, asked, learned(one, label, rows=rows, right=right)))
         return found[0] if queries is None else found
-
-    def identify_missing(self, label: str = "label", *, right: float = 0.9, write: bool = False) -> Proposals:
-        """Propose a label for each item without one that can be identified.
-
-        With `write` the proposals are kept as marks, which `Collection.confirm` turns into labels.
-        """
-        from lookalike.learning.identify import identify_missing, learned
-
-        return self._ask(
-            lambda engine, rows: identify_missing(
-                learned(engine, label, rows=rows, right=right), rows, write=write
-            )
-        )
-
-    def to_label(self, count: int = 5, label: str = "label") -> Items:
-        """The items without a label that a person should label next: their labels would change most."""
-        from lookalike.learning.choosing import to_label
-
-        return self._ask(
-            lambda engine, rows: Items(
-                Item(engine.snapshot, engine.snapshot.row_of(id_))
-                for id_ in to_label(engine.snapshot, count, label, rows=rows)
-            )
-        )
 
     # Display.
 
@@ -416,16 +389,6 @@ class View:
         if keep is not None:
             keep(state, found)
         return found
-
-
-class Items(list[Item]):
-    """Several items; a notebook shows their pictures."""
-
-    def _repr_html_(self) -> str:
-        if not self:
-            return "<p>no images</p>"
-        jpegs = self[0].snapshot.thumbnails([one.row for one in self])
-        return figures((jpeg, one.id, one.label or one.id) for jpeg, one in zip(jpegs, self, strict=True))
 
 
 def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:

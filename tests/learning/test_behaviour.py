@@ -245,6 +245,20 @@ def test_a_heavy_event_is_learned_from_more_often(shop):
     assert scores[:, 1::4].mean() > scores[:, 0::4].mean() + 0.1
 
 
+def test_popularity_can_be_taken_out(shop):
+    rng = np.random.default_rng(0)
+    user, vectors = rng.integers(50, size=2000), shop.embeddings()
+    popular = rng.random(2000) < 0.9
+    item = np.where(popular, rng.integers(12, size=2000), rng.integers(12, 120, size=2000))
+
+    def lead(correction):
+        made = learn(Liked(user, item, np.ones(2000, np.float32), vectors, 50), "co-engagement", correction)
+        scores = made.users @ made.items(vectors).T
+        return scores[:, :12].mean() - scores[:, 12:].mean()
+
+    assert lead(0.0) > lead(0.5) > lead(1.0)
+
+
 def test_a_model_learned_from_events_beats_the_mean_of_what_was_liked(shop, events, tmp_path):
     model = lookalike.train(shop, events=events)
 

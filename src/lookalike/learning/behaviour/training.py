@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +57,7 @@ class BehaviourReport:
     cold: int
     gain: float
     error: float
-    seconds: float
-    measured: Mapping[str, Measured] = field(default_factory=dict)
+    measured: Mapping[str, Measured]
 
     @property
     def is_better(self) -> bool:
@@ -94,7 +92,6 @@ def train_behaviour(
     choices are not foreseen better than by the mean of what users liked, `MemoryLimitError` if the limit is
     too low, `LookalikeError` for events that cannot be learned from.
     """
-    started = time.perf_counter()
     if objective != "auto" and objective not in OBJECTIVES:
         raise LookalikeError(f"unknown objective {objective!r}", f"known are: auto, {', '.join(OBJECTIVES)}")
     found = read_events(
@@ -117,22 +114,7 @@ def train_behaviour(
     way = study.choose(end, ways, tell)
     judged = study.judged(end, wanted, study.learn(end, way))
     tell()
-    gains = judged[OURS].recalls - judged[LIKED].recalls
-    report = BehaviourReport(
-        *way,
-        len(found),
-        len(found.users),
-        len(np.unique(found.item)),
-        found.unknown,
-        found.future,
-        found.invalid,
-        len(wanted.asked),
-        int(wanted.cold[found.item[end:]].sum()),
-        float(gains.mean()),
-        float(gains.std(ddof=1) / np.sqrt(len(gains))),
-        round(time.perf_counter() - started, 2),
-        {name: one.measured for name, one in judged.items()},
-    )
+    report = _report(found, end, way, wanted, judged)
     if not report.is_better:
         raise NoGainError(
             f"the {LIKED} foresees later choices as well: {report}",
@@ -147,6 +129,29 @@ def train_behaviour(
         report,
         base_path=snapshot.manifest.model_path,
         files=user_files(found.users, whole.users),
+    )
+
+
+def _report(
+    events: Events, end: int, way: Way, wanted: Later, judged: Mapping[str, Judged]
+) -> BehaviourReport:
+    """What was learned from the first `end` events, and how it was judged by the others."""
+    gains = judged[OURS].recalls - judged[LIKED].recalls
+    objective, correction = way
+    return BehaviourReport(
+        objective=objective,
+        correction=correction,
+        events=len(events),
+        users=len(events.users),
+        items=len(np.unique(events.item)),
+        unknown=events.unknown,
+        future=events.future,
+        invalid=events.invalid,
+        asked=len(wanted.asked),
+        cold=int(wanted.cold[events.item[end:]].sum()),
+        gain=float(gains.mean()),
+        error=float(gains.std(ddof=1) / np.sqrt(len(gains))),
+        measured={name: one.measured for name, one in judged.items()},
     )
 
 
