@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,6 +159,24 @@ def test_a_model_that_does_not_take_its_vectors_is_refused_before_anything_is_wr
     with pytest.raises(error, match=says):
         lookalike.build(place / "c.lookalike", place / "d.lookalike", model=name)
     assert not (place / "d.lookalike").exists()
+
+
+def test_a_head_whose_base_is_not_here_takes_vectors_and_refuses_pictures_before_anything_is_written(
+    built, place, monkeypatch
+):
+    own = SimpleNamespace(name="own", dim=3, size_px=8, features=lambda pixels: pixels.mean(axis=(1, 2)))
+    with monkeypatch.context() as patch:
+        patch.setattr("lookalike.models.registry._registered", {})
+        other = lookalike.build(built / "photos", place / "own.lookalike", model=own)
+    save_head(
+        place / "h", "h", other.manifest.model, [Layer(np.eye(3, dtype=np.float32), np.ones(3, np.float32))]
+    )
+
+    made = lookalike.build(other.path, place / "e.lookalike", model=f"{place / 'h'}/")
+    assert made.search(lookalike.Id(ids(made)[0]), k=2).ids
+    with pytest.raises(ModelError, match="unknown model 'own'"):
+        lookalike.build(built / "photos", place / "f.lookalike", model=f"{place / 'h'}/")
+    assert not (place / "f.lookalike").exists()
 
 
 def test_a_collection_of_another_head_or_another_source_is_refused_and_stays(place):

@@ -92,6 +92,7 @@ def test_rows_without_a_label_are_left_out_and_said(tmp_path):
     report = collection_of(tmp_path / "c.lookalike", labels=labels).train("label").report
 
     assert (report.items, report.unlabelled, report.classes) == (60, 60, 6)
+    assert "; 60 without a label left out" in str(report)
 
 
 def test_a_class_of_one_is_learned_as_a_class_and_is_no_query(tmp_path):
@@ -114,6 +115,25 @@ def test_fewer_than_two_classes_of_two_are_refused(tmp_path, labels, says):
     made = collection_of(tmp_path / "c.lookalike", labels=labels)
 
     with pytest.raises(LookalikeError, match=says):
+        made.train("label")
+
+
+def test_too_few_labels_to_hold_some_out_are_refused(tmp_path):
+    made = collection_of(tmp_path / "c.lookalike", classes=3, each=4)
+
+    with pytest.raises(
+        LookalikeError, match=r"12 labelled items that are not alone in their class are too few"
+    ):
+        made.train("label")
+
+
+@pytest.mark.parametrize("apart", [1, 0])
+def test_vectors_that_leave_nothing_to_gain_or_to_learn_are_kept_as_they_are(tmp_path, apart):
+    vectors = np.eye(4, dtype=np.float32)[[0, apart] * 20]
+    names, ids = ["one", "other"] * 20, [str(number) for number in range(40)]
+    made = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ids, columns={"label": names})
+
+    with pytest.raises(NoGainError, match="none of 28 methods raises their mAP"):
         made.train("label")
 
 
@@ -156,7 +176,8 @@ def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path,
 
     report = json.loads((folder / "report.json").read_text())
     change = report["average_precision"]
-    assert f"mAP of 30 pictures held out {change['before']:.3f} -> {change['after']:.3f}" in said.out
+    assert f"mAP among all others: {change['before']:.3f} -> {change['after']:.3f} (" in said.out
+    assert "30 pictures asked that were held out, of 120 of 6 classes; then all were learned" in said.out
     assert f"use it: lookalike build {made.path} --model {folder} -c NEW.lookalike" in said.err
     assert sorted(path.name for path in folder.iterdir()) == [
         "head.npz", "model.json", "report.json", "words.json", "words.npy"

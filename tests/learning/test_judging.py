@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.learning.choice import difference, gains
+from lookalike.learning.choice import difference, gains, loses_first
 from lookalike.learning.judging import average_precisions
 
 
@@ -42,10 +42,14 @@ def test_a_difference_comes_with_its_standard_error_and_queries_without_an_answe
     assert difference(before[:1], after[:1]) == (0.0, 0.0)
 
 
-def test_a_gain_is_more_than_its_error_and_costs_no_precision_at_1():
+def test_a_gain_is_more_than_its_error_and_a_loss_at_1_more_than_its_own():
     before = np.array([[0.5, 1.0], [0.5, 1.0], [0.5, 0.0], [0.5, 1.0]])
+    mixed = before + np.array([[0.3, 0], [-0.3, 0], [0.1, 0], [0, 0]])
 
     assert gains(before, before + np.array([0.1, 0]))
     assert not gains(before, before)
-    assert not gains(before, before + np.array([[0.3, 0], [-0.3, 0], [0.1, 0], [0, 0]]))
-    assert not gains(before, np.array([[0.9, 0.0], [0.9, 0.0], [0.9, 0.0], [0.9, 0.0]]))
+    assert not gains(before, mixed)
+    # One of four falls from 1 to 0: a mean of -0.25 with an error of 0.25. Two: -0.5, with one of 0.29.
+    assert not loses_first(before, before - np.array([[0, 1], [0, 0], [0, 0], [0, 0]]))
+    assert loses_first(before, before - np.array([[0, 1], [0, 1], [0, 0], [0, 0]]))
+    assert not loses_first(before, before - np.array([[0, 1], [0, 1], [0, 0], [0, 0]]), 2)

@@ -11,7 +11,7 @@ import pytest
 from lookalike.errors import ModelError, StorageError, UnknownWordError
 from lookalike.learning.saving import save_head
 from lookalike.models.class_words import ClassWords
-from lookalike.models.head_model import Layer, apply
+from lookalike.models.head_model import Branch, Layer, apply
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
 
@@ -157,3 +157,37 @@ def test_a_disk_that_is_full_at_the_last_file_leaves_nothing(tmp_path, monkeypat
     with pytest.raises(StorageError, match="no space left on the device while writing"):
         save_head(tmp_path / "mine", "mine", PIXELS.spec, [first_three()])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_branches_stand_side_by_side_with_their_weights(tmp_path):
+    spec = ModelSpec("imported", "", 2, 1, 1.0)
+    scores = Branch((layer([[10, 0], [0, 10]], [0, 0]),), power=0.5, end="softmax", weight=2.0)
+    save_head(tmp_path / "m", "m", spec, [scores, Branch()])
+    model = load_model(str(tmp_path / "m"))
+    vectors = np.array([[0.6, 0.8], [1, 0]], np.float32)
+
+    # The roots, at length 1, are (0.655, 0.756) and (1, 0); ten times their softmax (0.267, 0.733), (1, 0).
+    wanted = np.array([[0.342 * 2, 0.940 * 2, 0.6, 0.8], [2, 0, 1, 0]]) / np.sqrt(5)
+    np.testing.assert_allclose(model.from_base(vectors), wanted, atol=2e-3)
+    assert model.dim == 4
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        [],
+        "two",
+        [{"layers": 1}],
+        [{"layers": 2}],
+        [{"layers": 1, "power": 0}, {"layers": 0}],
+        [{"end": "relu"}],
+    ],
+)
+def test_branches_that_make_no_sense_are_refused(tmp_path, branches):
+    spec = ModelSpec("imported", "", 2, 1, 1.0)
+    save_head(tmp_path / "m", "m", spec, [Branch((layer([[1, 0], [0, 1]], [0, 0]),), weight=2.0), Branch()])
+    path = tmp_path / "m" / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "branches": branches}))
+
+    with pytest.raises(ModelError):
+        load_model(str(tmp_path / "m"))

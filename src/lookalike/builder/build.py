@@ -21,7 +21,7 @@ from lookalike.builder.listing import Options, list_source
 from lookalike.builder.moved import find_move, follow, without_moved
 from lookalike.builder.part import MadePart, Outcome, embed, part_of
 from lookalike.builder.reconcile import forget_failures, reconcile
-from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
+from lookalike.builder.stored import build_from_stored, check_base, check_base_is_here, check_goes_on
 from lookalike.errors import CollectionError, LookalikeError, ModelError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
@@ -122,10 +122,11 @@ def build(
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
-    if before and name in (None, before.model.name):
-        asked = file or find_model(root, before, device)
-    else:
-        asked = file or load_model(name or DEFAULT_MODEL, device=device)
+    goes_on = before if before and name in (None, before.model.name) else None
+    asked = file or (
+        find_model(root, goes_on, device) if goes_on else load_model(name or DEFAULT_MODEL, device=device)
+    )
+    check_base_is_here(asked)
     fresh = Manifest(
         asked.spec,
         check_dtype(dtype or (before.dtype if before else "float32")),

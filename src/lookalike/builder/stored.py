@@ -75,6 +75,12 @@ def check_base(source: Path, root: Path, model: LoadedModel) -> None:
         )
 
 
+def check_base_is_here(model: LoadedModel) -> None:
+    """Raise `ModelError` if a model is a head whose base cannot embed pictures here."""
+    if model.base is not None:
+        model.features(np.zeros((1, model.size_px, model.size_px, 3), np.uint8))
+
+
 def check_goes_on(source: Path, root: Path, model: LoadedModel) -> None:
     """Raise an error if the collection at `root` is another than the one to be made."""
     if not is_collection(root):

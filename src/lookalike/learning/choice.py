@@ -45,6 +45,7 @@ METHODS: Mapping[str, Sequence[Parts]] = {
         (("scores", 1.0), ("discriminant", 0.6)),
         (("scores", 1.0), ("discriminant", 0.6), ("whitening", 0.3)),
         (("scores", 1.0), ("discriminant", 0.6), ("vector", 0.3)),
+        (("scores", 1.0), ("discriminant", 0.6), ("vector", 0.6)),
     ],
     "ridge": [(("ridge", 1.0), ("vector", 0.3)), (("ridge", 1.0), ("vector", 1.0))],
     "blend": [
@@ -152,13 +153,15 @@ class _Chooser:
         self._raw = np.concatenate([held.judge(held.vectors, fold, [FOLDS - 1]) for fold in range(FOLDS - 1)])
 
     def mean(self, recipe: Recipe) -> float:
-        return float(np.nanmean(self.found[recipe][:, 0]))
+        found = self.found[recipe][:, 0]
+        return float(np.nanmean(found)) if not np.isnan(found).all() else 0.0
 
     def best(self, recipes: Sequence[Recipe]) -> Recipe | None:
-        """The recipe with the highest mAP of those that gain; see `gains`."""
+        """The recipe of the highest mAP, if that gains; one that loses no precision at 1 if there is one."""
         self._try([one for one in recipes if one not in self.found])
         gaining = [one for one in recipes if gains(self._raw, self.found[one])]
-        return max(gaining, key=self.mean, default=None)
+        safe = [one for one in gaining if not loses_first(self._raw, self.found[one])]
+        return max(safe or gaining, key=self.mean, default=None)
 
     def _try(self, recipes: Sequence[Recipe]) -> None:
         held, results = self._held, dict[Recipe, list[Results]]()
@@ -177,12 +180,15 @@ class _Chooser:
 
 
 def gains(before: Results, after: Results, errors: float = 1) -> bool:
-    """Whether mAP rises by more than so many of its standard errors, and precision at 1 falls by at most one.
+    """Whether mAP rises by more than so many of its standard errors."""
+    gain, error = difference(before[:, 0], after[:, 0])
+    return gain > errors * error
 
-    Labels that mean nothing passed one time in ten with one error on the fold that judges, never with two.
-    """
-    (gain, error), (first, first_error) = (difference(before[:, at], after[:, at]) for at in (0, 1))
-    return gain > errors * error and first >= -first_error
+
+def loses_first(before: Results, after: Results, errors: float = 1) -> bool:
+    """Whether precision at 1 falls by more than so many of its standard errors."""
+    gain, error = difference(before[:, 1], after[:, 1])
+    return gain < -errors * error
 
 
 def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:

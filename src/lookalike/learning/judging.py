@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_AT_ONCE = 1 << 24  # similarities
+_AT_ONCE = 1 << 20  # similarities, unless there are more rows in the gallery
+_PAIR_BYTES = 48  # of a similarity, its key, its place and the precision there
+
+
+def need_bytes(count: int) -> int:
+    """What `average_precisions` of `count` vectors takes."""
+    return _PAIR_BYTES * min(max(_AT_ONCE, count), count * count)
 
 
 def average_precisions(vectors: Floats, classes: Ints, queries: Ints, gallery: Ints) -> NDArray[np.float64]:

@@ -48,8 +48,20 @@ class LabelReport:
     seconds: float
 
     def __str__(self) -> str:
-        where = "of classes held out" if self.question == "new" else "held out"
-        return (
-            f"{self.method or 'nothing'}: mAP of {self.queries:,} pictures {where} {self.average_precision}; "
-            f"precision@1 {self.precision_at_1.before:.3f} -> {self.precision_at_1.after:.3f}"
+        """What was learned, and a line for each measure: before, after, and the gain with its error."""
+        asked = "of new classes, " if self.question == "new" else ""
+        among = "those held out" if self.question == "new" else "all others"
+        lines = [
+            self.method or "nothing that is better",
+            f"mAP {asked}among {among}: {self.average_precision}",
+            f"precision@1 {asked}among {among}: {self.precision_at_1}",
+        ]
+        if self.question == "same":
+            lines.append(f"mAP among those held out: {self.alone}")
+        left_out = f"; {self.unlabelled:,} without a label left out" if self.unlabelled else ""
+        alone = f"; {self.singles:,} alone in their class" if self.singles else ""
+        lines.append(
+            f"{self.queries:,} pictures asked that were held out, of {self.items:,} of {self.classes:,} "
+            f"classes; then all were learned from, in {self.seconds:.0f} s{left_out}{alone}"
         )
+        return "\n".join(lines)

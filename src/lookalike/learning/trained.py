@@ -32,7 +32,8 @@ class Trained:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Trained(on {self.base.name}, {self.dim:,} dimensions: {self.report})"
+        said = str(self.report).splitlines()[0]
+        return f"Trained(on {self.base.name}, {self.dim:,} dimensions: {said})"
 
     @property
     def dim(self) -> int:

@@ -136,8 +136,9 @@ def is_head(folder: Path) -> bool:
 def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]) -> LoadedModel:
     """Load the head in a folder; `find_base` returns the model it sits on, from its spec and path.
 
-    Without a base, which is None where vectors were made elsewhere, it takes vectors and no pictures.
-    Raises `ModelError` if something is missing, damaged or does not fit together.
+    Without a base, which is None where vectors were made elsewhere, it takes vectors and no pictures; the
+    same if `find_base` raises `ModelError`, which is then raised for a picture.
+    Raises `ModelError` if something in the folder is missing, damaged or does not fit together.
     """
     folder = folder.resolve()
     paths = (folder / DESCRIPTION, folder / LAYERS)
@@ -146,17 +147,21 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
     except OSError as error:
         raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from None
     spec, base_spec, base_path, branches = _read(folder, stamps)
-    base = find_base(base_spec, base_path)
+    why = ModelError(
+        f"{base_spec.name}, whose vectors {spec.name} takes, is not available here",
+        "search by `Id(...)` or by a vector",
+    )
+    try:
+        base = find_base(base_spec, base_path)
+    except ModelError as error:
+        base, why = None, error
 
     def from_base(vectors: Floats) -> Floats:
         return apply(branches, vectors)
 
     def features(pixels: Pixels) -> Floats:
         if base is None:
-            raise ModelError(
-                f"{base_spec.name}, whose vectors {spec.name} takes, is not available here",
-                "search by `Id(...)` or by a vector",
-            )
+            raise ModelError(why.message, why.hint)
         return from_base(base.embed_pixels(pixels))
 
     device = base.device if base else "cpu"
