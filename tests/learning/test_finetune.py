@@ -195,11 +195,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_model(collection, learned, 
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["steps"] == learned.report.steps == 9
-    assert report["scores"] == pytest.approx(learned.report.scores, abs=0.02)
+    assert (tmp_path / "out" / "image.onnx").read_bytes() == learned.file
     assert [*(tmp_path / "checkpoints").iterdir()] == []
 
 
-def test_an_interrupted_epoch_goes_on_in_its_middle(collection, tmp_path, monkeypatch):
+def test_an_interrupted_epoch_goes_on_in_its_middle(collection, learned, tmp_path, monkeypatch):
     from lookalike.learning.finetune import loop
 
     monkeypatch.setattr(loop, "_WRITE_EVERY_S", 0.0)
@@ -212,13 +212,13 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(collection, tmp_path, monkey
 
     with pytest.raises(KeyboardInterrupt):
         trained(collection, tmp_path, on_progress=stop)
-    assert trained(collection, tmp_path).report.steps == 9
+    assert trained(collection, tmp_path).file == learned.file
 
 
 def test_a_memory_limit_changes_the_time_and_not_the_result(collection, learned, tmp_path):
     limited = trained(collection, tmp_path, max_memory_bytes=1_300_000_000)
 
-    assert limited.report.scores == pytest.approx(learned.report.scores, abs=0.02)
+    assert limited.file == learned.file
 
 
 def test_a_memory_limit_that_cannot_be_kept_is_refused_at_once(collection, tmp_path):

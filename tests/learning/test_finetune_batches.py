@@ -14,6 +14,7 @@ from lookalike.learning.finetune.batches import batches
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
 from lookalike.learning.finetune.schedule import one_cycle
+from lookalike.learning.finetune.work import Work
 from lookalike.models.registry import load_model
 from lookalike.storage.manifest import Manifest, write_manifest
 from lookalike.storage.parts import Part
@@ -196,3 +197,16 @@ def test_too_few_labels_are_refused(labels, message, snapshot):
 def test_an_unknown_column_is_refused(snapshot):
     with pytest.raises(LookalikeError, match="has no column kind"):
         Examples.of(snapshot(["rose"] * 20), "kind")
+
+
+def test_work_is_told_in_whole_pictures_and_never_beyond_its_total():
+    told = []
+    work = Work(10.4, lambda done, total: told.append((done, total)))
+    half, whole = work.counting(0.5), work.counting(1.0)
+
+    half(3)
+    whole(4)
+    whole(9)
+    work.finish()
+
+    assert told == [(2, 10), (6, 10), (10, 10), (10, 10)]

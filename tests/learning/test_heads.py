@@ -118,6 +118,25 @@ def test_fewer_than_two_classes_of_two_are_refused(tmp_path, labels, says):
         made.train("label")
 
 
+def test_too_few_labels_to_hold_some_out_are_refused(tmp_path):
+    made = collection_of(tmp_path / "c.lookalike", classes=3, each=4)
+
+    with pytest.raises(
+        LookalikeError, match=r"12 labelled items that are not alone in their class are too few"
+    ):
+        made.train("label")
+
+
+@pytest.mark.parametrize("apart", [1, 0])
+def test_vectors_that_leave_nothing_to_gain_or_to_learn_are_kept_as_they_are(tmp_path, apart):
+    vectors = np.eye(4, dtype=np.float32)[[0, apart] * 20]
+    names, ids = ["one", "other"] * 20, [str(number) for number in range(40)]
+    made = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ids, columns={"label": names})
+
+    with pytest.raises(NoGainError, match="none of 28 methods raises their mAP"):
+        made.train("label")
+
+
 def test_an_unknown_column_comes_with_those_of_a_similar_name(made):
     with pytest.raises(LookalikeError, match=r"has no column lable; did you mean label\?"):
         made.train("lable")

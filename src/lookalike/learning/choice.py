@@ -153,7 +153,8 @@ class _Chooser:
         self._raw = np.concatenate([held.judge(held.vectors, fold, [FOLDS - 1]) for fold in range(FOLDS - 1)])
 
     def mean(self, recipe: Recipe) -> float:
-        return float(np.nanmean(self.found[recipe][:, 0]))
+        found = self.found[recipe][:, 0]
+        return float(np.nanmean(found)) if not np.isnan(found).all() else 0.0
 
     def best(self, recipes: Sequence[Recipe]) -> Recipe | None:
         """The recipe of the highest mAP, if that gains; one that loses no precision at 1 if there is one."""

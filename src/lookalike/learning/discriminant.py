@@ -24,6 +24,7 @@ Part = Literal["vector", "centered", "whitening", "discriminant", "scores", "rid
 
 MAX_DISCRIMINANT = 256
 _SMALLEST = 1e-5  # of the singular values of the means, relative to the largest: less is rounding
+_LEAST_SPREAD = 1e-4  # of unit vectors, where those of a class are all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Basis:
         return Layer(sharpness * inverse[:, None] * self.means.T, np.asarray(offset, np.float32))
 
     def _inverse(self, shrinkage: float) -> Floats:
-        round_ = max(float(self.values.mean()), 1e-12)
+        round_ = max(float(self.values.mean()), _LEAST_SPREAD / len(self.values))
         return np.asarray(1 / ((1 - shrinkage) * self.values + max(shrinkage, 1e-6) * round_), np.float32)
 
     def _directions(self, shrinkage: float) -> Floats:

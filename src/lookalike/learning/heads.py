@@ -36,6 +36,8 @@ Progress = Callable[[int, int], None]
 # By how many of its standard errors held-out retrieval has to rise. Labels that mean nothing passed one time
 # in ten with one error, and never in forty times with two.
 _ERRORS = 2
+# Items that have another of their class: a quarter of fewer would judge nothing.
+_FEWEST = 16
 # Vectors that recipes are tried on, and copies of them at a time.
 _MAX_TRIED, _LEAST_TRIED, _COPIES = 8192, 512, 6
 
@@ -90,6 +92,12 @@ def train_head(
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
+    in_company = len(labelled.classes) - labelled.singles
+    if in_company < _FEWEST:
+        raise LookalikeError(
+            f"{in_company:,} labelled items that are not alone in their class are too few to hold some out",
+            f"label {_FEWEST} at least",
+        )
     if question == "same":
         return folds_of_items(labelled.classes, FOLDS, seed)
     sizes = np.bincount(labelled.classes)
