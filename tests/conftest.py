@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from buckets import bucket, s3_server  # noqa: F401 (fixtures)
 from filelock import FileLock
+from hypothesis import settings
 from indexes import COUNT, clouds, copy_of, write_collection
 from pages import address, chromium, errors, page, window  # noqa: F401 (fixtures)
 from PIL import Image
@@ -33,6 +34,10 @@ from lookalike.models.registry import learner, load_model
 
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
+
+# A busy machine takes its time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lookalike
@@ -56,3 +57,18 @@ def test_the_python_of_the_analysis_runs(tmp_path: Path, monkeypatch: pytest.Mon
     names: dict[str, object] = {"collection": collection}
     exec(python_blocks("docs/analysis.md"), names)
     assert len(names["found"].labels) == 40  # type: ignore[attr-defined]
+
+
+def test_the_python_of_learning_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    random, kinds = np.random.default_rng(0), np.repeat(np.arange(6), 20)
+    vectors = np.concatenate([4 * np.eye(6)[kinds], 3 * random.normal(size=(120, 6))], axis=1)
+    vectors += 0.5 * random.normal(size=vectors.shape)
+    ids = [f"{number}.jpg" for number in range(120)]
+    lookalike.from_vectors(
+        "photos.lookalike", vectors, ids, columns={"label": [f"kind {one}" for one in kinds]}
+    )
+    names: dict[str, object] = {}
+    exec(python_blocks("docs/learning.md"), names)
+    assert names["better"].ids == ids  # type: ignore[attr-defined]
+    assert names["model"].report.average_precision.after > 0.9  # type: ignore[attr-defined]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -25,6 +27,25 @@ def test_an_extra_that_stands_for_another_names_the_packages_of_both():
 
 def test_an_extra_that_is_not_known_is_named_itself():
     assert install_command("nosuch").endswith(" install 'lookalike[nosuch]'")
+
+
+def test_every_extra_that_an_error_names_is_one_of_the_package():
+    extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = set()
+    for path in (CHECKOUT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        for call in (one for one in calls if ast.unparse(one.func) in ("ExtraError", "library")):
+            named |= {one.value for one in call.args[1:] if isinstance(one, ast.Constant)}
+        named |= {
+            str(ast.literal_eval(node.value))
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_EXTRA"
+        }
+
+    assert {"timm", "transformers", "open-clip", "hub", "words", "export"} <= named
+    assert named <= extras.keys()
+    assert [name for name in extras if "_" in name] == []  # metadata has hyphens
 
 
 @pytest.mark.slow

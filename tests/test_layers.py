@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "lookalike"
 
 # From the ground up: a room, or a module at the top, may import those before it.
 ORDER = (
-    "extras errors parallel images models storage sources index search builder acquire analysis page export "
-    "server demo view collection cli __main__"
+    "extras cache errors checking parallel images models storage sources index search builder acquire "
+    "analysis learning page export server demo view collection cli __main__"
 ).split()
 
 
@@ -96,6 +96,7 @@ def test_the_package_itself_imports_nothing_that_is_heavy():
         ("cv2", {"acquire", "analysis", "models"}),
         ("sqlglot", {"search"}),
         ("onnxruntime", {"models"}),
+        ("tokenizers", {"models"}),
         ("simplejpeg", {"images"}),
         ("aiohttp", {"sources"}),
         ("filelock", {"storage", "acquire"}),

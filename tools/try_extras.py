@@ -105,6 +105,15 @@ import s3fs
     "pandas": f"""{BUILT}
 assert len(built.to_pandas()) == 24
 """,
+    "train": """
+from pathlib import Path
+import lookalike
+from lookalike.demo.flowers import write_flowers
+write_flowers(Path("flowers"), count=120)
+built = lookalike.build("flowers", "flowers.lookalike", label="folder", model="pixels")
+model = lookalike.train(built, label="label", method="finetune", epochs=2).save("mine")
+assert model.embed("flowers/" + built[0].id).shape == (1280,)
+""",
     "digits": """
 from lookalike.cli import main
 assert main(["demo", "--dataset", "digits", "--count", "40", "--no-serve"]) == 0

@@ -24,9 +24,11 @@ _PUBLIC = {
     "from_vectors": "collection.from_vectors",
     "import_vectors": "collection.import_vectors",
     "add_model": "models.adding.add_model",
+    "export_model": "models.exporting.export_model",
     "load_model": "models.registry.load_model",
     "register": "models.registry.register",
     "evaluate": "collection.evaluate",
+    "train": "collection.train",
     "Collection": "collection.Collection",
     "Model": "models.model.Model",
     "Id": "search.query.Id",
@@ -60,9 +62,11 @@ __all__ = [
     "from_vectors",
     "import_vectors",
     "add_model",
+    "export_model",
     "load_model",
     "open",
     "register",
+    "train",
 ]
 
 if TYPE_CHECKING:
@@ -75,8 +79,10 @@ if TYPE_CHECKING:
     from lookalike.collection import from_vectors as from_vectors
     from lookalike.collection import import_vectors as import_vectors
     from lookalike.collection import open_collection as open
+    from lookalike.collection import train as train
     from lookalike.errors import LookalikeError as LookalikeError
     from lookalike.models.adding import add_model as add_model
+    from lookalike.models.exporting import export_model as export_model
     from lookalike.models.model import Model as Model
     from lookalike.models.registry import load_model as load_model
     from lookalike.models.registry import register as register

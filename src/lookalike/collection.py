@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.checking import checked, checked_methods
 from lookalike.errors import LookalikeError
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import load_model, register
-from lookalike.models.words import spelling
+from lookalike.models.spelling import spelling
 from lookalike.search.own_words import OwnWord
 from lookalike.search.taught import forget, is_taught, teach, teach_from
 from lookalike.search.taught_tags import write_taught_tags
+from lookalike.storage.items import Item, Items
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.marks import Mark, Marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
@@ -34,11 +36,15 @@ from lookalike.storage.stores import each, place
 from lookalike.view import View
 
 if TYPE_CHECKING:  # opening a collection for search need not import what builds one
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.builder.build import Report
     from lookalike.builder.edit import Pictures
+    from lookalike.learning.finetune.result import FineTuned
+    from lookalike.learning.identify import Proposals
+    from lookalike.learning.trained import Trained
 
 
+@checked_methods
 class Collection(View):
     """An open collection; each call reads what is committed at that moment.
 
@@ -98,7 +104,7 @@ class Collection(View):
         _refresh_index(self.path)
         return report
 
-    def remove(self, ids: Iterable[str]) -> int:
+    def remove(self, ids: str | Iterable[str]) -> int:
         """Remove items by id; returns how many. An unknown id raises `UnknownIdError` and removes none."""
         from lookalike.builder.edit import remove_items
 
@@ -135,6 +141,47 @@ class Collection(View):
         if instead_of is not None:
             self.mark("keep", instead_of, None)
         self.mark("keep", id_, True)
+
+    def train(self, label: str | None = None, **options: Any) -> Trained | FineTuned:
+        """The same as `lookalike.train(collection, ...)`."""
+        return train(self, label=label, **options)
+
+    def identify_missing(self, label: str = "label", *, right: float = 0.9, write: bool = False) -> Proposals:
+        """Propose a label for each item without one that can be identified.
+
+        With `write` the proposals are kept as marks, which `confirm` turns into labels.
+        """
+        from lookalike.learning.identify import identify_missing, learned
+
+        return self._ask(
+            lambda engine, rows: identify_missing(
+                learned(engine, label, rows=rows, right=right), rows, write=write
+            )
+        )
+
+    def to_label(self, count: int = 5, label: str = "label") -> Items:
+        """The items without a label that a person should label next: their labels would change most."""
+        from lookalike.learning.choosing import to_label
+
+        return self._ask(
+            lambda engine, rows: Items(
+                Item(engine.snapshot, engine.snapshot.row_of(id_))
+                for id_ in to_label(engine.snapshot, count, label, rows=rows)
+            )
+        )
+
+    def confirm(self, ids: str | Iterable[str] | None = None, *, label: str = "label") -> int:
+        """Turn proposed labels into labels: all of them, or those of some items; returns how many."""
+        from lookalike.learning.identify import confirm
+
+        names = [ids] if isinstance(ids, str) else None if ids is None else list(ids)
+        return confirm(self.snapshot, names, label)
+
+    def give_label(self, ids: str | Iterable[str], value: str, *, label: str = "label") -> None:
+        """Mark the label of items; it replaces what the source said, and builds keep it."""
+        from lookalike.learning.identify import give_labels
+
+        give_labels(self.snapshot, dict.fromkeys([ids] if isinstance(ids, str) else ids, value), label)
 
     def words(self) -> list[OwnWord]:
         """The words of the collection itself, those that precede first; see `search.own_words`."""
@@ -211,6 +258,7 @@ class Collection(View):
         return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
 
 
+@checked
 def open_collection(path: str | os.PathLike[str], *, model: str | Model | None = None) -> Collection:
     """Open the collection in a folder; raises `CollectionError` if there is none.
 
@@ -223,6 +271,7 @@ def open_collection(path: str | os.PathLike[str], *, model: str | Model | None =
     return Collection(root)
 
 
+@checked
 def build(source: str | Path, collection: str | Path, **options: Any) -> Collection:
     """Build the collection of a source, or bring it and its index, if any, up to date.
 
@@ -239,6 +288,7 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
     return made
 
 
+@checked
 def from_vectors(
     path: str | Path,
     vectors: NDArray[Any] | Iterable[Any],
@@ -255,6 +305,7 @@ def from_vectors(
     return open_collection(path)
 
 
+@checked
 def import_vectors(
     source: str | Path, path: str | Path, *, metadata: str | Path | None = None, model: str = "imported"
 ) -> Collection:
@@ -265,9 +316,43 @@ def import_vectors(
     return open_collection(path)
 
 
-def evaluate(collection: Collection, label: str = "label", **options: Any) -> Evaluation:
+@checked
+def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluation | Splits:
     """The same as `collection.evaluate`."""
-    return collection.evaluate(label, **options)
+    found: Evaluation | Splits = collection.evaluate(label, **options)
+    return found
+
+
+def train(
+    collection: Collection,
+    *,
+    label: str | None = None,
+    events: str | Path | None = None,
+    method: str = "auto",
+    **options: Any,
+) -> Trained | FineTuned:
+    """Learn a better model from the labels in a column; see `learning.heads.train_head` for the options.
+
+    The method `finetune` trains the network itself; see `learning.finetune.finetuning.finetune`. Of a Parquet
+    or CSV file of `events`, it learns what people like; see `learning.behaviour.training.train_behaviour`.
+
+    `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
+    """
+    if events is not None:
+        from lookalike.learning.behaviour.training import train_behaviour
+
+        return train_behaviour(collection.snapshot, events, objective=method, **options)
+    if label is None:
+        raise LookalikeError(
+            "nothing to learn from", "name a column of labels: `label`, or a file of `events`"
+        )
+    if method == "finetune":
+        from lookalike.learning.finetune.starting import train_network
+
+        return train_network(collection.snapshot, label, **options)
+    from lookalike.learning.heads import train_head
+
+    return train_head(collection.snapshot, label, method=method, **options)
 
 
 def _refresh_index(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import Any
 
 from lookalike.extras import install_command
 
@@ -39,6 +40,10 @@ class LookalikeError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+class ArgumentError(LookalikeError, TypeError):
+    """An argument of a public function has the wrong type."""
+
+
 class ExtraError(LookalikeError):
     """An optional feature needs a library that is not installed."""
 
@@ -68,6 +73,14 @@ class SourceError(LookalikeError):
 
 class ModelError(LookalikeError):
     """A model is unknown, cannot run here, or is not the one that the collection was built with."""
+
+
+class NoGainError(LookalikeError):
+    """Nothing that was learned finds held-out pictures better; `report` has what was measured."""
+
+    def __init__(self, message: str, hint: str, report: Any) -> None:
+        super().__init__(message, hint)
+        self.report = report
 
 
 class CollectionError(LookalikeError):
@@ -102,8 +115,8 @@ class QueryError(LookalikeError):
     """A query is not a picture, names an unknown id, or asks for an impossible number of results."""
 
 
-class UnknownColumnError(QueryError):
-    """A condition names an unknown column."""
+class UnknownColumnError(QueryError, KeyError):
+    """A collection has no column of that name."""
 
 
 class UnknownWordError(QueryError):

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.checking import checked_methods
+from lookalike.errors import ArgumentError, LookalikeError
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.grouping import search_groups
 from lookalike.search.lexicon import Meant
@@ -19,7 +20,7 @@ from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
 from lookalike.search.refine import refine
 from lookalike.search.results import Results
-from lookalike.storage.items import Item, data_frame, figures
+from lookalike.storage.items import Item, Items, data_frame
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from lookalike.analysis.clusters import Clusters
     from lookalike.analysis.duplicates import Duplicates
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.analysis.map import Map
     from lookalike.analysis.neighbours import Neighbours
     from lookalike.analysis.outliers import Outliers
+    from lookalike.learning.identify import Identified
 
 Rows = NDArray[np.int64]
 Answer = TypeVar("Answer")
@@ -41,6 +43,7 @@ Answer = TypeVar("Answer")
 _SHOWN = 24
 
 
+@checked_methods
 class View:
     """The items of a collection that meet all `conditions`; all items without conditions.
 
@@ -224,20 +227,24 @@ class View:
 
     def recommend(
         self,
-        liked: Asked | Sequence[Asked],
+        liked: Asked | Sequence[Asked] = (),
         disliked: Asked | Sequence[Asked] = (),
         k: int = DEFAULT_K,
         *,
+        user: str | None = None,
         where: str | None = None,
         diverse: float = 0.0,
     ) -> Results:
         """The k items most like the average of the liked items, and unlike the disliked ones.
 
-        A string here is an item's id. `diverse` in [0, 1] trades similarity for variety.
+        A string here is an item's id. `user` is one that the model knows, because it was trained from events;
+        it counts like one liked item. `diverse` in [0, 1] trades similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(
-            lambda engine, rows: recommend(engine, more, less, k, where=where, rows=rows, diverse=diverse)
+            lambda engine, rows: recommend(
+                engine, more, less, k, user=user, where=where, rows=rows, diverse=diverse
+            )
         )
 
     # Analysis: each method returns its result, and stores it in `derived/` if `write` is true.
@@ -281,11 +288,27 @@ class View:
             write_map if write else None,
         )
 
-    def evaluate(self, label: str = "label", **options: Any) -> Evaluation:
-        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`."""
-        from lookalike.analysis.evaluation import evaluate
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: None = None, **options: Any) -> Evaluation: ...
+    @overload
+    def evaluate(self, label: str = "label", *, split_column: str, **options: Any) -> Splits: ...
+    def evaluate(
+        self, label: str = "label", *, split_column: str | None = None, **options: Any
+    ) -> Evaluation | Splits:
+        """Measure whether the nearest items share a column's value; see `analysis.evaluation.evaluate`.
 
-        return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        With `split_column`, items with one of its values ask those with others; see `evaluate_splits`. A
+        `gallery` is another collection, whose items are found instead.
+        """
+        from lookalike.analysis.evaluation import evaluate, evaluate_splits
+
+        if isinstance(options.get("gallery"), View):
+            options["gallery"] = options["gallery"].snapshot
+        if split_column is None:
+            return self._analysed(lambda snapshot, rows: evaluate(snapshot, label, rows=rows, **options))
+        return self._analysed(
+            lambda snapshot, rows: evaluate_splits(snapshot, label, split_column, rows=rows, **options)
+        )
 
     def neighbors(self, k: int = DEFAULT_K, **options: Any) -> Neighbours:
         """Find the k nearest neighbours of every item; their row numbers refer to this view's items.
@@ -297,6 +320,28 @@ class View:
         return self._analysed(
             lambda snapshot, rows: nearest_others(Selection.of(snapshot, rows=rows), k, **options)
         )
+
+    # Labels.
+
+    @overload
+    def identify(
+        self, picture: list[Any] | tuple[Any, ...], label: str = "label", *, right: float = 0.9
+    ) -> list[Identified]: ...
+    @overload
+    def identify(self, picture: Any, label: str = "label", *, right: float = 0.9) -> Identified: ...
+    def identify(
+        self, picture: Any, label: str = "label", *, right: float = 0.9
+    ) -> Identified | list[Identified]:
+        """Say which label of a column a picture has, or that it is unknown; a list for a list of pictures.
+
+        A picture is anything that `search` takes, except words. The share `right` of the answers should be.
+        """
+        from lookalike.learning.identify import identify, learned
+
+        queries = as_queries(picture)
+        asked = [as_query(picture)] if queries is None else queries
+        found = self._ask(lambda one, rows: identify(one, asked, learned(one, label, rows=rows, right=right)))
+        return found[0] if queries is None else found
 
     # Display.
 
@@ -338,7 +383,7 @@ class View:
         if keep is not None and self.conditions:
             raise LookalikeError(
                 "an analysis of a part of a collection cannot be stored",
-                "leave write out, or analyse it allleave write out, or analyse all of it",
+                "leave `write` out, or analyse all of it",
             )
         state, found = self._ask(lambda engine, rows: (engine.snapshot.state, work(engine.snapshot, rows)))
         if keep is not None:
@@ -346,20 +391,10 @@ class View:
         return found
 
 
-class Items(list[Item]):
-    """Several items; a notebook shows their pictures."""
-
-    def _repr_html_(self) -> str:
-        if not self:
-            return "<p>no images</p>"
-        jpegs = self[0].snapshot.thumbnails([one.row for one in self])
-        return figures((jpeg, one.id, one.label or one.id) for jpeg, one in zip(jpegs, self, strict=True))
-
-
 def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
     """The rows of items in the order asked; raises `KeyError` for one that the conditions exclude."""
     if isinstance(ids, str):
-        raise TypeError(f"give a list of ids, not the string {ids!r}")
+        raise ArgumentError(f"give a list of ids, not the string {ids!r}")
     found = engine.snapshot.rows_of(ids)
     if rows is not None and not np.isin(found, rows).all():
         left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
@@ -390,7 +425,7 @@ def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item
     if isinstance(key, slice):
         return Items(Item(snapshot, int(row)) for row in numbers[key])
     if not isinstance(key, int | np.integer):
-        raise TypeError(f"give an id, a number or a slice, not {type(key).__name__}")
+        raise ArgumentError(f"give an id, a number or a slice, not {type(key).__name__}")
     if not -len(numbers) <= key < len(numbers):
         raise IndexError(f"there are {len(numbers):,} items, none has number {key}")
     return Item(snapshot, int(numbers[int(key)]))
@@ -400,7 +435,7 @@ def _queries(asked: Asked | Sequence[Asked]) -> list[Query]:
     if isinstance(asked, list | tuple):
         return [as_item(one) for one in asked]
     if isinstance(asked, Mapping):
-        raise TypeError("give a list of ids or queries")
+        raise ArgumentError("give a list of ids or queries")
     if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
         return [as_query(one) for one in asked]
     return [as_item(asked)]  # type: ignore[arg-type]

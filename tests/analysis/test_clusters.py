@@ -237,7 +237,7 @@ def test_facts_that_are_none_are_refused(piled, text):
     [
         ({"k": 401}, "k is 401, but .* has 400 images; use 1 to 400, or auto"),
         ({"k": 0}, "k is 0, but .* has 400 images; use 1 to 400, or auto"),
-        ({"k": 2.5}, "k is a whole number or auto, not 2.5"),
+        ({"k": 2.5}, "k is a whole number or 'auto', not 2.5"),
         ({"k": "many"}, "k is a whole number or auto, not 'many'"),
         ({"k": 3, "method": "hdbscan"}, "hdbscan finds the number of groups itself, so k cannot be 3"),
         ({"min_size": 5}, "kmeans has no minimum group size"),

@@ -50,6 +50,10 @@ def slow(vectors, labels, groups, query: int, ks=KS, voters: int = 5) -> dict[st
         if labels[ranked[place - 1]] == labels[query]:
             total += sum(labels[i] == labels[query] for i in ranked[:place]) / place
     found["map@r"] = total / right
+    found["map"] = 0.0
+    for place in range(1, len(ranked) + 1):
+        if labels[ranked[place - 1]] == labels[query]:
+            found["map"] += sum(labels[i] == labels[query] for i in ranked[:place]) / place / right
     votes = [labels[i] for i in ranked[:voters]]
     found["knn_accuracy"] = float(
         max(votes, key=lambda one: (votes.count(one), -votes.index(one))) == labels[query]
@@ -111,8 +115,17 @@ def test_of_equal_cosines_the_wrong_answer_is_taken_to_come_first(tmp_path):
 
     judged = judge(piled(tmp_path, same), labels, np.arange(6), np.arange(6), ks=(3,), voters=3)
 
-    # Two right answers and three wrong ones, all equal: nothing is found before the wrong ones.
-    assert judged.values.max() == 0
+    # Two right answers and three wrong ones, all equal: the right ones are fourth and fifth.
+    assert dict(zip(judged.names, judged.values[0], strict=True)) == pytest.approx(
+        {
+            "precision@3": 0,
+            "recall@3": 0,
+            "r_precision": 0,
+            "map@r": 0,
+            "map": (1 / 4 + 2 / 5) / 2,
+            "knn_accuracy": 0,
+        }
+    )
 
 
 def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_1(tmp_path):
@@ -121,7 +134,7 @@ def test_a_perfect_ranking_has_a_map_at_r_of_1_though_precision_at_10_cannot_be_
     judged = judge(piled(tmp_path, vectors), labels, np.arange(20), np.arange(20), ks=(10,), voters=3)
 
     assert dict(zip(judged.names, judged.values.mean(axis=0), strict=True)) == pytest.approx(
-        {"precision@10": 0.3, "recall@10": 1, "r_precision": 1, "map@r": 1, "knn_accuracy": 1}
+        {"precision@10": 0.3, "recall@10": 1, "r_precision": 1, "map@r": 1, "map": 1, "knn_accuracy": 1}
     )
 
 
@@ -211,12 +224,16 @@ def test_labels_may_be_any_column(tmp_path):
     [
         ([None] * 12, {}, "no item of .* has a value in the column label; add labels when you build"),
         (["a"] * 12, {}, "all 12 items have the label 'a', so every answer would be right"),
-        ([f"{i}" for i in range(12)], {}, "no class of the column label has two items"),
-        (["a", "b"] * 6, {"ks": (12,)}, "k is 12, but each of 12 labelled items has 11 others"),
+        ([f"{i}" for i in range(12)], {}, "no query has a right answer: its class in the column label"),
+        (["a", "b"] * 6, {"ks": (12,)}, "k is 12, but a query has only 11 other labelled items to find"),
         (["a", "b"] * 6, {"ks": (0,)}, "k is 0"),
         (["a", "b"] * 6, {"voters": 40}, "k is 40"),
         (["a", "b"] * 6, {"max_queries": 0}, "the number of queries is 0"),
-        (["a", "b"] * 6, {"label": "kind"}, "has no column kind; it has: id, uri, .*label"),
+        (
+            ["a", "b"] * 6,
+            {"label": "kind"},
+            "has no column kind; it has: id, uri, size_bytes, mtime_ns, sha256, width, height, label$",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated_is_a_clear_error(labels, wishes, message, tmp_path):
@@ -330,11 +347,18 @@ def test_the_command_prints_measures_and_json(collection, tmp_path):
     shown = command("evaluate", collection.path, "-k", 1, 5)
     assert shown.returncode == 0
     assert re.match(r"precision@1 +\d\.\d{3}   \d\.\d{3} to \d\.\d{3}\n", shown.stdout)
-    assert "42 queries among 42 items of 3 classes; 0 without a label left out" in shown.stderr
+    assert "42 queries among 42 items, of 3 classes; 0 without a label left out" in shown.stderr
 
     asked = command("evaluate", collection.path, "--json", "-k", 2, "--report", tmp_path / "r.html")
     found = json.loads(asked.stdout)
-    assert list(found["overall"]) == ["precision@2", "recall@2", "r_precision", "map@r", "knn_accuracy"]
+    assert list(found["overall"]) == [
+        "precision@2",
+        "recall@2",
+        "r_precision",
+        "map@r",
+        "map",
+        "knn_accuracy",
+    ]
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 
@@ -346,8 +370,36 @@ def test_the_command_compares_models_on_a_folder(photos, tmp_path):
     assert not list(photos.parent.glob("pixels*"))
 
 
-def test_models_of_a_collection_cannot_be_changed(collection):
+def test_the_command_compares_models_on_the_pictures_of_a_collection(photos, tmp_path):
+    table = tmp_path / "rows.csv"
+    names = [path.relative_to(photos) for path in sorted(photos.rglob("*.*"))]
+    rows = [f"{name},{name.parent},{['train', 'test'][at % 2]}" for at, name in enumerate(names)]
+    table.write_text("\n".join(["path,kind,split", *rows]))
+    lookalike.build(photos, tmp_path / "c.lookalike", metadata=table, model="colors")
+    split = ("--query-where", "split = 'test'", "--gallery-where", "split = 'train'")
+
+    asked = command(
+        *("evaluate", tmp_path / "c.lookalike", "--label", "kind", "--models", "pixels,colors", "--json"),
+        *split,
+    )
+
+    found = {one["model"]: one["evaluation"] for one in json.loads(asked.stdout)["contenders"]}
+    assert (found["colors"]["queries"], found["pixels"]["gallery"]) == (21, 21)
+    alone = lookalike.open(tmp_path / "c.lookalike").evaluate(
+        "kind", query_where=split[1], gallery_where=split[3]
+    )
+    assert found["colors"]["overall"] == asdict(alone)["overall"]
+
+
+def test_pictures_that_are_no_files_here_cannot_be_compared(tmp_path):
+    collection = make(tmp_path, *clouds(20, 3))
+
     refused = command("evaluate", collection.path, "--models", "pixels")
 
-    assert refused.returncode == 1
-    assert "is a collection with one model" in refused.stderr
+    assert (refused.returncode, refused.stderr.splitlines()[-2:]) == (
+        1,
+        [
+            f"lookalike: no picture of {collection.path} is a file here",
+            "  give the source that it was built from",
+        ],
+    )

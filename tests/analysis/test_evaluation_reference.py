@@ -53,3 +53,13 @@ def test_map_at_r_is_that_of_pytorch_metric_learning(ranked):
     means = dict(zip(judged.names, judged.values.mean(axis=0), strict=True))
     ours = [means["precision@1"], means["r_precision"], means["map@r"]]
     assert ours == pytest.approx([found[name] for name in names], abs=1e-6)
+
+
+def test_map_is_the_average_precision_of_scikit_learn(ranked):
+    from sklearn.metrics import average_precision_score
+
+    vectors, labels, judged = ranked
+    for query in range(0, 400, 7):
+        others = np.arange(400) != query
+        expected = average_precision_score(labels[others] == labels[query], vectors[others] @ vectors[query])
+        assert judged.values[query, judged.names.index("map")] == pytest.approx(expected, abs=1e-6)

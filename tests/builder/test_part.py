@@ -31,7 +31,7 @@ def files(root: Path, made: MadePart) -> dict[str, bytes]:
     """The bytes of the part when it is written."""
     part = Part(root, 0)
     part.write_failures(failure_table(made.failures))
-    part.write(made.rows, made.thumbnails)
+    part.write(made.rows, made.thumbnails, made.made_by)
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("part-*")}
 
 
@@ -129,7 +129,7 @@ def test_a_build_writes_the_parts_that_the_function_makes(folder, target, tmp_pa
         start = part.number * part_size
         made = make_part(samples[start : start + part_size], model)
         root = tmp_path / str(part.number)
-        Part(root, part.number).write(made.rows, made.thumbnails)
+        Part(root, part.number).write(made.rows, made.thumbnails, made.made_by)
         assert Part(root, part.number).items_path.read_bytes() == part.items_path.read_bytes()
         assert Part(root, part.number).thumbnails_path().read_bytes() == part.thumbnails_path().read_bytes()
 

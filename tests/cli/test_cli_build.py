@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from conftest import build, strict_json, write_picture, write_pictures
 
 import lookalike
 from lookalike.cli import main
-from lookalike.storage.parts import list_parts
+from lookalike.models.registry import load_model
+from lookalike.storage.parts import Part, list_parts
 
 
 def test_build_says_what_it_did_on_stderr(run, folder, target):
@@ -176,3 +178,31 @@ def test_beside_a_folder_where_nothing_can_be_written_it_says_where_it_could(run
         f"lookalike: cannot write {parent}/pictures.lookalike/.lock: Permission denied\n"
         f"  keep the collection elsewhere: lookalike build {pictures} -c {Path.home()}/pictures.lookalike\n"
     )
+
+
+def test_a_device_that_is_not_the_cpu_is_named(run, folder, target, monkeypatch):
+    loaded = replace(load_model("pixels"), device="cuda:1")
+    monkeypatch.setattr("lookalike.builder.build.pinned_model", lambda *_: loaded)
+
+    code, _, stderr = run("build", folder, "-c", target, "--model", "pixels")
+
+    assert code == 0
+    assert stderr.startswith("pixels runs on cuda:1\n")
+
+
+def test_a_device_that_auto_had_to_leave_is_named_with_the_reason(run, folder, target, monkeypatch):
+    loaded = replace(load_model("pixels"), device_note="cuda has 0.1 GB left")
+    monkeypatch.setattr("lookalike.builder.build.pinned_model", lambda *_: loaded)
+
+    code, _, stderr = run("build", folder, "-c", target, "--model", "pixels")
+
+    assert code == 0
+    assert stderr.startswith("pixels runs on the cpu: cuda has 0.1 GB left\n")
+
+
+def test_no_thumbnails_makes_none(run, folder, target):
+    code, _, _ = run("build", folder, "-c", target, "--model", "pixels", "--no-thumbnails")
+
+    assert code == 0
+    assert list(lookalike.open(target).verify()) == []
+    assert {*Part(target, 0).items(["thumb_size"])["thumb_size"].to_pylist()} == {0}

@@ -21,13 +21,29 @@ def test_the_known_models_are_listed_with_what_they_are_for(run):
         "pixels",
         "colors",
         "sift",
+        "siglip2-base",
+        "siglip-base",
+        "clip-vit-b32",
+        "mobileclip-s1",
+        "dinov2-small",
+        "dinov2-base",
+        "dinov3-small",
+        "resnet50",
     ]
     colors = stdout.splitlines()[3]
     assert colors == (
-        "colors                     192   64 px  no     Apache-2.0  "
+        "colors                     192   64 px  no     Apache-2.0  here               "
         "average colours on a grid of 8 x 8: instant"
     )
-    assert stderr == "others: a network in an ONNX file, by its path; see lookalike model add --help\n"
+    dinov2 = stdout.splitlines()[9]
+    assert dinov2 == (
+        "dinov2-small               384  224 px  no     Apache-2.0  88 MB to fetch     "
+        "shapes and details, learned without any labels"
+    )
+    assert stderr == (
+        "others: timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG, which are fetched; "
+        "a network in an ONNX file, by its path (see lookalike model add --help)\n"
+    )
 
 
 def test_the_known_models_are_listed_for_machines(run):
@@ -43,7 +59,19 @@ def test_the_known_models_are_listed_for_machines(run):
         "words": False,
         "extra": "sift",
     }
-    assert (len(listed), stderr) == (4, "")
+    assert listed[8] == {
+        "name": "dinov2-small",
+        "purpose": "shapes and details, learned without any labels",
+        "dim": 384,
+        "size_px": 224,
+        "license": "Apache-2.0",
+        "words": False,
+        "published": "hf:facebook/dinov2-small",
+        "repository": "facebook/dinov2-small",
+        "download_mb": 88,
+        "here": False,
+    }
+    assert (len(listed), stderr) == (12, "")
 
 
 @pytest.mark.parametrize("known", KNOWN_MODELS, ids=lambda known: known.name)

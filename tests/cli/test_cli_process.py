@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -124,18 +125,30 @@ def test_a_reader_that_goes_away_is_no_traceback(collection):
     assert (process.wait(), stderr) == (1, b"")
 
 
-def test_what_libtiff_says_of_damaged_pictures_stays_out_of_the_terminal(tmp_path, target):
+def test_what_libtiff_says_of_a_damaged_picture_stands_in_its_failure_and_not_in_the_terminal(
+    tmp_path, target
+):
     write_picture(tmp_path / "pile" / "good.png", 1)
-    packed = encoded(Image.effect_noise((200, 200), 50), "TIFF", compression="tiff_lzw")
-    middle = len(packed) // 2
-    (tmp_path / "pile" / "bad.tif").write_bytes(packed[:middle] + b"\xff" * 500 + packed[middle + 500 :])
+    for number in range(6):
+        for packing in ("tiff_lzw", "tiff_adobe_deflate"):
+            packed = encoded(
+                Image.effect_mandelbrot((200, 200), (-2, -1, 1, 1), 99), "TIFF", compression=packing
+            )
+            middle = len(packed) // 2
+            damaged = packed[:middle] + bytes(500) + packed[middle + 500 :]
+            (tmp_path / "pile" / f"{packing}-{number}.tif").write_bytes(damaged)
 
-    ended = command_process("build", tmp_path / "pile", "-c", target, "--model", "colors")
+    ended = command_process(
+        *("build", tmp_path / "pile", "-c", target, "--model", "colors", "--threads", 4, "--json")
+    )
 
-    assert ended.stderr.splitlines()[-1].startswith("1 embedded, 1 failed")
     assert not [line for line in ended.stderr.splitlines() if "Decode" in line or "PIL" in line]
-    said = command_process("failures", target).stdout
-    assert "packed as tiff_lzw: decoder error" in said
+    rows = json.loads(command_process("failures", target, "--json").stdout)
+    assert len(rows) == 12
+    for row in rows:
+        packing = row["id"].split("-")[0]
+        said = {"tiff_lzw": "Not enough data at scanline", "tiff_adobe_deflate": "Decoding error at scanline"}
+        assert row["error"].startswith(f"damaged TIFF, packed as {packing}: {said[packing]}")
 
 
 def test_a_crash_is_told_though_libraries_are_silenced(tmp_path):

@@ -21,7 +21,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 CASES = [
     ("lookalike evalu", ["evaluate"]),
     ("lookalike build --dev", ["--device"]),
-    ("lookalike build --device ''", ["cpu", "cuda"]),
+    ("lookalike build --device m", ["mps"]),
     ("lookalike map photos.lookalike --method u", ["umap"]),
     ("lookalike completion ''", ["bash", "fish", "zsh"]),
 ]

@@ -90,11 +90,11 @@ def test_an_error_in_python_names_what_python_takes(folder, target):
 
 @pytest.mark.parametrize("source", [["a.jpg"], ("a.jpg",), 5, None, b"photos"])
 def test_a_source_that_is_no_path_is_a_clear_error(source, target):
-    with pytest.raises(LookalikeError, match=r"a source is one folder, .*not a list|a path is a text or"):
+    with pytest.raises(LookalikeError, match="source is text or a path, not"):
         lookalike.build(source, target)
 
 
 @pytest.mark.parametrize("path", [5, None, ["c.lookalike"]])
 def test_a_collection_that_is_no_path_is_a_clear_error(path):
-    with pytest.raises(LookalikeError, match=r"a path is a text or a pathlib\.Path, not a value of the type"):
+    with pytest.raises(LookalikeError, match="path is text or a path, not"):
         lookalike.open(path)

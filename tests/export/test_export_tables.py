@@ -34,6 +34,26 @@ def test_npy_and_its_table_come_back(collection, tmp_path):
     assert_same(imported, collection)
 
 
+@pytest.mark.parametrize("form", ["npy", "parquet", "clip-retrieval"])
+def test_the_folder_of_an_export_comes_back_as_one(form, collection, tmp_path):
+    folder = export_tables(collection.snapshot, tmp_path / "out", form)
+
+    done = command("import", folder, "-c", tmp_path / "back.lookalike")
+
+    assert (done.returncode, done.stderr) == (
+        0,
+        f"42 vectors of 192 dimensions in {tmp_path / 'back.lookalike'}\n",
+    )
+    assert_same(lookalike.open(tmp_path / "back.lookalike"), collection)
+
+
+def test_an_array_in_a_folder_without_its_table_has_numbers_for_ids(collection, tmp_path):
+    folder = export_tables(collection.snapshot, tmp_path / "out", "npy")
+    (folder / "metadata.parquet").unlink()
+
+    assert lookalike.import_vectors(folder, tmp_path / "back.lookalike").ids[:3] == ["0", "1", "2"]
+
+
 def test_parquet_comes_back(collection, tmp_path):
     folder = export_tables(collection.snapshot, tmp_path / "out", "parquet")
 

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import picture
+from networks import MEAN, STD, write_network
 
 from lookalike.export.vector_format import int8_file
-from lookalike.images.fit import fit
+from lookalike.images.fit import fit, fit_whole_pixels
 from lookalike.models import words
+from lookalike.models.onnx_network import Network
+from lookalike.models.spec import ModelSpec
 from lookalike.models.tags import presence
 from lookalike.search.confidence import Background, Distribution
 from lookalike.search.engine import Engine
@@ -30,7 +33,7 @@ NODE = shutil.which("node")
 pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="node is not installed")]
 
 
-_SCRIPTS = ("resize", "lexicon", "vectors", "confidence", "evidence")
+_SCRIPTS = ("resize", "network", "lexicon", "vectors", "confidence", "evidence")
 
 
 def node(script: str, *arguments: object) -> Any:
@@ -83,6 +86,86 @@ def test_pictures_are_resized_to_pythons_pixels(tmp_path, size, crop):
     difference = np.abs(found.astype(int) - fit(pixels, 224, crop))
     assert difference.max() <= 1  # Pillow's weights have 22 bits, these 53
     assert (difference > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("resize", ["crop", "squash"])
+@pytest.mark.parametrize(
+    ("size", "crop", "interpolation", "offset"),
+    [
+        ((64, 48), 1.0, "bicubic", "round"),
+        ((500, 375), 0.875, "bicubic", "floor"),
+        ((301, 640), 0.9, "bilinear", "round"),
+        ((333, 250), 1.0, "lanczos", "floor"),
+        ((97, 211), 0.95, "nearest", "round"),
+        ((7, 900), 1.0, "bicubic", "round"),
+        ((900, 7), 0.8, "bilinear", "floor"),
+    ],
+)
+def test_what_other_models_see_are_pythons_pixels(tmp_path, size, crop, interpolation, offset, resize):
+    pixels = np.asarray(picture(5, size=size))
+    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    (tmp_path / "rgba").write_bytes(np.concatenate([pixels, opaque], axis=2).tobytes())
+    seen = {"size_px": 32, "crop": crop, "resize": resize, "interpolation": interpolation, "offset": offset}
+
+    node(
+        "const [path, width, height, seen] = argv.slice(1);"
+        "const rgb = resize.seenBy(readFileSync(path), +width, +height, JSON.parse(seen));"
+        "writeFileSync(path + '.out', rgb);",
+        tmp_path / "rgba",
+        *size,
+        json.dumps(seen),
+    )
+
+    found = np.frombuffer((tmp_path / "rgba.out").read_bytes(), np.uint8).reshape(32, 32, 3)
+    expected = fit_whole_pixels(
+        pixels, 32, crop, squash=resize == "squash", interpolation=interpolation, offset=offset
+    )
+    difference = found.astype(int) - expected
+    assert np.abs(difference).max() <= 1
+    assert abs(difference.mean()) < 0.01
+
+
+def test_pixels_become_the_input_that_python_makes_of_them(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.uint8)
+    for channels, layout, mean, batch in (
+        ("BGR", "NCHW", MEAN, 1),
+        ("RGB", "NHWC", MEAN, 2),
+        ("RGB", "NCHW", (), 1),
+    ):
+        network = Network.open(
+            write_network(tmp_path / "net.onnx", size=4, layout=layout, batch=batch), "cpu"
+        )
+        spec = ModelSpec("m", "0" * 64, 8, 4, 1.0, mean=mean, std=STD if mean else (), channels=channels)
+        entry = {
+            **asdict(spec),
+            "input": {"type": "float32", "channels_first": network.channels_first, "batch": batch},
+        }
+
+        values, shape = node(
+            "const [rgb, entry] = argv.slice(1).map((text) => JSON.parse(text));"
+            "const { values, shape } = network.tensorOf(Uint8Array.from(rgb), entry);"
+            "console.log(JSON.stringify([Array.from(values), shape]));",
+            json.dumps(rgb.ravel().tolist()),
+            json.dumps(entry),
+        )
+
+        expected = np.repeat(network._prepared(spec, rgb), batch, axis=0)
+        assert shape == list(expected.shape)
+        assert np.allclose(np.reshape(values, shape), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((2, 5), ()), ((2, 3, 5), (1,)), ((2, 5, 3, 2), (2, 3))])
+def test_features_of_places_are_averaged(shape, axes):
+    data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+    found = node(
+        "const [data, dims] = argv.slice(1).map((text) => JSON.parse(text));"
+        "console.log(JSON.stringify(Array.from(network.vectorOf(Float32Array.from(data), dims))));",
+        json.dumps(data.ravel().tolist()),
+        json.dumps(shape),
+    )
+
+    assert np.allclose(found, data.mean(axis=axes)[0] if axes else data[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("by_cosine", [False, True])

@@ -37,6 +37,15 @@ def test_a_picture_is_resized_by_its_shorter_side_and_cut_at_whole_pixels(
     assert np.array_equal(found, np.asarray(whole)[top : top + size, left : left + size])
 
 
+@pytest.mark.parametrize(("width", "left"), [(227, 1), (229, 2), (230, 3)])
+def test_half_a_pixel_may_be_rounded_down_before_the_cut(width, left):
+    pixels = noise(width, 224)
+
+    found = fit_whole_pixels(pixels, 224, 1.0, offset="floor")
+
+    assert np.array_equal(found, pixels[:, left : left + 224])
+
+
 def test_a_squashed_picture_shows_all_of_it():
     pixels = noise(500, 375)
 

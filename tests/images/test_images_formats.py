@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -140,6 +141,64 @@ def test_a_tiff_of_16_bits_is_scaled_by_the_bits_that_it_holds(brightest: int, w
     values = np.array([[0, brightest // 2, brightest]], np.uint16)
     pixels = decode(encoded(Image.fromarray(values), "TIFF"), 1).pixels
     assert pixels[0, :, 0].tolist() == pytest.approx([0, white / 2, white], abs=1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("brightest", "white"), [(255, 255), (1023, 255), (4095, 255), (16383, 255), (65535, 255), (4000, 249)]
+)
+def test_a_color_tiff_of_16_bits_is_scaled_by_the_bits_that_it_holds(
+    brightest: int, white: int, packed: bool, order: str
+) -> None:
+    values = np.array([[[0, brightest // 2, brightest], [brightest // 4, 0, 0]]], np.uint16)
+    pixels = decode(color_tiff(values, order, packed), 1).pixels
+    expected = [[0, white / 2, white], [white / 4, 0, 0]]
+    assert pixels[0].tolist() == [pytest.approx(one, abs=1) for one in expected]
+
+
+def test_the_transparency_of_a_tiff_of_12_bits_is_too() -> None:
+    values = np.array([[[4095, 0, 0, 4095], [4095, 0, 0, 0]]], np.uint16)
+    pixels = decode(color_tiff(values, "<", packed=False), 1).pixels
+    assert pixels[0].tolist() == [[255, 0, 0], [255, 255, 255]]
+
+
+def test_a_large_color_tiff_of_12_bits_is_reduced_to_the_means_of_all_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lookalike.images.pillow._WHOLE_PIXELS", 1000)
+    values = np.zeros((41, 41, 3), np.uint16)
+    values[::2] = 100
+    values[0, 0] = 4095
+    picture = decode(color_tiff(values, "<", packed=True), 4)
+    assert picture.pixels.shape == (9, 9, 3)  # squares of five
+    assert (picture.width, picture.height) == (41, 41)
+    two_rows, three_rows = 40 / 4095 * 255, 60 / 4095 * 255
+    assert np.unique(picture.pixels[1:8]).tolist() == [round(two_rows), round(three_rows)]
+
+
+def color_tiff(values: np.ndarray, order: str, packed: bool) -> bytes:
+    """A TIFF of one strip with 16 bits a channel, in either byte order, packed by deflate or not."""
+    height, width, channels = values.shape
+    strip = values.astype(f"{order}u2").tobytes()
+    strip = zlib.compress(strip, 1) if packed else strip
+    extra = [(338, 3, 1, 2)] if channels == 4 else []
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, channels, 8),
+        (259, 3, 1, 8 if packed else 1),
+    ]
+    entries += [(262, 3, 1, 2), (273, 4, 1, 16), (277, 3, 1, channels), (278, 4, 1, height)]
+    entries += [(279, 4, 1, len(strip)), *extra]
+    bits = struct.pack(f"{order}4H", 16, 16, 16, 16)
+    fields = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, count)
+        + (struct.pack(f"{order}I", value) if kind == 4 or count > 1 else struct.pack(f"{order}Hxx", value))
+        for tag, kind, count, value in entries
+    )
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 16 + len(strip))
+    return head + bits + strip + struct.pack(f"{order}H", len(entries)) + fields + bytes(4)
 
 
 def test_a_tiff_that_says_12_bits_is_scaled_by_these() -> None:

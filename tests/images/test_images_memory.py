@@ -103,6 +103,12 @@ def test_a_png_of_199_megapixels_is_embedded_in_less_than_1300_mb(
         pytest.param("I;16", "a.tif", {"compression": "tiff_lzw"}, id="16-bit TIFF"),
         pytest.param("CMYK", "a.tif", {"compression": "tiff_adobe_deflate"}, id="CMYK TIFF"),
         pytest.param("RGBA", "a.tif", {"compression": "tiff_lzw"}, id="RGBA TIFF"),
+        pytest.param(
+            "RGB", "a.tif", {"compression": "tiff_adobe_deflate", "strip_size": 2**31}, id="TIFF of one strip"
+        ),
+        pytest.param(
+            "F", "a.tif", {"compression": "tiff_adobe_deflate", "strip_size": 2**31}, id="float of one strip"
+        ),
         pytest.param("CMYK", "a.jpg", {}, id="CMYK JPEG"),
         pytest.param("RGB", "a.jpg", {"progressive": True}, id="progressive JPEG"),
         pytest.param("RGB", "a.jpg", {"progressive": True, "subsampling": 0}, id="progressive JPEG, 4:4:4"),

@@ -6,6 +6,7 @@ import colorsys
 import io
 import multiprocessing
 import pickle
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.errors import ImageError, ModelError
+from lookalike.errors import ExtraError, ImageError, ModelError
 from lookalike.models.model import LoadedModel
+from lookalike.models.onnx_session import start
 from lookalike.models.registry import load_model
 
 CLASSICAL = ["pixels", "colors", "sift"]
@@ -33,17 +35,27 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
     return taught(request.param)
 
 
+PROVIDERS = {
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+
 # Asking for a model
 
 
-@pytest.mark.parametrize("name", ["resnet", "", "lookalike.models.pixels"])
-def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("resnet", "did you mean resnet50? "), ("", ""), ("lookalike.models.pixels", "")],
+)
+def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str, near: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(name)
     assert caught.value.message == f"unknown model {name!r}"
     assert caught.value.hint == (
-        "known are: efficientnet-lite0, pixels, colors, sift; "
-        "make your own known with lookalike.register(model)"
+        f"{near}known are: efficientnet-lite0, pixels, colors, sift, siglip2-base, siglip-base, "
+        "clip-vit-b32, mobileclip-s1, dinov2-small, dinov2-base, dinov3-small, resnet50, "
+        "timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; make your own known with lookalike.register(model)"
     )
 
 
@@ -56,11 +68,13 @@ def test_an_unknown_model_is_an_error_that_offers_the_name_that_is_nearest(name:
 
 
 @pytest.mark.parametrize("name", [*CLASSICAL, "efficientnet-lite0"])
-@pytest.mark.parametrize("device", ["gpu", "CPU", "", "cuda:0"])
+@pytest.mark.parametrize("device", ["gpu", "CPU", "", "cuda:x"])
 def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, device: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(name, device=device)
-    assert str(caught.value) == f"unknown device {device!r}; known are: cpu, cuda"
+    assert str(caught.value) == (
+        f"unknown device {device!r}; known are: auto, cpu, cuda, cuda:1, mps, coreml, directml, openvino"
+    )
 
 
 @pytest.mark.skipif(
@@ -68,9 +82,42 @@ def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, devi
 )
 def test_cuda_where_onnxruntime_has_none_is_an_error_with_the_package_that_has_it() -> None:
     with pytest.raises(ModelError) as caught:
-        load_model("efficientnet-lite0", device="cuda")
+        start("net.onnx", "cuda")
     assert "the device cuda cannot be used" in caught.value.message
-    assert "pip install onnxruntime-gpu" in caught.value.hint
+    assert caught.value.hint == "in place of onnxruntime, install onnxruntime-gpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        (
+            "coreml",
+            "no CoreMLExecutionProvider, so the device coreml cannot be used",
+        ),
+        ("directml", "no DmlExecutionProvider, so .*; in place of onnxruntime, install onnxruntime-directml"),
+        ("openvino", "no OpenVINOExecutionProvider, so .*, install onnxruntime-openvino"),
+        ("mps", "no provider for it, so the device mps cannot be used"),
+    ],
+)
+def test_a_device_that_this_onnxruntime_lacks_is_an_error(device: str, said: str) -> None:
+    if PROVIDERS.get(device) in onnxruntime.get_available_providers():
+        pytest.skip("it has it")
+
+    with pytest.raises(ModelError, match=said):
+        start("net.onnx", device)
+
+
+@pytest.mark.parametrize("device", ["coreml", "directml", "openvino"])
+def test_the_built_in_model_does_not_run_on_devices_of_onnx_files_alone(device: str) -> None:
+    with pytest.raises(ModelError, match=f"PyTorch does not run on {device}; "):
+        load_model("efficientnet-lite0", device=device)
+
+
+def test_the_built_in_model_on_a_gpu_without_pytorch_is_an_error_that_names_it(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ExtraError, match="this needs PyTorch") as caught:
+        load_model("efficientnet-lite0", device="cuda")
+    assert caught.value.extra == "torch"
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

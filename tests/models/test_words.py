@@ -146,7 +146,7 @@ def test_the_words_of_alike_things_have_alike_vectors():
 
 
 def test_words_of_no_content_are_in_no_name():
-    from lookalike.models.words import STOP_WORDS
+    from lookalike.models.spelling import STOP_WORDS
 
     assert [word for word in STOP_WORDS if vocabulary().find(word)] == []
 

@@ -11,7 +11,7 @@ import lookalike
 from lookalike.demo.flowers import write_flowers
 from lookalike.errors import UnknownWordError
 from lookalike.search.confidence import Background, Distribution
-from lookalike.search.evidence import NEIGHBOURS, confidence_of, sharpened
+from lookalike.search.evidence import NEIGHBOURS, by_confidence, confidence_of, sharpened
 from lookalike.search.query import Direction, Side
 
 BACKGROUND = Background(400, Distribution.of(np.linspace(0, 1, 1001, dtype=np.float32)), by_cosine=True)
@@ -123,6 +123,31 @@ def test_the_number_of_hits_does_not_change_a_confidence(flowers):
 
 def test_words_of_which_there_is_a_picture_are_found_with_confidence(flowers):
     assert flowers.search(lookalike.Text("daisy"), k=1)[0].confidence > 0.5
+
+
+def test_hits_of_words_are_in_the_order_of_their_confidence(flowers):
+    found = flowers.search(lookalike.Text("flower"), k=36)
+
+    assert found.confidences.tolist() == sorted(found.confidences.tolist(), reverse=True)
+    assert found.scores.tolist() != sorted(found.scores.tolist(), reverse=True)
+    assert flowers.search(lookalike.Text("flower"), k=5).ids == found.ids[:5]
+
+
+def test_words_with_a_picture_are_in_the_order_of_their_scores(flowers):
+    found = flowers.search(lookalike.Text("flower") + lookalike.Id("rose/rose-001.jpg"), k=35)
+
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+
+
+def test_only_the_first_hundred_hits_are_ordered_among_themselves():
+    confidences = np.linspace(0, 1, 250)
+
+    expected = [*range(99, -1, -1), *range(199, 99, -1), *range(249, 199, -1)]
+    assert by_confidence(confidences).tolist() == expected
+
+
+def test_hits_that_are_equally_likely_stay_in_their_order():
+    assert by_confidence(np.array([0.5, 0.9, 0.5, 0.9])).tolist() == [1, 3, 0, 2]
 
 
 def test_words_of_which_there_is_none_are_not(flowers):

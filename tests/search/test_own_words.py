@@ -53,7 +53,7 @@ def test_the_known_words_of_a_text_are_searched_and_the_others_are_said(collecti
 
 
 def test_a_text_without_a_known_word_is_an_error_with_the_word_that_may_be_meant(collection):
-    with pytest.raises(UnknownWordError, match="nobody here knows the word 'meadwo'") as caught:
+    with pytest.raises(UnknownWordError, match="the word 'meadwo' is unknown") as caught:
         collection.search(lookalike.Text("meadwo"))
 
     assert caught.value.nearest == ["meadow"]

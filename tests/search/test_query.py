@@ -134,7 +134,7 @@ def test_a_vector_is_a_query_of_any_length(collection):
         (Id(SEA) * 1e300, "a weight of the query is 1e\\+300"),
         (Id(SEA) * 0, "a weight of the query is 0"),
         (Query(()), "the query is empty"),
-        (Text("dog"), "nobody here knows the word"),
+        (Text("dog"), "the model colors does not know words"),
         (Id("sea/sea-02.png") + Id(SEA), "has no item 'sea/sea-02.png'"),
     ],
 )

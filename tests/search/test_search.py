@@ -167,7 +167,7 @@ def test_an_id_and_a_text_are_text(make):
 
 @pytest.mark.parametrize("k", ["3", 2.5, None])
 def test_k_is_a_whole_number(collection, k):
-    with pytest.raises(QueryError, match="k is the number of results, a whole number, not"):
+    with pytest.raises(lookalike.LookalikeError, match="k is a whole number, not"):
         collection.search(Id("sea/sea-002.png"), k)
 
 

@@ -73,7 +73,7 @@ def test_no_auth_and_nothing_else_opens_the_server_to_all() -> None:
 
 def test_an_address_that_others_reach_needs_a_token(collection: lookalike.Collection) -> None:
     with pytest.raises(ServerError, match="needs a token; give a secret as `token`, or `no_auth=True`"):
-        serve([collection], host="0.0.0.0", port=0, open_browser=False)
+        serve([collection.path], host="0.0.0.0", port=0, open_browser=False)
 
 
 # The token.

@@ -20,6 +20,7 @@ from source_files import images, jpeg, listed, metadata, tar_of, written
 
 from lookalike.errors import SourceError
 from lookalike.sources import unpacking
+from lookalike.sources.opening import open_source
 from lookalike.sources.tar import _key
 
 
@@ -93,6 +94,18 @@ def test_hidden_members_and_others_are_passed_over(tmp_path):
     tar = written(tmp_path / "000.tar", tar_of(members))
 
     assert list(images(tar)) == ["000/a.jpg"]
+
+
+def test_members_that_are_neither_pictures_nor_describe_one_are_counted_by_their_ending(tmp_path):
+    described = {"a.jpg": jpeg(), "a.json": b"{}", "a.txt": b"a caption"}
+    others = {"b.JSON": b"{}", "notes.md": b"-", "c.mp4": b"-", "d": b"-", "._e.mp4": b"-"}
+    written(tmp_path / "000.tar", tar_of(described | others))
+    written(tmp_path / "001.tar", tar_of({"c.mp4": b"-"}))
+    source = open_source(tmp_path)
+
+    for _ in range(2):  # each listing counts anew
+        assert [one.id for one in source.samples()] == ["000/a.jpg"]
+        assert source.passed_over == {".mp4": 2, ".md": 1, ".json": 1, "": 1}
 
 
 def test_a_hard_link_is_the_image_it_leads_to_and_a_symbolic_one_a_failure(tmp_path):

@@ -29,6 +29,11 @@ SPECS = st.builds(
     channels=st.sampled_from(["RGB", "BGR"]),
     output=TEXT,
     pooling=st.sampled_from(["", "mean"]),
+    offset=st.sampled_from(["round", "floor"]),
+    precision=st.sampled_from(["", "float16", "bfloat16"]),
+    revision=TEXT,
+    text_sha256=TEXT,
+    prompts=st.lists(TEXT.map("{{}} {}".format), max_size=2).map(tuple),
 )
 
 
@@ -49,6 +54,13 @@ def test_the_manifest_names_the_format_the_model_and_the_sources(collection, pho
         "sources": {photos.as_uri() + "/": {"label": "folder", "metadata": None}},
     }
     assert re.fullmatch("[0-9a-f]{64}", manifest["model"]["sha256"])
+
+
+def test_a_prompt_has_a_place_for_the_word():
+    fields = ModelSpec("m", "s", 8, 32, 1.0).to_fields()
+
+    with pytest.raises(ValueError, match="sentences with"):
+        ModelSpec.from_fields({**fields, "prompts": ["a photo"]})
 
 
 @settings(deadline=None, max_examples=50)

@@ -24,6 +24,7 @@ from lookalike.storage.parts import (
     RESERVED_COLUMNS,
     Failure,
     Part,
+    _header,
     embedding_column,
     failure_table,
     list_parts,
@@ -258,3 +259,11 @@ def test_an_item_without_a_picture_has_no_member_in_the_tar(tmp_path):
     assert members(part.thumbnails_path()) == {"b.jpg": b"jpeg"}
     assert part.thumbnails(["a", "b"]) == [b"", b"jpeg"]
     assert part.problems() == []
+
+
+@given(st.text(min_size=1, max_size=130), st.integers(0, 2**31))
+def test_the_header_of_a_thumbnail_is_that_of_tarfile(name: str, size: int) -> None:
+    name = name.encode("utf-8", "ignore").decode() or "x"
+    info = tarfile.TarInfo(name)
+    info.size = size
+    assert _header(name, size) == info.tobuf(tarfile.PAX_FORMAT)

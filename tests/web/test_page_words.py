@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import build
 from pages import Page, expect, ids, tile
+from serving import running
+from site_browser import tab
+from towers import write_model_of_classes, write_numbered
 
 
 def field(page: Page) -> Page:
@@ -36,6 +44,26 @@ def test_an_unknown_word_offers_the_own_word_that_may_be_meant(page: Page, error
 
     expect(page.locator("#meant")).to_have_text("meadow: your label, 14 pictures")
     assert "400" in errors.pop()
+
+
+def test_a_model_with_a_text_tower_takes_any_words_and_offers_no_list(
+    window: Any, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    numbered = write_numbered(tmp_path / "numbered", 12)
+    collection, _ = build(numbered, target, model=str(write_model_of_classes(tmp_path / "classes")))
+
+    with running(collection) as url, tab(window, url) as page:
+        field(page).press_sequentially("da")
+        expect(page.locator("#known-words option")).to_have_count(0)  # the built-in network knows daisy
+        field(page).fill("Sea")
+        field(page).press("Enter")
+        expect(page.locator(".tile .score").first).to_be_visible()
+        assert set(ids(page)[:4]) == {"2.png", "5.png", "8.png", "11.png"}
+        field(page).fill("a brick")
+        field(page).press("Enter")
+        expect(page.locator(".tile .score").first).to_be_visible()
+        assert page.get_by_text("does not know").count() == 0
 
 
 def test_thumbs_on_hits_refine_the_search_and_stay_in_the_address(page: Page) -> None:

@@ -36,6 +36,7 @@ from lookalike.acquire.status import (
     status_files,
     write_status,
 )
+from lookalike.checking import checked
 from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.images.memory import DECODING
 from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
@@ -60,6 +61,7 @@ OnProgress = Callable[[DownloadReport], None]
 Chunks = Iterator[tuple[Chunk, Sequence[bool]]]
 
 
+@checked
 def download(
     urls: str | Path,
     out: str | Path,

@@ -23,6 +23,7 @@ from lookalike.acquire.resize import Resize
 from lookalike.acquire.shards import FORMATS, NameRefusedError, shard_path, writing_shard
 from lookalike.acquire.status import FIELDS
 from lookalike.builder.listing import list_source
+from lookalike.checking import checked
 from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.images.formats import SUFFIXES
 from lookalike.images.memory import DECODING
@@ -68,6 +69,7 @@ class _Image:
 _Read = tuple[Entry, _Image | Failure]
 
 
+@checked
 def pack(
     source: str | Path,
     out: str | Path,

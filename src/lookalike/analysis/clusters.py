@@ -21,6 +21,7 @@ from lookalike.analysis.kmeans import (
 )
 from lookalike.analysis.naming import COLUMNS, group_names, telling_tags
 from lookalike.analysis.projection import project, projection_bytes
+from lookalike.checking import checked
 from lookalike.errors import ExtraError, LookalikeError, ModelError
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
@@ -87,6 +88,7 @@ class Clusters:
         return {**told, "clusters": groups}
 
 
+@checked
 def cluster(
     snapshot: Snapshot,
     k: int | Literal["auto"] = "auto",

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lookalike.analysis.evaluation import Evaluation, evaluate
-from lookalike.builder.build import build
+from lookalike.analysis.evaluation import evaluate
+from lookalike.analysis.judgement import Evaluation
+from lookalike.builder.build import Report, build
+from lookalike.builder.part import make_part
+from lookalike.builder.together import build_together
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
-from lookalike.models.model import Model
-from lookalike.models.registry import load_model, register
+from lookalike.models.model import LoadedModel, Model
+from lookalike.models.registry import learner, load_model, register
+from lookalike.sources.opening import SlowSource, Source, open_source
+from lookalike.sources.sample import Sample
 from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]
+
+# Each model is timed by itself on so many images, after some more.
+_TIMED, _WARMING = 64, 4
 
 # The measure that ranks the models; MAP@R looks at more of the ranking than any single k.
 QUALITY = "map@r"
@@ -29,7 +41,7 @@ QUALITY = "map@r"
 class Contender:
     """One model: its evaluation, its speed, and the bytes of a vector.
 
-    `images_per_s` is the speed of the whole build on all cores; None if the collection already existed.
+    `images_per_s` is the speed of a build with this model alone on all cores; None if nothing was embedded.
     `on_front` is true if no other model is at least as good in everything and better in something.
     """
 
@@ -54,55 +66,90 @@ class Comparison:
         return f"Comparison({self.source!r}: {', '.join(one.model for one in self.contenders)})"
 
 
+@checked
 def compare(
-    source: str | Path,
+    source: str | Path | Source,
     models: Sequence[str | Model],
-    label: str,
+    label: str | None,
     folder: str | Path,
     *,
+    column: str = "label",
     progress: Steps = lambda what: nullcontext(),
     **options: Any,
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
-    A model is a name, the path of its file or folder, or a model of your own, which is then registered.
-    `label` is the rule of `build`. The collections are made in `folder` as MODEL.lookalike; existing ones
-    are brought up to date. `progress` gives, for the name of a step, a context whose value is called
-    with the numbers of images done and to do; `options` are those of `evaluate`.
+    Each image is decoded once, for the model that needs most pixels. A model is a name, the path of its file
+    or folder, or a model of your own, which is then registered. `label` is the rule of `build`, and `column`
+    has the labels. The collections are made in `folder` as MODEL.lookalike; existing ones are brought up to
+    date. `progress` gives, for the name of a step, a context whose value is called with the numbers of images
+    done and to do; `options` are those of `evaluate`.
     """
     # An unknown model is reported before the others have started.
-    known = {load_model(one).name if isinstance(one, str) else register(one).name: one for one in models}
+    loaded = [load_model(one) if isinstance(one, str) else register(one) for one in models]
+    known = {one.name: (given, one) for one, given in zip(loaded, models, strict=True)}
     if len(known) < len(models) or not known:
         raise LookalikeError(
             "there are no models to compare, or one is named twice", "name each model once in `models`"
         )
+    roots = {name: collection_of(folder, name) for name in known}
+    reports = _built(source, {roots[name]: known[name] for name in known}, label, progress)
     contenders = []
-    for model, given in known.items():
-        root = Path(folder) / f"{model}.lookalike"
-        with progress(f"embedding, {model}") as on_progress:
-            snapshot, images_per_s = _built(source, root, given, label, on_progress)
-        with progress(f"evaluating {model}") as on_progress:
-            judged = evaluate(snapshot, on_progress=on_progress, **options)
+    for name, root in roots.items():
+        snapshot = Snapshot.open(root)
+        images_per_s = _speed(source, snapshot.model) if reports[root].embedded else None
+        with progress(f"evaluating {name}") as on_progress:
+            judged = evaluate(snapshot, column, on_progress=on_progress, **options)
         width = np.dtype(snapshot.manifest.dtype).itemsize
-        contenders.append(Contender(model, judged, images_per_s, judged.dim * width))
+        contenders.append(Contender(name, judged, images_per_s, judged.dim * width))
     marked = [
         replace(one, on_front=here) for one, here in zip(contenders, pareto_front(contenders), strict=True)
     ]
     return Comparison(str(source), tuple(sorted(marked, key=lambda one: -_quality(one))))
 
 
+def collection_of(folder: str | Path, model: str) -> Path:
+    """Where `compare` keeps the collection of a model."""
+    return Path(folder) / f"{re.sub(r'[^-.@+0-9A-Za-z]', '_', model)}.lookalike"
+
+
 def _built(
-    source: str | Path,
-    root: Path,
-    model: str | Model,
-    label: str,
-    on_progress: Progress | None,
-) -> tuple[Snapshot, float | None]:
-    """The collection and the images per second, or None if none had to be embedded."""
+    source: str | Path | Source,
+    models: Mapping[Path, tuple[str | Model, LoadedModel]],
+    label: str | None,
+    progress: Steps,
+) -> dict[Path, Report]:
+    """Build the collections, all that can be in one run; a model that first learns has its own."""
+    reports, together = {}, {}
+    for root, (given, loaded) in models.items():
+        if learner(loaded.name) is None:
+            together[root] = given
+            continue
+        with progress(f"embedding, {loaded.name}") as on_progress:
+            reports[root] = build(source, root, model=given, label=label, on_progress=on_progress)
+    if together:
+        several = [models[root][1] for root in together]
+        with progress(f"embedding, {', '.join(one.name for one in several)}") as on_progress:
+            reports |= build_together(
+                open_source(source),
+                together,
+                cover_px=max(one.cover_px for one in several),
+                label=label,
+                on_progress=on_progress,
+            )
+    return reports
+
+
+def _speed(source: str | Path | Source, model: LoadedModel) -> float | None:
+    """Images a second from files to rows on all cores; None for a source that waits for the network."""
+    opened = open_source(source)
+    if isinstance(opened, SlowSource):
+        return None
+    samples = list(islice((one for one in opened.samples() if isinstance(one, Sample)), _TIMED))
+    make_part(samples[:_WARMING], model)
     started = time.perf_counter()
-    report = build(source, root, model=model, label=label, on_progress=on_progress)
-    seconds = time.perf_counter() - started
-    return Snapshot.open(root), report.embedded / seconds if report.embedded else None
+    make_part(samples, model, threads=os.cpu_count() or 1)
+    return len(samples) / (time.perf_counter() - started)
 
 
 def _quality(contender: Contender) -> float:

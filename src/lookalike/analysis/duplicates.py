@@ -18,6 +18,7 @@ from lookalike.analysis.candidates import Candidate, Hashes, candidates, hashes_
 from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
@@ -76,6 +77,7 @@ class Duplicates:
         return f"Duplicates({len(self):,} pairs among {len(self.items):,} images)"
 
 
+@checked
 def find_duplicates(
     snapshot: Snapshot,
     *,
@@ -100,8 +102,8 @@ def find_duplicates(
     pictures = Pictures(selection, kept)
     if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
         raise LookalikeError(
-            f"{snapshot.root} has vectors but no pictures to compare",
-            "build a collection from the images",
+            f"{snapshot.root} has vectors but no thumbnails to compare",
+            "build a collection from the images, with their thumbnails",
         )
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()

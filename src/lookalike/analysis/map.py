@@ -13,6 +13,7 @@ from PIL import Image
 
 from lookalike.analysis.map_picture import draw_map
 from lookalike.analysis.projection import project, projection_bytes
+from lookalike.checking import checked
 from lookalike.errors import ExtraError, LookalikeError
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection, Vectors
@@ -55,6 +56,7 @@ class Map:
         )
 
 
+@checked
 def make_map(
     snapshot: Snapshot,
     method: Method = "pca",

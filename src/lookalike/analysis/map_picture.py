@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from lookalike.errors import LookalikeError
+from lookalike.storage.columns import column_names
 from lookalike.storage.derived import TABLES, read_derived
 from lookalike.storage.snapshot import Snapshot
 
@@ -75,7 +76,7 @@ def _column(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
         if made is not None:
             return made.rows[columns[name]]
     raise LookalikeError(
-        f"{snapshot.root} has no column {name}", f"it has: {', '.join(snapshot.all_columns.names)}"
+        f"{snapshot.root} has no column {name}", f"it has: {column_names(snapshot.all_columns)}"
     )
 
 

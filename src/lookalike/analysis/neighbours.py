@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.checking import checked
 from lookalike.errors import LockedError, LookalikeError, MemoryLimitError, StorageError, call
 from lookalike.index import Index, build_index, open_index
 from lookalike.storage.part_state import changed
@@ -46,6 +47,7 @@ class Neighbours:
         return ends[at], self.scores[first, place][at]
 
 
+@checked
 def nearest_others(
     selection: Selection,
     k: int,

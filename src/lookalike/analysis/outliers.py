@@ -11,7 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
+from lookalike.storage.columns import column_names
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
 from lookalike.storage.snapshot import Snapshot
@@ -75,6 +77,7 @@ class Outliers:
         return told | listed
 
 
+@checked
 def find_outliers(
     snapshot: Snapshot,
     label: str = "label",
@@ -93,7 +96,7 @@ def find_outliers(
     selection = Selection.of(snapshot, ("id", label), rows=rows)
     if label != "label" and label not in selection.items.column_names:
         raise LookalikeError(
-            f"{snapshot.root} has no column {label}", f"it has: {', '.join(snapshot.schema.names)}"
+            f"{snapshot.root} has no column {label}", f"it has: {column_names(snapshot.schema)}"
         )
     if not 1 <= k < len(selection):
         raise LookalikeError(

@@ -4,48 +4,73 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
 from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
-from lookalike.analysis.evaluation import Answer, Evaluation, Worst
+from lookalike.analysis.judgement import Answer, Evaluation, Splits, Worst
 from lookalike.images.decoding import decode
 from lookalike.images.fit import fit
 from lookalike.images.jpeg import encode_jpeg
 from lookalike.storage.snapshot import Snapshot
 
-# The JPEGs of items by id.
-Thumbnails = Mapping[str, bytes]
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """The JPEGs of queries, and of what was found, by id."""
+
+    queries: Mapping[str, bytes]
+    found: Mapping[str, bytes]
+
 
 _MOST_CLASSES = 24  # in the table of confusions; above, the commonest pairs are listed instead
 _MOST_PAIRS = 30
 _PICTURE_PX = 112  # as in report.css
 
 
-def report_html(judged: Evaluation | Comparison, snapshot: Snapshot) -> str:
-    """A self-contained page; square thumbnails from `snapshot` show the worst queries."""
-    ids = sorted(_shown(judged))
-    jpegs = zip(ids, snapshot.thumbnails(snapshot.rows_of(ids)), strict=True)
-    thumbnails = {id_: _small(jpeg) for id_, jpeg in jpegs if jpeg}
+def report_html(
+    judged: Evaluation | Splits | Comparison, snapshot: Snapshot, gallery: Snapshot | None = None
+) -> str:
+    """A self-contained page; square thumbnails from `snapshot` show the worst queries.
+
+    What was found is shown from the `gallery`, if it is another collection.
+    """
+    worst = [worst for one in _evaluations(judged) for worst in one.worst]
+    thumbnails = Thumbnails(
+        _small_ones(snapshot, {one.id for one in worst}),
+        _small_ones(gallery or snapshot, {answer.id for one in worst for answer in one.answers}),
+    )
     if isinstance(judged, Evaluation):
         return _page(f"Evaluation of {judged.name}", _evaluation(judged, thumbnails))
+    if isinstance(judged, Splits):
+        parts = (
+            f"<h1>{escape(one.value)} among the others</h1>{_evaluation(one.evaluation, thumbnails)}"
+            for one in judged.splits
+        )
+        return _page(f"Evaluation of {judged.name} by {judged.column}", "".join(parts))
     sections = [_comparison(judged)]
     for one in judged.contenders:
         sections.append(f"<h1>{escape(one.model)}</h1>{_evaluation(one.evaluation, thumbnails)}")
     return _page(f"Models on {judged.source}", "".join(sections))
 
 
-def _small(jpeg: bytes) -> bytes:
-    """The part of a thumbnail that the page shows, as a JPEG."""
-    return encode_jpeg(fit(decode(jpeg, _PICTURE_PX).pixels, _PICTURE_PX, crop=1), 80)
+def _small_ones(snapshot: Snapshot, ids: set[str]) -> dict[str, bytes]:
+    """The part of each thumbnail that the page shows, as a JPEG."""
+    shown = sorted(ids)
+    jpegs = zip(shown, snapshot.thumbnails(snapshot.rows_of(shown)), strict=True)
+    return {
+        id_: encode_jpeg(fit(decode(jpeg, _PICTURE_PX).pixels, _PICTURE_PX, crop=1), 80)
+        for id_, jpeg in jpegs
+        if jpeg
+    }
 
 
-def _shown(judged: Evaluation | Comparison) -> set[str]:
-    """The ids of all pictures in the report."""
-    if isinstance(judged, Comparison):
-        return set().union(*(_shown(one.evaluation) for one in judged.contenders))
-    return {id_ for one in judged.worst for id_ in (one.id, *(answer.id for answer in one.answers))}
+def _evaluations(judged: Evaluation | Splits | Comparison) -> list[Evaluation]:
+    if isinstance(judged, Splits):
+        return [one.evaluation for one in judged.splits]
+    return [one.evaluation for one in judged.contenders] if isinstance(judged, Comparison) else [judged]
 
 
 def _page(title: str, body: str) -> str:
@@ -76,13 +101,12 @@ def _costs(one: Contender) -> list[str]:
 
 
 def _evaluation(judged: Evaluation, thumbnails: Thumbnails) -> str:
-    facts = (
-        f"{judged.queries:,} queries among {judged.items:,} items; {judged.model}, {judged.dim:,} dimensions."
-    )
+    facts = f"{judged.queries:,} queries among {judged.gallery:,} items; "
+    facts += f"{judged.model}, {judged.dim:,} dimensions."
     if judged.unlabelled:
         facts += f" {judged.unlabelled:,} items without a label were left out."
     if judged.singles:
-        facts += f" {judged.singles:,} are alone in their class: they were ranked but not used as queries."
+        facts += f" {judged.singles:,} have nothing of their class to find, so they were not used as queries."
     if judged.without_duplicates:
         facts += " Byte-for-byte copies of a query were not ranked."
     return "".join(
@@ -105,6 +129,9 @@ def _measures(judged: Evaluation) -> str:
         _measure_row("all queries", judged.items, judged.overall),
     ]
     means = [f"{judged.per_class_mean[name]:.3f}" for name in names]
+    for what, part in (("seen", judged.seen), ("unseen", judged.unseen)):
+        if part:
+            rows.append(_measure_row(f"{part.classes:,} {what} classes", part.queries, part.measures))
     rows.append(_cells("td", ["<b>mean of classes</b>", f"{len(judged.classes)} classes", *means]))
     rows += [_measure_row(escape(one.label), one.items, one.measures) for one in judged.classes]
     return _table(rows)
@@ -147,9 +174,16 @@ def _confusion_cell(count: int, asked: int, right: bool) -> str:
 
 
 def _worst(one: Worst, thumbnails: Thumbnails) -> str:
-    query = _figure(one.id, f"{one.label}: MAP@R {one.map_at_r:.2f}", thumbnails, "query")
+    query = _figure(
+        one.id, f"{one.label}: MAP@R {one.map_at_r:.2f}", thumbnails.queries.get(one.id, b""), "query"
+    )
     found = (
-        _figure(answer.id, _caption(answer), thumbnails, "right" if answer.label == one.label else "wrong")
+        _figure(
+            answer.id,
+            _caption(answer),
+            thumbnails.found.get(answer.id, b""),
+            "right" if answer.label == one.label else "wrong",
+        )
         for answer in one.answers
     )
     return f'<div class="row">{query}{"".join(found)}</div>'
@@ -159,8 +193,7 @@ def _caption(answer: Answer) -> str:
     return f"{answer.label}: {answer.score:.2f}"
 
 
-def _figure(id_: str, caption: str, thumbnails: Thumbnails, kind: str) -> str:
-    jpeg = thumbnails.get(id_, b"")
+def _figure(id_: str, caption: str, jpeg: bytes, kind: str) -> str:
     data = base64.b64encode(jpeg).decode()
     image = f'<img alt="" src="data:image/jpeg;base64,{data}">' if jpeg else ""
     shown = f"{image}<figcaption>{escape(caption)}</figcaption>"

@@ -1,7 +1,7 @@
 """Leave-one-out retrieval: every item is a query once, and all the others are ranked by their cosine.
 
-The scores of a block of queries are one matrix product. Only the relevance of a ranking's first places
-is needed, so the ranking is never stored as row numbers: see `_relevance`.
+The scores of a block of queries are one matrix product. Only the places of the right answers are needed,
+so a ranking is never stored as row numbers: see `_ranked`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.storage.joined import Joined
 from lookalike.storage.selection import Selection
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 
@@ -43,40 +44,45 @@ class Judged:
 def measures(ks: Sequence[int]) -> tuple[str, ...]:
     """The names of the measures, in the order of `Judged.values`."""
     at_k = [f"{name}@{k}" for name in ("precision", "recall") for k in ks]
-    return (*at_k, "r_precision", "map@r", "knn_accuracy")
+    return (*at_k, "r_precision", "map@r", "map", "knn_accuracy")
 
 
-def others_alike(classes: Ints, groups: Ints) -> Ints:
+def others_alike(classes: Ints, groups: Ints, gallery: Mask | None = None) -> Ints:
     """How many items share each item's class and are not copies of it, (N,): R, the number of right answers.
 
     `classes` and `groups` (N,) are numbers from 0; items in one group are copies, each at least of itself.
+    Only those of the `gallery`, bool (N,), count, or all.
     """
+    counted = np.ones(len(classes), bool) if gallery is None else gallery
     pairs = classes * (int(groups.max(initial=0)) + 1) + groups
-    _, pair_of, sizes = np.unique(pairs, return_inverse=True, return_counts=True)
-    return np.asarray(np.bincount(classes)[classes] - sizes[pair_of], np.int64)
+    _, pair_of = np.unique(pairs, return_inverse=True)
+    alike = np.bincount(classes, weights=counted)[classes]
+    return np.asarray(alike - np.bincount(pair_of, weights=counted)[pair_of], np.int64)
 
 
 def judge(
-    selection: Selection,
+    selection: Selection | Joined,
     classes: Ints,
     groups: Ints,
     queries: Ints,
     *,
     ks: Sequence[int],
     voters: int,
+    gallery: Mask | None = None,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Judged:
     """Rank all N items for each query, and measure how early those of its class come.
 
-    The query and its group are not ranked. The queries' row numbers ascend, and each needs
-    at least one other item of its class. The `voters` nearest vote for a class; a tie goes to the nearer.
+    With a `gallery`, bool (N,), only its items are ranked. The query and its group never are. The queries'
+    row numbers ascend, and each needs at least one other item of its class that is ranked, and each k fewer
+    items than are. The `voters` nearest vote for a class; a tie goes to the nearer.
     Among equal cosines, wrong answers come first. Holds the vectors if they fit, and otherwise reads them
     again for each block of queries; needs about 0.3 GB beside them without a limit.
     """
     most = max(*ks, voters)
-    needed = np.maximum(others_alike(classes, groups)[queries], most)
     members, copies = _rows_of(classes), _rows_of(groups)
+    left_out = np.flatnonzero(~gallery) if gallery is not None else np.empty(0, np.int64)
     values = np.empty((len(queries), len(measures(ks))))
     neighbours = np.empty((len(queries), most), np.int64)
     scores = np.empty((len(queries), most), np.float32)
@@ -93,10 +99,11 @@ def judge(
             # Distances are finest near 0, where the neighbours are, and never negative.
             np.maximum(np.subtract(1, row, out=row), 0, out=row)
             row[copies(query)] = np.inf
+            row[left_out] = np.inf
             alike = members(query)
             alike = alike[np.isfinite(row[alike])]
-            relevant, nearest = _relevance(row, alike, int(needed[start + at]), most)
-            values[start + at, :-1] = _measured(relevant, len(alike), ks)
+            places, nearest = _ranked(row, alike, most)
+            values[start + at, :-1] = _measured(places, ks)
             neighbours[start + at], scores[start + at] = nearest, 1 - row[nearest]
 
         list(pool.map(one, range(len(asked))))
@@ -117,8 +124,8 @@ def vote(classes: Ints) -> Ints:
     return np.asarray(np.take_along_axis(classes, counts.argmax(axis=1)[:, None], axis=1)[:, 0])
 
 
-def _relevance(distances: Floats, alike: Ints, depth: int, most: int) -> tuple[Mask, Ints]:
-    """Whether each of the `depth` nearest is in `alike`, and the rows of the `most` nearest.
+def _ranked(distances: Floats, alike: Ints, most: int) -> tuple[Ints, Ints]:
+    """The places of the rows `alike` in the ranking, from 1, ascending, and the rows of the `most` nearest.
 
     The bits of non-negative floats sort like integers. The lowest bit of each is replaced by
     whether the item is alike, so plain numbers hold the whole ranking, and they are several times faster to
@@ -126,25 +133,24 @@ def _relevance(distances: Floats, alike: Ints, depth: int, most: int) -> tuple[M
     """
     keys = distances.view(np.int32) & -2
     keys[alike] |= 1
-    depth = min(depth, len(keys))
-    first = np.sort(np.partition(keys, depth - 1)[:depth])
-    rows = np.flatnonzero(keys <= first[most - 1])
+    ranking = np.sort(keys)
+    rows = np.flatnonzero(keys <= ranking[most - 1])
     nearest = rows[np.argsort(keys[rows], kind="stable")[:most]]
-    return (first & 1).astype(bool), nearest
+    return np.flatnonzero(ranking & 1) + 1, nearest
 
 
-def _measured(relevant: Mask, right: int, ks: Sequence[int]) -> list[float]:
-    """The measures of one ranking with `right` right answers, R; `relevant` (at least R,) marks their places.
+def _measured(places: Ints, ks: Sequence[int]) -> list[float]:
+    """The measures of one ranking, whose R right answers are at these `places` (R,), from 1, ascending.
 
-    MAP@R is the mean over the first R places of the precision at each that is right (Musgrave, Belongie &
-    Lim, A Metric Learning Reality Check, 2020, section 3.2).
+    MAP is the mean over all right answers of the precision at their places. MAP@R counts only those in
+    the first R places (Musgrave, Belongie & Lim, A Metric Learning Reality Check, 2020, section 3.2).
     """
-    found = np.cumsum(relevant)
-    at_right = np.arange(1, right + 1)
-    average = float((found[:right] / at_right * relevant[:right]).sum() / right)
-    precisions = [float(found[k - 1] / k) for k in ks]
-    recalls = [float(found[k - 1] / right) for k in ks]
-    return [*precisions, *recalls, float(found[right - 1] / right), average]
+    right = len(places)
+    found = np.searchsorted(places, (*ks, right), side="right")
+    precisions = np.arange(1, right + 1) / places
+    average_at_r, average = float(precisions[: found[-1]].sum() / right), float(precisions.mean())
+    at_ks = found[:-1]
+    return [*(at_ks / np.array(ks)), *(at_ks / right), float(found[-1] / right), average_at_r, average]
 
 
 def _rows_of(groups: Ints) -> Callable[[int], Any]:

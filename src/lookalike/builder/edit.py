@@ -16,6 +16,7 @@ from PIL import Image
 
 from lookalike.builder.build import Report, commit_part, derive, next_number
 from lookalike.builder.part import make_part
+from lookalike.checking import checked
 from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
 from lookalike.sources.folder import id_of, uri_of
@@ -31,6 +32,7 @@ from lookalike.storage.writing import writing
 Pictures = Sequence[str | Path] | Mapping[str, ImageLike] | str | Path
 
 
+@checked
 def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) -> Report:
     """Embed pictures and add them; one added before under the same id is replaced.
 

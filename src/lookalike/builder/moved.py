@@ -85,7 +85,7 @@ def without_moved(root: Path, manifest: Manifest, move: Move) -> Manifest:
 
 
 def _write(part: Part, thumbnails_from: Part, rows: pa.Table) -> None:
-    part.write(rows, thumbnails_from.thumbnails(rows["id"].to_pylist()))
+    part.write(rows, thumbnails_from.thumbnails(rows["id"].to_pylist()), thumbnails_from.made_by())
 
 
 def _readdressed(rows: pa.Table, samples: Mapping[str, Sample]) -> pa.Table:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,25 +20,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError
+from lookalike.builder.tagging import tag_columns, tag_fields
 from lookalike.images.limit import MAX_MEGAPIXELS
-from lookalike.images.picture import Pixels
-from lookalike.images.thumbnail import thumbnail
+from lookalike.models.lookers import Lookers
+from lookalike.models.looking import Seen, decoder_name, decoder_of, look_at, stacked
 from lookalike.models.model import LoadedModel, unit
-from lookalike.models.runner import batch_size, input_of, run
+from lookalike.models.runner import batch_size
 from lookalike.parallel import in_order
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import (
     EXIF_FIELDS,
     ITEM_FIELDS,
-    TAG_FIELDS,
     Failure,
     embedding_column,
     is_from_exif,
 )
 
-# Batches queued for each thread: enough work for the time in which a part is written.
-_AHEAD = 8
+# Images queued for each thread: enough work for the time in which a part is written.
+_AHEAD = 32
+
+# Files of a batch that are held at a time, in bytes; a batch for a GPU may be 128 large photographs.
+_HELD_BYTES = 16_000_000
 
 # The key of a row's EXIF until it becomes columns; no column of a source has such a name.
 _EXIF = "\0exif"
@@ -46,27 +48,31 @@ _EXIF = "\0exif"
 
 @dataclass(frozen=True, slots=True)
 class MadePart:
-    """The contents of a part: its rows (without thumbnail byte ranges), a JPEG for each, and failures."""
+    """The contents of a part: its rows (without thumbnail byte ranges), a JPEG for each, and failures.
+
+    `made_by` names the device that ran the model, and the decoder of JPEGs.
+    """
 
     rows: pa.Table
     thumbnails: list[bytes]
     failures: list[Failure]
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickled by pyarrow itself, the rows would forget that an embedding's elements cannot be null.
         stream = pa.BufferOutputStream()
         with pa.ipc.new_stream(stream, self.rows.schema) as writer:
             writer.write_table(self.rows)
-        return _unpickled, (stream.getvalue().to_pybytes(), self.thumbnails, self.failures)
+        return _unpickled, (stream.getvalue().to_pybytes(), self.thumbnails, self.failures, self.made_by)
 
 
-def _unpickled(rows: bytes, thumbnails: list[bytes], failures: list[Failure]) -> MadePart:
-    return MadePart(pa.ipc.open_stream(rows).read_all(), thumbnails, failures)
+def _unpickled(rows: bytes, *rest: Any) -> MadePart:
+    return MadePart(pa.ipc.open_stream(rows).read_all(), *rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image ready for a part: its row, its thumbnail, and the model's features float32 (D,)."""
+    """One image ready for a part: its row, its thumbnail or no bytes, and the features float32 (D,)."""
 
     row: Mapping[str, Any]
     thumbnail: bytes
@@ -74,6 +80,7 @@ class Embedded:
 
 
 Outcome = Embedded | Failure
+Look = Callable[[Sequence[bytes]], list[Seen | str]]
 
 
 def make_part(
@@ -83,16 +90,17 @@ def make_part(
     fields: Sequence[pa.Field] = EXIF_FIELDS,
     dtype: str = "float32",
     max_megapixels: float = MAX_MEGAPIXELS,
+    thumbnails: bool = True,
     threads: int = 1,
 ) -> MadePart:
-    """Read, decode and embed the samples of one part.
+    """Read, decode and embed the samples of one part, and make their thumbnails unless told not to.
 
     `fields` are the columns besides those that all parts have: from the samples' metadata and from EXIF.
     `dtype` is `float32` or `float16`.
     An image that fails becomes one of the failures. Rows and failures keep the order of the samples. Raises
     `ModelError` if the model returns invalid vectors.
     """
-    outcomes = embed(samples, model, max_megapixels=max_megapixels, threads=threads)
+    outcomes = embed(samples, model, max_megapixels=max_megapixels, thumbnails=thumbnails, threads=threads)
     return part_of(outcomes, model, fields=fields, dtype=dtype)
 
 
@@ -101,6 +109,7 @@ def embed(
     model: LoadedModel,
     *,
     max_megapixels: float,
+    thumbnails: bool = True,
     threads: int,
     part_size: int = sys.maxsize,
 ) -> Generator[Outcome, None, None]:
@@ -109,10 +118,14 @@ def embed(
     No batch crosses the end of a part of `part_size` samples, so that a part has the same batches, and the
     same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
     """
-    work = partial(_embedded, model=model, max_megapixels=max_megapixels)
-    batches = _batches(samples, batch_size(model.device), part_size)
-    with closing(in_order(work, batches, threads, ahead=_AHEAD * threads)) as found:
-        for outcomes in found:
+    options: dict[str, Any] = {"max_megapixels": max_megapixels, "thumbnails": thumbnails}
+    decode, size = decoder_of(model), batch_size(model.device)
+    with ExitStack() as leaving:
+        lookers = leaving.enter_context(closing(Lookers(model.spec, threads, **options)))
+        look = partial(look_at, spec=model.spec, decode=decode, **options) if decode else lookers
+        work = partial(_embedded, model=model, look=look)
+        batches, ahead = _batches(samples, size, part_size), max(2, _AHEAD // size) * threads
+        for outcomes in leaving.enter_context(closing(in_order(work, batches, threads, ahead=ahead))):
             yield from outcomes
 
 
@@ -127,7 +140,9 @@ def part_of(
     found = list(outcomes)
     embedded = [one for one in found if isinstance(one, Embedded)]
     failures = [one for one in found if isinstance(one, Failure)]
-    return MadePart(_table(embedded, fields, model, dtype), [one.thumbnail for one in embedded], failures)
+    rows = _table(embedded, fields, model, dtype)
+    made_by = {"device": model.device.partition(":")[0], "decoder": decoder_name(model)}
+    return MadePart(rows, [one.thumbnail for one in embedded], failures, made_by)
 
 
 def _batches(samples: Iterable[Sample], size: int, part_size: int) -> Generator[list[Sample], None, None]:
@@ -141,41 +156,65 @@ def _batches(samples: Iterable[Sample], size: int, part_size: int) -> Generator[
             source.close()
 
 
-def _embedded(batch: Sequence[Sample], model: LoadedModel, max_megapixels: float) -> list[Outcome]:
+def _embedded(batch: Sequence[Sample], model: LoadedModel, look: Look) -> list[Outcome]:
     """Take a batch of samples from bytes to features, in one thread."""
-    prepared = [_prepare(sample, model, max_megapixels) for sample in batch]
-    pixels = [one[2] for one in prepared if not isinstance(one, Failure)]
-    features: Iterator[NDArray[np.float32]] = iter(run(model.features, pixels) if pixels else ())
-    return [one if isinstance(one, Failure) else Embedded(one[0], one[1], next(features)) for one in prepared]
+    prepared = list(_prepared(batch, look))
+    pixels = [one[1].pixels for one in prepared if not isinstance(one, Failure)]
+    features: Iterator[NDArray[np.float32]] = iter(model.features(stacked(pixels)) if pixels else ())
+    return [
+        one if isinstance(one, Failure) else Embedded(one[0], one[1].thumbnail, next(features))
+        for one in prepared
+    ]
 
 
-def _prepare(
-    sample: Sample, model: LoadedModel, max_megapixels: float
-) -> Failure | tuple[dict[str, Any], bytes, Pixels]:
-    """Read, hash and decode one image; returns its row, its thumbnail and the pixels for the model."""
+def _prepared(batch: Sequence[Sample], look: Look) -> Iterator[Failure | tuple[dict[str, Any], Seen]]:
+    """Read, hash and decode samples, a few files at a time: the row of each, and what is seen of it."""
+    held: list[tuple[Sample, bytes | Failure]] = []
+    size_bytes = 0
+    for sample in batch:
+        data = _read(sample)
+        held.append((sample, data))
+        size_bytes += 0 if isinstance(data, Failure) else len(data)
+        if size_bytes > _HELD_BYTES:
+            yield from _looked_at(held, look)
+            held, size_bytes = [], 0
+    yield from _looked_at(held, look)
+
+
+def _looked_at(
+    held: Sequence[tuple[Sample, bytes | Failure]], look: Look
+) -> Iterator[Failure | tuple[dict[str, Any], Seen]]:
+    seen = iter(look([data for _, data in held if not isinstance(data, Failure)]))
+    for sample, data in held:
+        if isinstance(data, Failure):
+            yield data
+            continue
+        found = next(seen)
+        if isinstance(found, Seen):
+            yield _row(sample, data, found), found
+        else:
+            yield Failure(sample.id, sample.uri, "decode", found)
+
+
+def _read(sample: Sample) -> bytes | Failure:
     try:
-        data = sample.read()
+        return sample.read()
     except OSError as error:
         return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
-    try:
-        seen = input_of(data, model.spec, max_megapixels=max_megapixels)
-        small = thumbnail(seen.picture)
-    except ImageError as error:
-        return Failure(sample.id, sample.uri, "decode", str(error))
-    except MemoryError:
-        return Failure(sample.id, sample.uri, "decode", "too large for this machine's memory")
-    row = {
+
+
+def _row(sample: Sample, data: bytes, seen: Seen) -> dict[str, Any]:
+    return {
         **sample.metadata,
         "id": sample.id,
         "uri": sample.uri,
         "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
         "mtime_ns": sample.mtime_ns,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "width": seen.picture.width,
-        "height": seen.picture.height,
-        _EXIF: seen.picture.exif,
+        "width": seen.width,
+        "height": seen.height,
+        _EXIF: seen.exif,
     }
-    return row, small, seen.pixels
 
 
 def _table(
@@ -189,13 +228,8 @@ def _table(
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
         # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
-        found = model.tags(features) if embedded else []
-        names = [[name for name, _ in tags] for tags in found]
-        chances = [[chance for _, chance in tags] for tags in found]
-        columns += [
-            pa.array(values, one.type) for values, one in zip((names, chances), TAG_FIELDS, strict=True)
-        ]
-        fields += TAG_FIELDS
+        columns += tag_columns(model.tags(features) if embedded else [])
+        fields += tag_fields(model)
     vectors = embedding_column(unit(features), dtype)
     fields.append(pa.field("embedding", vectors.type, nullable=False))
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))

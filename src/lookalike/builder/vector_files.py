@@ -30,8 +30,8 @@ def import_vectors(
 ) -> None:
     """Make the collection at `path` from a .npy file, Parquet with embeddings, or another tool's folder.
 
-    The folder is clip-retrieval's, or the original image_embeddings' (docs/site.md). A .npy file may
-    come with `metadata`, a Parquet or CSV file with a row for each vector, in the same order.
+    The folder is one of `export`, of clip-retrieval, or of the original image_embeddings (docs/site.md).
+    A .npy file may come with `metadata`, a Parquet or CSV file with a row for each vector, in the same order.
     Ids are in the first of the columns `ID_COLUMNS` that exists, else they are row numbers. A column whose
     name a collection uses itself gets the prefix `source_`.
     Raises `SourceError` if a file is missing, damaged or does not fit, and `CollectionError` as
@@ -48,6 +48,9 @@ def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]
         return _numbered(array_rows(source.parent))
     if source.suffix == ".npy":
         return _numbered(_npy_with_rows([(source, Path(metadata) if metadata else None)]))
+    if (source / "vectors.npy").is_file():
+        rows = source / "metadata.parquet"
+        return _numbered(_npy_with_rows([(source / "vectors.npy", rows if rows.is_file() else None)]))
     if (source / "img_emb").is_dir():
         return _numbered(_npy_with_rows(_clip_retrieval(source)))
     if is_original(source):
@@ -56,8 +59,8 @@ def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]
     if not files or (files == [source] and source.suffix.lower() not in PARQUET):
         raise SourceError(
             f"{source} has no embeddings that Lookalike can read",
-            "give a .npy file, Parquet with a column `embedding`, or a folder of clip-retrieval or "
-            "image_embeddings",
+            "give a .npy file, Parquet with a column `embedding`, or a folder of an export, of "
+            "clip-retrieval or of image_embeddings",
         )
     return _numbered(pair for file in files for pair in embedding_rows(file))
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from lookalike.cli.fetching import said_what_is_fetched
 from lookalike.cli.noise import without_noise
 from lookalike.cli.output import say
 from lookalike.cli.parser import make_parser, parse
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with without_noise():
+    with without_noise(), said_what_is_fetched():
         return _run(options)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
+DEVICES = ["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(8)), "mps"]
+DEVICES += ["coreml", "directml", "openvino"]
+
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The source to build, where to keep the collection, and how to build it."""
@@ -17,7 +20,19 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="the model: a name that `lookalike models` lists (default: efficientnet-lite0), an ONNX file, "
         "or a folder that `lookalike model add` made",
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where the model runs")
+    parser.add_argument(
+        "--tags",
+        metavar="FILE",
+        help="tag by your own list, one tag on each line, with a model that knows words; or 'none'",
+    )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        metavar="DEVICE",
+        default="auto",
+        help="where the model runs: cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto); "
+        "models in ONNX files also on coreml, directml and openvino",
+    )
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
@@ -30,6 +45,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="skip images of more megapixels (default: 200)",
     )
     add_decoding_memory(parser)
+    parser.add_argument(
+        "--no-thumbnails", dest="thumbnails", action="store_false", help="keep no small pictures: faster"
+    )
     parser.add_argument(
         "--rebuild", action="store_true", help="discard the collection and start from nothing"
     )

@@ -17,7 +17,10 @@ from lookalike.cli.progress import Progress
 from lookalike.collection import Collection
 from lookalike.errors import SourceError, StorageError
 from lookalike.index import index_state, refresh
+from lookalike.models.devices import CPU
+from lookalike.models.model import LoadedModel
 from lookalike.sources.addresses import bare_name, is_pattern
+from lookalike.storage.manifest import is_collection
 from lookalike.storage.state import State
 from lookalike.storage.stores import is_remote, place
 
@@ -32,6 +35,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             model=options.model,
             label=options.label,
             metadata=options.metadata,
+            tags=options.tags,
             image_column=options.image_column,
             name_column=options.name_column,
             fetch=fetch_options(options),
@@ -41,7 +45,9 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             part_size=part_size,
             max_megapixels=options.max_megapixels,
             max_memory_bytes=options.max_memory_bytes,
+            thumbnails=options.thumbnails,
             rebuild=options.rebuild,
+            on_model=_say_device,
             on_progress=progress,
         )
     root = place(path)
@@ -63,6 +69,14 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
     return Collection(root, report), report
 
 
+def _say_device(model: LoadedModel) -> None:
+    """Say where the model runs, unless the CPU is all there is."""
+    if model.device_note:
+        say(f"{model.name} runs on the {model.device}: {model.device_note}")
+    elif model.device != CPU:
+        say(f"{model.name} runs on {model.device}")
+
+
 @contextmanager
 def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
     """If nothing can be written beside the source, as on a read-only disk, say what to do."""
@@ -79,6 +93,8 @@ def _said_where_else(options: argparse.Namespace) -> Iterator[None]:
 def _beside(source: str) -> Path:
     """The default place for the collection of a source; nothing is put into a store unasked."""
     path = place(source)
+    if is_collection(path):
+        raise SourceError(f"{source} is a collection itself", "say where to keep it with -c")
     unnamed = path.name == "-" or ":" in source or is_pattern(source)
     if is_remote(path) or (unnamed and not path.is_dir()):
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")

@@ -1,8 +1,9 @@
 """Keeps the messages of C libraries about damaged pictures out of the terminal.
 
 libtiff reports each flaw of a file on the file descriptor 2, past Python, and from any thread. So during
-a command that descriptor leads nowhere, and `sys.stderr` to its old target: nothing is switched while
-threads run. The failure's row says what is wrong. `faulthandler` still reports a crash.
+a command that descriptor leads nowhere, and `sys.stderr` to its old target. The failure's row says what is
+wrong: for it, the descriptor leads to a file while one damaged TIFF is decoded again. `faulthandler` still
+reports a crash.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+
+from lookalike.images.libtiff import COMPLAINTS
 
 _STDERR = 2
+_MOST_BYTES = 10_000
 
 
 @contextmanager
@@ -41,7 +47,8 @@ def without_noise() -> Iterator[None]:
     faulthandler.enable(kept)
     os.dup2(nowhere, _STDERR)
     try:
-        yield
+        with COMPLAINTS.recorded_by(partial(_recorded, nowhere)):
+            yield
     finally:
         with suppress(OSError, ValueError):
             sys.stderr.close()
@@ -50,6 +57,22 @@ def without_noise() -> Iterator[None]:
         faulthandler.disable()
         os.close(nowhere)
         os.close(kept)
+
+
+@contextmanager
+def _recorded(nowhere: int) -> Iterator[Callable[[], str]]:
+    """Lead the descriptor to a file during the block; the value returns what is in it."""
+    with tempfile.TemporaryFile() as file:
+
+        def text_so_far() -> str:
+            file.seek(0)
+            return file.read(_MOST_BYTES).decode("utf-8", "replace")
+
+        os.dup2(file.fileno(), _STDERR)
+        try:
+            yield text_so_far
+        finally:
+            os.dup2(nowhere, _STDERR)
 
 
 def _descriptor(stream: io.TextIOWrapper) -> int | None:

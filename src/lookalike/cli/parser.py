@@ -24,6 +24,7 @@ COMMANDS = {
     "build": "build",
     "search": "search",
     "recommend": "recommend",
+    "identify": "identify",
     "teach": "teach",
     "serve": "serve",
     "open": "open",
@@ -33,6 +34,7 @@ COMMANDS = {
     "models": "models",
     "model": "model",
     "evaluate": "evaluate",
+    "train": "train",
     "cluster": "cluster",
     "duplicates": "duplicates",
     "outliers": "outliers",
@@ -95,6 +97,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             make_parser().error(f"there is no command {first}{_near(first, COMMANDS)}")
         words.insert(0, "open")  # a path alone
     options, unknown = make_parser().parse_known_args(words)
+    if hasattr(options, "pictures") and not any(word.startswith("-") for word in unknown):
+        # Before Python 3.12 argparse ends a list that may be empty at the first flag.
+        options.pictures, unknown = [*options.pictures, *unknown], []
     if unknown:
         parser = command_parsers().get(options.command, make_parser())
         flags = [flag for action in parser._actions for flag in action.option_strings]

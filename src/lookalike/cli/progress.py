@@ -13,10 +13,10 @@ _LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Shows the numbers of images done and to do that it is called with, the rate and the time left."""
+    """Shows how many images, or other units, are done and to do, the rate and the time left."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, unit: str = "images") -> None:
+        self._what, self._unit = what, unit
         self._bar: tqdm[None] | None = None
         self._started_s = self._said_s = time.monotonic()
 
@@ -30,7 +30,7 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         if sys.stderr.isatty():
             if self._bar is None:
-                self._bar = tqdm(total=total, desc=self._what, unit=" images", dynamic_ncols=True)
+                self._bar = tqdm(total=total, desc=self._what, unit=f" {self._unit}", dynamic_ncols=True)
             self._bar.update(done - self._bar.n)
             return
         now_s = time.monotonic()
@@ -38,4 +38,4 @@ class Progress:
             self._said_s = now_s
             rate = done / max(now_s - self._started_s, 1e-9)
             left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if done < total else ""
-            say(f"{self._what}: {done:,} of {total:,}, {rate:.0f} images/s{left}")
+            say(f"{self._what}: {done:,} of {total:,}, {rate:.0f} {self._unit}/s{left}")

@@ -31,7 +31,8 @@ def _meant(collection: Collection, word: str) -> Iterator[str]:
     """Queries that resemble the word and that the collection can answer."""
     snapshot = collection.snapshot
     try:
-        if collection.meaning(word).is_certain:
+        # A text tower takes any text, and a misspelled file is none.
+        if not Path(word).suffix and collection.meaning(word).is_certain:
             yield f"text:{word}"
     except LookalikeError:  # the model does not know the word, or no words at all
         pass

@@ -17,7 +17,12 @@ from typing import Any
 from lookalike.cli.parser import command_parsers
 
 # Functions whose command has another name.
-_COMMANDS = {"undo_moves": ["duplicates", "--undo"], "add_model": ["model", "add"]}
+_COMMANDS = {
+    "undo_moves": ["duplicates", "--undo"],
+    "add_model": ["model", "add"],
+    "identify_missing": ["identify", "--fill"],
+    "export_model": ["model", "export"],
+}
 _NO_FLAGS = {"write"}  # the command always does it
 
 
@@ -58,7 +63,7 @@ def _command(call: ast.Call) -> Iterator[str]:
     """The words of a call such as `lookalike.open('photos.lookalike').index(kind='flat')`."""
     match call.func:
         case ast.Attribute(value=ast.Call(args=opened), attr=name):
-            words = [name]
+            words = _COMMANDS.get(name, [name])
         case ast.Attribute(attr=name):
             words, opened = _COMMANDS.get(name, [name]), []
         case _:

@@ -30,6 +30,7 @@ from lookalike.builder.original_files import (
     PICTURES_FOLDER,
     part_name,
 )
+from lookalike.checking import checked
 from lookalike.errors import CollectionError
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.tables import columns_of
@@ -42,6 +43,7 @@ PART_ROWS = 8192
 _MOST_PARTS = 1000
 
 
+@checked
 def export_image_embeddings(
     snapshot: Snapshot,
     target: str | Path,

@@ -14,8 +14,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from lookalike.cache import cache_folder
 from lookalike.errors import ModelError
-from lookalike.storage.files import cache_folder, write_bytes
+from lookalike.storage.files import write_bytes
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # What `npm view onnxruntime-web@1.30.0 dist.integrity` says.

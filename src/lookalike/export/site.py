@@ -24,14 +24,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from lookalike.checking import checked
 from lookalike.errors import CollectionError, ModelError
+from lookalike.export.network import network_entry, network_file
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
@@ -59,7 +60,6 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _CENTER_SAMPLE = 8192
 
 _TOP = frozenset(("index.html", "collections.json", "web", "data", "model"))
-_MODEL_FILE = "efficientnet_lite0.onnx"
 _HOST = b'export { default } from "./static/host.js";\n'
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
@@ -68,11 +68,13 @@ _POLICY = (
 _CHARSET = '<meta charset="utf-8">'
 _NOTICE = """onnxruntime.js, onnxruntime-wasm.js, onnxruntime.wasm:
     onnxruntime-web, Copyright (c) Microsoft Corporation, MIT License
-efficientnet_lite0.onnx:
+"""
+_NOTICE_OF_BUILT_IN = """efficientnet_lite0.onnx:
     made from the published weights of EfficientNet-Lite0, Apache License 2.0
 """
 
 
+@checked
 def export_site(
     snapshot: Snapshot,
     target: str | Path,
@@ -92,17 +94,20 @@ def export_site(
     target has other files.
     """
     count = take_count(snapshot, max_items)
-    model = _model_files(snapshot, onnxruntime_web) if with_model else {}
+    network = network_file(snapshot.model) if with_model else None
+    model = {network.name: network, **runtime_files(onnxruntime_web)} if network else {}
+    entry = network_entry(snapshot.model, network) if network else None
     with new_folder(Path(target).resolve(), _is_site) as site:
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
         facts = _write_data(snapshot, data, count, hidden, on_progress)
-        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, bool(model)))
+        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, entry))
         _write_page(site)
         for name, source in model.items():
             _copy(source, site / "model" / name)
         if model:
-            _write(site / "model" / "NOTICE.txt", _NOTICE.encode())
+            own = _NOTICE_OF_BUILT_IN if snapshot.model.name == DEFAULT_MODEL else ""
+            _write(site / "model" / "NOTICE.txt", (_NOTICE + own).encode())
     return Path(target)
 
 
@@ -160,9 +165,12 @@ def _write_thumbnails(folder: Path, table: pa.Table) -> None:
 
 
 def _catalogue(
-    snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], with_model: bool
+    snapshot: Snapshot, data: Path, count: int, facts: dict[str, Any], network: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the content of `collections.json`: the server's answer, and how the files are split."""
+    """Return the content of `collections.json`: the server's answer, and how the files are split.
+
+    `network` is what a browser has to know to run the model, if it is to.
+    """
     model, background = snapshot.manifest.model, background_of(snapshot)
     entry = {
         "name": snapshot.name,
@@ -172,14 +180,15 @@ def _catalogue(
         "fingerprint": snapshot.fingerprint,
         **facts,
         **_write_words(Engine(snapshot), data),
-        "pictures": with_model,
+        "words_elsewhere": _has_text_tower(snapshot),
+        "pictures": network is not None,
         "index": "none",
         "views": [],
         "background": background and asdict(background),
         "files": {"folder": f"data/{data.name}/", "chunk_rows": CHUNK_ROWS},
     }
-    if with_model:
-        entry["network"] = {"file": f"model/{_MODEL_FILE}", **asdict(model)}
+    if network:
+        entry["network"] = network
     return {"format": FORMAT, "version": VERSION, "collections": [entry]}
 
 
@@ -189,7 +198,10 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
 
 
 def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
-    """Write the words that can be searched for; returns which there are: any, the model's, own ones."""
+    """Write the words that can be searched for; returns which there are: any, the model's, own ones.
+
+    Of models' words, those of the built-in one: text towers and models of the user's own need a server.
+    """
     knows_words = False
     with suppress(ModelError):  # made elsewhere: items and own words can still be queries
         knows_words = engine.snapshot.model.name == DEFAULT_MODEL
@@ -206,15 +218,12 @@ def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
     return {"words": knows_words or bool(own.words), "model_words": knows_words, "own_words": bool(own.words)}
 
 
-def _model_files(snapshot: Snapshot, onnxruntime_web: str | Path | None) -> dict[str, Path]:
-    """Return the files of `model/` by name; raises `ModelError` unless the network is the built-in one."""
-    name = snapshot.model.name
-    if name != DEFAULT_MODEL:
-        raise ModelError(
-            f"the model {name} does not run in a browser, only {DEFAULT_MODEL} does",
-            "leave `with_model` out: visitors then search by the site's own pictures",
-        )
-    return {_MODEL_FILE: Path(str(files("lookalike.models") / _MODEL_FILE)), **runtime_files(onnxruntime_web)}
+def _has_text_tower(snapshot: Snapshot) -> bool:
+    """Whether the collection can be searched by words, though not without a server."""
+    try:
+        return snapshot.model.name != DEFAULT_MODEL and snapshot.model.text_vector is not None
+    except ModelError:
+        return False
 
 
 def _write_page(site: Path) -> None:

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 
+from lookalike.checking import checked
 from lookalike.export.rows import OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
+from lookalike.storage.columns import INTERNAL_COLUMNS
 from lookalike.storage.parts import matrix, with_schema
 from lookalike.storage.snapshot import Snapshot
 
@@ -24,9 +26,9 @@ Form = Literal["npy", "parquet", "clip-retrieval"]
 # clip-retrieval puts up to a million vectors into a file; fewer need less memory.
 CLIP_RETRIEVAL_ROWS = 65_536
 _PIECE_ROWS = 8192
-_LEFT_OUT = ("thumb_offset", "thumb_size", "embedding")
 
 
+@checked
 def export_tables(
     snapshot: Snapshot,
     target: str | Path,
@@ -90,4 +92,4 @@ def _counted(snapshot: Snapshot, rows: int, count: int, on_progress: OnProgress)
 
 def columns_of(snapshot: Snapshot) -> pa.Schema:
     """Return the columns of all parts, without the vectors and the positions of thumbnails."""
-    return pa.schema([field for field in snapshot.schema if field.name not in _LEFT_OUT])
+    return pa.schema([field for field in snapshot.schema if field.name not in INTERNAL_COLUMNS])

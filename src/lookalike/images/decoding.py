@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,34 @@ from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.modes import array_pixels
 from lookalike.images.picture import ImageLike, Picture
 from lookalike.images.pillow import decode_with_pillow, picture_of
+
+# A decoded picture that is larger is decoded again by each model; held in numbers, they would take gigabytes.
+_SHARED_BYTES = 16_000_000
+
+
+class SharedBytes(bytes):
+    """An encoded image for several models: it is decoded once, for the one that needs most pixels."""
+
+    def __new__(cls, data: bytes, cover_px: int) -> SharedBytes:
+        """The image `data`, to be decoded to a shorter side of at least `cover_px`."""
+        made = super().__new__(cls, data)
+        made._cover_px, made._picture, made._lock = cover_px, None, threading.Lock()
+        return made
+
+    def picture(self, cover_px: int, max_megapixels: float) -> Picture:
+        """The decoded picture, for one after the other; raises `ImageError` as `decode`."""
+        with self._lock:
+            if self._picture is not None and cover_px <= self._cover_px:
+                return self._picture
+            # The thumbnail may be the bytes themselves, which must not hold themselves.
+            picture = decode(bytes(memoryview(self)), max(cover_px, self._cover_px), max_megapixels)
+            if picture.pixels.nbytes <= _SHARED_BYTES:
+                self._picture = picture
+            return picture
+
+    _cover_px: int
+    _picture: Picture | None
+    _lock: threading.Lock
 
 
 def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
@@ -30,6 +59,8 @@ def load(image: ImageLike, cover_px: int, max_megapixels: float = MAX_MEGAPIXELS
             return decode(data, cover_px, max_megapixels)
         except ImageError as error:
             raise ImageError(f"{image}: {error.message}", error.hint) from None
+    if isinstance(image, SharedBytes):
+        return image.picture(cover_px, max_megapixels)
     if isinstance(image, bytes):
         return decode(image, cover_px, max_megapixels)
     if isinstance(image, Image.Image):

@@ -11,6 +11,7 @@ from PIL import Image
 from lookalike.errors import ImageError
 from lookalike.images.jpeg import coefficient_bytes
 from lookalike.images.limit import check_limit
+from lookalike.images.strips import comes_in_pieces, load_in_pieces
 
 # Bytes a pixel in Pillow's memory; 4 in all other modes.
 _NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
@@ -52,10 +53,17 @@ def reduce_early(image: Image.Image, least_px: int) -> None:
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (least_px, least_px))
     elif image.format == "JPEG2000":
-        data = _bytes_of(image)
+        data = encoded_bytes(image)
         style = _CODING_STYLE.search(data[:65536])
         halvings = (min(image.size) // least_px).bit_length() - 1
         image.reduce = max(0, min(halvings, style[1][0] if style else 0))  # type: ignore[method-assign,assignment]
+
+
+def load(image: Image.Image) -> None:
+    """Let Pillow decode an image, a TIFF's large strips in pieces; raises nearly anything on damaged data."""
+    if comes_in_pieces(image):
+        load_in_pieces(image, encoded_bytes(image))
+    image.load()
 
 
 def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
@@ -70,12 +78,12 @@ def decoding_bytes(image: Image.Image, pixels: int, reduction: int) -> int:
         return made
     beside = _BESIDE.get(image.format or "", 0) * pixels
     if image.format in ("JPEG", "MPO"):
-        beside = coefficient_bytes(_bytes_of(image))
+        beside = coefficient_bytes(encoded_bytes(image))
     elif image.format == "JPEG2000":
         power = 2 ** int(getattr(image, "_reduce", 0))
         width, height = -(-width // power), -(-height // power)
         beside = _JPEG2000_SAMPLE_BYTES * len(image.getbands()) * width * height
-    elif image.format == "TIFF" and tiles[0][0] == "libtiff":
+    elif image.format == "TIFF" and tiles[0][0] == "libtiff" and not comes_in_pieces(image):
         beside = _strip_bytes(image.tag_v2, width, height)  # type: ignore[attr-defined]
     elif tiles[0][0] in Image.DECODERS:  # written in Python, and gather the whole picture
         beside = 4 * width * height
@@ -92,7 +100,7 @@ def _strip_bytes(tags: Any, width: int, height: int) -> int:
     return columns * rows * max(bits, 8) // 8
 
 
-def _bytes_of(image: Image.Image) -> bytes:
+def encoded_bytes(image: Image.Image) -> bytes:
     """The encoded bytes of an open image."""
     file: Any = image.fp  # type: ignore[attr-defined]
     place = file.tell()

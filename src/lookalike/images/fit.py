@@ -3,66 +3,104 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from lookalike.errors import ImageError
-from lookalike.images.picture import Box, Picture, Pixels
+from lookalike.images.picture import Box, Picture, Pixels, image_of
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+Offset = Literal["round", "floor"]
 
 _LONGEST = 16  # times the shorter side: a line of 20,000 pixels would become 224 x 4,480,000
 
 
-def fit(pixels: Pixels, size_px: int, crop: float, box: Box | None = None) -> Pixels:
-    """Resize the central square of `box` (by default of all) to uint8 (S, S, 3), bicubic with antialiasing.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a square is cut out: `box` is resized to `width` x `height`, the square begins at `left`, `top`."""
 
-    `crop` in (0, 1] is the square's side as a fraction of the shorter side of the picture.
-    """
-    height, width = pixels.shape[:2]
-    left, top, right, bottom = box or (0, 0, width, height)
+    box: Box
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
+
+
+def square_cut(box: Box, size_px: int, crop: float) -> Cut:
+    """The central square of a box, resized; `crop` in (0, 1] is its side as a share of the shorter side."""
+    left, top, right, bottom = box
     side = min(bottom - top, right - left) * crop
     left, top = (left + right - side) / 2, (top + bottom - side) / 2
-    if (height, width) == (size_px, size_px) and side == size_px:
-        return pixels
-    resized = Image.fromarray(pixels).resize(
-        (size_px, size_px), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
-    )
-    return np.asarray(resized)
+    return Cut((left, top, left + side, top + side), size_px, size_px)
+
+
+def whole_pixel_cut(
+    box: Box,
+    size_px: int,
+    crop: float,
+    *,
+    squash: bool = False,
+    offset: Offset = "round",
+    original: tuple[float, float] | None = None,
+) -> Cut:
+    """A box, resized, and its centre at whole pixels.
+
+    The shorter side becomes `size_px / crop`, rounded down, and the longer one keeps the proportions, rounded
+    down; with `squash` both become that. `original` is the width and height of the box in the original, which
+    decide the proportions, as those of a picture that was reduced are rounded. `offset` rounds half a pixel
+    before the cut. These are the pixels that torchvision, timm and open_clip see, and with the offset `floor`
+    transformers, but of a picture longer than 16 times its width: of that only the middle is resized, to save
+    memory.
+    """
+    width, height = original or (box[2] - box[0], box[3] - box[1])
+    short = math.floor(size_px / crop)
+    if squash:
+        across = down = short
+    else:
+        box, width, height = _middle(box, width, height)
+        narrow = width <= height
+        across = short if narrow else int(short * width / height)
+        down = int(short * height / width) if narrow else short
+    rounded = round if offset == "round" else math.floor
+    return Cut(box, across, down, rounded((across - size_px) / 2), rounded((down - size_px) / 2))
+
+
+def fit(pixels: Pixels | Image.Image, size_px: int, crop: float, box: Box | None = None) -> Pixels:
+    """Resize the central square of `box` (by default of all) to uint8 (S, S, 3), bicubic with antialiasing.
+
+    `pixels` are an array (H, W, 3), or its image as `Picture` has it. `crop` in (0, 1] is the side of the
+    square as a share of the shorter side of the picture.
+    """
+    image = image_of(pixels)
+    cut = square_cut(box or (0, 0, *image.size), size_px, crop)
+    if image.size == (size_px, size_px) and cut.box == (0, 0, size_px, size_px):
+        return np.asarray(pixels)
+    return np.asarray(image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=cut.box))
 
 
 def fit_whole_pixels(
-    pixels: Pixels,
+    pixels: Pixels | Image.Image,
     size_px: int,
     crop: float,
     *,
     squash: bool = False,
     interpolation: Interpolation = "bicubic",
+    offset: Offset = "round",
     box: Box | None = None,
     original: tuple[float, float] | None = None,
 ) -> Pixels:
     """Resize `box` (by default all), then cut its centre at whole pixels: uint8 (S, S, 3).
 
-    The shorter side becomes `size_px / crop`, rounded down, and the longer one keeps the proportions, rounded
-    down; with `squash` both become that. `original` is the width and height of the box in the original, which
-    decide the proportions, as those of a picture that was reduced are rounded. These are the pixels that
-    torchvision, timm and open_clip see, but of a picture longer than 16 times its width: of that only the
-    middle is resized, to save memory.
+    `pixels` are as in `fit`, and the other arguments those of `whole_pixel_cut`.
     """
-    image = Image.fromarray(pixels)
-    box = box or (0, 0, *image.size)
-    width, height = original or (box[2] - box[0], box[3] - box[1])
-    short = math.floor(size_px / crop)
-    if squash:
-        size = short, short
-    else:
-        box, width, height = _middle(box, width, height)
-        size = (
-            (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
-        )
-    left, top = (round((side - size_px) / 2) for side in size)
+    image = image_of(pixels)
+    cut = whole_pixel_cut(
+        box or (0, 0, *image.size), size_px, crop, squash=squash, offset=offset, original=original
+    )
+    box = cut.box
     # Pillow looks at pixels around a box, so those are cut off first.
     first_x, first_y, end_x, end_y = *map(math.floor, box[:2]), *map(math.ceil, box[2:])
     part = image.crop((first_x, first_y, min(end_x, image.width), min(end_y, image.height)))
@@ -72,8 +110,8 @@ def fit_whole_pixels(
         min(box[2] - first_x, part.width),  # rounding may have moved the edge outside
         min(box[3] - first_y, part.height),
     )
-    resized = part.resize(size, Image.Resampling[interpolation.upper()], box=inner)
-    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
+    resized = part.resize((cut.width, cut.height), Image.Resampling[interpolation.upper()], box=inner)
+    return np.asarray(resized.crop((cut.left, cut.top, cut.left + size_px, cut.top + size_px)))
 
 
 def _middle(box: Box, width: float, height: float) -> tuple[Box, float, float]:

@@ -10,12 +10,13 @@ import math
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
 
 from lookalike.errors import ImageError
-from lookalike.images.exif import orientation_of, read_exif
+from lookalike.images.exif import Exif, orientation_of, read_exif
 from lookalike.images.limit import check_limit
 from lookalike.images.memory import DECODING
 from lookalike.images.orientation import upright, upright_box
@@ -31,8 +32,46 @@ _PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _ST
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
+# Sequential and progressive frames with Huffman codes; Adobe's mark of YCbCr; the last bytes of a whole JPEG.
+_ON_GPU = frozenset({0xC0, 0xC1, 0xC2})
+_YCC, _END = b"\x01", b"\xff\xd9"
+
 # The end of a scan's data: inside it, a byte of 255 is followed by 0 or by a restart marker.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What a JPEG says before its first scan; `width` and `height` are as stored, before turning."""
+
+    width: int
+    height: int
+    orientation: int
+    exif: Exif | None
+    is_plain: bool
+
+
+def gpu_header(data: bytes) -> JpegHeader | None:
+    """The header of a JPEG that a GPU decodes as libjpeg does; None if it has to be left to the CPU.
+
+    That is a whole one with 8 bits a sample, grey or in YCbCr, Huffman-coded.
+    """
+    if data[:2] != b"\xff\xd8" or data.rstrip(b"\0")[-2:] != _END:
+        return None
+    segments = list(_segments(data))
+    if not segments or segments[-1][0] != _START_OF_SCAN:
+        return None
+    frames = [(marker, load) for marker, load in segments if marker in _FRAMES]
+    if len(frames) != 1 or frames[0][0] not in _ON_GPU or len(frames[0][1]) < 6:
+        return None
+    bits, height, width, components = struct.unpack(">BHHB", frames[0][1][:6])
+    ids = frames[0][1][6::3]
+    adobe = next((load[11:12] for marker, load in segments if marker == 0xEE and load[:5] == b"Adobe"), _YCC)
+    if bits != 8 or not width or not height or components not in (1, 3) or ids == b"RGB" or adobe != _YCC:
+        return None
+    exif = _exif(segments)
+    plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
+    return JpegHeader(width, height, orientation_of(exif) or 1, read_exif(exif), plain)
 
 
 def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
@@ -59,7 +98,7 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
         return None
     segments = list(_segments(data))
     plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
-    exif = next((load[6:] for marker, load in segments if marker == 0xE1 and load[:6] == b"Exif\0\0"), b"")
+    exif = _exif(segments)
     orientation = orientation_of(exif) or 1
     eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
     box = upright_box(pixels, width * eighths / 8, height * eighths / 8, orientation)
@@ -67,6 +106,10 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
         width, height = height, width
     as_thumbnail = data if plain else None
     return Picture(upright(pixels, orientation), width, height, as_thumbnail, box, read_exif(exif))
+
+
+def _exif(segments: list[tuple[int, bytes]]) -> bytes:
+    return next((load[6:] for marker, load in segments if marker == 0xE1 and load[:6] == b"Exif\0\0"), b"")
 
 
 def coefficient_bytes(data: bytes) -> int:

@@ -29,7 +29,7 @@ def rgb_pixels(image: Image.Image, reduction: int = 1) -> Pixels:
     width, height = image.size
     found = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
     convert = _conversion(image)
-    for top, band in _bands(image, reduction):
+    for top, band in bands(image, reduction):
         rgb = convert(band)
         if reduction > 1:
             rgb = rgb.reduce(reduction)
@@ -51,7 +51,7 @@ def array_pixels(array: NDArray[Any]) -> Pixels:
     return rgb_pixels(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _bands(image: Image.Image, step: int = 1) -> Iterator[tuple[int, Image.Image]]:
+def bands(image: Image.Image, step: int = 1) -> Iterator[tuple[int, Image.Image]]:
     """Yield bands of whole rows, a multiple of `step` except for the last, each with its top row."""
     rows = max(1, _BAND_PIXELS // image.width // step) * step
     if rows >= image.height:
@@ -88,7 +88,7 @@ def _ground(image: Image.Image) -> str:
     `groundOf` of the page's resize.js is the same.
     """
     count = total = 0
-    for _, band in _bands(image):
+    for _, band in bands(image):
         red, green, blue, alpha = np.asarray(band.convert("RGBA")).reshape(-1, 4).T
         lightness = np.minimum(np.minimum(red, green), blue)[alpha >= 128]
         count, total = count + lightness.size, total + int(lightness.sum(dtype=np.int64))
@@ -146,7 +146,7 @@ def _depth(image: Image.Image) -> int:
 def _range(image: Image.Image) -> tuple[float, float]:
     """The minimum and maximum of the values that are numbers; 0 and 0 if there are none."""
     low, high = np.inf, -np.inf
-    for _, band in _bands(image):
+    for _, band in bands(image):
         values = np.asarray(band)
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]

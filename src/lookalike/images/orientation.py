@@ -25,9 +25,14 @@ _UNDO_ORIENTATION = {
 _XMP_ORIENTATION = re.compile(r'tiff:Orientation(?:="|>)([0-9])')
 
 
+def flips(orientation: int) -> tuple[bool, bool, bool]:
+    """How an orientation is undone: whether to flip the columns, flip the rows, and then transpose."""
+    return _UNDO_ORIENTATION.get(orientation, (False,) * 3)
+
+
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation on (H, W, 3) pixels; an unknown one changes nothing."""
-    flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
+    flip_columns, flip_rows, transpose = flips(orientation)
     if flip_columns:
         pixels = pixels[:, ::-1]
     if flip_rows:
@@ -43,7 +48,7 @@ def upright_box(pixels: Pixels, right: float, bottom: float, orientation: int) -
     In `pixels`, before turning, the original extends from the top left to `right` and `bottom`.
     """
     left, top = 0.0, 0.0
-    flip_columns, flip_rows, transpose = _UNDO_ORIENTATION.get(orientation, (False,) * 3)
+    flip_columns, flip_rows, transpose = flips(orientation)
     if flip_columns:
         left, right = pixels.shape[1] - right, float(pixels.shape[1])
     if flip_rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ Box = tuple[float, float, float, float]
 ImageLike = str | Path | bytes | Image.Image | Pixels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
     """A decoded picture: `pixels` uint8 (H, W, 3) RGB, upright, possibly reduced while decoding.
 
@@ -33,3 +34,13 @@ class Picture:
     as_thumbnail: bytes | None = None
     box: Box | None = None
     exif: Exif | None = None
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The pixels as an image of Pillow, made once for all that is resized from it."""
+        return image_of(self.pixels)
+
+
+def image_of(pixels: Pixels | Image.Image) -> Image.Image:
+    """Pixels uint8 (H, W, 3) as an image of Pillow, which copies them; an image is returned as it is."""
+    return pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)

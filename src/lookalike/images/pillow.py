@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
 from lookalike.extras import install_command
-from lookalike.images.early import check_hidden, decoding_bytes, reduce_early
+from lookalike.images.deep import BYTES_BESIDE, deep_pixels, is_deep, low_bytes
+from lookalike.images.early import check_hidden, decoding_bytes, load, reduce_early
 from lookalike.images.exif import exif_block, read_exif
 from lookalike.images.formats import FORMATS
+from lookalike.images.libtiff import COMPLAINTS
 from lookalike.images.limit import check_limit
 from lookalike.images.memory import DECODING
 from lookalike.images.modes import rgb_pixels
@@ -24,11 +28,28 @@ from lookalike.images.picture import Picture
 
 # Up to here a picture is converted as a whole: 48 MB of pixels.
 _WHOLE_PIXELS = 16_000_000
+_TIFF_STARTS = (b"II", b"MM")
+_DECODER_ERROR = re.compile(r"decoder error -?\d+$")
 _HEIC_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 
 
 def decode_with_pillow(data: bytes, cover_px: int, max_megapixels: float) -> Picture:
     """Decode an encoded image of any format that may be opened, as `picture_of` does; raises `ImageError`."""
+    if data[:2] not in _TIFF_STARTS:
+        return _decode(data, cover_px, max_megapixels)
+    try:
+        with COMPLAINTS.decoding():
+            return _decode(data, cover_px, max_megapixels)
+    except ImageError as error:
+        without, said = _DECODER_ERROR.sub("", error.message), ""
+        if without != error.message:
+            said = COMPLAINTS.about(lambda: _decode(data, cover_px, max_megapixels))
+        if not said:
+            raise
+        raise ImageError(without + said, error.hint) from None
+
+
+def _decode(data: bytes, cover_px: int, max_megapixels: float) -> Picture:
     with _opened(data) as image:
         check_hidden(data, image, max_megapixels)
         picture = picture_of(image, cover_px, max_megapixels, Image.Image.close)
@@ -55,12 +76,19 @@ def picture_of(
     if width * height > _WHOLE_PIXELS:
         reduce_early(image, 2 * cover_px)
     reduction = _reduction(*image.size, 2 * cover_px)
-    with DECODING.taking(decoding_bytes(image, width * height, reduction)):
+    low = low_bytes(image) if is_deep(image) else None
+    needed = decoding_bytes(image, width * height, reduction)
+    if low is not None:
+        needed += BYTES_BESIDE * math.prod(-(-side // reduction) for side in image.size)
+    with DECODING.taking(needed):
         try:
             with _pillow_limit_lifted():
-                image.load()
-            pixels = rgb_pixels(image, reduction)
-            orientation = image_orientation(image)
+                load(image)
+                orientation = image_orientation(image)
+                if low is None:
+                    pixels = rgb_pixels(image, reduction)
+                else:
+                    pixels = deep_pixels(image, low, reduction, free)
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
             raise ImageError(_one_line(f"damaged {_kind(image)}: {error}")) from None
         filled = image.width / reduction, image.height / reduction

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lookalike.checking import checked
 from lookalike.errors import ModelError
 from lookalike.images.fit import Interpolation
 from lookalike.models.model import LoadedModel
@@ -17,6 +18,7 @@ from lookalike.models.registry import check_name, load_model
 from lookalike.models.spec import Channels, Pooling, Resize
 
 
+@checked
 def add_model(
     network: str | Path,
     *,

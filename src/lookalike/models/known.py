@@ -23,6 +23,25 @@ class KnownModel:
     module: str
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """A published model that has a short name; `published` is the name that its publisher gave it.
+
+    `repository` is where a hub has it. `download_mb` is its size in megabytes: that of its parameters in
+    float32, four bytes each.
+    """
+
+    name: str
+    purpose: str
+    dim: int
+    size_px: int
+    license: str
+    words: bool
+    published: str
+    repository: str
+    download_mb: int
+
+
 # In the order in which they are listed. The function `load(device)` of the module, imported on demand,
 # returns the model. One that learns from pictures also has learn(pictures), and load(device, learned).
 KNOWN_MODELS = (
@@ -65,5 +84,97 @@ KNOWN_MODELS = (
         words=False,
         extra="sift",
         module="lookalike.models.sift",
+    ),
+)
+
+# In the order in which they are listed.
+PUBLISHED_MODELS = (
+    PublishedModel(
+        name="siglip2-base",
+        purpose="what is in the picture, and any words in many languages",
+        dim=768,
+        size_px=224,
+        license="Apache-2.0",
+        words=True,
+        published="hf:google/siglip2-base-patch16-224",
+        repository="google/siglip2-base-patch16-224",
+        download_mb=1501,
+    ),
+    PublishedModel(
+        name="siglip-base",
+        purpose="what is in the picture, and any words in English",
+        dim=768,
+        size_px=224,
+        license="Apache-2.0",
+        words=True,
+        published="hf:google/siglip-base-patch16-224",
+        repository="google/siglip-base-patch16-224",
+        download_mb=813,
+    ),
+    PublishedModel(
+        name="clip-vit-b32",
+        purpose="the first CLIP: what is in the picture, and any words in English",
+        dim=512,
+        size_px=224,
+        license="MIT",
+        words=True,
+        published="hf:openai/clip-vit-base-patch32",
+        repository="openai/clip-vit-base-patch32",
+        download_mb=605,
+    ),
+    PublishedModel(
+        name="mobileclip-s1",
+        purpose="a CLIP that is fast on small machines",
+        dim=512,
+        size_px=256,
+        license="Apple AMLR",
+        words=True,
+        published="open_clip:MobileCLIP-S1/datacompdr",
+        repository="apple/MobileCLIP-S1-OpenCLIP",
+        download_mb=340,
+    ),
+    PublishedModel(
+        name="dinov2-small",
+        purpose="shapes and details, learned without any labels",
+        dim=384,
+        size_px=224,
+        license="Apache-2.0",
+        words=False,
+        published="hf:facebook/dinov2-small",
+        repository="facebook/dinov2-small",
+        download_mb=88,
+    ),
+    PublishedModel(
+        name="dinov2-base",
+        purpose="the same, larger",
+        dim=768,
+        size_px=224,
+        license="Apache-2.0",
+        words=False,
+        published="hf:facebook/dinov2-base",
+        repository="facebook/dinov2-base",
+        download_mb=346,
+    ),
+    PublishedModel(
+        name="dinov3-small",
+        purpose="its successor; its terms have to be agreed to",
+        dim=384,
+        size_px=224,
+        license="DINOv3",
+        words=False,
+        published="hf:facebook/dinov3-vits16-pretrain-lvd1689m",
+        repository="facebook/dinov3-vits16-pretrain-lvd1689m",
+        download_mb=86,
+    ),
+    PublishedModel(
+        name="resnet50",
+        purpose="the classic: a convolutional network trained on ImageNet",
+        dim=2048,
+        size_px=224,
+        license="Apache-2.0",
+        words=False,
+        published="timm:resnet50.a1_in1k",
+        repository="timm/resnet50.a1_in1k",
+        download_mb=102,
     ),
 )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Pixels
@@ -64,8 +65,12 @@ class LoadedModel:
     features into the names and probabilities of what is in each picture; and `word_vectors`, those of many
     words (W, D). One that can tell whether a picture shows what a text names has `presence`, from a text and
     unit vectors (B, D) to probabilities (B,), and `common_tags`, from the unit vectors of a group to its
-    names, the narrowest first. `path` is where a model that is a file or a folder was found. Unpickling a
-    model with a `loader` calls the loader again; others are pickled whole.
+    names, the narrowest first. One that can tag by a user's list has `tags_of`, from this and unit vectors
+    (B, D) to tags; an empty list stands for its own. `tag_list` is the list that `tags` uses. One that sits
+    on the vectors of another model, its `base`, has `from_base`, from unit vectors of that (N, D_in) to its
+    own (N, D). `path` is where a model that is a file or a folder was found, `device_note` why it does not
+    run on a faster device of this machine. Unpickling a model with a `loader` calls the loader again; others
+    are pickled whole.
     """
 
     spec: ModelSpec
@@ -76,7 +81,12 @@ class LoadedModel:
     word_vectors: Callable[[], Floats] | None = None
     presence: Callable[[str, Floats], Floats] | None = None
     common_tags: Callable[[Floats], list[str]] | None = None
+    tags_of: Callable[[tuple[str, ...], Floats], Tags] | None = None
+    tag_list: tuple[str, ...] = ()
+    base: ModelSpec | None = None
+    from_base: Callable[[Floats], Floats] | None = None
     path: str = field(default="", compare=False)
+    device_note: str = field(default="", compare=False)
     loader: Callable[[], LoadedModel] | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
@@ -117,6 +127,7 @@ class LoadedModel:
             raise QueryError(f"the model {self.name} does not know words", "ask with a picture or `Id(...)`")
         return self.text_vector(text)
 
+    @checked
     def embed(self, images: ImageLike | Iterable[ImageLike]) -> Floats:
         """Convert one picture to float32 (D,), or several to (B, D), of unit length.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +15,9 @@ from lookalike.errors import ModelError
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import checksum_of, files_of
-from lookalike.models.spec import ModelSpec
+from lookalike.models.spec import ModelSpec, check_model_name
+from lookalike.models.text_onnx import has_text, text_files, text_tower
+from lookalike.models.tower_words import with_text_tower
 
 FORMAT, FORMAT_VERSION = "lookalike-model", 1
 DESCRIPTION, NETWORK = "model.json", "image.onnx"
@@ -25,8 +26,6 @@ DESCRIPTION, NETWORK = "model.json", "image.onnx"
 DEFAULTS = {"crop": 1.0, "resize": "crop"}
 _AS_THEY_ARE = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
-# Also the name of a folder, where models are compared.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_PX = 4096
 _MOST_BYTES = 1_000_000  # of a description
 _GREY = 128
@@ -44,6 +43,8 @@ def load(path: Path, device: str) -> LoadedModel:
             if not S_ISREG(part.stat().st_mode):  # a pipe would be waited for
                 raise ModelError(f"{part} is not a file")
         parts += files_of(parts[-1])[1:]
+        if path.is_dir() and has_text(path):
+            parts += text_files(path)
         stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in parts)
     except OSError as error:
         raise ModelError(
@@ -56,7 +57,11 @@ def load(path: Path, device: str) -> LoadedModel:
 @lru_cache(maxsize=4)
 def _load(path: Path, device: str, stamps: object) -> LoadedModel:
     if path.is_dir():
-        return described(read_description(path / DESCRIPTION), path / NETWORK, path, device)
+        fields = read_description(path / DESCRIPTION)
+        model = described(fields, path / NETWORK, path, device)
+        if has_text(path) or "text" in fields or fields.get("text_sha256"):
+            return with_text_tower(model, text_tower(path, fields, device))
+        return model
     return described({"name": path.stem}, path, path, device)
 
 
@@ -122,11 +127,11 @@ def read_description(path: Path) -> dict[str, Any]:
     return found
 
 
-def to_description(spec: ModelSpec) -> bytes:
-    """The text of the `model.json` of a model."""
+def to_description(spec: ModelSpec, **more: Any) -> bytes:
+    """The text of the `model.json` of a model, with `more` fields."""
     # Where a description leaves these out, they have other values than where a manifest does.
     said = {"resize": spec.resize, "mean": list(spec.mean), "std": list(spec.std)}
-    fields = {"format": FORMAT, "version": FORMAT_VERSION, **spec.to_fields(), **said}
+    fields = {"format": FORMAT, "version": FORMAT_VERSION, **spec.to_fields(), **said, **more}
     return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -147,11 +152,7 @@ def _normalised(spec: ModelSpec, fields: dict[str, Any], network: Network) -> Mo
 def _check(spec: ModelSpec, network: Network) -> None:
     """Raise `ModelError` if a description makes no sense, or the network is another."""
     path = network.path
-    if not _NAME.fullmatch(spec.name):
-        raise ModelError(
-            f"a model cannot be called {spec.name!r}",
-            "give it a name of letters, digits, dots, hyphens and underscores, up to 100",
-        )
+    check_model_name(spec.name)
     if not spec.size_px:
         raise ModelError(
             f"{path} takes pictures of any size",

@@ -6,25 +6,36 @@ import onnxruntime
 
 from lookalike.errors import ModelError
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# The devices of onnxruntime: its provider for each, and the package that has it.
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),  # on Apple's machines
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),  # on Windows
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),  # on Intel's
+}
 
 
 def start(network: bytes | str, device: str) -> onnxruntime.InferenceSession:
-    """Start a network, given as bytes or by its path; raises `ModelError` if the device is missing.
+    """Start a network, given as bytes or by its path, on a device: `cpu`, `cuda`, `cuda:1`, `openvino`.
 
+    Raises `ModelError` if onnxruntime has no such device.
     One thread for each call: the build runs one call on every core, which is faster.
     """
-    provider = _PROVIDERS[device]
+    kind, _, number = device.partition(":")
+    provider, package = _PROVIDERS.get(kind, ("", ""))
     if provider not in onnxruntime.get_available_providers():
         raise ModelError(
-            f"this onnxruntime has no {provider}, so the device {device} cannot be used",
-            "for a GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
+            f"this onnxruntime has no {provider or 'provider for it'}, so the device {device} cannot be used",
+            f"in place of onnxruntime, install {package}" if package else "",
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(network, options, providers=[provider])
+    options.enable_mem_pattern = kind != "directml"  # which has none
+    where = {"device_id": number} if number else {}
+    session = onnxruntime.InferenceSession(network, options, providers=[(provider, where)])
     if provider not in session.get_providers():
         raise ModelError(f"the device {device} did not start", "check its driver and libraries")
     return session

@@ -118,16 +118,16 @@ def _locations(data: mmap.mmap | bytes) -> Iterator[str]:
 def _fields(data: mmap.mmap | bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """The number of each field of bytes in a message, and where its contents begin and end."""
     while at < end:
-        tag, at = _varint(data, at, end)
+        tag, at = varint(data, at, end)
         kind = tag & 7
         if kind == _BYTES:
-            size, at = _varint(data, at, end)
+            size, at = varint(data, at, end)
             if at + size > end:
                 raise ValueError("it is cut off or damaged")
             yield tag >> 3, at, at + size
             at += size
         elif kind == _VARINT:
-            _, at = _varint(data, at, end)
+            _, at = varint(data, at, end)
         elif kind in (_FIXED32, _FIXED64):
             at += 4 if kind == _FIXED32 else 8
         else:
@@ -136,7 +136,7 @@ def _fields(data: mmap.mmap | bytes, at: int, end: int) -> Iterator[tuple[int, i
         raise ValueError("it is cut off or damaged")
 
 
-def _varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
+def varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
     """A number of 7 bits a byte, and where it ends."""
     value = 0
     for place in range(10):

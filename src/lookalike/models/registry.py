@@ -12,28 +12,37 @@ from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
+from lookalike.models.devices import CPU, check_device, on_device
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
+from lookalike.models.published import (
+    SHORT_NAMES,
+    full_name,
+    is_published,
+    load_published,
+    near_names,
+    pinned_name,
+)
 from lookalike.models.spec import ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
 _BUILT_IN = {one.name: one.module for one in KNOWN_MODELS}
-_DEVICES = ("cpu", "cuda")
 _registered: dict[str, LoadedModel] = {}
 
 
 def load_model(
     name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
 ) -> LoadedModel:
-    """Load a model by name or path, on `cpu` or `cuda`; raises `ModelError` if it cannot run.
+    """Load a model by name or path on a device; raises `ModelError` if it cannot run there.
 
-    A path is that of an ONNX file, or of a folder that `add_model` made. A registered model runs on its own
-    device. `learned` is what `learner` returned, for a model that has one: without it, the model knows its
-    size but cannot embed.
+    `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A path is that of an ONNX
+    file, or of a folder that `add_model` or `export_model` made. A published model, such as `dinov2-small`,
+    `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it is not on this
+    machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device. `learned` is
+    what `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
     """
-    if device not in _DEVICES:
-        raise ModelError(f"unknown device {device!r}", f"known are: {', '.join(_DEVICES)}")
+    check_device(device)
     if not isinstance(name, str):
         raise ModelError(
             f"load_model takes a name, not {type(name).__name__}", "your own: lookalike.register(model)"
@@ -42,6 +51,8 @@ def load_model(
         return _registered[name]
     if name in _BUILT_IN:
         return _load_built_in(name, device, learned)
+    if is_published(name):
+        return on_device(device, lambda one: load_published(name, one, load_model))
     if is_path(name):
         return _load_file(name, device)
     raise _unknown(name)
@@ -49,9 +60,17 @@ def load_model(
 
 def is_path(name: str) -> bool:
     """Whether a model is named by the path of its file or folder, and not by a name that is known."""
-    if name in _BUILT_IN or name in _registered or not name:
+    if name in _BUILT_IN or name in _registered or is_published(name) or not name:
         return False
     return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
+
+
+def name_in_spec(name: str) -> str:
+    """The name that the spec of a model has, which is another for a published model: `dinov2-small`.
+
+    Raises as `published.full_name`.
+    """
+    return full_name(name) if is_published(name) and name not in _registered else name
 
 
 def is_registered(name: str) -> bool:
@@ -94,28 +113,62 @@ def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
 @lru_cache(maxsize=4)
 def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel:
     load = import_module(_BUILT_IN[name]).load
-    model: LoadedModel = load(device) if learned is None else load(device, learned)
+    more = () if learned is None else (learned,)
+    model: LoadedModel = on_device(device, lambda one: load(one, *more))
     return replace(model, loader=partial(load_model, name, device=device, learned=learned))
 
 
 def _load_file(path: str, device: str) -> LoadedModel:
-    from lookalike.models.onnx_model import load
+    from lookalike.models.class_words import with_words
 
-    model = load(Path(path), device)
-    built_in = _load_built_in(DEFAULT_MODEL, device, None)
+    model = with_words(on_device(device, partial(_load_folder, Path(path))), Path(path))
+    built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
-        return built_in  # its own file, and so its words and tags too
+        return _load_built_in(DEFAULT_MODEL, device, None)  # its own file, and so its words and tags too
     check_name(model.name)
     return replace(model, loader=partial(load_model, model.path, device=device))
 
 
+def _load_folder(path: Path, device: str) -> LoadedModel:
+    """Load the file or the folder of a model by its kind."""
+    from lookalike.models import head_model, onnx_model
+
+    if head_model.is_head(path):
+        return head_model.load(path, partial(_find_base, device=device))
+    return onnx_model.load(path, device)
+
+
+def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
+    """The model of a spec, from its path or by its name; None if its vectors were made elsewhere.
+
+    Raises `ModelError` if it is missing, or another version.
+    """
+    if not spec.sha256 or learner(spec.name) is not None:
+        return None
+    if is_registered(spec.name):
+        base = load_model(spec.name)
+    elif path:
+        if not os.path.exists(path):
+            raise ModelError(f"the model {spec.name}, on whose vectors this one sits, is not at {path}")
+        base = load_model(path, device=device)
+    else:
+        base = load_model(pinned_name(spec), device=device)
+    if base.spec != spec:
+        raise ModelError(
+            f"{spec.name} is another version than the one on whose vectors this model sits",
+            "train it again",
+        )
+    return base
+
+
 def _unknown(name: str) -> ModelError:
-    known = [*_BUILT_IN, *_registered]
-    near = get_close_matches(name, known, n=2)
+    known = [*_BUILT_IN, *SHORT_NAMES, *_registered]
+    near = near_names(name) or get_close_matches(name, known, n=2)
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")
-        + f"known are: {', '.join(known)}; make your own known with lookalike.register(model)",
+        + f"known are: {', '.join(known)}, timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG; "
+        "make your own known with lookalike.register(model)",
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.decoding import load
-from lookalike.images.fit import fit, fit_whole_pixels, region
+from lookalike.images.fit import Cut, fit, fit_whole_pixels, region, square_cut, whole_pixel_cut
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Picture, Pixels
 from lookalike.models.spec import ModelSpec
@@ -46,18 +46,27 @@ def input_of(
     picture = load(image, math.ceil(spec.cover_px / share), max_megapixels)
     part = picture.box if box is None else region(picture, box)
     if spec.resize == "square":
-        return Input(picture, fit(picture.pixels, spec.size_px, spec.crop, part))
+        return Input(picture, fit(picture.image, spec.size_px, spec.crop, part))
     across, down = (1.0, 1.0) if box is None else (box[2] - box[0], box[3] - box[1])
     seen = fit_whole_pixels(
-        picture.pixels,
+        picture.image,
         spec.size_px,
         spec.crop,
         squash=spec.resize == "squash",
         interpolation=spec.interpolation,
+        offset=spec.offset,
         box=part,
         original=(picture.width * across, picture.height * down),
     )
     return Input(picture, seen)
+
+
+def cut_of(spec: ModelSpec, width: int, height: int) -> Cut:
+    """What a model sees of a picture that was decoded whole."""
+    box = (0.0, 0.0, float(width), float(height))
+    if spec.resize == "square":
+        return square_cut(box, spec.size_px, spec.crop)
+    return whole_pixel_cut(box, spec.size_px, spec.crop, squash=spec.resize == "squash", offset=spec.offset)
 
 
 def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
@@ -67,7 +76,7 @@ def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
 
 def batch_size(device: str) -> int:
     """Images in one call: on a CPU the calls run side by side, other devices want large batches."""
-    return 4 if device == "cpu" else 64
+    return 4 if device == "cpu" else 128
 
 
 @dataclass(eq=False, slots=True)

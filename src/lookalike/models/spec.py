@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
-from lookalike.images.fit import Interpolation
+from lookalike.errors import ModelError
+from lookalike.images.fit import Interpolation, Offset
 from lookalike.images.thumbnail import THUMBNAIL_PX
 
 Resize = Literal["square", "crop", "squash"]
 Channels = Literal["RGB", "BGR"]
 Pooling = Literal["", "mean"]
+Precision = Literal["", "float16", "bfloat16"]
 
 # Where every pixel counts, a picture is decoded at this many times the size it is resized to: what is seen
 # then differs from what is seen of the whole by less than rounding (docs/model.md).
 _MARGIN = 4
+
+# Also the name of a folder, where models are compared.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +36,13 @@ class ModelSpec:
       timm and open_clip do;
     - `squash`: resized to a square of `size_px / crop` whatever its proportions, then cut.
 
+    `offset` says how half a pixel is rounded where the centre is cut; transformers rounds it down.
     The network gets the channels in the order `channels`: the pixels themselves if `mean` and `std` are
     empty, else their values from 0 to 1 minus `mean`, divided by `std`, three numbers each. `output` is the
-    name of its output, empty for the only one; `pooling` makes a vector of an output with places.
+    name of its output, empty for the only one; `pooling` makes a vector of an output with places. `precision`
+    is that of its arithmetic, if it is not what its file says. `revision` is that of its hub, if it came from
+    one. `text_sha256` is the checksum of what turns words into vectors, and each of `prompts` a sentence in
+    which `{}` stands for a word: the vector of a word is the mean of those.
     """
 
     name: str
@@ -48,6 +58,11 @@ class ModelSpec:
     channels: Channels = "RGB"
     output: str = ""
     pooling: Pooling = ""
+    offset: Offset = "round"
+    precision: Precision = ""
+    revision: str = ""
+    text_sha256: str = ""
+    prompts: tuple[str, ...] = ()
 
     @property
     def cover_px(self) -> int:
@@ -78,12 +93,23 @@ class ModelSpec:
         )
 
 
-_TYPES = {"name": str, "sha256": str, "output": str, "dim": int, "size_px": int, "crop": float}
+def check_model_name(name: str) -> None:
+    """Raise `ModelError` for a name that no model in a file can have."""
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"a model cannot be called {name!r}",
+            "give it a name of letters, digits, dots, hyphens and underscores, up to 100",
+        )
+
+
+_TYPES = {"dim": int, "size_px": int, "crop": float}  # all others are text
 _CHOICES = {
     "resize": get_args(Resize),
     "interpolation": get_args(Interpolation),
     "channels": get_args(Channels),
     "pooling": get_args(Pooling),
+    "offset": get_args(Offset),
+    "precision": get_args(Precision),
 }
 
 
@@ -97,13 +123,18 @@ def _value(name: str, value: Any) -> Any:
         if not isinstance(value, list) or len(numbers) not in (0, 3) or (name == "std" and 0 in numbers):
             raise ValueError(f"{name} is {value!r}, it has to be three numbers")
         return numbers
+    if name == "prompts":
+        if not isinstance(value, list) or not all(isinstance(one, str) and "{}" in one for one in value):
+            raise ValueError(f"prompts is {value!r}, it has to be sentences with {{}} in place of the word")
+        return tuple(value)
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ValueError(f"{name} is {value!r}, it has to be one of: {', '.join(_CHOICES[name])}")
         return value
-    if _TYPES[name] is float:
+    kind = _TYPES.get(name, str)
+    if kind is float:
         return _number(value)
-    if type(value) is not _TYPES[name]:
+    if type(value) is not kind:
         raise TypeError(f"{name} is {value!r}")
     return value
 

@@ -7,7 +7,6 @@ the wider terms come from WordNet (Miller, 1995). docs/words.md tells how the ve
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,18 +19,12 @@ from numpy.typing import NDArray
 
 from lookalike.errors import QueryError, UnknownWordError
 from lookalike.models.model import unit
+from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, forms, names_in, spelling
 
 Floats = NDArray[np.float32]
 
 _RIDGE = np.float32(2)  # 1 to 2 is best for wider terms, with no loss for classes (docs/words.md)
-MOST_WORDS = 50
 _LEAST_LIKENESS = 0.8  # of spelling, by difflib: one letter in five may be wrong
-STOP_WORDS = frozenset(
-    "a an and any at by each for from in into its near of on or our over photo photograph picture image "
-    "show some the their this that these those to two three under with".split()
-)
-# Plural endings and their singular: the rules of WordNet's own lemmatiser, morphy(7WN).
-PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
 
 
 @dataclass(frozen=True)
@@ -64,10 +57,7 @@ class Vocabulary:
 
     def forms(self, phrase: str) -> Iterator[str]:
         """A phrase, spelled by `spelling`, and what may be its singular or plural."""
-        yield phrase
-        for ending, singular in PLURALS:
-            if phrase.endswith(ending):
-                yield phrase[: len(phrase) - len(ending)] + singular
+        yield from forms(phrase)
         *before, last = phrase.split(" ")
         yield " ".join([*before, self.plurals.get(last, last)])
 
@@ -105,10 +95,13 @@ def text_vector(text: str) -> Floats:
 
 def meant(text: str) -> list[tuple[Meaning, ...]]:
     """The meanings of each name in a text; raises as `text_vector`."""
-    found = list(_names_in(text))
+    found = list(names_in(text, lambda phrase: vocabulary().find(phrase) or None))
     if not found:
         raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
-    return found
+    unknown = next((word for word, meanings in found if meanings is None), None)
+    if unknown is not None:
+        raise unknown_word(unknown)
+    return [meanings for _, meanings in found if meanings]
 
 
 def class_vectors() -> Floats:
@@ -130,23 +123,6 @@ def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
     """The mean of the meanings' unit vectors, weighted by how often each is meant: a cat is not a lion."""
     vectors = unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))
     return unit(np.average(vectors, axis=0, weights=[meaning.count + 1 for meaning in meanings]))
-
-
-def _names_in(text: str) -> Iterator[tuple[Meaning, ...]]:
-    """Yield the meanings of each name in a text, from the left, always taking the longest name."""
-    words, at = spelling(text).split(), 0
-    if len(words) > MOST_WORDS:
-        message = f"the text has {len(words):,} words, the limit is {MOST_WORDS}"
-        raise QueryError(message, "use fewer words")
-    while at < len(words):
-        ends = range(len(words), at, -1)
-        found = ((end, meanings) for end in ends if (meanings := vocabulary().find(" ".join(words[at:end]))))
-        end, meanings = next(found, (at + 1, ()))
-        if meanings:
-            yield meanings
-        elif words[at] not in STOP_WORDS:
-            raise unknown_word(words[at])
-        at = end
 
 
 def unknown_word(word: str) -> UnknownWordError:
@@ -183,11 +159,6 @@ def _near(word: str) -> list[str]:
     return list(dict.fromkeys(term for one in meant for term in known.related.get(one, (one,))))
 
 
-def spelling(name: str) -> str:
-    """Lower case, 's as s, and one space for everything that is not a letter or digit."""
-    return re.sub(r"[\W_]+", " ", re.sub(r"['\u2019]s\b", "s", name.lower())).strip()
-
-
 def tables() -> tuple[dict[str, Any], Floats]:
     """The tables from which another program can compute the vectors of `text_vector` itself.
 
@@ -204,7 +175,7 @@ def tables() -> tuple[dict[str, Any], Floats]:
         "related": known.related,
         "endings": PLURALS,
         "stop_words": sorted(STOP_WORDS),
-        "most_words": MOST_WORDS,
+        "most_words": MAX_WORDS,
         "least_likeness": _LEAST_LIKENESS,
         "biases": known.biases.tolist(),
     }

@@ -23,7 +23,14 @@ from lookalike.errors import ImageError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.colored import find_colored
 from lookalike.search.confidence import Background, background_of
-from lookalike.search.evidence import NEIGHBOURS, confidence_of, known_here, sharpened
+from lookalike.search.evidence import (
+    NEIGHBOURS,
+    ORDERED,
+    by_confidence,
+    confidence_of,
+    known_here,
+    sharpened,
+)
 from lookalike.search.exact import nearest
 from lookalike.search.lexicon import Lexicon, Meant, lexicon_of
 from lookalike.search.own_words import OwnWords, own_words
@@ -125,7 +132,10 @@ class Engine:
         hidden: Sequence[Collection[int]] = (),
         min_confidence: float = 0.0,
     ) -> list[Results]:
-        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it."""
+        """The k nearest rows in each direction that `mask` allows, without the rows `hidden` for it.
+
+        Of pictures found by words alone, the nearest are ordered by confidence; see `by_confidence`.
+        """
         hidden = hidden or [()] * len(directions)
         if any(one.colors for one in directions):
             return [
@@ -134,7 +144,8 @@ class Engine:
                 else self.find([one], k, mask=mask, hidden=[rows], min_confidence=min_confidence)[0]
                 for one, rows in zip(directions, hidden, strict=True)
             ]
-        most = max(k, NEIGHBOURS) + max(map(len, hidden), default=0)
+        looked_at = -(-k // ORDERED) * ORDERED if any(one.is_words for one in directions) else k
+        most = max(looked_at, NEIGHBOURS) + max(map(len, hidden), default=0)
         vectors = [one.vector for one in directions]
         nearest = self.nearest(vectors, most, mask)
         # Only labels need them, and most collections with a condition have none.
@@ -142,8 +153,9 @@ class Engine:
         return [
             self._results(
                 direction,
-                _without(*nearest[number], rows, k),
+                _without(*nearest[number], rows, looked_at if direction.is_words else k),
                 lambda number=number, rows=rows: _without(*around()[number], rows, NEIGHBOURS),  # type: ignore[misc]
+                k,
                 min_confidence,
             )
             for number, (direction, rows) in enumerate(zip(directions, hidden, strict=True))
@@ -273,16 +285,17 @@ class Engine:
         direction: Direction,
         found: tuple[Rows, Vectors],
         near: Callable[[], tuple[Rows, Vectors]],
+        k: int,
         min_confidence: float,
     ) -> Results:
-        """Rows and scores with their confidences, as far as they have the one that is wanted.
+        """The first k of the rows and scores with their confidences, if those are high enough.
 
         `near` gives those nearest to the query, which a condition may have kept from the results.
         """
         rows, scores = found
         if self.background is None or not len(rows):
             none = None if self.background is None else np.empty(0)
-            return Results(self.snapshot, rows, scores, none, direction.meant, direction.refined)
+            return Results(self.snapshot, rows[:k], scores[:k], none, direction.meant, direction.refined)
         confidences = confidence_of(
             self.background, direction, scores, lambda: self.snapshot.model, lambda: self.vectors_at(rows)
         )
@@ -291,6 +304,9 @@ class Engine:
             near_rows, near_scores = near()
             near_labels = self.snapshot.values("label", near_rows)
             confidences = sharpened(confidences, labels, near_scores, near_labels)
+        if direction.is_words:
+            order = by_confidence(confidences)[:k]
+            rows, scores, confidences = rows[order], scores[order], confidences[order]
         results = Results(self.snapshot, rows, scores, confidences, direction.meant, direction.refined)
         if min_confidence > 0:
             return results.take(np.flatnonzero(confidences >= min_confidence).tolist())

@@ -21,6 +21,8 @@ NEIGHBOURS = 10
 _SHARPNESS = 20.0
 # Log-odds of a label from the log-odds of its share: `benchmarks/confidence.py` fits them.
 OF_SHARE, _SMOOTHING = (1.32, 0.036), 0.02
+# Of pictures found by words, this many nearest are ordered by confidence, then as many again (docs/words.md).
+ORDERED = 100
 # Below this confidence, even the nearest are so unlike the query that their labels say little.
 STRANGER = 0.3
 
@@ -73,6 +75,14 @@ def _odds_of_words(background: Background, text: str, model: LoadedModel, vector
         return background.odds(vectors @ model.embed_text(text), of_words=True)
     chance = np.clip(model.presence(text, vectors).astype(np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.log(chance / (1 - chance)))
+
+
+def by_confidence(confidences: Odds) -> NDArray[np.int64]:
+    """The order of hits (n,) of words: the likelier first among the first `ORDERED`, and so on.
+
+    In blocks, so that the first hits stay the same if more are asked for.
+    """
+    return np.lexsort((-confidences, np.arange(len(confidences)) // ORDERED))
 
 
 def known_here(error: UnknownWordError, shows: Callable[[str], bool]) -> UnknownWordError:

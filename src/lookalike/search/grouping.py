@@ -13,6 +13,7 @@ from lookalike.errors import QueryError
 from lookalike.search.engine import Engine, check_numbers
 from lookalike.search.query import Query
 from lookalike.search.results import Results
+from lookalike.storage.columns import column_names
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -45,7 +46,7 @@ def search_groups(
     if column not in engine.snapshot.all_columns.names:
         raise QueryError(
             f"{engine.snapshot.name} has no column {column!r} to group by",
-            f"it has: {', '.join(engine.snapshot.all_columns.names)}",
+            f"it has: {column_names(engine.snapshot.all_columns)}",
         )
     if not pictures:
         raise QueryError("the query is empty", "ask with at least one picture")

@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 from lookalike.errors import ModelError, QueryError, UnknownWordError
 from lookalike.images.color_names import color_in
 from lookalike.models.model import LoadedModel, unit
-from lookalike.models.words import (
-    MOST_WORDS,
-    STOP_WORDS,
-    kinds_above,
-    near_words,
-    spelling,
-    unknown_word,
-    vocabulary,
-)
+from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
+from lookalike.models.words import kinds_above, near_words, unknown_word, vocabulary
 from lookalike.search.own_words import OwnWord, OwnWords
 
 Vectors = NDArray[np.float32]
@@ -120,9 +113,9 @@ class Lexicon:
         many.
         """
         words = spelling(text).split()
-        if len(words) > MOST_WORDS:
+        if len(words) > MAX_WORDS:
             raise QueryError(
-                f"the text has {len(words):,} words, the limit is {MOST_WORDS}", "use fewer words"
+                f"the text has {len(words):,} words, the limit is {MAX_WORDS}", "use fewer words"
             )
         if self._model_is_asked(words):
             assert self.model is not None
@@ -174,13 +167,19 @@ class Lexicon:
         return self.model is not None and self.model.name == BUILT_IN
 
     def _model_is_asked(self, words: Sequence[str]) -> bool:
-        """Whether the whole text is the model's, because no word of it is the collection's own."""
+        """Whether the whole text is the model's, because no word of it is the collection's own.
+
+        To a text tower a sentence is more than its words: only taught words and whole texts are not its.
+        """
         if self.model is None or (self.model.text_vector is None and self.own.words):
             return False
-        if self._takes_any_text:
-            return not any(self.own.find(" ".join(words[a:b])) for a, b in _stretches(len(words)))
-        phrases = [" ".join(words[a:b]) for a, b in _stretches(len(words))]
-        return not any(self.own.find(one) or color_in(one) for one in phrases)
+        reads = bool(self.model.spec.text_sha256)
+        phrases = [(b - a, " ".join(words[a:b])) for a, b in _stretches(len(words))]
+        for length, one in phrases:
+            found = self.own.find(one)
+            if found and (not reads or length == len(words) or found.origin == "taught"):
+                return False
+        return self._takes_any_text or not any(color_in(one) for _, one in phrases)
 
     @property
     def _takes_any_text(self) -> bool:
@@ -237,7 +236,13 @@ class Lexicon:
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
         if not self._knows_names:
-            raise UnknownWordError(f"nobody here knows the word {unknown[0]!r}", "", self._near(unknown[0]))
+            who = (
+                f"the model {self.model.name} does not know words" if self.model else "its model is not here"
+            )
+            message = (
+                f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
+            )
+            raise UnknownWordError(message, "", self._near(unknown[0]))
         assert self.model is not None
         guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}
         if not guessed:

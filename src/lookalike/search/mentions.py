@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lookalike.models.words import STOP_WORDS, spelling
+from lookalike.models.spelling import STOP_WORDS, spelling
 from lookalike.search.taught import folders_of, lessons
 from lookalike.storage.snapshot import Snapshot
 

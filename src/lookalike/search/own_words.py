@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import StorageError
 from lookalike.models.model import unit
-from lookalike.models.words import MOST_WORDS, PLURALS, STOP_WORDS, spelling, vocabulary
+from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, spelling
+from lookalike.models.words import vocabulary
 from lookalike.search.mentions import ORIGINS, Mention, mentions
 from lookalike.search.spread import RIDGES, USUAL_RIDGE, Spread
 from lookalike.search.taught import KIND
@@ -108,7 +109,7 @@ def own_tables(own: OwnWords) -> dict[str, Any]:
         "spellings": {text: place[id(one)] for text, one in own.by_spelling.items()},
         "endings": PLURALS,
         "stop_words": sorted(STOP_WORDS),
-        "most_words": MOST_WORDS,
+        "most_words": MAX_WORDS,
     }
 
 

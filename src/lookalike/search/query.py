@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from lookalike.errors import QueryError
+from lookalike.errors import ArgumentError, QueryError
 from lookalike.images.picture import Box, ImageLike
 from lookalike.search.lexicon import Meant
 from lookalike.storage.items import Item
@@ -41,14 +41,14 @@ class _Summable:
 
     def __mul__(self, weight: float) -> Query:
         if not isinstance(weight, int | float | np.number):
-            raise TypeError(f"a query is multiplied by a number, not by {_kind(weight)}")
+            raise ArgumentError(f"a query is multiplied by a number, not by {_kind(weight)}")
         return Query(tuple((term, own * float(weight)) for term, own in self._terms()))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Query:
         if not isinstance(divisor, int | float | np.number):
-            raise TypeError(f"a query is divided by a number, not by {_kind(divisor)}")
+            raise ArgumentError(f"a query is divided by a number, not by {_kind(divisor)}")
         return self * (1 / divisor)
 
     def __neg__(self) -> Query:
@@ -88,12 +88,12 @@ def _summand(other: Any) -> Query:
         return Query(other._terms())
     if isinstance(other, str | bytes | Path | PillowImage) or _is_vector(other) or _is_pixels(other):
         return as_query(other)
-    raise TypeError(f"{_kind(other)} cannot be added to a query; {_QUERIES}")
+    raise ArgumentError(f"{_kind(other)} cannot be added to a query; {_QUERIES}")
 
 
 def _check_text(value: object, what: str) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{what} is a str, not {value!r}")
+        raise ArgumentError(f"{what} is a str, not {value!r}")
 
 
 def _kind(value: object) -> str:
@@ -172,7 +172,7 @@ def as_query(asked: Asked) -> Query:
         return Query(((Vector(np.asarray(asked)), 1.0),))
     if isinstance(asked, str | bytes | Path | PillowImage | np.ndarray):
         return Query(((Image(asked), 1.0),))  # type: ignore[arg-type]
-    raise TypeError(f"{_kind(asked)} is not a query; {_QUERIES}")
+    raise ArgumentError(f"{_kind(asked)} is not a query; {_QUERIES}")
 
 
 def as_queries(asked: Any) -> list[Query] | None:
@@ -267,6 +267,11 @@ class Direction:
             and wanted.likeness is not None
             and not has_words
         )
+
+    @property
+    def is_words(self) -> bool:
+        """Whether it is asked for what words name, and for no likeness."""
+        return not self.refined and self.wanted is not None and self.wanted.likeness is None
 
 
 def query_direction(

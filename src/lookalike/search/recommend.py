@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
+from lookalike.models.users import read_users
 from lookalike.search.engine import DEFAULT_K, Engine
-from lookalike.search.query import Query
+from lookalike.search.query import Query, Vector, as_query
 from lookalike.search.results import Results
 
 # Rocchio 1971: disliked items say less about a taste than liked ones.
@@ -21,22 +22,28 @@ _CANDIDATES = 5
 
 def recommend(
     engine: Engine,
-    liked: Sequence[Query],
+    liked: Sequence[Query] = (),
     disliked: Sequence[Query] = (),
     k: int = DEFAULT_K,
     *,
+    user: str | None = None,
     where: str | None = None,
     rows: NDArray[np.int64] | None = None,
     diverse: float = 0.0,
 ) -> Results:
     """The k items most like the average of `liked` and unlike that of `disliked`.
 
+    A `user` that the model knows from events counts like one liked item; raises `QueryError` for another.
+
     With `diverse` in (0, 1] they are chosen one after another by maximal marginal relevance (Carbonell
     and Goldstein 1998): 1 - `diverse` times the cosine to the query, minus `diverse` times the cosine to the
     most similar item already chosen. The score of a hit is still its cosine to the query.
     """
+    if user is not None:
+        users = read_users(engine.snapshot.model.path, engine.snapshot.dim)
+        liked = [as_query(Vector(users.vector(user))), *liked]
     if not liked:
-        raise QueryError("nothing is liked", "name at least one item as `liked`")
+        raise QueryError("nothing is liked", "name at least one item as `liked`, or a `user` of the model")
     if not 0 <= diverse <= 1:
         raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
     query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
-from lookalike.models.words import MOST_WORDS, STOP_WORDS, spelling
+from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
 from lookalike.storage.marks import Mark, item_rows, write_marks
 from lookalike.storage.snapshot import Snapshot
 
@@ -149,7 +149,7 @@ def _checked(name: str) -> str:
 
 def _is_name(text: str) -> bool:
     words = spelling(text).split()
-    is_short = len(text) <= _LONGEST and len(words) <= MOST_WORDS
+    is_short = len(text) <= _LONGEST and len(words) <= MAX_WORDS
     return is_short and any(word not in STOP_WORDS for word in words) and text.isprintable()
 
 

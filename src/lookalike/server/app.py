@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lookalike.page import WEB_FOLDER
-from lookalike.server import browsing, clip_retrieval, marking, searching, views
+from lookalike.server import browsing, clip_retrieval, identifying, marking, searching, views
 from lookalike.server.bodies import Bodies
 from lookalike.server.docs import docs, docs_style
 from lookalike.server.ending import Ending
@@ -91,6 +91,7 @@ def create_app(
             Route("/api/{c}/map/cards", views.map_cards),
             Route("/api/{c}/search", searching.search, methods=["POST"]),
             Route("/api/{c}/embed", searching.embed, methods=["POST"]),
+            Route("/api/{c}/identify", identifying.identify, methods=["POST"]),
             Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),
             Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
             Route("/metadata", clip_retrieval.metadata, methods=["POST"]),

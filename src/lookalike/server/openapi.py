@@ -78,6 +78,7 @@ def _paths(collections: Sequence[str]) -> Schema:
     column = _parameter("column", "query", TEXT, "the column to colour by; without it, all have one colour")
     rows = _parameter("rows", "query", TEXT, f"numbers of items, such as 0,17,4; at most {MAX_CARDS}")
     rows["required"] = True
+    label = _parameter("label", "query", TEXT, "the column of labels; label by default")
     jpeg, any_picture = _content("image/jpeg", {}), _content("image/*", {})
     return {
         "/api/collections": {"get": _operation("What is served", "collections", _list(_ref("Collection")))},
@@ -139,6 +140,12 @@ def _paths(collections: Sequence[str]) -> Schema:
             "post": _operation(
                 "The vector of a picture or of words", "embed", _ref("Embedding"), [c],
                 {"application/json": _ref("Embed"), **_PICTURE},
+            )
+        },
+        "/api/{c}/identify": {
+            "post": _operation(
+                "The label of a picture, or that it is unknown", "identify", _ref("Identified"), [c, label],
+                {"application/json": _ref("Term"), **_PICTURE},
             )
         },
         "/indices-list": {
@@ -253,6 +260,11 @@ def _schemas() -> Schema:
         "Embedding": _object(
             {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
              "tags": _list(_object({"tag": TEXT, "probability": chance}))}
+        ),
+        "Identified": _object(
+            {"label": _or_null(TEXT), "probability": chance, "reason": {"enum": ["", "strange", "unsure"]},
+             "likely": _list(_object({"label": TEXT, "probability": chance})),
+             "neighbours": _list(_object({**card, "score": NUMBER}))}
         ),
         "Facets": _object(
             {

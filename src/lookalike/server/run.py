@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import uvicorn
 from starlette.applications import Starlette
 
+from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.images.memory import DECODING
 from lookalike.server.app import UPLOAD_MEGAPIXELS, create_app
@@ -36,6 +37,7 @@ class ServerError(LookalikeError):
     """The server cannot listen at the requested address."""
 
 
+@checked
 def serve(
     paths: Sequence[Path],
     *,

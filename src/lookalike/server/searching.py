@@ -46,7 +46,7 @@ _TAKEN = "image/*, application/octet-stream or application/json"
 
 async def search(request: Request) -> Response:
     """The items most like the picture in the body, or the sums of terms in its JSON."""
-    live, kind = live_of(request), _checked_type(request)
+    live, kind = live_of(request), checked_type(request)
     k = whole(request.query_params.get("k", DEFAULT_K), "k", 1, MAX_K)
     where = asked_condition(request)
     async with request.app.state.bodies.read(request) as body:
@@ -62,7 +62,7 @@ async def search(request: Request) -> Response:
 
 async def embed(request: Request) -> Response:
     """The vector of the picture in the body, or of the picture or the words in its JSON."""
-    live, kind = live_of(request), _checked_type(request)
+    live, kind = live_of(request), checked_type(request)
     async with request.app.state.bodies.read(request) as body:
         term: Term = Image(body)
         if kind == "application/json":
@@ -88,7 +88,8 @@ async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
         return await workers.run(work)
 
 
-def _checked_type(request: Request) -> str:
+def checked_type(request: Request) -> str:
+    """The type of a body that may be a picture or JSON; any other is a `Problem`."""
     kind = content_type(request)
     if kind not in _BODY_TYPES and not kind.startswith("image/"):
         # Other pages may send text and forms unasked, and bodies without a type, but not these.

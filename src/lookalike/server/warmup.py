@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
+import numpy as np
+
 from lookalike.errors import LookalikeError
 from lookalike.server.live import Served
 
@@ -23,4 +25,7 @@ def warm_up(collections: Iterable[Served]) -> None:
             engine = live.engine()
             _ = engine.background, engine.index or engine.hold()
         with suppress(*passed):
-            live.engine().snapshot.model.embed_text("dog")
+            model = live.engine().snapshot.model
+            model.embed_text("dog")
+            if model.presence is not None:
+                model.presence("dog", np.empty((0, model.dim), np.float32))

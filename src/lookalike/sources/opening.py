@@ -26,6 +26,7 @@ from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
 
+@runtime_checkable
 class Source(Protocol):
     """A source of images.
 
@@ -90,7 +91,7 @@ def reading_ahead(samples: Sequence[Sample], source: Source) -> Generator[Sample
 
 
 def open_source(
-    address: str | Path,
+    address: str | Path | Source,
     image_column: str | None = None,
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
@@ -102,6 +103,8 @@ def open_source(
     also in a store (`s3://…`); `-` for paths on the standard input, `hf:NAME` or `tfds:NAME`. The columns are
     those with an image (or its URL) and its name, if they cannot be inferred.
     """
+    if isinstance(address, Source):
+        return address
     if isinstance(address, list | tuple):
         raise SourceError(
             "a source is one folder, file or address, not a list", "add single pictures with `Collection.add`"
@@ -116,16 +119,8 @@ def open_source(
     path = place(address)
     if path.is_dir():
         return _folder(text, path, columns)
-    if path.exists() and is_url_list(path, image_column):
-        return _urls(path, image_column, fetch)
     if path.exists():
-        if kind_of(path) is None:
-            raise SourceError(
-                f"{path} is a file, but not a shard of images",
-                "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
-                "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
-            )
-        return Shards(text, path.parent, (path,), columns)
+        return _file(text, path, columns, fetch)
     return _pattern(text, columns)
 
 
@@ -141,6 +136,18 @@ def lists_urls(address: str, url_column: str | None = None) -> bool:
     if not path.exists():
         return kind_of(path) is None and is_url_list(path)
     return kind_of(path) is None or is_url_list(path, url_column)
+
+
+def _file(text: str, path: Path, columns: Columns, fetch: FetchOptions) -> Source:
+    if is_url_list(path, columns.image):
+        return _urls(path, columns.image, fetch)
+    if kind_of(path) is None:
+        raise SourceError(
+            f"{path} is a file, but not a shard of images",
+            "a source is a folder, .tar, .tfrecord, .parquet or .arrow files, a list of URLs (.txt, .csv "
+            "or .jsonl), - for a list of paths, hf:NAME or tfds:NAME",
+        )
+    return Shards(text, path.parent, (path,), columns)
 
 
 def _folder(text: str, path: Path, columns: Columns) -> Source:

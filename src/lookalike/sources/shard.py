@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,7 +45,8 @@ class Columns:
 class Shard:
     """One file of many images.
 
-    `name` precedes the names of its images in their ids, unless `notes` say that they have ids.
+    `name` precedes the names of its images in their ids, unless `notes` say that they have ids. `passed_over`
+    counts the files in it that are not named like pictures, by their ending.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Shard:
     columns: Columns
     mtime_ns: int = 0
     notes: Notes = Notes()
+    passed_over: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def uri(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lookalike.errors import SourceError
@@ -20,7 +21,8 @@ class Shards:
     """The images in some shards, all of one kind.
 
     `root` is the folder that their names in ids are relative to. `whole` is true if the address means
-    everything below it; if a shard is gone, its rows then go too.
+    everything below it; if a shard is gone, its rows then go too. `passed_over` counts the files in the
+    shards of the last listing that are not named like pictures, by their ending.
     """
 
     address: str
@@ -28,6 +30,7 @@ class Shards:
     paths: tuple[Path, ...]
     columns: Columns = Columns()
     whole: bool = False
+    passed_over: Counter[str] = field(default_factory=Counter, compare=False)
 
     def __str__(self) -> str:
         return self.address
@@ -44,11 +47,12 @@ class Shards:
 
     def samples(self) -> Iterator[Sample | Failure]:
         """Raise `SourceError` if none of the shards has images, naming the columns of the first."""
+        self.passed_over.clear()
         refused: list[SourceError] = []
         notes = {folder: notes_beside(folder) for folder in {path.parent for path in self.paths}}
         for path in self.paths:
             name = bare_name(path.relative_to(self.root).as_posix())
-            shard = Shard(path, name, self.columns, notes=notes[path.parent])
+            shard = Shard(path, name, self.columns, notes=notes[path.parent], passed_over=self.passed_over)
             try:
                 shard = replace(shard, mtime_ns=path.stat().st_mtime_ns)
                 yield from _reader(kind_of(path))(shard)

@@ -1,7 +1,8 @@
 """Reads tars, WebDataset's or any other: every image, with the members that describe it.
 
 Members with the same name up to the first dot belong together. Fields of a `.json` become columns, a `.txt`
-is the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset.
+is the `caption` and a `.cls` the `label`: https://github.com/webdataset/webdataset. Others are
+counted.
 """
 
 from __future__ import annotations
@@ -32,11 +33,17 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
     images: list[tuple[str, int, int]] = []
     beside: dict[str, dict[str, Any]] = {}
     failures: list[Failure] = []
+    described: list[str] = []
     with opened(shard.path) as file:
         places: dict[str, tuple[int, int]] = {}  # possible targets of hard links
         try:
             for name, member in _members(file):
-                if name.lower().endswith(_BESIDE):
+                suffix = PurePosixPath(name).suffix.lower()
+                if suffix not in _TAKEN:
+                    shard.passed_over[suffix] += 1
+                    continue
+                if suffix in _BESIDE:
+                    described.append(name)
                     _describe(shard, beside.setdefault(_key(name), {}), name, _content(file, member))
                     continue
                 place = places.get(_plain(member.linkname)) if member.islnk() else _place(member)
@@ -48,6 +55,9 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
         except ValueError as error:
             reason = problem_of(shard.path) or str(error)
             failures.append(shard.failure("", f"{reason}; {len(images):,} images precede it"))
+    pictured = {_key(name) for name, *_ in images}
+    alone = (PurePosixPath(name).suffix.lower() for name in described if _key(name) not in pictured)
+    shard.passed_over.update(alone)
     for name, offset, size in images:
         metadata = beside.get(_key(name), {})
         yield shard.sample(name, size, partial(read_at, shard.path, offset, size), metadata)
@@ -55,7 +65,7 @@ def samples(shard: Shard) -> Iterator[Sample | Failure]:
 
 
 def _members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """Yield the images of a tar, and the members beside them; raises `ValueError` if it is damaged.
+    """Yield the members of a tar that are neither folders nor hidden; raises `ValueError` if it is damaged.
 
     `TarFile` itself would silently take a damaged header for the end.
     """
@@ -80,7 +90,7 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
         position = tar.offset
         name = _plain(member.name)
         hidden = PurePosixPath(name).name.startswith(".")
-        if not hidden and not member.isdir() and PurePosixPath(name).suffix.lower() in _TAKEN:
+        if not hidden and not member.isdir():
             yield name, member
 
 

@@ -8,6 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
+# Where a thumbnail is, and the vector: of no use to anyone who asks for the columns.
+INTERNAL_COLUMNS = ("thumb_offset", "thumb_size", "embedding")
+
+
+def column_names(schema: pa.Schema) -> str:
+    """The columns that people see, for an error about one that is missing."""
+    return ", ".join(name for name in schema.names if name not in INTERNAL_COLUMNS)
+
 
 def column_type(type_: pa.DataType) -> str:
     """The type of a column in plain words: text, a list of text, a number, or something else."""

@@ -10,13 +10,13 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from lookalike.cache import cache_folder
 from lookalike.errors import LookalikeError, StorageError
 from lookalike.storage.stores import ATOMIC, StorePath, is_remote
 
@@ -129,14 +129,6 @@ def local_copy(path: Path, check: str) -> Path:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return copy
-
-
-def cache_folder() -> Path:
-    """The user's cache folder: $XDG_CACHE_HOME/lookalike, or the system's usual place."""
-    home = Path.home()
-    base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
-    chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
-    return Path(chosen) / "lookalike"
 
 
 def check_writable(root: Path) -> None:

@@ -110,3 +110,13 @@ def data_frame(table: pa.Table) -> pandas.DataFrame:
     except ImportError:
         raise ExtraError("a DataFrame needs pandas", "pandas") from None
     return table.to_pandas()
+
+
+class Items(list[Item]):
+    """Several items; a notebook shows their pictures."""
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>no images</p>"
+        jpegs = self[0].snapshot.thumbnails([one.row for one in self])
+        return figures((jpeg, one.id, one.label or one.id) for jpeg, one in zip(jpegs, self, strict=True))

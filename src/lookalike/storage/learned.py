@@ -11,8 +11,10 @@ from pathlib import Path
 
 from lookalike.errors import ModelError, call_of_build
 from lookalike.models.model import LoadedModel
+from lookalike.models.published import pinned_name
 from lookalike.models.registry import is_registered, learner, load_model
 from lookalike.models.spec import ModelSpec
+from lookalike.models.tag_list import with_tags
 from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.manifest import Manifest
 
@@ -62,7 +64,10 @@ def _path(root: Path, checksum: str) -> Path:
 
 
 def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
-    """Load the model that a manifest names; raises `ModelError` if it is missing or another version."""
+    """Load the model that a manifest names; raises `ModelError` if it is missing or another version.
+
+    It gives tags by the user's list, if the manifest has one.
+    """
     pinned = manifest.model
     if not pinned.sha256:
         raise ModelError(
@@ -76,7 +81,7 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             "cannot be compared with this one's",
             _again(root),
         )
-    return model
+    return with_tags(model, manifest.tags)
 
 
 def find_model(
@@ -87,8 +92,10 @@ def find_model(
     A model that was registered by that name is preferred. Raises `ModelError` if there is none.
     """
     name, path = manifest.model.name, manifest.model_path
-    if not path or is_registered(name):
-        return load_model(name, device=device, learned=learned)
+    if is_registered(name):
+        return load_model(name, device=device)
+    if not path:
+        return load_model(pinned_name(manifest.model), device=device, learned=learned)
     if not Path(path).exists():
         raise ModelError(
             f"the model {name}, which embedded {root}, was at {path} and is not there now",

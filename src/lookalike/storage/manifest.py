@@ -21,13 +21,15 @@ class Manifest:
     """The contents of `collection.json`.
 
     `sources` maps the address of each source to the options that made the labels of its rows. `model_path`
-    is where a model that is a file or a folder was found; it may be elsewhere by now.
+    is where a model that is a file or a folder was found; it may be elsewhere by now. `tags` is the
+    user's list of tags, empty for those of the model.
     """
 
     model: ModelSpec
     dtype: str = "float32"
     sources: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     model_path: str = ""
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """The text of the file, sorted and indented so that people can read it too."""
@@ -38,6 +40,7 @@ class Manifest:
             "dtype": self.dtype,
             "sources": dict(self.sources),
             **({"model_path": self.model_path} if self.model_path else {}),
+            **({"tags": list(self.tags)} if self.tags else {}),
         }
         return (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -85,6 +88,7 @@ class Manifest:
                 check_dtype(found["dtype"]),
                 _sources(found["sources"]),
                 _path(found.get("model_path", "")),
+                _tags(found.get("tags", [])),
             )
         except (KeyError, TypeError, ValueError, CollectionError) as error:
             raise CollectionError(f"{path} lacks a field or has an invalid one: {error}") from None
@@ -100,6 +104,12 @@ def _path(given: Any) -> str:
     if not isinstance(given, str):
         raise TypeError(f"model_path {given}")
     return given
+
+
+def _tags(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise TypeError("tags")
+    return tuple(given)
 
 
 def check_dtype(dtype: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,9 @@ FAILURE_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "stage
 
 _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
-THUMBNAILS_KEY = "lookalike.thumbnails"
+# A ustar header: the name, then from byte 124 the size, and from 148 the sum of all bytes, itself as blanks.
+_NAME_BYTES, _EMPTY = 100, tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
+THUMBNAILS_KEY, MADE_BY_KEY = "lookalike.thumbnails", "lookalike.made_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,14 @@ class Part:
         """The checksum of the items file, from its footer; it identifies the state."""
         return read_notes(self.items_path).get(CHECKSUM_KEY, "")
 
+    def made_by(self) -> dict[str, str]:
+        """The device that ran the model and the decoder of JPEGs; empty for a part that does not say."""
+        try:
+            said = json.loads(read_notes(self.items_path).get(MADE_BY_KEY, "{}"))
+        except ValueError:
+            return {}
+        return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}
+
     def problems(self) -> list[str]:
         """The problems of this part's files, one line each; reads every byte."""
         present = [path for path in (self.items_path, self.failures_path) if path.exists()]
@@ -151,25 +162,32 @@ class Part:
             found += _tar_problems(self.thumbnails_path())
         return found
 
-    def write(self, rows: pa.Table, thumbnails: Sequence[bytes] | None = None) -> None:
+    def write(
+        self,
+        rows: pa.Table,
+        thumbnails: Sequence[bytes] | None = None,
+        made_by: Mapping[str, str] | None = None,
+    ) -> None:
         """Commit the rows of this part atomically, and replace older ones.
 
         `thumbnails` has a JPEG for each row; without them the rows keep their byte ranges in the existing
-        tar. Without rows the part is removed. A tar that no row needs any more is removed last.
+        tar. `made_by` is what the footer says of who made the rows, by default what the older one said.
+        Without rows the part is removed. A tar that no row needs any more is removed last.
         Raises `CollectionError` instead of giving damaged thumbnails a new checksum.
         """
         old = self.thumbnails_path() if self.items_path.exists() else None
+        made_by = self.made_by() if made_by is None and old else made_by or {}
         if not rows.num_rows:
             remove(self.items_path)
             new = None
         elif thumbnails is None:
             new = self.thumbnails_path()
-            self._write_items(rows, new.name)
+            self._write_items(rows, new.name, made_by)
         else:
             for problem in _tar_problems(old) if old else ():
                 raise CollectionError(problem)
             rows, new = self._with_thumbnails(rows, thumbnails)
-            self._write_items(rows, new.name)
+            self._write_items(rows, new.name, made_by)
         if old is not None and old != new:
             remove(old)
 
@@ -192,11 +210,12 @@ class Part:
         sizes = pa.array([len(jpeg) for jpeg in thumbnails], pa.int64())
         return set_column(rows, "thumb_size", sizes, nullable=False), path
 
-    def _write_items(self, rows: pa.Table, thumbnails_name: str) -> None:
+    def _write_items(self, rows: pa.Table, thumbnails_name: str, made_by: Mapping[str, str]) -> None:
         first = [field.name for field in ITEM_FIELDS]
         brought = [name for name in rows.column_names if name not in (*first, "embedding")]
         ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
-        write_parquet(self.items_path, ordered, {THUMBNAILS_KEY: thumbnails_name})
+        notes = {MADE_BY_KEY: json.dumps(made_by, sort_keys=True)} if made_by else {}
+        write_parquet(self.items_path, ordered, {THUMBNAILS_KEY: thumbnails_name, **notes})
 
     def tar_path(self, notes: Mapping[str, str]) -> Path:
         """The tar named by the notes of the items file; raises `CollectionError` if they name none."""
@@ -304,6 +323,17 @@ def _local_ranges(path: Path, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
     return found
 
 
+def _header(name: str, size: int) -> bytes:
+    """The header of a tar's member as tarfile makes it, in a tenth of the time for the names of most."""
+    if not name.isascii() or len(name) > _NAME_BYTES:
+        info = tarfile.TarInfo(name)
+        info.size = size
+        return info.tobuf(tarfile.PAX_FORMAT)
+    named = name.encode().ljust(_NAME_BYTES, b"\0") + _EMPTY[_NAME_BYTES:124] + b"%011o\0" % size
+    summed = sum(named) + sum(b"        ") + sum(_EMPTY[136:148]) + sum(_EMPTY[156:])
+    return named + _EMPTY[136:148] + b"%06o\0 " % summed + _EMPTY[156:]
+
+
 def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[int]]:
     """Make a tar in memory without times or users; returns it and the offset of each member's first byte."""
     buffer, offsets = io.BytesIO(), []
@@ -311,9 +341,7 @@ def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[in
         if not data:  # an item without a picture has no member
             offsets.append(0)
             continue
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        buffer.write(header.tobuf(tarfile.PAX_FORMAT))
+        buffer.write(_header(name, len(data)))
         offsets.append(buffer.tell())
         buffer.write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
     buffer.write(bytes(2 * tarfile.BLOCKSIZE))

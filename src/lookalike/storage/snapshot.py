@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import CollectionError, UnknownIdError
+from lookalike.errors import CollectionError, UnknownColumnError, UnknownIdError
 from lookalike.models.model import LoadedModel
+from lookalike.storage.columns import column_names
 from lookalike.storage.derived import TABLES, Derived, read_derived
 from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest
@@ -368,7 +369,9 @@ class Snapshot:
         for table, made in self.derived.items():
             if name in TABLES[table]:
                 return made.rows[TABLES[table][name]]
-        raise KeyError(f"no column {name!r}; the columns are: {', '.join(self.all_columns.names)}")
+        raise UnknownColumnError(
+            f"{self.name} has no column {name!r}", f"it has: {column_names(self.all_columns)}"
+        )
 
     def _embedding_column(self) -> pa.ChunkedArray:
         return pa.chunked_array(

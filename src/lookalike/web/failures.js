@@ -39,10 +39,11 @@ export function createFailures({ messages, words, facets, grid, retry, go }) {
       else messages.over(`${title}. Trying again…`, { ...tryAgain, text: "Try now" });
     } else if (UNREADABLE.includes(kind)) {
       messages.over(kind === "too-large" ? `Too large. ${detail}` : detail || title);
-    } else if (kind === "unknown-word" || isWords(shown, next)) {
+    } else if (kind === "unknown-word" || (kind !== "no-words" && isWords(shown, next))) {
       if (!grid.isBlank()) return words.refuse(detail || title, nearest);
       const others = nearest.map((text) => linkTo(start, { kind: "text", text, weight: 1 }, text));
-      showInstead("The model does not know these words", detail, [...others, all]);
+      const isUnknown = kind === "unknown-word";
+      showInstead(isUnknown ? "The model does not know these words" : title, detail, [...others, all]);
     } else if (kind === "bad-condition" || (next.where && next.where !== shown.where)) {
       facets.refuse(next.where, detail || title);
       if (grid.isBlank()) showInstead("The condition is invalid", detail, [all]);

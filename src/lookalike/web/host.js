@@ -20,7 +20,7 @@ const host = {
   },
   capabilities(c) {
     const { words = false, pictures = true } = known.get(c) ?? {};
-    return { words, pictures, sql: true, reason: "the model is not available here" };
+    return { words, pictures, sql: true, reason: pictures ? "" : "the model is not available here" };
   },
   items(c, { offset, limit, filters, where, signal }) {
     const url = addressOf(c, "items", { offset, limit, where: conditionOf(filters, where) });

@@ -88,9 +88,10 @@ export function createWords({ complete, onTerm, onBack, onDown }) {
       const isNarrow = matchMedia("(max-width: 640px)").matches;
       const ask = pictures && !isNarrow ? "Search by words, or drop a picture" : "Search by words";
       field.placeholder = isMore ? (isNarrow ? "Add" : "Add words") : ask;
-      find("invitation").textContent = pictures
+      const invitation = pictures
         ? "Drop, paste or choose a picture to find what looks like it"
-        : `Click on a picture to find what looks like it${reason ? ` (${reason})` : ""}`;
+        : "Click on a picture to find what looks like it";
+      find("invitation").textContent = reason ? `${invitation} (${reason})` : invitation;
     },
   };
 }

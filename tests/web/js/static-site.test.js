@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { byConfidence } from "../../../src/lookalike/web/static/evidence.js";
 import { facetsOf } from "../../../src/lookalike/web/static/facets.js";
 import { forEach, once, onceEach } from "../../../src/lookalike/web/static/files.js";
 import { Lexicon, UnknownWord } from "../../../src/lookalike/web/static/lexicon.js";
@@ -187,4 +188,13 @@ test("what is white and transparent lies on grey, all else on white", () => {
   assert.equal(groundOf(new Uint8ClampedArray([...clear, 250, 255, 250, 255])), "#808080");
   assert.equal(groundOf(new Uint8ClampedArray([...clear, 200, 0, 0, 255])), "white");
   assert.equal(groundOf(new Uint8ClampedArray(clear)), "white");
+});
+
+test("hits of words are in the order of their confidence, a hundred at a time", () => {
+  const confidences = Array.from({ length: 102 }, (_, i) => i / 200);
+
+  const order = byConfidence([...confidences, null]);
+
+  assert.deepEqual(order.slice(0, 2), [99, 98]);
+  assert.deepEqual(order.slice(-3), [101, 100, 102]);
 });

@@ -9,24 +9,25 @@ from lookalike.cli.arguments import add_json, add_max_memory, names, positive
 
 if TYPE_CHECKING:
     from lookalike.analysis.comparison import Comparison
-    from lookalike.analysis.evaluation import Evaluation
+    from lookalike.analysis.judgement import Evaluation, Splits
     from lookalike.collection import Collection
+    from lookalike.storage.snapshot import Snapshot
 
 SUMMARY = "measure how often the nearest images have the same label"
 EXAMPLE = (
     "lookalike evaluate photos.lookalike --label label\n"
-    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report report.html"
+    "  lookalike evaluate photos.lookalike --label label --split-column split\n"
+    "  lookalike evaluate photos/ --label folder --models pixels,sift,efficientnet-lite0 --report r.html\n"
+    "  lookalike evaluate photos.lookalike --models efficientnet-lite0,./my-model"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="C", help="a collection, or with --models a folder of images")
+    parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
         "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
     )
-    parser.add_argument(
-        "--models", metavar="A,B", type=names, help="compare these models on a folder of images"
-    )
+    parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
     parser.add_argument(
         "-k",
@@ -47,6 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-duplicates", action="store_true", help="leave out copies of the query, byte for byte"
     )
+    parser.add_argument("--gallery", metavar="C", help="find items of this collection instead")
+    parser.add_argument("--query-where", metavar="SQL", help="ask only items that meet a condition")
+    parser.add_argument("--gallery-where", metavar="SQL", help="find only items that meet a condition")
+    parser.add_argument(
+        "--seen-where",
+        metavar="SQL",
+        help="the items that the model has learned from: never asked, and their classes measured apart",
+    )
+    parser.add_argument(
+        "--split-column",
+        metavar="NAME",
+        help="a column such as train and test: items with each value ask those with the others",
+    )
     parser.add_argument("--queries", type=positive, metavar="N", help="ask only N queries, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other queries (default: 0)")
     parser.add_argument("--report", metavar="FILE", help="write a page with tables and the worst queries")
@@ -57,45 +71,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import tempfile
     from contextlib import nullcontext
-    from pathlib import Path
 
+    from lookalike.analysis.comparison import collection_of
     from lookalike.collection import open_collection
     from lookalike.storage.manifest import is_collection
     from lookalike.storage.stores import place
 
-    if is_collection(place(options.target)):
+    if is_collection(place(options.target)) and not options.models:
         _show(_evaluated(options), open_collection(options.target), options)
         return 0
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         compared = _compared(options, folder)
-        best = Path(folder) / f"{compared.contenders[0].model}.lookalike"
+        best = collection_of(folder, compared.contenders[0].model)
         _show(compared, open_collection(best), options)
     return 0
 
 
-def _evaluated(options: argparse.Namespace) -> Evaluation:
-    from lookalike.analysis.evaluation import evaluate
+def _evaluated(options: argparse.Namespace) -> Evaluation | Splits:
+    from lookalike.analysis.evaluation import evaluate, evaluate_splits
     from lookalike.cli.progress import Progress
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
 
-    if options.models:
-        raise LookalikeError(
-            f"{options.target} is a collection with one model", "give a folder of images to compare models"
-        )
+    snapshot, conditions = open_collection(options.target).snapshot, _conditions(options)
     with Progress("evaluating") as progress:
-        return evaluate(
-            open_collection(options.target).snapshot, options.label, on_progress=progress, **_wishes(options)
-        )
+        wishes = {**_wishes(options), "on_progress": progress}
+        if options.split_column is None:
+            gallery = _gallery(options)
+            return evaluate(snapshot, options.label, gallery=gallery, **conditions, **wishes)
+        if options.gallery or any(conditions.values()):
+            raise LookalikeError(
+                f"{options.split_column} says what asks and what answers", "leave the others out"
+            )
+        return evaluate_splits(snapshot, options.label, options.split_column, **wishes)
+
+
+def _gallery(options: argparse.Namespace) -> Snapshot | None:
+    from lookalike.collection import open_collection
+
+    return open_collection(options.gallery).snapshot if options.gallery else None
 
 
 def _compared(options: argparse.Namespace, folder: str) -> Comparison:
     from lookalike.analysis.comparison import compare
     from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection
+    from lookalike.errors import LookalikeError
     from lookalike.models.registry import DEFAULT_MODEL
+    from lookalike.sources.originals import Originals
+    from lookalike.storage.manifest import is_collection
+    from lookalike.storage.stores import place
 
-    models = options.models or [DEFAULT_MODEL]
-    return compare(options.target, models, options.label, folder, progress=Progress, **_wishes(options))
+    if options.split_column is not None or options.gallery:
+        raise LookalikeError(
+            "models are compared on one set of pictures",
+            "use `query_where` and `gallery_where` to say which ask and which answer",
+        )
+    models, wishes = options.models or [DEFAULT_MODEL], {**_wishes(options), **_conditions(options)}
+    wishes["progress"] = Progress
+    if not is_collection(place(options.target)):
+        return compare(options.target, models, options.label, folder, **wishes)
+    originals = Originals(open_collection(options.target).snapshot)
+    return compare(originals, models, None, folder, column=options.label, **wishes)
+
+
+def _conditions(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("query_where", "gallery_where", "seen_where")
+    return {name: getattr(options, name) for name in names}
 
 
 def _wishes(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,23 +151,30 @@ def _wishes(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _show(judged: Evaluation | Comparison, collection: Collection, options: argparse.Namespace) -> None:
+def _show(
+    judged: Evaluation | Splits | Comparison, collection: Collection, options: argparse.Namespace
+) -> None:
     """Print the results, and write the report while the pictures exist."""
     from dataclasses import asdict
     from pathlib import Path
 
     from lookalike.analysis.comparison import Comparison
+    from lookalike.analysis.judgement import Splits
     from lookalike.analysis.report import report_html
     from lookalike.cli.output import print_json, say
     from lookalike.storage.files import write_bytes
 
     if options.report:
-        write_bytes(Path(options.report), report_html(judged, collection.snapshot).encode())
+        write_bytes(
+            Path(options.report), report_html(judged, collection.snapshot, _gallery(options)).encode()
+        )
         say(f"the report is in {options.report}")
     if options.json:
         print_json(asdict(judged))
     elif isinstance(judged, Comparison):
         _print_comparison(judged)
+    elif isinstance(judged, Splits):
+        _print_splits(judged)
     else:
         _print_evaluation(judged)
 
@@ -141,18 +190,30 @@ def _print_comparison(compared: Comparison) -> None:
         show(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
 
 
+def _print_splits(judged: Splits) -> None:
+    from lookalike.cli.output import show
+
+    for one in judged.splits:
+        show(f"{one.value} among the others:")
+        _print_evaluation(one.evaluation)
+
+
 def _print_evaluation(judged: Evaluation) -> None:
     from lookalike.cli.output import say, show
 
     for name, one in judged.overall.items():
         show(f"{name:14} {one.value:.3f}   {one.low:.3f} to {one.high:.3f}")
+    for what, part in (("seen", judged.seen), ("unseen", judged.unseen)):
+        if part:
+            values = ", ".join(f"{name} {one.value:.3f}" for name, one in part.measures.items())
+            show(f"{what} classes, {part.queries:,} queries of {part.classes:,}: {values}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
     show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
     wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
-        f"{judged.queries:,} queries among {judged.items:,} items of {len(judged.classes):,} classes; "
-        f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: the only ones of "
-        "their class"
+        f"{judged.queries:,} queries among {judged.gallery:,} items, of {len(judged.classes):,} classes; "
+        f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: nothing of their "
+        "class to find"
     )

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a .npy file, Parquet with a column `embedding`, or a folder of clip-retrieval or of "
-        "image_embeddings",
+        help="a .npy file, Parquet with a column `embedding`, or a folder of an export, of "
+        "clip-retrieval or of image_embeddings",
     )
     parser.add_argument("-c", "--collection", metavar="C", required=True, help="the collection to make")
     parser.add_argument("--metadata", metavar="FILE", help="Parquet or CSV, a row for each vector of a .npy")

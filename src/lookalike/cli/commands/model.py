@@ -1,4 +1,4 @@
-"""lookalike model add: makes the folder of a model from an ONNX file."""
+"""lookalike model: makes the folder of a model, from an ONNX file or from a published model."""
 
 from __future__ import annotations
 
@@ -6,20 +6,44 @@ import argparse
 import shlex
 
 from lookalike.cli.arguments import add_json, positive
+from lookalike.errors import LookalikeError
 
-SUMMARY = "make a network in an ONNX file ready for use as a model"
+SUMMARY = "make the folder of a model: of a network in an ONNX file (add), or of a published model (export)"
 EXAMPLE = (
     "lookalike model add net.onnx --name my-net --size 224 --mean 0.485,0.456,0.406 "
-    "--std 0.229,0.224,0.225 -o my-model/"
+    "--std 0.229,0.224,0.225 -o my-model/\n"
+    "  lookalike model export dinov2-small dinov2/ --int8"
 )
+
+# The options that only `add` has, with their defaults.
+_OF_ADD = {
+    "name": None,
+    "size_px": None,
+    "mean": None,
+    "std": None,
+    "crop": 1.0,
+    "resize": "crop",
+    "interpolation": "bicubic",
+    "channels": "RGB",
+    "output": "",
+    "pooling": "",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["add"], help="what to do: add")
+    parser.add_argument("action", choices=["add", "export"], help="what to do")
     parser.add_argument(
-        "network", metavar="FILE", help="the ONNX file; weights in files beside it come along"
+        "network",
+        metavar="FILE|NAME",
+        help="add: the ONNX file; weights in files beside it come along. export: the name of the model",
     )
-    parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="where to keep the model")
+    parser.add_argument("-o", "--out", metavar="FOLDER", help="the same")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="export: weights of 8 bits, a quarter of the size",
+    )
     parser.add_argument("--name", help="what to call it (default: the name of the file)")
     parser.add_argument(
         "--size",
@@ -69,9 +93,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    out = options.out or options.folder
+    if not out or (options.out and options.folder):
+        raise LookalikeError("say once where to keep the model", "give a folder as `out`")
+    options.out = out
+    return _export(options) if options.action == "export" else _add(options)
+
+
+def _add(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, say, show
     from lookalike.models.adding import add_model
 
+    if options.int8:
+        raise LookalikeError("--int8 is for lookalike model export", "leave it out")
     model = add_model(
         options.network,
         out=options.out,
@@ -90,6 +124,28 @@ def run(options: argparse.Namespace) -> int:
         print_json({"path": model.path, **model.spec.to_fields()})
     else:
         show(f"{model.name}: {model.dim:,} dimensions of pictures of {model.size_px} px, in {model.path}")
+    say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.models.exporting import export_model
+
+    for name, default in _OF_ADD.items():
+        if getattr(options, name) != default:
+            raise LookalikeError(f"--{name.removesuffix('_px')} is for lookalike model add", "leave it out")
+    made = export_model(options.network, options.out, int8=options.int8)
+    if options.json:
+        cosines = {"cosine": made.cosine, "text_cosine": made.text_cosine, "bytes": made.bytes}
+        print_json({"path": made.model.path, **made.model.spec.to_fields(), **cosines})
+    else:
+        words = "" if made.text_cosine is None else f", of words {made.text_cosine:.6f}"
+        show(
+            f"{made.model.name}: {made.model.dim:,} dimensions of pictures of {made.model.size_px} px, "
+            f"{made.bytes / 1e6:,.1f} MB, in {made.model.path}"
+        )
+        show(f"least cosine to PyTorch: of pictures {made.cosine:.6f}{words}")
     say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
     return 0
 

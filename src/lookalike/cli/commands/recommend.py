@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=f"an item (id:…), image file or text:… that results should be {what}; can be given again",
         )
+    parser.add_argument(
+        "--user", metavar="NAME", help="a user that the model knows: one that was trained from events"
+    )
     add_results(parser)
     parser.add_argument(
         "--diverse",
@@ -42,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
     liked, disliked = (
         [read_query(collection, [word]) for word in words] for words in (options.liked, options.disliked)
     )
-    results = collection.recommend(liked, disliked, options.k, where=options.where, diverse=options.diverse)
+    results = collection.recommend(
+        liked, disliked, options.k, user=options.user, where=options.where, diverse=options.diverse
+    )
     say_if_stale(collection)
-    print_found({"liked": options.liked, "disliked": options.disliked}, results, options.json)
+    asked = {"user": options.user} if options.user else {}
+    print_found({**asked, "liked": options.liked, "disliked": options.disliked}, results, options.json)
     return 0 if results else 1

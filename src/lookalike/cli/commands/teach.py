@@ -77,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _also(word: str | None, collection: Collection) -> str:
     """What a word means so far, if nobody taught it; empty if nothing."""
-    from lookalike.models.words import spelling, vocabulary
+    from lookalike.models.spelling import spelling
+    from lookalike.models.words import vocabulary
 
     own = (one for one in collection.words() if spelling(one.name) == spelling(word or ""))
     found = next(own, None)

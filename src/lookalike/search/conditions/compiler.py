@@ -14,6 +14,7 @@ from lookalike.errors import QueryError, UnknownColumnError
 from lookalike.search.conditions.program import Step
 from lookalike.search.conditions.sql import cannot, refused
 from lookalike.search.conditions.terms import Term, computed_type, shortened
+from lookalike.storage.columns import INTERNAL_COLUMNS
 
 Values = Any  # a pa.Array of a batch of rows, or a pa.Scalar for all of them
 
@@ -23,7 +24,6 @@ _MAX_DEPTH = 8
 _MAX_STEPS = 3_000
 
 # Columns that are not suggested, because nobody asks for the position of a thumbnail in its file.
-_PLACES = ("thumb_offset", "thumb_size")
 # Nodes that do not count as depth: brackets were limited earlier, and the others have nothing inside.
 _SHALLOW = (exp.Paren, exp.Column, exp.Dot, exp.Literal, exp.Boolean, exp.Null)
 # The parser's notes about a node, none of which changes its value here.
@@ -97,7 +97,7 @@ class Compiler:
             return found, names[1:]
         nearest = get_close_matches(names[0], known, n=1, cutoff=0.5)
         offer = f"did you mean {nearest[0]}? " if nearest else ""
-        useful = [name for name in known if name not in _PLACES]
+        useful = [name for name in known if name not in INTERNAL_COLUMNS]
         hint = f"{offer}the columns are: {', '.join(useful)} (put text in single quotes)"
         raise UnknownColumnError(f"the condition names {shortened(names[0])!r}, which is not a column", hint)
 

@@ -43,6 +43,22 @@ export function isLikeness({ wanted, unwanted }) {
   return Boolean(wanted?.likeness && !wanted.texts.length && !unwanted.length);
 }
 
+/** Whether the query asks for what words name, and for no likeness. @param {Sides} sides */
+export function isWords({ wanted }) {
+  return Boolean(wanted && !wanted.likeness);
+}
+
+// Of pictures found by words, this many nearest are ordered by confidence, then as many again.
+export const ORDERED = 100;
+
+/** The order of hits of words, as in Python. @param {(number | null)[]} confidences */
+export function byConfidence(confidences) {
+  const block = (/** @type {number} */ i) => Math.floor(i / ORDERED);
+  return confidences
+    .map((_, i) => i)
+    .sort((a, b) => block(a) - block(b) || (confidences[b] ?? 0) - (confidences[a] ?? 0));
+}
+
 /** How likely a picture is wanted, and not unwanted. @param {Background} background @param {Sides} sides
  * @param {Float32Array} vector of the picture @param {(text: string, vector: Float32Array) => number} presence */
 export function confidenceIn(background, sides, vector, presence) {

@@ -48,9 +48,12 @@ async function ask(method, c, { signal, ...argument } = {}) {
 const host = {
   collections: () => catalogue(),
   capabilities(c) {
-    const { words = false, pictures = false } = known.get(c) ?? {};
-    const reason = "this site was published without the model (lookalike export --with-model)";
-    return { words, pictures, sql: false, reason };
+    const { words = false, words_elsewhere, pictures = false } = known.get(c) ?? {};
+    const reasons = [
+      pictures ? "" : "this site was published without the model (lookalike export --with-model)",
+      words_elsewhere ? "words need a server (lookalike serve)" : "",
+    ];
+    return { words, pictures, sql: false, reason: reasons.filter(Boolean).join("; ") };
   },
   async items(c, options) {
     const stretch = await ask("items", c, options);

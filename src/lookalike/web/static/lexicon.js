@@ -9,9 +9,9 @@ import { unit } from "./vectors.js";
  *   related: Record<string, string[]>, least_likeness: number}} Rules
  */
 
-// The mean length of features of photographs, and the factor from a name's odds to the odds that it is there.
+// The mean length of features of photographs; the log-odds that a name is there, by the cosine.
 const USUAL_LENGTH = 14.5;
-const ODDS_OF_PRESENCE = 4;
+const OF_COSINE = [20, -3.3];
 
 /** A text without a vector: `word` is unknown, or empty if there is nothing to search for. */
 export class UnknownWord extends Error {
@@ -30,6 +30,7 @@ export class Lexicon {
     this.directionOf = directionOf;
     this.scoreOf = scoreOf;
     this.stopWords = new Set(rules.stop_words);
+    this.latest = { text: "", vector: new Float32Array() }; // all pictures are asked about one text in turn
   }
 
   /** The unit vector of words; several names are averaged, matching the longest first. @param {string} text */
@@ -56,8 +57,10 @@ export class Lexicon {
     const total = odds.reduce((sum, one) => sum + one, 0);
     const names = this.namesIn(text).map((meanings) => new Set(meanings.flatMap(([, classes]) => classes)));
     const least = Math.min(...names.map((classes) => [...classes].reduce((sum, one) => sum + odds[one], 0)));
-    const chance = Math.min((least / total) * names.length, 1);
-    return (ODDS_OF_PRESENCE * chance) / (1 + (ODDS_OF_PRESENCE - 1) * chance);
+    const chance = Math.min(Math.max((least / total) * names.length, 1e-6), 1 - 1e-6);
+    if (this.latest.text !== text) this.latest = { text, vector: this.vectorOf(text) };
+    const cosine = this.latest.vector.reduce((sum, value, d) => sum + value * vector[d], 0);
+    return 1 / (1 + ((1 - chance) / chance) * Math.exp(-(OF_COSINE[0] * cosine + OF_COSINE[1])));
   }
 
   /** The nearest known terms above a word that only the dictionary knows. @param {string} word

@@ -3,12 +3,13 @@
 import { HostError } from "../contract.js";
 import { fetchBytes, onceEach, SITE } from "./files.js";
 import { answerPage } from "./remote.js";
-import { centralSquare, groundOf } from "./resize.js";
+import { tensorOf, vectorOf } from "./network.js";
+import { groundOf, seenBy } from "./resize.js";
 import { toInt8Text, unit } from "./vectors.js";
 
-/** @typedef {{file: string, name: string, sha256: string, dim: number, size_px: number, crop: number}} Network */
+/** @typedef {import("./network.js").Network} Network */
 
-// Larger pictures are reduced while they are drawn: a canvas has its limits, and the network sees 224 pixels.
+// Larger pictures are reduced while they are drawn: a canvas has its limits, and networks see a few hundred pixels.
 const MOST_PIXELS = 24e6;
 
 const load = onceEach(async (/** @type {string} */ file, /** @type {Network} */ network) => {
@@ -22,7 +23,8 @@ const load = onceEach(async (/** @type {string} */ file, /** @type {Network} */ 
   runtime.env.wasm.wasmPaths = { mjs: new URL("model/onnxruntime-wasm.js", SITE).href };
   runtime.env.wasm.wasmBinary = wasm;
   runtime.env.wasm.numThreads = 1; // more threads need headers that a plain web host does not send
-  const session = await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors, not what others' files leave unused
+  const session = await runtime.InferenceSession.create(bytes, options);
   return { runtime, session };
 });
 
@@ -30,18 +32,20 @@ answerPage({
   async embed({ image, network }) {
     const { runtime, session } = await load(network.file, network);
     const pixels = await pixelsOf(image, network);
-    const { size_px: size, dim } = network;
-    const input = new runtime.Tensor("uint8", pixels, [1, size, size, 3]);
-    const { features } = await session.run({ pixels: input });
+    const { values, shape } = tensorOf(pixels, network);
+    const input = new runtime.Tensor(network.input.type, values, shape);
+    const found = await session.run({ [network.input.name]: input }, [network.output]);
+    const { data, dims } = found[network.output];
+    const features = vectorOf(data, dims);
     // A picture without any features has no direction; it gets the one in which all numbers are equal.
-    const vector = unit(features.data) ?? new Float32Array(dim).fill(1);
-    return { vector_int8: toInt8Text(vector), model: network.name, dim };
+    const vector = unit(features) ?? new Float32Array(network.dim).fill(1);
+    return { vector_int8: toInt8Text(vector), model: network.name, dim: network.dim };
   },
 });
 
 /** The part of a picture that the network sees, as RGB, with a ground behind transparency. @param {Blob} image
  * @param {Network} network */
-async function pixelsOf(image, { size_px, crop }) {
+async function pixelsOf(image, network) {
   let bitmap;
   try {
     // As in Python: upright by its EXIF orientation, colours as in the file.
@@ -51,7 +55,8 @@ async function pixelsOf(image, { size_px, crop }) {
     throw new HostError("not-a-picture", "That picture cannot be read", detail);
   }
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
-  const [width, height] = [bitmap.width, bitmap.height].map((px) => Math.max(1, Math.round(px * scale)));
+  const original = /** @type {[number, number]} */ ([bitmap.width, bitmap.height]);
+  const [width, height] = original.map((px) => Math.max(1, Math.round(px * scale)));
   const options = { willReadFrequently: true };
   const canvas = new OffscreenCanvas(width, height).getContext("2d", options);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas);
@@ -62,7 +67,7 @@ async function pixelsOf(image, { size_px, crop }) {
   context.fillStyle = groundOf(drawn());
   context.globalCompositeOperation = "destination-over";
   context.fillRect(0, 0, width, height);
-  return centralSquare(drawn(), width, height, size_px, crop);
+  return seenBy(drawn(), width, height, network, original);
 }
 
 /** Check the weights: others would give vectors that mean nothing here. @param {ArrayBuffer} bytes @param {string} sha256 */

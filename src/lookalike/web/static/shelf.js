@@ -3,7 +3,7 @@
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
 import { NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
-import { confidenceIn, isLikeness, sidesOf } from "./evidence.js";
+import { ORDERED, byConfidence, confidenceIn, isLikeness, isWords, sidesOf } from "./evidence.js";
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
 import { Lexicon, spelling, UnknownWord } from "./lexicon.js";
@@ -15,7 +15,8 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Card} Card
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
- * @typedef {import("../contract.js").Collection & {words: boolean, model_words?: boolean, own_words?: boolean,
+ * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
+ *   model_words?: boolean, own_words?: boolean,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -137,15 +138,22 @@ export class Shelf {
       await Promise.all(terms.flatMap((term) => ("id" in term ? this.row(term.id) : []))),
     );
     const started = performance.now();
-    const nearest = vectors.nearest(query, Math.max(k, NEIGHBOURS) + asked.size, among ?? undefined);
-    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, k);
+    const most = isWords(sides) ? Math.ceil(k / ORDERED) * ORDERED : k;
+    const nearest = vectors.nearest(query, Math.max(most, NEIGHBOURS) + asked.size, among ?? undefined);
+    const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, most);
     const took_ms = performance.now() - started;
     const { count } = this.entry;
-    const cards = await Promise.all(found.map(({ row }) => this.card(row)));
     const around = among ? vectors.nearest(query, NEIGHBOURS + asked.size) : nearest;
     const near = around.filter(({ row }) => !asked.has(row)).slice(0, NEIGHBOURS);
-    const confidences = await this.confidences(sides, found, cards, near, vectors, meanings);
-    const hits = cards.map((card, i) => ({ ...card, score: found[i].score, confidence: confidences[i] }));
+    const confidences = await this.confidences(sides, found, near, vectors, meanings);
+    const order = isWords(sides) ? byConfidence(confidences) : found.map((_, i) => i);
+    const hits = await Promise.all(
+      order.slice(0, k).map(async (i) => ({
+        ...(await this.card(found[i].row)),
+        score: found[i].score,
+        confidence: confidences[i],
+      })),
+    );
     const best = hits[0]?.confidence ?? null;
     const matching = among ? among.length : count;
     const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
@@ -154,10 +162,10 @@ export class Shelf {
   }
 
   /** How likely each hit is what the query asked for; null if there is nothing to compare with.
-   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found @param {Card[]} cards
+   * @param {import("./evidence.js").Sides} sides @param {{row: number, score: number}[]} found
    * @param {{row: number, score: number}[]} near @param {VectorSet} vectors
    * @param {Map<string, import("./own-words.js").Meaning>} meanings @returns {Promise<(number | null)[]>} */
-  async confidences(sides, found, cards, near, vectors, meanings) {
+  async confidences(sides, found, near, vectors, meanings) {
     const { background } = this.entry;
     if (!background) return found.map(() => null);
     const [own_words, lexicon] = meanings.size ? await this.known() : [null, null];
@@ -171,9 +179,10 @@ export class Shelf {
     };
     const own = found.map(({ row }) => confidenceIn(background, sides, vectors.vectorOf(row), presence));
     if (!isLikeness(sides)) return own;
-    const labels = cards.map(({ label }) => label ?? null);
-    const nearCards = await Promise.all(near.map(({ row }) => this.card(row)));
-    const votes = near.map(({ score }, i) => ({ score, label: nearCards[i].label ?? null }));
+    const label = async (/** @type {{row: number}} */ { row }) => (await this.card(row)).label ?? null;
+    const labels = await Promise.all(found.map(label));
+    const nearLabels = await Promise.all(near.map(label));
+    const votes = near.map(({ score }, i) => ({ score, label: nearLabels[i] }));
     return sharpened(own, labels, votes);
   }
 
@@ -226,6 +235,10 @@ export class Shelf {
 
   /** @param {string} text */
   async meaning(text) {
+    if (!this.entry.words && this.entry.words_elsewhere) {
+      const detail = "Words need a server: lookalike serve. Search by a picture here.";
+      throw new HostError("no-words", "You cannot search by words here", detail);
+    }
     if (!this.entry.words) {
       const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
@@ -238,7 +251,8 @@ export class Shelf {
       const { word } = error;
       const nearest = word && lexicon ? await this.shown(lexicon, lexicon.near(word)) : [];
       const all = [...new Set([...(word ? own.near(word) : []), ...nearest])];
-      throw new HostError("unknown-word", "The model does not know that word", error.message, all);
+      const detail = this.entry.words_elsewhere ? "Other words need a server: lookalike serve." : error.message;
+      throw new HostError("unknown-word", this.entry.words_elsewhere ? "This site does not know that word" : "The model does not know that word", detail, all);
     }
   }
 

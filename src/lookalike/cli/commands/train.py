@@ -1,0 +1,112 @@
+"""lookalike train: a better model from labels."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
+from lookalike.cli.events import add_events, train_events
+
+SUMMARY = "learn a better model from labels"
+EXAMPLE = (
+    "lookalike train photos.lookalike --label label -o my-model/\n"
+    "  lookalike train photos.lookalike --label label -o my-model/ --method finetune"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_collection(parser)
+    parser.add_argument("--label", metavar="COLUMN", help="learn from the labels in this column")
+    parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
+    parser.add_argument("--name", help="what to call it (default: the name of the folder)")
+    parser.add_argument("--method", default="auto", help="how to learn (default: auto, the best of all)")
+    _add_finetuning(parser)
+    parser.add_argument(
+        "--for",
+        dest="for_",
+        choices=["same", "new"],
+        default="same",
+        help="what will be searched for: the same classes (default), or new ones",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="another seed holds out other pictures (default: 0)"
+    )
+    add_events(parser)
+    add_max_memory(parser)
+    add_json(parser)
+
+
+def _add_finetuning(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("of --method finetune, which trains the network itself")
+    group.add_argument(
+        "--loss",
+        help="cross-entropy, cosine, triplet, contrastive, proxy-anchor, or several joined by + "
+        "(default: cosine+triplet)",
+    )
+    group.add_argument("--model", help="efficientnet-lite0 (default) or timm:NAME")
+    group.add_argument(
+        "--layers",
+        choices=["auto", "last", "all"],
+        help="which to train (default: the last of efficientnet-lite0 on a CPU, else all)",
+    )
+    group.add_argument("--device", help="cpu (default) or cuda")
+    group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="images in a step")
+    group.add_argument("--learning-rate", type=float, metavar="RATE", help="how fast it learns")
+
+
+_FINETUNING = ("loss", "model", "layers", "device", "epochs", "batch_size", "learning_rate")
+
+
+def run(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.progress import Progress
+    from lookalike.collection import open_collection, train
+    from lookalike.errors import NoGainError
+    from lookalike.learning.saving import check_free
+
+    check_free(options.out)
+    if options.events:
+        return train_events(options)
+    collection, given = open_collection(options.collection), _given(options)
+    try:
+        with Progress("learning") as progress:
+            learned = train(
+                collection,
+                label=options.label,
+                method=options.method,
+                seed=options.seed,
+                max_memory_bytes=options.max_memory_bytes,
+                on_progress=progress,
+                **given,
+            )
+    except NoGainError as error:
+        if options.json:
+            print_json({"path": None, "report": asdict(error.report)})
+        raise
+    model = learned.save(options.out, options.name)
+    if options.json:
+        print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
+    else:
+        show(str(learned.report))
+    source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
+    say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
+    return 0
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of one method alone; raises `LookalikeError` for those of another."""
+    from lookalike.errors import LookalikeError
+
+    given = {name: getattr(options, name) for name in _FINETUNING if getattr(options, name) is not None}
+    if options.method == "finetune":
+        return given
+    for name in given:
+        raise LookalikeError(
+            f"--{name.replace('_', '-')} is for --method finetune", "add that, or leave it out"
+        )
+    return {"for_": options.for_}

@@ -1,0 +1,165 @@
+"""Decodes JPEGs on a GPU and resizes them there, so that files go to the card as they are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from lookalike.images.fit import Cut, Interpolation
+from lookalike.images.jpeg import encode_jpeg
+from lookalike.images.orientation import flips
+from lookalike.images.picture import Pixels
+from lookalike.images.resampling import weights
+
+Tensor = Any  # torch.Tensor
+Decode = Callable[[list[Tensor]], list[Tensor]]
+
+# Decoded at a time, 0.8 GB; and resized at a time, 0.8 GB as floats.
+_MOST_PIXELS, _MOST_RESIZED = 256_000_000, 64_000_000
+
+
+@lru_cache(maxsize=4)
+def gpu_decoder(device: str) -> Decode | None:
+    """The function of torchvision that decodes JPEGs on a GPU; None if this torchvision or device has none.
+
+    It takes bytes as tensors uint8 (N,) and gives RGB pixels uint8 (3, H, W) on the device.
+    """
+    if not device.startswith("cuda"):
+        return None
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg
+
+        def decode(files: list[Tensor]) -> list[Tensor]:
+            found: list[Tensor] = decode_jpeg(files, mode=ImageReadMode.RGB, device=device)
+            return found
+
+        decode([as_tensor(encode_jpeg(np.zeros((16, 16, 3), np.uint8), 90))])
+    except Exception:  # not installed, without nvJPEG, or made for another PyTorch
+        return None
+    return decode
+
+
+def decode_all(
+    files: Sequence[bytes], sizes: Sequence[tuple[int, int]], decode: Decode
+) -> list[Tensor | None]:
+    """Decode JPEGs on a GPU to RGB uint8 (3, H, W), each as its size (width, height) says; None if it fails.
+
+    A call that fails is split until the one that caused it stands alone.
+    """
+    found: list[Tensor | None] = []
+    first = pixels = 0
+    for at, (width, height) in enumerate(sizes):
+        if pixels and pixels + width * height > _MOST_PIXELS:
+            found += _decoded(files[first:at], decode)
+            first, pixels = at, 0
+        pixels += width * height
+    found += _decoded(files[first:], decode)
+    return [
+        one if one is not None and tuple(one.shape) == (3, height, width) else None
+        for one, (width, height) in zip(found, sizes, strict=True)
+    ]
+
+
+def _decoded(files: Sequence[bytes], decode: Decode) -> list[Tensor | None]:
+    if not files:
+        return []
+    try:
+        return list(decode([as_tensor(one) for one in files]))
+    except RuntimeError:
+        if len(files) == 1:
+            return [None]
+    half = len(files) // 2
+    return [*_decoded(files[:half], decode), *_decoded(files[half:], decode)]
+
+
+def as_tensor(data: bytes) -> Tensor:
+    """Bytes as a tensor uint8 (N,) on the CPU."""
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)  # PyTorch wants to be able to write to it
+
+
+def upright_on_device(picture: Tensor, orientation: int) -> Tensor:
+    """Undo an EXIF orientation on (3, H, W) pixels."""
+    columns, rows, transpose = flips(orientation)
+    turned = picture.flip([axis for axis, flip in ((2, columns), (1, rows)) if flip])
+    return turned.transpose(1, 2) if transpose else turned
+
+
+def resize_all(
+    pictures: Sequence[Tensor], cuts: Sequence[Cut], size_px: int | None, interpolation: Interpolation
+) -> list[Tensor]:
+    """Resize pictures uint8 (3, H, W) as Pillow does, each by its cut, to uint8 (h, w, 3).
+
+    With `size_px` only that square of each is made, from the cut's left and top. Pictures of one size share
+    their products.
+    """
+    alike: defaultdict[Any, list[int]] = defaultdict(list)
+    for at, (picture, cut) in enumerate(zip(pictures, cuts, strict=True)):
+        alike[tuple(picture.shape), cut].append(at)
+    found: list[Tensor] = [None] * len(pictures)
+    for ((_, rows, columns), cut), places in alike.items():
+        step = max(1, _MOST_RESIZED // (rows * columns))
+        for first in range(0, len(places), step):
+            some = places[first : first + step]
+            made = _resized(torch.stack([pictures[at] for at in some]), cut, size_px, interpolation)
+            for at, one in zip(some, made, strict=True):
+                found[at] = one
+    return found
+
+
+def _resized(pictures: Tensor, cut: Cut, size_px: int | None, interpolation: Interpolation) -> Tensor:
+    """uint8 (B, 3, H, W) to uint8 (B, h, w, 3): first along the rows, rounded in between, as Pillow does."""
+    left, top, right, bottom = cut.box
+    rows, columns = pictures.shape[2:]
+    shared: Any = {"interpolation": interpolation, "device": pictures.device}
+    kept = (cut.left, cut.left + size_px) if size_px else (0, cut.width)
+    across, _ = _weights(length=columns, size=cut.width, first=left, last=right, **shared, kept=kept)
+    kept = (cut.top, cut.top + size_px) if size_px else (0, cut.height)
+    down, (first, end) = _weights(length=rows, size=cut.height, first=top, last=bottom, **shared, kept=kept)
+    wide = _rounded(pictures[:, :, first:end].float() @ across.T)
+    return _rounded(down[:, first:end] @ wide).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+@lru_cache(maxsize=64)
+def _weights(
+    *,
+    length: int,
+    size: int,
+    first: float,
+    last: float,
+    kept: tuple[int, int],
+    interpolation: Interpolation,
+    device: Any,
+) -> tuple[Tensor, tuple[int, int]]:
+    """The weights of the kept pixels on the device, and the first and the end of those that they weigh."""
+    matrix = weights(length, size, first, last, interpolation)[kept[0] : kept[1]]
+    needed = np.flatnonzero(matrix.any(axis=0))
+    return torch.from_numpy(matrix).to(device), (int(needed[0]), int(needed[-1]) + 1)
+
+
+def _rounded(numbers: Tensor) -> Tensor:
+    return numbers.add_(0.5).floor_().clamp_(0, 255)
+
+
+def to_host(pictures: Sequence[Tensor]) -> list[Pixels]:
+    """Pixels uint8 (h, w, 3) as arrays; those of one size come in one transfer."""
+    alike: defaultdict[Any, list[int]] = defaultdict(list)
+    for at, picture in enumerate(pictures):
+        alike[tuple(picture.shape)].append(at)
+    found: list[Any] = [None] * len(pictures)
+    for places in alike.values():
+        together = torch.stack([pictures[at] for at in places]).cpu().numpy()
+        for at, one in zip(places, together, strict=True):
+            found[at] = one
+    return found
+
+
+def together(pixels: Sequence[Pixels | Tensor], device: Any) -> Tensor:
+    """Arrays and tensors uint8 (S, S, 3) as one (B, S, S, 3) on the device."""
+    return torch.stack(
+        [torch.tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in pixels]
+    )

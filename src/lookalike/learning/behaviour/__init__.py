@@ -1,0 +1,1 @@
+"""Learning from what people do: who liked which picture, and when (docs/behaviour.md)."""

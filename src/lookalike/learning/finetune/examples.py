@@ -1,0 +1,65 @@
+"""Which pictures are learnt from, and which are held out to choose by and to judge by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LookalikeError
+from lookalike.learning.labels import folds_of_items, read_labelled
+from lookalike.storage.snapshot import Snapshot
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_EVERY = 5  # one in so many is held out
+_LEAST = 6  # a class with fewer has no two to spare, of which one could find the other
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The labelled items that can be learnt from: N rows of a snapshot, numbered from 0 by their places.
+
+    `rows` and `classes` are int64 (N,), `names` the names of the classes. Those `held_out` (N,) are never
+    learnt from. `unlabelled` items have no label, `singles` are alone in their class.
+    """
+
+    rows: Ints
+    classes: Ints
+    names: tuple[str, ...]
+    held_out: Mask
+    unlabelled: int
+    singles: int
+
+    @staticmethod
+    def of(snapshot: Snapshot, label: str, seed: int = 0) -> Examples:
+        """Hold out a fifth of each class, neighbours together, without copies of what is learnt from.
+
+        Raises `LookalikeError` if there is no such column, or there are too few labels.
+        """
+        labelled = read_labelled(snapshot, label)
+        enough = np.bincount(labelled.classes)[labelled.classes] > 1
+        rows = labelled.selection.rows[enough]
+        known, classes = np.unique(labelled.classes[enough], return_inverse=True)
+        held_out = _held_out(classes, snapshot.values("sha256", rows), seed)
+        if not held_out.any():
+            raise LookalikeError(
+                f"no class of the column {label} has {_LEAST} items, so none can be held out to judge by",
+                "label more items",
+            )
+        names = tuple(labelled.names[one] for one in known)
+        return Examples(rows, classes, names, held_out, labelled.unlabelled, labelled.singles)
+
+
+def _held_out(classes: Ints, sha256s: list[str | None], seed: int) -> Mask:
+    """Which to hold out: at least two of a class or none, and none that has a copy among the others."""
+    held_out = (folds_of_items(classes, _EVERY, seed) == 0) & (np.bincount(classes)[classes] >= _LEAST)
+    for one in np.unique(classes):
+        members = np.flatnonzero(classes == one)
+        if held_out[members].sum() == 1:  # of a small class: its neighbour too
+            first = int(np.flatnonzero(held_out[members])[0])
+            held_out[members[[first, first - 1]]] = True
+    learnt = {sha256s[place] for place in np.flatnonzero(~held_out)} - {None, ""}
+    return np.asarray(held_out & np.array([one not in learnt for one in sha256s]), bool)

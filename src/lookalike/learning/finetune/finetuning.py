@@ -1,0 +1,282 @@
+"""Trains a network further on labels, and keeps it only if it finds held-out pictures better."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lookalike.cache import cache_folder
+from lookalike.errors import LookalikeError, MemoryLimitError, ModelError, NoGainError
+from lookalike.learning.finetune.batches import batches_of
+from lookalike.learning.finetune.checkpoint import Checkpoint
+from lookalike.learning.finetune.examples import Examples
+from lookalike.learning.finetune.export import exported, network_file, vectors_of
+from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
+from lookalike.learning.finetune.loop import Plan, Progressed, Training
+from lookalike.learning.finetune.losses import loss_of
+from lookalike.learning.finetune.network import BUILT_IN, Layers, Network, network_of
+from lookalike.learning.finetune.pictures import Pictures
+from lookalike.learning.finetune.result import FineTuned, Report
+from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
+from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
+from lookalike.learning.prototypes import calibrated_words
+from lookalike.models.class_words import ClassWords
+from lookalike.models.model import LoadedModel, unit
+from lookalike.storage.snapshot import Snapshot
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+OnProgress = Callable[[int, int], None]
+
+LOSS = "cosine+triplet"
+_EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
+_EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
+_WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
+_BASE_BYTES = 1_300_000_000  # what PyTorch, the network and a batch take
+
+
+def finetune(
+    snapshot: Snapshot,
+    label: str,
+    *,
+    loss: str = LOSS,
+    model: str = BUILT_IN,
+    layers: Layers = "auto",
+    device: str = "cpu",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    max_memory_bytes: int | None = None,
+    checkpoints: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> FineTuned:
+    """Train a network on the pictures of a collection and the labels in one of its columns.
+
+    `model` is the built-in network or `timm:NAME`; `layers` are its `last` ones, `all`, or `auto`: the last
+    ones of the built-in network on a CPU. `loss` is one of `losses.LOSSES`, or several joined by `+`. A fifth
+    of the pictures is held out: one half of them chooses the best epoch, the other decides whether the result
+    is kept. A run that was killed goes on where its file in the folder `checkpoints` was written last (by
+    default in the user's cache); the same arguments on the same collection are the same run. `on_progress` is
+    called with the work done and to do, in pictures.
+    Raises `NoGainError` if the held-out pictures are not found better by more than two standard errors,
+    `LookalikeError` for too few labels or pictures, `ModelError` if the network or the device cannot be used,
+    and `MemoryLimitError`.
+    """
+    _check(device, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    examples = Examples.of(snapshot, label, seed)
+    network = network_of(model, layers, device)
+    plan = Plan(
+        epochs or (_EPOCHS_OF_LAST if network.is_split else _EPOCHS_OF_ALL),
+        batch_size or (_BATCH_OF_LAST if network.is_split else _BATCH_OF_ALL),
+        learning_rate or network.rate,
+        seed,
+    )
+    key = _key([snapshot.fingerprint, label, loss, model, network.is_split, asdict(plan)])
+    checkpoint = Checkpoint(Path(checkpoints or cache_folder() / "training") / key[:16], key)
+    room = _Room.of(examples, network, max_memory_bytes)
+    run = _Run(
+        snapshot=snapshot,
+        examples=examples,
+        network=network,
+        plan=plan,
+        device=device,
+        pictures=Pictures(snapshot, examples.rows, network.spec, holds=room.holds_pictures),
+        holds_views=room.holds_views,
+        work=Work(_cost(examples, network, plan), on_progress),
+    )
+    run.read()
+    at = run.train(loss, checkpoint)
+    report, file, words = run.exported(at, model, loss)
+    if not report.is_gain:
+        checkpoint.remove()
+        raise NoGainError(
+            f"held-out images are not found better; {report}".replace("\n", "; "),
+            "nothing was written: label more images, or try another `loss`",
+            report,
+        )
+    return FineTuned(network, file, words, report, checkpoint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One run: the steps from pictures to a model, in the order in which they are called."""
+
+    snapshot: Snapshot
+    examples: Examples
+    network: Network
+    plan: Plan
+    device: str
+    pictures: Pictures
+    holds_views: bool
+    work: Work
+
+    def read(self) -> None:
+        """Read the pictures; raises `LookalikeError` if too few can be."""
+        self.pictures.check(self.work.counting(READ))
+        if (
+            len(np.unique(self.classes_of(self.learnt))) < 2
+            or not halves(self.classes_of(self.held))[0].any()
+        ):
+            readable = self.pictures.readable
+            raise LookalikeError(
+                f"{readable.sum():,} of {len(readable):,} labelled images can be read: too few to learn from",
+                "bring the originals back, or build the collection again",
+            )
+
+    @cached_property
+    def learnt(self) -> Ints:
+        """The places of the pictures that are learnt from."""
+        return np.flatnonzero(~self.examples.held_out & self.pictures.readable)
+
+    @cached_property
+    def held(self) -> Ints:
+        """The places of the pictures that are held out."""
+        return np.flatnonzero(self.examples.held_out & self.pictures.readable)
+
+    def classes_of(self, places: Ints) -> Ints:
+        return self.examples.classes[places]
+
+    def train(self, loss: str, checkpoint: Checkpoint) -> Progressed:
+        """Train to the end; the network is the best of all epochs then."""
+        torch.manual_seed(self.plan.seed)
+        views = Views(
+            self.network, self.pictures, self.learnt, self.device, seed=self.plan.seed, holds=self.holds_views
+        )
+        training = Training(
+            self.network,
+            loss_of(loss, self.network.spec.dim, len(self.examples.names)),
+            views,
+            self.classes_of(self.learnt),
+            self.plan,
+            judge=self._judge(),
+            device=self.device,
+            checkpoint=checkpoint,
+        )
+        return training.run(self.work.counting(VIEW), self.work.counting(_step_cost(self.network)))
+
+    def _judge(self) -> Callable[[], float]:
+        """A function that gives the MAP@R of the held-out pictures that choose the epoch."""
+        kept: list[torch.Tensor] | None = [] if self.network.is_split and self.holds_views else None
+        classes, count = self.classes_of(self.held), self.work.counting(JUDGE)
+        choosing, _ = halves(classes)
+
+        def judge() -> float:
+            features = features_of(self.network, self.pictures, self.held, self.device, kept)
+            count(len(self.held))
+            return float(np.nanmean(average_precisions(unit(features), classes)[choosing]))
+
+        return judge
+
+    def exported(self, at: Progressed, model: str, loss: str) -> tuple[Report, bytes, ClassWords]:
+        """What the trained network is worth in the form in which it is kept, its file, and its words."""
+        file = network_file(self.network)
+        ready, count = exported(self.network, file), self.work.counting(EMBED)
+        classes = self.classes_of(self.held)
+        _, judging = halves(classes)
+        stored = unit(self.snapshot.vectors(self.examples.rows[self.held]))
+        made = vectors_of(ready, self.pictures, self.held, count)
+        before, after = (average_precisions(one, classes)[judging] for one in (stored, made))
+        words = self._words(ready, made, count)
+        readable = self.pictures.readable
+        gain, error = gain_of(before, after)
+        self.work.finish()
+        report = Report(
+            model=model,
+            loss=loss,
+            layers="last" if self.network.is_split else "all",
+            device=self.device,
+            classes=len(words.names),
+            learnt_from=len(self.learnt),
+            held_out=len(self.held),
+            judged=int(np.isfinite(before).sum()),
+            unlabelled=self.examples.unlabelled,
+            singles=self.examples.singles,
+            unreadable=int((~readable).sum()),
+            thumbnails=int(readable.sum()) - self.pictures.originals,
+            steps=at.step,
+            best_epoch=at.best_epoch,
+            scores=tuple(at.scores),
+            before=float(np.nanmean(before)),
+            after=float(np.nanmean(after)),
+            gain=gain,
+            standard_error=error,
+        )
+        return report, file, words
+
+    def _words(self, ready: LoadedModel, held: Floats, on_progress: Callable[[int], None]) -> ClassWords:
+        """The mean direction of each class, and what a cosine with it is worth on held-out pictures."""
+        classes = self.classes_of(self.learnt)
+        chosen = [self.learnt[classes == one][:_WORD_PICTURES] for one in np.unique(classes)]
+        taught = np.concatenate(chosen)
+        vectors = np.concatenate([vectors_of(ready, self.pictures, taught, on_progress), held])
+        return calibrated_words(
+            self.examples.names,
+            np.concatenate([self.classes_of(taught), self.classes_of(self.held)]),
+            vectors=vectors,
+            otherwise=np.zeros((len(self.examples.names), vectors.shape[1]), np.float32),
+            judged=vectors,
+            unseen=np.arange(len(vectors)) >= len(taught),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What memory there is for: all pictures, and the views of them that are kept."""
+
+    holds_pictures: bool
+    holds_views: bool
+
+    @staticmethod
+    def of(examples: Examples, network: Network, max_memory_bytes: int | None) -> _Room:
+        """What a limit leaves room for; raises `MemoryLimitError` if it is too low for any training."""
+        if max_memory_bytes is None:
+            return _Room(True, True)
+        if max_memory_bytes < _BASE_BYTES:
+            raise MemoryLimitError("fine-tuning", _BASE_BYTES, max_memory_bytes)
+        left = max_memory_bytes - _BASE_BYTES
+        views = len(examples.rows) * VIEWS * MAP_BYTES if network.is_split else 0
+        pictures = len(examples.rows) * network.spec.size_px**2 * 3
+        return _Room(left >= views + pictures, left >= views)
+
+
+def _cost(examples: Examples, network: Network, plan: Plan) -> float:
+    """All the work of a run, in pictures of a training step."""
+    learnt, held = int((~examples.held_out).sum()), int(examples.held_out.sum())
+    trained = plan.epochs * batches_of(learnt, plan.batch_size) * plan.batch_size
+    views = min(plan.epochs, VIEWS) * learnt * VIEW if network.is_split else 0
+    taught = np.minimum(np.bincount(examples.classes[~examples.held_out]), _WORD_PICTURES).sum()
+    judged = (plan.epochs + 1) * held * JUDGE + (held + taught) * EMBED
+    return float((learnt + held) * READ + views + trained * _step_cost(network) + judged)
+
+
+def _step_cost(network: Network) -> float:
+    return STEP if network.is_split else STEP_OF_ALL
+
+
+def _key(parts: list[object]) -> str:
+    """The name of a run: the same parts, the same run."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _check(device: str, **numbers: float | None) -> None:
+    """Raise `ModelError` if PyTorch cannot compute on a device, `LookalikeError` for a number below 0."""
+    for name, number in numbers.items():
+        if number is not None and not 0 < number < float("inf"):
+            raise LookalikeError(f"{name} is {number}, but must be above 0")
+    try:
+        torch.ones(2, device=device).sum().item()
+    except (RuntimeError, AssertionError) as error:  # PyTorch for CPUs alone asserts
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ModelError(
+            f"PyTorch {torch.__version__} cannot compute on {device}: {reason}",
+            "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
+        ) from None

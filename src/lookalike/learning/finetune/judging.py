@@ -1,0 +1,42 @@
+"""How well vectors find pictures of the same class, each held-out picture asked of all the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+def average_precisions(vectors: Floats, classes: Ints) -> NDArray[np.float64]:
+    """MAP@R of each of N unit vectors (N, D) among the others; NaN for one that is alone in its class.
+
+    The mean over the first R places of the precision at each that is right, where R is the number of others
+    of the class (Musgrave, Belongie & Lim, A Metric Learning Reality Check, 2020, section 3.2).
+    """
+    scores = vectors @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :-1]
+    right = classes[order] == classes[:, None]
+    wanted = right.sum(axis=1)
+    places = np.arange(1, len(vectors))
+    precisions = np.where(right & (places <= wanted[:, None]), np.cumsum(right, axis=1) / places, 0)
+    unknown = np.full(len(vectors), np.nan)
+    return np.asarray(np.divide(precisions.sum(axis=1), wanted, out=unknown, where=wanted > 0))
+
+
+def halves(classes: Ints) -> tuple[Mask, Mask]:
+    """Every other picture of each class (N,), and the rest: those that choose, and those that judge."""
+    judging = np.zeros(len(classes), bool)
+    for one in np.unique(classes):
+        judging[np.flatnonzero(classes == one)[::2]] = True
+    return ~judging, judging
+
+
+def gain_of(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    """The mean difference of the queries that have both values, and its standard error."""
+    gains = (after - before)[np.isfinite(after - before)]
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    return float(gains.mean()) if len(gains) else 0.0, error

@@ -1,0 +1,23 @@
+"""Starts fine-tuning, or says what to install for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lookalike.errors import ExtraError
+from lookalike.storage.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from lookalike.learning.finetune.result import FineTuned
+
+
+def train_network(snapshot: Snapshot, label: str, **options: Any) -> FineTuned:
+    """The same as `finetuning.finetune`, which has the options; raises `ExtraError` without its packages."""
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ExtraError(f"fine-tuning needs {error.name}", "train") from None
+    from lookalike.learning.finetune.finetuning import finetune
+
+    return finetune(snapshot, label, **options)

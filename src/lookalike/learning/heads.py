@@ -1,0 +1,179 @@
+"""Learns a head on stored vectors from the labels in a column, and keeps it only if it finds more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LookalikeError, NoGainError
+from lookalike.learning import judging, sums
+from lookalike.learning.choice import (
+    FOLDS,
+    POWERS,
+    Held,
+    Question,
+    Results,
+    choose,
+    difference,
+    gains,
+    loses_first,
+)
+from lookalike.learning.discriminant import Basis, Recipe, branches
+from lookalike.learning.labels import Labelled, folds_of_classes, folds_of_items, read_labelled
+from lookalike.learning.prototypes import calibrated_words
+from lookalike.learning.report import Change, LabelReport
+from lookalike.learning.trained import Trained
+from lookalike.models.head_model import Floats, apply
+from lookalike.storage.snapshot import Snapshot
+
+Progress = Callable[[int, int], None]
+
+# By how many of its standard errors held-out retrieval has to rise. Labels that mean nothing passed one time
+# in ten with one error, and never in forty times with two.
+_ERRORS = 2
+# Vectors that recipes are tried on, and copies of them at a time.
+_MAX_TRIED, _LEAST_TRIED, _COPIES = 8192, 512, 6
+
+
+def train_head(
+    snapshot: Snapshot,
+    label: str,
+    *,
+    method: str = "auto",
+    for_: Question = "same",
+    rows: NDArray[np.int64] | None = None,
+    seed: int = 0,
+    max_memory_bytes: int | None = None,
+    on_progress: Progress | None = None,
+) -> Trained:
+    """Learn a head from the labels in a column, from the stored vectors, read twice.
+
+    `method` is `auto`, which tries all, or one of `METHODS`. `for_` says what will be searched for: the
+    `same` classes, or `new` ones. `rows`, ascending, limits what is learned from. A quarter of the items, or
+    of the classes, is held out to judge the method; another model with the same method learns from all.
+    Raises `NoGainError` if it does not find held-out pictures better, `LookalikeError` for labels that teach
+    nothing and `MemoryLimitError` for a limit that is too low.
+    """
+    started_s = time.monotonic()
+    if for_ not in ("same", "new"):
+        raise LookalikeError(f"unknown question {for_!r}", "known are: same, new")
+    labelled = read_labelled(snapshot, label, rows)
+    folds = _folds(labelled, for_, seed)
+    count = _tried(labelled, max_memory_bytes)
+    found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
+    chosen = np.arange(len(folds))
+    if count < len(folds):
+        chosen = np.sort(np.random.default_rng(seed).choice(len(folds), count, replace=False))
+    vectors = labelled.selection.take(chosen)
+    held = Held(vectors, labelled.classes[chosen], folds[chosen], found, for_, seed)
+    recipe, tried = choose(held, method)
+    judged = _judged(held, recipe)
+    report = _report(label, labelled, held, recipe, judged=judged, tried=tried, started_s=started_s)
+    if recipe is None or not report.kept:
+        raise _no_gain(report, tried)
+    made = branches(recipe, Basis.of(reduce(add, found[recipe.power])))
+    means = reduce(add, found[1.0]).means.astype(np.float32)
+    words = calibrated_words(
+        labelled.names,
+        held.classes,
+        vectors=apply(made, vectors),
+        otherwise=apply(made, means),
+        judged=judged,
+        unseen=held.folds == FOLDS - 1,
+    )
+    return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
+
+
+def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
+    if question == "same":
+        return folds_of_items(labelled.classes, FOLDS, seed)
+    sizes = np.bincount(labelled.classes)
+    if (sizes > 1).sum() < 2 * FOLDS:
+        raise LookalikeError(
+            f"{(sizes > 1).sum():,} classes have two items or more; holding out whole ones needs {2 * FOLDS}",
+            "learn for the same classes: `for_='same'`",
+        )
+    return folds_of_classes(labelled.classes, FOLDS, seed)
+
+
+def _tried(labelled: Labelled, limit: int | None) -> int:
+    """How many vectors to try recipes on; raises `MemoryLimitError`."""
+    selection = labelled.selection
+    row_bytes = _COPIES * 4 * selection.dim
+    most = min(_MAX_TRIED, len(selection))
+    least = min(_LEAST_TRIED, most)
+    need = sums.need_bytes(selection.dim, len(labelled.names), FOLDS, len(POWERS))
+    need += judging.need_bytes(most) + least * row_bytes
+    room = selection.room(limit, need, "learning")
+    return most if room is None else min(most, least + room // row_bytes)
+
+
+def _judged(held: Held, recipe: Recipe | None) -> Floats:
+    """The vectors that a head gives which has not learned from the last fold."""
+    if recipe is None:
+        return held.vectors
+    return apply(branches(recipe, held.basis(recipe.power, (FOLDS - 1,))), held.vectors)
+
+
+def _report(
+    label: str,
+    labelled: Labelled,
+    held: Held,
+    recipe: Recipe | None,
+    *,
+    judged: Floats,
+    tried: list[tuple[str, float]],
+    started_s: float,
+) -> LabelReport:
+    before, after = held.judge(held.vectors, FOLDS - 1), held.judge(judged, FOLDS - 1)
+    alone = [held.judge(vectors, FOLDS - 1, alone=True) for vectors in (held.vectors, judged)]
+    return LabelReport(
+        label=label,
+        question=held.question,
+        method=str(recipe) if recipe else "",
+        kept=recipe is not None and _is_better(before, after, held.question),
+        items=len(labelled.classes),
+        classes=len(labelled.names),
+        unlabelled=labelled.unlabelled,
+        singles=labelled.singles,
+        queries=int((~np.isnan(before[:, 0])).sum()),
+        average_precision=_change(before[:, 0], after[:, 0]),
+        precision_at_1=_change(before[:, 1], after[:, 1]),
+        alone=_change(alone[0][:, 0], alone[1][:, 0]),
+        tried=tuple(tried),
+        seconds=round(time.monotonic() - started_s, 2),
+    )
+
+
+def _is_better(before: Results, after: Results, question: Question) -> bool:
+    """Whether mAP rises; for new classes, which `after` has not seen, the first answer must not get worse."""
+    worse = question == "new" and loses_first(before, after, _ERRORS)
+    return gains(before, after, _ERRORS) and not worse
+
+
+def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
+    known = ~np.isnan(before)
+    if not known.any():
+        return Change(0.0, 0.0, 0.0, 0.0)
+    return Change(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
+
+
+def _no_gain(report: LabelReport, tried: list[tuple[str, float]]) -> NoGainError:
+    change = report.average_precision
+    first = report.precision_at_1
+    said = (
+        f"the best of {len(tried)} methods, {report.method}, changes their mAP by {change.gain:+.3f}, with a "
+        f"standard error of {change.error:.3f}, and precision at 1 by {first.gain:+.3f}"
+        if report.method
+        else f"none of {len(tried)} methods raises their mAP, {change.before:.3f}, by more than its error"
+    )
+    return NoGainError(
+        f"nothing was kept: of pictures held out, {said}",
+        "keep the old model; more labels, or others, may teach more",
+        report,
+    )

@@ -1,0 +1,248 @@
+"""Identifies pictures by the labelled pictures of a collection: a label and its probability, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LookalikeError, QueryError, call
+from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
+from lookalike.learning.label_marks import LABEL, PROPOSED, Rows, label_marks, mark_kind, read_labels
+from lookalike.search.engine import Engine
+from lookalike.search.query import Query
+from lookalike.search.results import Results
+from lookalike.storage.marks import marks_stamp, write_marks
+from lookalike.storage.snapshot import Snapshot
+
+Floats = NDArray[np.float32]
+Reason = Literal["", "strange", "unsure"]
+
+# More labelled pictures make it slower, and hardly better: of larger classes a sample is used.
+_MOST = 10_000
+_NEIGHBOURS = 5
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What one picture was identified as: `label` is None if it is unknown, and `reason` says why.
+
+    `strange`: it is unlike the pictures of the likeliest label. `unsure`: no label is likely enough.
+    `likely` are the likeliest labels with their probabilities, best first, whether or not it is unknown;
+    `probability` is that of the first, if the picture is of a known label at all. `neighbours` are the
+    nearest labelled pictures with the first label.
+    """
+
+    label: str | None
+    probability: float
+    reason: Reason
+    likely: Sequence[tuple[str, float]]
+    neighbours: Results
+
+    def __repr__(self) -> str:
+        why = self.reason and f", {self.reason}"
+        return f"Identified({self.label or 'unknown'!r}, {self.probability:.2f}{why})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "label": self.label,
+            "probability": round(self.probability, 4),
+            "reason": self.reason,
+            "likely": [{"label": one, "probability": round(chance, 4)} for one, chance in self.likely],
+            "neighbours": [{"id": hit.id, "score": round(hit.score, 4)} for hit in self.neighbours],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """An identifier, learned from the labels in `column`; `rows` are those of its vectors in the snapshot."""
+
+    snapshot: Snapshot
+    column: str
+    rows: Rows
+    identifier: Identifier
+
+    @property
+    def trial(self) -> Trial:
+        """How it did on pictures that were held out."""
+        return self.identifier.trial
+
+    def identify(self, vectors: Floats, hidden: Sequence[int | None] = ()) -> list[Identified]:
+        """Identify unit vectors (Q, D); row `hidden[q]`, the picture itself, is no neighbour of the q-th."""
+        verdicts = self.identifier.judge(vectors)
+        own = list(hidden) or [None] * len(vectors)
+        return [self._one(verdicts, place, vectors[place], own[place]) for place in range(len(vectors))]
+
+    def _one(self, verdicts: Verdicts, place: int, vector: Floats, own: int | None) -> Identified:
+        likely = [
+            (self.identifier.names[number], float(chance))
+            for number, chance in zip(verdicts.order[place].tolist(), verdicts.chances[place], strict=True)
+        ]
+        reason: Reason = "strange" if verdicts.strange[place] else "unsure" if verdicts.unsure[place] else ""
+        return Identified(
+            None if reason else likely[0][0],
+            likely[0][1],
+            reason,
+            likely,
+            self._neighbours(vector, int(verdicts.order[place, 0]), own),
+        )
+
+    def _neighbours(self, vector: Floats, number: int, own: int | None) -> Results:
+        """The nearest labelled pictures of a class."""
+        places = np.flatnonzero((self.identifier.classes == number) & (self.rows != own))
+        scores = self.identifier.vectors[places] @ vector
+        best = np.argsort(-scores, kind="stable")[:_NEIGHBOURS]
+        return Results(self.snapshot, self.rows[places[best]], scores[best], None)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A label that is proposed for an item, and its probability."""
+
+    id: str
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What is proposed for the `asked` items without a label, surest first; `trial` is that of the judge."""
+
+    asked: int
+    proposed: Sequence[Proposal]
+    trial: Trial
+
+    def __repr__(self) -> str:
+        return f"Proposals({len(self.proposed):,} labels for {self.asked:,} items without one)"
+
+
+def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, right: float = 0.9) -> Learned:
+    """Learn to identify by the labels in a column; the engine keeps what was learned of all its rows.
+
+    Of more than 10,000 labelled pictures it uses a sample, small classes whole. Raises `LookalikeError` if
+    the column is missing, or too few pictures share a label.
+    """
+    if not 0.5 <= right < 1:
+        raise LookalikeError(
+            f"right is {right}, the share of answers that are right goes from 0.5 to below 1"
+        )
+    if rows is not None:
+        return _learned(engine.snapshot, column, rows, right)
+    key = repr((column, right, marks_stamp(engine.snapshot.root)))
+    found: Learned = engine.kept("identifier", key, lambda: _learned(engine.snapshot, column, None, right))
+    return found
+
+
+def identify(engine: Engine, queries: Sequence[Query], knowing: Learned) -> list[Identified]:
+    """Identify pictures; raises `QueryError` for words, `ImageError` for an unreadable picture."""
+    directions = [engine.direction(query) for query in queries]
+    for direction in directions:
+        if not direction.is_likeness:
+            raise QueryError("only pictures can be identified", "give a picture, or `Id(...)` for an item")
+    single = [next(iter(query.ids)) if len(query.ids) == 1 else None for query in queries]
+    hidden = [None if id_ is None else engine.snapshot.row_of(id_) for id_ in single]
+    return knowing.identify(np.stack([one.vector for one in directions]), hidden) if directions else []
+
+
+def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
+    """Propose labels for the rows, ascending, that have none; `write` keeps them as marks to be confirmed."""
+    snapshot = knowing.snapshot
+    labels = read_labels(snapshot, knowing.column, rows)
+    missing = labels.rows[labels.unlabelled]
+    found: list[Proposal] = []
+    for start in range(0, len(missing), _BLOCK_ROWS):
+        some = missing[start : start + _BLOCK_ROWS]
+        verdicts = knowing.identifier.judge(snapshot.vectors(some), most=1)
+        ids = snapshot.ids(some)
+        found += [
+            Proposal(
+                ids[at],
+                knowing.identifier.names[int(verdicts.order[at, 0])],
+                round(float(verdicts.chances[at, 0]), 4),
+            )
+            for at in np.flatnonzero(verdicts.answered).tolist()
+        ]
+    found.sort(key=lambda one: (-one.probability, one.id))
+    if write and found:
+        values = [{"label": one.label, "probability": one.probability} for one in found]
+        kind = mark_kind(PROPOSED, knowing.column)
+        write_marks(snapshot.root, label_marks(snapshot, kind, [one.id for one in found], values))
+    return Proposals(len(missing), found, knowing.trial)
+
+
+def proposals(snapshot: Snapshot, column: str = LABEL) -> list[Proposal]:
+    """The proposals that wait for a person, surest first."""
+    waiting = snapshot.marked(mark_kind(PROPOSED, column))
+    rows = [row for row, value in enumerate(waiting) if _is_proposal(value)]
+    found = [
+        Proposal(id_, waiting[row]["label"], float(waiting[row]["probability"]))
+        for row, id_ in zip(rows, snapshot.ids(rows), strict=True)
+    ]
+    return sorted(found, key=lambda one: (-one.probability, one.id))
+
+
+def confirm(snapshot: Snapshot, ids: Sequence[str] | None = None, column: str = LABEL) -> int:
+    """Turn proposals into labels: all that wait, or those of some items; returns how many.
+
+    Raises `UnknownIdError`, or `LookalikeError` for an item without a proposal; then none is confirmed.
+    """
+    waiting = {one.id: one.label for one in proposals(snapshot, column)}
+    chosen = list(waiting) if ids is None else list(ids)
+    snapshot.rows_of(chosen)
+    for id_ in chosen:
+        if id_ not in waiting:
+            raise LookalikeError(
+                f"no label is proposed for {id_}",
+                f"propose some: {call(snapshot.root, 'identify_missing(write=True)')}",
+            )
+    give_labels(snapshot, {id_: waiting[id_] for id_ in chosen}, column)
+    return len(chosen)
+
+
+def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL) -> None:
+    """Mark the label of items, by id, and withdraw what was proposed for them; raises `UnknownIdError`."""
+    ids = list(labels)
+    marks = label_marks(snapshot, mark_kind(LABEL, column), ids, list(labels.values()))
+    marks += label_marks(snapshot, mark_kind(PROPOSED, column), ids, [None] * len(ids))
+    write_marks(snapshot.root, marks)
+
+
+def _is_proposal(value: object) -> bool:
+    match value:
+        case {"label": str(), "probability": int() | float()}:
+            return True
+    return False
+
+
+def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -> Learned:
+    labels = read_labels(snapshot, column, rows)
+    places = labels.labelled
+    if not len(places):
+        raise LookalikeError(
+            f"no item of {snapshot.root} has a value in the column {column}",
+            "label some pictures, or add labels when you build: "
+            "`lookalike.build(source, collection=path, label='folder')`",
+        )
+    names, classes = np.unique([str(labels.values[at]) for at in places], return_inverse=True)
+    kept = _sample(classes, _MOST)
+    chosen = labels.rows[places[kept]]
+    vectors = snapshot.vectors(chosen)
+    return Learned(snapshot, column, chosen, learn(vectors, classes[kept], names.tolist(), right=right))
+
+
+def _sample(classes: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Ascending places of at most about `most` members (N,): at most so many of each class, at least 2."""
+    sizes = np.bincount(classes)
+    cap = int(sizes.max())
+    while cap > 2 and np.minimum(sizes, cap).sum() > most:
+        cap = max(2, cap * 9 // 10)
+    draw = np.random.default_rng(0).permutation(len(classes))
+    order = draw[np.argsort(classes[draw], kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    within = np.arange(len(order)) - starts[classes[order]]
+    return np.sort(order[within < cap])

@@ -1,0 +1,91 @@
+"""The labelled items of a collection, and how they are divided into folds that are held out in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LookalikeError
+from lookalike.storage.selection import Selection
+from lookalike.storage.snapshot import Snapshot
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """N items with a label: `classes` int64 (N,) are their numbers, `names` the labels by number.
+
+    `unlabelled` items have none and are left out; `singles` are alone in their class.
+    """
+
+    selection: Selection
+    classes: Ints
+    names: tuple[str, ...]
+    unlabelled: int
+    singles: int
+
+
+def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> Labelled:
+    """Read the labels in a column; the vectors are read later.
+
+    Raises `LookalikeError` for an unknown column, or fewer than two classes of two items.
+    """
+    columns = snapshot.all_columns.names
+    if label not in columns:
+        near = get_close_matches(label, columns, n=3, cutoff=0.5)
+        raise LookalikeError(
+            f"{snapshot.root} has no column {label}",
+            f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(columns)}",
+        )
+    selection = Selection.of(snapshot, ("id", label), rows=rows, least=0)
+    values = selection.column(label)
+    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
+    names, classes = np.unique(np.array([str(values[row]) for row in kept], str), return_inverse=True)
+    sizes = np.bincount(classes, minlength=len(names))
+    if (sizes > 1).sum() < 2:
+        raise LookalikeError(
+            f"the column {label} has {len(names):,} classes, {(sizes > 1).sum():,} of them with two items or "
+            "more; learning needs at least two such classes",
+            "label more items, or give the column that has labels",
+        )
+    return Labelled(
+        selection.only(kept),
+        np.asarray(classes, np.int64),
+        tuple(names.tolist()),
+        len(values) - len(kept),
+        int((sizes == 1).sum()),
+    )
+
+
+def folds_of_items(classes: Ints, count: int, seed: int) -> Ints:
+    """Divide each class into `count` runs of neighbouring items; the number of each item's run, (N,).
+
+    Neighbours in a folder may be pictures of one moment: they are learned from together, or not at all.
+    """
+    found = np.empty(len(classes), np.int64)
+    random = np.random.default_rng(seed)
+    for mine in _members(classes):
+        runs = np.arange(len(mine)) * count // max(len(mine), count)
+        found[mine] = (runs + random.integers(count)) % count
+    return found
+
+
+def folds_of_classes(classes: Ints, count: int, seed: int) -> Ints:
+    """Divide the classes, whole, into `count` groups of about as many items; each item's group, (N,)."""
+    sizes = np.bincount(classes)
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    filled, group = np.zeros(count, np.int64), np.empty(len(sizes), np.int64)
+    for one in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
+        group[one] = filled.argmin()
+        filled[group[one]] += sizes[one]
+    return np.asarray(group[classes])
+
+
+def _members(classes: Ints) -> list[Ints]:
+    """The items of each class, ascending."""
+    order = np.argsort(classes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(classes))[:-1])

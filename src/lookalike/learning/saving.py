@@ -1,0 +1,81 @@
+"""Writes the folder of a model that was learned: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import ModelError
+from lookalike.models.class_words import ClassWords, files_of
+from lookalike.models.head_model import Branch, Layer, to_files
+from lookalike.models.registry import check_name
+from lookalike.models.spec import ModelSpec, check_model_name
+from lookalike.storage.columns import jsonable
+from lookalike.storage.files import storage_error, sync_folder
+
+REPORT = "report.json"
+
+
+def save_head(
+    folder: str | Path,
+    name: str,
+    base: ModelSpec,
+    layers: Sequence[Layer | Branch],
+    *,
+    base_path: str = "",
+    words: ClassWords | None = None,
+    report: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Make the folder of a head on the vectors of `base`, with its own words, its report and other files.
+
+    `base_path` is where a base that is a file or a folder is found. Raises `ModelError` if there is something
+    at `folder` already or the layers do not fit, `StorageError` if the disk is full or cannot be written.
+    """
+    written = to_files(name, base, layers, base_path)
+    if words is not None:
+        written |= files_of(words)
+    save_model(folder, name, {**written, **(files or {})}, report)
+
+
+def save_model(
+    folder: str | Path, name: str, files: Mapping[str, bytes], report: Mapping[str, Any] | None = None
+) -> None:
+    """Make the folder of a model from its files, by name, and its report; raises as `save_head`."""
+    check_name(name)
+    check_model_name(name)
+    target = Path(folder)
+    check_free(target)
+    if report is not None:
+        files = {
+            **files,
+            REPORT: (json.dumps(jsonable(dict(report)), indent=2, ensure_ascii=False) + "\n").encode(),
+        }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as unfinished:
+            made = Path(unfinished) / "model"
+            made.mkdir()
+            for file_name, data in files.items():
+                _write(made / file_name, data)
+            made.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise storage_error(target, error) from error
+
+
+def check_free(folder: str | Path) -> None:
+    """Raise `ModelError` if there is something at the path of a new model."""
+    if os.path.lexists(folder):
+        raise ModelError(f"{folder} exists already", "give another folder as `out`")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,139 @@
+"""From encoded files to what a model sees, many at a time: on the CPU, or on the GPU where the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Semaphore
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import ImageError
+from lookalike.images.exif import Exif
+from lookalike.images.fit import Cut
+from lookalike.images.jpeg import JpegHeader, gpu_header
+from lookalike.images.picture import Pixels
+from lookalike.images.thumbnail import THUMBNAIL_PX, encode_thumbnail, thumbnail, thumbnail_size
+from lookalike.models.devices import CUDA
+from lookalike.models.model import LoadedModel
+from lookalike.models.runner import cut_of, input_of
+from lookalike.models.spec import ModelSpec
+from lookalike.models.torch_runner import TorchFeatures
+
+# Batches on the device at a time: while one waits for it, the next is sent.
+_TURNS = Semaphore(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a build needs of a picture: `width` and `height` of the upright original, EXIF, and its thumbnail.
+
+    `thumbnail` is a JPEG, or empty if none is wanted. `pixels` is what the model sees, uint8 (S, S, 3): an
+    array, or a tensor on the model's device.
+    """
+
+    width: int
+    height: int
+    exif: Exif | None
+    thumbnail: bytes
+    pixels: Pixels | Any
+
+
+def decoder_of(model: LoadedModel) -> Any:
+    """The function that decodes JPEGs on the model's device; None if the CPU has to."""
+    if not isinstance(model.features, TorchFeatures) or not model.device.startswith(CUDA):
+        return None
+    from lookalike.images.on_device import gpu_decoder
+
+    return gpu_decoder(model.device)
+
+
+def decoder_name(model: LoadedModel) -> str:
+    """The name of what decodes most JPEGs for a model."""
+    return "nvjpeg" if decoder_of(model) else "libjpeg-turbo"
+
+
+def look_at(
+    files: Sequence[bytes],
+    spec: ModelSpec,
+    decode: Any = None,
+    *,
+    max_megapixels: float,
+    thumbnails: bool = True,
+) -> list[Seen | str]:
+    """What a model with a spec sees of each file, in order; for one that is not a picture, the reason.
+
+    `decode` is what `decoder_of` returned. What it leaves to the CPU are files other than JPEGs, JPEGs of
+    rare kinds, damaged and too large ones, and what does not fit into the device's memory. Its pixels differ
+    a little from those of the CPU, which reduces JPEGs as it decodes them.
+    """
+    done = _on_device(files, spec, decode, max_megapixels, thumbnails) if decode else {}
+    return [done.get(at) or _on_cpu(data, spec, max_megapixels, thumbnails) for at, data in enumerate(files)]
+
+
+def stacked(pixels: Sequence[Pixels | Any]) -> Pixels | Any:
+    """Pixels (S, S, 3) as one batch (B, S, S, 3): on the device if one of them is there."""
+    there = next((one.device for one in pixels if not isinstance(one, np.ndarray)), None)
+    if there is None:
+        return np.stack(pixels)
+    from lookalike.images.on_device import together
+
+    return together(pixels, there)
+
+
+def _on_cpu(data: bytes, spec: ModelSpec, max_megapixels: float, thumbnails: bool) -> Seen | str:
+    try:
+        found = input_of(data, spec, max_megapixels=max_megapixels)
+        small = thumbnail(found.picture) if thumbnails else b""
+    except ImageError as error:
+        return str(error)
+    except MemoryError:
+        return "too large for this machine's memory"
+    return Seen(found.picture.width, found.picture.height, found.picture.exif, small, found.pixels)
+
+
+def _on_device(
+    files: Sequence[bytes], spec: ModelSpec, decode: Any, max_megapixels: float, thumbnails: bool
+) -> dict[int, Seen]:
+    """What can be decoded on the device, by place."""
+    headers = {at: header for at, data in enumerate(files) if (header := gpu_header(data))}
+    places = [at for at, one in headers.items() if one.width * one.height <= max_megapixels * 1e6]
+    try:
+        with _TURNS:
+            resized = _resized({at: files[at] for at in places}, headers, spec, decode, thumbnails)
+    except RuntimeError:  # most likely its memory is full; if it is more, the model will say so
+        return {}
+    return {
+        at: Seen(
+            *shape, headers[at].exif, small if isinstance(small, bytes) else encode_thumbnail(small), pixels
+        )
+        for at, (shape, pixels, small) in resized.items()
+    }
+
+
+def _resized(
+    files: dict[int, bytes], headers: dict[int, JpegHeader], spec: ModelSpec, decode: Any, thumbnails: bool
+) -> dict[int, tuple[tuple[int, int], Any, Pixels | bytes]]:
+    """By place: the upright width and height, what the model sees, and the thumbnail or its pixels."""
+    from lookalike.images.on_device import decode_all, resize_all, to_host, upright_on_device
+
+    sizes = [(headers[at].width, headers[at].height) for at in files]
+    decoded = zip(files, decode_all(list(files.values()), sizes, decode), strict=True)
+    upright = {at: upright_on_device(one, headers[at].orientation) for at, one in decoded if one is not None}
+    shapes = {at: (one.shape[2], one.shape[1]) for at, one in upright.items()}
+    cuts = [cut_of(spec, *shape) for shape in shapes.values()]
+    pixels = resize_all(list(upright.values()), cuts, spec.size_px, spec.interpolation)
+    small: dict[int, Pixels | bytes] = dict.fromkeys(upright, b"")
+    if thumbnails:
+        whole = {at: shape for at, shape in shapes.items() if not _is_thumbnail(headers[at], shape)}
+        small |= {at: files[at] for at in upright.keys() - whole.keys()}
+        cuts = [Cut((0, 0, *shape), *thumbnail_size(*shape)) for shape in whole.values()]
+        made = to_host(resize_all([upright[at] for at in whole], cuts, None, "bilinear"))
+        small |= dict(zip(whole, made, strict=True))
+    return {at: (shape, one, small[at]) for (at, shape), one in zip(shapes.items(), pixels, strict=True)}
+
+
+def _is_thumbnail(header: JpegHeader, shape: tuple[int, int]) -> bool:
+    """Whether the file is its own thumbnail."""
+    return header.is_plain and max(shape) <= THUMBNAIL_PX

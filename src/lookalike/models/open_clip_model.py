@@ -1,0 +1,123 @@
+"""Models of open_clip: `open_clip:NAME/TAG`, and those that others keep on a hub, `open_clip:ORG/NAME`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+from lookalike.errors import ModelError
+from lookalike.models import hub
+from lookalike.models.open_clip_text import text_of, tokenizer_of
+from lookalike.models.spec import ModelSpec
+from lookalike.models.torch_network import TorchNetwork, library, loaded, not_supported
+from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, checksum_with
+
+_EXTRA = "open-clip"
+
+_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_CONFIG = "open_clip_config.json"
+_TOKENIZER = (TOKENIZER, TOKENIZER_CONFIG)
+
+
+def full_name(name: str) -> str:
+    """The name itself; raises `ModelError` for one that open_clip does not know."""
+    if not is_listed(name) and not _is_repository(name):
+        open_clip = library("open_clip", _EXTRA)
+        listed = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
+        near = get_close_matches(name, listed, n=3, cutoff=0.5)
+        raise ModelError(
+            f"open_clip has no published weights called {name!r}",
+            f"did you mean {' or '.join(f'open_clip:{one}' for one in near)}?"
+            if near
+            else "`open_clip.list_pretrained()` lists all; write them as open_clip:NAME/TAG",
+        )
+    return name
+
+
+def is_listed(name: str) -> bool:
+    """Whether a name is that of weights that open_clip lists, NAME/TAG."""
+    model, _, tag = name.partition("/")
+    return bool(library("open_clip", _EXTRA).get_pretrained_cfg(model, tag))
+
+
+def _is_repository(name: str) -> bool:
+    """Whether it is ORG/NAME, which a model of open_clip's own list would hide."""
+    open_clip = library("open_clip", _EXTRA)
+    first, slash, rest = name.partition("/")
+    return bool(slash and rest) and first not in open_clip.list_models()
+
+
+def _wanted(name: str) -> tuple[str, hub.Wanted]:
+    """The repository of a model, and the files that are wanted of it."""
+    if not is_listed(name):
+        return name, hub.Wanted(((_CONFIG,), _WEIGHTS), _TOKENIZER)
+    model, _, tag = name.partition("/")
+    place = library("open_clip", _EXTRA).get_pretrained_cfg(model, tag)["hf_hub"]
+    if not place:
+        raise ModelError(f"open_clip:{name} is on no hub", "take another tag of this model")
+    organisation, repository, *file = place.split("/")
+    first = file[0] if file and file[0] else ""
+    safe = first.rpartition(".")[0] + ".safetensors"
+    weights = (safe, first) if first else _WEIGHTS
+    return f"{organisation}/{repository}", hub.Wanted((weights,), _TOKENIZER)
+
+
+def read(name: str, revision: str) -> TorchNetwork:
+    """Load a `full_name`; its features are what `encode_image` gives."""
+    open_clip = library("open_clip", _EXTRA)
+    called = f"open_clip:{name}"
+    files = hub.fetch(*_wanted(name), revision)
+    weights = files.matching("*.safetensors", "*.bin", "*.pt", "*.pth")
+    whole = loaded(called, lambda: open_clip.create_model(**_source(open_clip, name, files, weights)))
+    spec = _spec(called, open_clip.get_model_preprocess_cfg(whole), hub.checksum(weights), files.revision)
+    config = _text_config(open_clip, name, files)
+    tokenizer = tokenizer_of(config, name, files.folder)
+    if tokenizer is None:
+        return TorchNetwork(spec, whole.visual)
+    text = partial(text_of, whole, config, files.folder)
+    return TorchNetwork(spec, whole.visual, text, checksum_with(spec.sha256, tokenizer))
+
+
+def _text_config(open_clip: Any, name: str, files: hub.Fetched) -> dict[str, Any]:
+    """What describes the tower for texts of a model."""
+    known = name.partition("/")[0] if is_listed(name) else f"local-dir:{files.folder}"
+    found: dict[str, Any] = open_clip.get_model_config(known)["text_cfg"]
+    return found
+
+
+def _source(open_clip: Any, name: str, files: hub.Fetched, weights: list[Any]) -> dict[str, Any]:
+    """The arguments of `create_model` for files that are here."""
+    if not is_listed(name):
+        return {"model_name": f"local-dir:{files.folder}"}
+    model, _, tag = name.partition("/")
+    said = open_clip.get_pretrained_cfg(model, tag)
+    preprocessing = {key: said[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in said}
+    return {
+        "model_name": model,
+        "pretrained": str(weights[0]),
+        "force_preprocess_cfg": preprocessing,
+        # Weights that were trained with it give other vectors without; open_clip only warns.
+        "force_quick_gelu": bool(said.get("quick_gelu", False)),
+    }
+
+
+def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelSpec:
+    size = said["size"]
+    height, width = size if isinstance(size, list | tuple) else (size, size)
+    if height != width:
+        raise not_supported(name, f"takes pictures of {width} x {height} px")
+    if said["resize_mode"] not in ("shortest", "squash"):
+        raise not_supported(name, f"fits pictures by {said['resize_mode']!r}")
+    return ModelSpec(
+        name,
+        sha256,
+        dim=0,
+        size_px=height,
+        crop=1.0,
+        resize="squash" if said["resize_mode"] == "squash" else "crop",
+        interpolation="bilinear" if said["interpolation"] == "bilinear" else "bicubic",
+        mean=tuple(map(float, said["mean"])),
+        std=tuple(map(float, said["std"])),
+        revision=revision,
+    )

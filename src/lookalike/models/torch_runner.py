@@ -1,0 +1,177 @@
+"""Runs a network in PyTorch on pixels: on the CPU, on an NVIDIA GPU or on Apple's."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import ExtraError, ModelError, one_line
+from lookalike.images.picture import Pixels
+from lookalike.models.devices import CUDA, MPS, ONNX_ONLY
+from lookalike.models.runner import Floats
+from lookalike.models.spec import ModelSpec
+
+Tensor = Any  # PyTorch's, which is imported where it is used
+
+_GREY = 128
+_PRECISIONS = ("", "float16", "bfloat16")
+
+
+class TorchFeatures:
+    """The features of pixels uint8 (B, S, S, 3) by a network in PyTorch: float32 (B, D), not of unit length.
+
+    The network is moved to `device` and tried there. It takes float32 (B, 3, S, S), with the channel order,
+    mean and deviation of the spec, from 0 to 255 if it has none, and gives (B, D). `precision` is that of its
+    products: `float16`, `bfloat16`, or empty for the network's own. Pixels are an array, or a tensor that is
+    already on the device. A batch that does not fit into memory is halved, and so are later ones. Safe to
+    call from several threads.
+    Raises `ModelError` if the device is missing, broken or full, and for an output other than finite (B, D).
+    """
+
+    def __init__(self, module: Any, spec: ModelSpec, device: str = "cpu", precision: str = "") -> None:
+        if precision not in _PRECISIONS:
+            raise ModelError(f"unknown precision {precision!r}", "known are: float16, bfloat16")
+        self._torch = import_torch()
+        check_torch_device(device)
+        self._spec, self._precision, self.device = spec, precision, device
+        self._most = sys.maxsize  # pictures in one call
+        try:
+            self._module = module.eval().to(device)
+            self._mean, self._std = (self._channels(numbers) for numbers in (spec.mean, spec.std))
+        except RuntimeError as error:
+            raise self._failed(error) from error
+        self(np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8))
+
+    def __call__(self, pixels: Pixels | Tensor) -> Floats:
+        found = [self._halving(pixels[at : at + self._most]) for at in self._starts(len(pixels))]
+        return self._checked(np.concatenate(found), len(pixels))
+
+    def _starts(self, count: int) -> range:
+        return range(0, count, min(self._most, count))
+
+    def _halving(self, pixels: Pixels | Tensor) -> Floats:
+        """The features of a batch, which is halved until it fits into memory."""
+        try:
+            return self._run(pixels)
+        except Exception as error:  # whatever a network of others raises
+            if not is_out_of_memory(error) or len(pixels) == 1:
+                raise self._failed(error) from error
+        self._free()  # here, where the error no longer holds the tensors of the attempt
+        half = (len(pixels) + 1) // 2
+        self._most = min(self._most, half)
+        return np.concatenate([self._halving(pixels[:half]), self._halving(pixels[half:])])
+
+    def _run(self, pixels: Pixels | Tensor) -> Floats:
+        torch = self._torch
+        with torch.inference_mode():
+            # PyTorch warns of arrays that are read-only, as pictures are.
+            is_array = isinstance(pixels, np.ndarray)
+            given: Any = torch.from_numpy(np.require(pixels, requirements="W")) if is_array else pixels
+            given = given.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
+            if self._spec.channels == "BGR":
+                given = given.flip(1)
+            given = given.float()
+            if self._mean is not None and self._std is not None:
+                given = given.div_(255).sub_(self._mean).div_(self._std)  # in the order of torchvision
+            with self._autocast():
+                found = self._module(given)
+            numbers: Floats = found.float().cpu().numpy()
+            return numbers
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if not self._precision:
+            return nullcontext()
+        kind = self.device.partition(":")[0]
+        casting: AbstractContextManager[Any] = self._torch.autocast(
+            kind, dtype=getattr(self._torch, self._precision)
+        )
+        return casting
+
+    def _channels(self, numbers: tuple[float, ...]) -> Tensor | None:
+        """Three numbers as (1, 3, 1, 1) on the device."""
+        torch = self._torch
+        return (
+            torch.tensor(numbers, dtype=torch.float32, device=self.device).view(1, 3, 1, 1)
+            if numbers
+            else None
+        )
+
+    def _free(self) -> None:
+        """Give back the memory that PyTorch keeps for later."""
+        if self.device.startswith(CUDA):
+            self._torch.cuda.empty_cache()
+        elif self.device == MPS:
+            self._torch.mps.empty_cache()
+
+    def _checked(self, found: Floats, count: int) -> Floats:
+        dim = self._spec.dim
+        if found.ndim != 2 or len(found) != count or (dim and found.shape[1] != dim):
+            raise ModelError(f"{self._spec.name} gave {found.shape}, not ({count}, {dim or 'dimensions'})")
+        if not np.isfinite(found).all():
+            raise ModelError(
+                f"{self._spec.name} gave NaN or infinity on {self.device}",
+                "another precision may help" if self._precision else "",
+            )
+        return found
+
+    def _failed(self, error: Exception) -> ModelError:
+        if is_out_of_memory(error):
+            room = _room(self._torch, self.device)
+            return ModelError(
+                f"{self._spec.name} does not fit into the memory of {self.device}{room}",
+                "stop what else uses it, or run on another `device`",
+            )
+        return ModelError(f"{self._spec.name} fails on {self.device}: {one_line(error)}")
+
+
+def import_torch() -> Any:
+    """The package torch; raises `ExtraError` if it is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ExtraError(f"this needs PyTorch ({one_line(error)})", "torch") from None
+    return torch
+
+
+def check_torch_device(device: str) -> None:
+    """Raise `ModelError` if PyTorch cannot compute on a device: `cpu`, `cuda`, `cuda:1` or `mps`."""
+    if device in ONNX_ONLY:
+        raise ModelError(f"PyTorch does not run on {device}", "this device is for models in ONNX files alone")
+    torch = import_torch()
+    try:
+        torch.ones(2, device=device).sum().item()
+    except (RuntimeError, AssertionError) as error:  # PyTorch for CPUs alone asserts
+        if is_out_of_memory(error):
+            raise ModelError(
+                f"the memory of {device} is full{_room(torch, device)}",
+                "stop what else uses it, or run on another `device`",
+            ) from None
+        raise ModelError(
+            f"PyTorch {torch.__version__} cannot compute on {device}: {_first_line(error)}",
+            "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
+        ) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch failed because a device, or this machine, has no memory left."""
+    # Only CUDA has a type for it; the CPU's allocator, Apple's and cuDNN say it in words.
+    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+    return type(error).__name__ == "OutOfMemoryError" or any(one in str(error) for one in words)
+
+
+def _room(torch: Any, device: str) -> str:
+    """How much of a GPU's memory is free, as the end of a sentence; empty if that cannot be asked."""
+    if not device.startswith(CUDA):
+        return ""
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except RuntimeError:
+        return ""
+    return f": {free / 1e9:.1f} GB of {total / 1e9:.0f} are free"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,48 @@
+"""What a picture shows, by the collection's labels: `POST /api/{c}/identify`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookalike.errors import LookalikeError
+from lookalike.learning.identify import identify as identified
+from lookalike.learning.identify import learned
+from lookalike.learning.label_marks import LABEL
+from lookalike.search.engine import Engine
+from lookalike.search.query import Image, Query
+from lookalike.server.answers import as_json, cards, live_of
+from lookalike.server.problems import Problem
+from lookalike.server.queries import Term, parse_json, parse_term
+from lookalike.server.searching import checked_type, embedded, engine_of, in_turn
+
+
+async def identify(request: Request) -> Response:
+    """The label of the picture in the body, or of the term in its JSON, or that it is unknown."""
+    live, kind = live_of(request), checked_type(request)
+    column = request.query_params.get("label", LABEL)
+    async with request.app.state.bodies.read(request) as body:
+        term: Term = Image(body)
+        if kind == "application/json":
+            term, _ = parse_term(parse_json(body), "the body")
+        async with request.app.state.pictures.fetched([((term, 1.0),)]) as queries:
+            engine = await engine_of(request, live)
+            (query,) = await embedded(request, engine, queries)
+            return await in_turn(request, lambda: _answer(engine, query, column))
+
+
+def _answer(engine: Engine, query: Query, column: str) -> Response:
+    try:
+        knowing = learned(engine, column)
+    except LookalikeError as error:
+        if type(error) is not LookalikeError:
+            raise
+        raise Problem("bad-parameter", error.message, field="label") from None
+    (found,) = identified(engine, [query], knowing)
+    near = cards(engine, found.neighbours.rows)
+    scores = [round(score, 6) for score in found.neighbours.scores.tolist()]
+    answer: dict[str, Any] = found.as_dict()
+    answer["neighbours"] = [{**one, "score": score} for one, score in zip(near, scores, strict=True)]
+    return as_json(answer)

@@ -1,0 +1,181 @@
+"""Learning from labels on stored vectors: what is kept, what is said, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from labelled import collection_of, vectors_of
+
+import lookalike
+from lookalike.cli import main
+from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
+
+KINDS = [f"kind {number}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> lookalike.Collection:
+    return collection_of(tmp_path_factory.mktemp("made") / "c.lookalike")
+
+
+@pytest.fixture(scope="module")
+def learned(made):
+    return lookalike.train(made, label="label")
+
+
+def share_right(vectors: np.ndarray, classes: np.ndarray) -> float:
+    """The share of vectors whose nearest other one has their class."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -2)
+    return float((classes[cosines.argmax(axis=1)] == classes).mean())
+
+
+def test_held_out_pictures_and_others_are_found_better(learned):
+    report, classes = learned.report, np.repeat(np.arange(6), 20)
+    others = vectors_of(classes, seed=7)
+
+    assert (report.kept, report.items, report.classes, report.queries) == (True, 120, 6, 30)
+    assert report.average_precision.before < 0.4
+    assert report.average_precision.after > 0.8
+    assert report.average_precision.gain > 10 * report.average_precision.error
+    assert share_right(others, classes) < 0.5
+    assert share_right(learned.from_base(others), classes) > 0.9
+
+
+def test_new_classes_are_judged_by_classes_that_were_held_out(tmp_path):
+    made = collection_of(tmp_path / "c.lookalike", classes=24, each=8)
+    report = made.train("label", for_="new").report
+
+    assert (report.question, report.queries) == ("new", 48)
+    assert report.average_precision.after > report.average_precision.before + 0.2
+    assert all("scores" not in tried and "ridge" not in tried for tried, _ in report.tried)
+
+
+def test_the_same_labels_and_seed_give_the_same_bytes(made, learned, tmp_path):
+    lookalike.train(made, label="label").save(tmp_path / "one" / "m")
+    learned.save(tmp_path / "two" / "m")
+
+    for name in ("model.json", "head.npz", "words.json", "words.npy"):
+        assert (tmp_path / "one" / "m" / name).read_bytes() == (tmp_path / "two" / "m" / name).read_bytes()
+
+
+def test_the_classes_become_words_whose_probability_says_which_pictures_show_them(learned, tmp_path):
+    model, classes = learned.save(tmp_path / "m"), np.repeat(np.arange(6), 20)
+    vectors = learned.from_base(vectors_of(classes, seed=7))
+    chances = np.stack([model.presence(name, vectors) for name in KINDS], axis=1)
+
+    assert (chances.argmax(axis=1) == classes).mean() > 0.9
+    shown = chances >= 0.5
+    assert (np.repeat(np.eye(6, dtype=bool), 20, axis=0)[shown]).mean() > 0.85
+    np.testing.assert_allclose(np.linalg.norm(model.embed_text("kind 3")), 1, rtol=1e-6)
+
+
+def test_labels_that_mean_nothing_teach_nothing_and_nothing_is_written(tmp_path, capsys):
+    random = np.random.default_rng(4)
+    made = collection_of(tmp_path / "c.lookalike", labels=[KINDS[one] for one in random.integers(0, 6, 120)])
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(NoGainError, match="nothing was kept: of pictures held out, ") as caught:
+        made.train("label")
+    assert not caught.value.report.kept
+    assert main(["train", str(made.path), "--label", "label", "-o", str(tmp_path / "m"), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["path"], said["report"]["kept"]) == (None, False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_rows_without_a_label_are_left_out_and_said(tmp_path):
+    labels = [f"kind {row // 20}" if row % 20 < 10 else None for row in range(120)]
+    report = collection_of(tmp_path / "c.lookalike", labels=labels).train("label").report
+
+    assert (report.items, report.unlabelled, report.classes) == (60, 60, 6)
+    assert "; 60 without a label left out" in str(report)
+
+
+def test_a_class_of_one_is_learned_as_a_class_and_is_no_query(tmp_path):
+    labels = [f"kind {row // 20}" for row in range(119)] + ["alone"]
+    learned = collection_of(tmp_path / "c.lookalike", labels=labels).train("label")
+
+    assert (learned.report.classes, learned.report.singles) == (7, 1)
+    assert "alone" in learned.words.names
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["one"] * 120, "the column label has 1 classes, 1 of them with two items or more"),
+        ([f"{row}" for row in range(120)], "the column label has 120 classes, 0 of them with two items or"),
+        ([None] * 120, "the column label has 0 classes, 0 of them with two items or more"),
+    ],
+)
+def test_fewer_than_two_classes_of_two_are_refused(tmp_path, labels, says):
+    made = collection_of(tmp_path / "c.lookalike", labels=labels)
+
+    with pytest.raises(LookalikeError, match=says):
+        made.train("label")
+
+
+def test_an_unknown_column_comes_with_those_of_a_similar_name(made):
+    with pytest.raises(LookalikeError, match=r"has no column lable; did you mean label\?"):
+        made.train("lable")
+
+
+def test_too_few_classes_to_hold_out_whole_ones_are_refused(made):
+    with pytest.raises(
+        LookalikeError, match="6 classes have two items or more; holding out whole ones needs 8"
+    ):
+        made.train("label", for_="new")
+
+
+def test_an_unknown_method_is_refused_with_those_that_are_known(made):
+    with pytest.raises(
+        LookalikeError, match="unknown method 'magic'; known are: auto, lda, whitening, scores,"
+    ):
+        made.train("label", method="magic")
+
+
+def test_a_method_alone_is_tried_alone(made):
+    tried = [said for said, _ in made.train("label", method="lda").report.tried]
+
+    assert len(tried) == 8
+    assert all(said.startswith("discriminant (shrinkage") for said in tried)
+
+
+def test_a_limit_of_memory_changes_how_many_vectors_are_tried_and_one_too_low_is_refused(made):
+    with pytest.raises(MemoryLimitError, match="learning of 120 items needs at least") as caught:
+        made.train("label", max_memory_bytes=10_000)
+    assert made.train("label", max_memory_bytes=caught.value.need_bytes).report.kept
+
+
+def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path, capsys):
+    folder = tmp_path / "my-model"
+    assert main(["train", str(made.path), "--label", "label", "-o", str(folder)]) == 0
+    said = capsys.readouterr()
+
+    report = json.loads((folder / "report.json").read_text())
+    change = report["average_precision"]
+    assert f"mAP among all others: {change['before']:.3f} -> {change['after']:.3f} (" in said.out
+    assert "30 pictures asked that were held out, of 120 of 6 classes; then all were learned" in said.out
+    assert f"use it: lookalike build {made.path} --model {folder} -c NEW.lookalike" in said.err
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "head.npz", "model.json", "report.json", "words.json", "words.npy"
+    ]  # fmt: skip
+
+
+def test_a_folder_that_exists_is_refused_before_anything_is_learned(made, tmp_path, capsys):
+    (tmp_path / "m").mkdir()
+
+    assert main(["train", str(made.path), "--label", "label", "-o", str(tmp_path / "m")]) == 1
+    assert "exists already\n  give another folder as --out" in capsys.readouterr().err
+
+
+def test_nothing_to_learn_from_is_said(made, capsys, tmp_path):
+    assert main(["train", str(made.path), "-o", str(tmp_path / "m")]) == 1
+    assert "nothing to learn from\n  name a column of labels: --label" in capsys.readouterr().err
+
+
+def test_a_report_is_json(learned):
+    assert json.loads(json.dumps(asdict(learned.report)))["method"] == learned.report.method

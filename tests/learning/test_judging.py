@@ -1,0 +1,55 @@
+"""Average precision, held against a slow loop."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookalike.learning.choice import difference, gains, loses_first
+from lookalike.learning.judging import average_precisions
+
+
+def slowly(vectors: np.ndarray, classes: np.ndarray, query: int, gallery: list[int]) -> tuple[float, float]:
+    others = [row for row in gallery if row != query]
+    alike = {row: classes[row] == classes[query] for row in others}
+    ranked = sorted(others, key=lambda row: (-round(float(vectors[row] @ vectors[query]), 3), alike[row]))
+    places = [place for place, row in enumerate(ranked, 1) if alike[row]]
+    if not places:
+        return np.nan, np.nan
+    return float(np.mean([n / place for n, place in enumerate(places, 1)])), float(places[0] == 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(1, 4))
+def test_it_is_that_of_a_slow_loop(seed, count, kinds):
+    random = np.random.default_rng(seed)
+    # Exact numbers, so that equal cosines are equal.
+    vectors = np.eye(4, dtype=np.float32)[random.integers(0, 4, count)]
+    classes = random.integers(0, kinds, count)
+    queries = np.sort(random.choice(count, 2, replace=False))
+    gallery = np.sort(random.choice(count, max(2, count - 1), replace=False))
+
+    found = average_precisions(vectors, classes, queries, gallery)
+    for query, (precision, first) in zip(queries.tolist(), found.tolist(), strict=True):
+        np.testing.assert_allclose([precision, first], slowly(vectors, classes, query, gallery.tolist()))
+
+
+def test_a_difference_comes_with_its_standard_error_and_queries_without_an_answer_do_not_count():
+    before, after = np.array([0.1, 0.2, np.nan, 0.6]), np.array([0.3, 0.2, np.nan, 0.7])
+
+    np.testing.assert_allclose(difference(before, after), (0.1, 0.1 / np.sqrt(3)))
+    assert difference(before[:1], after[:1]) == (0.0, 0.0)
+
+
+def test_a_gain_is_more_than_its_error_and_a_loss_at_1_more_than_its_own():
+    before = np.array([[0.5, 1.0], [0.5, 1.0], [0.5, 0.0], [0.5, 1.0]])
+    mixed = before + np.array([[0.3, 0], [-0.3, 0], [0.1, 0], [0, 0]])
+
+    assert gains(before, before + np.array([0.1, 0]))
+    assert not gains(before, before)
+    assert not gains(before, mixed)
+    # One of four falls from 1 to 0: a mean of -0.25 with an error of 0.25. Two: -0.5, with one of 0.29.
+    assert not loses_first(before, before - np.array([[0, 1], [0, 0], [0, 0], [0, 0]]))
+    assert loses_first(before, before - np.array([[0, 1], [0, 1], [0, 0], [0, 0]]))
+    assert not loses_first(before, before - np.array([[0, 1], [0, 1], [0, 0], [0, 0]]), 2)

@@ -1,0 +1,176 @@
+"""Files are fetched from a hub because their model was named, and pinned: against a hub on the loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import socket
+from pathlib import Path
+
+import pytest
+from hub_server import serving
+from hubs import REVISION, snapshot, use_hub
+
+from lookalike.errors import ModelError
+from lookalike.models.hub import Wanted, check_repository, checksum, fetch, find
+
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
+
+WANTED = Wanted((("config.json",), ("model.safetensors", "model-*.safetensors")), ("tokenizer.json",))
+OTHER = "f" * 40
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """What a publisher has: two files that are wanted, one that may be there, and one for others."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name, size in (("config.json", 20), ("model.safetensors", 1_500_000), ("tokenizer.json", 30)):
+        (folder / name).write_bytes(bytes(size))
+    (folder / "tf_model.h5").write_bytes(bytes(5_000_000))
+    return folder
+
+
+@pytest.fixture
+def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with serving(net=(REVISION, published)) as (address, state):
+        use_hub(monkeypatch, tmp_path / "here", address)
+        yield state
+
+
+def test_what_is_wanted_is_fetched_after_it_was_said_with_its_size(hub, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "lookalike.models.hub"):
+        found = fetch("tests/net", WANTED)
+
+    assert caplog.messages == [f"fetching tests/net, revision {REVISION[:8]}: 3 files, 1.5 MB"]
+    assert (found.revision, found.names) == (REVISION, ("tokenizer.json", "config.json", "model.safetensors"))
+    assert found.folder == tmp_path / "here" / "models--tests--net" / "snapshots" / REVISION
+    assert sorted(path.name for path in found.folder.iterdir()) == sorted(found.names)
+
+
+def test_what_is_here_is_used_and_the_hub_is_not_asked(hub):
+    fetch("tests/net", WANTED)
+    hub.asked.clear()
+    hub.files["tests/net"] = (OTHER, hub.files["tests/net"][1])  # the publisher has another version now
+
+    assert fetch("tests/net", WANTED).revision == REVISION
+    assert fetch("tests/net", WANTED, REVISION).revision == REVISION
+    assert hub.asked == []
+
+
+def test_another_revision_is_fetched_if_it_is_asked_for(hub):
+    fetch("tests/net", WANTED)
+    hub.files["tests/net"] = (OTHER, hub.files["tests/net"][1])
+
+    assert fetch("tests/net", WANTED, OTHER).revision == OTHER
+
+
+def test_a_fetch_that_ended_halfway_goes_on(hub, tmp_path):
+    found = fetch("tests/net", WANTED)
+    (found.folder / "model.safetensors").unlink()
+
+    assert find("tests/net", WANTED) is None
+    assert fetch("tests/net", WANTED).names[-1] == "model.safetensors"
+
+
+def test_pieces_count_only_if_all_of_them_are_there(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    folder = snapshot(tmp_path, "tests/pieces")
+    for name in ("config.json", "model-00001-of-00002.safetensors"):
+        (folder / name).write_bytes(b"{}")
+    assert find("tests/pieces", WANTED) is None
+
+    (folder / "model-00002-of-00002.safetensors").write_bytes(b"{}")
+
+    found = find("tests/pieces", WANTED)
+    assert found is not None
+    assert len(found.matching("*.safetensors")) == 2
+
+
+def test_a_file_that_is_not_the_one_of_the_hub_is_refused_and_removed(hub):
+    hub.damaged.add("model.safetensors")
+    with pytest.raises(ModelError, match=r"model\.safetensors came damaged: the checksum does not match"):
+        fetch("tests/net", WANTED)
+    assert find("tests/net", WANTED) is None
+
+    hub.damaged.clear()
+
+    assert fetch("tests/net", WANTED).revision == REVISION
+
+
+def test_a_repository_without_what_is_wanted_is_refused_before_anything_is_fetched(hub):
+    with pytest.raises(ModelError, match=r"tests/net has no image\.bin or other\.bin"):
+        fetch("tests/net", Wanted((("config.json",), ("image.bin", "other.bin"))))
+
+    assert [path for path in hub.asked if "resolve" in path] == []
+
+
+@pytest.mark.parametrize(
+    ("repository", "refusal", "said"),
+    [
+        ("tests/nothing", (404, "RepoNotFound"), "the hub has no model tests/nothing, or it is private"),
+        ("tests/gated", (403, "GatedRepo"), "tests/gated is given only to those who agree to its terms"),
+        ("tests/net", (404, "RevisionNotFound"), "tests/net has no revision nosuch"),
+    ],
+)
+def test_what_the_hub_refuses_is_told(hub, repository, refusal, said):
+    hub.refused[repository] = refusal
+
+    with pytest.raises(ModelError, match=said):
+        fetch(repository, WANTED, "nosuch")
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_hub_that_cannot_be_reached_is_told_with_how_to_bring_the_files(tmp_path, monkeypatch, offline):
+    use_hub(monkeypatch, tmp_path, "" if offline else f"http://127.0.0.1:{closed_port()}")
+
+    with pytest.raises(ModelError) as caught:
+        fetch("tests/net", WANTED)
+
+    reason = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
+    assert caught.value.message.startswith(f"tests/net is not on this machine, and {reason}")
+    assert caught.value.hint == (
+        f"load it where there is a network, and copy the folder {tmp_path}/models--tests--net to the same "
+        "place here: it holds refs/main and in snapshots/ the files config.json, model.safetensors or "
+        "model-*.safetensors; or bring the folder that `lookalike.export_model` makes of it there"
+    )
+
+
+@pytest.mark.parametrize("name", ["net", "a/b/c", "../net", "a/..", "tests/net?x", "", "/net", "tests/"])
+def test_a_name_that_is_no_repository_is_refused(name):
+    with pytest.raises(ModelError, match="is not the name of a repository"):
+        check_repository(name)
+
+
+@pytest.mark.parametrize("revision", ["../main", "a/b", "..", " "])
+def test_a_revision_that_leads_elsewhere_is_refused(revision):
+    with pytest.raises(ModelError, match="is not a revision"):
+        check_repository("tests/net", revision)
+
+
+def test_the_checksum_of_several_files_is_that_of_their_lines(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    lines = "".join(f"{hashlib.sha256(name.encode()).hexdigest()} {name}\n" for name in "ab")
+
+    assert checksum([tmp_path / "b", tmp_path / "a"]) == hashlib.sha256(lines.encode()).hexdigest()
+    assert checksum([tmp_path / "a"]) == hashlib.sha256(b"a").hexdigest()
+
+
+def test_the_command_line_says_what_is_fetched(hub, published, run, folder, target):
+    (published / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (published / "preprocessor_config.json").write_text("{}")
+
+    code, _, stderr = run("build", folder, "-c", target, "--model", "hf:tests/net")
+
+    assert code == 1
+    assert stderr.splitlines()[0] == f"fetching tests/net, revision {REVISION[:8]}: 4 files, 1.5 MB"
+    assert "hf:tests/net is a model of the type 'bert'" in stderr
+    assert not target.exists()

@@ -1,0 +1,153 @@
+"""What a model sees of many files: where a GPU decodes them, with the CPU's tensors in its place."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+
+from lookalike.demo.flowers import write_flowers
+from lookalike.models.looking import Seen, decoder_name, look_at, stacked
+from lookalike.models.registry import load_model
+from lookalike.models.spec import ModelSpec
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.reference
+
+
+def decode(files: list[Any]) -> list[Any]:
+    """Decode as nvJPEG does: whole, all or none."""
+    try:
+        found = [simplejpeg.decode_jpeg(one.numpy().tobytes()) for one in files]
+    except ValueError as error:
+        raise RuntimeError(str(error)) from None
+    return [torch.from_numpy(one).permute(2, 0, 1) for one in found]
+
+
+def none_left(files: list[Any]) -> list[Any]:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def jpeg(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
+    y, x = np.mgrid[:height, :width]
+    image = Image.fromarray(np.stack([x % 256, y % 256, (x + y) // 2 % 256], -1).astype(np.uint8))
+    buffer = io.BytesIO()
+    image.convert(mode).save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg(300, 200, exif=exif)
+
+
+def seen(data: bytes, using: Any = decode, **options: Any) -> Any:
+    (found,) = look_at([data], load_model().spec, using, max_megapixels=1, **options)
+    return found
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_upright_and_as_large_as_on_the_cpu(orientation: int) -> None:
+    ours, theirs = seen(turned(orientation)), seen(turned(orientation), None)
+    assert isinstance(ours.pixels, torch.Tensor)
+    assert (ours.width, ours.height) == (theirs.width, theirs.height)
+    assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).mean() < 2
+
+
+def test_without_reduction_the_pixels_are_those_of_the_cpu_but_for_rounding() -> None:
+    ours, theirs = seen(jpeg(240, 230)), seen(jpeg(240, 230), None)
+    assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"resize": "crop", "crop": 0.875},
+        {"resize": "squash", "interpolation": "bilinear"},
+        {"resize": "crop", "interpolation": "lanczos", "offset": "floor", "crop": 0.9},
+    ],
+)
+def test_every_way_to_resize_is_that_of_the_cpu(fields: dict[str, Any]) -> None:
+    spec = ModelSpec(**{"name": "net", "sha256": "", "dim": 3, "size_px": 112, "crop": 1.0, **fields})
+    (ours,) = look_at([jpeg(301, 200)], spec, decode, max_megapixels=1)
+    (theirs,) = look_at([jpeg(301, 200)], spec, max_megapixels=1)
+    assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).max() <= 1
+
+
+def test_thumbnails_are_as_large_as_on_the_cpu_and_small_files_stay_as_they_are() -> None:
+    (large, small) = look_at([jpeg(500, 375), jpeg(120, 80)], load_model().spec, decode, max_megapixels=1)
+    with Image.open(io.BytesIO(large.thumbnail)) as image:
+        assert image.size == (256, 192)
+    assert small.thumbnail == jpeg(120, 80)
+    assert seen(jpeg(500, 375), thumbnails=False).thumbnail == b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg(300, 200, "CMYK"),
+        jpeg(300, 200)[:-2],
+        jpeg(300, 200, progressive=True)[:3000],
+        b"\x89PNG\r\n\x1a\n",
+        b"",
+        jpeg(1200, 900),  # above the limit of one megapixel
+    ],
+    ids=["CMYK", "without an end", "cut off", "another format", "empty", "too large"],
+)
+def test_what_is_left_to_the_cpu_ends_as_it_does_there(data: bytes) -> None:
+    ours, theirs = seen(data), seen(data, None)
+    if isinstance(theirs, str):
+        assert ours == theirs
+    else:
+        assert isinstance(ours.pixels, np.ndarray)
+        assert ours.pixels.tolist() == theirs.pixels.tolist()
+
+
+def test_one_file_that_the_gpu_cannot_decode_leaves_the_others_there() -> None:
+    files = [jpeg(300, 200), jpeg(300, 200)[:700] + b"\xff\xd9", jpeg(260, 300)]
+    found = look_at(files, load_model().spec, decode, max_megapixels=1)
+    assert [isinstance(one, Seen) and isinstance(one.pixels, torch.Tensor) for one in found] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_without_memory_on_the_gpu_the_cpu_decodes() -> None:
+    assert isinstance(seen(jpeg(300, 200), none_left).pixels, np.ndarray)
+
+
+def test_a_batch_of_both_is_one_on_the_device() -> None:
+    found = look_at([jpeg(300, 200), jpeg(300, 200, "CMYK")], load_model().spec, decode, max_megapixels=1)
+    batch = stacked([one.pixels for one in found])
+    assert isinstance(batch, torch.Tensor)
+    assert (batch.shape, batch.dtype) == ((2, 224, 224, 3), torch.uint8)
+    assert batch[1].numpy().tolist() == found[1].pixels.tolist()
+
+
+def test_the_vectors_of_photographs_are_near_those_of_the_cpu(tmp_path) -> None:
+    write_flowers(tmp_path, count=12)
+    files = [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))]
+    large = [_enlarged(one) for one in files]
+    vectors = [
+        load_model().embed_pixels(np.stack([np.asarray(one.pixels) for one in found]))
+        for found in (look_at(large, load_model().spec, using, max_megapixels=1) for using in (decode, None))
+    ]
+    cosines = (vectors[0] * vectors[1]).sum(axis=1)
+    assert cosines.min() >= 0.98
+    assert cosines.mean() >= 0.995
+
+
+def _enlarged(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(data)).resize((500, 375), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def test_on_the_cpu_libjpeg_decodes() -> None:
+    assert decoder_name(load_model()) == "libjpeg-turbo"
