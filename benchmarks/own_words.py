@@ -3,7 +3,7 @@
     python benchmarks/own_words.py --flowers FOLDER --clothing FOLDER --grocery FOLDER
 
 P@10 (or at the number there are, if fewer) and mean average precision of all words over the other half; how
-well the confidences of the ten best are calibrated (ECE, over ten bins). Then one pile of all data sets, where
+well the confidences of the ten best are calibrated (ECE, ten bins). Then one pile of all data sets, where
 half of one has labels: how often the best picture of another data set, which does not show the word, has a
 confidence of a half or more.
 """
