@@ -131,7 +131,7 @@ def test_colours_are_words_beside_the_classes_that_a_model_was_taught(painted, t
     )
     words = ClassWords(("car", "red apple"), np.eye(2, painted.snapshot.dim, dtype=np.float32))
     save_head(tmp_path / "m", "m", painted.manifest.model, [identity], words=words)
-    taught, _ = lookalike.build(painted.path, tmp_path / "c.lookalike", model=tmp_path / "m")
+    taught = lookalike.build(painted.path, tmp_path / "c.lookalike", model=tmp_path / "m")
 
     found = taught.search(lookalike.Text("something red"), k=3)
     assert {id_.split("/")[0] for id_ in found.ids} == {"cherry"}
