@@ -215,6 +215,11 @@ def test_nothing_is_kept_unless_it_is_asked_for(trees):
     assert trees.marks.kinds() == []
 
 
+def test_an_empty_text_is_no_label(trees):
+    with pytest.raises(LookalikeError, match="an empty text cannot be a label"):
+        trees.give_label("004", " ")
+
+
 def test_a_picture_that_is_not_there_is_said_before_anything_is_learned(tmp_path):
     made = stored(tmp_path / "c", unit(np.eye(16)[:3]), label=[None] * 3)
 

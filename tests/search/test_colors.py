@@ -113,6 +113,15 @@ def test_a_colour_cannot_be_unwanted_or_grouped(painted):
         painted.search(lookalike.Text("red"), group_by="id")
 
 
+def test_colours_need_thumbnails(tmp_path):
+    made = lookalike.from_vectors(
+        tmp_path / "c", np.eye(3, dtype=np.float32), list("abc"), columns={"label": list("xxx")}
+    )
+
+    with pytest.raises(QueryError, match="the colours of its pictures are unknown: c has no thumbnails"):
+        made.search(lookalike.Text("red"))
+
+
 def test_colours_are_measured_once_for_a_state(painted):
     painted.search(lookalike.Text("red"), k=1)
     path = painted.path / "derived" / "colors.npz"

@@ -208,8 +208,14 @@ def confirm(snapshot: Snapshot, ids: Sequence[str] | None = None, column: str = 
 
 
 def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL) -> None:
-    """Mark the label of items, by id, and withdraw what was proposed for them; raises `UnknownIdError`."""
+    """Mark the label of items, by id, and withdraw what was proposed for them.
+
+    Raises `UnknownIdError`, and `LookalikeError` for an empty label.
+    """
     ids = list(labels)
+    for label in labels.values():
+        if not label.strip():
+            raise LookalikeError("an empty text cannot be a label", "give the name of what the picture shows")
     marks = label_marks(snapshot, mark_kind(LABEL, column), ids, list(labels.values()))
     marks += label_marks(snapshot, mark_kind(PROPOSED, column), ids, [None] * len(ids))
     write_marks(snapshot.root, marks)
