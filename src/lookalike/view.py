@@ -244,7 +244,9 @@ class View(Browsed):
 
         queries = as_queries(picture)
         asked = [as_query(picture)] if queries is None else queries
-        found = self._ask(lambda one, rows: identify(one, asked, learned(one, label, rows=rows, right=right)))
+        found = self._ask(
+            lambda one, rows: identify(one, asked, lambda: learned(one, label, rows=rows, right=right))
+        )
         return found[0] if queries is None else found
 
     # Display.

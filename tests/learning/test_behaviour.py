@@ -105,6 +105,17 @@ def test_a_csv_file_is_read_too_with_seconds_since_1970(shop, tmp_path):
     assert found.when.tolist() == [1_700_000_000_000_000, 1_700_000_001_500_000]
 
 
+def test_times_may_have_zones_and_one_that_is_none_is_left_out(shop, tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "user,item,time\nx,000,2026-01-01T02:00:00+02:00\ny,001,2026-01-01T00:00:01\nz,002,yesterday\n"
+    )
+
+    found = read_events(shop.snapshot, tmp_path / "a.csv")
+
+    assert (found.item.tolist(), found.invalid) == ([0, 1], 1)
+    assert found.when.tolist() == [1_767_225_600_000_000, 1_767_225_601_000_000]
+
+
 def test_what_cannot_be_used_is_left_out_and_counted(shop, tmp_path):
     now = datetime(2026, 6, 1, tzinfo=UTC)
     path = write(
@@ -125,6 +136,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(shop, tmp_path):
     [
         ({"user": ["a"], "thing": ["000"]}, "no column that is recognised as the item"),
         ({"user": ["a"], "item": ["gone"]}, "none of the 1 events"),
+        ({"user": [], "item": []}, r"a.parquet has no events$"),
         ({"user": ["a"], "item": ["000"], "when": ["yesterday"]}, "the column when .* has no times"),
         ({"user": ["a"], "item": ["000"], "weight": ["much"]}, "values that are not numbers"),
     ],

@@ -204,7 +204,7 @@ def test_only_a_taught_word_is_forgotten(named):
 
 
 def test_a_column_that_has_no_text_teaches_nothing(named):
-    with pytest.raises(QueryError, match=r"there is no column of text 'width'"):
+    with pytest.raises(QueryError, match=r"there is no column of words 'width'"):
         named.teach_from("width")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,7 +129,7 @@ def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, ri
     """
     if not 0.5 <= right < 1:
         raise LookalikeError(
-            f"right is {right}, the share of answers that are right goes from 0.5 to below 1"
+            f"right is {right:g}, but must be at least 0.5 and below 1: the share of answers that are right"
         )
     if rows is not None:
         return _learned(engine.snapshot, column, rows, right)
@@ -138,15 +138,18 @@ def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, ri
     return found
 
 
-def identify(engine: Engine, queries: Sequence[Query], knowing: Learned) -> list[Identified]:
-    """Identify pictures; raises `QueryError` for words, `ImageError` for an unreadable picture."""
+def identify(engine: Engine, queries: Sequence[Query], learn: Callable[[], Learned]) -> list[Identified]:
+    """Identify pictures by what `learn` returns, which is called once all of them are read.
+
+    Raises `QueryError` for words, `UnknownIdError`, and `ImageError` for an unreadable picture.
+    """
     directions = [engine.direction(query) for query in queries]
     for direction in directions:
         if not direction.is_likeness:
             raise QueryError("only pictures can be identified", "give a picture, or `Id(...)` for an item")
     single = [next(iter(query.ids)) if len(query.ids) == 1 else None for query in queries]
     hidden = [None if id_ is None else engine.snapshot.row_of(id_) for id_ in single]
-    return knowing.identify(np.stack([one.vector for one in directions]), hidden) if directions else []
+    return learn().identify(np.stack([one.vector for one in directions]), hidden) if directions else []
 
 
 def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
@@ -205,8 +208,14 @@ def confirm(snapshot: Snapshot, ids: Sequence[str] | None = None, column: str = 
 
 
 def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL) -> None:
-    """Mark the label of items, by id, and withdraw what was proposed for them; raises `UnknownIdError`."""
+    """Mark the label of items, by id, and withdraw what was proposed for them.
+
+    Raises `UnknownIdError`, and `LookalikeError` for an empty label.
+    """
     ids = list(labels)
+    for label in labels.values():
+        if not label.strip():
+            raise LookalikeError("an empty text cannot be a label", "give the name of what the picture shows")
     marks = label_marks(snapshot, mark_kind(LABEL, column), ids, list(labels.values()))
     marks += label_marks(snapshot, mark_kind(PROPOSED, column), ids, [None] * len(ids))
     write_marks(snapshot.root, marks)

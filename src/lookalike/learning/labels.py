@@ -47,9 +47,11 @@ def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> L
     names, classes = np.unique(np.array([str(values[row]) for row in kept], str), return_inverse=True)
     sizes = np.bincount(classes, minlength=len(names))
     if (sizes > 1).sum() < 2:
+        counted = (
+            f"{len(names):,} class{'es' * (len(names) != 1)}, {(sizes > 1).sum():,} with two items or more"
+        )
         raise LookalikeError(
-            f"the column {label} has {len(names):,} classes, {(sizes > 1).sum():,} of them with two items or "
-            "more; learning needs at least two such classes",
+            f"the column {label} has {counted}; learning needs at least two such classes",
             "label more items, or give the column that has labels",
         )
     return Labelled(

@@ -122,7 +122,7 @@ class Lexicon:
             try:
                 return self._of_model(text, self.model.embed_text(text))
             except UnknownWordError:
-                if not self._knows_names:
+                if not self._knows_names and not self._has_color(words):
                     raise
         own, names, colors, unknown = self._split(words)
         vectors = [one.vector for one in own]
@@ -133,7 +133,7 @@ class Lexicon:
                 vectors.append(self.model.embed_text(name))
                 parts.append(Part(name, "model"))
             except QueryError:  # another model, which knows some words only
-                if not own:
+                if not own and not colors:
                     raise
                 unknown.append(name)
         parts += [Part(one, "color", None, f"{one}: by the colours of the pictures") for one in colors]
@@ -174,12 +174,22 @@ class Lexicon:
         if self.model is None or (self.model.text_vector is None and self.own.words):
             return False
         reads = bool(self.model.spec.text_sha256)
-        phrases = [(b - a, " ".join(words[a:b])) for a, b in _stretches(len(words))]
-        for length, one in phrases:
-            found = self.own.find(one)
-            if found and (not reads or length == len(words) or found.origin == "taught"):
+        for start, end in _stretches(len(words)):
+            found = self.own.find(" ".join(words[start:end]))
+            if found and (not reads or end - start == len(words) or found.origin == "taught"):
                 return False
-        return self._takes_any_text or not any(color_in(one) for _, one in phrases)
+        return self._takes_any_text or not self._has_color(words)
+
+    def _has_color(self, words: Sequence[str]) -> bool:
+        phrases = (" ".join(words[a:b]) for a, b in _stretches(len(words)))
+        return self._takes_colors and any(color_in(one) for one in phrases)
+
+    @property
+    def _takes_colors(self) -> bool:
+        """Whether colours are words: not to a model that reads any text, but to one with a list of words."""
+        if self.model is None or not self._takes_any_text:
+            return True
+        return self.model.word_vectors is not None and not self.model.spec.text_sha256
 
     @property
     def _takes_any_text(self) -> bool:
@@ -202,7 +212,7 @@ class Lexicon:
                 own.append(found)
                 at = end
                 continue
-            if found and color_in(found) and not self._knows(found) and not self._takes_any_text:
+            if found and color_in(found) and not self._knows(found) and self._takes_colors:
                 colors.append(color_in(found))
             elif found:
                 names.append(found)
@@ -221,7 +231,7 @@ class Lexicon:
             phrase = " ".join(words[at:end])
             if own := self.own.find(phrase):
                 return end, own
-            if self._knows(phrase) or (color_in(phrase) and not self._takes_any_text):
+            if self._knows(phrase) or (color_in(phrase) and self._takes_colors):
                 return end, phrase
         return at + 1, None
 

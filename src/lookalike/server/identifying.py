@@ -40,7 +40,7 @@ def _answer(engine: Engine, query: Query, column: str) -> Response:
         if type(error) is not LookalikeError:
             raise
         raise Problem("bad-parameter", error.message, field="label") from None
-    (found,) = identified(engine, [query], knowing)
+    (found,) = identified(engine, [query], lambda: knowing)
     near = cards(engine, found.neighbours.rows)
     scores = [round(score, 6) for score in found.neighbours.scores.tolist()]
     answer: dict[str, Any] = found.as_dict()
