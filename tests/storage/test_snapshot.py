@@ -363,4 +363,4 @@ def test_where_there_is_no_file_of_rows_more_parts_than_are_kept_give_their_own_
     expected = [f"{number}-{letter}" for number in range(40) for letter in "ab"]
     assert snapshot.ids(range(80)) == expected
     assert snapshot.ids(list(range(80))[::-1]) == expected[::-1]
-    assert len(snapshot._read) == 32
+    assert len(snapshot.stored._read) == 32
