@@ -99,6 +99,7 @@ def test_ids_with_equal_hashes_are_told_apart(root, mapped, count, monkeypatch):
 
     monkeypatch.setattr(snapshots, "id_hashes", same)
     monkeypatch.setattr("lookalike.storage.row_file.id_hashes", same)
+    monkeypatch.setattr("lookalike.storage.stored_rows.id_hashes", same)
     shutil.rmtree(root / "derived")
     renew(root)
     snapshot = opened(root, mapped)

@@ -92,9 +92,9 @@ def values_by_row(marks: Marks, kind: str, ids: pa.ChunkedArray, sha256s: pa.Chu
 
 
 def fitted(text: str, type_: pa.DataType) -> pa.Scalar | None:
-    """A text as a value of a column's type; None if it is not one."""
+    """A text as a value of a column's type; None if it is not one. A column without any value takes text."""
     try:
-        return pa.scalar(text).cast(type_)
+        return pa.scalar(text) if pa.types.is_null(type_) else pa.scalar(text).cast(type_)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
 
