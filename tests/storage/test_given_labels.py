@@ -86,8 +86,9 @@ def test_the_server_answers_with_it(copied):
         while "ocean" not in client.get("/api/copied/facets").text:
             time.sleep(0.05)
         columns = {one["name"]: one for one in client.get("/api/copied/facets").json()["columns"]}
-        (listed,) = client.get("/api/collections").json()["collections"]
-        (found,) = client.get(f"/api/copied/search?q=id:{SEA}&include_query=1&k=1").json()["results"]
+        (listed,) = client.get("/api/collections").json()
+        asked = {"id": SEA, "include_query": True, "k": 1}
+        (found,) = client.post("/api/copied/search", json=asked).json()["hits"]
 
     assert {"value": "ocean", "count": 1} in columns["label"]["values"]
     assert {"value": "Atlantic", "count": 1} in columns["place"]["values"]
