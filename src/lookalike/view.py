@@ -142,7 +142,8 @@ class View(Browsed):
         """The k items most like the average of the liked items, and unlike the disliked ones.
 
         A string here is an item's id. `user` is one that the model knows, because it was trained from events;
-        it counts like one liked item. `diverse` in [0, 1] trades similarity for variety.
+        it counts like one liked item, and what the user had in them is left out. `diverse` in [0, 1] trades
+        similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(

@@ -83,7 +83,8 @@ def finetune(
         learning_rate or network.rate,
         seed,
     )
-    key = _key([snapshot.fingerprint, label, loss, model, network.is_split, asdict(plan)])
+    state = [snapshot.fingerprint, snapshot.labels_key]
+    key = _key([*state, label, loss, model, network.is_split, asdict(plan)])
     checkpoint = Checkpoint(Path(checkpoints or cache_folder() / "training") / key[:16], key)
     room = _Room.of(examples, network, max_memory_bytes)
     run = _Run(
