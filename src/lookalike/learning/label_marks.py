@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UnknownColumnError
+from lookalike.storage.columns import column_names
 from lookalike.storage.marks import Mark
 from lookalike.storage.snapshot import Snapshot
 
@@ -56,8 +57,9 @@ def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = Non
     elif any(one is not None for one in marked):
         stored = [None] * len(snapshot)
     else:
-        names = ", ".join(snapshot.schema.names)
-        raise UnknownColumnError(f"{snapshot.root} has no column {column}", f"it has: {names}")
+        raise UnknownColumnError(
+            f"{snapshot.root} has no column {column}", f"it has: {column_names(snapshot.all_columns)}"
+        )
     return Labels(column, rows, [_label(marked[row], stored[row]) for row in rows.tolist()])
 
 
