@@ -327,6 +327,7 @@ def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluati
     return found
 
 
+@checked
 def train(
     collection: Collection,
     *,

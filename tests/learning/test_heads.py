@@ -11,7 +11,7 @@ from labelled import collection_of, vectors_of
 
 import lookalike
 from lookalike.cli import main
-from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
+from lookalike.errors import ArgumentError, LookalikeError, MemoryLimitError, NoGainError
 
 KINDS = [f"kind {number}" for number in range(6)]
 
@@ -125,6 +125,20 @@ def test_too_few_labels_to_hold_some_out_are_refused(tmp_path):
         LookalikeError, match=r"12 labelled items that are not alone in their class are too few"
     ):
         made.train("label")
+
+
+def test_labels_that_a_person_gave_are_learned_from_too(tmp_path):
+    right = [f"kind {number // 20}" for number in range(120)]
+    made = collection_of(tmp_path / "c.lookalike", labels=[None] * 30 + right[30:])
+    for kind, start, end in (("kind 0", 0, 20), ("kind 1", 20, 30)):
+        made.give_label([f"{number:05d}" for number in range(start, end)], kind)
+
+    assert made.train("label").report.items == 120
+
+
+def test_a_view_is_not_trained_on_as_if_it_were_all(made):
+    with pytest.raises(ArgumentError, match="collection is Collection, not View"):
+        lookalike.train(made.where("label = 'kind 0'"), label="label")
 
 
 @pytest.mark.parametrize("apart", [1, 0])

@@ -54,6 +54,9 @@ class Meant:
     most: float = 1.0
     colors: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Meant({self.text!r}: {'; '.join(self.lines)})"
+
     @property
     def is_plain(self) -> bool:
         """Whether it is the model's words and nothing else."""

@@ -60,6 +60,9 @@ class OwnWord:
     slope: float | None
     intercept: float
 
+    def __repr__(self) -> str:
+        return f"OwnWord({self})"
+
     def __str__(self) -> str:
         said = f"{ORIGINS[self.origin]} {self.column if self.origin == 'column' else ''}".rstrip()
         pictures = f"{self.count:,} picture{'s' * (self.count != 1)}"
