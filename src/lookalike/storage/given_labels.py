@@ -82,10 +82,15 @@ def values_by_row(marks: Marks, kind: str, ids: pa.ChunkedArray, sha256s: pa.Chu
     pictures = {
         one for mark in marks.last if mark.kind == kind and len(mark.ids) == 1 for one in mark.pictures
     }
-    checksums = pa.array([sha256 for _, sha256 in pictures if sha256], pa.string())
-    names = pa.array([id_ for id_, sha256 in pictures if not sha256], pa.string())
-    near = pc.or_(pc.is_in(sha256s, checksums), pc.is_in(ids, names))
-    rows = np.flatnonzero(np.asarray(near))
+    near = np.zeros(len(ids), np.bool_)
+    checksums, names = (
+        {sha256 for _, sha256 in pictures if sha256},
+        {id_ for id_, sha256 in pictures if not sha256},
+    )
+    for column, wanted in ((sha256s, checksums), (ids, names)):
+        if wanted:
+            near |= np.asarray(pc.is_in(column, pa.array(sorted(wanted), pa.string())))
+    rows = np.flatnonzero(near)
     some = [column.take(pa.array(rows)).to_pylist() for column in (ids, sha256s)]
     values = marks.column(kind, *some)
     return {row: value for row, value in zip(rows.tolist(), values, strict=True) if value is not None}

@@ -54,7 +54,7 @@ class Snapshot:
     def __init__(self, stored: StoredRows) -> None:
         self.stored = stored
         self._columns: dict[str, pa.ChunkedArray] = {}
-        self._labelled: dict[tuple[int, str], pa.Array] = {}
+        self._arrays: dict[tuple[int, str], pa.Array] = {}
         self._found: dict[str, int] = {}
         self._marks: tuple[tuple[str, ...], Marks, str] | None = None
 
@@ -341,21 +341,28 @@ class Snapshot:
 
     def _array(self, place: int, name: str) -> pa.Array:
         """A column of a part, with the labels that people gave."""
+        array = self._arrays.get((place, name))
+        if array is not None:
+            return array
         given = None if name in RESERVED_COLUMNS else self._given.get(name)
-        if given is None:
-            return self.stored.array(place, name)
-        array = self._labelled.get((place, name))
-        if array is None:
+        if given is not None:
             type_ = self.schema.field(name).type
             known = name in self.stored.names
             stored = self.stored.array(place, name) if known else pa.nulls(self.parts[place].count, type_)
-            array = self._labelled[place, name] = given.over(stored.cast(type_), self._starts[place])
+            array = given.over(stored.cast(type_), self._starts[place])
+        else:
+            array = self.stored.array(place, name)
+        if given is not None or self.is_mapped:
+            self._arrays[place, name] = array
         return array
 
     def _value(self, name: str, row: int) -> Any:
         starts = self._starts
         place = bisect_right(starts, row) - 1
-        return self._array(place, name)[row - starts[place]].as_py()
+        array = self._arrays.get((place, name))
+        if array is None:
+            array = self._array(place, name)
+        return array[row - starts[place]].as_py()
 
     @cached_property
     def _starts(self) -> list[int]:
