@@ -96,10 +96,17 @@ def values_by_row(marks: Marks, kind: str, ids: pa.ChunkedArray, sha256s: pa.Chu
     return {row: value for row, value in zip(rows.tolist(), values, strict=True) if value is not None}
 
 
+def type_with_labels(type_: pa.DataType) -> pa.DataType:
+    """The type of a column that gets labels: text if it has no value, and no dictionary, which is of others."""
+    if pa.types.is_null(type_):
+        return pa.string()
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
 def fitted(text: str, type_: pa.DataType) -> pa.Scalar | None:
-    """A text as a value of a column's type; None if it is not one. A column without any value takes text."""
+    """A text as a value of a column of this type; None if it cannot be one."""
     try:
-        return pa.scalar(text) if pa.types.is_null(type_) else pa.scalar(text).cast(type_)
+        return pa.scalar(text).cast(type_with_labels(type_))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
 

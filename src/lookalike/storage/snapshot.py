@@ -22,7 +22,13 @@ from lookalike.errors import CollectionError, UnknownColumnError, UnknownIdError
 from lookalike.models.model import LoadedModel
 from lookalike.storage.columns import column_names
 from lookalike.storage.derived import TABLES, Derived, read_derived
-from lookalike.storage.given_labels import GivenLabels, given_labels, labels_key, values_by_row
+from lookalike.storage.given_labels import (
+    GivenLabels,
+    given_labels,
+    labels_key,
+    type_with_labels,
+    values_by_row,
+)
 from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.marks import Marks, marks_stamp, read_marks
@@ -123,8 +129,8 @@ class Snapshot:
             at = schema.get_field_index(name)
             if at < 0 and name not in _DERIVED:
                 schema = schema.append(pa.field(name, pa.string()))
-            elif at >= 0 and pa.types.is_null(schema.field(at).type):
-                schema = schema.set(at, pa.field(name, pa.string()))
+            elif at >= 0:
+                schema = schema.set(at, schema.field(at).with_type(type_with_labels(schema.field(at).type)))
         return schema
 
     @cached_property
