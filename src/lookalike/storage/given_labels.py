@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,17 @@ def values_by_row(marks: Marks, kind: str, ids: pa.ChunkedArray, sha256s: pa.Chu
     some = [column.take(pa.array(rows)).to_pylist() for column in (ids, sha256s)]
     values = marks.column(kind, *some)
     return {row: value for row, value in zip(rows.tolist(), values, strict=True) if value is not None}
+
+
+def schema_with_labels(schema: pa.Schema, columns: Collection[str], not_new: Collection[str]) -> pa.Schema:
+    """The schema of rows whose `columns` get labels; those that it lacks are new, but for `not_new`."""
+    for name in sorted(columns):
+        at = schema.get_field_index(name)
+        if at >= 0:
+            schema = schema.set(at, schema.field(at).with_type(type_with_labels(schema.field(at).type)))
+        elif name not in not_new:
+            schema = schema.append(pa.field(name, pa.string()))
+    return schema
 
 
 def type_with_labels(type_: pa.DataType) -> pa.DataType:

@@ -26,7 +26,7 @@ from lookalike.storage.given_labels import (
     GivenLabels,
     given_labels,
     labels_key,
-    type_with_labels,
+    schema_with_labels,
     values_by_row,
 )
 from lookalike.storage.learned import pinned_model
@@ -124,14 +124,7 @@ class Snapshot:
     @cached_property
     def schema(self) -> pa.Schema:
         """The stored columns without the embedding, in types that can hold all values, and given labels."""
-        schema = self.stored.schema
-        for name in sorted(self._given):
-            at = schema.get_field_index(name)
-            if at < 0 and name not in _DERIVED:
-                schema = schema.append(pa.field(name, pa.string()))
-            elif at >= 0:
-                schema = schema.set(at, schema.field(at).with_type(type_with_labels(schema.field(at).type)))
-        return schema
+        return schema_with_labels(self.stored.schema, self._given.keys(), _DERIVED)
 
     @cached_property
     def all_columns(self) -> pa.Schema:
