@@ -175,6 +175,15 @@ def test_a_column_without_a_single_value_becomes_one_of_text(tmp_path):
     assert collection.items(["species"])["species"].to_pylist() == [None, "rowan", None, None]
 
 
+def test_a_column_of_categories_gets_a_new_one(tmp_path):
+    kinds = pa.array(["ash", "elm", "ash", None]).dictionary_encode()
+    collection = of_vectors(tmp_path, species=kinds)
+    collection.give_label("b", "rowan", label="species")
+
+    assert collection.items(["species"])["species"].to_pylist() == ["ash", "rowan", "ash", None]
+    assert collection.where("species = 'rowan'").ids == ["b"]
+
+
 def test_a_column_keeps_its_type(tmp_path):
     collection = of_vectors(tmp_path, year=[1990, None, 2000, 2010])
     collection.give_label(["a", "b"], "1850", label="year")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,19 +82,42 @@ def values_by_row(marks: Marks, kind: str, ids: pa.ChunkedArray, sha256s: pa.Chu
     pictures = {
         one for mark in marks.last if mark.kind == kind and len(mark.ids) == 1 for one in mark.pictures
     }
-    checksums = pa.array([sha256 for _, sha256 in pictures if sha256], pa.string())
-    names = pa.array([id_ for id_, sha256 in pictures if not sha256], pa.string())
-    near = pc.or_(pc.is_in(sha256s, checksums), pc.is_in(ids, names))
-    rows = np.flatnonzero(np.asarray(near))
+    near = np.zeros(len(ids), np.bool_)
+    checksums, names = (
+        {sha256 for _, sha256 in pictures if sha256},
+        {id_ for id_, sha256 in pictures if not sha256},
+    )
+    for column, wanted in ((sha256s, checksums), (ids, names)):
+        if wanted:
+            near |= np.asarray(pc.is_in(column, pa.array(sorted(wanted), pa.string())))
+    rows = np.flatnonzero(near)
     some = [column.take(pa.array(rows)).to_pylist() for column in (ids, sha256s)]
     values = marks.column(kind, *some)
     return {row: value for row, value in zip(rows.tolist(), values, strict=True) if value is not None}
 
 
+def schema_with_labels(schema: pa.Schema, columns: Collection[str], not_new: Collection[str]) -> pa.Schema:
+    """The schema of rows whose `columns` get labels; those that it lacks are new, but for `not_new`."""
+    for name in sorted(columns):
+        at = schema.get_field_index(name)
+        if at >= 0:
+            schema = schema.set(at, schema.field(at).with_type(type_with_labels(schema.field(at).type)))
+        elif name not in not_new:
+            schema = schema.append(pa.field(name, pa.string()))
+    return schema
+
+
+def type_with_labels(type_: pa.DataType) -> pa.DataType:
+    """The type of a column that gets labels: text if it has no value, and no dictionary, which is of others."""
+    if pa.types.is_null(type_):
+        return pa.string()
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
 def fitted(text: str, type_: pa.DataType) -> pa.Scalar | None:
-    """A text as a value of a column's type; None if it is not one. A column without any value takes text."""
+    """A text as a value of a column of this type; None if it cannot be one."""
     try:
-        return pa.scalar(text) if pa.types.is_null(type_) else pa.scalar(text).cast(type_)
+        return pa.scalar(text).cast(type_with_labels(type_))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
 

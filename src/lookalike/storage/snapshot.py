@@ -22,7 +22,13 @@ from lookalike.errors import CollectionError, UnknownColumnError, UnknownIdError
 from lookalike.models.model import LoadedModel
 from lookalike.storage.columns import column_names
 from lookalike.storage.derived import TABLES, Derived, read_derived
-from lookalike.storage.given_labels import GivenLabels, given_labels, labels_key, values_by_row
+from lookalike.storage.given_labels import (
+    GivenLabels,
+    given_labels,
+    labels_key,
+    schema_with_labels,
+    values_by_row,
+)
 from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.marks import Marks, marks_stamp, read_marks
@@ -54,7 +60,7 @@ class Snapshot:
     def __init__(self, stored: StoredRows) -> None:
         self.stored = stored
         self._columns: dict[str, pa.ChunkedArray] = {}
-        self._labelled: dict[tuple[int, str], pa.Array] = {}
+        self._arrays: dict[tuple[int, str], pa.Array] = {}
         self._found: dict[str, int] = {}
         self._marks: tuple[tuple[str, ...], Marks, str] | None = None
 
@@ -118,14 +124,7 @@ class Snapshot:
     @cached_property
     def schema(self) -> pa.Schema:
         """The stored columns without the embedding, in types that can hold all values, and given labels."""
-        schema = self.stored.schema
-        for name in sorted(self._given):
-            at = schema.get_field_index(name)
-            if at < 0 and name not in _DERIVED:
-                schema = schema.append(pa.field(name, pa.string()))
-            elif at >= 0 and pa.types.is_null(schema.field(at).type):
-                schema = schema.set(at, pa.field(name, pa.string()))
-        return schema
+        return schema_with_labels(self.stored.schema, self._given.keys(), _DERIVED)
 
     @cached_property
     def all_columns(self) -> pa.Schema:
@@ -341,21 +340,28 @@ class Snapshot:
 
     def _array(self, place: int, name: str) -> pa.Array:
         """A column of a part, with the labels that people gave."""
+        array = self._arrays.get((place, name))
+        if array is not None:
+            return array
         given = None if name in RESERVED_COLUMNS else self._given.get(name)
-        if given is None:
-            return self.stored.array(place, name)
-        array = self._labelled.get((place, name))
-        if array is None:
+        if given is not None:
             type_ = self.schema.field(name).type
             known = name in self.stored.names
             stored = self.stored.array(place, name) if known else pa.nulls(self.parts[place].count, type_)
-            array = self._labelled[place, name] = given.over(stored.cast(type_), self._starts[place])
+            array = given.over(stored.cast(type_), self._starts[place])
+        else:
+            array = self.stored.array(place, name)
+        if given is not None or self.is_mapped:
+            self._arrays[place, name] = array
         return array
 
     def _value(self, name: str, row: int) -> Any:
         starts = self._starts
         place = bisect_right(starts, row) - 1
-        return self._array(place, name)[row - starts[place]].as_py()
+        array = self._arrays.get((place, name))
+        if array is None:
+            array = self._array(place, name)
+        return array[row - starts[place]].as_py()
 
     @cached_property
     def _starts(self) -> list[int]:
