@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ModelError, QueryError, UnknownWordError
+from lookalike.errors import ExtraError, ModelError, QueryError, UnknownWordError
 from lookalike.images.color_names import color_in
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
@@ -100,11 +100,15 @@ class Meant:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """The words that can be searched for: a collection's own and those of its model, if there is one here."""
+    """The words that can be searched for: a collection's own and those of its model, if there is one here.
+
+    `missing` says why there is none.
+    """
 
     own: OwnWords
     model: LoadedModel | None
     dim: int = 0
+    missing: ModelError | None = None
 
     def meant(self, text: str) -> Meant:
         """What a text means; of several words the longest names count, and each as much as the others.
@@ -235,6 +239,8 @@ class Lexicon:
             raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
+        if isinstance(self.missing, ExtraError):
+            raise self.missing
         if not self._knows_names:
             who = (
                 f"the model {self.model.name} does not know words" if self.model else "its model is not here"
@@ -242,7 +248,8 @@ class Lexicon:
             message = (
                 f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
             )
-            raise UnknownWordError(message, "", self._near(unknown[0]))
+            hint = self.missing.hint if self.missing else ""
+            raise UnknownWordError(message, hint, self._near(unknown[0]))
         assert self.model is not None
         guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}
         if not guessed:
@@ -263,10 +270,10 @@ def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lex
     """The lexicon of own words and a model that may be missing, of vectors (D,)."""
     try:
         return Lexicon(own, model(), dim)
-    except ModelError:
+    except ModelError as error:
         if not own.words:
             raise
-        return Lexicon(own, None, dim)
+        return Lexicon(own, None, dim, error)
 
 
 def _said_of_guess(word: str, kinds: Sequence[str]) -> str:
