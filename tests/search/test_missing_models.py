@@ -11,7 +11,7 @@ from building import edit_manifest
 from conftest import build, picture, write_pictures
 
 import lookalike
-from lookalike.errors import ExtraError, ModelError
+from lookalike.errors import ExtraError, ModelError, UnknownWordError
 
 SPEC = {"name": "hf:org/clip", "sha256": "0" * 64, "dim": 192, "size_px": 224, "crop": 1.0}
 
@@ -37,6 +37,13 @@ def test_what_only_the_model_knows_is_an_error_that_says_what_to_install(alone, 
 
     assert isinstance(caught.value, ExtraError)
     assert caught.value.hint.endswith("-m pip install 'lookalike[transformers]'")
+
+
+def test_a_word_nearly_right_is_corrected(alone):
+    with pytest.raises(UnknownWordError, match="'meadwo' is unknown: its model is not here") as caught:
+        alone.search(lookalike.Text("meadwo"))
+
+    assert caught.value.nearest == ["meadow"]
 
 
 def test_it_is_exported_as_a_site_that_says_that_more_words_are_elsewhere(alone, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ExtraError, ModelError, QueryError, UnknownWordError
+from lookalike.errors import ModelError, QueryError, UnknownWordError
 from lookalike.images.color_names import color_in
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
@@ -239,7 +239,7 @@ class Lexicon:
             raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
-        if isinstance(self.missing, ExtraError):
+        if self.missing is not None and not self._near(unknown[0]):
             raise self.missing
         if not self._knows_names:
             who = (
@@ -248,8 +248,7 @@ class Lexicon:
             message = (
                 f"the word {unknown[0]!r} is unknown: {who}, and nothing in the collection is called that"
             )
-            hint = self.missing.hint if self.missing else ""
-            raise UnknownWordError(message, hint, self._near(unknown[0]))
+            raise UnknownWordError(message, "", self._near(unknown[0]))
         assert self.model is not None
         guessed = {word: kinds for word in unknown if (kinds := kinds_above(word))}
         if not guessed:
