@@ -103,11 +103,15 @@ class Meant:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """The words that can be searched for: a collection's own and those of its model, if there is one here."""
+    """The words that can be searched for: a collection's own and those of its model, if there is one here.
+
+    `missing` says why there is none.
+    """
 
     own: OwnWords
     model: LoadedModel | None
     dim: int = 0
+    missing: ModelError | None = None
 
     def meant(self, text: str) -> Meant:
         """What a text means; of several words the longest names count, and each as much as the others.
@@ -248,6 +252,8 @@ class Lexicon:
             raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
+        if self.missing is not None and not self._near(unknown[0]):
+            raise self.missing
         if not self._knows_names:
             who = (
                 f"the model {self.model.name} does not know words" if self.model else "its model is not here"
@@ -276,10 +282,10 @@ def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lex
     """The lexicon of own words and a model that may be missing, of vectors (D,)."""
     try:
         return Lexicon(own, model(), dim)
-    except ModelError:
+    except ModelError as error:
         if not own.words:
             raise
-        return Lexicon(own, None, dim)
+        return Lexicon(own, None, dim, error)
 
 
 def _said_of_guess(word: str, kinds: Sequence[str]) -> str:
