@@ -43,7 +43,7 @@ def checked(function: Function) -> Function:
     def call(*args: Any, **options: Any) -> Any:
         hints = _hints(function)
         try:
-            given = inspect.signature(function).bind(*args, **options).arguments
+            given = _signature(function).bind(*args, **options).arguments
         except TypeError:  # too many, too few, or an unknown one: Python says which
             return function(*args, **options)
         for name, value in given.items():
@@ -64,11 +64,14 @@ def checked_methods(class_: Class) -> Class:
     return class_
 
 
+_signature = cache(inspect.signature)  # takes longer than many a call
+
+
 @cache
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotation of each parameter, without those whose names are there for type checkers only."""
     found = {}
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in _signature(function).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD or not isinstance(parameter.annotation, str):
             continue
         try:

@@ -10,7 +10,7 @@ import pytest
 from conftest import build, strict_json, write_picture
 
 import lookalike
-from lookalike.cli.parser import COMMANDS, make_parser
+from lookalike.cli.parser import COMMANDS, _parsers, make_parser
 from lookalike.storage.parts import list_parts
 
 
@@ -265,3 +265,11 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(run, colle
 
     assert code == 1
     assert re.search(rf"\n  {sys.executable} -m pip install 'umap-learn>=[\d.]+'\n$", stderr)
+
+
+def test_only_the_command_that_is_used_has_its_arguments_made():
+    parser, commands = _parsers.__wrapped__()
+
+    parser.parse_args(["info", "photos.lookalike"])
+
+    assert [name for name, command in commands.items() if command.add_all is None] == ["info"]

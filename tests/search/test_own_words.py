@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import lookalike
 from lookalike.errors import QueryError, UnknownIdError, UnknownWordError
-from lookalike.search.own_words import calibrated
+from lookalike.search.engine import Engine
+from lookalike.search.mentions import mentions
+from lookalike.search.own_words import calibrated, learnt, own_words
 from lookalike.search.spread import Spread
 
 BRICKS = ["brick/brick-000.jpg", "brick/brick-003.jpg", "brick/brick-006.jpg"]
@@ -92,6 +94,28 @@ def test_words_are_learnt_once_for_a_state(copied):
 
     assert (heading["format"], len(heading["words"])) == ("lookalike-own-words", 3)
     assert path.stat().st_mtime_ns == before
+
+
+def test_that_a_collection_names_nothing_is_found_out_once(tmp_path, monkeypatch):
+    vectors = np.eye(4, dtype=np.float32)
+    collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ["1", "2", "3", "4"])
+    assert not own_words(collection.snapshot, lambda rows: vectors[rows]).words
+
+    monkeypatch.setattr("lookalike.search.own_words.mentions", None)
+    assert not own_words(collection.snapshot, lambda rows: vectors[rows]).words
+
+
+def test_vectors_are_read_once_for_all_words(collection):
+    read = []
+    engine = Engine(collection.snapshot)
+
+    learnt(
+        mentions(collection.snapshot),
+        len(collection),
+        lambda rows: read.append(rows) or engine.vectors_at(rows),
+    )
+
+    assert [rows.tolist() for rows in read] == [list(range(42))]
 
 
 def test_a_damaged_file_of_words_is_made_again(copied):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lookalike import __version__
 from lookalike.cli.output import printable
@@ -56,7 +56,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def command_parsers() -> Mapping[str, argparse.ArgumentParser]:
     """The parser of each command, by its name."""
-    return _parsers()[1]
+    commands = _parsers()[1]
+    for command in commands.values():
+        command.fill()
+    return commands
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,14 +69,30 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
+class _Command(_Parser):
+    """The parser of a command, whose arguments are added when it is used: each run uses one of them."""
+
+    add_all: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def fill(self) -> None:
+        """Add the arguments, once."""
+        add, self.add_all = self.add_all, None
+        if add is not None:
+            add(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+
 @cache
-def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, _Command]]:
     parser = _Parser(
         prog="lookalike", description=_INTRODUCTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"lookalike {__version__}")
     parser.set_defaults(run=None, command="")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
     for name, module_name in COMMANDS.items():
         module = import_module(f"lookalike.cli.commands.{module_name}")
         command = commands.add_parser(
@@ -83,7 +102,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentP
             epilog=f"example:\n  {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(command)
+        command.add_all = module.add_arguments
         command.set_defaults(run=module.run, command=name)
     return parser, commands.choices
 

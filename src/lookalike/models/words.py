@@ -119,6 +119,7 @@ def _directions() -> Floats:
     return np.asarray(np.linalg.solve(units @ units.T + _RIDGE * np.eye(len(units), dtype=np.float32), units))
 
 
+@lru_cache(maxsize=256)
 def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
     """The mean of the meanings' unit vectors, weighted by how often each is meant: a cat is not a lion."""
     vectors = unit(np.stack([_directions()[list(meaning.classes)].mean(axis=0) for meaning in meanings]))

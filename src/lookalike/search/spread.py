@@ -26,6 +26,11 @@ RIDGES = (1.0, 10.0, None)
 USUAL_RIDGE = 10.0
 
 
+def sample_rows(count: int) -> Rows:
+    """The rows of a spread of `count`, (n,)."""
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLE_ROWS)).astype(np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class Spread:
     """Rows evenly spaced over a collection, (n,), and their vectors (n, D)."""
@@ -36,7 +41,7 @@ class Spread:
     @staticmethod
     def of(count: int, vectors_at: Callable[[Rows], Vectors]) -> Spread:
         """That of `count` rows, whose vectors `vectors_at` reads."""
-        rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE_ROWS)).astype(np.int64))
+        rows = sample_rows(count)
         return Spread(rows, vectors_at(rows))
 
     @cached_property
