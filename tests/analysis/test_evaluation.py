@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import command
+from networks import write_network
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
@@ -368,6 +369,16 @@ def test_the_command_compares_models_on_a_folder(photos, tmp_path):
     found = json.loads(asked.stdout)
     assert {one["model"] for one in found["contenders"]} == {"pixels", "colors"}
     assert not list(photos.parent.glob("pixels*"))
+
+
+def test_the_numbers_stand_below_their_names_however_long_a_model_is_called(photos, tmp_path):
+    folder = tmp_path / "named"
+    lookalike.add_model(write_network(tmp_path / "net.onnx"), name="a" * 40, out=folder)
+
+    asked = command("evaluate", photos, "--label", "folder", "--models", f"colors,{folder}")
+
+    head, *rows = asked.stdout.splitlines()
+    assert [row.index(".") for row in rows] == [head.index("precision@1") + 7] * 2
 
 
 def test_the_command_compares_models_on_the_pictures_of_a_collection(photos, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -379,34 +378,6 @@ def test_a_network_that_does_not_take_square_pictures_is_refused_with_the_shape(
 def test_a_description_that_makes_no_sense_is_refused(folder, changes, message):
     with pytest.raises(ModelError, match=message):
         load_model(str(description(folder, **changes)))
-
-
-def test_a_description_cannot_promise_an_arithmetic_or_a_revision_that_the_file_has_not(folder):
-    spec = load_model(str(folder)).spec
-
-    assert load_model(str(description(folder, precision="float16", revision="v2"))).spec == spec
-
-
-@pytest.mark.parametrize("file", ["words.json", "words.npy"])
-def test_a_pipe_in_the_place_of_words_is_not_waited_for(folder, file):
-    (folder / "words.json").write_text('{"names": ["cat"]}')
-    np.save(folder / "words.npy", np.ones((1, DIM), np.float32))
-    (folder / file).unlink()
-    os.mkfifo(folder / file)
-
-    with pytest.raises(ModelError, match=f"{file} is not a file"):
-        load_model(str(folder))
-
-
-def test_a_model_is_not_fetched_from_an_address():
-    with pytest.raises(ModelError, match=r"not fetched from an address: https://a\.b/net\.onnx"):
-        load_model("https://a.b/net.onnx")
-
-
-def test_a_published_model_is_exported_and_not_added(tmp_path):
-    with pytest.raises(ModelError, match="timm:resnet50 is a published model and no file") as caught:
-        add_model("timm:resnet50", out=tmp_path / "model")
-    assert caught.value.hint == "`lookalike.export_model('timm:resnet50', out=folder)` makes its folder"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"name"', "[" * 100_000, " " * 2_000_000])

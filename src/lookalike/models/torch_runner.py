@@ -150,7 +150,7 @@ def check_torch_device(device: str) -> None:
                 "stop what else uses it, or run on another `device`",
             ) from None
         raise ModelError(
-            f"PyTorch {torch.__version__} cannot compute on {device}: {_first_line(error)}",
+            f"PyTorch {torch.__version__} cannot compute on {device}: {_first_sentence(error)}",
             "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
         ) from None
 
@@ -188,5 +188,6 @@ def _room(torch: Any, device: str) -> str:
     return f": {free / 1e9:.1f} GB of {total / 1e9:.0f} are free"
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _first_sentence(error: BaseException) -> str:
+    said = str(error).strip().splitlines()
+    return said[0].partition(". ")[0] if said else type(error).__name__

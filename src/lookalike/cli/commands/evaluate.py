@@ -199,11 +199,12 @@ def _print_comparison(compared: Comparison) -> None:
     from lookalike.cli.output import show
 
     names = list(compared.contenders[0].evaluation.overall)
-    show(f"{'':20}" + "".join(f"{name:>14}" for name in names) + f"{'images/s':>10}{'bytes':>8}  front")
+    widest = max(20, *(len(one.model) + 1 for one in compared.contenders))
+    show(" " * widest + "".join(f"{name:>14}" for name in names) + f"{'images/s':>10}{'bytes':>8}  front")
     for one in compared.contenders:
         values = "".join(f"{measure.value:14.3f}" for measure in one.evaluation.overall.values())
         speed = "-" if one.images_per_s is None else f"{one.images_per_s:,.0f}"
-        show(f"{one.model:20}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
+        show(f"{one.model:{widest}}{values}{speed:>10}{one.vector_bytes:8,}  {'*' if one.on_front else ''}")
 
 
 def _print_splits(judged: Splits) -> None:
