@@ -110,7 +110,7 @@ def test_another_column_is_asked_by_its_name(tmp_path):
     collection = stored(tmp_path, vectors, species=kinds)
 
     assert collection.identify(lookalike.Vector(vectors[0]), label="species").label == "ash"
-    with pytest.raises(LookalikeError, match="has no column genus"):
+    with pytest.raises(LookalikeError, match="has no column 'genus'"):
         collection.identify(lookalike.Vector(vectors[0]), label="genus")
 
 

@@ -276,14 +276,15 @@ def _some(rows: Rows, most: int) -> Rows:
 
 
 def words_key(snapshot: Snapshot) -> str:
-    """A name for what the words depend on: the rows, and what was taught."""
+    """A name for what the words depend on: the rows, the labels that people gave, and what was taught."""
     said = [
         (kind, one.ids, one.sha256s, one.value)
         for kind in snapshot.marks.kinds()
         if kind.startswith(KIND)
         for one in snapshot.marks.of(kind)
     ]
-    return hashlib.sha256(json.dumps([snapshot.fingerprint, said], sort_keys=True).encode()).hexdigest()
+    state = [snapshot.fingerprint, snapshot.labels_key, said]
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _read(snapshot: Snapshot, key: str) -> OwnWords | None:

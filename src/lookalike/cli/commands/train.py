@@ -57,7 +57,9 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "last", "all"],
         help="which to train (default: the last of efficientnet-lite0 on a CPU, else all)",
     )
-    group.add_argument("--device", help="cpu (default) or cuda")
+    group.add_argument(
+        "--device", help="cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto)"
+    )
     group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
     group.add_argument("--batch-size", type=positive, metavar="N", help="images in a step")
     group.add_argument("--learning-rate", type=float, metavar="RATE", help="how fast it learns")
