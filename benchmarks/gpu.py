@@ -39,7 +39,7 @@ from PIL import Image
 
 import lookalike
 from lookalike.builder import part
-from lookalike.builder.build import commit_part
+from lookalike.builder.committing import commit_part
 from lookalike.builder.part import embed, part_of
 from lookalike.demo.flowers import write_flowers
 from lookalike.models import looking

@@ -13,8 +13,8 @@ from conftest import build, picture, write_picture, write_pictures
 import lookalike
 from lookalike import Collection, Id
 from lookalike.errors import CollectionError, LookalikeError, QueryError, UnknownIdError
-from lookalike.storage.items import Item
-from lookalike.view import Items, View
+from lookalike.storage.items import Item, Items
+from lookalike.view import View
 
 SEA = "label = 'sea'"
 

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "lookalike"
 # From the ground up: a room, or a module at the top, may import those before it.
 ORDER = (
     "extras cache errors checking parallel images models storage sources index search builder acquire "
-    "analysis learning page export server demo view collection cli __main__"
+    "analysis learning page export server demo browsing view collection cli __main__"
 ).split()
 
 

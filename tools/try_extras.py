@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 # For tests and work on Lookalike itself; the steps of .ci/run use them.
 OURS = ("test", "dev")
+# Of gigabytes each; `pytest -m reference` uses what they bring, in one environment. Ask for them by name.
+LARGE = ("torch", "timm", "transformers", "open-clip", "train")
 
 PICTURES = """
 from pathlib import Path
@@ -105,6 +107,27 @@ import s3fs
     "pandas": f"""{BUILT}
 assert len(built.to_pandas()) == 24
 """,
+    "words": """
+from pathlib import Path
+from tokenizers import Tokenizer, models
+from lookalike.models.text_onnx import _tokenizer
+Tokenizer(models.WordLevel({"sea": 0, "?": 1}, "?")).save("tokenizer.json")
+assert _tokenizer(Path("tokenizer.json")).encode("sea").ids == [0]
+""",
+    "hub": """
+from lookalike.errors import ModelError
+from lookalike.models import hub
+try:
+    hub.fetch("some/model", hub.Wanted((("model.safetensors",),)))
+except ModelError as error:
+    assert "some/model" in str(error), error
+else:
+    raise AssertionError("there is no network here")
+""",
+    "export": """
+import onnx
+from onnx import helper
+""",
     "train": """
 from pathlib import Path
 import lookalike
@@ -123,8 +146,8 @@ assert main(["demo", "--dataset", "digits", "--count", "40", "--no-serve"]) == 0
 
 def main(work: Path, wanted: list[str]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = wanted or [name for name in extras if name not in OURS]
-    unknown = [name for name in names if name not in extras]
+    names = wanted or [name for name in extras if name not in (*OURS, *LARGE)]
+    unknown = [name for name in names if name not in extras or name not in USES]
     if unknown:
         sys.exit(f"no extra, or no way to use it here: {', '.join(unknown)}")
     work.mkdir(parents=True, exist_ok=True)

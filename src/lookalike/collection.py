@@ -259,7 +259,9 @@ class Collection(View):
 
 
 @checked
-def open_collection(path: str | os.PathLike[str], *, model: str | Model | None = None) -> Collection:
+def open_collection(
+    path: str | os.PathLike[str], *, model: str | os.PathLike[str] | Model | None = None
+) -> Collection:
     """Open the collection in a folder; raises `CollectionError` if there is none.
 
     `model` is its model, or the path of that, where it is not found by itself; it is registered then.
@@ -267,7 +269,7 @@ def open_collection(path: str | os.PathLike[str], *, model: str | Model | None =
     root = place(path)
     read_manifest(root)
     if model is not None:
-        register(load_model(model) if isinstance(model, str) else model)
+        register(load_model(os.fspath(model)) if isinstance(model, str | os.PathLike) else model)
     return Collection(root)
 
 
@@ -279,6 +281,8 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
     """
     from lookalike.builder.build import build
 
+    if isinstance(options.get("model"), os.PathLike):
+        options["model"] = os.fspath(options["model"])
     report = build(source, collection, **options)
     root = place(collection)
     _refresh_index(root)
@@ -323,6 +327,7 @@ def evaluate(collection: View, label: str = "label", **options: Any) -> Evaluati
     return found
 
 
+@checked
 def train(
     collection: Collection,
     *,

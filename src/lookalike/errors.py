@@ -75,6 +75,10 @@ class ModelError(LookalikeError):
     """A model is unknown, cannot run here, or is not the one that the collection was built with."""
 
 
+class ModelExtraError(ModelError, ExtraError):
+    """The model of a collection needs a library that is not installed."""
+
+
 class NoGainError(LookalikeError):
     """Nothing that was learned finds held-out pictures better; `report` has what was measured."""
 

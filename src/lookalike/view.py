@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
+from lookalike.browsing import Answer, Browsed, Rows
 from lookalike.checking import checked_methods
 from lookalike.errors import ArgumentError, LookalikeError
-from lookalike.search.engine import DEFAULT_K, Engine
+from lookalike.search.engine import DEFAULT_K
 from lookalike.search.grouping import search_groups
 from lookalike.search.lexicon import Meant
-from lookalike.search.live import LiveCollection
 from lookalike.search.query import Asked, Query, as_item, as_queries, as_query
 from lookalike.search.recommend import recommend
 from lookalike.search.refine import refine
 from lookalike.search.results import Results
-from lookalike.storage.items import Item, Items, data_frame
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
 
 if TYPE_CHECKING:
-    import pandas
-
     from lookalike.analysis.clusters import Clusters
     from lookalike.analysis.duplicates import Duplicates
     from lookalike.analysis.judgement import Evaluation, Splits
@@ -36,106 +30,16 @@ if TYPE_CHECKING:
     from lookalike.analysis.outliers import Outliers
     from lookalike.learning.identify import Identified
 
-Rows = NDArray[np.int64]
-Answer = TypeVar("Answer")
-
-# The number of pictures that represent a collection in a notebook.
-_SHOWN = 24
-
 
 @checked_methods
-class View:
+class View(Browsed):
     """The items of a collection that meet all `conditions`; all items without conditions.
 
     Each call reads the newest state of the collection. Items are in the order in which they are stored.
     """
 
-    def __init__(
-        self, path: Path, conditions: tuple[str, ...] = (), live: LiveCollection | None = None
-    ) -> None:
-        self.path, self.conditions = path, conditions
-        self._live = live
-
     def __reduce__(self) -> tuple[Any, ...]:
         return View, (self.path, self.conditions)  # open files stay behind
-
-    @property
-    def name(self) -> str:
-        """The folder's name without its suffix."""
-        return self.path.name.removesuffix(".lookalike")
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The current state of the collection; whatever is read from it later belongs to this state."""
-        return self._ask(lambda engine, rows: engine.snapshot)
-
-    # Items.
-
-    def __len__(self) -> int:
-        return self._ask(lambda engine, rows: len(engine) if rows is None else len(rows))
-
-    def __bool__(self) -> bool:
-        return True  # an empty collection is true too
-
-    def __iter__(self) -> Iterator[Item]:
-        snapshot, rows = self._ask(lambda engine, rows: (engine.snapshot, _all(engine, rows)))
-        return (Item(snapshot, row) for row in rows.tolist())
-
-    def __contains__(self, id_: object) -> bool:
-        def found(engine: Engine, rows: Rows | None) -> bool:
-            row = engine.snapshot.find(id_) if isinstance(id_, str) else None
-            return row is not None and (rows is None or bool(np.isin(row, rows)))
-
-        return self._ask(found)
-
-    @overload
-    def __getitem__(self, key: str | int) -> Item: ...
-    @overload
-    def __getitem__(self, key: slice) -> Items: ...
-    def __getitem__(self, key: str | int | slice) -> Item | Items:
-        """An item by id or number, or several by a slice; `KeyError` with similar ids, or `IndexError`."""
-        return self._ask(lambda engine, rows: _item(engine.snapshot, rows, key))
-
-    @property
-    def ids(self) -> list[str]:
-        return self._ask(lambda engine, rows: engine.snapshot.ids(_all(engine, rows)))
-
-    def items(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows as a table: the stored columns that describe a picture, or the named ones.
-
-        The embedding and the position of a thumbnail come only by name.
-        """
-        return self._ask(
-            lambda engine, rows: _taken(_table(engine.snapshot, engine.snapshot.schema, columns), rows)
-        )
-
-    def to_arrow(self) -> pa.Table:
-        """As `items`, with what was derived of them: the names of clusters, places on the map and so on."""
-        return self._ask(
-            lambda engine, rows: _taken(_table(engine.snapshot, engine.snapshot.all_columns), rows)
-        )
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """The same as a DataFrame; raises `ExtraError` without pandas."""
-        return data_frame(self.to_arrow())
-
-    def embeddings(self, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
-        """The stored vectors, float32 (N, D) of unit length, in the order of `items()` or of `ids`."""
-
-        def read(engine: Engine, rows: Rows | None) -> NDArray[np.float32]:
-            return engine.snapshot.vectors(_all(engine, rows) if ids is None else _rows_of(engine, rows, ids))
-
-        return self._ask(read)
-
-    def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """The JPEGs of these items by id; items without a picture are left out."""
-
-        def read(engine: Engine, rows: Rows | None) -> dict[str, bytes]:
-            names = list(ids)
-            jpegs = engine.snapshot.thumbnails(_rows_of(engine, rows, names))
-            return {id_: jpeg for id_, jpeg in zip(names, jpegs, strict=True) if jpeg}
-
-        return self._ask(read)
 
     def where(self, condition: str) -> View:
         """The items of this view that also meet an SQL condition over the columns.
@@ -238,7 +142,8 @@ class View:
         """The k items most like the average of the liked items, and unlike the disliked ones.
 
         A string here is an item's id. `user` is one that the model knows, because it was trained from events;
-        it counts like one liked item. `diverse` in [0, 1] trades similarity for variety.
+        it counts like one liked item, and what the user had in them is left out. `diverse` in [0, 1] trades
+        similarity for variety.
         """
         more, less = _queries(liked), _queries(disliked)
         return self._ask(
@@ -340,7 +245,9 @@ class View:
 
         queries = as_queries(picture)
         asked = [as_query(picture)] if queries is None else queries
-        found = self._ask(lambda one, rows: identify(one, asked, learned(one, label, rows=rows, right=right)))
+        found = self._ask(
+            lambda one, rows: identify(one, asked, lambda: learned(one, label, rows=rows, right=right))
+        )
         return found[0] if queries is None else found
 
     # Display.
@@ -351,28 +258,6 @@ class View:
         except (LookalikeError, OSError) as error:
             holds = str(error)
         return f"View({self.name!r} where {' AND '.join(self.conditions)}: {holds})"
-
-    def _repr_html_(self) -> str:
-        first = self[:_SHOWN]
-        count = len(self)
-        more = f" The first {len(first)}:" if count > len(first) else ""
-        return f"<p>{count:,} images.{more}</p>{first._repr_html_()}"
-
-    # Internals.
-
-    def _followed(self) -> LiveCollection:
-        if self._live is None:
-            self._live = LiveCollection(self.path)
-        return self._live
-
-    def _ask(self, work: Callable[[Engine, Rows | None], Answer]) -> Answer:
-        """Return `work(engine, rows)` for the newest engine; `rows` is None if all rows count."""
-
-        def asked(engine: Engine) -> Answer:
-            masks = [engine.mask(condition) for condition in self.conditions]
-            return work(engine, np.flatnonzero(np.all(masks, axis=0)) if masks else None)
-
-        return self._followed().ask(asked)
 
     def _analysed(
         self,
@@ -389,46 +274,6 @@ class View:
         if keep is not None:
             keep(state, found)
         return found
-
-
-def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
-    """The rows of items in the order asked; raises `KeyError` for one that the conditions exclude."""
-    if isinstance(ids, str):
-        raise ArgumentError(f"give a list of ids, not the string {ids!r}")
-    found = engine.snapshot.rows_of(ids)
-    if rows is not None and not np.isin(found, rows).all():
-        left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
-        raise KeyError(f"{left_out!r} is in the collection, but does not meet the condition")
-    return found
-
-
-def _all(engine: Engine, rows: Rows | None) -> Rows:
-    return np.arange(len(engine)) if rows is None else rows
-
-
-def _table(snapshot: Snapshot, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    shown = [name for name in schema.names if name not in Item.HIDDEN]
-    return snapshot.table(shown if columns is None else columns)
-
-
-def _taken(table: pa.Table, rows: Rows | None) -> pa.Table:
-    return table if rows is None else table.take(pa.array(rows))
-
-
-def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item | Items:
-    if isinstance(key, str):
-        row = snapshot.row_of(key)
-        if rows is not None and not np.isin(row, rows):
-            raise KeyError(f"{key!r} is in the collection, but does not meet the condition")
-        return Item(snapshot, row)
-    numbers = range(len(snapshot)) if rows is None else rows
-    if isinstance(key, slice):
-        return Items(Item(snapshot, int(row)) for row in numbers[key])
-    if not isinstance(key, int | np.integer):
-        raise ArgumentError(f"give an id, a number or a slice, not {type(key).__name__}")
-    if not -len(numbers) <= key < len(numbers):
-        raise IndexError(f"there are {len(numbers):,} items, none has number {key}")
-    return Item(snapshot, int(numbers[int(key)]))
 
 
 def _queries(asked: Asked | Sequence[Asked]) -> list[Query]:

@@ -247,7 +247,7 @@ def test_a_number_of_neighbours_that_cannot_be_is_a_clear_error(k, tmp_path):
 def test_vectors_without_pictures_cannot_be_compared(tmp_path):
     collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors_of(5), list("abcde"))
 
-    with pytest.raises(LookalikeError, match="has vectors but no pictures"):
+    with pytest.raises(LookalikeError, match="has vectors but no thumbnails"):
         collection.duplicates()
 
 

@@ -27,7 +27,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet, "CPU", "a GPU")
     monkeypatch.setattr(efficientnet, "start", lambda data, device: start(data, "cpu"))
     on_torch = efficientnet.load("cpu")
-    monkeypatch.setattr("lookalike.builder.build.pinned_model", lambda *_: on_torch)
+    monkeypatch.setattr("lookalike.builder.order.pinned_model", lambda *_: on_torch)
     for module in (part, looking):
         monkeypatch.setattr(module, "decoder_of", lambda _: decode)
 

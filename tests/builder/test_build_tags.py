@@ -279,7 +279,7 @@ def test_a_model_that_got_words_later_brings_them_when_its_path_is_given(folder,
     describe(mute, **PIXELS)
     before, _ = build(folder, target, model=str(mute))
     old = vectors(before)
-    with pytest.raises(LookalikeError, match="nobody here knows the word 'dragon'"):
+    with pytest.raises(LookalikeError, match="the word 'dragon' is unknown"):
         before.search(Text("dragon"))
 
     for name in ("text.onnx", "tokenizer.json", "model.json"):

@@ -182,7 +182,7 @@ def test_beside_a_folder_where_nothing_can_be_written_it_says_where_it_could(run
 
 def test_a_device_that_is_not_the_cpu_is_named(run, folder, target, monkeypatch):
     loaded = replace(load_model("pixels"), device="cuda:1")
-    monkeypatch.setattr("lookalike.builder.build.pinned_model", lambda *_: loaded)
+    monkeypatch.setattr("lookalike.builder.order.pinned_model", lambda *_: loaded)
 
     code, _, stderr = run("build", folder, "-c", target, "--model", "pixels")
 
@@ -192,7 +192,7 @@ def test_a_device_that_is_not_the_cpu_is_named(run, folder, target, monkeypatch)
 
 def test_a_device_that_auto_had_to_leave_is_named_with_the_reason(run, folder, target, monkeypatch):
     loaded = replace(load_model("pixels"), device_note="cuda has 0.1 GB left")
-    monkeypatch.setattr("lookalike.builder.build.pinned_model", lambda *_: loaded)
+    monkeypatch.setattr("lookalike.builder.order.pinned_model", lambda *_: loaded)
 
     code, _, stderr = run("build", folder, "-c", target, "--model", "pixels")
 

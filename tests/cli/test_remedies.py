@@ -60,7 +60,10 @@ def test_a_call_is_said_as_a_command_that_can_be_run(hint, said):
     make_parser().parse_args(shlex.split(said)[1:])
 
 
-@pytest.mark.parametrize("hint", ["Parquet with a column `embedding`", "it is `not python`", "an odd `mark"])
+@pytest.mark.parametrize(
+    "hint",
+    ["a column `embedding`", "`timm.list_pretrained()` lists all", "it is `not python`", "an odd `mark"],
+)
 def test_code_that_is_no_flag_stays_as_it_is(hint):
     assert in_flags(hint, "build") == hint
 

@@ -30,6 +30,14 @@ def test_every_label_is_taught_at_once(run, copied):
     assert {one["word"]: one["examples"] for one in answer} == {"brick": 14, "meadow": 14, "sea": 14}
 
 
+def test_a_column_that_names_single_pictures_has_no_words(run, collection):
+    code, stdout, stderr = run("teach", collection.path, "--from", "sha256")
+
+    assert (code, stdout) == (1, "")
+    assert "there is no column of words 'sha256'" in stderr
+    assert "there are: folder, label, camera" in stderr
+
+
 def test_teaching_what_is_a_label_says_so(run, copied):
     _, _, stderr = run("teach", copied.path, "sea", "--like", "id:sea/sea-002.png")
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +22,7 @@ from lookalike.learning.behaviour.measuring import Measured, judge, later, split
 from lookalike.learning.behaviour.towers import Liked, learn
 from lookalike.learning.trained import Trained
 from lookalike.models.head_model import Layer
-from lookalike.models.users import read_users, user_files
+from lookalike.models.users import Users, read_users, user_files
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -105,6 +106,17 @@ def test_a_csv_file_is_read_too_with_seconds_since_1970(shop, tmp_path):
     assert found.when.tolist() == [1_700_000_000_000_000, 1_700_000_001_500_000]
 
 
+def test_times_may_have_zones_and_one_that_is_none_is_left_out(shop, tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "user,item,time\nx,000,2026-01-01T02:00:00+02:00\ny,001,2026-01-01T00:00:01\nz,002,yesterday\n"
+    )
+
+    found = read_events(shop.snapshot, tmp_path / "a.csv")
+
+    assert (found.item.tolist(), found.invalid) == ([0, 1], 1)
+    assert found.when.tolist() == [1_767_225_600_000_000, 1_767_225_601_000_000]
+
+
 def test_what_cannot_be_used_is_left_out_and_counted(shop, tmp_path):
     now = datetime(2026, 6, 1, tzinfo=UTC)
     path = write(
@@ -125,6 +137,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(shop, tmp_path):
     [
         ({"user": ["a"], "thing": ["000"]}, "no column that is recognised as the item"),
         ({"user": ["a"], "item": ["gone"]}, "none of the 1 events"),
+        ({"user": [], "item": []}, r"a.parquet has no events$"),
         ({"user": ["a"], "item": ["000"], "when": ["yesterday"]}, "the column when .* has no times"),
         ({"user": ["a"], "item": ["000"], "weight": ["much"]}, "values that are not numbers"),
     ],
@@ -313,7 +326,7 @@ def test_events_that_cannot_be_learned_from_are_a_clear_error(shop, tmp_path, co
 
 def test_a_user_is_found_by_name_and_a_wrong_name_is_told(tmp_path):
     vectors = np.float32([[1, 0], [0, 0]])
-    for name, data in user_files(["anna", "nobody"], vectors).items():
+    for name, data in user_files(Users(["anna", "nobody"], vectors)).items():
         (tmp_path / name).write_bytes(data)
     users = read_users(tmp_path, 2)
 
@@ -324,6 +337,35 @@ def test_a_user_is_found_by_name_and_a_wrong_name_is_told(tmp_path):
         users.vector("nobody")
     with pytest.raises(ModelError, match=r"users of .* cannot be read"):
         read_users(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("items", "had"),
+    [
+        ([], [[0]]),
+        (["a"], [[1]]),
+        (["a"], [[-1]]),
+        (["a"], [[True]]),
+        (["a"], [[0], [0]]),
+        ([7], [[0]]),
+        ("a", []),
+    ],
+)
+def test_what_users_had_has_to_be_among_the_items(tmp_path, items, had):
+    for name, data in user_files(Users(["anna"], np.float32([[1, 0]]))).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "users.json").write_text(json.dumps({"names": ["anna"], "items": items, "had": had}))
+
+    with pytest.raises(ModelError, match="had has to have places in items"):
+        read_users(tmp_path, 2)
+
+
+def test_a_model_that_does_not_know_what_users_had_leaves_nothing_out(tmp_path):
+    for name, data in user_files(Users(["anna"], np.float32([[1, 0]]))).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "users.json").write_text('{"names": ["anna"]}')
+
+    assert read_users(tmp_path, 2).items_of("anna") == []
 
 
 def test_a_model_without_users_says_how_to_get_some(collection):
@@ -340,7 +382,12 @@ def test_the_command_prints_what_was_measured_and_keeps_the_users(shop, events, 
     first, *_, last = shown.stdout.splitlines()
     assert first == "2,500 events of 100 users with 116 items"
     assert "recall@20 of 91 users' later choices" in last
-    assert len(json.loads((tmp_path / "taste" / "users.json").read_text())["names"]) == 100
+    users = read_users(tmp_path / "taste", 64)
+    table = pq.read_table(events)
+    assert len(users.names) == 100
+    assert users.items_of("u7") == sorted(
+        set(table.filter(pc.equal(table["user"], "u7"))["item"].to_pylist())
+    )
     assert "lookalike recommend NEW.lookalike --user NAME" in shown.stderr
 
 
@@ -350,7 +397,8 @@ def test_a_collection_built_with_the_model_recommends_to_its_users(collection, t
     kinds = np.unique(collection.items(["label"])["label"].to_pylist(), return_inverse=True)[1]
     user, item = np.nonzero(np.arange(3)[:, None] == kinds[None, :])
     made = learn(Liked(user, item, np.ones(42, np.float32), vectors, 3), "co-engagement", 0.5)
-    files = user_files(["anna", "ben", "cleo"], made.users)
+    mine = np.flatnonzero(kinds == 1)[:3].tolist()
+    files = user_files(Users(["anna", "ben", "cleo"], made.users, [*ids, "gone"], [[], [*mine, 42], []]))
     layers = [Layer(made.matrix, made.offset)]
     report = Measured(1, 1, float("nan"), 1, 1, 1)
     Trained(collection.manifest.model, layers, report, files=files).save(tmp_path / "taste")
@@ -363,6 +411,11 @@ def test_a_collection_built_with_the_model_recommends_to_its_users(collection, t
     assert (built.returncode, found.returncode) == (0, 0), built.stderr + found.stderr
     hits = [hit["id"] for hit in json.loads(found.stdout)["hits"]]
     assert [kinds[ids.index(id_)] for id_ in hits] == [1] * 5
+    new = lookalike.open(target)
+    assert set(ids) - set(new.recommend(user="ben", k=42).ids) == {ids[row] for row in mine}
+    labelled = new.where("label = 'meadow'")
+    assert len(labelled.recommend(user="ben", k=42)) == len(labelled) - 3
+    assert len(new.recommend(user="anna", k=42)) == 42
 
 
 def test_made_up_visitors_are_the_same_for_a_seed_and_click_nothing_before_it_is_there(shop):

@@ -11,7 +11,7 @@ from labelled import collection_of, vectors_of
 
 import lookalike
 from lookalike.cli import main
-from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
+from lookalike.errors import ArgumentError, LookalikeError, MemoryLimitError, NoGainError
 
 KINDS = [f"kind {number}" for number in range(6)]
 
@@ -106,9 +106,9 @@ def test_a_class_of_one_is_learned_as_a_class_and_is_no_query(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        (["one"] * 120, "the column label has 1 classes, 1 of them with two items or more"),
-        ([f"{row}" for row in range(120)], "the column label has 120 classes, 0 of them with two items or"),
-        ([None] * 120, "the column label has 0 classes, 0 of them with two items or more"),
+        (["one"] * 120, "the column label has 1 class, 1 with two items or more"),
+        ([f"{row}" for row in range(120)], "the column label has 120 classes, 0 with two items or more"),
+        ([None] * 120, "the column label has 0 classes, 0 with two items or more"),
     ],
 )
 def test_fewer_than_two_classes_of_two_are_refused(tmp_path, labels, says):
@@ -125,6 +125,20 @@ def test_too_few_labels_to_hold_some_out_are_refused(tmp_path):
         LookalikeError, match=r"12 labelled items that are not alone in their class are too few"
     ):
         made.train("label")
+
+
+def test_labels_that_a_person_gave_are_learned_from_too(tmp_path):
+    right = [f"kind {number // 20}" for number in range(120)]
+    made = collection_of(tmp_path / "c.lookalike", labels=[None] * 30 + right[30:])
+    for kind, start, end in (("kind 0", 0, 20), ("kind 1", 20, 30)):
+        made.give_label([f"{number:05d}" for number in range(start, end)], kind)
+
+    assert made.train("label").report.items == 120
+
+
+def test_a_view_is_not_trained_on_as_if_it_were_all(made):
+    with pytest.raises(ArgumentError, match="collection is Collection, not View"):
+        lookalike.train(made.where("label = 'kind 0'"), label="label")
 
 
 @pytest.mark.parametrize("apart", [1, 0])
@@ -177,11 +191,38 @@ def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path,
     report = json.loads((folder / "report.json").read_text())
     change = report["average_precision"]
     assert f"mAP among all others: {change['before']:.3f} -> {change['after']:.3f} (" in said.out
-    assert "30 pictures asked that were held out, of 120 of 6 classes; then all were learned" in said.out
+    assert "\n30 pictures asked that were held out, of 120 of 6 classes; then all were learned" in said.out
     assert f"use it: lookalike build {made.path} --model {folder} -c NEW.lookalike" in said.err
     assert sorted(path.name for path in folder.iterdir()) == [
         "head.npz", "model.json", "report.json", "words.json", "words.npy"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--label", "label", "--weight", "revenue"], "--weight is for --events"),
+        (["--label", "label", "--loss", "triplet"], "--loss is for --method finetune"),
+        (["--events", "clicks.csv", "--loss", "triplet"], "--loss is for --method finetune"),
+        (["--events", "clicks.csv", "--for", "new"], "--for is for --label without --method finetune"),
+    ],
+)
+def test_what_belongs_to_another_way_of_learning_is_refused(made, tmp_path, capsys, words, says):
+    assert main(["train", str(made.path), "-o", str(tmp_path / "m"), *words]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_evaluating_what_a_model_learned_from_is_warned_of(made, learned, tmp_path, capsys):
+    learned.save(tmp_path / "m")
+    lookalike.build(made.path, tmp_path / "better", model=tmp_path / "m")
+
+    assert main(["evaluate", str(tmp_path / "better")]) == 0
+    assert (
+        "m was trained: for items that it learned from, these measures are too good"
+        in capsys.readouterr().err
+    )
+    assert main(["evaluate", str(tmp_path / "better"), "--query-where", "id < '00050'"]) == 0
+    assert "was trained" not in capsys.readouterr().err
 
 
 def test_a_folder_that_exists_is_refused_before_anything_is_learned(made, tmp_path, capsys):

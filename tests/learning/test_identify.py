@@ -110,7 +110,7 @@ def test_another_column_is_asked_by_its_name(tmp_path):
     collection = stored(tmp_path, vectors, species=kinds)
 
     assert collection.identify(lookalike.Vector(vectors[0]), label="species").label == "ash"
-    with pytest.raises(LookalikeError, match="has no column genus"):
+    with pytest.raises(LookalikeError, match="has no column 'genus'"):
         collection.identify(lookalike.Vector(vectors[0]), label="genus")
 
 
@@ -215,7 +215,34 @@ def test_nothing_is_kept_unless_it_is_asked_for(trees):
     assert trees.marks.kinds() == []
 
 
+def test_an_empty_text_is_no_label(trees):
+    with pytest.raises(LookalikeError, match="an empty text cannot be a label"):
+        trees.give_label("004", " ")
+
+
+def test_a_picture_that_is_not_there_is_said_before_anything_is_learned(tmp_path):
+    made = stored(tmp_path / "c", unit(np.eye(16)[:3]), label=[None] * 3)
+
+    with pytest.raises(UnknownIdError, match="has no item 'nope'"):
+        made.identify(lookalike.Id("nope"))
+
+
 # The command.
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("--proposed", "no label is proposed"),
+        ("--confirm", "no label is proposed"),
+        ("--fill", "all items have a label"),
+    ],
+)
+def test_the_command_says_that_there_is_nothing_to_do(run, collection, asked, says):
+    code, stdout, stderr = run("identify", collection.path, asked)
+
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith(says)
 
 
 def test_the_command_fills_lists_and_confirms(trees):

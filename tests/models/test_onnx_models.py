@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -309,7 +310,7 @@ def test_a_network_of_which_more_has_to_be_said_is_refused(tmp_path, options, me
         ({"name": "sift"}, "sift is the name of a built-in model"),
         ({"crop": 0}, "the crop of net is 0"),
         ({"mean": [0.5]}, r"mean is \[0\.5\], it has to be three numbers"),
-        ({"std": [1, 0, 1]}, r"std is \[1, 0, 1\], it has to be three numbers"),
+        ({"std": [1, 0, 1]}, r"std is \[1, 0, 1\], none of its numbers may be 0"),
         ({"resize": "stretch"}, "resize is 'stretch', it has to be one of: square, crop, squash"),
         ({"pooling": "mean"}, r"has the shape \(2, 8\), without places to pool"),
     ],
@@ -366,6 +367,9 @@ def test_a_network_that_does_not_take_square_pictures_is_refused_with_the_shape(
         ({"size_px": 1e9}, "size_px is 1000000000.0"),
         ({"size_px": 10**9}, "the size of my-net is 1000000000 px"),
         ({"sha256": "0" * 64}, "is not the network that model.json describes"),
+        ({"mean": [10**400, 0, 0]}, "10000.* is not a number, or too large a one"),
+        ({"std": [1, 1, 1e39]}, r"1e\+39 is not a number, or too large a one"),
+        ({"std": [1, 1, -1e-39]}, "none of its numbers may be 0"),
         ({"format": "another"}, "is not the description of a model"),
         ({"version": 2}, "has version 2, this Lookalike reads up to 1"),
         ({"mean": {"r": 1}}, "mean is {'r': 1.0}, it has to be three numbers|mean is {'r': 1}"),
@@ -375,6 +379,34 @@ def test_a_network_that_does_not_take_square_pictures_is_refused_with_the_shape(
 def test_a_description_that_makes_no_sense_is_refused(folder, changes, message):
     with pytest.raises(ModelError, match=message):
         load_model(str(description(folder, **changes)))
+
+
+def test_a_description_cannot_promise_an_arithmetic_or_a_revision_that_the_file_has_not(folder):
+    spec = load_model(str(folder)).spec
+
+    assert load_model(str(description(folder, precision="float16", revision="v2"))).spec == spec
+
+
+@pytest.mark.parametrize("file", ["words.json", "words.npy"])
+def test_a_pipe_in_the_place_of_words_is_not_waited_for(folder, file):
+    (folder / "words.json").write_text('{"names": ["cat"]}')
+    np.save(folder / "words.npy", np.ones((1, DIM), np.float32))
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+
+    with pytest.raises(ModelError, match=f"{file} is not a file"):
+        load_model(str(folder))
+
+
+def test_a_model_is_not_fetched_from_an_address():
+    with pytest.raises(ModelError, match=r"not fetched from an address: https://a\.b/net\.onnx"):
+        load_model("https://a.b/net.onnx")
+
+
+def test_a_published_model_is_exported_and_not_added(tmp_path):
+    with pytest.raises(ModelError, match="timm:resnet50 is a published model and no file") as caught:
+        add_model("timm:resnet50", out=tmp_path / "model")
+    assert caught.value.hint == "`lookalike.export_model('timm:resnet50', out=folder)` makes its folder"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"name"', "[" * 100_000, " " * 2_000_000])

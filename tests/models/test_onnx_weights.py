@@ -106,3 +106,18 @@ def test_a_pipe_in_the_place_of_a_network_is_not_waited_for(tmp_path):
 
     with pytest.raises(ModelError, match=r"net.onnx is not a file"):
         lookalike.load_model(str(tmp_path / "net.onnx"))
+
+
+def test_nor_is_one_that_is_added(tmp_path):
+    os.mkfifo(tmp_path / "net.onnx")
+
+    with pytest.raises(ModelError, match=r"net.onnx is a pipe"):
+        lookalike.add_model(tmp_path / "net.onnx", out=tmp_path / "model")
+
+
+def test_a_hole_of_zeros_is_refused_at_its_first_byte(tmp_path):
+    with (tmp_path / "net.onnx").open("wb") as file:
+        file.truncate(2_000_000_000)
+
+    with pytest.raises(ModelError, match=r"net\.onnx is not an ONNX file: it is damaged, or something else"):
+        files_of(tmp_path / "net.onnx")

@@ -9,8 +9,11 @@ from PIL import Image
 from serving import encoded
 
 import lookalike
-from lookalike.errors import QueryError
+from lookalike.errors import QueryError, UnknownWordError
 from lookalike.images.color_names import COLORS, NAMES, color_in, color_shares, columns_of
+from lookalike.learning.saving import save_head
+from lookalike.models.class_words import ClassWords
+from lookalike.models.head_model import Layer
 
 PAINTED = {"cherry": (205, 20, 25), "forest": (10, 60, 10), "lime": (110, 220, 90), "sky": (150, 205, 250)}
 
@@ -110,6 +113,15 @@ def test_a_colour_cannot_be_unwanted_or_grouped(painted):
         painted.search(lookalike.Text("red"), group_by="id")
 
 
+def test_colours_need_thumbnails(tmp_path):
+    made = lookalike.from_vectors(
+        tmp_path / "c", np.eye(3, dtype=np.float32), list("abc"), columns={"label": list("xxx")}
+    )
+
+    with pytest.raises(QueryError, match="the colours of its pictures are unknown: c has no thumbnails"):
+        made.search(lookalike.Text("red"))
+
+
 def test_colours_are_measured_once_for_a_state(painted):
     painted.search(lookalike.Text("red"), k=1)
     path = painted.path / "derived" / "colors.npz"
@@ -120,3 +132,19 @@ def test_colours_are_measured_once_for_a_state(painted):
 
     path.write_bytes(b"PK\x03\x04 damaged")
     assert lookalike.open(painted.path).search(lookalike.Text("red"), k=1).ids[0].startswith("cherry/")
+
+
+def test_colours_are_words_beside_the_classes_that_a_model_was_taught(painted, tmp_path):
+    identity = Layer(
+        np.eye(painted.snapshot.dim, dtype=np.float32), np.zeros(painted.snapshot.dim, np.float32)
+    )
+    words = ClassWords(("car", "red apple"), np.eye(2, painted.snapshot.dim, dtype=np.float32))
+    save_head(tmp_path / "m", "m", painted.manifest.model, [identity], words=words)
+    taught = lookalike.build(painted.path, tmp_path / "c.lookalike", model=tmp_path / "m")
+
+    found = taught.search(lookalike.Text("something red"), k=3)
+    assert {id_.split("/")[0] for id_ in found.ids} == {"cherry"}
+    assert found.meant[0].lines == ["red: by the colours of the pictures", "unknown, and left out: something"]
+    assert taught.search(lookalike.Text("red apple"), k=1).meant[0].of_model == "red apple"
+    with pytest.raises(UnknownWordError, match="does not know the word 'house'"):
+        taught.search(lookalike.Text("house"))

@@ -34,6 +34,14 @@ def test_labels_are_words_of_a_model_that_knows_none(collection):
     assert found.confidences[0] > 0.9
 
 
+def test_words_are_shown_by_what_is_said_of_them(collection):
+    assert repr(collection.words()[0]) == "OwnWord(brick: your label, 14 pictures)"
+    assert (
+        repr(collection.meaning("a sea house"))
+        == "Meant('a sea house': sea: your label, 14 pictures; unknown, and left out: house)"
+    )
+
+
 def test_folders_are_words(named):
     found = named.search(lookalike.Text("meadow"), k=14)
 
@@ -228,7 +236,7 @@ def test_only_a_taught_word_is_forgotten(named):
 
 
 def test_a_column_that_has_no_text_teaches_nothing(named):
-    with pytest.raises(QueryError, match=r"there is no column of text 'width'"):
+    with pytest.raises(QueryError, match=r"there is no column of words 'width'"):
         named.teach_from("width")
 
 

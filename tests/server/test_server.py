@@ -96,6 +96,20 @@ def test_a_thumbnail_is_a_jpeg(client: httpx.Client) -> None:
     assert Image.open(io.BytesIO(answer.content)).size == (64, 48)
 
 
+def test_without_thumbnails_they_are_made_of_the_originals(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    picture(1, size=(600, 400)).save(folder / "a.png")
+    made = lookalike.build(folder, tmp_path / "c.lookalike", model="colors", thumbnails=False)
+    with running(made) as url:
+        shown = httpx.get(f"{url}api/c/thumbnails/a.png")
+        (folder / "a.png").unlink()
+        gone = httpx.get(f"{url}api/c/thumbnails/a.png")
+
+    assert Image.open(io.BytesIO(shown.content)).size == (256, 171)
+    assert problem(gone) == (404, "unknown-path", "this item has no picture")
+
+
 def test_a_thumbnail_asked_for_by_version_is_kept_by_the_browser(client: httpx.Client) -> None:
     item = client.get("/api/photos/items?limit=1").json()["items"][0]
     answer = client.get(f"/api/photos/thumbnails/{item['id']}?v={item['v']}")

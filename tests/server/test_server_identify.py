@@ -40,7 +40,7 @@ def test_a_picture_is_identified_by_its_bytes(client, photos: Path):
 
 @pytest.mark.parametrize(
     ("column", "said"),
-    [("nothing", "has no column nothing"), ("id", "only 0 pictures share a label with another")],
+    [("nothing", "has no column 'nothing'"), ("id", "only 0 pictures share a label with another")],
 )
 def test_a_column_that_is_of_no_use_is_a_problem_of_the_parameter(client, column, said):
     status, kind, detail = problem(

@@ -99,6 +99,7 @@ def test_ids_with_equal_hashes_are_told_apart(root, mapped, count, monkeypatch):
 
     monkeypatch.setattr(snapshots, "id_hashes", same)
     monkeypatch.setattr("lookalike.storage.row_file.id_hashes", same)
+    monkeypatch.setattr("lookalike.storage.stored_rows.id_hashes", same)
     shutil.rmtree(root / "derived")
     renew(root)
     snapshot = opened(root, mapped)
@@ -363,4 +364,4 @@ def test_where_there_is_no_file_of_rows_more_parts_than_are_kept_give_their_own_
     expected = [f"{number}-{letter}" for number in range(40) for letter in "ab"]
     assert snapshot.ids(range(80)) == expected
     assert snapshot.ids(list(range(80))[::-1]) == expected[::-1]
-    assert len(snapshot._read) == 32
+    assert len(snapshot.stored._read) == 32

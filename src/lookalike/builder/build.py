@@ -8,48 +8,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, count, islice, starmap
+from itertools import starmap
 from pathlib import Path
 
 import pyarrow as pa
 
-from lookalike.builder.learning import learn
-from lookalike.builder.listing import Options, list_source
-from lookalike.builder.moved import find_move, follow, without_moved
-from lookalike.builder.part import MadePart, Outcome, embed, part_of
-from lookalike.builder.reconcile import forget_failures, reconcile
-from lookalike.builder.stored import build_from_stored, check_base, check_base_is_here, check_goes_on
-from lookalike.builder.tagging import chosen_tags, retag
+from lookalike.builder.committing import commit_parts, derive
+from lookalike.builder.order import begin, ordered
+from lookalike.builder.part import Outcome, embed, part_of
+from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
+from lookalike.builder.tagging import retag
 from lookalike.checking import checked
-from lookalike.errors import CollectionError, ExtraError, LookalikeError, ModelError, SourceError
+from lookalike.errors import LookalikeError, SourceError
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
-from lookalike.models.published import revision_of
-from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_in_spec, register
-from lookalike.models.tag_list import check_tags, with_tags
-from lookalike.search.confidence import write_background
+from lookalike.models.registry import DEFAULT_MODEL, load_model, register
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
-from lookalike.storage.learned import find_model, pinned_model
-from lookalike.storage.manifest import (
-    Manifest,
-    check_dtype,
-    is_collection,
-    read_manifest,
-    write_manifest,
-)
+from lookalike.storage.learned import find_model
+from lookalike.storage.manifest import check_dtype, is_collection, read_manifest
 from lookalike.storage.marks import compact_marks
-from lookalike.storage.parts import Failure, Part, failure_table, list_parts
-from lookalike.storage.row_file import write_row_file
-from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.stores import place
-from lookalike.storage.writing import check_target, create, writing
+from lookalike.storage.writing import check_target, writing
 
 PART_SIZE = 1024
 
@@ -125,49 +110,21 @@ def build(
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
-    file, given, name = _named(model, device)
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
-    before = read_manifest(root) if is_collection(root) else None
-    if before and not rebuild:
-        wishes = {"model": name, "revision": revision_of(given or ""), "dtype": dtype}
-        _check_goes_on(root, before, images.uri, wishes)
-    listing = list_source(images, _remembered(before, images.uri, label, metadata))
-    move = find_move(root, before, listing) if before and not rebuild else None
-    if before and move:
-        listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
-    names = chosen_tags(before, tags)
-    asked = _asked(root, before, (file, given, name), device)
-    check_base_is_here(asked)
-    _try_words(with_tags(asked, names))
-    fresh = Manifest(
-        asked.spec,
-        check_dtype(dtype or (before.dtype if before else "float32")),
-        {listing.source_uri: listing.options},
-        asked.path,
-        names,
+    order = ordered(
+        root,
+        images,
+        model=model,
+        label=label,
+        metadata=metadata,
+        tags=tags,
+        device=device,
+        dtype=dtype,
+        rebuild=rebuild,
     )
     with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
-        if is_collection(root) and not rebuild:
-            manifest = read_manifest(root)
-        else:
-            manifest = create(root, fresh, learn(asked, listing, images, max_megapixels))
-        stored = manifest
-        manifest = _renewed(manifest, file, names)
-        loaded = pinned_model(root, manifest, device)
-        if move:
-            follow(root, move, listing)
-            forget_failures(root, move.old_uri)
-            manifest = without_moved(root, manifest, move)
-            write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
-        if stored != (manifest := manifest.with_source(listing.source_uri, listing.options)):
-            write_manifest(root, manifest)
-        try:
-            plan = reconcile(root, listing)
-        except SourceError:  # refused before any row was touched, so it does not belong to the sources
-            if not move:
-                write_manifest(root, stored)
-            raise
+        manifest, loaded, plan = begin(order, device, max_megapixels)
         if on_model and plan.pending:
             on_model(loaded)
         outcomes = embed(
@@ -178,11 +135,13 @@ def build(
             threads=threads or os.cpu_count() or 1,
             part_size=part_size,
         )
-        fields = [*plan.exif, *starmap(pa.field, listing.types.items())]
+        fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]
         make = partial(part_of, model=loaded, fields=fields, dtype=manifest.dtype)
         with closing(outcomes):
             counted = _counted(outcomes, len(plan.pending), on_progress)
-            embedded = _commit(root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours)
+            embedded = commit_parts(
+                root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours
+            )
         retag(root, loaded)
         derive(root)
         compact_marks(root)
@@ -191,8 +150,8 @@ def build(
         len(plan.failures) + len(plan.pending) - embedded,
         plan.unchanged,
         plan.removed,
-        listing.passed_over,
-        move.old_uri if move else "",
+        order.listing.passed_over,
+        order.move.old_uri if order.move else "",
     )
 
 
@@ -240,136 +199,11 @@ def _build_from_stored(
     return Report(made.made, made.failed, made.unchanged, made.removed)
 
 
-def derive(root: Path) -> None:
-    """Update the derived files that every search uses; call with the lock held."""
-    snapshot = Snapshot.open(root)
-    write_background(snapshot)
-    write_row_file(root, snapshot.parts)
-
-
-def next_number(root: Path) -> int:
-    """The number of the next part of a collection."""
-    numbers = [part.number for kind in ("items", "failures") for part in list_parts(root, kind)]
-    return max(numbers, default=-1) + 1
-
-
-def commit_part(root: Path, number: int, made: MadePart) -> None:
-    """Write a part; renaming its items file commits it."""
-    part = Part(root, number)
-    part.write_failures(failure_table(made.failures))
-    if made.rows.num_rows:
-        part.write(made.rows, made.thumbnails, made.made_by)
-
-
-def _commit(
-    root: Path,
-    failures: Sequence[Failure],
-    outcomes: Iterator[Outcome],
-    make: Callable[[Iterator[Outcome]], MadePart],
-    *,
-    part_size: int,
-    still_ours: Callable[[], None],
-) -> int:
-    """Write a part after every `part_size` outcomes; returns how many images were embedded.
-
-    The first part includes the failures of the listing. A part is written while the next one is made, and
-    committed before that one is.
-    """
-
-    def write(number: int, made: MadePart) -> None:
-        still_ours()
-        commit_part(root, number, made)
-
-    total = 0
-    with ThreadPoolExecutor(1, "write") as writer:
-        written: Future[None] | None = None
-        for number in count(next_number(root)):
-            made = make(chain(failures, islice(outcomes, part_size)))
-            if written:
-                written.result()
-            if not made.rows.num_rows and not made.failures:
-                break
-            written = writer.submit(write, number, made)
-            total += made.rows.num_rows
-            failures = ()
-    return total
-
-
 def _counted(outcomes: Iterator[Outcome], total: int, on_progress: Progress | None) -> Iterator[Outcome]:
     for done, outcome in enumerate(outcomes, 1):
         if on_progress:
             on_progress(done, total)
         yield outcome
-
-
-def _remembered(before: Manifest | None, uri: str, label: str | None, metadata: str | Path | None) -> Options:
-    """The options of this build: those given, otherwise those of the source's last build."""
-    given = {"label": label, "metadata": None if metadata is None else str(metadata)}
-    last = before.sources.get(uri, {}) if before else {}
-    chosen = {name: last.get(name) if value is None else value for name, value in given.items()}
-    table = chosen["metadata"]
-    if table not in (None, "none") and "://" not in str(table):  # the listing reports an address
-        chosen["metadata"] = str(Path(str(table)).resolve())
-    return {name: None if value == "none" else value for name, value in chosen.items()}
-
-
-def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, str | None, str | None]:
-    """The model if it is a file or a folder, what it is called here, and its name in a manifest."""
-    if isinstance(model, str) and is_path(model):
-        file = load_model(model, device=device)
-        return file, file.name, file.name
-    given = model if isinstance(model, str | None) else register(model).name
-    return None, given, name_in_spec(given) if given else None
-
-
-def _asked(
-    root: Path,
-    before: Manifest | None,
-    named: tuple[LoadedModel | None, str | None, str | None],
-    device: str,
-) -> LoadedModel:
-    """The model that this build asks for: that of a file, the collection's, or one by its name."""
-    file, given, name = named
-    if file:
-        return file
-    if before and name in (None, before.model.name):
-        return find_model(root, before, device)
-    return load_model(given or DEFAULT_MODEL, device=device)
-
-
-def _renewed(manifest: Manifest, file: LoadedModel | None, names: tuple[str, ...]) -> Manifest:
-    """The manifest with the tags of this build, and where its model is now if that was said.
-
-    The words of that model replace those of the pinned one, if both make the same vectors of pictures.
-    """
-    if file is None:
-        return replace(manifest, tags=names)
-    pinned = manifest.model
-    same = replace(file.spec, text_sha256=pinned.text_sha256, prompts=pinned.prompts) == pinned
-    return replace(manifest, tags=names, model_path=file.path, model=file.spec if same else pinned)
-
-
-def _try_words(model: LoadedModel) -> None:
-    """Try a model's text tower and the user's tags; raises `LookalikeError` if they do not fit."""
-    if model.tag_list:
-        check_tags(model)
-    elif model.spec.text_sha256:
-        with suppress(ExtraError):  # pictures can be embedded without it
-            model.embed_text("photo")
-
-
-def _check_goes_on(root: Path, before: Manifest, source_uri: str, wishes: Mapping[str, str | None]) -> None:
-    """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
-    hint = "give another `collection`, or start again from nothing with `rebuild=True`"
-    present = {"model": before.model.name, "revision": before.model.revision, "dtype": before.dtype}
-    for what, wish in wishes.items():
-        if wish not in (None, present[what]):
-            raise ModelError(f"{root} was built with the {what} {present[what]}, not {wish}", hint)
-    for other in before.sources:
-        if other != source_uri and (other.startswith(source_uri) or source_uri.startswith(other)):
-            raise CollectionError(
-                f"{root} has the source {other}, which shares images with {source_uri}", hint
-            )
 
 
 def _check_numbers(**numbers: float | None) -> None:

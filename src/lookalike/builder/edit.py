@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from lookalike.builder.build import Report, commit_part, derive, next_number
+from lookalike.builder.build import Report
+from lookalike.builder.committing import commit_part, derive, next_number
 from lookalike.builder.part import make_part
 from lookalike.checking import checked
 from lookalike.errors import ImageError, SourceError

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from lookalike.learning.behaviour.training import BehaviourReport
 
 
+EVENT_COLUMNS = ("user", "item", "when", "weight")
+
+
 def add_events(parser: argparse.ArgumentParser) -> None:
     """The file of events, and the names of its columns."""
     group = parser.add_argument_group("of --events, which learns what people like")
@@ -43,9 +46,7 @@ def train_events(options: argparse.Namespace) -> int:
 
     if options.label:
         raise LookalikeError("a model is learned from labels or from events", "leave --label or --events out")
-    columns = {
-        f"{name}_column": getattr(options, f"{name}_column") for name in ("user", "item", "when", "weight")
-    }
+    columns = {f"{name}_column": getattr(options, f"{name}_column") for name in EVENT_COLUMNS}
     collection = open_collection(options.collection)
     try:
         with Progress("learning", "steps") as progress:

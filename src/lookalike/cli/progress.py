@@ -38,4 +38,4 @@ class Progress:
             self._said_s = now_s
             rate = done / max(now_s - self._started_s, 1e-9)
             left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if done < total else ""
-            say(f"{self._what}: {done:,} of {total:,}, {rate:.0f} {self._unit}/s{left}")
+            say(f"{self._what}: {done:,} of {total:,}, {rate:.{2 * (rate < 10)}f} {self._unit}/s{left}")

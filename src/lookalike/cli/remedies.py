@@ -44,6 +44,10 @@ def _said(code: str, command: str) -> str | None:
         case ast.Call(args=[ast.Name(id=name)], keywords=[]):
             flag = _option(command, name)
             return flag.option_strings[-1] if flag else None
+        case ast.Call(args=[ast.Call(func=ast.Attribute(value=ast.Name(id=module)))]) if (
+            module != "lookalike"
+        ):
+            return None  # of another library
         case ast.Call(args=[ast.Call() as call], keywords=[]):
             return _query(call) or " ".join(["lookalike", *_command(call)])
         case ast.Call(args=[], keywords=[_, *_] as keywords):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from lookalike.errors import CollectionError, call_of_build
-from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
 
 # The column of encoded thumbnails that the pieces get; no column of a collection has this name.
@@ -40,10 +39,10 @@ def pieces(snapshot: Snapshot, rows: int, most: int | None = None, *, thumbnails
     """
     left = len(snapshot) if most is None else most
     waiting = pa.table({})
-    for part in snapshot.parts:
+    for place in range(len(snapshot.parts)):
         if not left:
             break
-        table = _read(part, thumbnails).slice(0, left)
+        table = _read(snapshot, place, thumbnails).slice(0, left)
         left -= table.num_rows
         waiting = (
             pa.concat_tables([waiting, table], promote_options="permissive") if waiting.num_rows else table
@@ -55,9 +54,9 @@ def pieces(snapshot: Snapshot, rows: int, most: int | None = None, *, thumbnails
         yield waiting.combine_chunks()
 
 
-def _read(part: PartState, thumbnails: bool) -> pa.Table:
-    table = part.items()
+def _read(snapshot: Snapshot, place: int, thumbnails: bool) -> pa.Table:
+    table = snapshot.items_of(place)
     if not thumbnails:
         return table
     ranges = zip(table["thumb_offset"].to_pylist(), table["thumb_size"].to_pylist(), strict=True)
-    return table.append_column(THUMBNAIL, pa.array(part.thumbnails(ranges), pa.binary()))
+    return table.append_column(THUMBNAIL, pa.array(snapshot.parts[place].thumbnails(ranges), pa.binary()))

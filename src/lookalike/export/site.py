@@ -203,8 +203,9 @@ def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
     Of models' words, those of the built-in one: text towers and models of the user's own need a server.
     """
     knows_words = False
-    with suppress(ModelError):  # made elsewhere: items and own words can still be queries
-        knows_words = engine.snapshot.model.name == DEFAULT_MODEL
+    if engine.snapshot.manifest.model.name == DEFAULT_MODEL:
+        with suppress(ModelError):  # another version: items and own words can still be queries
+            knows_words = engine.snapshot.model.text_vector is not None
     if knows_words:
         from lookalike.models.words import tables
 
@@ -221,7 +222,10 @@ def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
 def _has_text_tower(snapshot: Snapshot) -> bool:
     """Whether the collection can be searched by words, though not without a server."""
     try:
-        return snapshot.model.name != DEFAULT_MODEL and snapshot.model.text_vector is not None
+        spec = snapshot.manifest.model
+        return bool(spec.text_sha256) or (
+            spec.name != DEFAULT_MODEL and snapshot.model.text_vector is not None
+        )
     except ModelError:
         return False
 

@@ -121,10 +121,6 @@ def choose(held: Held, method: str) -> tuple[Recipe | None, list[tuple[str, floa
 
 
 def _kinds(method: str, held: Held) -> list[str]:
-    if method not in ("auto", *METHODS):
-        raise LookalikeError(
-            f"unknown method {method!r}", f"known are: {', '.join(('auto', *METHODS, 'finetune'))}"
-        )
     too_many = held.class_count > MAX_SCORED
     if method in ("scores", "ridge") and too_many:
         raise LookalikeError(

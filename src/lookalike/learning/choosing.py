@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
 from lookalike.learning.class_scores import Floats, Ints, fit, probabilities
-from lookalike.learning.label_marks import LABEL, Rows, read_labels
+from lookalike.learning.label_marks import Rows, read_labels
+from lookalike.storage.given_labels import LABEL
 from lookalike.storage.snapshot import Snapshot
 
 # A sample of so many stands for all: it takes the memory of a cosine for each of their pairs.

@@ -14,6 +14,7 @@ from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
 from lookalike.learning.choice import (
     FOLDS,
+    METHODS,
     POWERS,
     Held,
     Question,
@@ -64,6 +65,9 @@ def train_head(
     started_s = time.monotonic()
     if for_ not in ("same", "new"):
         raise LookalikeError(f"unknown question {for_!r}", "known are: same, new")
+    if method not in ("auto", *METHODS):
+        known = ", ".join(("auto", *METHODS, "finetune"))
+        raise LookalikeError(f"unknown method {method!r}", f"known are: {known}")
     labelled = read_labelled(snapshot, label, rows)
     folds = _folds(labelled, for_, seed)
     count = _tried(labelled, max_memory_bytes)

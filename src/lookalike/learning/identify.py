@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, QueryError, call
 from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
-from lookalike.learning.label_marks import LABEL, PROPOSED, Rows, label_marks, mark_kind, read_labels
+from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
 from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
-from lookalike.storage.marks import marks_stamp, write_marks
+from lookalike.storage.given_labels import LABEL, fitted, label_kind
+from lookalike.storage.marks import write_marks
+from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
@@ -129,24 +131,27 @@ def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, ri
     """
     if not 0.5 <= right < 1:
         raise LookalikeError(
-            f"right is {right}, the share of answers that are right goes from 0.5 to below 1"
+            f"right is {right:g}, but must be at least 0.5 and below 1: the share of answers that are right"
         )
     if rows is not None:
         return _learned(engine.snapshot, column, rows, right)
-    key = repr((column, right, marks_stamp(engine.snapshot.root)))
+    key = repr((column, right))
     found: Learned = engine.kept("identifier", key, lambda: _learned(engine.snapshot, column, None, right))
     return found
 
 
-def identify(engine: Engine, queries: Sequence[Query], knowing: Learned) -> list[Identified]:
-    """Identify pictures; raises `QueryError` for words, `ImageError` for an unreadable picture."""
+def identify(engine: Engine, queries: Sequence[Query], learn: Callable[[], Learned]) -> list[Identified]:
+    """Identify pictures by what `learn` returns, which is called once all of them are read.
+
+    Raises `QueryError` for words, `UnknownIdError`, and `ImageError` for an unreadable picture.
+    """
     directions = [engine.direction(query) for query in queries]
     for direction in directions:
         if not direction.is_likeness:
             raise QueryError("only pictures can be identified", "give a picture, or `Id(...)` for an item")
     single = [next(iter(query.ids)) if len(query.ids) == 1 else None for query in queries]
     hidden = [None if id_ is None else engine.snapshot.row_of(id_) for id_ in single]
-    return knowing.identify(np.stack([one.vector for one in directions]), hidden) if directions else []
+    return learn().identify(np.stack([one.vector for one in directions]), hidden) if directions else []
 
 
 def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
@@ -170,14 +175,14 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
     found.sort(key=lambda one: (-one.probability, one.id))
     if write and found:
         values = [{"label": one.label, "probability": one.probability} for one in found]
-        kind = mark_kind(PROPOSED, knowing.column)
+        kind = proposal_kind(knowing.column)
         write_marks(snapshot.root, label_marks(snapshot, kind, [one.id for one in found], values))
     return Proposals(len(missing), found, knowing.trial)
 
 
 def proposals(snapshot: Snapshot, column: str = LABEL) -> list[Proposal]:
     """The proposals that wait for a person, surest first."""
-    waiting = snapshot.marked(mark_kind(PROPOSED, column))
+    waiting = snapshot.marked(proposal_kind(column))
     rows = [row for row, value in enumerate(waiting) if _is_proposal(value)]
     found = [
         Proposal(id_, waiting[row]["label"], float(waiting[row]["probability"]))
@@ -205,11 +210,26 @@ def confirm(snapshot: Snapshot, ids: Sequence[str] | None = None, column: str = 
 
 
 def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL) -> None:
-    """Mark the label of items, by id, and withdraw what was proposed for them; raises `UnknownIdError`."""
+    """Mark the label of items, by id, and withdraw what was proposed for them; a new column is one of text.
+
+    Raises `UnknownIdError`, or `LookalikeError` for a label that the column cannot have.
+    """
+    for label in dict.fromkeys(labels.values()):
+        _check_label(snapshot, label, column)
     ids = list(labels)
-    marks = label_marks(snapshot, mark_kind(LABEL, column), ids, list(labels.values()))
-    marks += label_marks(snapshot, mark_kind(PROPOSED, column), ids, [None] * len(ids))
+    marks = label_marks(snapshot, label_kind(column), ids, list(labels.values()))
+    marks += label_marks(snapshot, proposal_kind(column), ids, [None] * len(ids))
     write_marks(snapshot.root, marks)
+
+
+def _check_label(snapshot: Snapshot, label: str, column: str) -> None:
+    if column in RESERVED_COLUMNS or not column.isprintable():
+        raise LookalikeError(f"the column {column!r} cannot have labels", "use `label`, or a new column")
+    if not label.strip():
+        raise LookalikeError("an empty text cannot be a label", "give the name of what the picture shows")
+    schema = snapshot.all_columns
+    if column in schema.names and fitted(label, schema.field(column).type) is None:
+        raise LookalikeError(f"the column {column} has {schema.field(column).type}, and {label!r} is none")
 
 
 def _is_proposal(value: object) -> bool:

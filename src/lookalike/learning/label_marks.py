@@ -1,4 +1,4 @@
-"""The labels of items: what a column says of them, corrected by the marks that people have made."""
+"""The labels of items, and the marks that propose and give them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import UnknownColumnError
+from lookalike.storage.given_labels import LABEL
 from lookalike.storage.marks import Mark
 from lookalike.storage.snapshot import Snapshot
 
 Rows = NDArray[np.int64]
 
-LABEL, PROPOSED = "label", "label_proposed"
+PROPOSED = "label_proposed"
 
 
-def mark_kind(kind: str, column: str) -> str:
-    """The kind of marks about the labels in a column: the plain one for the column `label`."""
-    return kind if column == LABEL else f"{kind}:{column}"
+def proposal_kind(column: str) -> str:
+    """The kind of marks that propose values of a column."""
+    return PROPOSED if column == LABEL else f"{PROPOSED}:{column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,13 @@ class Labels:
 
 
 def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = None) -> Labels:
-    """Read the labels of all rows, or of some ascending ones; a mark of a label replaces what is stored.
-
-    Raises `UnknownColumnError` if neither a column nor a mark has that name.
-    """
-    rows = np.arange(len(snapshot)) if rows is None else rows
-    kind = mark_kind(LABEL, column)
-    marked = snapshot.marked(kind) if kind in snapshot.marks.kinds() else [None] * len(snapshot)
-    if column in snapshot.all_columns.names:
-        stored = snapshot.column(column).to_pylist()
-    elif any(one is not None for one in marked):
-        stored = [None] * len(snapshot)
+    """Read the labels of all rows, or of some ascending ones; raises `UnknownColumnError`."""
+    stored = snapshot.column(column)
+    if rows is None:
+        rows = np.arange(len(snapshot))
     else:
-        names = ", ".join(snapshot.schema.names)
-        raise UnknownColumnError(f"{snapshot.root} has no column {column}", f"it has: {names}")
-    return Labels(column, rows, [_label(marked[row], stored[row]) for row in rows.tolist()])
+        stored = stored.take(pa.array(rows))
+    return Labels(column, rows, [_label(value) for value in stored.to_pylist()])
 
 
 def label_marks(snapshot: Snapshot, kind: str, ids: Sequence[str], values: Sequence[object]) -> list[Mark]:
@@ -71,8 +64,7 @@ def label_marks(snapshot: Snapshot, kind: str, ids: Sequence[str], values: Seque
     ]
 
 
-def _label(marked: object, stored: object) -> str | None:
-    value = marked if isinstance(marked, str) and marked else stored
+def _label(value: object) -> str | None:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     return str(value)

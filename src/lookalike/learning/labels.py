@@ -8,7 +8,8 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, UnknownColumnError
+from lookalike.learning.label_marks import read_labels
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -30,26 +31,27 @@ class Labelled:
 
 
 def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> Labelled:
-    """Read the labels in a column; the vectors are read later.
+    """Read the labels in a column, and those that people gave items instead; the vectors are read later.
 
     Raises `LookalikeError` for an unknown column, or fewer than two classes of two items.
     """
-    columns = snapshot.all_columns.names
-    if label not in columns:
-        near = get_close_matches(label, columns, n=3, cutoff=0.5)
-        raise LookalikeError(
-            f"{snapshot.root} has no column {label}",
-            f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(columns)}",
-        )
-    selection = Selection.of(snapshot, ("id", label), rows=rows, least=0)
-    values = selection.column(label)
-    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
-    names, classes = np.unique(np.array([str(values[row]) for row in kept], str), return_inverse=True)
+    try:
+        values = read_labels(snapshot, label, rows).values
+    except UnknownColumnError as error:
+        near = get_close_matches(label, snapshot.all_columns.names, n=3, cutoff=0.5)
+        raise (
+            UnknownColumnError(error.message, f"did you mean {' or '.join(near)}?") if near else error
+        ) from None
+    selection = Selection.of(snapshot, ("id",), rows=rows, least=0)
+    kept = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
+    names, classes = np.unique(np.array([values[row] for row in kept], str), return_inverse=True)
     sizes = np.bincount(classes, minlength=len(names))
     if (sizes > 1).sum() < 2:
+        counted = (
+            f"{len(names):,} class{'es' * (len(names) != 1)}, {(sizes > 1).sum():,} with two items or more"
+        )
         raise LookalikeError(
-            f"the column {label} has {len(names):,} classes, {(sizes > 1).sum():,} of them with two items or "
-            "more; learning needs at least two such classes",
+            f"the column {label} has {counted}; learning needs at least two such classes",
             "label more items, or give the column that has labels",
         )
     return Labelled(

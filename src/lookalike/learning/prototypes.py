@@ -63,12 +63,21 @@ def _calibrated(vectors: Floats, classes: Ints, unseen: NDArray[np.bool_], count
 def _logistic(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and intercept of the logistic regression of truths (n,) on values (n,)."""
     inputs = np.stack([values, np.ones_like(values)], axis=1)
+
+    def loss(line: NDArray[np.float64]) -> float:
+        odds = inputs @ line
+        return float(np.logaddexp(0, odds).sum() - odds[positive].sum() + _RIDGE / 2 * line @ line)
+
     found = np.array([SLOPE, INTERCEPT])
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-np.clip(inputs @ found, -50, 50)))
         curvature = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, inputs.T @ (chance - positive) + _RIDGE * found)
-        found = found - np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-6:
+        lengths = (0.5**halving for halving in range(30))  # a whole step from a poor start may lead away
+        found_next = next(
+            (found - one * step for one in lengths if loss(found - one * step) < loss(found)), None
+        )
+        if found_next is None:
             break
+        found = found_next
     return float(found[0]), float(found[1])

@@ -68,6 +68,11 @@ def save_model(
         raise storage_error(target, error) from error
 
 
+def is_trained(path: str) -> bool:
+    """Whether there is a model at `path` that was learned here."""
+    return bool(path) and (Path(path) / REPORT).is_file()
+
+
 def check_free(folder: str | Path) -> None:
     """Raise `ModelError` if there is something at the path of a new model."""
     if os.path.lexists(folder):

@@ -14,6 +14,7 @@ from lookalike.images.fit import Interpolation
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_model import DESCRIPTION, NETWORK, described, to_description
 from lookalike.models.onnx_weights import files_of
+from lookalike.models.published import is_published
 from lookalike.models.registry import check_name, load_model
 from lookalike.models.spec import Channels, Pooling, Resize
 
@@ -58,6 +59,11 @@ def add_model(
     fields = {field: value for field, value in given.items() if value is not None}
     if folder.exists():
         raise ModelError(f"{folder} exists already", "give another folder as `out`")
+    if not file.exists() and is_published(str(network)):
+        raise ModelError(
+            f"{network} is a published model and no file",
+            f"`lookalike.export_model({str(network)!r}, out=folder)` makes its folder",
+        )
     spec = described(fields, file, file).spec
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

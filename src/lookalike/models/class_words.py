@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -159,13 +160,15 @@ def read_words(folder: Path, dim: int) -> ClassWords | None:
     """
     names, vectors = folder / NAMES, folder / VECTORS
     try:
-        stamps = tuple(
-            (one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in (names, vectors)
-        )
+        found = [one.stat() for one in (names, vectors)]
     except (FileNotFoundError, NotADirectoryError):
         if names.exists():
             raise ModelError(f"{vectors}, the vectors of the words, is missing") from None
         return None
+    for path, one in zip((names, vectors), found, strict=True):
+        if not S_ISREG(one.st_mode):  # a pipe would be waited for
+            raise ModelError(f"{path} is not a file")
+    stamps = tuple((one.st_size, one.st_mtime_ns, one.st_ino) for one in found)
     return _read(names, vectors, dim, stamps)
 
 

@@ -188,5 +188,5 @@ def _unreachable(error: Exception, repository: str, wanted: Wanted, revision: st
         f"{repository} is not on this machine, and {reason}",
         f"load it where there is a network, and copy the folder {_place(repository)} to the same place "
         f"here: it holds refs/{revision or 'main'} and in snapshots/ the files {files}; "
-        "or bring the folder that `lookalike.export_model` makes of it there",
+        "or bring the folder that `lookalike.export_model(name, out=folder)` makes of it there",
     )

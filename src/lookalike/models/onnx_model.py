@@ -26,6 +26,8 @@ DESCRIPTION, NETWORK = "model.json", "image.onnx"
 DEFAULTS = {"crop": 1.0, "resize": "crop"}
 _AS_THEY_ARE = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
+_NOT_OURS = {"precision", "revision"}  # what a spec of PyTorch says: a file has its own arithmetic
+
 _MOST_PX = 4096
 _MOST_BYTES = 1_000_000  # of a description
 _GREY = 128
@@ -72,7 +74,7 @@ def described(fields: dict[str, Any], network_path: Path, path: Path, device: st
     """
     files = files_of(network_path)
     network = Network.open(network_path, device)
-    fields = {**DEFAULTS, **fields}
+    fields = {name: value for name, value in {**DEFAULTS, **fields}.items() if name not in _NOT_OURS}
     checksum = checksum_of(files)
     if fields.get("sha256") not in (None, checksum):
         raise ModelError(

@@ -10,6 +10,7 @@ import hashlib
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISFIFO
 
 from lookalike.errors import ModelError
 
@@ -44,7 +45,10 @@ def files_of(path: Path) -> list[Path]:
     Raises `ModelError` if it is not an ONNX file, or one of the others is missing or outside of its folder.
     """
     try:
-        size = path.stat().st_size
+        about = path.stat()
+        if S_ISFIFO(about.st_mode):
+            raise ModelError(f"{path} is a pipe", "write it to a file first")
+        size = about.st_size
         if size > _MOST_BYTES:
             raise ModelError(
                 f"{path} has {size / 1e9:.1f} GB, an ONNX file has at most 2.1",
@@ -120,6 +124,8 @@ def _fields(data: mmap.mmap | bytes, at: int, end: int) -> Iterator[tuple[int, i
     while at < end:
         tag, at = varint(data, at, end)
         kind = tag & 7
+        if not tag >> 3:  # no field has the number 0: what is read is a hole of zeros
+            raise ValueError("it is damaged, or something else")
         if kind == _BYTES:
             size, at = varint(data, at, end)
             if at + size > end:

@@ -53,6 +53,10 @@ def load_model(
         return _load_built_in(name, device, learned)
     if is_published(name):
         return on_device(device, lambda one: load_published(name, one, load_model))
+    if "://" in name:
+        raise ModelError(
+            f"a model is not fetched from an address: {name}", "fetch it first, and give its path"
+        )
     if is_path(name):
         return _load_file(name, device)
     raise _unknown(name)

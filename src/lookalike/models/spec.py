@@ -20,6 +20,9 @@ Precision = Literal["", "float16", "bfloat16"]
 # then differs from what is seen of the whole by less than rounding (docs/model.md).
 _MARGIN = 4
 
+# The numbers of a spec are far from where float32 ends.
+_MOST, _LEAST_STD = 1e9, 1e-9
+
 # Also the name of a folder, where models are compared.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -120,8 +123,10 @@ def _is_default(spec: ModelSpec, one: Any) -> bool:
 def _value(name: str, value: Any) -> Any:
     if name in ("mean", "std"):
         numbers = tuple(_number(one) for one in value) if isinstance(value, list) else ()
-        if not isinstance(value, list) or len(numbers) not in (0, 3) or (name == "std" and 0 in numbers):
+        if not isinstance(value, list) or len(numbers) not in (0, 3):
             raise ValueError(f"{name} is {value!r}, it has to be three numbers")
+        if name == "std" and any(abs(one) < _LEAST_STD for one in numbers):
+            raise ValueError(f"std is {value!r}, none of its numbers may be 0")
         return numbers
     if name == "prompts":
         if not isinstance(value, list) or not all(isinstance(one, str) and "{}" in one for one in value):
@@ -141,6 +146,6 @@ def _value(name: str, value: Any) -> Any:
 
 def _number(value: Any) -> float:
     """A number as a float, of which JSON may have a whole one."""
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is not a number")
+    if type(value) not in (int, float) or not abs(value) <= _MOST:
+        raise TypeError(f"{str(value)[:40]} is not a number, or too large a one")
     return float(value)

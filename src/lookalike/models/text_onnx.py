@@ -56,6 +56,8 @@ def text_files(folder: Path) -> list[Path]:
             raise ModelError(
                 f"{folder} has no {name}, which {use}", f"a model with words has {TOWER} and {TOKENIZER}"
             )
+    if path.stat().st_size > _MOST_BYTES:
+        raise ModelError(f"{path} has more than {_MOST_BYTES:,} bytes", "it is not a tokenizer")
     return [*files_of(folder / TOWER), folder / TOKENIZER]
 
 
@@ -185,11 +187,7 @@ def _tokenizer(path: Path) -> Any:
     except ImportError:
         raise ExtraError("words need the package tokenizers for this model", "words") from None
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ModelError(f"{path} has more than {_MOST_BYTES:,} bytes", "it is not a tokenizer")
         return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except LookalikeError:
-        raise
     except Exception as error:  # what it raises is an Exception itself
         raise ModelError(
             f"{path} is not a tokenizer: {one_line(error)}", "it has the form of Hugging Face's tokenizers"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
 
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
-from lookalike.models.devices import CUDA, MPS, ONNX_ONLY
+from lookalike.models.devices import AUTO, CPU, CUDA, MPS, ONNX_ONLY, accelerators
 from lookalike.models.runner import Floats
 from lookalike.models.spec import ModelSpec
 
@@ -153,6 +153,21 @@ def check_torch_device(device: str) -> None:
             f"PyTorch {torch.__version__} cannot compute on {device}: {_first_line(error)}",
             "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
         ) from None
+
+
+def torch_device(wish: str) -> str:
+    """The device wished for; with `auto`, the first on which PyTorch can compute, and at last the CPU.
+
+    Raises `ModelError` as `check_torch_device`.
+    """
+    if wish != AUTO:
+        check_torch_device(wish)
+        return wish
+    for device in accelerators():
+        with suppress(ModelError):
+            check_torch_device(device)
+            return device
+    return CPU
 
 
 def is_out_of_memory(error: BaseException) -> bool:

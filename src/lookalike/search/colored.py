@@ -86,7 +86,7 @@ def _chances(engine: Engine, colors: tuple[str, ...]) -> NDArray[np.float64]:
 def shares_of(snapshot: Snapshot) -> Shares:
     """The shares of named colours of each picture, uint8 (N, C) in 255ths: from `derived/`, else measured.
 
-    Raises `QueryError` for a collection of which measuring would take too long.
+    Raises `QueryError` for a collection without thumbnails, or of which measuring would take too long.
     """
     heading = {"format": FORMAT, "version": FORMAT_VERSION, "names": list(NAMES)}
     heading["fingerprint"] = snapshot.fingerprint
@@ -105,6 +105,11 @@ def shares_of(snapshot: Snapshot) -> Shares:
             "leave the colour out",
         )
     found = _measured(snapshot)
+    if len(snapshot) and not found.any():
+        raise QueryError(
+            f"the colours of its pictures are unknown: {snapshot.name} has no thumbnails",
+            "leave the colour out",
+        )
     if not is_remote(snapshot.root):
         buffer = io.BytesIO()
         text: Any = np.frombuffer(json.dumps(heading).encode(), np.uint8)

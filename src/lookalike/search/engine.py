@@ -65,7 +65,8 @@ class Engine:
         self._held: Vectors | None = None
         self._exact_searches = 0
         if before is not None and before._held is not None and self.index is None:
-            self._held = _moved(before.snapshot, before._held, snapshot)
+            same = before.snapshot.stored is snapshot.stored
+            self._held = before._held if same else _moved(before.snapshot, before._held, snapshot)
 
     def __len__(self) -> int:
         return len(self.snapshot)

@@ -54,6 +54,9 @@ class Meant:
     most: float = 1.0
     colors: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Meant({self.text!r}: {'; '.join(self.lines)})"
+
     @property
     def is_plain(self) -> bool:
         """Whether it is the model's words and nothing else."""
@@ -100,11 +103,15 @@ class Meant:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """The words that can be searched for: a collection's own and those of its model, if there is one here."""
+    """The words that can be searched for: a collection's own and those of its model, if there is one here.
+
+    `missing` says why there is none.
+    """
 
     own: OwnWords
     model: LoadedModel | None
     dim: int = 0
+    missing: ModelError | None = None
 
     def meant(self, text: str) -> Meant:
         """What a text means; of several words the longest names count, and each as much as the others.
@@ -122,7 +129,7 @@ class Lexicon:
             try:
                 return self._of_model(text, self.model.embed_text(text))
             except UnknownWordError:
-                if not self._knows_names:
+                if not self._knows_names and not self._has_color(words):
                     raise
         own, names, colors, unknown = self._split(words)
         vectors = [one.vector for one in own]
@@ -133,7 +140,7 @@ class Lexicon:
                 vectors.append(self.model.embed_text(name))
                 parts.append(Part(name, "model"))
             except QueryError:  # another model, which knows some words only
-                if not own:
+                if not own and not colors:
                     raise
                 unknown.append(name)
         parts += [Part(one, "color", None, f"{one}: by the colours of the pictures") for one in colors]
@@ -174,12 +181,22 @@ class Lexicon:
         if self.model is None or (self.model.text_vector is None and self.own.words):
             return False
         reads = bool(self.model.spec.text_sha256)
-        phrases = [(b - a, " ".join(words[a:b])) for a, b in _stretches(len(words))]
-        for length, one in phrases:
-            found = self.own.find(one)
-            if found and (not reads or length == len(words) or found.origin == "taught"):
+        for start, end in _stretches(len(words)):
+            found = self.own.find(" ".join(words[start:end]))
+            if found and (not reads or end - start == len(words) or found.origin == "taught"):
                 return False
-        return self._takes_any_text or not any(color_in(one) for _, one in phrases)
+        return self._takes_any_text or not self._has_color(words)
+
+    def _has_color(self, words: Sequence[str]) -> bool:
+        phrases = (" ".join(words[a:b]) for a, b in _stretches(len(words)))
+        return self._takes_colors and any(color_in(one) for one in phrases)
+
+    @property
+    def _takes_colors(self) -> bool:
+        """Whether colours are words: not to a model that reads any text, but to one with a list of words."""
+        if self.model is None or not self._takes_any_text:
+            return True
+        return self.model.word_vectors is not None and not self.model.spec.text_sha256
 
     @property
     def _takes_any_text(self) -> bool:
@@ -202,7 +219,7 @@ class Lexicon:
                 own.append(found)
                 at = end
                 continue
-            if found and color_in(found) and not self._knows(found) and not self._takes_any_text:
+            if found and color_in(found) and not self._knows(found) and self._takes_colors:
                 colors.append(color_in(found))
             elif found:
                 names.append(found)
@@ -221,7 +238,7 @@ class Lexicon:
             phrase = " ".join(words[at:end])
             if own := self.own.find(phrase):
                 return end, own
-            if self._knows(phrase) or (color_in(phrase) and not self._takes_any_text):
+            if self._knows(phrase) or (color_in(phrase) and self._takes_colors):
                 return end, phrase
         return at + 1, None
 
@@ -235,6 +252,8 @@ class Lexicon:
             raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
+        if self.missing is not None and not self._near(unknown[0]):
+            raise self.missing
         if not self._knows_names:
             who = (
                 f"the model {self.model.name} does not know words" if self.model else "its model is not here"
@@ -263,10 +282,10 @@ def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lex
     """The lexicon of own words and a model that may be missing, of vectors (D,)."""
     try:
         return Lexicon(own, model(), dim)
-    except ModelError:
+    except ModelError as error:
         if not own.words:
             raise
-        return Lexicon(own, None, dim)
+        return Lexicon(own, None, dim, error)
 
 
 def _said_of_guess(word: str, kinds: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from lookalike.errors import ChangedError, CollectionError
 from lookalike.search.engine import Engine
 from lookalike.storage.derived import TABLES
+from lookalike.storage.files import MARKS_NAME
 from lookalike.storage.manifest import MANIFEST_NAME, is_collection
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.snapshot import Snapshot
@@ -29,7 +30,7 @@ _PATIENCE_S = 10.0
 _SETTLED_NS, _COMPARE_EVERY_S = 2_000_000_000, 0.02
 
 Stamp = tuple[tuple[int, int], ...]
-Version = tuple[str, Stamp]
+Version = tuple[str, str, Stamp]
 Result = TypeVar("Result")
 
 
@@ -44,7 +45,7 @@ class LiveCollection:
         self.path = path
         self._reading = threading.Lock()
         self._every_s = check_every_s
-        self._stamped = [str(path / name) for name in (MANIFEST_NAME, "items", "derived")]
+        self._stamped = [str(path / name) for name in (MANIFEST_NAME, "items", "derived", MARKS_NAME)]
         self._gone: CollectionError | None = None
         self._seen, self._settled, self._compared_at = self._stamp_now(), False, time.monotonic()
         self._version, self._engine = self._read(None)
@@ -117,16 +118,17 @@ class LiveCollection:
                 if not snapshot.is_mapped:
                     write_row_file(self.path, snapshot.parts)
                     snapshot = Snapshot.open(self.path, snapshot)
-                return (snapshot.fingerprint, stamp), Engine(snapshot, before)
+                return (snapshot.fingerprint, _labels_of(snapshot), stamp), Engine(snapshot, before)
             except (CollectionError, OSError):
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError
 
     def _version_now(self, engine: Engine) -> Version:
-        """What identifies a state: the rows, and what was derived from them."""
+        """What identifies a state: the rows, the labels that people gave, and what was derived."""
         derived = self._derived_stamp()
-        return Snapshot.open(self.path, engine.snapshot).fingerprint, derived
+        fingerprint = Snapshot.open(self.path, engine.snapshot).fingerprint
+        return fingerprint, _labels_of(engine.snapshot, now=True), derived
 
     def _derived_stamp(self) -> Stamp:
         return tuple(_touched(str(self.path / "derived" / f"{name}.json")) for name in ("index", *TABLES))
@@ -134,6 +136,13 @@ class LiveCollection:
     def _stamp_now(self) -> Stamp:
         """A stamp that every change alters: renaming a part or an index into place alters its folder."""
         return tuple(map(_touched, self._stamped))
+
+
+def _labels_of(snapshot: Snapshot, *, now: bool = False) -> str:
+    """The key of the labels that people gave; damaged marks are an error only for what reads a label."""
+    with suppress(CollectionError):
+        return snapshot.newest_labels_key if now else snapshot.labels_key
+    return "damaged"
 
 
 def _is_old(stamp: Stamp) -> bool:

@@ -60,6 +60,9 @@ class OwnWord:
     slope: float | None
     intercept: float
 
+    def __repr__(self) -> str:
+        return f"OwnWord({self})"
+
     def __str__(self) -> str:
         said = f"{ORIGINS[self.origin]} {self.column if self.origin == 'column' else ''}".rstrip()
         pictures = f"{self.count:,} picture{'s' * (self.count != 1)}"
@@ -292,14 +295,15 @@ def _some(rows: Rows, most: int) -> Rows:
 
 
 def words_key(snapshot: Snapshot) -> str:
-    """A name for what the words depend on: the rows, and what was taught."""
+    """A name for what the words depend on: the rows, the labels that people gave, and what was taught."""
     said = [
         (kind, one.ids, one.sha256s, one.value)
         for kind in snapshot.marks.kinds()
         if kind.startswith(KIND)
         for one in snapshot.marks.of(kind)
     ]
-    return hashlib.sha256(json.dumps([snapshot.fingerprint, said], sort_keys=True).encode()).hexdigest()
+    state = [snapshot.fingerprint, snapshot.labels_key, said]
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _read(snapshot: Snapshot, key: str) -> OwnWords | None:

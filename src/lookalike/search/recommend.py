@@ -33,7 +33,8 @@ def recommend(
 ) -> Results:
     """The k items most like the average of `liked` and unlike that of `disliked`.
 
-    A `user` that the model knows from events counts like one liked item; raises `QueryError` for another.
+    A `user` that the model knows from events counts like one liked item, and what the user had there is left
+    out; raises `QueryError` for another.
 
     With `diverse` in (0, 1] they are chosen one after another by maximal marginal relevance (Carbonell
     and Goldstein 1998): 1 - `diverse` times the cosine to the query, minus `diverse` times the cosine to the
@@ -42,6 +43,8 @@ def recommend(
     if user is not None:
         users = read_users(engine.snapshot.model.path, engine.snapshot.dim)
         liked = [as_query(Vector(users.vector(user))), *liked]
+        had = [row for id_ in users.items_of(user) if (row := engine.snapshot.find(id_)) is not None]
+        rows = np.setdiff1d(np.arange(len(engine)) if rows is None else rows, had)
     if not liked:
         raise QueryError("nothing is liked", "name at least one item as `liked`, or a `user` of the model")
     if not 0 <= diverse <= 1:

@@ -26,6 +26,8 @@ Rows = NDArray[np.int64]
 KIND = "word:"
 _LONGEST = 100
 _MOST_TAUGHT = 1000  # from one column at a time
+# Texts that name one picture each, and no word.
+_OF_ONE_PICTURE = ("id", "uri", "sha256")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,9 +158,12 @@ def _is_name(text: str) -> bool:
 def _values(snapshot: Snapshot, column: str) -> list[str]:
     if column == "folder":
         return sorted({one for id_ in snapshot.column("id").to_pylist() for one in folders_of(id_)})
-    if column not in snapshot.schema.names or not pa.types.is_string(snapshot.schema.field(column).type):
-        names = [one.name for one in snapshot.schema if pa.types.is_string(one.type)]
-        raise QueryError(f"there is no column of text {column!r}", f"there are: folder, {', '.join(names)}")
+    texts = [one.name for one in snapshot.schema if pa.types.is_string(one.type)]
+    names = [name for name in texts if name not in _OF_ONE_PICTURE]
+    if column not in names:
+        raise QueryError(
+            f"there is no column of words {column!r}", f"there are: {', '.join(['folder', *names])}"
+        )
     return sorted(one for one in snapshot.column(column).unique().to_pylist() if one is not None)
 
 

@@ -14,7 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.errors import CollectionError, ModelError
+from lookalike.images.decoding import decode
 from lookalike.images.pillow import media_type
+from lookalike.images.thumbnail import THUMBNAIL_PX
+from lookalike.images.thumbnail import thumbnail as make_thumbnail
 from lookalike.index import index_state
 from lookalike.search.engine import Engine
 from lookalike.search.mentions import has_mentions
@@ -82,13 +85,23 @@ async def thumbnail(request: Request) -> Response:
     """`GET /api/{c}/thumbnails/{id}`: the JPEG; with `v`, the start of its sha256, it is cached for a year.
 
     A page asks for dozens at once, and a thread for each costs more than reading what is in memory.
+    In a collection built without thumbnails it is made of the original.
     """
     live, id_ = live_of(request), request.path_params["id"]
     found = live.cached_thumbnail(id_)
     sha256, jpeg = found if found else await run_in_threadpool(live.thumbnail, id_)
     if not jpeg:
+        jpeg = await request.app.state.workers.run(lambda: _made_thumbnail(live, id_))
+    if not jpeg:
         raise Problem("unknown-path", "this item has no picture")
     return _picture(request, sha256, jpeg, "image/jpeg")
+
+
+def _made_thumbnail(live: Served, id_: str) -> bytes:
+    """A thumbnail of an item's original; empty if that is not available."""
+    row = live.ask(lambda engine: whole_row(engine, id_))
+    data = original(live.engine().snapshot, row)
+    return make_thumbnail(decode(data, THUMBNAIL_PX)) if data else b""
 
 
 def image(request: Request) -> Response:

@@ -10,13 +10,13 @@ from starlette.responses import Response
 from lookalike.errors import LookalikeError
 from lookalike.learning.identify import identify as identified
 from lookalike.learning.identify import learned
-from lookalike.learning.label_marks import LABEL
 from lookalike.search.engine import Engine
 from lookalike.search.query import Image, Query
 from lookalike.server.answers import as_json, cards, live_of
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Term, parse_json, parse_term
 from lookalike.server.searching import checked_type, embedded, engine_of, in_turn
+from lookalike.storage.given_labels import LABEL
 
 
 async def identify(request: Request) -> Response:
@@ -40,7 +40,7 @@ def _answer(engine: Engine, query: Query, column: str) -> Response:
         if type(error) is not LookalikeError:
             raise
         raise Problem("bad-parameter", error.message, field="label") from None
-    (found,) = identified(engine, [query], knowing)
+    (found,) = identified(engine, [query], lambda: knowing)
     near = cards(engine, found.neighbours.rows)
     scores = [round(score, 6) for score in found.neighbours.scores.tolist()]
     answer: dict[str, Any] = found.as_dict()

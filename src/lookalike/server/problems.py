@@ -102,10 +102,10 @@ async def on_lookalike_error(request: Request, error: Exception) -> Response:
             problem = Problem("unknown-word", error.message, **extra, nearest=error.nearest)
         case QueryError():
             problem = Problem("bad-parameter", error.message, **extra)
-        case ModelError():
-            problem = Problem("other-model", error.message, **extra)
         case ExtraError():
             problem = Problem("missing-extra", error.message, **extra)
+        case ModelError():
+            problem = Problem("other-model", error.message, **extra)
         case CollectionError():
             problem = Problem("unreadable-collection", error.message, **extra)
         case _:

@@ -9,7 +9,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from lookalike.errors import ModelError, call_of_build
+from lookalike.errors import ExtraError, ModelError, ModelExtraError, call_of_build
 from lookalike.models.model import LoadedModel
 from lookalike.models.published import pinned_name
 from lookalike.models.registry import is_registered, learner, load_model
@@ -66,7 +66,7 @@ def _path(root: Path, checksum: str) -> Path:
 def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedModel:
     """Load the model that a manifest names; raises `ModelError` if it is missing or another version.
 
-    It gives tags by the user's list, if the manifest has one.
+    It gives tags by the user's list, if the manifest has one. Raises `ModelExtraError` without its library.
     """
     pinned = manifest.model
     if not pinned.sha256:
@@ -74,7 +74,10 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
             f"the vectors of {root} were made elsewhere, by {pinned.name}, which is not available here",
             "search by `Id(...)` or by a vector",
         )
-    model = find_model(root, manifest, device, read_learned(root, pinned))
+    try:
+        model = find_model(root, manifest, device, read_learned(root, pinned))
+    except ExtraError as error:
+        raise ModelExtraError(error.message, error.extra) from None
     if model.spec != pinned:
         raise ModelError(
             f"{root} was embedded with another version of {pinned.name}, whose vectors "

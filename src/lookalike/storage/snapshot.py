@@ -1,13 +1,12 @@
 """A snapshot: one consistent state of a collection; its rows, vectors and pictures are read on demand.
 
-Rows come from the file of rows if there is one, otherwise from the parts. Everything read later belongs to
-this state, or raises an error: rows of two states never mix.
+Labels that people gave go before the stored ones. Everything read later belongs to this state, or raises an
+error: rows of two states never mix.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -23,13 +22,21 @@ from lookalike.errors import CollectionError, UnknownColumnError, UnknownIdError
 from lookalike.models.model import LoadedModel
 from lookalike.storage.columns import column_names
 from lookalike.storage.derived import TABLES, Derived, read_derived
+from lookalike.storage.given_labels import (
+    GivenLabels,
+    given_labels,
+    labels_key,
+    schema_with_labels,
+    values_by_row,
+)
 from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest
 from lookalike.storage.marks import Marks, marks_stamp, read_marks
 from lookalike.storage.part_state import PartState
-from lookalike.storage.parts import ITEM_FIELDS
-from lookalike.storage.row_file import Hashes, RowFile, id_hashes
+from lookalike.storage.parts import ITEM_FIELDS, RESERVED_COLUMNS
+from lookalike.storage.row_file import RowFile, id_hashes
 from lookalike.storage.state import State
+from lookalike.storage.stored_rows import StoredRows
 from lookalike.storage.stores import each
 
 Rows = NDArray[np.int64]
@@ -43,22 +50,19 @@ _COMPARED_IDS = 20_000
 _FEW = 64
 # How many ids keep their rows in a cache: a request asks for the same ids several times.
 _KEPT_IDS = 1024
-# How many parts keep their rows in memory if there is no file of rows.
-_KEPT_PARTS = 32
+# The columns of analyses, which labels don't turn into stored ones.
+_DERIVED = frozenset(shown for table in TABLES.values() for shown in table)
 
 
 class Snapshot:
     """N items in one state; safe to read from several threads."""
 
-    def __init__(self, state: State, row_file: RowFile | None = None) -> None:
-        self.state = state
-        self._row_file = row_file
-        self._arrays: dict[tuple[int, str], pa.Array] = {}
-        self._batches: dict[int, pa.RecordBatch] = {}
-        self._read: OrderedDict[int, pa.RecordBatch] = OrderedDict()
+    def __init__(self, stored: StoredRows) -> None:
+        self.stored = stored
         self._columns: dict[str, pa.ChunkedArray] = {}
+        self._arrays: dict[tuple[int, str], pa.Array] = {}
         self._found: dict[str, int] = {}
-        self._marks: tuple[tuple[str, ...], Marks] | None = None
+        self._marks: tuple[tuple[str, ...], Marks, str] | None = None
 
     @staticmethod
     def open(root: Path, before: Snapshot | None = None) -> Snapshot:
@@ -70,7 +74,17 @@ class Snapshot:
         known = row_file.states(root) if row_file else {}
         if before is not None:
             known |= {one.part.number: one for one in before.parts}
-        return Snapshot(State.read(root, known), row_file)
+        state = State.read(root, known)
+        if before is None:
+            return Snapshot(StoredRows(state, row_file))
+        same = state == before.state and before.is_mapped
+        found = Snapshot(before.stored if same else StoredRows(state, row_file))
+        found._marks = before._marks
+        return found
+
+    @property
+    def state(self) -> State:
+        return self.stored.state
 
     @property
     def root(self) -> Path:
@@ -100,19 +114,17 @@ class Snapshot:
     def __len__(self) -> int:
         return self.state.count
 
-    @cached_property
+    @property
     def is_mapped(self) -> bool:
         """Whether the file of rows holds the rows of all parts in their current state."""
-        known = self._row_file.states(self.root) if self._row_file else {}
-        return all(known.get(one.part.number) == one for one in self.parts)
+        return self.stored.is_mapped
 
     # Columns.
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The stored columns without the embedding, in types that can hold the values of all parts."""
-        seen = dict.fromkeys(each(self.parts, self._schema_of, self.root))
-        return pa.unify_schemas([pa.schema(ITEM_FIELDS), *seen], promote_options="permissive")
+        """The stored columns without the embedding, in types that can hold all values, and given labels."""
+        return schema_with_labels(self.stored.schema, self._given.keys(), _DERIVED)
 
     @cached_property
     def all_columns(self) -> pa.Schema:
@@ -127,14 +139,8 @@ class Snapshot:
     @cached_property
     def filled_columns(self) -> Sequence[pa.Field]:
         """Those of `all_columns` that are not null in every row; all of them if there are no rows."""
-        batches = [self._batch(place)[0] for place in range(len(self.parts))]
-        stored = {
-            name
-            for name in self.schema.names
-            if not batches
-            or any(name in one.schema.names and one.column(name).null_count < one.num_rows for one in batches)
-        }
-        return [one for one in self.all_columns if one.name in stored or one.name not in self._stored]
+        filled = self.stored.filled | self._given.keys()
+        return [one for one in self.all_columns if one.name in filled or one.name not in self.stored.names]
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column of all rows, stored or derived; raises `KeyError` for an unknown name."""
@@ -157,7 +163,7 @@ class Snapshot:
 
     def values(self, name: str, rows: Sequence[int] | Rows) -> list[Any]:
         """The values of one column of these rows, stored or derived; `KeyError` for an unknown name."""
-        if name not in _EVERYWHERE and name not in self._stored:
+        if name not in _EVERYWHERE and name not in self._names:
             return list(self.column(name).take(pa.array(rows, pa.int64())).to_pylist())
         if len(rows) <= _FEW:
             return [self._value(name, row) for row in np.asarray(rows, np.int64).tolist()]
@@ -190,7 +196,7 @@ class Snapshot:
             wanted = id_hashes([id_])[0]
         except UnicodeEncodeError:
             return None
-        candidates = np.flatnonzero(self._hashes == wanted).tolist()
+        candidates = np.flatnonzero(self.stored.hashes == wanted).tolist()
         row = next((one for one in candidates if self.ids([one]) == [id_]), None)
         if row is not None:
             if len(self._found) >= _KEPT_IDS:
@@ -210,7 +216,7 @@ class Snapshot:
         asked = list(ids)
         if len(asked) <= _FEW:
             return np.array([self.row_of(id_) for id_ in asked], np.int64)
-        order, hashes = self._sorted_hashes
+        order, hashes = self.stored.sorted_hashes
         wanted = id_hashes(asked)
         at = np.searchsorted(hashes, wanted)
         rows = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(asked), np.int64)
@@ -270,23 +276,36 @@ class Snapshot:
 
         Raises `CollectionError` if a file of marks is damaged.
         """
-        stamp = marks_stamp(self.root)
-        if self._marks is None or self._marks[0] != stamp:
-            self._marks = stamp, read_marks(self.root)
-        return self._marks[1]
+        return self._marks_now()[0]
+
+    @property
+    def newest_labels_key(self) -> str:
+        """What `labels_key` would be if the snapshot were opened now."""
+        return self._marks_now()[1]
+
+    @cached_property
+    def labels_key(self) -> str:
+        """A name for the labels that people gave, as this snapshot has them; empty if there are none."""
+        return labels_key(self._given_marks)
 
     def marked(self, kind: str) -> list[Any]:
         """The value that marks of a kind give each item, (N,); None for items without such a mark."""
-        return self.marks.column(kind, *self._pictures)
+        found: list[Any] = [None] * len(self)
+        for row, value in values_by_row(self.marks, kind, self.column("id"), self.column("sha256")).items():
+            found[row] = value
+        return found
 
     def marked_pairs(self, kind: str) -> dict[tuple[int, int], Any]:
         """The value that marks of a kind give pairs of items, by their row numbers, the smaller first."""
-        return self.marks.pairs(kind, *self._pictures)
+        return self.marks.pairs(kind, self.column("id").to_pylist(), self.column("sha256").to_pylist())
 
-    @cached_property
-    def _pictures(self) -> tuple[list[str], list[str]]:
-        """The id and the sha256 of each item, which marks are matched with."""
-        return self.column("id").to_pylist(), self.column("sha256").to_pylist()
+    def items_of(self, place: int) -> pa.Table:
+        """The rows of the part at a place with all columns; raises as `PartState.items`."""
+        table = self.parts[place].items()
+        for name in self._given.keys() & self._names:
+            at, array = table.schema.get_field_index(name), self._array(place, name)
+            table = table.set_column(at, name, array) if at >= 0 else table.append_column(name, array)
+        return table
 
     @cached_property
     def model(self) -> LoadedModel:
@@ -299,48 +318,40 @@ class Snapshot:
 
     # Internals.
 
-    def _schema_of(self, state: PartState) -> pa.Schema:
-        known = self._row_file.schema(state) if self._row_file else None
-        if known is not None:
-            return known
-        return pa.schema([field for field in state.schema() if field.name != "embedding"])
+    def _marks_now(self) -> tuple[Marks, str]:
+        """The marks of now, and the key of the labels in them."""
+        stamp = marks_stamp(self.root)
+        if self._marks is None or self._marks[0] != stamp:
+            marks = read_marks(self.root)
+            self._marks = stamp, marks, labels_key(marks)
+        return self._marks[1:]
 
-    def _batch(self, place: int) -> tuple[pa.RecordBatch, bool]:
-        """The rows of a part, and whether they are mapped and so still have to be validated."""
-        batch = self._batches.get(place)
-        if batch is not None:
-            return batch, True
-        mapped = self._row_file.rows(self.parts[place]) if self._row_file else None
-        if mapped is not None:
-            self._batches[place] = mapped
-            return mapped, True
-        read = self._read.get(place)
-        if read is None:
-            table = self.parts[place].described().combine_chunks()
-            (read,) = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-            self._read[place] = read
-            while len(self._read) > _KEPT_PARTS:
-                with suppress(KeyError):  # another thread was faster
-                    self._read.popitem(last=False)
-        return read, False
+    @cached_property
+    def _given_marks(self) -> Marks:
+        """The marks from which this snapshot has its labels: those of its first look at them."""
+        return self.marks
+
+    @cached_property
+    def _given(self) -> Mapping[str, GivenLabels]:
+        """The labels that people gave, by column."""
+        if not self.labels_key:
+            return {}
+        return given_labels(self._given_marks, self.column("id"), self.column("sha256"))
 
     def _array(self, place: int, name: str) -> pa.Array:
-        """A column of a part; nulls if the part has none of that name."""
+        """A column of a part, with the labels that people gave."""
         array = self._arrays.get((place, name))
         if array is not None:
             return array
-        batch, mapped = self._batch(place)
-        at = batch.schema.get_field_index(name)
-        if at < 0:
-            if name not in self._stored:
-                raise KeyError(name)
-            return pa.nulls(batch.num_rows, self.schema.field(name).type)
-        array = batch.column(at)
-        if mapped:
-            try:
-                array.validate(full=True)  # else an offset in a damaged file could lead anywhere
-            except pa.ArrowException:
-                array = self.parts[place].described()[name].combine_chunks()
+        given = None if name in RESERVED_COLUMNS else self._given.get(name)
+        if given is not None:
+            type_ = self.schema.field(name).type
+            known = name in self.stored.names
+            stored = self.stored.array(place, name) if known else pa.nulls(self.parts[place].count, type_)
+            array = given.over(stored.cast(type_), self._starts[place])
+        else:
+            array = self.stored.array(place, name)
+        if given is not None or self.is_mapped:
             self._arrays[place, name] = array
         return array
 
@@ -358,17 +369,19 @@ class Snapshot:
         return starts
 
     @cached_property
-    def _stored(self) -> frozenset[str]:
+    def _names(self) -> frozenset[str]:
         return frozenset(self.schema.names)
 
     def _whole_column(self, name: str) -> pa.ChunkedArray:
-        if name in self._stored:
-            type_ = self.schema.field(name).type
+        schema = self.stored.schema if name in RESERVED_COLUMNS else self.schema
+        if name in schema.names:
+            type_ = schema.field(name).type
             arrays = [self._array(place, name) for place in range(len(self.parts))]
             return pa.chunked_array([one.cast(type_) for one in arrays], type_)
         for table, made in self.derived.items():
             if name in TABLES[table]:
-                return made.rows[TABLES[table][name]]
+                column = made.rows[TABLES[table][name]]
+                return self._given[name].over_all(column) if name in self._given else column
         raise UnknownColumnError(
             f"{self.name} has no column {name!r}", f"it has: {column_names(self.all_columns)}"
         )
@@ -377,20 +390,6 @@ class Snapshot:
         return pa.chunked_array(
             [chunk for state in self.parts for chunk in state.column("embedding").chunks]  # type: ignore[union-attr]
         )
-
-    @cached_property
-    def _hashes(self) -> Hashes:
-        """The hash of the id of each row, uint64 (N,)."""
-        found = [np.empty(0, np.uint64)]
-        for place, state in enumerate(self.parts):
-            mapped = self._row_file.hashes(state) if self._row_file else None
-            found.append(id_hashes(self._array(place, "id").to_pylist()) if mapped is None else mapped)
-        return np.concatenate(found)
-
-    @cached_property
-    def _sorted_hashes(self) -> tuple[Rows, Hashes]:
-        order = np.argsort(self._hashes, kind="stable")
-        return order, self._hashes[order]
 
     def _unknown(self, id_: str) -> UnknownIdError:
         known = self.column("id").slice(0, _COMPARED_IDS).to_pylist()

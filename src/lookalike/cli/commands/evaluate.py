@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_json, add_max_memory, names, positive
@@ -177,6 +178,21 @@ def _show(
         _print_splits(judged)
     else:
         _print_evaluation(judged)
+    if not options.seen_where and not options.query_where:
+        _say_what_was_trained(options.models or [collection.snapshot.manifest.model_path])
+
+
+def _say_what_was_trained(models: Sequence[str]) -> None:
+    """Warn of models that may have learned from what they are asked."""
+    from lookalike.cli.output import say
+    from lookalike.learning.saving import is_trained
+
+    for one in models:
+        if is_trained(one):
+            say(
+                f"{one} was trained: for items that it learned from, these measures are too good; name them "
+                "with --seen-where, or ask others with --query-where"
+            )
 
 
 def _print_comparison(compared: Comparison) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lookalike.learning.identify import Identified
 
 SUMMARY = "say which label a picture has, or that it is unknown"
+_ALL_LABELLED = "all items have a label"
+_NONE_PROPOSED = "no label is proposed; identify --fill proposes some"
 EXAMPLE = "lookalike identify leaves.lookalike leaf.jpg --label species"
 
 
@@ -105,12 +107,17 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
     if options.fill:
         made = collection.identify_missing(options.label, right=options.right, write=True)
         waiting, trial = made.proposed, made.trial
+        could = f"{trial.answered:.0%} could, and {trial.right:.0%} of those rightly"
         say(
             f"{len(waiting):,} of {made.asked:,} items without a label can be identified; of labelled ones "
-            f"that were held out, {trial.answered:.0%} could, and {trial.right:.0%} of those rightly"
+            f"that were held out, {could if trial.answered else 'none could'}"
+            if made.asked
+            else _ALL_LABELLED
         )
     else:
         waiting = proposals(collection.snapshot, options.label)
+        if not waiting:
+            say(_NONE_PROPOSED)
     if options.json:
         print_json([asdict(one) for one in waiting])
     else:
@@ -134,7 +141,7 @@ def _label(collection: Collection, options: argparse.Namespace) -> int:
         collection.give_label(ids, options.value, label=options.label)
     if options.json:
         print_json({"labelled": count})
-    say(f"{count:,} {'item has' if count == 1 else 'items have'} a label now")
+    say(f"{count:,} {'item has' if count == 1 else 'items have'} a label now" if count else _NONE_PROPOSED)
     return 0 if count else 1
 
 
@@ -148,5 +155,5 @@ def _ask(collection: Collection, options: argparse.Namespace) -> int:
         for id_ in ids:
             show(id_)
     if not ids:
-        say("all items have a label")
+        say(_ALL_LABELLED)
     return 0 if ids else 1

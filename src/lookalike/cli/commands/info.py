@@ -51,7 +51,11 @@ def run(options: argparse.Namespace) -> int:
         "bytes": f"{size:,} ({size / 1e6:.1f} MB)",
         "sources": ", ".join(facts["sources"]),
         "labels": ", ".join(f"{label} {count:,}" for label, count in sorted(facts["labels"].items())),
-        **{name: _in_words(**made) for name, made in facts["made"].items()},
+        **{
+            name: _in_words(**made)
+            for name, made in facts["made"].items()
+            if name != "taught" or made["state"] != "none"  # most collections need no tags
+        },
     }
     del shown["made"]
     for name, value in shown.items():

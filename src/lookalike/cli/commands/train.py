@@ -7,12 +7,13 @@ import shlex
 from typing import Any
 
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
-from lookalike.cli.events import add_events, train_events
+from lookalike.cli.events import EVENT_COLUMNS, add_events, train_events
 
-SUMMARY = "learn a better model from labels"
+SUMMARY = "learn a better model from labels, or from what people like"
 EXAMPLE = (
     "lookalike train photos.lookalike --label label -o my-model/\n"
-    "  lookalike train photos.lookalike --label label -o my-model/ --method finetune"
+    "  lookalike train photos.lookalike --label label -o my-model/ --method finetune\n"
+    "  lookalike train photos.lookalike --events clicks.parquet -o taste/"
 )
 
 
@@ -21,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", metavar="COLUMN", help="learn from the labels in this column")
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
     parser.add_argument("--name", help="what to call it (default: the name of the folder)")
-    parser.add_argument("--method", default="auto", help="how to learn (default: auto, the best of all)")
+    parser.add_argument(
+        "--method",
+        default="auto",
+        help="how to learn: lda, whitening, scores, ridge, blend; finetune, the network itself; or "
+        "auto, the best of the others (default: auto)",
+    )
     _add_finetuning(parser)
     parser.add_argument(
         "--for",
@@ -51,7 +57,9 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "last", "all"],
         help="which to train (default: the last of efficientnet-lite0 on a CPU, else all)",
     )
-    group.add_argument("--device", help="cpu (default) or cuda")
+    group.add_argument(
+        "--device", help="cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto)"
+    )
     group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
     group.add_argument("--batch-size", type=positive, metavar="N", help="images in a step")
     group.add_argument("--learning-rate", type=float, metavar="RATE", help="how fast it learns")
@@ -70,9 +78,10 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.learning.saving import check_free
 
     check_free(options.out)
+    given = _given(options)
     if options.events:
         return train_events(options)
-    collection, given = open_collection(options.collection), _given(options)
+    collection = open_collection(options.collection)
     try:
         with Progress("learning") as progress:
             learned = train(
@@ -92,21 +101,27 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
     else:
-        show(str(learned.report))
+        for line in str(learned.report).splitlines():
+            show(line)
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
     return 0
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of one method alone; raises `LookalikeError` for those of another."""
+    """The arguments of one way to learn alone; raises `LookalikeError` for those of another."""
     from lookalike.errors import LookalikeError
 
     given = {name: getattr(options, name) for name in _FINETUNING if getattr(options, name) is not None}
-    if options.method == "finetune":
-        return given
-    for name in given:
-        raise LookalikeError(
-            f"--{name.replace('_', '-')} is for --method finetune", "add that, or leave it out"
-        )
-    return {"for_": options.for_}
+    of_events = [name for name in EVENT_COLUMNS if getattr(options, f"{name}_column")]
+    is_finetuning = options.method == "finetune" and not options.events
+    wrong = [(name, "--method finetune") for name in given if not is_finetuning]
+    wrong += [(name, "--events") for name in of_events if not options.events]
+    wrong += (
+        [("for", "--label without --method finetune")]
+        if options.for_ == "new" and (options.events or is_finetuning)
+        else []
+    )
+    for name, owner in wrong:
+        raise LookalikeError(f"--{name.replace('_', '-')} is for {owner}", "leave it out, or use that")
+    return given if is_finetuning else {"for_": options.for_}

@@ -74,6 +74,8 @@ def read_events(
         what: _column(table, given, what, path)
         for what, given in (("user", user), ("item", item), ("when", when), ("weight", weight))
     }
+    if not len(table):
+        raise LookalikeError(f"{path} has no events")
     users, items = (_texts(table[columns[what]]) for what in ("user", "item"))
     times, timed = _times(table, columns["when"], path)
     weights = _weights(table, columns["weight"], path)
@@ -166,6 +168,15 @@ def _numbers(column: pa.ChunkedArray, name: str, path: str | Path) -> NDArray[np
     return np.asarray(pc.fill_null(numbers, float("nan")).to_numpy(), np.float64)
 
 
+def _microseconds(text: object) -> int | None:
+    """Since 1970, of a time as text; without a zone it is UTC. None if it is no time."""
+    try:
+        found = datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        return None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1e6)
+
+
 def _times(table: pa.Table, name: str | None, path: str | Path) -> tuple[Ints, bool]:
     """Microseconds since 1970, the least integer for a missing time; row numbers without a column."""
     if name is None:
@@ -174,8 +185,14 @@ def _times(table: pa.Table, name: str | None, path: str | Path) -> tuple[Ints, b
     if pa.types.is_string(column.type) or pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         try:
             moments = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        except pa.ArrowException as error:
-            raise LookalikeError(f"the column {name} of {path} has no times: {one_line(error)}") from None
+        except pa.ArrowException:  # of text with zones, or that is no time
+            moments = pa.chunked_array(
+                [pa.array([_microseconds(one) for one in column.to_pylist()], pa.int64())]
+            )
+        if moments.null_count == len(moments) > 0:
+            raise LookalikeError(
+                f"the column {name} of {path} has no times", "write them as in 2026-01-31T18:30:00"
+            )
         return np.asarray(pc.fill_null(moments, missing).to_numpy(), np.int64), True
     seconds = _numbers(column, name, path)
     finite = np.isfinite(seconds)

@@ -16,7 +16,7 @@ from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, S
 from lookalike.learning.behaviour.towers import BPR, CO_ENGAGEMENT, OBJECTIVES, Liked, Towers, learn
 from lookalike.learning.trained import Trained
 from lookalike.models.head_model import Layer
-from lookalike.models.users import user_files
+from lookalike.models.users import Users, user_files
 from lookalike.storage.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
@@ -128,8 +128,17 @@ def train_behaviour(
         [Layer(whole.matrix, whole.offset)],
         report,
         base_path=snapshot.manifest.model_path,
-        files=user_files(found.users, whole.users),
+        files=user_files(_users(snapshot, found, whole.users)),
     )
+
+
+def _users(snapshot: Snapshot, events: Events, vectors: Floats) -> Users:
+    """The users with what they had in the events."""
+    rows, items = np.unique(events.item, return_inverse=True)
+    pairs = np.unique(np.stack([events.user, items], axis=1), axis=0)
+    ends = np.searchsorted(pairs[:, 0], np.arange(1, len(events.users)))
+    had = [one.tolist() for one in np.split(pairs[:, 1], ends)]
+    return Users(events.users, vectors, snapshot.ids(rows), had)
 
 
 def _report(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lookalike.cache import cache_folder
-from lookalike.errors import LookalikeError, MemoryLimitError, ModelError, NoGainError
+from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
 from lookalike.learning.finetune.batches import batches_of
 from lookalike.learning.finetune.checkpoint import Checkpoint
 from lookalike.learning.finetune.examples import Examples
@@ -29,7 +29,9 @@ from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
+from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, unit
+from lookalike.models.torch_runner import torch_device
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -50,7 +52,7 @@ def finetune(
     loss: str = LOSS,
     model: str = BUILT_IN,
     layers: Layers = "auto",
-    device: str = "cpu",
+    device: str = AUTO,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -71,7 +73,8 @@ def finetune(
     `LookalikeError` for too few labels or pictures, `ModelError` if the network or the device cannot be used,
     and `MemoryLimitError`.
     """
-    _check(device, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    _check(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    device = torch_device(device)
     examples = Examples.of(snapshot, label, seed)
     network = network_of(model, layers, device)
     plan = Plan(
@@ -80,7 +83,8 @@ def finetune(
         learning_rate or network.rate,
         seed,
     )
-    key = _key([snapshot.fingerprint, label, loss, model, network.is_split, asdict(plan)])
+    state = [snapshot.fingerprint, snapshot.labels_key]
+    key = _key([*state, label, loss, model, network.is_split, asdict(plan)])
     checkpoint = Checkpoint(Path(checkpoints or cache_folder() / "training") / key[:16], key)
     room = _Room.of(examples, network, max_memory_bytes)
     run = _Run(
@@ -267,16 +271,8 @@ def _key(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _check(device: str, **numbers: float | None) -> None:
-    """Raise `ModelError` if PyTorch cannot compute on a device, `LookalikeError` for a number below 0."""
+def _check(**numbers: float | None) -> None:
+    """Raise `LookalikeError` for a number that is not above 0."""
     for name, number in numbers.items():
         if number is not None and not 0 < number < float("inf"):
             raise LookalikeError(f"{name} is {number}, but must be above 0")
-    try:
-        torch.ones(2, device=device).sum().item()
-    except (RuntimeError, AssertionError) as error:  # PyTorch for CPUs alone asserts
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"PyTorch {torch.__version__} cannot compute on {device}: {reason}",
-            "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
-        ) from None
