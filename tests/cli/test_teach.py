@@ -18,7 +18,8 @@ def test_a_word_is_taught_searched_for_and_forgotten(run, copied):
     assert {line.split()[-1] for line in stdout.splitlines()} == {"sea/sea-002.png", "sea/sea-005.png"}
     assert stderr == "pacific: taught by 2 pictures\nunknown, and left out: coast\n"
 
-    assert run("teach", path, "pacific", "--forget") == (0, "", "forgot pacific\n")
+    code, stdout, stderr = run("teach", path, "pacific", "--forget", "--json")
+    assert (code, strict_json(stdout), stderr) == (0, {"forgot": "pacific"}, "forgot pacific\n")
     assert run("search", path, "text:pacific")[0] == 1
 
 

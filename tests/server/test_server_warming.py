@@ -40,3 +40,9 @@ def test_a_collection_without_rows_words_or_model_does_no_harm(tmp_path: Path) -
     (tmp_path / "nothing").mkdir()
     nothing = lookalike.from_vectors(tmp_path / "made.lookalike", [[1.0, 2.0]], ["a"])
     warm_up(served([nothing.path]).values())
+
+
+def test_words_of_the_collection_are_learnt_before_anyone_asks(copied: lookalike.Collection) -> None:
+    warm_up(served([copied.path]).values())
+
+    assert (copied.path / "derived" / "own_words.npz").exists()

@@ -39,9 +39,8 @@ def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> L
         values = read_labels(snapshot, label, rows).values
     except UnknownColumnError as error:
         near = get_close_matches(label, snapshot.all_columns.names, n=3, cutoff=0.5)
-        raise (
-            UnknownColumnError(error.message, f"did you mean {' or '.join(near)}?") if near else error
-        ) from None
+        hint = f"did you mean {' or '.join(near)}?" if near else error.hint
+        raise UnknownColumnError(f"{snapshot.root} has no column {label}", hint) from None
     selection = Selection.of(snapshot, ("id",), rows=rows, least=0)
     kept = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
     names, classes = np.unique(np.array([values[row] for row in kept], str), return_inverse=True)

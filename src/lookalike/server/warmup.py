@@ -12,7 +12,7 @@ from lookalike.server.live import Served
 
 
 def warm_up(collections: Iterable[Served]) -> None:
-    """Open indexes or hold vectors; load conditions, models and their words.
+    """Open indexes or hold vectors; load conditions, models and words, learning a collection's own.
 
     Failures are left for a request to report. Of collections with the same model, the first takes most time.
     """
@@ -29,3 +29,5 @@ def warm_up(collections: Iterable[Served]) -> None:
             model.embed_text("dog")
             if model.presence is not None:
                 model.presence("dog", np.empty((0, model.dim), np.float32))
+        with suppress(*passed):
+            _ = live.engine().words

@@ -108,7 +108,7 @@ def schema_with_labels(schema: pa.Schema, columns: Collection[str], not_new: Col
 
 
 def type_with_labels(type_: pa.DataType) -> pa.DataType:
-    """The type of a column that gets labels: text if it has no value, and no dictionary, which is of others."""
+    """The type of a column that gets labels: text if it has no values; a dictionary becomes its values."""
     if pa.types.is_null(type_):
         return pa.string()
     return type_.value_type if pa.types.is_dictionary(type_) else type_

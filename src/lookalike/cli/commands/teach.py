@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.forget:
         collection.forget(options.word)
+        if options.json:
+            print_json({"forgot": options.word})
         say(f"forgot {options.word}")
         return 0
     other = _also(options.word, collection)
