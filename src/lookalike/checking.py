@@ -92,6 +92,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return _is_iterable_of(value, parts[0])
     if hint is bool:  # NumPy's has another type, and is no number
         return isinstance(value, Integral) or type(value).__name__ in ("bool", "bool_")
+    if _types(hint) is os.PathLike and hasattr(value, "parent"):  # a path in a store is not one of Python's
+        return True
     return isinstance(value, _types(hint))
 
 

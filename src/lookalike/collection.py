@@ -29,7 +29,7 @@ from lookalike.search.taught import forget, is_taught, teach, teach_from
 from lookalike.search.taught_tags import write_taught_tags
 from lookalike.storage.items import Item, Items
 from lookalike.storage.manifest import Manifest, read_manifest
-from lookalike.storage.marks import Mark, Marks, write_marks
+from lookalike.storage.marks import Mark, Marks, read_marks, write_marks
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
 from lookalike.storage.state import State
 from lookalike.storage.stores import each, place
@@ -287,7 +287,7 @@ def build(source: str | Path, collection: str | Path, **options: Any) -> Collect
     root = place(collection)
     _refresh_index(root)
     made = Collection(root, report)
-    if len(made) and is_taught(made.snapshot):
+    if is_taught(read_marks(root)) and len(made):
         made.teach()
     return made
 

@@ -408,5 +408,5 @@ def test_a_model_of_another_type_is_refused(tmp_path, monkeypatch):
 def test_words_are_refused_by_a_model_without_them(folder, target):
     collection = lookalike.build(folder, target, model="hf:tests/dinov2")
 
-    with pytest.raises(QueryError, match="knows the word 'dog'"):
+    with pytest.raises(QueryError, match="the word 'dog' is unknown"):
         collection.search(lookalike.Text("a dog"))

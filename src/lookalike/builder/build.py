@@ -33,7 +33,7 @@ from lookalike.sources.opening import Source, closing_source, open_source, readi
 from lookalike.storage.learned import find_model
 from lookalike.storage.manifest import check_dtype, is_collection, read_manifest
 from lookalike.storage.marks import compact_marks
-from lookalike.storage.stores import place
+from lookalike.storage.stores import is_remote, place
 from lookalike.storage.writing import check_target, writing
 
 PART_SIZE = 1024
@@ -96,7 +96,7 @@ def build(
     to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
-    if isinstance(source, str | Path) and is_collection(place(source)):
+    if isinstance(source, str | Path) and _is_stored(place(source)):
         return _build_from_stored(
             place(source),
             place(collection),
@@ -153,6 +153,11 @@ def build(
         order.listing.passed_over,
         order.move.old_uri if order.move else "",
     )
+
+
+def _is_stored(source: Path) -> bool:
+    """Whether a source is a collection; a store is only asked if the name says so, because that takes time."""
+    return (not is_remote(source) or source.name.endswith(".lookalike")) and is_collection(source)
 
 
 def _build_from_stored(

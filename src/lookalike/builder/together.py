@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,9 @@ def build_together(
         try:
             mine = shared(source, turns, number)
             return build(mine, root, model=model, on_progress=partial(counted.add, number), **options)
+        except BaseException:
+            turns.stop()  # before it leaves, or the others would hurry on
+            raise
         finally:
             turns.leave(number)
 
@@ -57,12 +60,13 @@ def build_together(
             running = {
                 root: pool.submit(run, number, root, one) for number, (root, one) in enumerate(models.items())
             }
-            done, _ = wait(running.values(), return_when=FIRST_EXCEPTION)
-            for one in done:
-                one.result()
+            wait(running.values())
         except BaseException:
             turns.stop()
             raise
+    errors = [one.exception() for one in running.values()]
+    for error in sorted(filter(None, errors), key=lambda one: isinstance(one, _Stopped)):
+        raise error
     return {root: one.result() for root, one in running.items()}
 
 

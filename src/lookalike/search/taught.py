@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
-from lookalike.storage.marks import Mark, item_rows, write_marks
+from lookalike.storage.marks import Mark, Marks, item_rows, write_marks
 from lookalike.storage.snapshot import Snapshot
 
 Rows = NDArray[np.int64]
@@ -39,9 +39,9 @@ class Lesson:
     unliked: Rows
 
 
-def is_taught(snapshot: Snapshot) -> bool:
+def is_taught(marks: Marks) -> bool:
     """Whether any word was taught."""
-    return any(kind.startswith(KIND) for kind in snapshot.marks.kinds())
+    return any(kind.startswith(KIND) for kind in marks.kinds())
 
 
 def lessons(snapshot: Snapshot) -> list[Lesson]:
