@@ -22,7 +22,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_every_command_is_answered(tmp_path: Path) -> None:
-    first, *_ = write_flowers(tmp_path / "photos", count=12)
+    first, *_ = write_flowers(tmp_path / "photos", count=36)
     shutil.copy(first, tmp_path / "photos" / "query.jpg")
     shutil.copy(first, tmp_path / "query.jpg")
     made = lookalike.build(tmp_path / "photos", tmp_path / "photos.lookalike", label="folder")

@@ -156,7 +156,7 @@ def build(
 
 
 def _is_stored(source: Path) -> bool:
-    """Whether a source is a collection; a store is only asked if the name says so, because that takes time."""
+    """Whether a source is a collection; a store is only asked if its name says so: that takes time."""
     return (not is_remote(source) or source.name.endswith(".lookalike")) and is_collection(source)
 
 
