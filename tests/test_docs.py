@@ -16,6 +16,7 @@ def python_blocks(document: str) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S))
 
 
+@pytest.mark.slow
 def test_the_python_of_the_tour_runs_and_the_network_beats_the_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +51,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(names["c"]) == 24  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_python_of_the_analysis_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_flowers(tmp_path / "photos", count=40)

@@ -398,6 +398,7 @@ def test_urls_that_are_in_the_collection_are_not_fetched_again(site, tmp_path):
     assert {site.asked[f"/ok/{number}.jpg"] for number in (1, 2, 3, 4)} == {1}
 
 
+@pytest.mark.slow
 def test_reading_runs_ahead_of_the_threads_that_embed(tmp_path):
     with web(delay_s=0.1) as site:
         build(listed(tmp_path, *ok(site, *range(40))), tmp_path / "c", fetch=LOCAL, threads=1)

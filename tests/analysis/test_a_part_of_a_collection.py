@@ -151,6 +151,7 @@ def test_neighbours_are_those_of_the_items_alone(ask, alone):
     assert found.recall == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_neighbours_through_an_index_are_sought_among_the_rows_of_the_view(indexed, kind, monkeypatch):
     monkeypatch.setattr(neighbours_module, "_MOST_EXACT", 100)

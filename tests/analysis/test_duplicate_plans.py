@@ -66,6 +66,7 @@ def test_what_holds_for_a_file_holds_for_all_with_its_bytes():
     assert planned(items, *pairs, tiers=("bytes",)) == {"0.jpg": ["1.jpg", "2.jpg"]}
 
 
+@pytest.mark.slow
 def test_thousands_of_identical_files_are_one_group_without_a_pair_of_each_two():
     count = 20_000  # whose pairs would not fit in memory
 
@@ -399,6 +400,7 @@ def test_the_picture_with_transparency_stays_though_the_other_is_larger():
     assert (group.keep.id, group.why) == ("1.jpg", "the one with transparency")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved_before", [0, 1, 2])
 @pytest.mark.parametrize("call", ["Path.unlink", "shutil.copy2"])
 def test_a_move_to_another_device_that_a_kill_cut_short_can_be_undone(

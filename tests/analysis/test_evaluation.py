@@ -269,6 +269,7 @@ def test_models_are_compared_on_the_same_images_the_best_first(photos, tmp_path)
     assert [one.evaluation for one in again.contenders] == [one.evaluation for one in compared.contenders]
 
 
+@pytest.mark.slow
 def test_a_model_that_learns_is_compared_with_one_that_does_not(photos, tmp_path):
     pytest.importorskip("cv2")
 

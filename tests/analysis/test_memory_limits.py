@@ -106,6 +106,7 @@ def needed(work) -> int:
     return raised.value.need_bytes
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_the_same_whatever_the_limit(tmp_path):
     collection = make(tmp_path / "c.lookalike", 9000, 64)
 
@@ -120,6 +121,7 @@ def test_an_evaluation_is_the_same_whatever_the_limit(tmp_path):
     assert replace(within, worst=()) == replace(without, worst=())
 
 
+@pytest.mark.slow
 def test_neighbours_are_the_same_whatever_the_limit(tmp_path):
     selection = Selection.of(make(tmp_path / "c.lookalike", 2500, 8).snapshot)
 
@@ -132,6 +134,7 @@ def test_neighbours_are_the_same_whatever_the_limit(tmp_path):
     assert within.scores == pytest.approx(without.scores, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "name"),
     [
@@ -157,6 +160,7 @@ def test_what_is_derived_is_the_same_whatever_the_limit(work, name, tmp_path):
             assert after.equals(before)
 
 
+@pytest.mark.slow
 def test_an_index_that_does_not_fit_is_refused_and_one_is_built_that_does(tmp_path, monkeypatch):
     monkeypatch.setattr(neighbours_module, "_MOST_EXACT", 100)
     collection = make(tmp_path / "c.lookalike", 3000, 256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import lookalike
 from lookalike.analysis.naming import group_names, unique_names
@@ -82,6 +83,7 @@ def test_groups_that_nothing_names_are_unnamed_and_told_apart():
     assert unique_names(["unnamed", "dog", "unnamed", "dog"]) == ["unnamed", "dog", "unnamed (2)", "dog (2)"]
 
 
+@pytest.mark.slow
 def test_drawn_flowers_without_names_are_flowers_or_unnamed(tmp_path):
     write_flowers(tmp_path / "all", count=60)
     (tmp_path / "flat").mkdir()

@@ -206,6 +206,7 @@ def test_tags_stay_when_labels_change(tmp_path):
     assert labelled.items(["label"])["label"].null_count == 0
 
 
+@pytest.mark.slow
 def test_words_find_pictures(tmp_path):
     write_flowers(tmp_path / "flowers", count=60)
     collection = lookalike.build(tmp_path / "flowers", tmp_path / "c.lookalike", label="folder")

@@ -75,6 +75,7 @@ def test_a_reopened_collection_is_asked_with_an_own_picture(learned, dozen):
     assert np.linalg.norm(collection.embeddings(), axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["folder", "tar", "tfrecord", "parquet"])
 def test_the_same_images_teach_the_same_whatever_the_source(learned, dozen, target, tmp_path, format_):
     pack(dozen, tmp_path / "packed", format=format_)
@@ -207,6 +208,7 @@ def test_an_update_keeps_what_was_learned(folder, target, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_rebuild_learns_anew_and_keeps_no_other_file(folder, target):
     before = build(folder, target, model="sift")[0].manifest.model.sha256
     for number in range(20):

@@ -233,6 +233,7 @@ def test_columns_that_change_their_type_between_files_are_refused(tmp_path, targ
         import_vectors(tmp_path, target.with_name("other"))
 
 
+@pytest.mark.slow
 def test_an_import_holds_a_few_parts_in_memory_and_not_the_file(tmp_path, target, monkeypatch):
     monkeypatch.setattr("lookalike.builder.vectors._PART_ROWS", (256, 256))
     monkeypatch.setattr("lookalike.builder.vectors.READ_ROWS", 256)

@@ -143,6 +143,7 @@ def test_a_picture_of_16_megapixels_keeps_all_of_them() -> None:
     assert picture.box is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "P"])
 def test_bands_are_seamless(mode: str) -> None:
     ramp = Image.linear_gradient("L").resize((4100, 4100))

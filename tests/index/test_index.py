@@ -51,6 +51,7 @@ def test_scores_are_cosines(kind, indexed, vectors):
     assert np.abs(scores - true).max() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_recall_is_that_of_a_slow_recount_and_at_least_the_wanted(kind, indexed, vectors):
     index = open_index(indexed[kind].snapshot.state)

@@ -45,6 +45,7 @@ def test_the_file_is_byte_for_byte_what_faiss_writes_of_the_same_rows(kind, inde
     assert path.read_bytes() == faiss.serialize_index(whole).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STREAMED)
 def test_memory_for_one_list_at_a_time_gives_the_same_file(kind, indexed, tmp_path, monkeypatch):
     collection = copy_of(indexed[kind], tmp_path)
@@ -244,6 +245,7 @@ def test_row_numbers_that_do_not_exist_are_refused(indexed, tmp_path):
     assert index_state(collection.snapshot.state) == "fresh"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", "ivf", "ivf-rabitq"])
 def test_ten_thousand_results_of_more_rows_are_nearly_the_true_ones(kind, big, tmp_path):
     collection, vectors = big

@@ -272,6 +272,7 @@ def test_popularity_can_be_taken_out(shop):
     assert lead(0.0) > lead(0.5) > lead(1.0)
 
 
+@pytest.mark.slow
 def test_a_model_learned_from_events_beats_the_mean_of_what_was_liked(shop, events, tmp_path):
     model = lookalike.train(shop, events=events)
 
@@ -288,6 +289,7 @@ def test_a_model_learned_from_events_beats_the_mean_of_what_was_liked(shop, even
     assert [int(row) % 4 for row in np.argsort(-scores)[:10]] == [1] * 10
 
 
+@pytest.mark.slow
 def test_clicks_at_random_teach_nothing_and_nothing_is_written(shop, tmp_path):
     rng = np.random.default_rng(0)
     path = write(
@@ -375,6 +377,7 @@ def test_a_model_without_users_says_how_to_get_some(collection):
     assert "--events" in shown.stderr
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_was_measured_and_keeps_the_users(shop, events, tmp_path):
     shown = command("train", shop.path, "--events", events, "-o", tmp_path / "taste")
 

@@ -197,6 +197,7 @@ def test_embedding_leaves_the_pixels_as_they_are(model: LoadedModel) -> None:
     np.testing.assert_array_equal(pixels, before)
 
 
+@pytest.mark.slow
 def test_threads_that_share_a_model_get_the_vectors_of_one_alone(model: LoadedModel) -> None:
     batches = [random_pixels(count, model.size_px) for count in range(1, 9)]
     with ThreadPoolExecutor(4) as pool:

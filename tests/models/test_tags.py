@@ -61,6 +61,7 @@ def test_most_drawn_daisies_are_tagged_as_flowers(daisies):
     assert sum("flower" in row for row in names(daisies)) >= 9
 
 
+@pytest.mark.slow
 def test_drawn_flowers_that_the_network_has_no_name_for_are_hardly_tagged():
     for species in ("rose", "tulip", "lavender", "dandelion"):
         assert [name for row in names(drawn_features(species, 6)) for name in row if name != "flower"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_what_only_the_model_knows_is_an_error_that_says_what_to_install(alone, 
         alone.search(query)
 
     assert isinstance(caught.value, ExtraError)
-    assert caught.value.hint.endswith("-m pip install 'lookalike[transformers]'")
+    assert re.search(r"-m pip install .*transformers", caught.value.hint)
 
 
 def test_a_word_nearly_right_is_corrected(alone):

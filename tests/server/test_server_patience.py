@@ -41,6 +41,7 @@ def client(captioned: lookalike.Collection) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["items", "facets", "middle"])
 def test_a_condition_that_takes_too_long_is_a_problem(client: httpx.Client, path: str) -> None:
     started_s = time.monotonic()
@@ -51,6 +52,7 @@ def test_a_condition_that_takes_too_long_is_a_problem(client: httpx.Client, path
     assert answer.json()["field"] == "where"
 
 
+@pytest.mark.slow
 def test_a_search_among_what_takes_too_long_to_find_is_a_problem(client: httpx.Client) -> None:
     answer = client.post("search", json={"id": "7", "where": SLOW})
     assert problem(answer)[:2] == (400, "bad-condition")
@@ -71,6 +73,7 @@ POST = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [GET, POST], ids=["GET", "POST"])
 def test_nothing_is_computed_for_a_client_that_is_gone(captioned: lookalike.Collection, asked: str) -> None:
     with running(captioned, max_condition_s=60) as url:

@@ -202,6 +202,7 @@ def test_a_picture_that_is_uploaded_as_a_data_url_is_read(client: httpx.Client, 
     assert search(client, query=[{"image": url}], k=1)["hits"][0]["id"] == SEA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
 def test_through_an_index_an_item_is_its_own_nearest_neighbour(folder: Path, target: Path, kind: str) -> None:
     collection, _ = build(folder, target, part_size=5)

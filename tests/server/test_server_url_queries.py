@@ -140,6 +140,7 @@ def test_a_huge_body_is_cut_off(client: httpx.Client, site: Web, path: str) -> N
     assert "hint" not in answer.json()  # it would name a flag of another command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["never", "trickle"])
 def test_a_slow_answer_is_given_up(collection: lookalike.Collection, site: Web, path: str) -> None:
     started_s = time.monotonic()

@@ -204,6 +204,7 @@ def test_what_was_never_made_names_the_command(collection: lookalike.Collection)
             assert answer.json()["hint"] == f"make it with: lookalike {command} {collection.path}"
 
 
+@pytest.mark.slow
 def test_what_is_stale_is_refused_with_the_command_and_comes_back(tmp_path: Path) -> None:
     made = analysed(tmp_path)
     with running(made) as url, httpx.Client(base_url=f"{url}api/photos/") as client:

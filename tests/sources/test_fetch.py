@@ -93,6 +93,7 @@ def test_packing_that_nobody_asked_for_is_undone(site):
     assert fetched.data == jpeg(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/never", "/trickle"])
 def test_a_host_that_takes_too_long_ends_at_the_limit(site, path):
     started_s = time.monotonic()
@@ -173,6 +174,7 @@ def test_a_name_that_resolves_to_this_machine_is_refused_where_the_socket_is_mad
 # Polite
 
 
+@pytest.mark.slow
 def test_a_busy_host_is_asked_again_when_it_said(site):
     started_s = time.monotonic()
     (fetched,) = fetch(f"{site.url}/busy")
@@ -182,12 +184,14 @@ def test_a_busy_host_is_asked_again_when_it_said(site):
     assert site.asked["/busy"] == 2
 
 
+@pytest.mark.slow
 def test_a_host_without_service_is_asked_again_after_a_while(site):
     (fetched,) = fetch(f"{site.url}/unavailable")
 
     assert fetched.data == jpeg(2)
 
 
+@pytest.mark.slow
 def test_a_host_that_stays_busy_is_given_up(site):
     assert kind(f"{site.url}/status/503", retries=1) == "busy"
     assert site.asked["/status/503"] == 2
@@ -206,6 +210,7 @@ def test_a_host_that_wants_to_be_left_alone_for_longer_than_a_url_may_take_has_f
     assert site.asked == {"/later": 1}
 
 
+@pytest.mark.slow
 def test_all_waits_between_attempts_together_take_no_longer_than_a_url_may():
     with web(retry_after="1") as site:
         started_s = time.monotonic()

@@ -148,6 +148,7 @@ def test_of_two_members_with_one_name_the_second_is_a_failure(tmp_path, target):
     assert failures(collection) == [("000/a.jpg", "list", f"the id is taken by {tar.as_uri()}#a.jpg")]
 
 
+@pytest.mark.slow
 def test_at_every_cut_what_precedes_it_is_there_and_the_rest_is_one_failure(tmp_path):
     members = {"a.jpg": b"A" * 600, "a.json": b'{"n": 1}', "b.jpg": b"B" * 10}
     whole = tar_of(members)
@@ -269,6 +270,7 @@ sys.exit(main(["build", sys.argv[1], "-c", sys.argv[2], "--model", "colors"]))
 """
 
 
+@pytest.mark.slow
 def test_without_room_to_unpack_the_build_ends_with_the_true_cause(tmp_path, target):
     members = {f"{number}.jpg": jpeg(number) + os.urandom(100_000) for number in range(40)}
     tar = written(tmp_path / "000.tar.gz", gzip.compress(tar_of(members), 1))

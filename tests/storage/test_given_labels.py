@@ -78,6 +78,7 @@ def test_what_was_asked_before_is_asked_again(copied):
     assert copied.search(lookalike.Text("ocean"), k=2).meant[0].lines == ["ocean: your label, 2 pictures"]
 
 
+@pytest.mark.slow
 def test_the_server_answers_with_it(copied):
     with running(copied) as address, httpx.Client(base_url=address) as client:
         assert client.get("/api/copied/facets").status_code == 200

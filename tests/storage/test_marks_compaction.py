@@ -69,6 +69,7 @@ def slow_last_words(batches: list[list[Word]]) -> dict[tuple[str, frozenset], ob
     return {thing: sorted(words, key=lambda word: word[:3])[-1][3] for thing, words in said.items()}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(steps=st.lists(st.none() | st.lists(SAID, min_size=1, max_size=4), max_size=8))
 def test_what_is_read_is_what_a_slow_reading_of_all_words_gives(tmp_path_factory, steps):

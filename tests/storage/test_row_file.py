@@ -243,6 +243,7 @@ STEP = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, database=None)
 @given(st.lists(STEP, min_size=1, max_size=8))
 def test_after_any_history_the_file_says_what_the_parts_say(steps):
