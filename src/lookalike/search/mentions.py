@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -103,36 +103,46 @@ def _of_values(column: pa.ChunkedArray, origin: str, name: str, most: int) -> It
 
 
 def _folders(snapshot: Snapshot) -> Iterator[Mention]:
-    return _of_words(map(folders_of, snapshot.column("id").to_pylist()), "folder", len(snapshot), 1, 1.0)
+    folders = pc.replace_substring_regex(snapshot.column("id"), "[^/]*$", "")
+    return _of_words(folders, lambda folder: folders_of(f"{folder}x"), "folder", 1, 1.0)
 
 
 def _file_names(snapshot: Snapshot) -> Iterator[Mention]:
-    stems = (_words_in(PurePosixPath(id_).stem) for id_ in snapshot.column("id").to_pylist())
-    return _of_words(stems, "file name", len(snapshot))
+    names = pc.replace_substring_regex(snapshot.column("id"), "^.*/", "")
+    return _of_words(names, lambda name: _words_in(PurePosixPath(name).stem), "file name")
 
 
 def _captions(snapshot: Snapshot) -> Iterator[Mention]:
     for name in CAPTIONS:
         if name in snapshot.schema.names and pa.types.is_string(snapshot.schema.field(name).type):
-            texts = snapshot.column(name).to_pylist()
-            yield from _of_words((_words_in(text or "") for text in texts), "caption", len(snapshot))
+            yield from _of_words(snapshot.column(name), _words_in, "caption")
 
 
 def _of_words(
-    texts: Iterable[Iterable[str]],
+    texts: pa.ChunkedArray,
+    words_of: Callable[[str], Iterable[str]],
     origin: str,
-    count: int,
     least: int = _LEAST_PICTURES,
     most_share: float = _MOST_SHARE,
 ) -> Iterator[Mention]:
-    """The words that `count` rows have, those with enough rows and not with all or most of them."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, words in enumerate(texts):
-        for word in dict.fromkeys(words):
-            rows[word].append(row)
-    for word, mine in rows.items():
-        if least <= len(mine) <= most_share * count and len(mine) < count:
-            yield Mention(word, origin, np.array(mine, np.int64))
+    """The words that rows have in their texts, those with enough rows and not with all or most of them."""
+    # Whichever digits touch a word, it is a number; so names that count have few different texts.
+    if origin != "folder":
+        texts = pc.replace_substring_regex(texts, "[0-9]+", "0")
+    coded = texts.combine_chunks().dictionary_encode()
+    codes = np.asarray(pc.fill_null(coded.indices, -1))
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
+    having: dict[str, list[int]] = defaultdict(list)
+    for code, text in enumerate(coded.dictionary.to_pylist()):
+        for word in dict.fromkeys(words_of(text)):
+            having[word].append(code)
+    for word, mine in having.items():
+        count = int((starts[np.array(mine) + 1] - starts[mine]).sum())
+        if least <= count <= most_share * len(codes) and count < len(codes):
+            yield Mention(
+                word, origin, np.sort(np.concatenate([order[starts[one] : starts[one + 1]] for one in mine]))
+            )
 
 
 def _words_in(text: str) -> list[str]:
