@@ -139,7 +139,8 @@ def test_a_hub_that_cannot_be_reached_is_told_with_how_to_bring_the_files(tmp_pa
     assert caught.value.hint == (
         f"load it where there is a network, and copy the folder {tmp_path}/models--tests--net to the same "
         "place here: it holds refs/main and in snapshots/ the files config.json, model.safetensors or "
-        "model-*.safetensors; or bring the folder that `lookalike.export_model` makes of it there"
+        "model-*.safetensors; or bring the folder that `lookalike.export_model(name, out=folder)` makes "
+        "of it there"
     )
 
 
