@@ -17,7 +17,7 @@ from towers import write_model_of_classes, write_numbered
 import lookalike
 from lookalike.errors import ModelError
 from lookalike.export import export_site, network
-from lookalike.export.runtime import runtime_files
+from lookalike.export.npm import ONNXRUNTIME, package_files
 
 
 @pytest.fixture
@@ -54,17 +54,6 @@ def test_the_site_says_all_that_a_browser_needs_to_run_it(folder, target, tmp_pa
     assert said["input"] == {"name": "pixels", "type": "float32", "channels_first": True, "batch": 2}
     assert (site / "model" / "image.onnx").read_bytes() == (tmp_path / "model" / "image.onnx").read_bytes()
     assert "efficientnet" not in (site / "model" / "NOTICE.txt").read_text()
-
-
-def test_words_of_a_text_tower_are_said_to_need_a_server(folder, target, tmp_path, runtime):
-    collection, _ = build(folder, target, model=str(write_model_of_classes(tmp_path / "classes")))
-
-    site = export_site(collection.snapshot, tmp_path / "site", with_model=True, onnxruntime_web=runtime)
-
-    said = entry(site)
-    assert (said["model_words"], said["words_elsewhere"], said["pictures"]) == (False, True, True)
-    assert not list(site.rglob("words.json"))
-    assert not list(site.rglob("text.onnx"))
 
 
 def test_a_model_of_floats_of_16_bits_is_refused(folder, target, tmp_path, runtime):
@@ -122,7 +111,7 @@ EMBED = """async (bytes) => {
 )
 def test_a_visitors_picture_gets_pythons_vector(window, folder, target, tmp_path, options):
     try:
-        runtime_files()
+        package_files(ONNXRUNTIME)
     except ModelError as error:
         pytest.skip(str(error))
     collection = built(folder, target, tmp_path, **options)

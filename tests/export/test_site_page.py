@@ -20,7 +20,7 @@ from site_browser import FileServer, serving, tab
 import lookalike
 from lookalike.errors import ModelError
 from lookalike.export import export_site
-from lookalike.export.runtime import runtime_files
+from lookalike.export.npm import ONNXRUNTIME, package_files
 
 # Asks the host behind the page; an error becomes its kind, title, detail and nearest.
 ASK = """async ([method, options]) => {
@@ -53,7 +53,7 @@ def site(built: lookalike.Collection, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def model_site(built: lookalike.Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
-        runtime_files()
+        package_files(ONNXRUNTIME)
     except ModelError as error:
         pytest.skip(str(error))
     return export_site(built.snapshot, tmp_path_factory.mktemp("exported") / "with-model", with_model=True)

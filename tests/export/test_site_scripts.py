@@ -293,7 +293,7 @@ def test_a_text_means_what_it_means_in_python(tmp_path, collection):
         "const row = (n) => rows.subarray(n * dim, (n + 1) * dim);"
         "const vector = (n) => Float32Array.from(row(n), (x) => x * scales[n]);"
         "const own = new ownWords.OwnWords(JSON.parse(readFileSync(folder + '/own.json')), vector);"
-        "const found = JSON.parse(texts).map((text) => own.meaningOf(text, null));"
+        "const found = await Promise.all(JSON.parse(texts).map((text) => own.meaningOf(text, null)));"
         "const chances = found.map((one) => JSON.parse(hits).map((hit) => "
         "ownWords.presenceOf(one, own, Float32Array.from(hit), () => 0, () => 1)));"
         "console.log(JSON.stringify({said: found.map(({words, unknown}) => ({words, unknown})), chances, "

@@ -1,4 +1,4 @@
-"""Says on stderr what models fetch, or take long to compute, before they do."""
+"""Says on stderr what models fetch, or take long to compute, and what an export leaves out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lookalike.cli.output import say
 
-_MODELS = "lookalike.models"
+_LOGGERS = ("lookalike.models", "lookalike.export")
 
 
 class _Saying(logging.Handler):
@@ -18,14 +18,16 @@ class _Saying(logging.Handler):
 
 @contextmanager
 def said_what_is_fetched() -> Iterator[None]:
-    """During the block, each fetch, and each long work on words, is a line on stderr."""
-    logger, handler = logging.getLogger(_MODELS), _Saying()
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    """During the block, each fetch, long work on words and remark on an export is a line on stderr."""
+    loggers, handler = [logging.getLogger(name) for name in _LOGGERS], _Saying()
+    before = [(one.level, one.propagate) for one in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.level, logger.propagate = level, propagate

@@ -9,7 +9,8 @@
     data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
     data/KEY/words.json, words.bin  words of the model that can be searched for
     data/KEY/own_words.json, .bin   the collection's own words
-    model/                          the network and what runs it, if wanted
+    data/KEY/rivals.bin             what the words of a text tower compete with
+    model/                          the network, the text tower and what runs them, if wanted
 
 KEY names this state, so that no cache can mix files of two states. docs/site.md specifies all of it.
 """
@@ -33,9 +34,10 @@ import pyarrow as pa
 from lookalike.checking import checked
 from lookalike.errors import CollectionError, ModelError
 from lookalike.export.network import network_entry, network_file
+from lookalike.export.npm import ONNXRUNTIME, TOKENIZERS, package_files
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
-from lookalike.export.runtime import runtime_files
 from lookalike.export.target import new_folder
+from lookalike.export.text import BrowserText, browser_text
 from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.page import WEB_FOLDER
@@ -69,6 +71,9 @@ _CHARSET = '<meta charset="utf-8">'
 _NOTICE = """onnxruntime.js, onnxruntime-wasm.js, onnxruntime.wasm:
     onnxruntime-web, Copyright (c) Microsoft Corporation, MIT License
 """
+_NOTICE_OF_TOKENIZERS = """tokenizers.js:
+    @huggingface/tokenizers, Hugging Face, Apache License 2.0
+"""
 _NOTICE_OF_BUILT_IN = """efficientnet_lite0.onnx:
     made from the published weights of EfficientNet-Lite0, Apache License 2.0
 """
@@ -82,32 +87,38 @@ def export_site(
     with_model: bool = False,
     with_exif: bool = False,
     onnxruntime_web: str | Path | None = None,
+    tokenizers_js: str | Path | None = None,
     max_items: int | None = None,
     on_progress: OnProgress = silent,
 ) -> Path:
     """Write a site of static files with the items, or the first `max_items` of them; returns its folder.
 
     `with_model` adds the network and onnxruntime-web, from the folder `onnxruntime_web` or through npm, so
-    that visitors can search by their own pictures. `with_exif` publishes when, where and with which camera
-    the site's pictures were taken. Replaces an earlier site. Raises `CollectionError` if there is
-    nothing to show, `ModelError` if the model cannot run in a browser, and `StorageError` if the
-    target has other files.
+    that visitors can search by their own pictures; and by words, with the model's text tower, if a browser
+    runs it, and its tokenizer's library, from the folder `tokenizers_js` or through npm. `with_exif`
+    publishes when, where and with which camera the site's pictures were taken. Replaces an earlier site.
+    Raises `CollectionError` if there is nothing to show, `ModelError` if the model cannot run in a browser,
+    and `StorageError` if the target has other files.
     """
     count = take_count(snapshot, max_items)
     network = network_file(snapshot.model) if with_model else None
-    model = {network.name: network, **runtime_files(onnxruntime_web)} if network else {}
+    text = browser_text(snapshot.model) if network else None
+    model = {network.name: network, **package_files(ONNXRUNTIME, onnxruntime_web)} if network else {}
+    model |= {**text.files, **package_files(TOKENIZERS, tokenizers_js)} if text else {}
     entry = network_entry(snapshot.model, network) if network else None
     with new_folder(Path(target).resolve(), _is_site) as site:
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
         facts = _write_data(snapshot, data, count, hidden, on_progress)
+        facts |= _write_words(Engine(snapshot), data, text)
         _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, entry))
         _write_page(site)
         for name, source in model.items():
             _copy(source, site / "model" / name)
         if model:
-            own = _NOTICE_OF_BUILT_IN if snapshot.model.name == DEFAULT_MODEL else ""
-            _write(site / "model" / "NOTICE.txt", (_NOTICE + own).encode())
+            notice = _NOTICE + (_NOTICE_OF_TOKENIZERS if text else "")
+            notice += _NOTICE_OF_BUILT_IN if snapshot.model.name == DEFAULT_MODEL else ""
+            _write(site / "model" / "NOTICE.txt", notice.encode())
     return Path(target)
 
 
@@ -179,8 +190,6 @@ def _catalogue(
         "dim": model.dim,
         "fingerprint": snapshot.fingerprint,
         **facts,
-        **_write_words(Engine(snapshot), data),
-        "words_elsewhere": _has_text_tower(snapshot),
         "pictures": network is not None,
         "index": "none",
         "views": [],
@@ -197,26 +206,35 @@ def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
-def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
-    """Write the words that can be searched for; returns which there are: any, the model's, own ones.
+def _write_words(engine: Engine, data: Path, text: BrowserText | None) -> dict[str, Any]:
+    """Write the words that can be searched for.
 
-    Of models' words, those of the built-in one: text towers and models of the user's own need a server.
+    Returns which there are: any, the built-in model's names, own ones, any `text`, and those that only a
+    server reads.
     """
-    knows_words = False
+    knows_names = False
     if engine.snapshot.manifest.model.name == DEFAULT_MODEL:
         with suppress(ModelError):  # another version: items and own words can still be queries
-            knows_words = engine.snapshot.model.text_vector is not None
-    if knows_words:
+            knows_names = engine.snapshot.model.text_vector is not None
+    if knows_names:
         from lookalike.models.words import tables
 
         rules, directions = tables()
         _write_json(data / "words.json", rules)
         _write(data / "words.bin", int8_file(directions))
+    if text:
+        _write(data / "rivals.bin", float32_file(text.rivals))
     own = own_words(engine.snapshot, engine.vectors_at)
+    _write_json(data / "own_words.json", own_tables(own))
     if own.words:
-        _write_json(data / "own_words.json", own_tables(own))
         _write(data / "own_words.bin", int8_file(np.stack([one.vector for one in own.words])))
-    return {"words": knows_words or bool(own.words), "model_words": knows_words, "own_words": bool(own.words)}
+    return {
+        "words": knows_names or bool(own.words) or text is not None,
+        "model_words": knows_names,
+        "own_words": bool(own.words),
+        **({"text": text.entry} if text else {}),
+        "words_elsewhere": text is None and _has_text_tower(engine.snapshot),
+    }
 
 
 def _has_text_tower(snapshot: Snapshot) -> bool:

@@ -66,13 +66,10 @@ def text_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> Tex
 
     Raises `ModelError` if a file is missing or the description does not fit.
     """
-    *network, tokenizer = text_files(folder)
     options = _options(folder, fields.get("text", {}))
     prompts = fields.get("prompts", list(PROMPTS))
     check_prompts(prompts if isinstance(prompts, list) else [prompts])
-    said = [options.context_length, options.pad_id, options.lower_case, options.output]
-    lines = [checksum_of(network), checksum_of([tokenizer]), *map(str, said)]
-    checksum = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    checksum = _checksum(folder, options)
     if fields.get("text_sha256") not in (None, "", checksum):
         raise ModelError(
             f"{folder} has another text tower than its description says: its checksum is {checksum}",
@@ -87,6 +84,14 @@ def text_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> Tex
         options.logit_scale,
         name=str(folder / TOWER),
     )
+
+
+def _checksum(folder: Path, options: TextOptions) -> str:
+    """The checksum of all that decides a text's vector; raises `ModelError` if a file is missing."""
+    *network, tokenizer = text_files(folder)
+    said = [options.context_length, options.pad_id, options.lower_case, options.output]
+    lines = [checksum_of(network), checksum_of([tokenizer]), *map(str, said)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _options(folder: Path, given: Any) -> TextOptions:
@@ -117,11 +122,12 @@ def _is_scale(value: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A tokenizer that pads and cuts to a length, and the network that takes its tokens.
+class OpenedTower:
+    """A tokenizer that pads and cuts to a `length`, and the network that takes its tokens.
 
     `dtype` and `batch` are those that the network takes, `batch` None if any. `takes_mask` says whether it
-    wants to know which tokens are padding; `pad_is_end` whether `pad_id` also ends every text, as in CLIP.
+    wants to know which tokens are padding; `pad_is_end` whether `pad_id` also ends every text, as in CLIP;
+    `pads_left` whether padding comes before a text.
     """
 
     tokenizer: Any
@@ -132,13 +138,32 @@ class _Opened:
     dtype: Any
     batch: int | None
     takes_mask: bool
+    length: int
     pad_id: int
     pad_is_end: bool
+    pads_left: bool
     lower_case: bool
+
+    def tokens(self, texts: list[str]) -> Tokens:
+        """The tokens of texts, int64 (len(texts), length); raises `QueryError` if the tokenizer fails."""
+        given = [text.lower() for text in texts] if self.lower_case else texts
+        try:
+            found = self.tokenizer.encode_batch(given)
+        except Exception as error:
+            raise QueryError(
+                f"the tokenizer fails on this text: {one_line(error)}", "use other words"
+            ) from None
+        return np.array([one.ids for one in found], np.int64).reshape(len(texts), -1)
+
+
+def opened_tower(folder: Path, fields: dict[str, Any], device: str = "cpu") -> OpenedTower:
+    """Open the text tower in a model's folder, by the fields of its `model.json`; raises as `text_tower`."""
+    options = _options(folder, fields.get("text", {}))
+    return _opened(folder, options, _checksum(folder, options), device)
 
 
 @lru_cache(maxsize=2)
-def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> _Opened:
+def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> OpenedTower:
     """Open the two files; the checksum is here so that changed ones are opened anew."""
     path = folder / TOWER
     tokenizer = _tokenizer(folder / TOKENIZER)
@@ -165,8 +190,9 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> _
         )
     pad_is_end = [pad_id] == tokenizer.encode("a").ids[-1:] if not padding else False
     tokenizer.enable_truncation(max_length=wanted)
-    tokenizer.enable_padding(length=wanted, pad_id=pad_id, direction=padding.get("direction", "right"))
-    return _Opened(
+    direction = padding.get("direction", "right")
+    tokenizer.enable_padding(length=wanted, pad_id=pad_id, direction=direction)
+    return OpenedTower(
         tokenizer,
         session,
         path,
@@ -175,9 +201,11 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> _
         _INTEGERS[ids.type],
         ids.shape[0] if isinstance(ids.shape[0], int) else None,
         takes_mask,
-        pad_id,
-        pad_is_end,
-        options.lower_case,
+        length=wanted,
+        pad_id=pad_id,
+        pad_is_end=pad_is_end,
+        pads_left=direction == "left",
+        lower_case=options.lower_case,
     )
 
 
@@ -220,17 +248,12 @@ def _output(session: onnxruntime.InferenceSession, path: Path, name: str) -> str
 
 
 def _tokens(opened: Any, texts: list[str]) -> Tokens:
-    tower: _Opened = opened()
-    given = [text.lower() for text in texts] if tower.lower_case else texts
-    try:
-        found = tower.tokenizer.encode_batch(given)
-    except Exception as error:
-        raise QueryError(f"the tokenizer fails on this text: {one_line(error)}", "use other words") from None
-    return np.array([one.ids for one in found], np.int64).reshape(len(texts), -1)
+    tower: OpenedTower = opened()
+    return tower.tokens(texts)
 
 
 def _encode(opened: Any, tokens: Tokens) -> NDArray[Any]:
-    tower: _Opened = opened()
+    tower: OpenedTower = opened()
     step = tower.batch or len(tokens)
     found = []
     for first in range(0, len(tokens), step):
@@ -240,7 +263,7 @@ def _encode(opened: Any, tokens: Tokens) -> NDArray[Any]:
     return np.concatenate(found)
 
 
-def _run(tower: _Opened, tokens: Tokens) -> NDArray[Any]:
+def _run(tower: OpenedTower, tokens: Tokens) -> NDArray[Any]:
     given = {tower.input_name: tokens.astype(tower.dtype)}
     if tower.takes_mask:
         given[_MASK] = _mask(tower, tokens).astype(tower.dtype)
@@ -251,7 +274,7 @@ def _run(tower: _Opened, tokens: Tokens) -> NDArray[Any]:
     return np.asarray(found)
 
 
-def _mask(tower: _Opened, tokens: Tokens) -> NDArray[np.bool_]:
+def _mask(tower: OpenedTower, tokens: Tokens) -> NDArray[np.bool_]:
     """Which tokens are not padding."""
     mask = tokens != tower.pad_id
     if tower.pad_is_end:  # the first one after the text is its end

@@ -49,6 +49,14 @@ def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
     )
 
 
+def rivals_of(tower: TextTower) -> tuple[Floats, float]:
+    """The unit vectors (W, D) of the background words, and the cosine from which two texts are kin.
+
+    Raises as `TextTower.vectors`.
+    """
+    return _stored(tower, background_words()), _least_of_kin(tower)
+
+
 def presence(tower: TextTower, text: str, vectors: Floats) -> Floats:
     """How likely each picture shows what a text names, (B,) from 0 to 1; unit vectors float32 (B, D).
 

@@ -5,6 +5,7 @@ import { byConfidence } from "../../../src/lookalike/web/static/evidence.js";
 import { facetsOf } from "../../../src/lookalike/web/static/facets.js";
 import { forEach, once, onceEach } from "../../../src/lookalike/web/static/files.js";
 import { Lexicon, UnknownWord } from "../../../src/lookalike/web/static/lexicon.js";
+import { OwnWords } from "../../../src/lookalike/web/static/own-words.js";
 import { centralSquare, groundOf } from "../../../src/lookalike/web/static/resize.js";
 import { spelledAlike } from "../../../src/lookalike/web/static/spelling.js";
 
@@ -67,6 +68,46 @@ test("an unknown word is named, and a text of none is none", () => {
     "",
     "",
   ]);
+});
+
+// Words of the collection, one of them taught, beside a model that reads any text.
+const OWN = new OwnWords(
+  {
+    words: ["label", "taught"].map((origin, at) => ({
+      ...{ word: ["sea", "rex"][at], origin, count: 2, said: "" },
+      ...{ slope: 1, intercept: 0 },
+    })),
+    spellings: { sea: 0, rex: 1 },
+    endings: [["s", ""]],
+    stop_words: ["a", "the"],
+    most_words: 50,
+  },
+  (number) => AXES[number],
+);
+const READER = {
+  ...{ readsText: true, anyText: true, find: () => null, near: () => [], complete: () => [] },
+  ...{ kindsAbove: () => [], presence: () => 1, vectorOf: async () => AXES[2] },
+};
+const originsIn = async (/** @type {string} */ text, /** @type {any} */ model) =>
+  (await OWN.meaningOf(text, model)).words.map(({ word, origin }) => `${origin} ${word}`);
+
+test("a sentence is read as a whole, though one of its words is a label", async () => {
+  assert.deepEqual(await originsIn("A sea at night!", READER), ["model A sea at night!"]);
+});
+
+test("a label alone is the collection's", async () => {
+  assert.deepEqual(await originsIn("Seas", READER), ["label sea"]);
+});
+
+test("a taught word is the collection's in any sentence, and the rest is read", async () => {
+  assert.deepEqual(await originsIn("the rex on the beach", READER), ["taught rex", "model on the beach"]);
+  assert.deepEqual(await originsIn("the red rex", READER), ["taught rex", "model red"]);
+});
+
+test("a model of any words that reads no sentences leaves labels to the collection", async () => {
+  const words = { ...READER, readsText: false };
+
+  assert.deepEqual(await originsIn("sea lion", words), ["label sea", "model lion"]);
 });
 
 test("what is spelled alike is offered, the most alike first", () => {

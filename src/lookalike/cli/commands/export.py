@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "vectors in it; a folder as clip-retrieval writes it; folders as the original image_embeddings does",
     )
     parser.add_argument(
-        "--with-model", action="store_true", help="let the site's visitors search by their own pictures"
+        "--with-model",
+        action="store_true",
+        help="let the site's visitors search by their own pictures, and by any text if the model reads it",
     )
     parser.add_argument(
         "--with-exif",
@@ -35,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--onnxruntime-web",
         metavar="DIR",
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
+    )
+    parser.add_argument(
+        "--tokenizers-js",
+        metavar="DIR",
+        help="an unpacked @huggingface/tokenizers, for a model that reads any text (default: npm fetches it "
+        "once)",
     )
     parser.add_argument(
         "--images",
@@ -61,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         if options.to == "site":
             common |= {"with_model": options.with_model, "with_exif": options.with_exif}
             common |= {"onnxruntime_web": options.onnxruntime_web}
+            common |= {"tokenizers_js": options.tokenizers_js}
             folder = export_site(snapshot, options.target, **common)
         elif options.to == "image-embeddings":
             folder = export_image_embeddings(snapshot, options.target, images=options.images, **common)

@@ -23,6 +23,9 @@ export class UnknownWord extends Error {
 }
 
 export class Lexicon {
+  readsText = false;
+  anyText = false;
+
   /** @param {Rules} rules @param {(number: number) => Float32Array} directionOf the direction of a class
    * @param {(number: number, vector: Float32Array) => number} scoreOf what the classifier gives it for a picture */
   constructor(rules, directionOf, scoreOf) {

@@ -1,10 +1,11 @@
 // The thread that runs the network on a visitor's own picture, which never leaves the browser.
 
 import { HostError } from "../contract.js";
-import { fetchBytes, onceEach, SITE } from "./files.js";
+import { onceEach } from "./files.js";
 import { answerPage } from "./remote.js";
 import { tensorOf, vectorOf } from "./network.js";
 import { groundOf, seenBy } from "./resize.js";
+import { openNetwork } from "./runtime.js";
 import { toInt8Text, unit } from "./vectors.js";
 
 /** @typedef {import("./network.js").Network} Network */
@@ -12,21 +13,9 @@ import { toInt8Text, unit } from "./vectors.js";
 // Larger pictures are reduced while they are drawn: a canvas has its limits, and networks see a few hundred pixels.
 const MOST_PIXELS = 24e6;
 
-const load = onceEach(async (/** @type {string} */ file, /** @type {Network} */ network) => {
-  const script = new URL("model/onnxruntime.js", SITE).href;
-  const [runtime, wasm, bytes] = await Promise.all([
-    import(script),
-    fetchBytes("model/onnxruntime.wasm"),
-    fetchBytes(file),
-  ]);
-  await check(bytes, network.sha256);
-  runtime.env.wasm.wasmPaths = { mjs: new URL("model/onnxruntime-wasm.js", SITE).href };
-  runtime.env.wasm.wasmBinary = wasm;
-  runtime.env.wasm.numThreads = 1; // more threads need headers that a plain web host does not send
-  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors, not what others' files leave unused
-  const session = await runtime.InferenceSession.create(bytes, options);
-  return { runtime, session };
-});
+const load = onceEach((/** @type {string} */ file, /** @type {Network} */ network) =>
+  openNetwork(file, network.sha256),
+);
 
 answerPage({
   async embed({ image, network }) {
@@ -68,14 +57,4 @@ async function pixelsOf(image, network) {
   context.globalCompositeOperation = "destination-over";
   context.fillRect(0, 0, width, height);
   return seenBy(drawn(), width, height, network, original);
-}
-
-/** Check the weights: others would give vectors that mean nothing here. @param {ArrayBuffer} bytes @param {string} sha256 */
-async function check(bytes, sha256) {
-  if (!crypto.subtle) return; // exists only over HTTPS and on localhost
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found === sha256) return;
-  const detail = "Its file is damaged, or has another version than the collection. Export the site again.";
-  throw new HostError("other-model", "The model is not the one that made this collection", detail);
 }

@@ -1,5 +1,14 @@
 // The collection's own words, and what a text means: the rules of `lookalike.search.lexicon`.
 
+/**
+ * The words of a model: a list of names, or any text (`anyText`). One that `readsText` takes a sentence as a whole.
+ * `vectorOf` throws `UnknownWord`; `presence` is asked only about texts that have a vector.
+ * @typedef {{readsText: boolean, anyText: boolean, find: (phrase: string) => any,
+ *   vectorOf: (text: string) => Float32Array | Promise<Float32Array>,
+ *   presence: (text: string, vector: Float32Array) => number, kindsAbove: (word: string) => string[],
+ *   near: (word: string) => string[], complete: (start: string) => Word[]}} ModelWords
+ */
+
 import { spelling, UnknownWord } from "./lexicon.js";
 import { misspelled } from "./spelling.js";
 import { unit } from "./vectors.js";
@@ -36,70 +45,101 @@ export class OwnWords {
   }
 
   /** What a text means: own words, then the model's, then a guess. @param {string} text
-   * @param {import("./lexicon.js").Lexicon | null} lexicon @returns {Meaning} */
-  meaningOf(text, lexicon) {
+   * @param {ModelWords | null} model @returns {Promise<Meaning>} */
+  async meaningOf(text, model) {
     const words = spelling(text).split(" ").filter(Boolean);
     if (words.length > this.tables.most_words) {
       throw new UnknownWord("", `the limit is ${this.tables.most_words} words: use fewer`);
     }
-    const { own, names, unknown } = this.split(words, lexicon);
-    if (!own.length && !names.length) return this.guess(text, unknown, lexicon);
-    const known = own.map((number) => this.tables.words[number]);
-    const parts = names.map((word) => ({ word, origin: "model", count: null, said: "" }));
+    if (model?.anyText && this.areLeftTo(model, words)) {
+      const vector = await model.vectorOf(text);
+      return { text, words: [wordOfModel(text)], unknown: [], vector, own: [], ofModel: text, most: 1 };
+    }
+    const { own, names, unknown } = this.split(words, model);
     const vectors = own.map((number) => this.vectorOf(number));
-    for (const name of names)
-      vectors.push(/** @type {import("./lexicon.js").Lexicon} */ (lexicon).vectorOf(name));
+    const found = [];
+    for (const name of names) {
+      try {
+        vectors.push(await /** @type {ModelWords} */ (model).vectorOf(name));
+        found.push(name);
+      } catch (error) {
+        if (!(error instanceof UnknownWord) || !own.length) throw error;
+        unknown.push(name); // a model that knows some words only
+      }
+    }
+    if (!vectors.length) return this.guess(text, unknown, model);
+    const known = own.map((number) => this.tables.words[number]);
     const said = known.map(({ word, origin, count, said }) => ({ word, origin, count, said }));
     const vector = mean(vectors);
-    return { text, words: [...said, ...parts], unknown, vector, own, ofModel: names.join(" "), most: 1 };
+    return { text, words: [...said, ...found.map(wordOfModel)], unknown, vector, own, ofModel: found.join(" "), most: 1 };
   }
 
-  /** @param {string[]} words @param {import("./lexicon.js").Lexicon | null} lexicon */
-  split(words, lexicon) {
+  /** Whether a whole text is the model's, because none of its words is the collection's own. To a text tower a
+   * sentence is more than its words: only taught words and whole texts are not its. @param {ModelWords} model
+   * @param {string[]} words */
+  areLeftTo(model, words) {
+    for (let start = 0; start < words.length; start++) {
+      for (let end = start + 1; end <= words.length; end++) {
+        const number = this.find(words.slice(start, end).join(" "));
+        if (number === null) continue;
+        const isWhole = end - start === words.length;
+        if (!model.readsText || isWhole || this.tables.words[number].origin === "taught") return false;
+      }
+    }
+    return true;
+  }
+
+  /** The own words of a text, names for the model, and unknown words. @param {string[]} words
+   * @param {ModelWords | null} model */
+  split(words, model) {
     /** @type {Set<number>} */
     const own = new Set();
     /** @type {string[]} */
     const names = [];
     /** @type {string[]} */
     const unknown = [];
+    /** @type {string[]} */
+    const rest = []; // words that may be one text for a model that takes any
     for (let at = 0; at < words.length; ) {
-      const { end, number, name } = this.longest(words, at, lexicon);
+      const { end, number, name } = this.longest(words, at, model);
+      const isStop = this.stopWords.has(words[at]);
       if (number !== null) own.add(number);
       else if (name) names.push(name);
-      else if (!this.stopWords.has(words[at])) unknown.push(words[at]);
+      else if (model?.anyText) rest.push(...(isStop && !rest.length ? [] : [words[at]]));
+      else if (!isStop) unknown.push(words[at]);
       at = end;
     }
-    return { own: [...own], names, unknown };
+    return { own: [...own], names: rest.length ? [...names, rest.join(" ")] : names, unknown };
   }
 
   /** The longest name from a word on; an own word goes before the model's. @param {string[]} words
-   * @param {number} at @param {import("./lexicon.js").Lexicon | null} lexicon */
-  longest(words, at, lexicon) {
+   * @param {number} at @param {ModelWords | null} model */
+  longest(words, at, model) {
     for (let end = words.length; end > at; end--) {
       const phrase = words.slice(at, end).join(" ");
       const number = this.find(phrase);
       if (number !== null) return { end, number, name: "" };
-      if (lexicon?.find(phrase)) return { end, number, name: phrase };
+      if (model?.find(phrase)) return { end, number, name: phrase };
     }
     return { end: at + 1, number: null, name: "" };
   }
 
-  /** @param {string} text @param {string[]} unknown @param {import("./lexicon.js").Lexicon | null} lexicon
-   * @returns {Meaning} */
-  guess(text, unknown, lexicon) {
+  /** @param {string} text @param {string[]} unknown @param {ModelWords | null} model
+   * @returns {Promise<Meaning>} */
+  async guess(text, unknown, model) {
     if (!unknown.length) throw new UnknownWord("", "name a thing, such as daisy or dog");
-    const guessed = unknown.filter((word) => lexicon?.kindsAbove(word).length);
-    if (!lexicon || !guessed.length) {
+    const guessed = unknown.filter((word) => model?.kindsAbove(word).length);
+    if (!model || !guessed.length) {
       throw new UnknownWord(unknown[0], `the model does not know the word “${unknown[0]}”`);
     }
     const words = guessed.map((word) => {
-      const kinds = lexicon.kindsAbove(word).join(" or ");
+      const kinds = model.kindsAbove(word).join(" or ");
       const said = `${word}: a guess, by ${kinds}, the kind of thing that it is`;
       return { word, origin: "guess", count: null, said };
     });
-    const ofModel = [...new Set(guessed.flatMap((word) => lexicon.kindsAbove(word)))].join(" ");
+    const ofModel = [...new Set(guessed.flatMap((word) => model.kindsAbove(word)))].join(" ");
     const left = unknown.filter((word) => !guessed.includes(word));
-    const vector = lexicon.vectorOf(ofModel);
+    const vector = await model.vectorOf(ofModel);
     return { text, words, unknown: left, vector, own: [], ofModel, most: MOST_OF_A_GUESS };
   }
 
@@ -116,8 +156,10 @@ export class OwnWords {
   }
 }
 
-/** No words. */
-export const NO_WORDS = { words: [], spellings: {}, endings: [], stop_words: [], most_words: 50 };
+/** A word of the model. @param {string} word @returns {Word} */
+function wordOfModel(word) {
+  return { word, origin: "model", count: null, said: "" };
+}
 
 /** How likely a picture shows what is meant, from 0 to 1. @param {Meaning} meaning @param {OwnWords} ownWords
  * @param {Float32Array} vector of the picture @param {(score: number) => number} ofLikeness the log-odds of a cosine

@@ -7,8 +7,9 @@ import { ORDERED, byConfidence, confidenceIn, isLikeness, isWords, sidesOf } fro
 import { facetsOf } from "./facets.js";
 import { fetchBytes, fetchJson, forEach, once, onceEach } from "./files.js";
 import { Lexicon, spelling, UnknownWord } from "./lexicon.js";
-import { NO_WORDS, OwnWords, presenceOf } from "./own-words.js";
+import { OwnWords, presenceOf } from "./own-words.js";
 import { spelledAlike } from "./spelling.js";
+import { TextTower } from "./text-tower.js";
 import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
 
 /**
@@ -16,7 +17,7 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
  * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
- *   model_words?: boolean, own_words?: boolean,
+ *   model_words?: boolean, own_words?: boolean, text?: import("./text-tower.js").Text,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -67,17 +68,16 @@ export class Shelf {
       return new Lexicon(rules, vectorOf, scoreOf);
     });
     this.ownWords = once(async () => {
-      if (!entry.own_words) return new OwnWords(NO_WORDS, () => new Float32Array());
-      const [tables, bytes] = await Promise.all([
-        fetchJson(file("own_words.json")),
-        fetchBytes(file("own_words.bin")),
-      ]);
-      const { rows, scales, dim } = parseVectors(bytes);
+      const tables = await fetchJson(file("own_words.json"));
+      if (!entry.own_words) return new OwnWords(tables, () => new Float32Array());
+      const { rows, scales, dim } = parseVectors(await fetchBytes(file("own_words.bin")));
       return new OwnWords(tables, (number) => {
         const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
         return vector.map((value) => value * scales[number]);
       });
     });
+    const { text } = entry;
+    this.tower = text && new TextTower(text, file("rivals.bin"));
     this.column = onceEach((name) => this.wholeColumn(name));
     this.rowOf = once(async () => new Map((await this.column("id")).map((id, row) => [id, row])));
   }
@@ -168,9 +168,9 @@ export class Shelf {
   async confidences(sides, found, near, vectors, meanings) {
     const { background } = this.entry;
     if (!background) return found.map(() => null);
-    const [own_words, lexicon] = meanings.size ? await this.known() : [null, null];
+    const [own_words, model] = meanings.size ? await this.known() : [null, null];
     const ofModel = (/** @type {string} */ text, /** @type {Float32Array} */ vector) =>
-      lexicon ? lexicon.presence(text, vector) : 0;
+      model ? model.presence(text, vector) : 0;
     const ofLikeness = (/** @type {number} */ score) =>
       oddsOf(background, score, { ofWords: false, length: 1, weight: 1 });
     const presence = (/** @type {string} */ text, /** @type {Float32Array} */ vector) => {
@@ -220,9 +220,9 @@ export class Shelf {
   }
 
   /** The collection's words, and the model's if it knows any.
-   * @returns {Promise<[OwnWords, Lexicon | null]>} */
+   * @returns {Promise<[OwnWords, import("./own-words.js").ModelWords | null]>} */
   async known() {
-    return [await this.ownWords(), this.entry.model_words ? await this.lexicon() : null];
+    return [await this.ownWords(), this.tower ?? (this.entry.model_words ? await this.lexicon() : null)];
   }
 
   /** What the texts of a query mean. @param {Term[]} terms */
@@ -243,13 +243,13 @@ export class Shelf {
       const detail = `The model ${this.entry.model} does not know words; search by a picture.`;
       throw new HostError("unknown-word", "You cannot search by words here", detail);
     }
-    const [own, lexicon] = await this.known();
+    const [own, model] = await this.known();
     try {
-      return own.meaningOf(text, lexicon);
+      return await own.meaningOf(text, model);
     } catch (error) {
       if (!(error instanceof UnknownWord)) throw error;
       const { word } = error;
-      const nearest = word && lexicon ? await this.shown(lexicon, lexicon.near(word)) : [];
+      const nearest = word && model ? await this.shown(model, model.near(word)) : [];
       const all = [...new Set([...(word ? own.near(word) : []), ...nearest])];
       const detail = this.entry.words_elsewhere ? "Other words need a server: lookalike serve." : error.message;
       throw new HostError("unknown-word", this.entry.words_elsewhere ? "This site does not know that word" : "The model does not know that word", detail, all);
@@ -258,19 +258,21 @@ export class Shelf {
 
   /** The words to search for that begin with some letters, the collection's own first. @param {string} start */
   async words(start) {
-    const [own, lexicon] = await this.known();
+    const [own, model] = await this.known();
     const wanted = spelling(start);
-    return wanted ? [...own.complete(wanted), ...(lexicon?.complete(wanted) ?? [])].slice(0, 8) : [];
+    return wanted ? [...own.complete(wanted), ...(model?.complete(wanted) ?? [])].slice(0, 8) : [];
   }
 
-  /** Keep the words that have a picture. @param {Lexicon} lexicon @param {string[]} words */
-  async shown(lexicon, words) {
+  /** Keep the words that have a picture. @param {import("./own-words.js").ModelWords} model
+   * @param {string[]} words */
+  async shown(model, words) {
     const vectors = await this.vectors();
-    return words.filter((word) =>
-      vectors
-        .nearest(lexicon.vectorOf(word), NEIGHBOURS)
-        .some(({ row }) => lexicon.presence(word, vectors.vectorOf(row)) >= 0.5),
-    );
+    const found = [];
+    for (const word of words) {
+      const near = vectors.nearest(await model.vectorOf(word), NEIGHBOURS);
+      if (near.some(({ row }) => model.presence(word, vectors.vectorOf(row)) >= 0.5)) found.push(word);
+    }
+    return found;
   }
 
   /** The rows that meet the filters; null for all. @param {Filter[]} filters */

@@ -1,4 +1,4 @@
-"""onnxruntime-web: where its files come from, and that no others are taken."""
+"""The packages that run a model in a browser: where their files come from, and that no others are taken."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import io
 import os
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lookalike.errors import ModelError
-from lookalike.export import runtime
+from lookalike.export.npm import ONNXRUNTIME, TOKENIZERS, Package, package_files
 
 NAMES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
@@ -21,23 +22,28 @@ NAMES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-thread
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "lookalike" / f"onnxruntime-web-{runtime.VERSION}"
+    return tmp_path / "cache" / "lookalike" / f"onnxruntime-web-{ONNXRUNTIME.version}"
 
 
 @pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An archive with the files, and one that wants to be elsewhere; its checksum is the expected one."""
+def archive(tmp_path: Path) -> Path:
+    """An archive with the files, and one that wants to be elsewhere."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name in (*(f"package/dist/{name}" for name in NAMES), "../../escaped"):
             member = tarfile.TarInfo(name)
             member.size = len(name)
             tar.addfile(member, io.BytesIO(name.encode()))
-    checksum = base64.b64encode(hashlib.sha512(buffer.getvalue()).digest()).decode()
-    monkeypatch.setattr(runtime, "INTEGRITY", f"sha512-{checksum}")
     path = tmp_path / "onnxruntime-web.tgz"
     path.write_bytes(buffer.getvalue())
     return path
+
+
+@pytest.fixture
+def package(archive: Path) -> Package:
+    """The package, with the checksum of the archive."""
+    checksum = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    return replace(ONNXRUNTIME, integrity=f"sha512-{checksum}")
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def npm(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(
         f"#!{sys.executable}\nimport shutil, sys\nopen({str(tmp_path / 'calls')!r}, 'a').write('x')\n"
-        f"assert sys.argv[1:3] == ['pack', 'onnxruntime-web@{runtime.VERSION}']\n"
+        f"assert sys.argv[1:3] == ['pack', 'onnxruntime-web@{ONNXRUNTIME.version}']\n"
         f"shutil.copy({str(archive)!r}, sys.argv[-1])\n"
     )
     program.chmod(0o755)
@@ -55,9 +61,9 @@ def npm(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "calls"
 
 
-def test_npm_is_asked_once_and_the_cache_after_that(npm, cache):
-    first = runtime.runtime_files()
-    again = runtime.runtime_files()
+def test_npm_is_asked_once_and_the_cache_after_that(package, npm, cache):
+    first = package_files(package)
+    again = package_files(package)
 
     assert npm.read_text() == "x"
     assert (
@@ -72,26 +78,28 @@ def test_npm_is_asked_once_and_the_cache_after_that(npm, cache):
     assert first["onnxruntime.js"].read_text() == "package/dist/ort.wasm.min.mjs"
 
 
-def test_only_the_files_that_are_needed_are_unpacked(npm, cache, tmp_path):
-    runtime.runtime_files()
+def test_only_the_files_that_are_needed_are_unpacked(package, npm, cache, tmp_path):
+    package_files(package)
 
     assert sorted(path.name for path in cache.iterdir()) == sorted(NAMES)
     assert not list(tmp_path.rglob("escaped"))
 
 
-def test_an_archive_with_another_checksum_is_refused(npm, archive, cache):
+def test_an_archive_with_another_checksum_is_refused(package, npm, archive, cache):
     archive.write_bytes(archive.read_bytes() + b"\0")
 
     with pytest.raises(ModelError, match=r"has the checksum sha512-.*, but it should be sha512-"):
-        runtime.runtime_files()
+        package_files(package)
     assert not cache.exists()
 
 
 def test_without_npm_it_says_what_to_do(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(ModelError, match=r"npm, which fetches it, is not installed.*as `onnxruntime_web`"):
-        runtime.runtime_files()
+    with pytest.raises(
+        ModelError, match=r"npm, which fetches onnxruntime-web, is not installed.*as `onnxruntime_web`"
+    ):
+        package_files(ONNXRUNTIME)
 
 
 def test_what_npm_says_is_passed_on(tmp_path, monkeypatch):
@@ -104,18 +112,27 @@ def test_what_npm_says_is_passed_on(tmp_path, monkeypatch):
     with pytest.raises(
         ModelError, match=r"npm could not fetch onnxruntime-web@.*: npm error no such package"
     ):
-        runtime.runtime_files()
+        package_files(ONNXRUNTIME)
 
 
-def test_a_folder_of_the_user_comes_first(tmp_path, npm):
+def test_a_folder_of_the_user_comes_first(package, tmp_path, npm):
     (tmp_path / "mine").mkdir()
     for name in NAMES:
         (tmp_path / "mine" / name).write_text("mine")
 
-    assert runtime.runtime_files(tmp_path / "mine")["onnxruntime.js"].read_text() == "mine"
+    assert package_files(package, tmp_path / "mine")["onnxruntime.js"].read_text() == "mine"
     assert not npm.exists()
 
 
 def test_a_folder_without_the_files_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"lacks ort.wasm.min.mjs, .*npm pack onnxruntime-web@"):
-        runtime.runtime_files(tmp_path)
+        package_files(ONNXRUNTIME, tmp_path)
+
+
+def test_the_tokenizer_comes_from_its_own_package(tmp_path):
+    (tmp_path / "package" / "dist").mkdir(parents=True)
+    (tmp_path / "package" / "dist" / "tokenizers.min.mjs").write_text("mine")
+
+    assert package_files(TOKENIZERS, tmp_path)["tokenizers.js"].read_text() == "mine"
+    with pytest.raises(ModelError, match=r"lacks tokenizers.min.mjs; .*npm pack @huggingface/tokenizers@0"):
+        package_files(TOKENIZERS, tmp_path / "package" / "dist" / "none")
