@@ -77,7 +77,8 @@ def look_on_device(
     """
     done: dict[int, Seen | str] = {**_on_device(files, spec, decoder, max_megapixels, thumbnails)}
     left = [at for at in range(len(files)) if at not in done]
-    done |= zip(left, on_cpu([files[at] for at in left]), strict=True)
+    if left:
+        done |= zip(left, on_cpu([files[at] for at in left]), strict=True)
     return [done[at] for at in range(len(files))]
 
 
