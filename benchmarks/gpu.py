@@ -43,7 +43,7 @@ from lookalike.builder.committing import commit_part
 from lookalike.builder.part import embed, part_of
 from lookalike.demo.flowers import write_flowers
 from lookalike.models import looking
-from lookalike.models.looking import decoder_of, look_at
+from lookalike.models.looking import decoder_of, look_at, look_on_device
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
@@ -268,9 +268,12 @@ def _alone_on_gpu(model: LoadedModel, data: Sequence[bytes], repeats: int) -> Fi
 
 
 def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None:
-    decode = decoder_of(model)
+    options: Figures = {"spec": model.spec, "max_megapixels": 200.0, "thumbnails": thumbnails}
+    decoder, look = decoder_of(model), partial(look_at, **options)
+    if decoder:
+        look = partial(look_on_device, decoder=decoder, on_cpu=look, **options)
     for at in range(0, len(data), ON_GPU):
-        look_at(data[at : at + ON_GPU], model.spec, decode, max_megapixels=200.0, thumbnails=thumbnails)
+        look(data[at : at + ON_GPU])
 
 
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel, size: int = 1024) -> None:

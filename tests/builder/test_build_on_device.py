@@ -28,8 +28,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet, "start", lambda data, device: start(data, "cpu"))
     on_torch = efficientnet.load("cpu")
     monkeypatch.setattr("lookalike.builder.order.pinned_model", lambda *_: on_torch)
+    from lookalike.images.on_device import Decoder
+
     for module in (part, looking):
-        monkeypatch.setattr(module, "decoder_of", lambda _: decode)
+        monkeypatch.setattr(module, "decoder_of", lambda _: Decoder(decode))
 
 
 def test_its_rows_are_those_of_the_cpu_and_its_vectors_are_near(folder, target, tmp_path, gpu, monkeypatch):

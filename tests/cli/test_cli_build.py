@@ -200,6 +200,13 @@ def test_a_device_that_auto_had_to_leave_is_named_with_the_reason(run, folder, t
     assert stderr.startswith("pixels runs on the cpu: cuda has 0.1 GB left\n")
 
 
+def test_a_gpu_asked_for_a_model_without_a_network_is_left_and_that_is_said(run, folder, target):
+    code, _, stderr = run("build", folder, "-c", target, "--model", "pixels", "--device", "cuda")
+
+    assert code == 0
+    assert stderr.startswith("pixels runs on the cpu: it has no network that could run on cuda\n")
+
+
 def test_no_thumbnails_makes_none(run, folder, target):
     code, _, _ = run("build", folder, "-c", target, "--model", "pixels", "--no-thumbnails")
 

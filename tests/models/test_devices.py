@@ -64,3 +64,10 @@ def test_a_gpu_that_the_environment_hides_is_not_there(monkeypatch: pytest.Monke
     accelerators.cache_clear()
     assert "cuda" not in accelerators()
     accelerators.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["pixels", "colors"])
+def test_a_model_without_a_network_runs_on_the_cpu_and_says_so_if_a_gpu_was_asked_for(name: str) -> None:
+    asked, auto = load_model(name, device="cuda:1"), load_model(name, device="auto")
+    assert (asked.device, asked.device_note) == ("cpu", "it has no network that could run on cuda:1")
+    assert (auto.device, auto.device_note) == ("cpu", "")

@@ -10,7 +10,9 @@ import pytest
 
 from lookalike.errors import ModelError, StorageError, UnknownWordError
 from lookalike.learning.saving import save_head
+from lookalike.models import devices, efficientnet, registry
 from lookalike.models.class_words import ClassWords
+from lookalike.models.halving import FullDeviceError
 from lookalike.models.head_model import Branch, Layer, apply
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
@@ -191,3 +193,25 @@ def test_branches_that_make_no_sense_are_refused(tmp_path, branches):
 
     with pytest.raises(ModelError):
         load_model(str(tmp_path / "m"))
+
+
+def test_a_head_on_a_base_that_the_gpu_has_no_room_for_runs_on_the_cpu_and_says_why(tmp_path, monkeypatch):
+    base = load_model()
+    matrix = np.eye(base.dim, 4, dtype=np.float32)
+    save_head(tmp_path / "mine", "mine", base.spec, [Layer(matrix, np.zeros(4, np.float32))])
+
+    def load(device):
+        if device != "cpu":
+            raise FullDeviceError("efficientnet-lite0", device)
+        return base
+
+    monkeypatch.setattr(efficientnet, "load", load)
+    monkeypatch.setattr(devices, "accelerators", lambda: ("cuda",))
+    registry._load_built_in.cache_clear()
+    try:
+        model = load_model(f"{tmp_path}/mine", device="auto")
+        assert model.device == "cpu"
+        assert model.device_note.startswith("efficientnet-lite0 does not fit into the memory of cuda; stop")
+        assert model.embed(np.zeros((40, 50, 3), np.uint8)).shape == (4,)
+    finally:
+        registry._load_built_in.cache_clear()

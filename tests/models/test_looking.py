@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import simplejpeg
 from PIL import Image
 
 from lookalike.demo.flowers import write_flowers
-from lookalike.models.looking import Seen, decoder_name, look_at, stacked
+from lookalike.models.looking import Seen, decoder_name, look_at, look_on_device, stacked
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
 
@@ -32,6 +35,17 @@ def none_left(files: list[Any]) -> list[Any]:
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
+def looked(files: list[bytes], using: Any = decode, spec: ModelSpec | None = None, **options: Any) -> Any:
+    """What is seen of files, by the device if a function that decodes there is given."""
+    from lookalike.images.on_device import Decoder
+
+    spec = spec or load_model().spec
+    on_cpu = partial(look_at, spec=spec, max_megapixels=1, **options)
+    if using is None:
+        return on_cpu(files)
+    return look_on_device(files, spec, Decoder(using), on_cpu, max_megapixels=1, **options)
+
+
 def jpeg(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
     y, x = np.mgrid[:height, :width]
     image = Image.fromarray(np.stack([x % 256, y % 256, (x + y) // 2 % 256], -1).astype(np.uint8))
@@ -47,7 +61,7 @@ def turned(orientation: int) -> bytes:
 
 
 def seen(data: bytes, using: Any = decode, **options: Any) -> Any:
-    (found,) = look_at([data], load_model().spec, using, max_megapixels=1, **options)
+    (found,) = looked([data], using, **options)
     return found
 
 
@@ -57,6 +71,13 @@ def test_pictures_are_upright_and_as_large_as_on_the_cpu(orientation: int) -> No
     assert isinstance(ours.pixels, torch.Tensor)
     assert (ours.width, ours.height) == (theirs.width, theirs.height)
     assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).mean() < 2
+
+
+def test_a_picture_that_is_upright_is_not_copied() -> None:
+    from lookalike.images.on_device import upright_on_device
+
+    picture = torch.zeros((3, 4, 5), dtype=torch.uint8)
+    assert upright_on_device(picture, 1) is picture
 
 
 def test_without_reduction_the_pixels_are_those_of_the_cpu_but_for_rounding() -> None:
@@ -74,13 +95,13 @@ def test_without_reduction_the_pixels_are_those_of_the_cpu_but_for_rounding() ->
 )
 def test_every_way_to_resize_is_that_of_the_cpu(fields: dict[str, Any]) -> None:
     spec = ModelSpec(**{"name": "net", "sha256": "", "dim": 3, "size_px": 112, "crop": 1.0, **fields})
-    (ours,) = look_at([jpeg(301, 200)], spec, decode, max_megapixels=1)
-    (theirs,) = look_at([jpeg(301, 200)], spec, max_megapixels=1)
+    (ours,) = looked([jpeg(301, 200)], decode, spec)
+    (theirs,) = looked([jpeg(301, 200)], None, spec)
     assert np.abs(ours.pixels.numpy().astype(int) - theirs.pixels).max() <= 1
 
 
 def test_thumbnails_are_as_large_as_on_the_cpu_and_small_files_stay_as_they_are() -> None:
-    (large, small) = look_at([jpeg(500, 375), jpeg(120, 80)], load_model().spec, decode, max_megapixels=1)
+    (large, small) = looked([jpeg(500, 375), jpeg(120, 80)])
     with Image.open(io.BytesIO(large.thumbnail)) as image:
         assert image.size == (256, 192)
     assert small.thumbnail == jpeg(120, 80)
@@ -110,7 +131,7 @@ def test_what_is_left_to_the_cpu_ends_as_it_does_there(data: bytes) -> None:
 
 def test_one_file_that_the_gpu_cannot_decode_leaves_the_others_there() -> None:
     files = [jpeg(300, 200), jpeg(300, 200)[:700] + b"\xff\xd9", jpeg(260, 300)]
-    found = look_at(files, load_model().spec, decode, max_megapixels=1)
+    found = looked(files)
     assert [isinstance(one, Seen) and isinstance(one.pixels, torch.Tensor) for one in found] == [
         True,
         False,
@@ -118,12 +139,47 @@ def test_one_file_that_the_gpu_cannot_decode_leaves_the_others_there() -> None:
     ]
 
 
+def test_what_the_device_leaves_is_looked_at_in_one_call_and_stays_in_order() -> None:
+    from lookalike.images.on_device import Decoder
+
+    spec, left = load_model().spec, []
+
+    def on_cpu(files: list[bytes]) -> Any:
+        left.append(files)
+        return [f"left: {len(one)} bytes" for one in files]
+
+    found = look_on_device(
+        [b"a", jpeg(300, 200), b"bc", jpeg(120, 80)], spec, Decoder(decode), on_cpu, max_megapixels=1
+    )
+
+    assert left == [[b"a", b"bc"]]
+    assert [found[0], found[2]] == ["left: 1 bytes", "left: 2 bytes"]
+    assert [(found[1].width, found[1].height), (found[3].width, found[3].height)] == [(300, 200), (120, 80)]
+
+
+def test_two_batches_at_a_time_have_their_turn() -> None:
+    from lookalike.images.on_device import Decoder
+
+    decoder, third = Decoder(decode), threading.Event()
+
+    def wait_for_a_turn() -> None:
+        with decoder.turn():
+            third.set()
+
+    with decoder.turn(), ThreadPoolExecutor(1) as pool:
+        with decoder.turn():
+            waiting = pool.submit(wait_for_a_turn)
+            assert not third.wait(0.1)
+        waiting.result(10)
+    assert third.is_set()
+
+
 def test_without_memory_on_the_gpu_the_cpu_decodes() -> None:
     assert isinstance(seen(jpeg(300, 200), none_left).pixels, np.ndarray)
 
 
 def test_a_batch_of_both_is_one_on_the_device() -> None:
-    found = look_at([jpeg(300, 200), jpeg(300, 200, "CMYK")], load_model().spec, decode, max_megapixels=1)
+    found = looked([jpeg(300, 200), jpeg(300, 200, "CMYK")])
     batch = stacked([one.pixels for one in found])
     assert isinstance(batch, torch.Tensor)
     assert (batch.shape, batch.dtype) == ((2, 224, 224, 3), torch.uint8)
@@ -136,7 +192,7 @@ def test_the_vectors_of_photographs_are_near_those_of_the_cpu(tmp_path) -> None:
     large = [_enlarged(one) for one in files]
     vectors = [
         load_model().embed_pixels(np.stack([np.asarray(one.pixels) for one in found]))
-        for found in (look_at(large, load_model().spec, using, max_megapixels=1) for using in (decode, None))
+        for found in (looked(large, using) for using in (decode, None))
     ]
     cosines = (vectors[0] * vectors[1]).sum(axis=1)
     assert cosines.min() >= 0.98

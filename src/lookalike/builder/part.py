@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lookalike.builder.tagging import tag_columns, tag_fields
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.models.lookers import Lookers
-from lookalike.models.looking import Seen, decoder_name, decoder_of, look_at, stacked
+from lookalike.models.looking import Look, Seen, decoder_name, decoder_of, look_on_device, stacked
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.runner import batch_size
 from lookalike.parallel import in_order
@@ -80,7 +80,6 @@ class Embedded:
 
 
 Outcome = Embedded | Failure
-Look = Callable[[Sequence[bytes]], list[Seen | str]]
 
 
 def make_part(
@@ -119,10 +118,11 @@ def embed(
     same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
     """
     options: dict[str, Any] = {"max_megapixels": max_megapixels, "thumbnails": thumbnails}
-    decode, size = decoder_of(model), batch_size(model.device)
+    decoder, size = decoder_of(model), batch_size(model.device)
     with ExitStack() as leaving:
-        lookers = leaving.enter_context(closing(Lookers(model.spec, threads, **options)))
-        look = partial(look_at, spec=model.spec, decode=decode, **options) if decode else lookers
+        look: Look = leaving.enter_context(closing(Lookers(model.spec, threads, **options)))
+        if decoder:
+            look = partial(look_on_device, spec=model.spec, decoder=decoder, on_cpu=look, **options)
         work = partial(_embedded, model=model, look=look)
         batches, ahead = _batches(samples, size, part_size), max(2, _AHEAD // size) * threads
         for outcomes in leaving.enter_context(closing(in_order(work, batches, threads, ahead=ahead))):
@@ -224,7 +224,7 @@ def _table(
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
     fields += [field for field in more if field.name not in known]
-    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
+    columns = [pa.array(_values(embedded, field), field.type) for field in fields]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
         # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
@@ -235,5 +235,7 @@ def _table(
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
 
 
-def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
-    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)
+def _values(embedded: Sequence[Embedded], field: pa.Field) -> list[Any]:
+    if is_from_exif(field):
+        return [getattr(one.row[_EXIF], field.name, None) for one in embedded]
+    return [one.row.get(field.name) for one in embedded]

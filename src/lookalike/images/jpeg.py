@@ -48,7 +48,6 @@ class JpegHeader:
     height: int
     orientation: int
     exif: Exif | None
-    is_plain: bool
 
 
 def gpu_header(data: bytes) -> JpegHeader | None:
@@ -70,8 +69,7 @@ def gpu_header(data: bytes) -> JpegHeader | None:
     if bits != 8 or not width or not height or components not in (1, 3) or ids == b"RGB" or adobe != _YCC:
         return None
     exif = _exif(segments)
-    plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
-    return JpegHeader(width, height, orientation_of(exif) or 1, read_exif(exif), plain)
+    return JpegHeader(width, height, orientation_of(exif) or 1, read_exif(exif))
 
 
 def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
@@ -97,14 +95,13 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
     if target == "CMYK":  # whole, but its colours are Pillow's to convert
         return None
     segments = list(_segments(data))
-    plain = len(data) <= _PASS_THROUGH_BYTES and _is_plain(data)
     exif = _exif(segments)
     orientation = orientation_of(exif) or 1
     eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
     box = upright_box(pixels, width * eighths / 8, height * eighths / 8, orientation)
     if 5 <= orientation <= 8:
         width, height = height, width
-    as_thumbnail = data if plain else None
+    as_thumbnail = data if is_plain(data) else None
     return Picture(upright(pixels, orientation), width, height, as_thumbnail, box, read_exif(exif))
 
 
@@ -135,8 +132,10 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
     return encoded
 
 
-def _is_plain(data: bytes) -> bool:
-    """Whether a JPEG contains only the picture, with nothing between its scans or after its end."""
+def is_plain(data: bytes) -> bool:
+    """Whether a JPEG is small and contains only the picture, so that it can serve as its own thumbnail."""
+    if len(data) > _PASS_THROUGH_BYTES:
+        return False
     segments = list(_segments(data, whole=True))
     return {marker for marker, _ in segments} <= _PLAIN_SEGMENTS and segments[-1:] == [(_END_OF_IMAGE, b"")]
 

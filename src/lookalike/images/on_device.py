@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,48 @@ Decode = Callable[[list[Tensor]], list[Tensor]]
 # Decoded at a time, 0.8 GB; and resized at a time, 0.8 GB as floats.
 _MOST_PIXELS, _MOST_RESIZED = 256_000_000, 64_000_000
 
+# Batches that are decoded and resized at a time: while one waits for the device, the next is sent.
+_TURNS = 2
+
+
+class Decoder:
+    """Decodes JPEGs on a device, where all that is done with their pixels has to be in a turn.
+
+    `decode` takes bytes as tensors uint8 (N,) and gives RGB pixels uint8 (3, H, W) on the device.
+    """
+
+    def __init__(self, decode: Decode, device: str = "cpu") -> None:
+        self.decode = decode
+        self._streams: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(_TURNS):
+            self._streams.put(torch.cuda.Stream(device) if device.startswith("cuda") else None)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Work on the device beside the network; at the end it is done. Waits while others have their turn.
+
+        torchvision decodes into memory that is free as the stream of this thread sees it, without waiting
+        for work that was queued there and may still read or write it. So each turn has a stream, and memory,
+        of its own, and nothing is queued there when the next begins. What was decoded in a turn must not be
+        let go before its end.
+        """
+        stream = self._streams.get()
+        try:
+            if stream is None:
+                yield
+                return
+            try:
+                with torch.cuda.stream(stream):
+                    yield
+            finally:
+                stream.synchronize()
+        finally:
+            self._streams.put(stream)
+
 
 @lru_cache(maxsize=4)
-def gpu_decoder(device: str) -> Decode | None:
-    """The function of torchvision that decodes JPEGs on a GPU; None if this torchvision or device has none.
-
-    It takes bytes as tensors uint8 (N,) and gives RGB pixels uint8 (3, H, W) on the device.
-    """
+def gpu_decoder(device: str) -> Decoder | None:
+    """What decodes JPEGs on a GPU by torchvision; None if this torchvision or device has nothing for it."""
     if not device.startswith("cuda"):
         return None
     try:
@@ -39,17 +76,18 @@ def gpu_decoder(device: str) -> Decode | None:
             return found
 
         decode([as_tensor(encode_jpeg(np.zeros((16, 16, 3), np.uint8), 90))])
+        return Decoder(decode, device)
     except Exception:  # not installed, without nvJPEG, or made for another PyTorch
         return None
-    return decode
 
 
 def decode_all(
-    files: Sequence[bytes], sizes: Sequence[tuple[int, int]], decode: Decode
+    files: Sequence[Tensor], sizes: Sequence[tuple[int, int]], decode: Decode
 ) -> list[Tensor | None]:
-    """Decode JPEGs on a GPU to RGB uint8 (3, H, W), each as its size (width, height) says; None if it fails.
+    """Decode JPEGs, each uint8 (N,), on a GPU to RGB uint8 (3, H, W); None for one that fails.
 
-    A call that fails is split until the one that caused it stands alone.
+    `sizes` are the widths and heights that they have to have. A call that fails is split until the one that
+    caused it stands alone.
     """
     found: list[Tensor | None] = []
     first = pixels = 0
@@ -65,11 +103,11 @@ def decode_all(
     ]
 
 
-def _decoded(files: Sequence[bytes], decode: Decode) -> list[Tensor | None]:
+def _decoded(files: Sequence[Tensor], decode: Decode) -> list[Tensor | None]:
     if not files:
         return []
     try:
-        return list(decode([as_tensor(one) for one in files]))
+        return list(decode(list(files)))
     except RuntimeError:
         if len(files) == 1:
             return [None]
@@ -85,7 +123,8 @@ def as_tensor(data: bytes) -> Tensor:
 def upright_on_device(picture: Tensor, orientation: int) -> Tensor:
     """Undo an EXIF orientation on (3, H, W) pixels."""
     columns, rows, transpose = flips(orientation)
-    turned = picture.flip([axis for axis, flip in ((2, columns), (1, rows)) if flip])
+    axes = [axis for axis, flip in ((2, columns), (1, rows)) if flip]
+    turned = picture.flip(axes) if axes else picture  # without axes it would copy
     return turned.transpose(1, 2) if transpose else turned
 
 
@@ -120,6 +159,9 @@ def _resized(pictures: Tensor, cut: Cut, size_px: int | None, interpolation: Int
     across, _ = _weights(length=columns, size=cut.width, first=left, last=right, **shared, kept=kept)
     kept = (cut.top, cut.top + size_px) if size_px else (0, cut.height)
     down, (first, end) = _weights(length=rows, size=cut.height, first=top, last=bottom, **shared, kept=kept)
+    for matrix in (across, down):
+        if matrix.is_cuda:  # kept for later, and perhaps made on another stream, which may let it go
+            matrix.record_stream(torch.cuda.current_stream(matrix.device))
     wide = _rounded(pictures[:, :, first:end].float() @ across.T)
     return _rounded(down[:, first:end] @ wide).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 

@@ -164,8 +164,15 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
             raise ModelError(why.message, why.hint)
         return from_base(base.embed_pixels(pixels))
 
-    device = base.device if base else "cpu"
-    return LoadedModel(spec, features, device, path=str(folder), base=base_spec, from_base=from_base)
+    return LoadedModel(
+        spec,
+        features,
+        base.device if base else "cpu",
+        path=str(folder),
+        base=base_spec,
+        from_base=from_base,
+        device_note=base.device_note if base else "",
+    )
 
 
 @lru_cache(maxsize=4)

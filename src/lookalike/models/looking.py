@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from lookalike.errors import ImageError
 from lookalike.images.exif import Exif
 from lookalike.images.fit import Cut
-from lookalike.images.jpeg import JpegHeader, gpu_header
+from lookalike.images.jpeg import JpegHeader, gpu_header, is_plain
 from lookalike.images.picture import Pixels
 from lookalike.images.thumbnail import THUMBNAIL_PX, encode_thumbnail, thumbnail, thumbnail_size
 from lookalike.models.devices import CUDA
@@ -20,9 +19,6 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.runner import cut_of, input_of
 from lookalike.models.spec import ModelSpec
 from lookalike.models.torch_runner import TorchFeatures
-
-# Batches on the device at a time: while one waits for it, the next is sent.
-_TURNS = Semaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +36,11 @@ class Seen:
     pixels: Pixels | Any
 
 
+Look = Callable[[Sequence[bytes]], list[Seen | str]]
+
+
 def decoder_of(model: LoadedModel) -> Any:
-    """The function that decodes JPEGs on the model's device; None if the CPU has to."""
+    """The `Decoder` of JPEGs on the model's device; None if the CPU has to."""
     if not isinstance(model.features, TorchFeatures) or not model.device.startswith(CUDA):
         return None
     from lookalike.images.on_device import gpu_decoder
@@ -55,21 +54,32 @@ def decoder_name(model: LoadedModel) -> str:
 
 
 def look_at(
+    files: Sequence[bytes], spec: ModelSpec, *, max_megapixels: float, thumbnails: bool = True
+) -> list[Seen | str]:
+    """What a model with a spec sees of each file, in order; for one that is not a picture, the reason."""
+    return [_on_cpu(data, spec, max_megapixels, thumbnails) for data in files]
+
+
+def look_on_device(
     files: Sequence[bytes],
     spec: ModelSpec,
-    decode: Any = None,
+    decoder: Any,
+    on_cpu: Look,
     *,
     max_megapixels: float,
     thumbnails: bool = True,
 ) -> list[Seen | str]:
-    """What a model with a spec sees of each file, in order; for one that is not a picture, the reason.
+    """The same as `look_at`, decoded and resized on a device where `decoder_of` returned something.
 
-    `decode` is what `decoder_of` returned. What it leaves to the CPU are files other than JPEGs, JPEGs of
-    rare kinds, damaged and too large ones, and what does not fit into the device's memory. Its pixels differ
-    a little from those of the CPU, which reduces JPEGs as it decodes them.
+    `on_cpu` looks at what that leaves: files other than JPEGs, JPEGs of rare kinds, damaged and too large
+    ones, and what does not fit into the device's memory. The pixels differ a little from those of the CPU,
+    which reduces JPEGs as it decodes them.
     """
-    done = _on_device(files, spec, decode, max_megapixels, thumbnails) if decode else {}
-    return [done.get(at) or _on_cpu(data, spec, max_megapixels, thumbnails) for at, data in enumerate(files)]
+    done: dict[int, Seen | str] = {**_on_device(files, spec, decoder, max_megapixels, thumbnails)}
+    left = [at for at in range(len(files)) if at not in done]
+    if left:
+        done |= zip(left, on_cpu([files[at] for at in left]), strict=True)
+    return [done[at] for at in range(len(files))]
 
 
 def stacked(pixels: Sequence[Pixels | Any]) -> Pixels | Any:
@@ -94,14 +104,13 @@ def _on_cpu(data: bytes, spec: ModelSpec, max_megapixels: float, thumbnails: boo
 
 
 def _on_device(
-    files: Sequence[bytes], spec: ModelSpec, decode: Any, max_megapixels: float, thumbnails: bool
+    files: Sequence[bytes], spec: ModelSpec, decoder: Any, max_megapixels: float, thumbnails: bool
 ) -> dict[int, Seen]:
     """What can be decoded on the device, by place."""
     headers = {at: header for at, data in enumerate(files) if (header := gpu_header(data))}
-    places = [at for at, one in headers.items() if one.width * one.height <= max_megapixels * 1e6]
+    some = {at: files[at] for at, one in headers.items() if one.width * one.height <= max_megapixels * 1e6}
     try:
-        with _TURNS:
-            resized = _resized({at: files[at] for at in places}, headers, spec, decode, thumbnails)
+        resized = _resized(some, headers, spec, decoder, thumbnails) if some else {}
     except RuntimeError:  # most likely its memory is full; if it is more, the model will say so
         return {}
     return {
@@ -113,27 +122,27 @@ def _on_device(
 
 
 def _resized(
-    files: dict[int, bytes], headers: dict[int, JpegHeader], spec: ModelSpec, decode: Any, thumbnails: bool
+    files: dict[int, bytes], headers: dict[int, JpegHeader], spec: ModelSpec, decoder: Any, thumbnails: bool
 ) -> dict[int, tuple[tuple[int, int], Any, Pixels | bytes]]:
     """By place: the upright width and height, what the model sees, and the thumbnail or its pixels."""
-    from lookalike.images.on_device import decode_all, resize_all, to_host, upright_on_device
+    from lookalike.images.on_device import as_tensor, decode_all, resize_all, to_host, upright_on_device
 
     sizes = [(headers[at].width, headers[at].height) for at in files]
-    decoded = zip(files, decode_all(list(files.values()), sizes, decode), strict=True)
-    upright = {at: upright_on_device(one, headers[at].orientation) for at, one in decoded if one is not None}
-    shapes = {at: (one.shape[2], one.shape[1]) for at, one in upright.items()}
-    cuts = [cut_of(spec, *shape) for shape in shapes.values()]
-    pixels = resize_all(list(upright.values()), cuts, spec.size_px, spec.interpolation)
-    small: dict[int, Pixels | bytes] = dict.fromkeys(upright, b"")
-    if thumbnails:
-        whole = {at: shape for at, shape in shapes.items() if not _is_thumbnail(headers[at], shape)}
-        small |= {at: files[at] for at in upright.keys() - whole.keys()}
-        cuts = [Cut((0, 0, *shape), *thumbnail_size(*shape)) for shape in whole.values()]
-        made = to_host(resize_all([upright[at] for at in whole], cuts, None, "bilinear"))
-        small |= dict(zip(whole, made, strict=True))
+    tensors = [as_tensor(one) for one in files.values()]
+    with decoder.turn():
+        decoded = zip(files, decode_all(tensors, sizes, decoder.decode), strict=True)
+        upright = {
+            at: upright_on_device(one, headers[at].orientation) for at, one in decoded if one is not None
+        }
+        shapes = {at: (one.shape[2], one.shape[1]) for at, one in upright.items()}
+        cuts = [cut_of(spec, *shape) for shape in shapes.values()]
+        pixels = resize_all(list(upright.values()), cuts, spec.size_px, spec.interpolation)
+        small: dict[int, Pixels | bytes] = dict.fromkeys(upright, b"")
+        if thumbnails:
+            own = {at for at, shape in shapes.items() if max(shape) <= THUMBNAIL_PX and is_plain(files[at])}
+            small |= {at: files[at] for at in own}
+            whole = {at: shape for at, shape in shapes.items() if at not in own}
+            cuts = [Cut((0, 0, *shape), *thumbnail_size(*shape)) for shape in whole.values()]
+            made = to_host(resize_all([upright[at] for at in whole], cuts, None, "bilinear"))
+            small |= zip(whole, made, strict=True)
     return {at: (shape, one, small[at]) for (at, shape), one in zip(shapes.items(), pixels, strict=True)}
-
-
-def _is_thumbnail(header: JpegHeader, shape: tuple[int, int]) -> bool:
-    """Whether the file is its own thumbnail."""
-    return header.is_plain and max(shape) <= THUMBNAIL_PX

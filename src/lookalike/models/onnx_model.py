@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import ModelError
+from lookalike.models.halving import Halving
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import checksum_of, files_of
@@ -99,7 +100,7 @@ def described(fields: dict[str, Any], network_path: Path, path: Path, device: st
     _check(spec, network)
     grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
     spec = replace(spec, dim=network.features(spec, grey).shape[1])
-    return LoadedModel(spec, partial(network.features, spec), device, path=str(path))
+    return LoadedModel(spec, Halving(partial(network.features, spec)), device, path=str(path))
 
 
 def read_description(path: Path) -> dict[str, Any]:

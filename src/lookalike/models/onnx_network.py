@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, ModelError, one_line
 from lookalike.images.picture import Pixels
+from lookalike.models.halving import FullDeviceError, is_out_of_memory
 from lookalike.models.onnx_session import start
 from lookalike.models.runner import Floats
 from lookalike.models.spec import ModelSpec
@@ -34,6 +35,7 @@ class Network:
     """
 
     session: onnxruntime.InferenceSession
+    device: str
     path: Path
     input_name: str
     dtype: Any
@@ -50,6 +52,8 @@ class Network:
         except LookalikeError:
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise FullDeviceError(str(path), device) from None
             raise ModelError(f"onnxruntime cannot run {path}: {one_line(error)}") from None
         inputs = session.get_inputs()
         if len(inputs) != 1:
@@ -65,7 +69,7 @@ class Network:
         channels_first = _channels_first(shape, takes)
         batch, size_px = shape[0], _size(shape[2:] if channels_first else shape[1:3], takes)
         fixed = batch if isinstance(batch, int) else None
-        return Network(session, path, inputs[0].name, dtype, channels_first, size_px, fixed, outputs)
+        return Network(session, device, path, inputs[0].name, dtype, channels_first, size_px, fixed, outputs)
 
     def check_output(self, name: str) -> None:
         """Raise `ModelError` unless there is an output with that name; empty means the only one."""
@@ -107,6 +111,8 @@ class Network:
         try:
             (found,) = self.session.run([name], {self.input_name: given})
         except Exception as error:
+            if is_out_of_memory(error):
+                raise FullDeviceError(str(self.path), self.device) from None
             raise ModelError(
                 f"{self.path} fails on {given.dtype} of shape {given.shape}: {one_line(error)}"
             ) from None

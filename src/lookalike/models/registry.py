@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
-from lookalike.models.devices import CPU, check_device, on_device
+from lookalike.models.devices import AUTO, CPU, check_device, on_device
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 from lookalike.models.published import (
@@ -36,8 +36,9 @@ def load_model(
 ) -> LoadedModel:
     """Load a model by name or path on a device; raises `ModelError` if it cannot run there.
 
-    `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A path is that of an ONNX
-    file, or of a folder that `add_model` or `export_model` made. A published model, such as `dinov2-small`,
+    `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A model without a network,
+    such as `pixels`, runs on the CPU, and its `device_note` says so if another device was asked for. A path
+    is that of an ONNX file, or of a folder that `add_model` or `export_model` made. A published model, such as `dinov2-small`,
     `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it is not on this
     machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device. `learned` is
     what `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
@@ -119,13 +120,15 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
     load = import_module(_BUILT_IN[name]).load
     more = () if learned is None else (learned,)
     model: LoadedModel = on_device(device, lambda one: load(one, *more))
+    if device not in (AUTO, model.device):
+        model = replace(model, device_note=f"it has no network that could run on {device}")
     return replace(model, loader=partial(load_model, name, device=device, learned=learned))
 
 
 def _load_file(path: str, device: str) -> LoadedModel:
     from lookalike.models.class_words import with_words
 
-    model = with_words(on_device(device, partial(_load_folder, Path(path))), Path(path))
+    model = with_words(_load_folder(Path(path), device), Path(path))
     built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
         return _load_built_in(DEFAULT_MODEL, device, None)  # its own file, and so its words and tags too
@@ -137,9 +140,9 @@ def _load_folder(path: Path, device: str) -> LoadedModel:
     """Load the file or the folder of a model by its kind."""
     from lookalike.models import head_model, onnx_model
 
-    if head_model.is_head(path):
+    if head_model.is_head(path):  # on the device of its base
         return head_model.load(path, partial(_find_base, device=device))
-    return onnx_model.load(path, device)
+    return on_device(device, partial(onnx_model.load, path))
 
 
 def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:

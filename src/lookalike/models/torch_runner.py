@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, CUDA, MPS, ONNX_ONLY, accelerators
+from lookalike.models.halving import FullDeviceError, Halving, is_out_of_memory
 from lookalike.models.runner import Floats
 from lookalike.models.spec import ModelSpec
 
@@ -37,7 +37,7 @@ class TorchFeatures:
         self._torch = import_torch()
         check_torch_device(device)
         self._spec, self._precision, self.device = spec, precision, device
-        self._most = sys.maxsize  # pictures in one call
+        self._halving = Halving(self._tried, self._free)
         try:
             self._module = module.eval().to(device)
             self._mean, self._std = (self._channels(numbers) for numbers in (spec.mean, spec.std))
@@ -46,23 +46,13 @@ class TorchFeatures:
         self(np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8))
 
     def __call__(self, pixels: Pixels | Tensor) -> Floats:
-        found = [self._halving(pixels[at : at + self._most]) for at in self._starts(len(pixels))]
-        return self._checked(np.concatenate(found), len(pixels))
+        return self._checked(self._halving(pixels), len(pixels))
 
-    def _starts(self, count: int) -> range:
-        return range(0, count, min(self._most, count))
-
-    def _halving(self, pixels: Pixels | Tensor) -> Floats:
-        """The features of a batch, which is halved until it fits into memory."""
+    def _tried(self, pixels: Pixels | Tensor) -> Floats:
         try:
             return self._run(pixels)
         except Exception as error:  # whatever a network of others raises
-            if not is_out_of_memory(error) or len(pixels) == 1:
-                raise self._failed(error) from error
-        self._free()  # here, where the error no longer holds the tensors of the attempt
-        half = (len(pixels) + 1) // 2
-        self._most = min(self._most, half)
-        return np.concatenate([self._halving(pixels[:half]), self._halving(pixels[half:])])
+            raise self._failed(error) from error
 
     def _run(self, pixels: Pixels | Tensor) -> Floats:
         torch = self._torch
@@ -119,20 +109,18 @@ class TorchFeatures:
 
     def _failed(self, error: Exception) -> ModelError:
         if is_out_of_memory(error):
-            room = _room(self._torch, self.device)
-            return ModelError(
-                f"{self._spec.name} does not fit into the memory of {self.device}{room}",
-                "stop what else uses it, or run on another `device`",
-            )
+            return FullDeviceError(self._spec.name, self.device, _room(self._torch, self.device))
         return ModelError(f"{self._spec.name} fails on {self.device}: {one_line(error)}")
 
 
 def import_torch() -> Any:
-    """The package torch; raises `ExtraError` if it is not installed."""
+    """The package torch; raises `ExtraError` without it, and `ModelError` if it does not start."""
     try:
         import torch
     except ImportError as error:
         raise ExtraError(f"this needs PyTorch ({one_line(error)})", "torch") from None
+    except OSError as error:  # a library of the system that it was made for is missing, or is another one
+        raise ModelError(f"PyTorch does not start: {one_line(error)}", "install it again") from None
     return torch
 
 
@@ -145,10 +133,7 @@ def check_torch_device(device: str) -> None:
         torch.ones(2, device=device).sum().item()
     except (RuntimeError, AssertionError) as error:  # PyTorch for CPUs alone asserts
         if is_out_of_memory(error):
-            raise ModelError(
-                f"the memory of {device} is full{_room(torch, device)}",
-                "stop what else uses it, or run on another `device`",
-            ) from None
+            raise FullDeviceError("PyTorch", device, _room(torch, device)) from None
         raise ModelError(
             f"PyTorch {torch.__version__} cannot compute on {device}: {_first_sentence(error)}",
             "check its driver and that this PyTorch is made for it, or run on the `device='cpu'`",
@@ -168,13 +153,6 @@ def torch_device(wish: str) -> str:
             check_torch_device(device)
             return device
     return CPU
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch failed because a device, or this machine, has no memory left."""
-    # Only CUDA has a type for it; the CPU's allocator, Apple's and cuDNN say it in words.
-    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-    return type(error).__name__ == "OutOfMemoryError" or any(one in str(error) for one in words)
 
 
 def _room(torch: Any, device: str) -> str:

@@ -92,10 +92,14 @@ def _files(folder: Path) -> Iterator[Path]:
     while waiting:
         here = waiting.pop()
         try:
-            entries = [(one, one.is_dir()) for one in sorted(here.iterdir()) if one.name[0] not in "._"]
+            names = {one.name: one for one in here.iterdir() if one.name[0] not in "._"}
+            if "collection.json" in names:
+                continue
+            for name in sorted(names):  # names are compared faster than paths
+                entry = names[name]
+                if not entry.is_dir():
+                    yield entry
+                elif not entry.is_symlink():
+                    waiting.append(entry)
         except OSError:  # the walk that reads the images reports it
             continue
-        if any(entry.name == "collection.json" for entry, _ in entries):
-            continue
-        yield from (entry for entry, is_folder in entries if not is_folder)
-        waiting += [entry for entry, is_folder in entries if is_folder and not entry.is_symlink()]
