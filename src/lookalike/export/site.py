@@ -207,10 +207,11 @@ def _write_words(engine: Engine, data: Path) -> dict[str, bool]:
         with suppress(ModelError):  # another version: items and own words can still be queries
             knows_words = engine.snapshot.model.text_vector is not None
     if knows_words:
+        from lookalike.models.relatives import said_of_kinds
         from lookalike.models.words import tables
 
         rules, directions = tables()
-        _write_json(data / "words.json", rules)
+        _write_json(data / "words.json", rules | {"kinds": said_of_kinds()})
         _write(data / "words.bin", int8_file(directions))
     own = own_words(engine.snapshot, engine.vectors_at)
     if own.words:

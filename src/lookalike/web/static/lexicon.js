@@ -6,7 +6,7 @@ import { unit } from "./vectors.js";
 /**
  * @typedef {{terms: Record<string, [count: number, classes: number[]][]>, plurals: Record<string, string>,
  *   endings: [string, string][], stop_words: string[], most_words: number, biases: number[],
- *   related: Record<string, string[]>, least_likeness: number}} Rules
+ *   related: Record<string, string[]>, kinds: Record<string, string>, least_likeness: number}} Rules
  */
 
 // The mean length of features of photographs; the log-odds that a name is there, by the cosine.

@@ -93,8 +93,8 @@ export class OwnWords {
       throw new UnknownWord(unknown[0], `the model does not know the word “${unknown[0]}”`);
     }
     const words = guessed.map((word) => {
-      const kinds = lexicon.kindsAbove(word).join(" or ");
-      const said = `${word}: a guess, by ${kinds}, the kind of thing that it is`;
+      const kinds = lexicon.kindsAbove(word).map((kind) => lexicon.rules.kinds[kind]);
+      const said = `${word}: a guess, by ${kinds.join("; or by ")}`;
       return { word, origin: "guess", count: null, said };
     });
     const ofModel = [...new Set(guessed.flatMap((word) => lexicon.kindsAbove(word)))].join(" ");
