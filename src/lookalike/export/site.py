@@ -217,10 +217,11 @@ def _write_words(engine: Engine, data: Path, text: BrowserText | None) -> dict[s
         with suppress(ModelError):  # another version: items and own words can still be queries
             knows_names = engine.snapshot.model.text_vector is not None
     if knows_names:
+        from lookalike.models.relatives import said_of_kinds
         from lookalike.models.words import tables
 
         rules, directions = tables()
-        _write_json(data / "words.json", rules)
+        _write_json(data / "words.json", rules | {"kinds": said_of_kinds()})
         _write(data / "words.bin", int8_file(directions))
     if text:
         _write(data / "rivals.bin", float32_file(text.rivals))

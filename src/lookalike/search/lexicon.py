@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ModelError, QueryError, UnknownWordError
 from lookalike.images.color_names import color_in
 from lookalike.models.model import LoadedModel, unit
+from lookalike.models.relatives import relatives_among, said_of_kind
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
 from lookalike.models.words import kinds_above, near_words, unknown_word, vocabulary
 from lookalike.search.own_words import OwnWord, OwnWords
@@ -75,6 +76,7 @@ class Meant:
     ) -> Odds:
         """The log-odds (n,) that unit vectors (n, D) show all that is meant: those of the least likely word.
 
+        Of a guess by several relatives, those of the likeliest, up to the highest of a guess.
         `of_likeness` gives the log-odds of cosines with a picture, `of_model` those of the model's words.
         """
         found = [
@@ -85,8 +87,9 @@ class Meant:
         ]
         if self.of_model:
             found.append(of_model(self.of_model, vectors))
-        most = np.log(self.most / (1 - self.most)) if self.most < 1 else np.inf
-        return np.asarray(np.minimum(np.min(found, axis=0), most))
+        if self.most == 1:
+            return np.asarray(np.min(found, axis=0))
+        return np.asarray(np.minimum(np.max(found, axis=0), np.log(self.most / (1 - self.most))))
 
     @property
     def lines(self) -> list[str]:
@@ -252,6 +255,8 @@ class Lexicon:
             raise QueryError(f"{text!r} has no word to search for", "name a thing, such as daisy or dog")
         if self.model is not None and self.model.text_vector is None and not self.own.words:
             self.model.embed_text(text)  # raises: it does not know words
+        if not self._knows_names and (guess := self._guess_by_own(text, unknown)):
+            return guess
         if self.missing is not None and not self._near(unknown[0]):
             raise self.missing
         if not self._knows_names:
@@ -267,12 +272,28 @@ class Lexicon:
         if not guessed:
             raise _with_near(unknown_word(unknown[0]), self._near(unknown[0]))
         parts = tuple(
-            Part(word, "guess", None, _said_of_guess(word, kinds)) for word, kinds in guessed.items()
+            Part(word, "guess", None, _said_of(word, "; or by ".join(map(said_of_kind, kinds))))
+            for word, kinds in guessed.items()
         )
         of_model = " ".join(dict.fromkeys(kind for some in guessed.values() for kind in some))
         left_out = tuple(word for word in unknown if word not in guessed)
         vector = self.model.embed_text(of_model)
         return Meant(text, vector, parts, left_out, of_model=of_model, most=MOST_OF_A_GUESS)
+
+    def _guess_by_own(self, text: str, unknown: Sequence[str]) -> Meant | None:
+        """A text of unknown words by the collection's own words for their relatives; None without any."""
+        names = [one.name for one in self.own.words]
+        guessed = {word: found for word in unknown if (found := relatives_among(word, names))}
+        if not guessed:
+            return None
+        own = {name: self.own.find(name) for found in guessed.values() for name in found.names}
+        by = tuple(dict.fromkeys(filter(None, own.values())))
+        parts = tuple(
+            Part(word, "guess", None, _said_of(word, str(found))) for word, found in guessed.items()
+        )
+        left_out = tuple(word for word in unknown if word not in guessed)
+        vector = unit(np.mean([one.vector for one in by], axis=0))
+        return Meant(text, vector, parts, left_out, by, most=MOST_OF_A_GUESS)
 
     def _near(self, word: str) -> list[str]:
         return [self.own.by_spelling[one].name for one in near_words(word, self.own.by_spelling)]
@@ -288,8 +309,8 @@ def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lex
         return Lexicon(own, None, dim, error)
 
 
-def _said_of_guess(word: str, kinds: Sequence[str]) -> str:
-    return f"{word}: a guess, by {' or '.join(kinds)}, the kind of thing that it is"
+def _said_of(word: str, relatives: str) -> str:
+    return f"{word}: a guess, by {relatives}"
 
 
 def _with_near(error: UnknownWordError, own: Sequence[str]) -> UnknownWordError:

@@ -6,7 +6,7 @@ import { unit } from "./vectors.js";
 /**
  * @typedef {{terms: Record<string, [count: number, classes: number[]][]>, plurals: Record<string, string>,
  *   endings: [string, string][], stop_words: string[], most_words: number, biases: number[],
- *   related: Record<string, string[]>, least_likeness: number}} Rules
+ *   related: Record<string, string[]>, kinds: Record<string, string>, least_likeness: number}} Rules
  */
 
 // The mean length of features of photographs; the log-odds that a name is there, by the cosine.
@@ -72,6 +72,11 @@ export class Lexicon {
     const { related } = this.rules;
     const known = this.formsOf(word).find((form) => Object.hasOwn(related, form));
     return known === undefined ? [] : related[known];
+  }
+
+  /** How a kind is said in a sentence. @param {string} kind @returns {string} */
+  saidOfKind(kind) {
+    return this.rules.kinds[kind];
   }
 
   /** Terms that an unknown word may mean: terms above it, or terms that it misspells. @param {string} word */

@@ -6,6 +6,7 @@
  * @typedef {{readsText: boolean, anyText: boolean, find: (phrase: string) => any,
  *   vectorOf: (text: string) => Float32Array | Promise<Float32Array>,
  *   presence: (text: string, vector: Float32Array) => number, kindsAbove: (word: string) => string[],
+ *   saidOfKind: (kind: string) => string,
  *   near: (word: string) => string[], complete: (start: string) => Word[]}} ModelWords
  */
 
@@ -133,8 +134,8 @@ export class OwnWords {
       throw new UnknownWord(unknown[0], `the model does not know the word “${unknown[0]}”`);
     }
     const words = guessed.map((word) => {
-      const kinds = model.kindsAbove(word).join(" or ");
-      const said = `${word}: a guess, by ${kinds}, the kind of thing that it is`;
+      const kinds = model.kindsAbove(word).map((kind) => model.saidOfKind(kind));
+      const said = `${word}: a guess, by ${kinds.join("; or by ")}`;
       return { word, origin: "guess", count: null, said };
     });
     const ofModel = [...new Set(guessed.flatMap((word) => model.kindsAbove(word)))].join(" ");

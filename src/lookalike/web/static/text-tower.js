@@ -117,6 +117,9 @@ export class TextTower {
   kindsAbove() {
     return [];
   }
+  saidOfKind() {
+    return "";
+  }
   near() {
     return [];
   }
