@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures", metavar="PICTURE", nargs="*", help="an image file, or id:… for an item of the collection"
     )
     parser.add_argument(
-        "--label", default="label", metavar="COLUMN", help="the column of labels (default: label)"
+        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
     )
     parser.add_argument(
         "--right",
