@@ -26,7 +26,9 @@ EXAMPLE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
-        "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
+        "--label",
+        default="label",
+        help="the column of labels, or folder; for a folder of images, the rule as in: lookalike build",
     )
     parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")

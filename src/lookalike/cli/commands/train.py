@@ -19,7 +19,9 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
-    parser.add_argument("--label", metavar="COLUMN", help="learn from the labels in this column")
+    parser.add_argument(
+        "--label", metavar="COLUMN", help="learn from the labels in this column; folder: from the folders"
+    )
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
     parser.add_argument("--name", help="what to call it (default: the name of the folder)")
     parser.add_argument(
@@ -69,40 +71,17 @@ _FINETUNING = ("loss", "model", "layers", "device", "epochs", "batch_size", "lea
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
+    from lookalike.cli.output import say, show
+    from lookalike.cli.training import learn_and_save
 
-    from lookalike.cli.output import print_json, say, show
-    from lookalike.cli.progress import Progress
-    from lookalike.collection import open_collection, train
-    from lookalike.errors import NoGainError
-    from lookalike.learning.saving import check_free
+    def show_report(report: object) -> None:
+        for line in str(report).splitlines():
+            show(line)
 
-    check_free(options.out)
     given = _given(options)
     if options.events:
         return train_events(options)
-    collection = open_collection(options.collection)
-    try:
-        with Progress("learning") as progress:
-            learned = train(
-                collection,
-                label=options.label,
-                method=options.method,
-                seed=options.seed,
-                max_memory_bytes=options.max_memory_bytes,
-                on_progress=progress,
-                **given,
-            )
-    except NoGainError as error:
-        if options.json:
-            print_json({"path": None, "report": asdict(error.report)})
-        raise
-    model = learned.save(options.out, options.name)
-    if options.json:
-        print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
-    else:
-        for line in str(learned.report).splitlines():
-            show(line)
+    learn_and_save(options, show_report, label=options.label, **given)
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
     return 0
