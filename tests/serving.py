@@ -25,11 +25,12 @@ def running(
     access: Access | None = None,
     url_queries: FetchOptions | None = None,
     max_condition_s: float = 5.0,
+    read_only: bool = False,
 ) -> Iterator[str]:
     """Serve collections; gives the address of the page, like `http://127.0.0.1:40123/`."""
     with listen("127.0.0.1", port) as listener:
         paths = [one.path for one in collections]
-        app = create_app(paths, access, url_queries, max_condition_s=max_condition_s)
+        app = create_app(paths, access, url_queries, max_condition_s=max_condition_s, read_only=read_only)
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

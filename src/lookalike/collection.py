@@ -178,6 +178,12 @@ class Collection(View):
         names = [ids] if isinstance(ids, str) else None if ids is None else list(ids)
         return confirm(self.snapshot, names, label)
 
+    def reject(self, ids: str | Iterable[str], *, label: str = "label") -> None:
+        """Withdraw the labels proposed for items; the same ones are not proposed again."""
+        from lookalike.learning.identify import reject
+
+        reject(self.snapshot, [ids] if isinstance(ids, str) else list(ids), label)
+
     def give_label(self, ids: str | Iterable[str], value: str, *, label: str = "label") -> None:
         """Mark the label of items; it replaces what the source said, and builds keep it."""
         from lookalike.learning.identify import give_labels

@@ -14,6 +14,7 @@ import lookalike
 from lookalike.errors import ImageError, LookalikeError, QueryError, UnknownIdError
 from lookalike.learning.class_scores import fit, probabilities, surprise
 from lookalike.learning.identifier import least_probability, nearness
+from lookalike.learning.identify import proposals
 
 KINDS = ("ash", "birch", "cherry")
 
@@ -210,6 +211,17 @@ def test_only_proposals_can_be_confirmed_all_or_none(trees, ids, error):
     assert trees.marks.of("label") == []
 
 
+def test_a_rejected_label_waits_no_more_and_is_not_proposed_again(trees):
+    made = trees.identify_missing(write=True)
+    trees.reject("004")
+
+    assert len(proposals(trees.snapshot)) == len(made.proposed) - 1
+    again = trees.identify_missing(write=True)
+    assert {one.id for one in made.proposed} - {one.id for one in again.proposed} == {"004"}
+    with pytest.raises(LookalikeError, match="no label is proposed for 004"):
+        trees.reject("004")
+
+
 def test_nothing_is_kept_unless_it_is_asked_for(trees):
     trees.identify_missing()
     assert trees.marks.kinds() == []
@@ -254,6 +266,7 @@ def test_the_command_fills_lists_and_confirms(trees):
         line.split()[-1] for line in filled.stdout.splitlines()
     }
     assert "1 item has a label now" in command("identify", trees.path, "id:004", "--confirm").stderr
+    assert "1 proposal is withdrawn" in command("identify", trees.path, "id:024", "--reject").stderr
     assert command("identify", trees.path, "id:014", "--as", "cherry").returncode == 0
     assert {mark.ids: mark.value for mark in trees.marks.of("label")} == {
         ("004",): "birch",

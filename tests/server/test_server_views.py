@@ -91,7 +91,7 @@ def test_what_is_said_of_duplicates_shows_at_once_and_can_be_taken_back(seen: ht
     assert (group["kept"], group["move"][0]["kept"], group["move"][0]["not_duplicate"]) == (False,) * 3
 
     assert say(seen, "not_duplicate", [other, one]).status_code == 200
-    assert say(seen, "keep", [other]).json() == {"kind": "keep", "ids": [other], "value": True}
+    assert say(seen, "keep", [other]).json()["marks"] == [{"kind": "keep", "ids": [other], "value": True}]
     [group] = get(seen, "duplicates", tier="bytes")["groups"]
     assert (group["kept"], group["move"][0]["kept"], group["move"][0]["not_duplicate"]) == (False, True, True)
 
@@ -104,7 +104,7 @@ def test_what_is_said_of_duplicates_shows_at_once_and_can_be_taken_back(seen: ht
 @pytest.mark.parametrize(
     ("kind", "ids", "value", "field"),
     [
-        ("label", ["sea/again.png"], True, "kind"),
+        ("opinion", ["sea/again.png"], True, "kind"),
         (["keep"], ["sea/again.png"], True, "kind"),
         ("not_duplicate", ["sea/again.png"], True, "ids"),
         ("not_duplicate", ["sea/again.png", "sea/again.png"], True, "ids"),

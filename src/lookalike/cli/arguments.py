@@ -103,6 +103,9 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
     )
+    parser.add_argument(
+        "--read-only", action="store_true", help="let nobody give labels, teach words or mark duplicates"
+    )
     parser.add_argument("--allow-url-queries", action="store_true", help="fetch query pictures given as URLs")
     parser.add_argument(
         "--max-upload-megapixels",

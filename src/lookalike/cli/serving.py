@@ -30,6 +30,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
         max_megapixels=options.max_upload_megapixels,
         max_memory_bytes=options.max_memory_bytes,
         max_condition_s=options.max_condition_seconds,
+        read_only=options.read_only,
         open_browser=not options.no_browser,
         on_ready=ready,
     )

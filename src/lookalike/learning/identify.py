@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from lookalike.search.query import Query
 from lookalike.search.results import Results
 from lookalike.storage.given_labels import LABEL, fitted, label_kind
 from lookalike.storage.label_values import FOLDER
-from lookalike.storage.marks import write_marks
+from lookalike.storage.marks import Mark, write_marks
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.snapshot import Snapshot
 
@@ -28,6 +28,8 @@ Reason = Literal["", "strange", "unsure"]
 _MOST = 10_000
 _NEIGHBOURS = 5
 _BLOCK_ROWS = 4096
+# A mark of the kind of proposals whose value is an object with this name holds the label that was rejected.
+_REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +158,26 @@ def identify(engine: Engine, queries: Sequence[Query], learn: Callable[[], Learn
 
 
 def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
-    """Propose labels for the rows, ascending, that have none; `write` keeps them as marks to be confirmed."""
+    """Propose labels for the rows, ascending, that have none; `write` keeps them as marks to be confirmed.
+
+    A label that was rejected for an item is not proposed for it again.
+    """
     snapshot = knowing.snapshot
     labels = read_labels(snapshot, knowing.column, rows)
     missing = labels.rows[labels.unlabelled]
+    said = snapshot.marked(proposal_kind(knowing.column))
     found: list[Proposal] = []
     for start in range(0, len(missing), _BLOCK_ROWS):
         some = missing[start : start + _BLOCK_ROWS]
         verdicts = knowing.identifier.judge(snapshot.vectors(some), most=1)
-        ids = snapshot.ids(some)
+        answered = np.flatnonzero(verdicts.answered)
+        labels_of = [knowing.identifier.names[one] for one in verdicts.order[answered, 0].tolist()]
+        chances = [round(chance, 4) for chance in verdicts.chances[answered, 0].astype(float).tolist()]
+        rows = some[answered]
         found += [
-            Proposal(
-                ids[at],
-                knowing.identifier.names[int(verdicts.order[at, 0])],
-                round(float(verdicts.chances[at, 0]), 4),
-            )
-            for at in np.flatnonzero(verdicts.answered).tolist()
+            Proposal(*one)
+            for row, *one in zip(rows.tolist(), snapshot.ids(rows), labels_of, chances, strict=True)
+            if said[row] != {_REJECTED: one[1]}
         ]
     found.sort(key=lambda one: (-one.probability, one.id))
     if write and found:
@@ -197,21 +203,25 @@ def confirm(snapshot: Snapshot, ids: Sequence[str] | None = None, column: str = 
 
     Raises `UnknownIdError`, or `LookalikeError` for an item without a proposal; then none is confirmed.
     """
-    waiting = {one.id: one.label for one in proposals(snapshot, column)}
-    chosen = list(waiting) if ids is None else list(ids)
-    snapshot.rows_of(chosen)
-    for id_ in chosen:
-        if id_ not in waiting:
-            raise LookalikeError(
-                f"no label is proposed for {id_}",
-                f"propose some: {call(snapshot.root, 'identify_missing(write=True)')}",
-            )
-    give_labels(snapshot, {id_: waiting[id_] for id_ in chosen}, column)
-    return len(chosen)
+    waiting = _waiting(snapshot, ids, column)
+    give_labels(snapshot, waiting, column)
+    return len(waiting)
 
 
-def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL) -> None:
-    """Mark the label of items, by id, and withdraw what was proposed for them; a new column is one of text.
+def reject(snapshot: Snapshot, ids: Sequence[str], column: str = LABEL) -> None:
+    """Withdraw the proposals for items, which are not proposed again; raises as `confirm`."""
+    waiting = _waiting(snapshot, ids, column)
+    values = [{_REJECTED: waiting[id_]} for id_ in ids]
+    write_marks(snapshot.root, label_marks(snapshot, proposal_kind(column), ids, values))
+
+
+def give_labels(snapshot: Snapshot, labels: Mapping[str, str], column: str = LABEL) -> None:
+    """Mark the label of items, by id, and withdraw what was proposed for them; raises as `given`."""
+    write_marks(snapshot.root, given(snapshot, labels, column))
+
+
+def given(snapshot: Snapshot, labels: Mapping[str, str], column: str = LABEL) -> list[Mark]:
+    """The marks that give items, by id, a label and withdraw proposals; a new column is one of text.
 
     Raises `UnknownIdError`, or `LookalikeError` for a label that the column cannot have.
     """
@@ -219,8 +229,20 @@ def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL)
         _check_label(snapshot, label, column)
     ids = list(labels)
     marks = label_marks(snapshot, label_kind(column), ids, list(labels.values()))
-    marks += label_marks(snapshot, proposal_kind(column), ids, [None] * len(ids))
-    write_marks(snapshot.root, marks)
+    return marks + label_marks(snapshot, proposal_kind(column), ids, [None] * len(ids))
+
+
+def _waiting(snapshot: Snapshot, ids: Sequence[str] | None, column: str) -> dict[str, str]:
+    """The proposed labels, by id; raises if one of the items has none."""
+    waiting = {one.id: one.label for one in proposals(snapshot, column)}
+    snapshot.rows_of(ids or ())
+    for id_ in ids or ():
+        if id_ not in waiting:
+            raise LookalikeError(
+                f"no label is proposed for {id_}",
+                f"propose some: {call(snapshot.root, 'identify_missing(write=True)')}",
+            )
+    return waiting if ids is None else {id_: waiting[id_] for id_ in ids}
 
 
 def _check_label(snapshot: Snapshot, label: str, column: str) -> None:

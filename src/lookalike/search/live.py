@@ -81,9 +81,14 @@ class LiveCollection:
             except ChangedError:
                 if time.monotonic() > deadline:
                     raise
-            with self._reading:
-                self._settled, self._compared_at = False, -math.inf
-                self._refresh()
+            self.newest()
+
+    def newest(self) -> Engine:
+        """The engine of the state of this moment; waits until it is read. Raises as `engine`."""
+        with self._reading:
+            self._settled, self._compared_at = False, -math.inf
+            self._refresh()
+        return self.engine()
 
     def _refresh(self) -> None:
         stamp, started = self._stamp_now(), time.monotonic()

@@ -88,8 +88,15 @@ def lessons(snapshot: Snapshot) -> list[Lesson]:
 
 def teach(
     snapshot: Snapshot, name: str, like: Sequence[str], unlike: Sequence[str], known: Mapping[str, str]
-) -> str:
-    """Add examples to a word, or make a new one; returns its name, of words spelled alike the first.
+) -> None:
+    """Add examples to a word, or make a new one; raises as `lesson_marks`."""
+    write_marks(snapshot.root, lesson_marks(snapshot, name, like, unlike, known))
+
+
+def lesson_marks(
+    snapshot: Snapshot, name: str, like: Sequence[str], unlike: Sequence[str], known: Mapping[str, str]
+) -> list[Mark]:
+    """The marks that add examples to a word, or make a new one: of words spelled alike, to the first.
 
     `known` are the names of the taught words by their spelling. Raises `QueryError` for an invalid name, for
     a word without an example and for one that an item both shows and doesn't, and `UnknownIdError`.
@@ -108,8 +115,7 @@ def teach(
             Mark(now, KIND + name, (id_,), (sha256 or "",), value)
             for id_, sha256 in zip(names, sha256s, strict=True)
         ]
-    write_marks(snapshot.root, marks)
-    return name
+    return marks
 
 
 def column_words(snapshot: Snapshot, column: str, known: Mapping[str, str] | None = None) -> ColumnWords:
@@ -149,8 +155,18 @@ def teach_from(snapshot: Snapshot, column: str, known: Mapping[str, str]) -> Non
     write_marks(snapshot.root, marks)
 
 
-def forget(snapshot: Snapshot, name: str) -> str:
-    """Take back everything that a word was taught; raises `QueryError` for a word that nobody taught."""
+def column_lesson(name: str, column: str, value: str) -> Mark:
+    """The mark that the pictures with a value in a column, or in a folder of that name, show a word."""
+    return Mark(datetime.now(UTC), KIND + _checked(name), (), (), {"column": column, "value": value})
+
+
+def forget(snapshot: Snapshot, name: str) -> None:
+    """Take back all that a word was taught; raises as `forgetting`."""
+    write_marks(snapshot.root, forgetting(snapshot, name))
+
+
+def forgetting(snapshot: Snapshot, name: str) -> list[Mark]:
+    """The marks that take back all that a word was taught; `QueryError` for a word that nobody taught."""
     taught = [kind for kind in snapshot.marks.kinds() if kind.startswith(KIND)]
     kinds = {spelling(kind.removeprefix(KIND)): kind for kind in taught}
     kind = kinds.get(spelling(name))
@@ -158,10 +174,7 @@ def forget(snapshot: Snapshot, name: str) -> str:
         names = ", ".join(sorted(one.removeprefix(KIND) for one in kinds.values()))
         raise QueryError(f"nobody taught the word {name!r}", f"taught are: {names}" if names else "")
     now = datetime.now(UTC)
-    write_marks(
-        snapshot.root, [Mark(now, kind, one.ids, one.sha256s, None) for one in snapshot.marks.of(kind)]
-    )
-    return kind.removeprefix(KIND)
+    return [Mark(now, kind, one.ids, one.sha256s, None) for one in snapshot.marks.of(kind)]
 
 
 def folders_of(id_: str) -> list[str]:

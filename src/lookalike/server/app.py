@@ -48,15 +48,17 @@ def create_app(
     paths: Sequence[Path],
     access: Access | None = None,
     url_queries: FetchOptions | None = None,
+    *,
     max_megapixels: float = UPLOAD_MEGAPIXELS,
     max_condition_s: float = MAX_CONDITION_S,
+    read_only: bool = False,
 ) -> Starlette:
     """Make the ASGI application that serves the collections at `paths` and the page, and follows changes.
 
     Without `access`, only this machine may ask. Pictures that queries name by URL are fetched according to
     `url_queries`, and refused without it; `app.state.pictures.close()` stops fetches in progress. A picture
     that is sent or fetched may have at most `max_megapixels`, and a condition take at most
-    `max_condition_s`.
+    `max_condition_s`. With `read_only`, no marks are kept.
     Raises `CollectionError` if a collection cannot be read.
     """
     page = Page(directory=WEB_FOLDER)
@@ -83,7 +85,7 @@ def create_app(
             Route("/api/{c}/facets", attending(facets)),
             Route("/api/{c}/clusters", views.clusters),
             Route("/api/{c}/duplicates", views.duplicates),
-            Route("/api/{c}/marks", marking.marks, methods=["POST"]),
+            Route("/api/{c}/marks", marking.marks, methods=["GET", "POST"]),
             Route("/api/{c}/outliers", views.outliers),
             Route("/api/{c}/middle", attending(views.middle)),
             Route("/api/{c}/map", views.map_places),
@@ -92,6 +94,7 @@ def create_app(
             Route("/api/{c}/search", searching.search, methods=["POST"]),
             Route("/api/{c}/embed", searching.embed, methods=["POST"]),
             Route("/api/{c}/identify", identifying.identify, methods=["POST"]),
+            Route("/api/{c}/proposals", identifying.waiting),
             Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),
             Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
             Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
@@ -109,6 +112,7 @@ def create_app(
     app.state.bodies = Bodies()
     app.state.max_megapixels = max_megapixels
     app.state.max_condition_s = max_condition_s
+    app.state.read_only = read_only
     app.state.pictures = Pictures(url_queries, app.state.bodies)
     app.state.metrics = figures
     app.state.workers = Workers(figures.observe_batch)

@@ -22,15 +22,15 @@ class Bodies:
         self._held_bytes = 0
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The body, available during the block.
+    async def read(self, request: Request, most_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """The body, of at most `most_bytes` (default: 50 MB), available during the block.
 
         Raises a `Problem` if it is empty, too large or too slow, or if the bodies of all requests together
         would take too much memory.
         """
         body = bytearray()
         with self.holding() as hold:
-            await self._fill(body, request, hold)
+            await self._fill(body, request, hold, most_bytes or MAX_BODY_BYTES)
             if not body:
                 raise Problem("empty-body", "send a picture, or JSON with a query")
             yield bytes(body)
@@ -52,16 +52,18 @@ class Bodies:
         finally:
             self._held_bytes -= held
 
-    async def _fill(self, body: bytearray, request: Request, hold: Callable[[int], None]) -> None:
+    async def _fill(
+        self, body: bytearray, request: Request, hold: Callable[[int], None], most_bytes: int
+    ) -> None:
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
-            raise _too_large()
+        if declared.isdecimal() and int(declared) > most_bytes:
+            raise _too_large(most_bytes)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 async for chunk in request.stream():
                     body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        raise _too_large()
+                    if len(body) > most_bytes:
+                        raise _too_large(most_bytes)
                     hold(len(chunk))
         except TimeoutError:
             raise Problem("too-slow", f"the body has to arrive within {TIMEOUT_S:g} s") from None
@@ -72,5 +74,5 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _too_large() -> Problem:
-    return Problem("too-large", f"the limit is {MAX_BODY_BYTES // 1_000_000} MB")
+def _too_large(most_bytes: int) -> Problem:
+    return Problem("too-large", f"the limit is {most_bytes // 1_000_000} MB")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -19,6 +21,7 @@ from lookalike.images.pillow import media_type
 from lookalike.images.thumbnail import THUMBNAIL_PX
 from lookalike.images.thumbnail import thumbnail as make_thumbnail
 from lookalike.index import index_state
+from lookalike.learning.identify import Proposal, proposals
 from lookalike.search.engine import Engine
 from lookalike.search.mentions import has_mentions
 from lookalike.server.answers import (
@@ -36,6 +39,8 @@ from lookalike.server.problems import Problem
 from lookalike.server.queries import MAX_TEXT_LENGTH, whole
 from lookalike.storage.columns import column_type
 from lookalike.storage.derived import TABLES
+from lookalike.storage.files import is_writable
+from lookalike.storage.given_labels import LABEL
 from lookalike.storage.marks import marks_stamp
 from lookalike.storage.snapshot import Snapshot
 
@@ -50,7 +55,7 @@ def collections(request: Request) -> Response:
     found = []
     for live in request.app.state.collections.values():
         try:
-            found.append(_summary(live))
+            found.append(_summary(live, request.app.state.read_only))
         except CollectionError:
             continue
     return as_json(found)
@@ -59,11 +64,16 @@ def collections(request: Request) -> Response:
 def items(request: Request) -> Response:
     """`GET /api/{c}/items`: a range of the rows that meet a condition, in order."""
     engine = live_of(request).engine()
-    offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
-    limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
+    offset, limit = asked_page(request)
     rows = matching(engine, asked_condition(request))
     shown = cards(engine, rows[offset : offset + limit])
     return as_json({"total": len(rows), "offset": offset, "items": shown})
+
+
+def asked_page(request: Request) -> tuple[int, int]:
+    """The `offset` and `limit` in the query string."""
+    offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
+    return offset, whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
 
 
 def words(request: Request) -> Response:
@@ -156,14 +166,15 @@ def _picture(request: Request, sha256: str, data: bytes, kind: str) -> Response:
     return Response(data, headers=headers, media_type=kind)
 
 
-def _summary(live: Served) -> dict[str, Any]:
+def _summary(live: Served, read_only: bool) -> dict[str, Any]:
     engine = live.engine()
     return {
         "name": live.name,
         **engine.kept("summary", "", lambda: _described(engine.snapshot)),
         "words": _has_words(engine),
+        "marks": not read_only and is_writable(live.path),
         "index": index_state(engine.snapshot.state),
-        "views": [view for view in TABLES if _is_there(live.path / "derived", view)],
+        "views": [*(view for view in TABLES if _is_there(live.path / "derived", view)), *_asking(engine)],
     }
 
 
@@ -197,6 +208,20 @@ def _has_words(engine: Engine) -> bool:
         pass
     stamp = marks_stamp(engine.snapshot.root)
     return bool(engine.kept("has words", repr(stamp), lambda: has_mentions(engine.snapshot)))
+
+
+def kept_proposals(engine: Engine, column: str = LABEL) -> Sequence[Proposal]:
+    """The proposals for a column that wait, surest first; raises `CollectionError` for damaged marks."""
+    key = repr((marks_stamp(engine.snapshot.root), column))
+    found: Sequence[Proposal] = engine.kept("proposals", key, lambda: proposals(engine.snapshot, column))
+    return found
+
+
+def _asking(engine: Engine) -> list[str]:
+    """The view of proposals, if some wait; damaged marks are an error only for what reads one."""
+    with suppress(CollectionError):
+        return ["proposals"] if kept_proposals(engine) else []
+    return []
 
 
 def _is_there(derived: Path, view: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a picture shows, by the collection's labels: `POST /api/{c}/identify`."""
+"""What a picture shows, by the collection's labels: `/api/{c}/identify` and `/api/{c}/proposals`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lookalike.learning.identify import learned
 from lookalike.search.engine import Engine
 from lookalike.search.query import Image, Query
 from lookalike.server.answers import as_json, cards, live_of
+from lookalike.server.browsing import asked_page, kept_proposals
 from lookalike.server.problems import Problem
 from lookalike.server.queries import Term, parse_json, parse_term
 from lookalike.server.searching import checked_type, embedded, engine_of, in_turn
@@ -31,6 +32,26 @@ async def identify(request: Request) -> Response:
             engine = await engine_of(request, live)
             (query,) = await embedded(request, engine, queries)
             return await in_turn(request, lambda: _answer(engine, query, column))
+
+
+async def waiting(request: Request) -> Response:
+    """`GET /api/{c}/proposals`: the labels that wait for a person to confirm them, surest first."""
+    live, column = live_of(request), request.query_params.get("label", LABEL)
+    offset, limit = asked_page(request)
+    engine = await engine_of(request, live)
+    return await in_turn(request, lambda: _waiting(engine, column, offset, limit))
+
+
+def _waiting(engine: Engine, column: str, offset: int, limit: int) -> Response:
+    found = kept_proposals(engine, column)
+    some = found[offset : offset + limit]
+    shown = [
+        {"item": item, "label": one.label, "probability": one.probability}
+        for item, one in zip(
+            cards(engine, engine.snapshot.rows_of(one.id for one in some)), some, strict=True
+        )
+    ]
+    return as_json({"total": len(found), "offset": offset, "proposals": shown})
 
 
 def _answer(engine: Engine, query: Query, column: str) -> Response:

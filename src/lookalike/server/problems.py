@@ -33,6 +33,7 @@ KINDS = {
     "no-original": (404, "The original of this item is not available"),
     "wrong-method": (405, "This address does not allow this method"),
     "unauthorized": (401, "This server requires a token"),
+    "read-only": (403, "This server keeps nothing that is said"),
     "foreign-client": (403, "This server does not answer other machines"),
     "foreign-origin": (403, "This server does not answer other sites"),
     "foreign-host": (403, "This server does not answer to that name"),

@@ -61,19 +61,25 @@ class Request:
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """Parse the JSON object in a body; raises the `Problem` bad-json."""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Problem("bad-json", f"the body cannot be parsed: {error}") from None
+    fields = parse_any_json(body)
     if not isinstance(fields, dict):
         raise Problem("bad-json", "expected an object")
-    if b"\\u" in body and not _is_text(fields):
-        raise Problem("bad-json", "a text has half of a character in it (a surrogate)")
     return fields
 
 
-def _is_text(fields: Mapping[str, Any]) -> bool:
-    """Whether all texts of an object can be written as UTF-8."""
+def parse_any_json(body: bytes) -> Any:
+    """Parse the JSON in a body; raises the `Problem` bad-json."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem("bad-json", f"the body cannot be parsed: {error}") from None
+    if b"\\u" in body and not _is_text(found):
+        raise Problem("bad-json", "a text has half of a character in it (a surrogate)")
+    return found
+
+
+def _is_text(fields: Any) -> bool:
+    """Whether all texts of a value can be written as UTF-8."""
     try:
         json.dumps(fields, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

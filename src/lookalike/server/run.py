@@ -51,6 +51,7 @@ def serve(
     max_megapixels: float = UPLOAD_MEGAPIXELS,
     max_memory_bytes: int | None = None,
     max_condition_s: float = MAX_CONDITION_S,
+    read_only: bool = False,
     open_browser: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -62,6 +63,7 @@ def serve(
     `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses only.
     A picture that is sent or fetched may have at most `max_megapixels`; `max_memory_bytes` limits what all of
     them take while they are decoded (default: 1 GB). A condition may take at most `max_condition_s`.
+    With `read_only`, nobody can mark pictures: give labels, teach words, or say what is not a duplicate.
     Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
     listener = listen(host, port)
@@ -74,7 +76,14 @@ def serve(
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
         url_queries = URL_QUERIES if allow_url_queries else None
-        app = create_app(paths, access, url_queries, max_megapixels, max_condition_s)
+        app = create_app(
+            paths,
+            access,
+            url_queries,
+            max_megapixels=max_megapixels,
+            max_condition_s=max_condition_s,
+            read_only=read_only,
+        )
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
@@ -99,7 +108,7 @@ def from_environment() -> Starlette:
     `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN` or `LOOKALIKE_NO_AUTH=1`
     lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are comma-separated lists.
     `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`, `LOOKALIKE_MAX_UPLOAD_MEGAPIXELS` its `max_megapixels`,
-    `LOOKALIKE_MAX_CONDITION_SECONDS` its `max_condition_s`.
+    `LOOKALIKE_MAX_CONDITION_SECONDS` its `max_condition_s`, `LOOKALIKE_READ_ONLY=1` its `read_only`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
     if not paths:
@@ -110,7 +119,10 @@ def from_environment() -> Starlette:
     url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
     megapixels = float(os.environ.get("LOOKALIKE_MAX_UPLOAD_MEGAPIXELS") or UPLOAD_MEGAPIXELS)
     condition_s = float(os.environ.get("LOOKALIKE_MAX_CONDITION_SECONDS") or MAX_CONDITION_S)
-    return create_app([place(path) for path in paths], access, url_queries, megapixels, condition_s)
+    read_only = os.environ.get("LOOKALIKE_READ_ONLY") == "1"
+    places = [place(path) for path in paths]
+    limits = {"max_megapixels": megapixels, "max_condition_s": condition_s}
+    return create_app(places, access, url_queries, **limits, read_only=read_only)
 
 
 def _listed(variable: str) -> list[str]:

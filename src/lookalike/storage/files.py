@@ -140,6 +140,11 @@ def check_writable(root: Path) -> None:
         )
 
 
+def is_writable(root: Path) -> bool:
+    """Whether this process may add files to the collection at `root`; a store's rights are not asked for."""
+    return root.scheme in ATOMIC if is_remote(root) else os.access(root, os.W_OK)
+
+
 def storage_error(path: Path | StorePath, error: OSError) -> StorageError:
     """Turn a failed write into a clear error."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -70,7 +70,7 @@ def given_labels(marks: Marks, ids: pa.ChunkedArray, sha256s: pa.ChunkedArray) -
         said = values_by_row(marks, kind, ids, sha256s)
         texts = {row: value for row, value in said.items() if isinstance(value, str) and value}
         if texts:
-            found[_column_of(kind)] = GivenLabels(np.array(list(texts), np.int64), list(texts.values()))
+            found[labelled_column(kind)] = GivenLabels(np.array(list(texts), np.int64), list(texts.values()))
     return found
 
 
@@ -124,10 +124,10 @@ def fitted(text: str, type_: pa.DataType) -> pa.Scalar | None:
 
 def _of_labels(marks: Marks) -> list[Mark]:
     """The marks that give labels or withdraw them."""
-    return [one for one in marks.last if _column_of(one.kind) and len(one.ids) == 1]
+    return [one for one in marks.last if labelled_column(one.kind) and len(one.ids) == 1]
 
 
-def _column_of(kind: str) -> str:
+def labelled_column(kind: str) -> str:
     """The column that marks of a kind give values of; empty if they say something else."""
     column = kind.removeprefix(f"{LABEL}:")
     may_be = label_kind(column) == kind and column.isprintable() and column not in RESERVED_COLUMNS

@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--confirm", action="store_true", help="make proposed labels labels: those of the items, or all"
     )
     other.add_argument(
+        "--reject",
+        action="store_true",
+        help="what is proposed for these items is wrong; don't propose it again",
+    )
+    other.add_argument(
         "--ask", type=positive, metavar="N", help="name N items whose labels would say most about the others"
     )
     other.add_argument("--as", dest="value", metavar="LABEL", help="give the items this label")
@@ -52,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     collection = open_collection(options.collection)
     if options.fill or options.proposed:
         return _proposals(collection, options)
-    if options.confirm or options.value is not None:
+    if options.confirm or options.reject or options.value is not None:
         return _label(collection, options)
     if options.ask:
         return _ask(collection, options)
@@ -127,7 +132,7 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
 
 
 def _label(collection: Collection, options: argparse.Namespace) -> int:
-    """Confirm proposals, or give items a label."""
+    """Confirm or reject proposals, or give items a label."""
     from lookalike.cli.output import print_json, say
     from lookalike.cli.queries import read_example
     from lookalike.errors import LookalikeError
@@ -135,7 +140,13 @@ def _label(collection: Collection, options: argparse.Namespace) -> int:
 
     ids = [example_of(collection.snapshot, read_example(collection, word)) for word in options.pictures]
     if not ids and not options.confirm:
-        raise LookalikeError("no item is given", "name id:… for each item of that label")
+        raise LookalikeError("no item is given", "name id:… for each item")
+    if options.reject:
+        collection.reject(ids, label=options.label)
+        if options.json:
+            print_json({"rejected": len(ids)})
+        say(f"{len(ids):,} {'proposal is' if len(ids) == 1 else 'proposals are'} withdrawn")
+        return 0
     if options.confirm:
         count = collection.confirm(ids or None, label=options.label)
     else:
