@@ -138,11 +138,11 @@ def _load_folder(path: Path, device: str) -> LoadedModel:
     from lookalike.models import head_model, onnx_model
 
     if head_model.is_head(path):
-        return head_model.load(path, partial(_find_base, device=device))
+        return head_model.load(path, partial(find_base, device=device))
     return onnx_model.load(path, device)
 
 
-def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
+def find_base(spec: ModelSpec, path: str, device: str = CPU) -> LoadedModel | None:
     """The model of a spec, from its path or by its name; None if its vectors were made elsewhere.
 
     Raises `ModelError` if it is missing, or another version.

@@ -74,6 +74,14 @@ export class OwnWords {
     return { text, words: [...said, ...found.map(wordOfModel)], unknown, vector, own, ofModel: found.join(" "), most: 1 };
   }
 
+  /** What a text of own words means. @param {string} text @param {number[]} own @returns {Meaning} */
+  ofOwn(text, own) {
+    if (!own.length) throw new UnknownWord("", "name a thing, such as daisy or dog");
+    const words = own.map((number) => this.tables.words[number]);
+    const vector = mean(own.map((number) => this.vectorOf(number)));
+    return { text, words, unknown: [], vector, own, ofModel: "", most: 1 };
+  }
+
   /** Whether a whole text is the model's, because none of its words is the collection's own. To a text tower a
    * sentence is more than its words: only taught words and whole texts are not its. @param {ModelWords} model
    * @param {string[]} words */

@@ -2,6 +2,7 @@
 
 import { HostError } from "../contract.js";
 import { matches } from "../filters.js";
+import { ClassWords } from "./class-words.js";
 import { NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
 import { ORDERED, byConfidence, confidenceIn, isLikeness, isWords, sidesOf } from "./evidence.js";
 import { facetsOf } from "./facets.js";
@@ -17,7 +18,7 @@ import { fromInt8Text, parseVectors, unit, VectorSet } from "./vectors.js";
  * @typedef {import("../contract.js").Filter} Filter
  * @typedef {import("../contract.js").Term} Term
  * @typedef {import("../contract.js").Collection & {words: boolean, words_elsewhere?: boolean,
- *   model_words?: boolean, own_words?: boolean, text?: import("./text-tower.js").Text,
+ *   model_words?: boolean, class_words?: boolean, own_words?: boolean, text?: import("./text-tower.js").Text,
  *   columns: import("../contract.js").Column[], files: {folder: string, chunk_rows: number},
  *   background: import("./confidence.js").Background | null}} Entry
  * @typedef {Record<string, any[]>} Table the columns of some rows, each a list
@@ -69,12 +70,11 @@ export class Shelf {
     });
     this.ownWords = once(async () => {
       const tables = await fetchJson(file("own_words.json"));
-      if (!entry.own_words) return new OwnWords(tables, () => new Float32Array());
-      const { rows, scales, dim } = parseVectors(await fetchBytes(file("own_words.bin")));
-      return new OwnWords(tables, (number) => {
-        const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
-        return vector.map((value) => value * scales[number]);
-      });
+      return new OwnWords(tables, entry.own_words ? await vectorsIn(file("own_words.bin")) : NOTHING);
+    });
+    this.classWords = once(async () => {
+      const tables = await fetchJson(file("class_words.json"));
+      return new ClassWords(tables, await vectorsIn(file("class_words.bin")));
     });
     const { text } = entry;
     this.tower = text && new TextTower(text, file("rivals.bin"));
@@ -222,7 +222,9 @@ export class Shelf {
   /** The collection's words, and the model's if it knows any.
    * @returns {Promise<[OwnWords, import("./own-words.js").ModelWords | null]>} */
   async known() {
-    return [await this.ownWords(), this.tower ?? (this.entry.model_words ? await this.lexicon() : null)];
+    const { model_words, class_words } = this.entry;
+    const listed = class_words ? this.classWords() : model_words ? this.lexicon() : null;
+    return [await this.ownWords(), this.tower ?? (await listed)];
   }
 
   /** What the texts of a query mean. @param {Term[]} terms */
@@ -313,6 +315,17 @@ export class Shelf {
     const size = this.entry.files.chunk_rows;
     return [Math.floor(row / size), row % size];
   }
+}
+
+const NOTHING = () => new Float32Array();
+
+/** The vectors in a file, by number. @param {string} path */
+async function vectorsIn(path) {
+  const { rows, scales, dim } = parseVectors(await fetchBytes(path));
+  return (/** @type {number} */ number) => {
+    const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
+    return vector.map((value) => value * scales[number]);
+  };
 }
 
 /** @param {number} start @param {number} end */
