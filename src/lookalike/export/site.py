@@ -10,6 +10,7 @@
     data/KEY/words.json, words.bin  words of the model that can be searched for
     data/KEY/class_words.json, .bin the classes that a model was taught
     data/KEY/own_words.json, .bin   the collection's own words
+    data/KEY/colors.bin             the share of each named colour in each picture
     data/KEY/rivals.bin             what the words of a text tower compete with
     model/                          the network, the text tower and what runs them, if wanted
 
@@ -111,7 +112,7 @@ def export_site(
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
         facts = _write_data(snapshot, data, count, hidden, on_progress)
-        facts |= write_words(Engine(snapshot), data, text)
+        facts |= write_words(Engine(snapshot), data, count, text)
         write_json(
             site / "collections.json",
             _catalogue(snapshot, data, count, facts, network.entry if network else None),
