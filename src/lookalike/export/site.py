@@ -57,6 +57,7 @@ CARD_COLUMNS = ("id", "label", "width", "height")
 _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embedding", THUMBNAIL))
 # When, where and with which camera a picture was taken, wherever a column with such a name comes from.
 _EXIF = frozenset(field.name for field in EXIF_FIELDS)
+_MAP = frozenset(("map_x", "map_y"))
 
 # Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
 _NAME_DIGITS = 16
@@ -138,7 +139,8 @@ def _write_data(
     """
     labels, filled = Counter[str](), set[str]()
     sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
-    for number, table in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
+    for number, stored in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
+        table = _with_derived(snapshot, stored, done)
         name, vectors = f"{number:05d}", matrix(table["embedding"])
         write_json(data / "cards" / f"{name}.json", _cards(table))
         write_json(data / "columns" / f"{name}.json", _columns(table, hidden))
@@ -152,6 +154,17 @@ def _write_data(
     center = np.median(np.concatenate(sample), axis=0)[None].astype(np.float32)
     write(data / "vectors" / "center.bin", float32_file(center))
     return {"labels": dict(sorted(labels.items())), "columns": _column_types(snapshot, filled - hidden)}
+
+
+def _with_derived(snapshot: Snapshot, table: pa.Table, first: int) -> pa.Table:
+    """Add what was derived of these rows, which start at `first`, such as taught words; not the map."""
+    for name in _derived_names(snapshot):
+        table = table.append_column(name, snapshot.column(name).slice(first, len(table)))
+    return table
+
+
+def _derived_names(snapshot: Snapshot) -> list[str]:
+    return [name for name in snapshot.all_columns.names if name not in {*snapshot.schema.names, *_MAP}]
 
 
 def _cards(table: pa.Table) -> dict[str, list[Any]]:
@@ -209,7 +222,7 @@ def _catalogue(
 
 
 def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
-    fields = {field.name: field.type for field in snapshot.schema if field.name in names}
+    fields = {field.name: field.type for field in snapshot.all_columns if field.name in names}
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
 
 
@@ -232,7 +245,11 @@ def _write_page(site: Path) -> None:
 def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
     """Return a short name for this state of the collection, exported this way."""
     state = f"{VERSION} {words_key(snapshot)} {count}{' exif' * with_exif}"
-    return hashlib.sha256(state.encode()).hexdigest()[:12]
+    derived = pa.BufferOutputStream()
+    table = snapshot.table(_derived_names(snapshot))
+    with pa.ipc.new_stream(derived, table.schema) as stream:
+        stream.write_table(table)
+    return hashlib.sha256(state.encode() + derived.getvalue()).hexdigest()[:12]
 
 
 def _is_site(folder: Path) -> bool:
