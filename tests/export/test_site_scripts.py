@@ -17,6 +17,7 @@ from networks import MEAN, STD, write_network
 from lookalike.export.vector_format import int8_file
 from lookalike.images.fit import fit, fit_whole_pixels
 from lookalike.models import words
+from lookalike.models.head_model import Branch, Layer, apply, described
 from lookalike.models.onnx_network import Network
 from lookalike.models.spec import ModelSpec
 from lookalike.models.tags import presence
@@ -33,7 +34,7 @@ NODE = shutil.which("node")
 pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="node is not installed")]
 
 
-_SCRIPTS = ("resize", "network", "lexicon", "vectors", "confidence", "evidence")
+_SCRIPTS = ("resize", "network", "head", "lexicon", "vectors", "confidence", "evidence")
 
 
 def node(script: str, *arguments: object) -> Any:
@@ -234,6 +235,41 @@ def test_sums_have_pythons_confidence(weights):
         background, direction, np.float32([hit @ direction.vector]), lambda: None, lambda: hit[None]
     )
     assert found == pytest.approx(float(expected[0]), abs=1e-5)
+
+
+def test_a_head_gives_pythons_vectors():
+    rng = np.random.default_rng(0)
+    layers = [
+        Layer(rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[1]).astype(np.float32))
+        for shape in ((6, 5), (5, 4), (6, 3))
+    ]
+    branches = [
+        Branch(tuple(layers[:2]), power=0.5, end="softmax", weight=0.7),
+        Branch((layers[2],)),
+        Branch(),
+        Branch(power=2.0, weight=3.0),
+    ]
+    given = rng.normal(size=(4, 6)).astype(np.float32)
+    given /= np.linalg.norm(given, axis=1, keepdims=True)
+    usual = {"power": 1, "end": "", "weight": 1}
+
+    found = node(
+        "const [branches, layers, given] = argv.slice(1).map((one) => JSON.parse(one));"
+        "const read = layers.map(({rows, ...size}) => ({rows: Float32Array.from(rows), ...size}));"
+        "const said = given.map((one) => [...head.applied(branches, read, Float32Array.from(one))]);"
+        "console.log(JSON.stringify(said));",
+        json.dumps([usual | described(one) for one in branches]),
+        json.dumps(
+            [
+                {"rows": [*one.matrix.ravel().tolist(), *one.offset.tolist()]}
+                | {"count": len(one.matrix) + 1, "dim": len(one.offset)}
+                for one in layers
+            ]
+        ),
+        json.dumps(given.tolist()),
+    )
+
+    np.testing.assert_allclose(found, apply(branches, given), atol=1e-6)
 
 
 def test_words_have_pythons_vectors(tmp_path):

@@ -8,7 +8,9 @@
     data/KEY/vectors/center.bin     the values that the numbers of a vector are compared with to get bits
     data/KEY/thumbnails/3f/….jpg    by the sha256 of the picture
     data/KEY/words.json, words.bin  words of the model that can be searched for
+    data/KEY/class_words.json, .bin the classes that a model was taught
     data/KEY/own_words.json, .bin   the collection's own words
+    data/KEY/colors.bin             the share of each named colour in each picture
     data/KEY/rivals.bin             what the words of a text tower compete with
     model/                          the network, the text tower and what runs them, if wanted
 
@@ -23,7 +25,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,20 @@ import numpy as np
 import pyarrow as pa
 
 from lookalike.checking import checked
-from lookalike.errors import CollectionError, ModelError
-from lookalike.export.network import network_entry, network_file
+from lookalike.errors import CollectionError
+from lookalike.export.files import copy, write, write_json
+from lookalike.export.network import browser_network
 from lookalike.export.npm import ONNXRUNTIME, TOKENIZERS, package_files
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.export.text import BrowserText, browser_text
+from lookalike.export.text import browser_text
 from lookalike.export.vector_format import float32_file, int8_file
-from lookalike.models.registry import DEFAULT_MODEL
+from lookalike.export.words import write_words
 from lookalike.page import WEB_FOLDER
 from lookalike.search.confidence import background_of
 from lookalike.search.engine import Engine
-from lookalike.search.own_words import own_tables, own_words, words_key
-from lookalike.storage.columns import column_type, filled_columns, jsonable
+from lookalike.search.own_words import words_key
+from lookalike.storage.columns import column_type, filled_columns
 from lookalike.storage.parts import EXIF_FIELDS, matrix
 from lookalike.storage.snapshot import Snapshot
 
@@ -55,6 +57,7 @@ CARD_COLUMNS = ("id", "label", "width", "height")
 _LEFT_OUT = frozenset(("thumb_offset", "thumb_size", "uri", "mtime_ns", "embedding", THUMBNAIL))
 # When, where and with which camera a picture was taken, wherever a column with such a name comes from.
 _EXIF = frozenset(field.name for field in EXIF_FIELDS)
+_MAP = frozenset(("map_x", "map_y"))
 
 # Digits of the sha256 that name a thumbnail: of a million pictures, two share them once in 37 million sites.
 _NAME_DIGITS = 16
@@ -101,24 +104,29 @@ def export_site(
     and `StorageError` if the target has other files.
     """
     count = take_count(snapshot, max_items)
-    network = network_file(snapshot.model) if with_model else None
+    network = browser_network(snapshot.model) if with_model else None
     text = browser_text(snapshot.model) if network else None
-    model = {network.name: network, **package_files(ONNXRUNTIME, onnxruntime_web)} if network else {}
+    model = package_files(ONNXRUNTIME, onnxruntime_web) if network else {}
+    model |= {network.path.name: network.path} if network else {}
     model |= {**text.files, **package_files(TOKENIZERS, tokenizers_js)} if text else {}
-    entry = network_entry(snapshot.model, network) if network else None
     with new_folder(Path(target).resolve(), _is_site) as site:
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
         facts = _write_data(snapshot, data, count, hidden, on_progress)
-        facts |= _write_words(Engine(snapshot), data, text)
-        _write_json(site / "collections.json", _catalogue(snapshot, data, count, facts, entry))
+        facts |= write_words(Engine(snapshot), data, count, text)
+        write_json(
+            site / "collections.json",
+            _catalogue(snapshot, data, count, facts, network.entry if network else None),
+        )
         _write_page(site)
         for name, source in model.items():
-            _copy(source, site / "model" / name)
-        if model:
+            copy(source, site / "model" / name)
+        if network:
+            for name, layer in network.layers.items():
+                write(site / "model" / name, layer)
             notice = _NOTICE + (_NOTICE_OF_TOKENIZERS if text else "")
-            notice += _NOTICE_OF_BUILT_IN if snapshot.model.name == DEFAULT_MODEL else ""
-            _write(site / "model" / "NOTICE.txt", notice.encode())
+            notice += _NOTICE_OF_BUILT_IN if network.is_built_in else ""
+            write(site / "model" / "NOTICE.txt", notice.encode())
     return Path(target)
 
 
@@ -131,11 +139,12 @@ def _write_data(
     """
     labels, filled = Counter[str](), set[str]()
     sample, stride, done = [], -(-count // _CENTER_SAMPLE), 0
-    for number, table in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
+    for number, stored in enumerate(pieces(snapshot, CHUNK_ROWS, count, thumbnails=True)):
+        table = _with_derived(snapshot, stored, done)
         name, vectors = f"{number:05d}", matrix(table["embedding"])
-        _write_json(data / "cards" / f"{name}.json", _cards(table))
-        _write_json(data / "columns" / f"{name}.json", _columns(table, hidden))
-        _write(data / "vectors" / f"{name}.bin", int8_file(vectors, done))
+        write_json(data / "cards" / f"{name}.json", _cards(table))
+        write_json(data / "columns" / f"{name}.json", _columns(table, hidden))
+        write(data / "vectors" / f"{name}.bin", int8_file(vectors, done))
         _write_thumbnails(data / "thumbnails", table)
         filled.update(filled_columns(table))
         labels.update(label for label in table["label"].to_pylist() if label is not None)
@@ -143,8 +152,19 @@ def _write_data(
         done += len(table)
         on_progress(done, count)
     center = np.median(np.concatenate(sample), axis=0)[None].astype(np.float32)
-    _write(data / "vectors" / "center.bin", float32_file(center))
+    write(data / "vectors" / "center.bin", float32_file(center))
     return {"labels": dict(sorted(labels.items())), "columns": _column_types(snapshot, filled - hidden)}
+
+
+def _with_derived(snapshot: Snapshot, table: pa.Table, first: int) -> pa.Table:
+    """Add what was derived of these rows, which start at `first`, such as taught words; not the map."""
+    for name in _derived_names(snapshot):
+        table = table.append_column(name, snapshot.column(name).slice(first, len(table)))
+    return table
+
+
+def _derived_names(snapshot: Snapshot) -> list[str]:
+    return [name for name in snapshot.all_columns.names if name not in {*snapshot.schema.names, *_MAP}]
 
 
 def _cards(table: pa.Table) -> dict[str, list[Any]]:
@@ -172,7 +192,7 @@ def _thumbnails(table: pa.Table) -> Iterator[tuple[str | None, bytes]]:
 def _write_thumbnails(folder: Path, table: pa.Table) -> None:
     for name, jpeg in _thumbnails(table):
         if name is not None:
-            _write(folder / name[:2] / f"{name}.jpg", jpeg)
+            write(folder / name[:2] / f"{name}.jpg", jpeg)
 
 
 def _catalogue(
@@ -202,51 +222,8 @@ def _catalogue(
 
 
 def _column_types(snapshot: Snapshot, names: set[str]) -> list[dict[str, str]]:
-    fields = {field.name: field.type for field in snapshot.schema if field.name in names}
+    fields = {field.name: field.type for field in snapshot.all_columns if field.name in names}
     return [{"name": name, "type": column_type(kind)} for name, kind in fields.items()]
-
-
-def _write_words(engine: Engine, data: Path, text: BrowserText | None) -> dict[str, Any]:
-    """Write the words that can be searched for.
-
-    Returns which there are: any, the built-in model's names, own ones, any `text`, and those that only a
-    server reads.
-    """
-    knows_names = False
-    if engine.snapshot.manifest.model.name == DEFAULT_MODEL:
-        with suppress(ModelError):  # another version: items and own words can still be queries
-            knows_names = engine.snapshot.model.text_vector is not None
-    if knows_names:
-        from lookalike.models.relatives import said_of_kinds
-        from lookalike.models.words import tables
-
-        rules, directions = tables()
-        _write_json(data / "words.json", rules | {"kinds": said_of_kinds()})
-        _write(data / "words.bin", int8_file(directions))
-    if text:
-        _write(data / "rivals.bin", float32_file(text.rivals))
-    own = own_words(engine.snapshot, engine.vectors_at)
-    _write_json(data / "own_words.json", own_tables(own))
-    if own.words:
-        _write(data / "own_words.bin", int8_file(np.stack([one.vector for one in own.words])))
-    return {
-        "words": knows_names or bool(own.words) or text is not None,
-        "model_words": knows_names,
-        "own_words": bool(own.words),
-        **({"text": text.entry} if text else {}),
-        "words_elsewhere": text is None and _has_text_tower(engine.snapshot),
-    }
-
-
-def _has_text_tower(snapshot: Snapshot) -> bool:
-    """Whether the collection can be searched by words, though not without a server."""
-    try:
-        spec = snapshot.manifest.model
-        return bool(spec.text_sha256) or (
-            spec.name != DEFAULT_MODEL and snapshot.model.text_vector is not None
-        )
-    except ModelError:
-        return False
 
 
 def _write_page(site: Path) -> None:
@@ -256,19 +233,23 @@ def _write_page(site: Path) -> None:
         site / "web",
         ignore=shutil.ignore_patterns("index.html", "login.html", "entered.js", "__pycache__"),
     )
-    _write(site / "web" / "host.js", _HOST)
+    write(site / "web" / "host.js", _HOST)
     page = (WEB_FOLDER / "index.html").read_text(encoding="utf-8")
     assert _CHARSET in page
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     as_file = '<script src="web/static/opened-as-file.js" defer></script>'
     page = page.replace(_CHARSET, f"{_CHARSET}\n  {policy}\n  {as_file}", 1)
-    _write(site / "index.html", page.encode())
+    write(site / "index.html", page.encode())
 
 
 def _key(snapshot: Snapshot, count: int, with_exif: bool) -> str:
     """Return a short name for this state of the collection, exported this way."""
     state = f"{VERSION} {words_key(snapshot)} {count}{' exif' * with_exif}"
-    return hashlib.sha256(state.encode()).hexdigest()[:12]
+    derived = pa.BufferOutputStream()
+    table = snapshot.table(_derived_names(snapshot))
+    with pa.ipc.new_stream(derived, table.schema) as stream:
+        stream.write_table(table)
+    return hashlib.sha256(state.encode() + derived.getvalue()).hexdigest()[:12]
 
 
 def _is_site(folder: Path) -> bool:
@@ -280,18 +261,3 @@ def _is_site(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(fields, dict) and fields.get("format") == FORMAT
-
-
-def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(jsonable(value), ensure_ascii=False, separators=(",", ":"), default=str)
-    _write(path, text.encode())
-
-
-def _copy(source: Path, path: Path) -> None:
-    _write(path, source.read_bytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file; nobody sees half of it, because its folder has no name yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)

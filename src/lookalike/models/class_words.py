@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError, UnknownWordError
 from lookalike.models.model import LoadedModel, unit
-from lookalike.models.spelling import forms, names_in, spelling
+from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, forms, names_in, spelling
 
 Floats = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class ClassWords:
     intercept: float = INTERCEPT
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def places(self) -> dict[str, int]:
         """The number of each name by its spelling; then by what the name may be the plural of."""
         spelled = [spelling(name) for name in self.names]
         found = {name: at for at, name in reversed([*enumerate(spelled)])}
@@ -59,7 +59,7 @@ class ClassWords:
 
     def find(self, phrase: str) -> int | None:
         """The number of a name in any case, hyphenated or not, singular or plural; None if unknown."""
-        return next((self._places[form] for form in forms(spelling(phrase)) if form in self._places), None)
+        return next((self.places[form] for form in forms(spelling(phrase)) if form in self.places), None)
 
     def meant(self, text: str) -> list[int]:
         """The numbers of the names in a text.
@@ -71,7 +71,7 @@ class ClassWords:
             raise QueryError(f"{text!r} has no word to search for", f"name a thing, such as {self._some()}")
         for word, number in found:
             if number is None:
-                near = get_close_matches(word, self._places, n=3, cutoff=_LEAST_LIKENESS)
+                near = get_close_matches(word, self.places, n=3, cutoff=_LEAST_LIKENESS)
                 hint = f"similar words are: {', '.join(near)}" if near else f"it knows: {self._some()}"
                 raise UnknownWordError(f"the model does not know the word {word!r}", hint, near)
         return [number for _, number in found if number is not None]
@@ -115,6 +115,20 @@ def files_of(words: ClassWords) -> dict[str, bytes]:
     np.save(data, np.asarray(words.vectors, np.float32), allow_pickle=False)
     text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
     return {NAMES: text.encode(), VECTORS: data.getvalue()}
+
+
+def class_tables(words: ClassWords) -> dict[str, Any]:
+    """What another program needs to search for these words, ready for JSON; their vectors are kept apart."""
+    line = {"slope": words.slope, "intercept": words.intercept}
+    return {
+        "words": [
+            {"word": name, "origin": "model", "count": None, "said": "", **line} for name in words.names
+        ],
+        "spellings": words.places,
+        "endings": PLURALS,
+        "stop_words": sorted(STOP_WORDS),
+        "most_words": MAX_WORDS,
+    }
 
 
 def with_words(model: LoadedModel, folder: Path) -> LoadedModel:

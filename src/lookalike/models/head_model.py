@@ -112,7 +112,7 @@ def to_files(
         for what, array in (("matrix", layer.matrix), ("offset", layer.offset))
     }
     np.savez(data, **arrays)  # type: ignore[arg-type]
-    described = [_described(one) for one in branches]
+    said = [described(one) for one in branches]
     fields = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -122,7 +122,7 @@ def to_files(
         "dim": dim_of(branches, base.dim),
         "base": base.to_fields(),
         **({"base_path": base_path} if base_path else {}),
-        **({"branches": described} if described != [{"layers": len(layers)}] else {}),
+        **({"branches": said} if said != [{"layers": len(layers)}] else {}),
     }
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     return {DESCRIPTION: text.encode(), LAYERS: data.getvalue()}
@@ -133,6 +133,21 @@ def is_head(folder: Path) -> bool:
     return (folder / LAYERS).is_file() and (folder / DESCRIPTION).is_file()
 
 
+def read_head(folder: Path) -> tuple[ModelSpec, str, tuple[Branch, ...]]:
+    """The spec and the path of the model that a head sits on, and its branches; raises as `load`."""
+    _, base, base_path, branches = _read(folder, _stamps(folder))
+    return base, base_path, branches
+
+
+def _stamps(folder: Path) -> object:
+    """What changes when the files of a head do."""
+    paths = (folder / DESCRIPTION, folder / LAYERS)
+    try:
+        return tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in paths)
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
 def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]) -> LoadedModel:
     """Load the head in a folder; `find_base` returns the model it sits on, from its spec and path.
 
@@ -141,12 +156,7 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
     Raises `ModelError` if something in the folder is missing, damaged or does not fit together.
     """
     folder = folder.resolve()
-    paths = (folder / DESCRIPTION, folder / LAYERS)
-    try:
-        stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in paths)
-    except OSError as error:
-        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from None
-    spec, base_spec, base_path, branches = _read(folder, stamps)
+    spec, base_spec, base_path, branches = _read(folder, _stamps(folder))
     why = ModelError(
         f"{base_spec.name}, whose vectors {spec.name} takes, is not available here",
         "search by `Id(...)` or by a vector",
@@ -209,7 +219,7 @@ def _read(folder: Path, stamps: object) -> tuple[ModelSpec, ModelSpec, str, tupl
     return spec, base, base_path, branches
 
 
-def _described(branch: Branch) -> dict[str, Any]:
+def described(branch: Branch) -> dict[str, Any]:
     """A branch as JSON has it: the number of its layers, and what is not as usual."""
     usual, values = Branch(), {"power": branch.power, "end": branch.end, "weight": branch.weight}
     more = {name: value for name, value in values.items() if value != getattr(usual, name)}
@@ -242,8 +252,8 @@ def _without_words(base: ModelSpec) -> dict[str, Any]:
 
 def _checksum(base: ModelSpec, branches: Sequence[Branch], data: bytes) -> str:
     """The checksum of a head: of what it computes and of the model whose vectors it takes."""
-    described = json.dumps([_described(one) for one in branches])
-    return hashlib.sha256(base.sha256.encode() + described.encode() + data).hexdigest()
+    said = json.dumps([described(one) for one in branches])
+    return hashlib.sha256(base.sha256.encode() + said.encode() + data).hexdigest()
 
 
 def _check(branches: Sequence[Branch], dim_in: int, what: str) -> None:

@@ -38,10 +38,11 @@ def load_model(
 
     `device` is `cpu`, `cuda`, `cuda:1`, `mps` or `auto`: the fastest that works. A model without a network,
     such as `pixels`, runs on the CPU, and its `device_note` says so if another device was asked for. A path
-    is that of an ONNX file, or of a folder that `add_model` or `export_model` made. A published model, such as `dinov2-small`,
-    `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it is not on this
-    machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device. `learned` is
-    what `learner` returned, for a model that has one: without it, the model knows its size but cannot embed.
+    is that of an ONNX file, or of a folder that `add_model` or `export_model` made. A published model, such
+    as `dinov2-small`, `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it
+    is not on this machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device.
+    `learned` is what `learner` returned, for a model that has one: without it, the model knows its size but
+    cannot embed.
     """
     check_device(device)
     if not isinstance(name, str):
@@ -141,11 +142,11 @@ def _load_folder(path: Path, device: str) -> LoadedModel:
     from lookalike.models import head_model, onnx_model
 
     if head_model.is_head(path):  # on the device of its base
-        return head_model.load(path, partial(_find_base, device=device))
+        return head_model.load(path, partial(find_base, device=device))
     return on_device(device, partial(onnx_model.load, path))
 
 
-def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
+def find_base(spec: ModelSpec, path: str, device: str = CPU) -> LoadedModel | None:
     """The model of a spec, from its path or by its name; None if its vectors were made elsewhere.
 
     Raises `ModelError` if it is missing, or another version.

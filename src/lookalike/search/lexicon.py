@@ -192,10 +192,10 @@ class Lexicon:
 
     def _has_color(self, words: Sequence[str]) -> bool:
         phrases = (" ".join(words[a:b]) for a, b in _stretches(len(words)))
-        return self._takes_colors and any(color_in(one) for one in phrases)
+        return self.takes_colors and any(color_in(one) for one in phrases)
 
     @property
-    def _takes_colors(self) -> bool:
+    def takes_colors(self) -> bool:
         """Whether colours are words: not to a model that reads any text, but to one with a list of words."""
         if self.model is None or not self._takes_any_text:
             return True
@@ -222,7 +222,7 @@ class Lexicon:
                 own.append(found)
                 at = end
                 continue
-            if found and color_in(found) and not self._knows(found) and self._takes_colors:
+            if found and color_in(found) and not self._knows(found) and self.takes_colors:
                 colors.append(color_in(found))
             elif found:
                 names.append(found)
@@ -241,7 +241,7 @@ class Lexicon:
             phrase = " ".join(words[at:end])
             if own := self.own.find(phrase):
                 return end, own
-            if self._knows(phrase) or (color_in(phrase) and self._takes_colors):
+            if self._knows(phrase) or (color_in(phrase) and self.takes_colors):
                 return end, phrase
         return at + 1, None
 

@@ -2,11 +2,12 @@
 
 import { HostError } from "../contract.js";
 import { onceEach } from "./files.js";
+import { applied, directed } from "./head.js";
 import { answerPage } from "./remote.js";
 import { tensorOf, vectorOf } from "./network.js";
 import { groundOf, seenBy } from "./resize.js";
-import { openNetwork } from "./runtime.js";
-import { toInt8Text, unit } from "./vectors.js";
+import { fetchChecked, openNetwork } from "./runtime.js";
+import { parseVectors, toInt8Text } from "./vectors.js";
 
 /** @typedef {import("./network.js").Network} Network */
 
@@ -16,18 +17,24 @@ const MOST_PIXELS = 24e6;
 const load = onceEach((/** @type {string} */ file, /** @type {Network} */ network) =>
   openNetwork(file, network.sha256),
 );
+const loadLayer = onceEach(async (/** @type {string} */ file, /** @type {string} */ sha256) =>
+  parseVectors(await fetchChecked(file, sha256)),
+);
 
 answerPage({
-  async embed({ image, network }) {
+  async embed(/** @type {{image: Blob, network: Network}} */ { image, network }) {
     const { runtime, session } = await load(network.file, network);
     const pixels = await pixelsOf(image, network);
     const { values, shape } = tensorOf(pixels, network);
     const input = new runtime.Tensor(network.input.type, values, shape);
     const found = await session.run({ [network.input.name]: input }, [network.output]);
     const { data, dims } = found[network.output];
-    const features = vectorOf(data, dims);
-    // A picture without any features has no direction; it gets the one in which all numbers are equal.
-    const vector = unit(features) ?? new Float32Array(network.dim).fill(1);
+    /** @type {Float32Array} */
+    let vector = directed(vectorOf(data, dims));
+    for (const { branches, layers } of network.heads) {
+      const loaded = await Promise.all(layers.map(({ file, sha256 }) => loadLayer(file, sha256)));
+      vector = applied(branches, loaded, vector);
+    }
     return { vector_int8: toInt8Text(vector), model: network.name, dim: network.dim };
   },
 });

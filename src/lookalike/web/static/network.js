@@ -1,8 +1,11 @@
 // What a network in an ONNX file takes and gives: pixels as its input, and a vector from its output.
 
 /**
+ * A head is branches beside each other, each a number of the layers in turn.
+ * @typedef {{layers: number, power: number, end: string, weight: number}} Branch
+ * @typedef {{branches: Branch[], layers: {file: string, sha256: string}[]}} Head
  * @typedef {import("./resize.js").Seen & {file: string, name: string, sha256: string, dim: number,
- *   mean: number[], std: number[], channels: "RGB" | "BGR", output: string,
+ *   mean: number[], std: number[], channels: "RGB" | "BGR", output: string, heads: Head[],
  *   input: {name: string, type: "uint8" | "float32", channels_first: boolean, batch: number}}} Network
  * `mean` and `std` are empty for a network that takes the pixels as they are; `batch` is the number of pictures
  */

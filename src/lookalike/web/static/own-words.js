@@ -10,6 +10,7 @@
  *   near: (word: string) => string[], complete: (start: string) => Word[]}} ModelWords
  */
 
+import { colorIn } from "./colors.js";
 import { spelling, UnknownWord } from "./lexicon.js";
 import { misspelled } from "./spelling.js";
 import { unit } from "./vectors.js";
@@ -20,16 +21,18 @@ import { unit } from "./vectors.js";
  * @typedef {{words: OwnWord[], spellings: Record<string, number>, endings: [string, string][],
  *   stop_words: string[], most_words: number}} Tables
  * @typedef {{text: string, words: Word[], unknown: string[], vector: Float32Array, own: number[],
- *   ofModel: string, most: number}} Meaning
+ *   ofModel: string, most: number, colors: string[]}} Meaning a text of nothing but colours has a vector of zeros
  */
 
 const MOST_OF_A_GUESS = 0.3;
 const LEAST_LIKENESS = 0.8;
 
 export class OwnWords {
-  /** @param {Tables} tables @param {(number: number) => Float32Array} vectorOf */
-  constructor(tables, vectorOf) {
+  /** @param {Tables} tables @param {(number: number) => Float32Array} vectorOf
+   * @param {readonly string[]} colors those that are words here */
+  constructor(tables, vectorOf, colors = []) {
     this.tables = tables;
+    this.colors = colors;
     this.vectorOf = vectorOf;
     this.stopWords = new Set(tables.stop_words);
   }
@@ -46,17 +49,21 @@ export class OwnWords {
   }
 
   /** What a text means: own words, then the model's, then a guess. @param {string} text
-   * @param {ModelWords | null} model @returns {Promise<Meaning>} */
-  async meaningOf(text, model) {
+   * @param {ModelWords | null} model @param {number} dim of vectors @returns {Promise<Meaning>} */
+  async meaningOf(text, model, dim) {
     const words = spelling(text).split(" ").filter(Boolean);
     if (words.length > this.tables.most_words) {
       throw new UnknownWord("", `the limit is ${this.tables.most_words} words: use fewer`);
     }
+    const { own, names, colors, unknown } = this.split(words, model);
     if (model?.anyText && this.areLeftTo(model, words)) {
-      const vector = await model.vectorOf(text);
-      return { text, words: [wordOfModel(text)], unknown: [], vector, own: [], ofModel: text, most: 1 };
+      try {
+        const vector = await model.vectorOf(text);
+        return { ...NOTHING, text, words: [wordOfModel(text)], vector, ofModel: text };
+      } catch (error) {
+        if (!(error instanceof UnknownWord) || !colors.length) throw error;
+      }
     }
-    const { own, names, unknown } = this.split(words, model);
     const vectors = own.map((number) => this.vectorOf(number));
     const found = [];
     for (const name of names) {
@@ -64,15 +71,24 @@ export class OwnWords {
         vectors.push(await /** @type {ModelWords} */ (model).vectorOf(name));
         found.push(name);
       } catch (error) {
-        if (!(error instanceof UnknownWord) || !own.length) throw error;
+        if (!(error instanceof UnknownWord) || !(own.length || colors.length)) throw error;
         unknown.push(name); // a model that knows some words only
       }
     }
-    if (!vectors.length) return this.guess(text, unknown, model);
+    if (!vectors.length && !colors.length) return this.guess(text, unknown, model);
     const known = own.map((number) => this.tables.words[number]);
     const said = known.map(({ word, origin, count, said }) => ({ word, origin, count, said }));
-    const vector = mean(vectors);
-    return { text, words: [...said, ...found.map(wordOfModel)], unknown, vector, own, ofModel: found.join(" "), most: 1 };
+    const vector = vectors.length ? mean(vectors) : new Float32Array(dim);
+    const parts = [...said, ...found.map(wordOfModel), ...colors.map(wordOfColor)];
+    return { ...NOTHING, text, words: parts, unknown, vector, own, ofModel: found.join(" "), colors };
+  }
+
+  /** What a text of own words means. @param {string} text @param {number[]} own @returns {Meaning} */
+  ofOwn(text, own) {
+    if (!own.length) throw new UnknownWord("", "name a thing, such as daisy or dog");
+    const words = own.map((number) => this.tables.words[number]);
+    const vector = mean(own.map((number) => this.vectorOf(number)));
+    return { ...NOTHING, text, words, vector, own };
   }
 
   /** Whether a whole text is the model's, because none of its words is the collection's own. To a text tower a
@@ -90,13 +106,15 @@ export class OwnWords {
     return true;
   }
 
-  /** The own words of a text, names for the model, and unknown words. @param {string[]} words
+  /** The own words of a text, names for the model, colours and unknown words. @param {string[]} words
    * @param {ModelWords | null} model */
   split(words, model) {
     /** @type {Set<number>} */
     const own = new Set();
     /** @type {string[]} */
     const names = [];
+    /** @type {Set<string>} */
+    const colors = new Set();
     /** @type {string[]} */
     const unknown = [];
     /** @type {string[]} */
@@ -104,13 +122,16 @@ export class OwnWords {
     for (let at = 0; at < words.length; ) {
       const { end, number, name } = this.longest(words, at, model);
       const isStop = this.stopWords.has(words[at]);
+      const color = colorIn(name, this.colors);
       if (number !== null) own.add(number);
+      else if (color && !model?.find(name)) colors.add(color);
       else if (name) names.push(name);
       else if (model?.anyText) rest.push(...(isStop && !rest.length ? [] : [words[at]]));
       else if (!isStop) unknown.push(words[at]);
       at = end;
     }
-    return { own: [...own], names: rest.length ? [...names, rest.join(" ")] : names, unknown };
+    const all = rest.length ? [...names, rest.join(" ")] : names;
+    return { own: [...own], names: all, colors: [...colors], unknown };
   }
 
   /** The longest name from a word on; an own word goes before the model's. @param {string[]} words
@@ -120,7 +141,7 @@ export class OwnWords {
       const phrase = words.slice(at, end).join(" ");
       const number = this.find(phrase);
       if (number !== null) return { end, number, name: "" };
-      if (model?.find(phrase)) return { end, number, name: phrase };
+      if (model?.find(phrase) || colorIn(phrase, this.colors)) return { end, number, name: phrase };
     }
     return { end: at + 1, number: null, name: "" };
   }
@@ -141,7 +162,7 @@ export class OwnWords {
     const ofModel = [...new Set(guessed.flatMap((word) => model.kindsAbove(word)))].join(" ");
     const left = unknown.filter((word) => !guessed.includes(word));
     const vector = await model.vectorOf(ofModel);
-    return { text, words, unknown: left, vector, own: [], ofModel, most: MOST_OF_A_GUESS };
+    return { ...NOTHING, text, words, unknown: left, vector, ofModel, most: MOST_OF_A_GUESS };
   }
 
   /** Own words that an unknown one may be a misspelling of. @param {string} word */
@@ -155,6 +176,13 @@ export class OwnWords {
   complete(start) {
     return this.tables.words.filter(({ word }) => spelling(word).startsWith(start));
   }
+}
+
+const NOTHING = { words: [], unknown: [], own: [], ofModel: "", most: 1, colors: [] };
+
+/** A colour. @param {string} word @returns {Word} */
+function wordOfColor(word) {
+  return { word, origin: "color", count: null, said: `${word}: by the colours of the pictures` };
 }
 
 /** A word of the model. @param {string} word @returns {Word} */

@@ -1,5 +1,6 @@
 // The thread that searches, so that the page never waits for it.
 
+import { Finder } from "./finder.js";
 import { answerPage } from "./remote.js";
 import { Shelf } from "./shelf.js";
 
@@ -8,6 +9,9 @@ const shelves = new Map();
 
 /** @param {{c: string}} argument */
 const shelfOf = ({ c }) => /** @type {Shelf} */ (shelves.get(c));
+
+/** @param {{c: string}} argument */
+const finderOf = (argument) => new Finder(shelfOf(argument));
 
 answerPage({
   async open(/** @type {import("./shelf.js").Entry[]} */ entries) {
@@ -20,8 +24,8 @@ answerPage({
   items: (argument) => shelfOf(argument).items(argument),
   item: (argument) => shelfOf(argument).item(argument.id),
   facets: (argument) => shelfOf(argument).facets(argument),
-  search: (argument) => shelfOf(argument).search(argument),
-  words: (argument) => shelfOf(argument).words(argument.start),
+  search: (argument) => finderOf(argument).search(argument),
+  words: (argument) => finderOf(argument).words(argument.start),
   prepare: (argument) =>
     shelfOf(argument)
       .vectors()

@@ -3,10 +3,11 @@
 
 import { HostError } from "../contract.js";
 import { fetchBytes, once, SITE } from "./files.js";
+import { directed } from "./head.js";
 import { UnknownWord } from "./lexicon.js";
 import { fetchChecked, openNetwork } from "./runtime.js";
 import { maskOf, tokenizerOf } from "./tokens.js";
-import { parseVectors, unit } from "./vectors.js";
+import { parseVectors } from "./vectors.js";
 
 /**
  * `rivals` is the file of the vectors that a text competes with, except those at least `least_of_kin` similar;
@@ -63,7 +64,7 @@ export class TextTower {
       vectors.push(...(await this.encoded(runtime, session, ids.slice(at, at + step), step)));
     const sum = new Float32Array(vectors[0].length);
     for (const vector of vectors) vector.forEach((value, d) => (sum[d] += value / vectors.length));
-    const vector = usable(sum);
+    const vector = directed(sum);
     this.known.set(text, vector);
     return vector;
   }
@@ -81,7 +82,7 @@ export class TextTower {
     const feeds = { [input.name]: tensor(rows) };
     if (takes_mask) feeds.attention_mask = tensor(rows.map((one) => maskOf(one, this.text)));
     const { data, dims } = (await session.run(feeds, [output]))[output];
-    return ids.map((_, i) => usable(data.slice(i * dims[1], (i + 1) * dims[1])));
+    return ids.map((_, i) => directed(data.slice(i * dims[1], (i + 1) * dims[1])));
   }
 
   /** How likely a picture shows what a text names, from 0 to 1: against the background words, in a softmax.
@@ -141,10 +142,4 @@ function checkedTokenizer(module, rules, text) {
     throw failure(); // a part that this library does not know
   }
   throw failure();
-}
-
-/** A unit vector; one of zeros gets the direction in which all numbers are equal, as in Python.
- * @param {Float32Array} vector */
-function usable(vector) {
-  return unit(vector) ?? new Float32Array(vector.length).fill(1 / Math.sqrt(vector.length));
 }

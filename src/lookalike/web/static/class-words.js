@@ -1,0 +1,50 @@
+// The classes that a model was taught, as words: the rules of `lookalike.models.class_words`.
+
+import { spelling, UnknownWord } from "./lexicon.js";
+import { OwnWords, presenceOf } from "./own-words.js";
+
+export class ClassWords {
+  readsText = false;
+  anyText = true;
+
+  /** @param {import("./own-words.js").Tables} tables @param {(number: number) => Float32Array} vectorOf */
+  constructor(tables, vectorOf) {
+    this.words = new OwnWords(tables, vectorOf);
+  }
+
+  /** The mean of the names in a text. @param {string} text */
+  vectorOf(text) {
+    return this.meant(text).vector;
+  }
+
+  /** How likely a picture shows all that a text names. @param {string} text @param {Float32Array} vector */
+  presence(text, vector) {
+    const none = () => 0;
+    return presenceOf(this.meant(text), this.words, vector, none, none);
+  }
+
+  /** @param {string} text */
+  meant(text) {
+    const { own, unknown } = this.words.split(spelling(text).split(" ").filter(Boolean), null);
+    if (unknown.length) throw new UnknownWord(unknown[0], `the model does not know the word “${unknown[0]}”`);
+    return this.words.ofOwn(text, own);
+  }
+
+  /** @param {string} word */
+  near(word) {
+    return this.words.near(word);
+  }
+
+  /** @param {string} start */
+  complete(start) {
+    return this.words.complete(start);
+  }
+
+  // Its names stand in `vectorOf` only, so that a text of several goes to it as a whole.
+  find() {
+    return null;
+  }
+  kindsAbove() {
+    return [];
+  }
+}
