@@ -10,7 +10,7 @@ import pytest
 from building import rows_of
 
 from lookalike.errors import LookalikeError
-from lookalike.learning.finetune.batches import batches
+from lookalike.learning.batches import batches, per_class
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
 from lookalike.learning.finetune.schedule import one_cycle
@@ -210,3 +210,17 @@ def test_work_is_told_in_whole_pictures_and_never_beyond_its_total():
     work.finish()
 
     assert told == [(2, 10), (6, 10), (10, 10), (10, 10)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "k"), [([9, 9], 4), ([4, 4, 9], 4), ([3, 3, 3], 3), ([2, 2, 2, 1], 2), ([1, 1], 2)]
+)
+def test_as_many_of_a_class_meet_as_most_classes_have_but_two_to_four(sizes, k):
+    assert per_class(np.repeat(np.arange(len(sizes)), sizes)) == k
+
+
+def test_classes_of_two_meet_in_pairs():
+    drawn = next(batches(np.repeat(np.arange(20), 2), 16, seed=0, epoch=0, k=2))
+
+    assert np.bincount(np.repeat(np.arange(20), 2)[drawn]).max() == 2
+    assert len(np.unique(drawn)) == 16

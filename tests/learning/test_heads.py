@@ -239,3 +239,12 @@ def test_nothing_to_learn_from_is_said(made, capsys, tmp_path):
 
 def test_a_report_is_json(learned):
     assert json.loads(json.dumps(asdict(learned.report)))["method"] == learned.report.method
+
+
+def test_classes_of_two_are_taken_for_new_ones_and_held_out_whole(tmp_path):
+    made = collection_of(tmp_path / "c.lookalike", classes=60, each=2)
+
+    report = made.train("label").report
+
+    assert (report.question, report.queries) == ("new", 30)
+    assert report.average_precision.gain > 0.1

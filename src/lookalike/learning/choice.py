@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Literal
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError
 from lookalike.learning.discriminant import Basis, Part, Projected, Recipe
 from lookalike.learning.judging import average_precisions
+from lookalike.learning.metric import LOSSES, Examples
 from lookalike.learning.sums import Sums
 from lookalike.models.head_model import Floats
 
@@ -53,7 +54,15 @@ METHODS: Mapping[str, Sequence[Parts]] = {
         (("vector", 1.0), ("discriminant", 0.5)),
         (("vector", 1.0), ("discriminant", 1.0)),
     ],
+    "contrastive": [(("contrastive", 1.0),), (("scores", 1.0), ("contrastive", 0.6))],
+    "triplet": [(("triplet", 1.0),), (("scores", 1.0), ("triplet", 0.6))],
+    "proxy": [(("proxy", 1.0),), (("scores", 1.0), ("proxy", 0.6))],
 }
+CLOSED = tuple(name for name in METHODS if name not in LOSSES)
+_OF_EACH_CLASS = ("scores", "ridge", "proxy")
+_AUTO_LOSSES: Mapping[Question, Sequence[str]] = {"same": (), "new": ("contrastive",)}
+# For new classes a loss is trained for few epochs: with more, it learns the known ones by heart.
+_EPOCHS: Mapping[Question, int] = {"same": 12, "new": 2}
 # What decides on power and shrinkage, if the method is open.
 _FIRST: Mapping[Question, str] = {"same": "scores", "new": "whitening"}
 
@@ -75,9 +84,13 @@ class Held:
 
     def basis(self, power: float, without: Sequence[int]) -> Basis:
         """What is learned from the folds that are not held out."""
-        return Basis.of(
-            reduce(add, (one for fold, one in enumerate(self.sums[power]) if fold not in without))
-        )
+        known = reduce(add, (one for fold, one in enumerate(self.sums[power]) if fold not in without))
+        return Basis.of(known, partial(self.examples, without))
+
+    def examples(self, without: Sequence[int]) -> Examples:
+        """What a loss is trained on: the vectors of the folds that are not held out."""
+        rows = np.flatnonzero(~np.isin(self.folds, without))
+        return Examples(self.vectors[rows], self.classes[rows])
 
     def queries(self, fold: int) -> Ints:
         mine = np.flatnonzero(self.folds == fold)
@@ -107,32 +120,45 @@ def choose(held: Held, method: str) -> tuple[Recipe | None, list[tuple[str, floa
     """The best recipe by all folds but the last, None if the old vectors are as good; and all mAPs."""
     kinds = _kinds(method, held)
     chooser = _Chooser(held)
-    first = _FIRST[held.question] if _FIRST[held.question] in kinds else kinds[0]
+    is_closed = method not in LOSSES
+    # A loss starts from what the closed forms say: training for each power and shrinkage would take long.
+    first = _FIRST[held.question] if _FIRST[held.question] in kinds or not is_closed else kinds[0]
     firsts = [
-        Recipe(METHODS[first][-1 if first == "whitening" else 0], power, shrinkage)
+        Recipe(
+            METHODS[first][-1 if first == "whitening" else 0],
+            power,
+            shrinkage,
+            epochs=_EPOCHS[held.question],
+        )
         for power in held.sums
         for shrinkage in SHRINKAGES
     ]
     best = chooser.best(firsts) or firsts[0]
-    others = [replace(best, parts=parts) for kind in kinds for parts in METHODS[kind]]
-    chosen = chooser.best([*firsts, *(sharper for one in others for sharper in _sharpened(one))])
+    others = [replace(best, parts=parts) for kind in kinds for parts in METHODS[kind] if _fit(parts, held)]
+    sharpened = [sharper for one in others for sharper in _sharpened(one)]
+    chosen = chooser.best([*firsts, *sharpened] if is_closed else sharpened)
     tried = [(str(recipe), chooser.mean(recipe)) for recipe in chooser.found]
     return chosen, sorted(tried, key=lambda one: -one[1])
 
 
 def _kinds(method: str, held: Held) -> list[str]:
     too_many = held.class_count > MAX_SCORED
-    if method in ("scores", "ridge") and too_many:
+    if method in _OF_EACH_CLASS and too_many:
         raise LookalikeError(
-            f"{method} gives a number for each of {held.class_count:,} classes, the limit is {MAX_SCORED}",
+            f"{method} has numbers for each of {held.class_count:,} classes, the limit is {MAX_SCORED}",
             "use `method='lda'` or `method='whitening'`",
         )
     if method != "auto":
         return [method]
-    fitting = [
-        one for one in METHODS if not (too_many or held.question == "new") or one not in ("scores", "ridge")
-    ]
+    known = (*CLOSED, *_AUTO_LOSSES[held.question])
+    fitting = [one for one in known if one not in _OF_EACH_CLASS or _fit(METHODS[one][0], held)]
     return sorted(fitting, key=lambda one: one != _FIRST[held.question])
+
+
+def _fit(parts: Parts, held: Held) -> bool:
+    """Whether these parts, or some of them, are not about classes that are new, or too many."""
+    of_classes = not {"scores", "ridge"}.isdisjoint(dict(parts))
+    return not of_classes or (held.question == "same" and held.class_count <= MAX_SCORED)
 
 
 def _sharpened(recipe: Recipe) -> Iterable[Recipe]:

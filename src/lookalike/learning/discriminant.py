@@ -8,19 +8,23 @@ eigendecomposition serves every s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.learning.metric import LOSSES, Examples, Loss, trained
 from lookalike.learning.sums import Sums
 from lookalike.models.head_model import Branch, Floats, Layer, powered, softmax
 from lookalike.models.model import unit
 
 Doubles = NDArray[np.float64]
 
-Part = Literal["vector", "centered", "whitening", "discriminant", "scores", "ridge"]
+Part = Literal[
+    "vector", "centered", "whitening", "discriminant", "scores", "ridge", "contrastive", "triplet", "proxy"
+]
 
 MAX_DISCRIMINANT = 256
 _SMALLEST = 1e-5  # of the singular values of the means, relative to the largest: less is rounding
@@ -38,7 +42,9 @@ class Recipe:
     - `discriminant`: of the whitened, only the directions in which the means of the classes differ (LDA:
       Fisher 1936; Rao 1948);
     - `scores`: how likely each class is, if all have that spread: softmax of `sharpness` times the log-odds;
-    - `ridge`: the regression of each class's members (1) and others (0) on the vectors.
+    - `ridge`: the regression of each class's members (1) and others (0) on the vectors;
+    - `contrastive`, `triplet`, `proxy`: the whitened through a layer that was trained with this loss, for so
+      many `epochs`; see `metric`.
 
     `shrinkage` is s, from 0 to 1.
     """
@@ -47,17 +53,23 @@ class Recipe:
     power: float = 1.0
     shrinkage: float = 0.5
     sharpness: float = 0.3
+    epochs: int = 2
 
     def __str__(self) -> str:
         said = [name if weight == 1 else f"{weight:g} x {name}" for name, weight in self.parts]
         more = [f"shrinkage {self.shrinkage:g}"] if self.needs_spread else []
         more += [f"sharpness {self.sharpness:g}"] if self.has("scores") else []
+        more += [f"{self.epochs} epochs"] if self.is_trained else []
         more += [f"power {self.power:g}"] if self.power != 1 else []
         return " + ".join(said) + (f" ({', '.join(more)})" if more else "")
 
     @property
     def needs_spread(self) -> bool:
         return any(self.has(one) for one in get_args(Part)[2:])
+
+    @property
+    def is_trained(self) -> bool:
+        return any(self.has(one) for one in LOSSES)
 
     def has(self, part: Part) -> bool:
         return part in dict(self.parts)
@@ -68,7 +80,7 @@ class Basis:
     """The eigenvectors (D, D) and eigenvalues (D,) of the spread within classes; all else is in their terms.
 
     `means` (C, D) are those of the classes that have items, `shares` (C,) their shares of all, `mean` (D,)
-    that of all.
+    that of all. `examples` gives what a loss is trained on, as the base has it.
     """
 
     vectors: Floats
@@ -76,9 +88,11 @@ class Basis:
     means: Floats
     shares: Floats
     mean: Floats
+    examples: Callable[[], Examples] | None = None
+    _trained: dict[tuple[object, ...], Layer] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def of(sums: Sums) -> Basis:
+    def of(sums: Sums, examples: Callable[[], Examples] | None = None) -> Basis:
         values, vectors = np.linalg.eigh(sums.within.astype(np.float32))
         filled = sums.counts > 0
         return Basis(
@@ -87,6 +101,7 @@ class Basis:
             (sums.means[filled] @ vectors).astype(np.float32),
             (sums.counts[filled] / sums.counts.sum()).astype(np.float32),
             (sums.mean @ vectors).astype(np.float32),
+            examples,
         )
 
     def layer(self, part: Part, recipe: Recipe) -> Layer:
@@ -100,9 +115,24 @@ class Basis:
             return _shifted(np.sqrt(inverse)[:, None] * self._directions(recipe.shrinkage), self.mean)
         if part == "ridge":
             return self._ridge(recipe.shrinkage)
+        if part in LOSSES:
+            key = part, recipe.power, recipe.shrinkage, recipe.epochs
+            if key not in self._trained:
+                self._trained[key] = self._train(part, recipe)
+            return self._trained[key]
         sharpness = np.float32(recipe.sharpness)
         offset = -sharpness * ((self.means**2) @ inverse) / 2
         return Layer(sharpness * inverse[:, None] * self.means.T, np.asarray(offset, np.float32))
+
+    def _train(self, loss: Loss, recipe: Recipe) -> Layer:
+        """The whitening, and a layer after it that is trained on the examples."""
+        if self.examples is None:
+            raise ValueError("there is nothing to train on")
+        whitening, examples = self.layer("whitening", recipe), self.examples()
+        scales = np.diag(whitening.matrix)
+        given = powered(examples.vectors, recipe.power) @ self.vectors * scales + whitening.offset
+        matrix = trained(replace(examples, vectors=given), loss, recipe.epochs)
+        return Layer(scales[:, None] * matrix, whitening.offset @ matrix)
 
     def _inverse(self, shrinkage: float) -> Floats:
         round_ = max(float(self.values.mean()), _LEAST_SPREAD / len(self.values))
@@ -111,7 +141,12 @@ class Basis:
     def _directions(self, shrinkage: float) -> Floats:
         """The directions (D, K) in the whitened space in which the means of the classes differ."""
         whitened = (self.means - self.mean) * np.sqrt(self._inverse(shrinkage))
-        _, sizes, directions = np.linalg.svd(np.sqrt(self.shares)[:, None] * whitened, full_matrices=False)
+        whitened *= np.sqrt(self.shares)[:, None]
+        if len(whitened) > whitened.shape[1]:  # many classes: their covariance is smaller than their means
+            squares, found = np.linalg.eigh(whitened.T @ whitened)
+            sizes, directions = np.sqrt(np.maximum(squares[::-1], 0)), found[:, ::-1].T
+        else:
+            _, sizes, directions = np.linalg.svd(whitened, full_matrices=False)
         count = min(int((sizes > _SMALLEST * sizes[0]).sum()), MAX_DISCRIMINANT)
         return np.asarray(directions[: max(count, 1)].T)
 

@@ -24,7 +24,7 @@ from lookalike.learning.choice import (
     gains,
     loses_first,
 )
-from lookalike.learning.discriminant import Basis, Recipe, branches
+from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.labels import Labelled, folds_of_classes, folds_of_items, read_labelled
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.learning.report import Change, LabelReport
@@ -48,7 +48,7 @@ def train_head(
     label: str,
     *,
     method: str = "auto",
-    for_: Question = "same",
+    for_: Question | None = None,
     rows: NDArray[np.int64] | None = None,
     seed: int = 0,
     max_memory_bytes: int | None = None,
@@ -57,32 +57,33 @@ def train_head(
     """Learn a head from the labels in a column, from the stored vectors, read twice.
 
     `method` is `auto`, which tries all, or one of `METHODS`. `for_` says what will be searched for: the
-    `same` classes, or `new` ones. `rows`, ascending, limits what is learned from. A quarter of the items, or
+    `same` classes, or `new` ones; by default new ones if most items have fewer than 4 in their class. `rows`, ascending, limits what is learned from. A quarter of the items, or
     of the classes, is held out to judge the method; another model with the same method learns from all.
     Raises `NoGainError` if it does not find held-out pictures better, `LookalikeError` for labels that teach
     nothing and `MemoryLimitError` for a limit that is too low.
     """
     started_s = time.monotonic()
-    if for_ not in ("same", "new"):
+    if for_ not in (None, "same", "new"):
         raise LookalikeError(f"unknown question {for_!r}", "known are: same, new")
     if method not in ("auto", *METHODS):
         known = ", ".join(("auto", *METHODS, "finetune"))
         raise LookalikeError(f"unknown method {method!r}", f"known are: {known}")
     labelled = read_labelled(snapshot, label, rows)
-    folds = _folds(labelled, for_, seed)
+    question = for_ or _question(labelled)
+    folds = _folds(labelled, question, seed)
     count = _tried(labelled, max_memory_bytes)
     found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
     chosen = np.arange(len(folds))
     if count < len(folds):
         chosen = np.sort(np.random.default_rng(seed).choice(len(folds), count, replace=False))
     vectors = labelled.selection.take(chosen)
-    held = Held(vectors, labelled.classes[chosen], folds[chosen], found, for_, seed)
+    held = Held(vectors, labelled.classes[chosen], folds[chosen], found, question, seed)
     recipe, tried = choose(held, method)
     judged = _judged(held, recipe)
     report = _report(label, labelled, held, recipe, judged=judged, tried=tried, started_s=started_s)
     if recipe is None or not report.kept:
         raise _no_gain(report, tried)
-    made = branches(recipe, Basis.of(reduce(add, found[recipe.power])))
+    made = branches(recipe, held.basis(recipe.power, ()))
     means = reduce(add, found[1.0]).means.astype(np.float32)
     words = calibrated_words(
         labelled.names,
@@ -93,6 +94,12 @@ def train_head(
         unseen=held.folds == FOLDS - 1,
     )
     return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
+
+
+def _question(labelled: Labelled) -> Question:
+    """New classes, where the known ones are too small to have items in every fold: two pictures of each."""
+    sizes = np.bincount(labelled.classes)[labelled.classes]
+    return "new" if np.median(sizes[sizes > 1]) < FOLDS else "same"
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
@@ -108,7 +115,7 @@ def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int6
     if (sizes > 1).sum() < 2 * FOLDS:
         raise LookalikeError(
             f"{(sizes > 1).sum():,} classes have two items or more; holding out whole ones needs {2 * FOLDS}",
-            "learn for the same classes: `for_='same'`",
+            "label more, or learn for the same classes: `for_='same'`",
         )
     return folds_of_classes(labelled.classes, FOLDS, seed)
 

@@ -27,16 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="auto",
-        help="how to learn: lda, whitening, scores, ridge, blend; finetune, the network itself; or "
-        "auto, the best of the others (default: auto)",
+        help="how to learn: lda, whitening, scores, ridge, blend; contrastive, triplet, proxy, a layer that "
+        "is trained with this loss; finetune, the network itself; or auto, the best that a few seconds "
+        "allow (default: auto)",
     )
     _add_finetuning(parser)
     parser.add_argument(
         "--for",
         dest="for_",
         choices=["same", "new"],
-        default="same",
-        help="what will be searched for: the same classes (default), or new ones",
+        help="what will be searched for: the same classes (default), or new ones (default where most classes "
+        "have fewer than four images)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed holds out other pictures (default: 0)"

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.learning.gradients import Adam, before_unit
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -113,7 +115,7 @@ def _choose(
     usable = np.flatnonzero(rest > 1e-6 * total[liked.user])
     popular = np.bincount(liked.item, liked.weight, minlength=len(inputs))
     known = (correction * np.log(np.maximum(popular, popular[popular > 0].min()))).astype(np.float32)
-    adam = _Adam(weights)
+    adam = Adam(weights)
     for batch in _batches(usable, liked.weight, rng):
         user, item = liked.user[batch], liked.item[batch]
         own = inputs[item]
@@ -129,17 +131,17 @@ def _choose(
         chance /= chance.sum(axis=1, keepdims=True)
         chance[:, 0] -= 1
         chance /= np.float32(len(batch)) * _TEMPERATURE
-        slope = asked.T @ _before_unit(query, q, chance[:, :1] * t + chance[:, 1:] @ o)
-        slope += own.T @ _before_unit(target, t, chance[:, :1] * q)
-        slope += inputs[negatives].T @ _before_unit(other, o, chance[:, 1:].T @ q)
-        adam.step(weights, slope + _DECAY * weights)
+        slope = asked.T @ before_unit(query, q, chance[:, :1] * t + chance[:, 1:] @ o)
+        slope += own.T @ before_unit(target, t, chance[:, :1] * q)
+        slope += inputs[negatives].T @ before_unit(other, o, chance[:, 1:].T @ q)
+        adam.step(weights, slope + _DECAY * weights, _RATE)
     return weights
 
 
 def _rank(liked: Liked, inputs: Floats, weights: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Bayesian personalised ranking with a vector for each user; returns the map and the users."""
     users = _sums(liked, inputs)[0] @ weights
-    adam, adam_users = _Adam(weights), _Adam(users)
+    adam, adam_users = Adam(weights), Adam(users)
     pairs = np.unique(liked.user * len(inputs) + liked.item)
     for batch in _batches(np.arange(len(liked.user)), liked.weight, rng):
         user, item = liked.user[batch], liked.item[batch]
@@ -152,12 +154,12 @@ def _rank(liked: Liked, inputs: Floats, weights: Floats, rng: np.random.Generato
         p, g, b = unit(person), unit(good), unit(bad)
         lead = (p * (g - b)).sum(axis=1) / _BPR_TEMPERATURE
         pull = -1 / (1 + np.exp(lead)) / (np.float32(len(user)) * _BPR_TEMPERATURE)
-        slope = inputs[item].T @ _before_unit(good, g, pull[:, None] * p)
-        slope -= inputs[other].T @ _before_unit(bad, b, pull[:, None] * p)
+        slope = inputs[item].T @ before_unit(good, g, pull[:, None] * p)
+        slope -= inputs[other].T @ before_unit(bad, b, pull[:, None] * p)
         of_users = np.zeros_like(users)
-        np.add.at(of_users, user, _before_unit(person, p, pull[:, None] * (g - b)))
-        adam.step(weights, slope + _DECAY * weights)
-        adam_users.step(users, of_users)
+        np.add.at(of_users, user, before_unit(person, p, pull[:, None] * (g - b)))
+        adam.step(weights, slope + _DECAY * weights, _RATE)
+        adam_users.step(users, of_users, _RATE)
     there = np.bincount(liked.user, minlength=liked.users) > 0
     return weights, np.asarray(unit(users) * there[:, None], np.float32)
 
@@ -182,25 +184,3 @@ def unit(vectors: Floats) -> Floats:
     """Vectors scaled to unit length; zero stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
-
-
-def _before_unit(vectors: Floats, units: Floats, slope: Floats) -> Floats:
-    """The gradient before scaling to unit length, from that after it."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    across = slope - units * (units * slope).sum(axis=1, keepdims=True)
-    return np.asarray(across / np.maximum(lengths, 1e-9), np.float32)
-
-
-class _Adam:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980) for one array, which it changes in place."""
-
-    def __init__(self, weights: Floats) -> None:
-        self.mean, self.square, self.steps = np.zeros_like(weights), np.zeros_like(weights), 0
-
-    def step(self, weights: Floats, slope: Floats) -> None:
-        self.steps += 1
-        self.mean += np.float32(0.1) * (slope - self.mean)
-        self.square += np.float32(0.001) * (slope**2 - self.square)
-        mean = self.mean / np.float32(1 - 0.9**self.steps)
-        square = self.square / np.float32(1 - 0.999**self.steps)
-        weights -= np.float32(_RATE) * mean / (np.sqrt(square) + np.float32(1e-8))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.cache import cache_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
-from lookalike.learning.finetune.batches import batches_of
+from lookalike.learning.batches import batches_of
 from lookalike.learning.finetune.checkpoint import Checkpoint
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.export import exported, network_file, vectors_of

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lookalike.errors import ModelError
-from lookalike.learning.finetune.batches import batches, batches_of
+from lookalike.learning.batches import batches, batches_of, per_class
 from lookalike.learning.finetune.checkpoint import Checkpoint
 from lookalike.learning.finetune.network import Network
 from lookalike.learning.finetune.schedule import one_cycle
@@ -107,7 +107,8 @@ class Training:
     def _epoch(self, epoch: int, on_view: Progress, on_step: Progress) -> None:
         self._views.prepare(epoch, on_view)
         written_s = time.monotonic()
-        drawn = batches(self._classes, self._plan.batch_size, self._plan.seed, epoch)
+        plan, k = self._plan, per_class(self._classes)
+        drawn = batches(self._classes, plan.batch_size, plan.seed, epoch, k)
         for number, chosen in enumerate(drawn):
             if number < self.at.step % self._per_epoch:
                 continue

@@ -1,4 +1,7 @@
-"""Batches in which every class counts the same: P classes with K pictures each (Hermans et al. 2017)."""
+"""Batches in which every class counts the same: P classes with K pictures each (Hermans et al. 2017).
+
+Pictures drawn at random would seldom meet another of their class, of which there may be two among thousands.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,25 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-PER_CLASS = 4  # K: a picture meets three others of its class
+_MOST_PER_CLASS = 4  # K: a picture meets three others of its class
 
 
-def batches(classes: Ints, size: int, seed: int, epoch: int) -> Iterator[Ints]:
+def per_class(classes: Ints) -> int:
+    """K for these classes (N,): 4, or fewer if most pictures have fewer in their class; 2 at least."""
+    sizes = np.bincount(classes)[classes]
+    return int(np.clip(np.median(sizes), 2, _MOST_PER_CLASS))
+
+
+def batches(classes: Ints, size: int, seed: int, epoch: int, k: int = _MOST_PER_CLASS) -> Iterator[Ints]:
     """Yield the places (B,) in `classes` (N,) of an epoch's batches, as many as N / `size` rounded up.
 
-    Each has `size` pictures: 4 of each class, more if there are fewer classes than that takes. No picture
+    Each has `size` pictures: `k` of each class, more if there are fewer classes than that takes. No picture
     of a class comes again before all of it have come, and no class before all classes have. The same seed
     and epoch give the same batches.
     """
     rng = np.random.default_rng([seed, epoch])
     members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
-    count = min(len(members), max(2, size // PER_CLASS))
+    count = min(len(members), max(2, size // k))
     draw_class = _rounds(rng, np.arange(len(members)))
     draw_from = [_rounds(rng, rows) for rows in members]
     for _ in range(batches_of(len(classes), size)):
