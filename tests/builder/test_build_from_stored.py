@@ -190,7 +190,7 @@ def test_a_collection_of_another_head_or_another_source_is_refused_and_stays(pla
         lookalike.build(place / "b.lookalike", made.path, model=f"{place / 'm'}/")
     with pytest.raises(CollectionError, match="would replace itself"):
         lookalike.build(place / "c.lookalike", place / "c.lookalike", model=f"{place / 'm'}/")
-    with pytest.raises(SourceError, match="whose rows have their labels and columns; leave out `label`"):
+    with pytest.raises(SourceError, match="whose vectors, labels and columns are taken; leave out `label`"):
         heads(place, label="folder")
     assert files(made.path) == before
 

@@ -69,6 +69,7 @@ def build(
     name_column: str | None = None,
     fetch: FetchOptions = FetchOptions(),
     device: str = AUTO,
+    precision: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
     part_size: int = PART_SIZE,
@@ -90,10 +91,11 @@ def build(
     pictures new tags, from their vectors. `image_column` and `name_column` are the columns of
     TFRecord and Parquet that hold an image (or its URL) and its name, if they cannot be inferred; `fetch`
     says how URLs are fetched. `device` is where the model runs, by default the fastest that works.
-    `max_memory_bytes` limits what pictures take while they are decoded, in all threads together (default:
-    1 GB). `dtype` is `float32` or `float16`. With `thumbnails=False` new rows get no thumbnail, which is
-    faster. `rebuild` starts over. `on_model` is called with the model before the first image, if there is one
-    to embed, and `on_progress` with the numbers of images done and to do.
+    `precision` is that of a published model's products, `float32` (the default), `float16` or `bfloat16`; the
+    collection remembers it. `max_memory_bytes` limits what pictures take while they are decoded, in all
+    threads together (default: 1 GB). `dtype` is `float32` or `float16`. With `thumbnails=False` new rows get
+    no thumbnail, which is faster. `rebuild` starts over. `on_model` is called with the model before the first
+    image, if there is one to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
     if isinstance(source, str | Path) and _is_stored(place(source)):
@@ -101,7 +103,13 @@ def build(
             place(source),
             place(collection),
             model,
-            {"label": label, "metadata": metadata, "image_column": image_column, "name_column": name_column},
+            {
+                "label": label,
+                "metadata": metadata,
+                "image_column": image_column,
+                "name_column": name_column,
+                "precision": precision,
+            },
             device=device,
             dtype=dtype,
             rebuild=rebuild,
@@ -120,6 +128,7 @@ def build(
         metadata=metadata,
         tags=tags,
         device=device,
+        precision=precision,
         dtype=dtype,
         rebuild=rebuild,
     )
@@ -175,7 +184,8 @@ def _build_from_stored(
     for name, value in given.items():
         if value is not None:
             raise SourceError(
-                f"{source} is a collection, whose rows have their labels and columns", f"leave out `{name}`"
+                f"{source} is a collection, whose vectors, labels and columns are taken",
+                f"leave out `{name}`",
             )
     check_target(root)
     before = read_manifest(root) if is_collection(root) and not rebuild else None

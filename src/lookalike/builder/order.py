@@ -15,8 +15,16 @@ from lookalike.builder.stored import check_base_is_here
 from lookalike.builder.tagging import chosen_tags
 from lookalike.errors import CollectionError, ExtraError, ModelError, SourceError
 from lookalike.models.model import LoadedModel, Model
-from lookalike.models.published import revision_of
-from lookalike.models.registry import DEFAULT_MODEL, is_path, load_model, name_in_spec, register
+from lookalike.models.published import pinned_name, revision_of
+from lookalike.models.registry import (
+    DEFAULT_MODEL,
+    check_precision,
+    is_path,
+    load_model,
+    name_in_spec,
+    register,
+)
+from lookalike.models.spec import FLOAT32
 from lookalike.models.tag_list import check_tags, with_tags
 from lookalike.sources.opening import Source
 from lookalike.storage.learned import find_model, pinned_model
@@ -51,21 +59,24 @@ def ordered(
     metadata: str | Path | None,
     tags: str | Path | Sequence[str] | None,
     device: str,
+    precision: str | None,
     dtype: str | None,
     rebuild: bool,
 ) -> Order:
     """Check what `build` is asked for; raises `LookalikeError`, and writes nothing."""
-    file, given, name = _named(model, device)
     before = read_manifest(root) if is_collection(root) else None
+    if precision is not None:
+        check_precision(_called(model, before), precision)
+    file, given, name = _named(model, device)
     if before and not rebuild:
-        wishes = {"model": name, "revision": revision_of(given or ""), "dtype": dtype}
+        wishes = {"model": name, "revision": revision_of(given or ""), "precision": precision, "dtype": dtype}
         _check_goes_on(root, before, images.uri, wishes)
     listing = list_source(images, _remembered(before, images.uri, label, metadata))
     move = find_move(root, before, listing) if before and not rebuild else None
     if before and move:
         listing = list_source(images, _remembered(before, move.old_uri, label, metadata))
     names = chosen_tags(before, tags)
-    asked = _asked(root, before, (file, given, name), device)
+    asked = _asked(root, before, (file, given, name), device, precision)
     check_base_is_here(asked)
     _try_words(with_tags(asked, names))
     manifest = Manifest(
@@ -127,14 +138,24 @@ def _asked(
     before: Manifest | None,
     named: tuple[LoadedModel | None, str | None, str | None],
     device: str,
+    precision: str | None,
 ) -> LoadedModel:
     """The model that this build asks for: that of a file, the collection's, or one by its name."""
     file, given, name = named
     if file:
         return file
-    if before and name in (None, before.model.name):
+    if before and name in (None, before.model.name) and not precision:
         return find_model(root, before, device)
-    return load_model(given or DEFAULT_MODEL, device=device)
+    if before and not given:
+        given = pinned_name(before.model)
+    return load_model(given or DEFAULT_MODEL, device=device, precision=precision)
+
+
+def _called(model: str | Model | None, before: Manifest | None) -> str:
+    """What the model of a build is called: the given one, that of the collection, or the default."""
+    if model is None:
+        return before.model_path or before.model.name if before else DEFAULT_MODEL
+    return model if isinstance(model, str) else model.name
 
 
 def _renewed(manifest: Manifest, order: Order) -> Manifest:
@@ -162,7 +183,12 @@ def _try_words(model: LoadedModel) -> None:
 def _check_goes_on(root: Path, before: Manifest, source_uri: str, wishes: Mapping[str, str | None]) -> None:
     """Raise `ModelError` or `CollectionError` if the collection cannot take in this source."""
     hint = "give another `collection`, or start again from nothing with `rebuild=True`"
-    present = {"model": before.model.name, "revision": before.model.revision, "dtype": before.dtype}
+    present = {
+        "model": before.model.name,
+        "revision": before.model.revision,
+        "precision": before.model.precision or FLOAT32,
+        "dtype": before.dtype,
+    }
     for what, wish in wishes.items():
         if wish not in (None, present[what]):
             raise ModelError(f"{root} was built with the {what} {present[what]}, not {wish}", hint)

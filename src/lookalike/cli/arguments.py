@@ -33,6 +33,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="where the model runs: cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto); "
         "models in ONNX files also on coreml, directml and openvino",
     )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "float16", "bfloat16"],
+        help="how a published model (timm:, hf:, open_clip:) multiplies, here and wherever the collection is "
+        "searched; two bytes are fast on GPUs (default: float32)",
+    )
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"

@@ -40,6 +40,7 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
             name_column=options.name_column,
             fetch=fetch_options(options),
             device=options.device,
+            precision=options.precision,
             dtype=options.dtype,
             threads=options.threads,
             part_size=part_size,

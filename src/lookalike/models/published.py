@@ -16,7 +16,7 @@ from lookalike.errors import ExtraError, ModelError
 from lookalike.models import hub
 from lookalike.models.known import PUBLISHED_MODELS, PublishedModel
 from lookalike.models.model import LoadedModel
-from lookalike.models.spec import ModelSpec
+from lookalike.models.spec import FLOAT32, ModelSpec
 from lookalike.models.torch_network import TorchNetwork, to_model
 
 # The module of each kind, imported on demand. It has full_name(name) and read(name, revision).
@@ -76,10 +76,15 @@ def is_here(known: PublishedModel) -> bool:
 
 
 @lru_cache(maxsize=4)
-def load_published(name: str, device: str, loader: Callable[..., LoadedModel]) -> LoadedModel:
-    """Load a published model on a device; `loader(name, device=)` loads it again after unpickling."""
-    model = to_model(read_published(name), device)
-    return replace(model, loader=partial(loader, pinned_name(model.spec), device=device))
+def load_published(
+    name: str, device: str, loader: Callable[..., LoadedModel], precision: str = FLOAT32
+) -> LoadedModel:
+    """Load a published model on a device; `loader(name, device=, precision=)` loads it after unpickling."""
+    network = read_published(name)
+    own: Any = "" if precision == FLOAT32 else precision
+    model = to_model(replace(network, spec=replace(network.spec, precision=own)), device)
+    again = partial(loader, pinned_name(model.spec), device=device, precision=precision)
+    return replace(model, loader=again)
 
 
 def _split(name: str) -> tuple[str, str, str]:

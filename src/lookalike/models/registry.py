@@ -23,7 +23,7 @@ from lookalike.models.published import (
     near_names,
     pinned_name,
 )
-from lookalike.models.spec import ModelSpec
+from lookalike.models.spec import FLOAT32, PRECISIONS, ModelSpec
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -32,7 +32,11 @@ _registered: dict[str, LoadedModel] = {}
 
 
 def load_model(
-    name: str = DEFAULT_MODEL, *, device: str = "cpu", learned: bytes | None = None
+    name: str = DEFAULT_MODEL,
+    *,
+    device: str = "cpu",
+    precision: str | None = None,
+    learned: bytes | None = None,
 ) -> LoadedModel:
     """Load a model by name or path on a device; raises `ModelError` if it cannot run there.
 
@@ -40,7 +44,8 @@ def load_model(
     such as `pixels`, runs on the CPU, and its `device_note` says so if another device was asked for. A path
     is that of an ONNX file, or of a folder that `add_model` or `export_model` made. A published model, such
     as `dinov2-small`, `timm:resnet50`, `hf:ORG/NAME` or `open_clip:NAME/TAG`, is fetched from its hub if it
-    is not on this machine; `NAME@REVISION` is one revision of it. A registered model runs on its own device.
+    is not on this machine; `NAME@REVISION` is one revision of it. It alone has a `precision`: `float32`,
+    `float16` or `bfloat16`, that of its products on every device. A registered model runs on its own device.
     `learned` is what `learner` returned, for a model that has one: without it, the model knows its size but
     cannot embed.
     """
@@ -49,12 +54,13 @@ def load_model(
         raise ModelError(
             f"load_model takes a name, not {type(name).__name__}", "your own: lookalike.register(model)"
         )
+    check_precision(name, precision)
     if name in _registered:
         return _registered[name]
     if name in _BUILT_IN:
         return _load_built_in(name, device, learned)
     if is_published(name):
-        return on_device(device, lambda one: load_published(name, one, load_model))
+        return on_device(device, lambda one: load_published(name, one, load_model, precision or FLOAT32))
     if "://" in name:
         raise ModelError(
             f"a model is not fetched from an address: {name}", "fetch it first, and give its path"
@@ -64,11 +70,29 @@ def load_model(
     raise _unknown(name)
 
 
+def check_precision(name: str, precision: str | None) -> None:
+    """Raise `ModelError` for a precision of no kind, or of a model that has none to choose."""
+    if precision is None:
+        return
+    if precision not in PRECISIONS:
+        raise ModelError(f"unknown precision {precision!r}", f"known are: {', '.join(PRECISIONS)}")
+    if name in _registered or not is_published(name):
+        raise ModelError(
+            f"{name} computes as its file or its code says, so it has no precision to choose",
+            "leave out `precision`, which is for timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG",
+        )
+
+
 def is_path(name: str) -> bool:
     """Whether a model is named by the path of its file or folder, and not by a name that is known."""
     if name in _BUILT_IN or name in _registered or is_published(name) or not name:
         return False
     return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
+
+
+def load_pinned(spec: ModelSpec, device: str = "cpu", learned: bytes | None = None) -> LoadedModel:
+    """Load the model of a spec by its name, at its revision and in its precision; see `load_model`."""
+    return load_model(pinned_name(spec), device=device, precision=spec.precision or None, learned=learned)
 
 
 def name_in_spec(name: str) -> str:
@@ -160,7 +184,7 @@ def find_base(spec: ModelSpec, path: str, device: str = CPU) -> LoadedModel | No
             raise ModelError(f"the model {spec.name}, on whose vectors this one sits, is not at {path}")
         base = load_model(path, device=device)
     else:
-        base = load_model(pinned_name(spec), device=device)
+        base = load_pinned(spec, device)
     if base.spec != spec:
         raise ModelError(
             f"{spec.name} is another version than the one on whose vectors this model sits",

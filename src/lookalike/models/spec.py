@@ -16,6 +16,10 @@ Channels = Literal["RGB", "BGR"]
 Pooling = Literal["", "mean"]
 Precision = Literal["", "float16", "bfloat16"]
 
+# What a person may ask for; the first is the empty precision of a spec.
+FLOAT32 = "float32"
+PRECISIONS = (FLOAT32, *get_args(Precision)[1:])
+
 # Where every pixel counts, a picture is decoded at this many times the size it is resized to: what is seen
 # then differs from what is seen of the whole by less than rounding (docs/model.md).
 _MARGIN = 4
@@ -43,7 +47,7 @@ class ModelSpec:
     The network gets the channels in the order `channels`: the pixels themselves if `mean` and `std` are
     empty, else their values from 0 to 1 minus `mean`, divided by `std`, three numbers each. `output` is the
     name of its output, empty for the only one; `pooling` makes a vector of an output with places. `precision`
-    is that of its arithmetic, if it is not what its file says. `revision` is that of its hub, if it came from
+    is that of its products, empty for what its file says. `revision` is that of its hub, if it came from
     one. `text_sha256` is the checksum of what turns words into vectors, and each of `prompts` a sentence in
     which `{}` stands for a word: the vector of a word is the mean of those.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -12,12 +12,11 @@ from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, CUDA, MPS, ONNX_ONLY, accelerators
 from lookalike.models.halving import FullDeviceError, Halving, is_out_of_memory
 from lookalike.models.runner import Floats
-from lookalike.models.spec import ModelSpec
+from lookalike.models.spec import ModelSpec, Precision
 
 Tensor = Any  # PyTorch's, which is imported where it is used
 
 _GREY = 128
-_PRECISIONS = ("", "float16", "bfloat16")
 
 
 class TorchFeatures:
@@ -32,7 +31,7 @@ class TorchFeatures:
     """
 
     def __init__(self, module: Any, spec: ModelSpec, device: str = "cpu", precision: str = "") -> None:
-        if precision not in _PRECISIONS:
+        if precision not in get_args(Precision):
             raise ModelError(f"unknown precision {precision!r}", "known are: float16, bfloat16")
         self._torch = import_torch()
         check_torch_device(device)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from lookalike.errors import ExtraError, ModelError, ModelExtraError, call_of_build
 from lookalike.models.model import LoadedModel
-from lookalike.models.published import pinned_name
-from lookalike.models.registry import is_registered, learner, load_model
+from lookalike.models.registry import is_registered, learner, load_model, load_pinned
 from lookalike.models.spec import ModelSpec
 from lookalike.models.tag_list import with_tags
 from lookalike.storage.files import remove, write_bytes
@@ -98,7 +97,7 @@ def find_model(
     if is_registered(name):
         return load_model(name, device=device)
     if not path:
-        return load_model(pinned_name(manifest.model), device=device, learned=learned)
+        return load_pinned(manifest.model, device, learned)
     if not Path(path).exists():
         raise ModelError(
             f"the model {name}, which embedded {root}, was at {path} and is not there now",

@@ -47,4 +47,7 @@ export class ClassWords {
   kindsAbove() {
     return [];
   }
+  saidOfKind() {
+    return "";
+  }
 }
