@@ -224,7 +224,7 @@ def _table(
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
     fields += [field for field in more if field.name not in known]
-    columns = [pa.array([_value(one.row, field) for one in embedded], field.type) for field in fields]
+    columns = [pa.array(_values(embedded, field), field.type) for field in fields]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
         # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
@@ -235,5 +235,7 @@ def _table(
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
 
 
-def _value(row: Mapping[str, Any], field: pa.Field) -> Any:
-    return getattr(row[_EXIF], field.name, None) if is_from_exif(field) else row.get(field.name)
+def _values(embedded: Sequence[Embedded], field: pa.Field) -> list[Any]:
+    if is_from_exif(field):
+        return [getattr(one.row[_EXIF], field.name, None) for one in embedded]
+    return [one.row.get(field.name) for one in embedded]

@@ -106,6 +106,7 @@ def _named(
     return chances, (chances >= needed[:, 0]) & (cosines >= needed[:, 1])
 
 
+@lru_cache(maxsize=1)
 def _names() -> tuple[str, ...]:
     return (*vocabulary().classes, *(word.replace("-", " ") for word in _EVERYDAY))
 
