@@ -25,6 +25,7 @@ from pictures import (
 )
 from PIL import Image, ImageOps
 
+from lookalike.demo.flowers import draw_flower
 from lookalike.images.decoding import decode, load
 from lookalike.images.fit import fit
 from lookalike.images.picture import Picture
@@ -254,6 +255,31 @@ def test_what_a_jpeg_tells_of_its_place_is_never_in_its_thumbnail(marker: int, b
     assert opened(small).size == (24, 20)
     assert b"GPS" in data
     assert b"GPS" not in small
+
+
+@pytest.mark.parametrize(
+    ("width", "by"),
+    [(283, "OpenCV"), (383, "OpenCV"), (385, "Pillow"), (460, "Pillow"), (461, "OpenCV"), (768, "Pillow")],
+)
+def test_opencv_makes_thumbnails_as_good_as_pillow_does(
+    monkeypatch: pytest.MonkeyPatch, width: int, by: str
+) -> None:
+    pytest.importorskip("cv2")
+    whole = draw_flower("daisy", 1)
+    pixels = np.asarray(whole.resize((width, width), Image.Resampling.LANCZOS))
+    wanted = np.asarray(Image.fromarray(pixels).resize((256, 256), Image.Resampling.LANCZOS), int)
+    picture = Picture(pixels, width, width)
+    with_opencv = np.asarray(opened(thumbnail(picture)), int)
+    monkeypatch.setattr("lookalike.images.thumbnail._opencv", lambda: None)
+    without = np.asarray(opened(thumbnail(picture)), int)
+    assert ("Pillow" if (with_opencv == without).all() else "OpenCV") == by
+    assert np.square(with_opencv - wanted).mean() < 1.1 * np.square(without - wanted).mean()
+
+
+def test_stripes_finer_than_the_pixels_of_a_thumbnail_become_grey() -> None:
+    stripes = np.repeat(np.arange(500) % 2 * 255, 375 * 3).reshape(500, 375, 3).transpose(1, 0, 2)
+    small = np.asarray(opened(thumbnail(load(np.ascontiguousarray(stripes, np.uint8), cover_px=224))), int)
+    assert np.abs(small - 127)[4:-4, 4:-4].max() < 40
 
 
 def test_a_thumbnail_of_a_picture_made_by_hand_needs_no_encoded_bytes() -> None:

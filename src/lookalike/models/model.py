@@ -165,9 +165,12 @@ def _is_one(images: object) -> bool:
 
 def unit(vectors: Floats) -> Floats:
     """Scale vectors (..., D) to float32 of unit length."""
-    # A picture without any features has no direction; it gets the one in which all numbers are equal.
-    vectors = np.where(vectors.any(axis=-1, keepdims=True), vectors, np.float32(1))
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not lengths.all():
+        # A picture without any features has no direction; it gets the one in which all numbers are equal.
+        vectors = np.where(vectors.any(axis=-1, keepdims=True), vectors, np.float32(1))
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / lengths, dtype=np.float32)
 
 
 def as_model(model: Model) -> LoadedModel:

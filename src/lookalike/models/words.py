@@ -104,9 +104,12 @@ def meant(text: str) -> list[tuple[Meaning, ...]]:
     return [meanings for _, meanings in found if meanings]
 
 
+@lru_cache(maxsize=1)
 def class_vectors() -> Floats:
-    """The unit vectors of the class names, (1000, 1280), as `text_vector` gives each."""
-    return unit(_directions())
+    """The unit vectors of the class names, (1000, 1280), as `text_vector` gives each; not to be changed."""
+    vectors = unit(_directions())
+    vectors.flags.writeable = False
+    return vectors
 
 
 @lru_cache(maxsize=1)

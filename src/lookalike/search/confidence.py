@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,19 @@ def write_background(snapshot: Snapshot) -> None:
     """Sample and store the background, unless this state has one; call with the lock held."""
     found = background_of(snapshot)
     if found is not None:
-        fields = {**_heading(snapshot), **asdict(found)}
-        del fields["by_cosine"]  # the manifest tells
+        fields = {
+            **_heading(snapshot),
+            "count": found.count,
+            "items": _fields(found.items),
+            "words": found.words and _fields(found.words),
+        }
         data = (json.dumps(fields) + "\n").encode()
         if not _path(snapshot).exists() or _path(snapshot).read_bytes() != data:
             write_bytes(_path(snapshot), data)
+
+
+def _fields(pairs: Distribution) -> dict[str, Any]:
+    return {"percentiles": pairs.percentiles, "tail": pairs.tail}
 
 
 def _path(snapshot: Snapshot) -> Path:

@@ -67,6 +67,8 @@ _PART_NAME = re.compile(r"part-(\d{6,})\.parquet")
 TAR_NAME = re.compile(r"part-\d{6,}-([0-9a-f]{16})\.tar")
 # A ustar header: the name, then from byte 124 the size, and from 148 the sum of all bytes, itself as blanks.
 _NAME_BYTES, _EMPTY = 100, tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
+_BEFORE_SIZE, _AFTER_SIZE, _AFTER_SUM = _EMPTY[_NAME_BYTES:124], _EMPTY[136:148], _EMPTY[156:]
+_CONSTANT_SUM = sum(_BEFORE_SIZE + _AFTER_SIZE + b"        " + _AFTER_SUM)
 THUMBNAILS_KEY, MADE_BY_KEY = "lookalike.thumbnails", "lookalike.made_by"
 
 
@@ -329,9 +331,10 @@ def _header(name: str, size: int) -> bytes:
         info = tarfile.TarInfo(name)
         info.size = size
         return info.tobuf(tarfile.PAX_FORMAT)
-    named = name.encode().ljust(_NAME_BYTES, b"\0") + _EMPTY[_NAME_BYTES:124] + b"%011o\0" % size
-    summed = sum(named) + sum(b"        ") + sum(_EMPTY[136:148]) + sum(_EMPTY[156:])
-    return named + _EMPTY[136:148] + b"%06o\0 " % summed + _EMPTY[156:]
+    encoded, size_text = name.encode(), b"%011o\0" % size
+    summed = _CONSTANT_SUM + sum(encoded) + sum(size_text)
+    named = encoded.ljust(_NAME_BYTES, b"\0")
+    return b"%b%b%b%b%06o\0 %b" % (named, _BEFORE_SIZE, size_text, _AFTER_SIZE, summed, _AFTER_SUM)
 
 
 def _tar(names: Sequence[str], members: Sequence[bytes]) -> tuple[bytes, list[int]]:
