@@ -119,7 +119,7 @@ def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, 
         file = load_model(model, device=device)
         return file, file.name, file.name
     given = model if isinstance(model, str | None) else register(model).name
-    return None, given, name_in_spec(given) if given else None
+    return None, given, name_in_spec(given) if given is not None else None
 
 
 def _asked(
@@ -134,7 +134,7 @@ def _asked(
         return file
     if before and name in (None, before.model.name):
         return find_model(root, before, device)
-    return load_model(given or DEFAULT_MODEL, device=device)
+    return load_model(DEFAULT_MODEL if given is None else given, device=device)
 
 
 def _renewed(manifest: Manifest, order: Order) -> Manifest:

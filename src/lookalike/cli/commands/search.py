@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_collection, add_json, add_results
+from lookalike.errors import counted
 
 SUMMARY = "find the images most like a picture"
 # What is said of the ways of `search.thumbs`.
@@ -99,5 +100,5 @@ def run(options: argparse.Namespace) -> int:
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
         matching = f"only {len(results):,} match" if limited else "that is all of them"
-        say(f"the collection has {len(collection):,} images; {matching}")
+        say(f"the collection has {counted(len(collection), 'image')}; {matching}")
     return 0 if results else 1

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lookalike.cli.arguments import add_collection, add_json
+from lookalike.errors import counted
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     for one in taught:
-        show(f"{one}; {counts[one.name]:,} have the tag")
+        show(f"{one}; tag of {counted(counts[one.name], 'picture')}")
     if other:
         say(f"{other}; what you taught goes before that")
     return 0
