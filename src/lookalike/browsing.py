@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.checking import checked_methods
-from lookalike.errors import ArgumentError
+from lookalike.errors import ArgumentError, counted
 from lookalike.search.engine import Engine
 from lookalike.search.live import LiveCollection
 from lookalike.storage.items import Item, Items, data_frame
@@ -119,7 +119,7 @@ class Browsed:
         first = self[:_SHOWN]
         count = len(self)
         more = f" The first {len(first)}:" if count > len(first) else ""
-        return f"<p>{count:,} images.{more}</p>{first._repr_html_()}"
+        return f"<p>{counted(count, 'image')}.{more}</p>{first._repr_html_()}"
 
     # Internals.
 

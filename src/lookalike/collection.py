@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.checking import checked, checked_methods
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, counted
 from lookalike.index import IndexInfo, build_index, index_problems, index_state, refresh
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import load_model, register
@@ -269,7 +269,7 @@ class Collection(View):
             )
         except (LookalikeError, OSError) as error:  # a repr that fails would hide what it should show
             return f"Collection({self.name!r}: {error})"
-        return f"Collection({self.name!r}: {count:,} images, {model}, index: {index})"
+        return f"Collection({self.name!r}: {counted(count, 'image')}, {model}, index: {index})"
 
 
 @checked

@@ -14,6 +14,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things as one says it: `1 image`, `2,000 images`, `1 class`, `2 queries`."""
+    if count == 1:
+        return f"1 {noun}"
+    ending = "ies" if noun.endswith("y") else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{count:,} {noun.removesuffix('y') if ending == 'ies' else noun}{ending}"
+
+
 def call_of_build(root: object, rest: str = "") -> str:
     """The call that builds the collection at a path, as a hint has it."""
     return f"`lookalike.build(source, collection={str(root)!r}{rest})`"

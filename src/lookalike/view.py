@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.browsing import Answer, Browsed, Rows
 from lookalike.checking import checked_methods
-from lookalike.errors import ArgumentError, LookalikeError
+from lookalike.errors import ArgumentError, LookalikeError, counted
 from lookalike.search.engine import DEFAULT_K
 from lookalike.search.grouping import search_groups
 from lookalike.search.lexicon import Meant
@@ -254,7 +254,7 @@ class View(Browsed):
 
     def __repr__(self) -> str:
         try:
-            holds = f"{len(self):,} images"
+            holds = f"{counted(len(self), 'image')}"
         except (LookalikeError, OSError) as error:
             holds = str(error)
         return f"View({self.name!r} where {' AND '.join(self.conditions)}: {holds})"

@@ -154,3 +154,12 @@ def test_a_file_that_is_missing_is_told(run, tmp_path):
 
     assert code == 1
     assert f"{tmp_path / 'net.onnx'} cannot be read: No such file or directory" in stderr
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_default_model(run, folder, target, name):
+    code, _, stderr = run("build", folder, "-c", target, "--model", name)
+
+    assert code == 1
+    assert stderr.startswith("lookalike: the name of the model is empty\n")
+    assert not target.exists()

@@ -144,6 +144,20 @@ def test_a_hub_that_cannot_be_reached_is_told_with_how_to_bring_the_files(tmp_pa
     )
 
 
+def test_a_misspelled_repository_is_told_with_those_here_and_the_known_ones(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    (tmp_path / "models--tests--network").mkdir()
+
+    for repository, near in (
+        ("tests/netwrk", "tests/network"),
+        ("facebok/dinov2-smal", "facebook/dinov2-small"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            fetch(repository, WANTED)
+
+        assert caught.value.hint.startswith(f"did you mean {near}")
+
+
 @pytest.mark.parametrize("name", ["net", "a/b/c", "../net", "a/..", "tests/net?x", "", "/net", "tests/"])
 def test_a_name_that_is_no_repository_is_refused(name):
     with pytest.raises(ModelError, match="is not the name of a repository"):

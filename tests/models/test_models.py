@@ -67,6 +67,20 @@ def test_an_unknown_model_is_an_error_that_offers_the_name_that_is_nearest(name:
         load_model(name)
 
 
+def test_an_address_with_a_misspelled_kind_is_not_taken_for_a_path() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("openclip:ViT-B-32/openai")
+
+    assert "did you mean open_clip:ViT-B-32/openai?" in caught.value.hint
+
+
+def test_a_short_name_given_as_a_repository_is_offered() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("hf:siglip2_base")
+
+    assert caught.value.hint == "did you mean siglip2-base?"
+
+
 @pytest.mark.parametrize("name", [*CLASSICAL, "efficientnet-lite0"])
 @pytest.mark.parametrize("device", ["gpu", "CPU", "", "cuda:x"])
 def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, device: str) -> None:

@@ -333,6 +333,15 @@ def test_a_name_that_is_nearly_right_is_offered(name, near):
     assert near in caught.value.hint
 
 
+def test_a_wrong_tag_of_open_clip_is_told_with_the_tags_that_there_are():
+    with pytest.raises(ModelError) as caught:
+        load_model("open_clip:MobileCLIP-S1/datacomp")
+
+    assert caught.value.hint == (
+        "did you mean open_clip:MobileCLIP-S1/datacompdr? the tags of MobileCLIP-S1 are: datacompdr"
+    )
+
+
 def test_weights_of_another_network_are_refused_before_anything_is_written(hub, folder, target):
     source = hub / "models--timm--test_resnet.r160_in1k" / "snapshots" / REVISION / "model.safetensors"
     own = save_timm(hub, "test_convnext.r160_in1k") / "model.safetensors"

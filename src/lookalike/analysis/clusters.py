@@ -22,7 +22,7 @@ from lookalike.analysis.kmeans import (
 from lookalike.analysis.naming import COLUMNS, group_names, telling_tags
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.checking import checked
-from lookalike.errors import ExtraError, LookalikeError, ModelError
+from lookalike.errors import ExtraError, LookalikeError, ModelError, counted
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
 from lookalike.storage.snapshot import Snapshot
@@ -79,7 +79,9 @@ class Clusters:
         return len(self.clusters)
 
     def __repr__(self) -> str:
-        return f"Clusters({len(self):,} groups of {len(self.ids):,} images by {self.method})"
+        return (
+            f"Clusters({counted(len(self), 'group')} of {counted(len(self.ids), 'image')} by {self.method})"
+        )
 
     def facts(self) -> dict[str, Any]:
         """The facts about all groups together, ready for JSON."""
@@ -169,7 +171,7 @@ def _number(selection: Selection, k: int | Literal["auto"], seed: int) -> tuple[
         return _best_number(selection, seed)
     if not 1 <= k <= len(selection):
         raise LookalikeError(
-            f"k is {k}, but {selection.snapshot.root} has {len(selection):,} images",
+            f"k is {k}, but {selection.snapshot.root} has {counted(len(selection), 'image')}",
             f"use 1 to {len(selection):,}, or auto",
         )
     return k, "k was given"
@@ -229,7 +231,7 @@ def _dense(selection: Selection, min_size: int) -> tuple[KMeans, str]:
         raise ExtraError("HDBSCAN needs scikit-learn", "analysis") from None
     if not 2 <= min_size <= len(selection) // 2:
         raise LookalikeError(
-            f"{len(selection):,} images cannot form groups of at least {min_size}",
+            f"{counted(len(selection), 'image')} cannot form groups of at least {min_size}",
             f"use a `min_size` from 2 to {len(selection) // 2:,}",
         )
     places = project(selection, _components(selection))

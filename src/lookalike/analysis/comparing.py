@@ -12,6 +12,7 @@ from lookalike.analysis.candidates import Candidate
 from lookalike.analysis.geometry import Match, exact, laid, match
 from lookalike.analysis.hashing import ORIENTATIONS, oriented
 from lookalike.analysis.pictures import Original, Pictures, grey_of
+from lookalike.errors import counted
 from lookalike.images.picture import Pixels
 
 _MOST_STRETCH = 0.05
@@ -172,4 +173,4 @@ def _same_pixels(pictures: Pictures, rows: tuple[int, int]) -> bool:
 
 def _beyond(found: Agreement) -> str:
     levels = round(found.difference)
-    return f"within {levels} grey level" + "s" * (levels != 1)
+    return f"within {counted(levels, 'grey level')}"

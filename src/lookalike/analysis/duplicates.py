@@ -19,7 +19,7 @@ from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.checking import checked
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, counted
 from lookalike.parallel import in_order
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
@@ -74,7 +74,7 @@ class Duplicates:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        return f"Duplicates({len(self):,} pairs among {len(self.items):,} images)"
+        return f"Duplicates({counted(len(self), 'pair')} among {counted(len(self.items), 'image')})"
 
 
 @checked

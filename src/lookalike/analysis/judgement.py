@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lookalike.analysis.bootstrap import Estimate
+from lookalike.errors import counted
 
 Measures = Mapping[str, Estimate]
 
@@ -88,7 +89,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         measures = ", ".join(f"{name} {one.value:.3f}" for name, one in self.overall.items())
-        return f"Evaluation({self.name!r}, {self.queries:,} queries: {measures})"
+        return f"Evaluation({self.name!r}, {counted(self.queries, 'query')}: {measures})"
 
 
 @dataclass(frozen=True, slots=True)

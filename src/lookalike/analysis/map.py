@@ -14,7 +14,7 @@ from PIL import Image
 from lookalike.analysis.map_picture import draw_map
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.checking import checked
-from lookalike.errors import ExtraError, LookalikeError
+from lookalike.errors import ExtraError, LookalikeError, counted
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection, Vectors
 from lookalike.storage.snapshot import Snapshot
@@ -47,7 +47,7 @@ class Map:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return f"Map({len(self):,} images by {self.method})"
+        return f"Map({counted(len(self), 'image')} by {self.method})"
 
     def plot(self, color: str | None = None, *, size_px: int = 1600, thumbnails: bool = True) -> Image.Image:
         """The map as a picture, dots coloured by a column; a notebook shows it. Raises as `draw_map`."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.neighbours import Neighbours, nearest_others
 from lookalike.checking import checked
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, counted
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.given_labels import LABEL
 from lookalike.storage.label_values import label_values
@@ -69,7 +69,9 @@ class Outliers:
 
     def __repr__(self) -> str:
         items, wrong = self.table.num_rows, len(self.mislabelled)
-        return f"Outliers({items:,} images judged by {self.k} neighbours, {wrong:,} likely mislabelled)"
+        return (
+            f"Outliers({counted(items, 'image')} judged by {self.k} neighbours, {wrong:,} likely mislabelled)"
+        )
 
     def facts(self) -> dict[str, Any]:
         """The facts about all items together, ready for JSON."""

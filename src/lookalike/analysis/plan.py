@@ -18,7 +18,7 @@ import pyarrow as pa
 from lookalike.analysis.comparing import Pair
 from lookalike.analysis.duplicates import DUPLICATES, Duplicates, check_tiers
 from lookalike.analysis.pictures import local_path
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, counted
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.files import write_bytes
 from lookalike.storage.state import State
@@ -72,7 +72,7 @@ class Plan:
     left_out: int
 
     def __repr__(self) -> str:
-        return f"Plan({len(self.moves()):,} files to move, of {len(self.groups):,} groups)"
+        return f"Plan({len(self.moves()):,} files to move, of {counted(len(self.groups), 'group')})"
 
     def moves(self) -> list[Move]:
         return [move for group in self.groups for move in group.move]

@@ -11,6 +11,7 @@ from importlib.resources import files
 from lookalike.analysis.bootstrap import Estimate
 from lookalike.analysis.comparison import Comparison, Contender
 from lookalike.analysis.judgement import Answer, Evaluation, Splits, Worst
+from lookalike.errors import counted
 from lookalike.images.decoding import decode
 from lookalike.images.fit import fit
 from lookalike.images.jpeg import encode_jpeg
@@ -101,10 +102,10 @@ def _costs(one: Contender) -> list[str]:
 
 
 def _evaluation(judged: Evaluation, thumbnails: Thumbnails) -> str:
-    facts = f"{judged.queries:,} queries among {judged.gallery:,} items; "
+    facts = f"{counted(judged.queries, 'query')} among {counted(judged.gallery, 'item')}; "
     facts += f"{judged.model}, {judged.dim:,} dimensions."
     if judged.unlabelled:
-        facts += f" {judged.unlabelled:,} items without a label were left out."
+        facts += f" Left out: {counted(judged.unlabelled, 'item')} without a label."
     if judged.singles:
         facts += f" {judged.singles:,} have nothing of their class to find, so they were not used as queries."
     if judged.without_duplicates:

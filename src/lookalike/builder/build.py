@@ -192,7 +192,7 @@ def _build_from_stored(
     if model is None and before:
         loaded = find_model(root, before, device)
     elif model is None or isinstance(model, str):
-        loaded = load_model(model or DEFAULT_MODEL, device=device)
+        loaded = load_model(DEFAULT_MODEL if model is None else model, device=device)
     else:
         loaded = register(model)
     check_base(source, root, loaded)

@@ -130,7 +130,7 @@ def _named(model: str | Model | None, device: str) -> tuple[LoadedModel | None, 
         file = load_model(model, device=device)
         return file, file.name, file.name
     given = model if isinstance(model, str | None) else register(model).name
-    return None, given, name_in_spec(given) if given else None
+    return None, given, name_in_spec(given) if given is not None else None
 
 
 def _asked(
@@ -148,7 +148,7 @@ def _asked(
         return find_model(root, before, device)
     if before and not given:
         given = pinned_name(before.model)
-    return load_model(given or DEFAULT_MODEL, device=device, precision=precision)
+    return load_model(DEFAULT_MODEL if given is None else given, device=device, precision=precision)
 
 
 def _called(model: str | Model | None, before: Manifest | None) -> str:

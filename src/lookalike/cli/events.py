@@ -6,6 +6,8 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING
 
+from lookalike.errors import counted
+
 if TYPE_CHECKING:
     from lookalike.learning.behaviour.training import BehaviourReport
 
@@ -66,10 +68,10 @@ def _show(report: BehaviourReport) -> None:
     )
     left_out = ", ".join(f"{count:,} {what}" for count, what in told if count)
     show(
-        f"{report.events:,} events of {report.users:,} users with {report.items:,} items"
-        + (f"; left out: {left_out}" if left_out else "")
+        f"{counted(report.events, 'event')} of {counted(report.users, 'user')} "
+        f"with {counted(report.items, 'item')}" + (f"; left out: {left_out}" if left_out else "")
     )
-    show(f"the last fifth, of {report.asked:,} users, foreseen from the rest:")
+    show(f"the last fifth, of {counted(report.asked, 'user')}, foreseen from the rest:")
     show(f"{'':14}  recall@20   warm   cold  NDCG@20  weight  coverage")
     for name, one in report.measured.items():
         show(

@@ -10,6 +10,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lookalike.errors import counted
+
 if TYPE_CHECKING:
     from lookalike.acquire.pack import Report
     from lookalike.collection import Collection
@@ -56,7 +58,10 @@ def say_packed(report: Report, options: argparse.Namespace) -> int:
     if options.json:
         print_json({"out": options.out, **asdict(report)})
     failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
-    say(f"{report.images:,} images in {report.shards:,} shards, {report.bytes / 1e6:.1f} MB{failed}")
+    say(
+        f"{counted(report.images, 'image')} in {counted(report.shards, 'shard')}, "
+        f"{report.bytes / 1e6:.1f} MB{failed}"
+    )
     return 0 if report.images else 1
 
 

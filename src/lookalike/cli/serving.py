@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lookalike.cli.output import say
 from lookalike.collection import Collection
+from lookalike.errors import counted
 
 
 def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int:
@@ -16,7 +17,7 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
 
     def ready(url: str) -> None:
         count = sum(len(collection) for collection in collections)
-        say(f"{count:,} images at {url} (Ctrl-C stops)")
+        say(f"{counted(count, 'image')} at {url} (Ctrl-C stops)")
 
     serve_collection(
         [collection.path for collection in collections],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, QueryError, call
+from lookalike.errors import LookalikeError, QueryError, call, counted
 from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
 from lookalike.search.engine import Engine
@@ -123,7 +123,9 @@ class Proposals:
     trial: Trial
 
     def __repr__(self) -> str:
-        return f"Proposals({len(self.proposed):,} labels for {self.asked:,} items without one)"
+        return (
+            f"Proposals({counted(len(self.proposed), 'label')} for {counted(self.asked, 'item')} without one)"
+        )
 
 
 def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, right: float = 0.9) -> Learned:

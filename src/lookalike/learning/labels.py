@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, UnknownColumnError
+from lookalike.errors import LookalikeError, UnknownColumnError, counted
 from lookalike.learning.label_marks import read_labels
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
@@ -46,11 +46,9 @@ def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> L
     names, classes = np.unique(np.array([values[row] for row in kept], str), return_inverse=True)
     sizes = np.bincount(classes, minlength=len(names))
     if (sizes > 1).sum() < 2:
-        counted = (
-            f"{len(names):,} class{'es' * (len(names) != 1)}, {(sizes > 1).sum():,} with two items or more"
-        )
+        found = f"{counted(len(names), 'class')}, {(sizes > 1).sum():,} with two items or more"
         raise LookalikeError(
-            f"the column {label} has {counted}; learning needs at least two such classes",
+            f"the column {label} has {found}; learning needs at least two such classes",
             "label more items, or give the column that has labels",
         )
     return Labelled(

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import ExtraError, LookalikeError, ModelError, one_line
+from lookalike.models.known import PUBLISHED_MODELS
+from lookalike.models.spelling import close_names
 
 # What is fetched is said here before, with its size.
 logger = logging.getLogger(__name__)
@@ -116,6 +118,14 @@ def checksum(files: Sequence[Path]) -> str:
     return hashlib.sha256("".join(f"{one} {name}\n" for name, one in digests.items()).encode()).hexdigest()
 
 
+def _near(repository: str) -> list[str]:
+    """The repositories that may be meant by a misspelled one: of known models, and those on this machine."""
+    here = Path(_library().constants.HF_HUB_CACHE).glob("models--*--*")
+    known = [one.repository for one in PUBLISHED_MODELS]
+    known += [one.name.removeprefix("models--").replace("--", "/", 1) for one in here]
+    return [] if repository in known else close_names(repository, known)
+
+
 def _place(repository: str) -> Path:
     """Where the files of a repository are kept on this machine."""
     constants = _library().constants
@@ -171,6 +181,8 @@ def _size(count: int) -> str:
 
 def _unreachable(error: Exception, repository: str, wanted: Wanted, revision: str) -> ModelError:
     """What went wrong at the hub, and what to do."""
+    near = _near(repository)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
     kind = type(error).__name__
     if kind == "GatedRepoError":
         return ModelError(
@@ -178,7 +190,7 @@ def _unreachable(error: Exception, repository: str, wanted: Wanted, revision: st
             "agree to them on its page, then log in: hf auth login",
         )
     if kind == "RepositoryNotFoundError":
-        return ModelError(f"the hub has no model {repository}, or it is private", "check its name")
+        return ModelError(f"the hub has no model {repository}, or it is private", meant or "check its name")
     if kind == "RevisionNotFoundError":
         return ModelError(f"{repository} has no revision {revision}", "check it, or leave it out")
     off = kind == "OfflineModeIsEnabled"
@@ -186,7 +198,7 @@ def _unreachable(error: Exception, repository: str, wanted: Wanted, revision: st
     files = ", ".join(" or ".join(one) for one in wanted.needed)
     return ModelError(
         f"{repository} is not on this machine, and {reason}",
-        f"load it where there is a network, and copy the folder {_place(repository)} to the same place "
-        f"here: it holds refs/{revision or 'main'} and in snapshots/ the files {files}; "
+        f"{meant}load it where there is a network, and copy the folder {_place(repository)} to the same "
+        f"place here: it holds refs/{revision or 'main'} and in snapshots/ the files {files}; "
         "or bring the folder that `lookalike.export_model(name, out=folder)` makes of it there",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ from lookalike.errors import ModelError
 from lookalike.models import hub
 from lookalike.models.open_clip_text import text_of, tokenizer_of
 from lookalike.models.spec import ModelSpec
+from lookalike.models.spelling import close_names
 from lookalike.models.torch_network import TorchNetwork, library, loaded, not_supported
 from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, checksum_with
 
@@ -22,30 +22,29 @@ _TOKENIZER = (TOKENIZER, TOKENIZER_CONFIG)
 
 def full_name(name: str) -> str:
     """The name itself; raises `ModelError` for one that open_clip does not know."""
-    if not is_listed(name) and not _is_repository(name):
-        open_clip = library("open_clip", _EXTRA)
-        listed = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-        near = get_close_matches(name, listed, n=3, cutoff=0.5)
-        raise ModelError(
-            f"open_clip has no published weights called {name!r}",
-            f"did you mean {' or '.join(f'open_clip:{one}' for one in near)}?"
-            if near
-            else "`open_clip.list_pretrained()` lists all; write them as open_clip:NAME/TAG",
-        )
-    return name
+    if is_listed(name):
+        return name
+    tags: dict[str, list[str]] = {}
+    for model, tag in library("open_clip", _EXTRA).list_pretrained():
+        tags.setdefault(model, []).append(tag)
+    first, slash, rest = name.partition("/")
+    is_misspelled = first in tags or any(rest in some for some in tags.values())
+    if slash and rest and not is_misspelled:  # ORG/NAME
+        return name
+    listed = [f"{model}/{tag}" for model, some in tags.items() for tag in some]
+    near = close_names(name, [one for one in listed if one.startswith(f"{first}/")] or listed)
+    hint = [f"did you mean {' or '.join(f'open_clip:{one}' for one in near)}?"] if near else []
+    if first in tags:
+        hint.append(f"the tags of {first} are: {', '.join(tags[first])}")
+    elif not near:
+        hint.append("`open_clip.list_pretrained()` lists all; write them as open_clip:NAME/TAG")
+    raise ModelError(f"open_clip has no published weights called {name!r}", " ".join(hint))
 
 
 def is_listed(name: str) -> bool:
     """Whether a name is that of weights that open_clip lists, NAME/TAG."""
     model, _, tag = name.partition("/")
     return bool(library("open_clip", _EXTRA).get_pretrained_cfg(model, tag))
-
-
-def _is_repository(name: str) -> bool:
-    """Whether it is ORG/NAME, which a model of open_clip's own list would hide."""
-    open_clip = library("open_clip", _EXTRA)
-    first, slash, rest = name.partition("/")
-    return bool(slash and rest) and first not in open_clip.list_models()
 
 
 def _wanted(name: str) -> tuple[str, hub.Wanted]:

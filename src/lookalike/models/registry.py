@@ -65,7 +65,7 @@ def load_model(
         raise ModelError(
             f"a model is not fetched from an address: {name}", "fetch it first, and give its path"
         )
-    if is_path(name):
+    if is_path(name) and (os.path.exists(name) or not near_names(name)):
         return _load_file(name, device)
     raise _unknown(name)
 
@@ -98,8 +98,10 @@ def load_pinned(spec: ModelSpec, device: str = "cpu", learned: bytes | None = No
 def name_in_spec(name: str) -> str:
     """The name that the spec of a model has, which is another for a published model: `dinov2-small`.
 
-    Raises as `published.full_name`.
+    Raises as `published.full_name`, and `ModelError` for an empty name.
     """
+    if not name.strip():
+        raise ModelError("the name of the model is empty", "name one, or leave it out")
     return full_name(name) if is_published(name) and name not in _registered else name
 
 

@@ -1,9 +1,10 @@
-"""How words are compared: in any case, hyphenated or not, singular or plural; and the names in a text."""
+"""How words and names are compared: in any case, hyphenated or not, singular or plural; names in a text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import TypeVar
 
 from lookalike.errors import QueryError
@@ -15,6 +16,8 @@ STOP_WORDS = frozenset(
 )
 # Plural endings and their singular: the rules of WordNet's own lemmatiser, morphy(7WN).
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"), ("", "s"))
+
+_LEAST_LIKENESS = 0.7  # of names of models, by difflib
 
 Found = TypeVar("Found")
 
@@ -49,3 +52,15 @@ def names_in(text: str, find: Callable[[str], Found | None]) -> Iterator[tuple[s
         if one is not None or phrase not in STOP_WORDS:
             yield phrase, one
         at = end
+
+
+def close_names(name: str, known: Iterable[str]) -> list[str]:
+    """The known names, at most three, that a misspelled one may mean, in any case and with any separators.
+
+    Those that begin with it go first.
+    """
+    by_letters = {re.sub(r"[\W_]+", "", one.lower()): one for one in known}
+    wanted = re.sub(r"[\W_]+", "", name.lower())
+    begun = sorted((one for one in by_letters if wanted and one.startswith(wanted)), key=len)
+    near = get_close_matches(wanted, by_letters, n=3, cutoff=_LEAST_LIKENESS)
+    return [by_letters[one] for one in dict.fromkeys([*begun, *near])][:3]

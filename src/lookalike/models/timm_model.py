@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from lookalike.errors import ModelError
 from lookalike.images.fit import Interpolation
 from lookalike.models import hub
 from lookalike.models.spec import ModelSpec
+from lookalike.models.spelling import close_names
 from lookalike.models.torch_network import TorchNetwork, library, loaded, not_supported
 
 _EXTRA = "timm"
@@ -34,7 +34,7 @@ def full_name(name: str) -> str:
     if about is not None and not about.hf_hub_id:
         raise ModelError(f"the weights of timm:{name} are on no hub", "take others: `timm.list_pretrained()`")
     if about is None:
-        near = get_close_matches(name, listed, n=3) or [one for one in listed if one.startswith(name)][:3]
+        near = close_names(name, listed)
         raise ModelError(
             f"timm has no published weights called {name!r}",
             f"did you mean {' or '.join(f'timm:{one}' for one in near)}?"
@@ -49,7 +49,9 @@ def _wanted(name: str) -> tuple[str, hub.Wanted]:
     if "/" in name:
         return name, hub.Wanted((("config.json",), _WEIGHTS))
     about = library("timm", _EXTRA).models.get_pretrained_cfg(name)
-    return about.hf_hub_id.rstrip("/"), hub.Wanted(((about.hf_hub_filename or _WEIGHTS[0], *_WEIGHTS),))
+    return about.hf_hub_id.rstrip("/"), hub.Wanted(
+        (tuple(dict.fromkeys([about.hf_hub_filename or _WEIGHTS[0], *_WEIGHTS])),)
+    )
 
 
 def read(name: str, revision: str) -> TorchNetwork:

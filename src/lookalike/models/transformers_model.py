@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from lookalike.errors import ModelError, one_line
 from lookalike.images.fit import Interpolation
 from lookalike.models import hub
+from lookalike.models.known import PUBLISHED_MODELS
 from lookalike.models.spec import ModelSpec, Resize
+from lookalike.models.spelling import close_names
 from lookalike.models.torch_network import (
     TorchNetwork,
     crop_of,
@@ -55,6 +57,8 @@ _CUTTING = ("CLIP", "Bit")
 
 def full_name(name: str) -> str:
     """The name itself; raises `ModelError` unless it is ORG/NAME."""
+    if "/" not in name and (near := close_names(name, [one.name for one in PUBLISHED_MODELS])):
+        raise ModelError(f"{name!r} is not the name of a repository, ORG/NAME", f"did you mean {near[0]}?")
     hub.check_repository(name)
     return name
 

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import StorageError
+from lookalike.errors import StorageError, counted
 from lookalike.models.model import unit
 from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, spelling
 from lookalike.models.words import vocabulary
@@ -65,8 +65,9 @@ class OwnWord:
 
     def __str__(self) -> str:
         said = f"{ORIGINS[self.origin]} {self.column if self.origin == 'column' else ''}".rstrip()
-        pictures = f"{self.count:,} picture{'s' * (self.count != 1)}"
-        return f"{self.name}: {said}{' by' if self.origin == 'taught' else ','} {pictures}"
+        return (
+            f"{self.name}: {said}{' by' if self.origin == 'taught' else ','} {counted(self.count, 'picture')}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import CollectionError
+from lookalike.errors import CollectionError, counted
 from lookalike.storage.manifest import MANIFEST_NAME, Manifest, read_manifest
 from lookalike.storage.part_state import NO_STAMP, PartState, changed, stamp_of
 from lookalike.storage.parts import Part, list_parts
@@ -30,7 +30,7 @@ class State:
     parts: tuple[PartState, ...]
 
     def __repr__(self) -> str:
-        return f"State({str(self.root)!r}: {self.count:,} images, {self.fingerprint[:12]})"
+        return f"State({str(self.root)!r}: {counted(self.count, 'image')}, {self.fingerprint[:12]})"
 
     @staticmethod
     def read(root: Path, known: Mapping[int, PartState] | None = None) -> State:

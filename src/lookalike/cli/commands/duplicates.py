@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lookalike.cli.arguments import add_json, add_max_memory, names
+from lookalike.errors import counted
 
 if TYPE_CHECKING:
     from lookalike.analysis.plan import Plan
@@ -112,7 +113,7 @@ def _find(options: argparse.Namespace) -> int:
         _print(plan)
     moves = plan.moves()
     size = sum(move.file.size_bytes for move in moves)
-    say(f"{len(moves):,} of {len(found.items):,} images could go, {size / 1e6:,.1f} MB")
+    say(f"{len(moves):,} of {counted(len(found.items), 'image')} could go, {size / 1e6:,.1f} MB")
     if plan.left_out:
         say(f"{plan.left_out:,} more have duplicates, but are not files that can be moved")
     if options.plan and moves:
@@ -139,7 +140,7 @@ def _apply(options: argparse.Namespace) -> int:
     count = apply_plan(plan, options.to)
     if options.json:
         print_json({"moved": count, "to": options.to})
-    say(f"{count:,} files are in {options.to}; to undo: lookalike duplicates --undo {options.to}")
+    say(f"moved {counted(count, 'file')} to {options.to}; to undo: lookalike duplicates --undo {options.to}")
     say(f"update the collection with: lookalike build SOURCE -c {plan.collection}")
     return 0
 
@@ -151,5 +152,5 @@ def _undo(options: argparse.Namespace) -> int:
     count = undo_moves(options.undo)
     if options.json:
         print_json({"moved": count, "from": options.undo})
-    say(f"{count:,} files are back where they were")
+    say(f"moved {counted(count, 'file')} back")
     return 0

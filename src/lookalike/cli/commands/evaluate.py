@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_json, add_max_memory, names, positive
+from lookalike.errors import counted
 
 if TYPE_CHECKING:
     from lookalike.analysis.comparison import Comparison
@@ -225,14 +226,15 @@ def _print_evaluation(judged: Evaluation) -> None:
     for what, part in (("seen", judged.seen), ("unseen", judged.unseen)):
         if part:
             values = ", ".join(f"{name} {one.value:.3f}" for name, one in part.measures.items())
-            show(f"{what} classes, {part.queries:,} queries of {part.classes:,}: {values}")
+            show(f"{what} classes, {counted(part.queries, 'query')} of {part.classes:,}: {values}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
     show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
     wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
-        f"{judged.queries:,} queries among {judged.gallery:,} items, of {len(judged.classes):,} classes; "
+        f"{counted(judged.queries, 'query')} among {counted(judged.gallery, 'item')}, "
+        f"of {counted(len(judged.classes), 'class')}; "
         f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: nothing of their "
         "class to find"
     )

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from lookalike.cli.arguments import add_collection, add_json, positive
+from lookalike.errors import counted
 
 SUMMARY = "write a site of static files, or files for other tools"
 EXAMPLE = "lookalike export photos.lookalike site/ --to site --with-model"
@@ -79,7 +80,10 @@ def run(options: argparse.Namespace) -> int:
     size = sum(path.stat().st_size for path in files)
     if options.json:
         print_json({"folder": str(folder), "to": options.to, "files": len(files), "bytes": size})
-    say(f"{len(files):,} files, {size / 1e6:.1f} MB in {folder}, in {time.monotonic() - started:.1f} s")
+    say(
+        f"{counted(len(files), 'file')}, {size / 1e6:.1f} MB in {folder}, "
+        f"in {time.monotonic() - started:.1f} s"
+    )
     if options.to == "site":
         say(f"look at it: {_look(folder)}; publish it by copying the folder to any web host")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_json
+from lookalike.errors import counted
 
 SUMMARY = "make a collection from vectors made elsewhere"
 EXAMPLE = "lookalike import vectors.npy -c mine.lookalike --metadata rows.parquet"
@@ -33,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     dim = collection.manifest.model.dim
     if options.json:
         print_json({"collection": str(collection.path), "vectors": len(collection), "dimensions": dim})
-    say(f"{len(collection):,} vectors of {dim:,} dimensions in {collection.path}")
+    say(f"{counted(len(collection), 'vector')} of {dim:,} dimensions in {collection.path}")
     return 0

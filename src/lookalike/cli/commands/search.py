@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_collection, add_json, add_results
+from lookalike.errors import counted
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
         matching = f"only {len(results):,} match" if limited else "that is all of them"
-        say(f"the collection has {len(collection):,} images; {matching}")
+        say(f"the collection has {counted(len(collection), 'image')}; {matching}")
     return 0 if results else 1
 
 

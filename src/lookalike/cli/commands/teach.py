@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lookalike.cli.arguments import add_collection, add_json
+from lookalike.errors import counted
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({"words": words, **more})
     else:
         for one in taught:
-            show(f"{one}; {counts[one.name]:,} have the tag")
+            show(f"{one}; tag of {counted(counts[one.name], 'picture')}")
     if found:
         _say_what_became(found, options.column)
     if other:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_collection, add_json
+from lookalike.errors import counted
 
 SUMMARY = "read every byte of a collection and find damage"
 EXAMPLE = "lookalike verify photos.lookalike"
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         for problem in problems:
             show(in_flags(problem))
     if not problems:
-        say(f"{collection.path}: {len(collection):,} images, nothing wrong")
+        say(f"{collection.path}: {counted(len(collection), 'image')}, nothing wrong")
         return 0
     say(f"{len(problems):,} problems; to repair a damaged part, remove its items file and build again")
     return 1

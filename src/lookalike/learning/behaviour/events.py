@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, one_line
+from lookalike.errors import LookalikeError, counted, one_line
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -50,7 +50,7 @@ class Events:
         return len(self.user)
 
     def __repr__(self) -> str:
-        return f"Events({len(self):,} of {len(self.users):,} users)"
+        return f"Events({len(self):,} of {counted(len(self.users), 'user')})"
 
 
 def read_events(

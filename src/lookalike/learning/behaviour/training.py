@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
+from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError, counted
 from lookalike.learning.behaviour.baselines import item_to_item, mean_of_liked, popularity
 from lookalike.learning.behaviour.events import Events, read_events
 from lookalike.learning.behaviour.measuring import Judged, K, Later, Measured, Scorer, judge, later, split
@@ -175,7 +175,8 @@ def _check_memory(events: Events, count: int, dim: int, limit: int | None) -> No
 def _check(events: Events) -> None:
     if len(events) < _LEAST_EVENTS or len(events.users) < _LEAST_USERS:
         raise LookalikeError(
-            f"there are {len(events):,} events of {len(events.users):,} users, too few to learn from",
+            f"{counted(len(events), 'event')} of {counted(len(events.users), 'user')} "
+            "are too few to learn from",
             f"give at least {_LEAST_EVENTS} events of {_LEAST_USERS} users",
         )
     if len(np.unique(events.item)) < 2:

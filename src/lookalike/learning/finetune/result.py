@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lookalike.errors import counted
 from lookalike.learning.finetune.checkpoint import Checkpoint
 from lookalike.learning.finetune.export import model_files
 from lookalike.learning.finetune.network import Network
@@ -54,7 +55,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.model}, {self.loss}: {self.classes:,} classes learnt from {self.learnt_from:,} images in "
+            f"{self.model}, {self.loss}: {counted(self.classes, 'class')} learnt from "
+            f"{counted(self.learnt_from, 'image')} in "
             f"{self.steps:,} steps; epoch {self.best_epoch} of {len(self.scores) - 1} was best",
             f"MAP@R of {self.judged:,} held-out images among {self.held_out:,}: {self.before:.3f} before, "
             f"{self.after:.3f} after ({self.gain:+.3f}, standard error {self.standard_error:.3f})",
