@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         compared = _compared(options, folder)
         best = collection_of(folder, compared.contenders[0].model)
-        _show(compared, open_collection(best), options)
+        # Vectors that the collection has need no other.
+        _show(compared, open_collection(best if is_collection(best) else options.target), options)
     return 0
 
 

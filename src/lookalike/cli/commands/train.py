@@ -72,6 +72,9 @@ _FINETUNING = ("loss", "model", "layers", "device", "epochs", "batch_size", "lea
 
 
 def run(options: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    from lookalike.cache import checkpoint_folder
     from lookalike.cli.output import say, show
     from lookalike.cli.training import learn_and_save
 
@@ -82,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     given = _given(options)
     if options.events:
         return train_events(options)
+    if options.method == "finetune" and find_spec("torch"):
+        say(f"checkpoints are in {checkpoint_folder()}: if it is killed, the same command goes on from there")
     learn_and_save(options, show_report, label=options.label, **given)
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
@@ -97,11 +102,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     is_finetuning = options.method == "finetune" and not options.events
     wrong = [(name, "--method finetune") for name in given if not is_finetuning]
     wrong += [(name, "--events") for name in of_events if not options.events]
-    wrong += (
-        [("for", "--label without --method finetune")]
-        if options.for_ == "new" and (options.events or is_finetuning)
-        else []
-    )
+    wrong += [("for", "--label")] if options.for_ == "new" and options.events else []
     for name, owner in wrong:
         raise LookalikeError(f"--{name.replace('_', '-')} is for {owner}", "leave it out, or use that")
-    return given if is_finetuning else {"for_": options.for_}
+    return {**given, "for_": options.for_}
