@@ -1,7 +1,7 @@
 // The user's actions, each as the state that it leads to.
 
 import { HostError } from "./contract.js";
-import { cut, embedded, ownOf, previewOf } from "./pictures.js";
+import { embedded, ownOf, previewOf } from "./pictures.js";
 import { START } from "./state.js";
 import { withTerm } from "./terms.js";
 
@@ -89,10 +89,7 @@ export function createActions(host, { shown, go, collections, learn, attempt }) 
       }
       return go({ ...shown(), terms: [], filters: [{ column: "tags", op: "has", value: text }], item: "" });
     },
-    /** Search by a part of a picture that is shown. @param {HTMLImageElement} image
-     * @param {import("./pictures.js").Box} box @param {string} name */
-    async searchRegion(image, box, name) {
-      await searchBlob(await cut(image, box), `Part of ${name.replace(/^Part of /, "")}`, {});
-    },
+    /** Search by a part of a picture that is shown. @param {Blob} part @param {string} name */
+    searchRegion: (part, name) => searchBlob(part, `Part of ${name.replace(/^Part of /, "")}`, {}),
   };
 }

@@ -40,7 +40,23 @@
  *
  * @typedef {{vector_int8: string, model: string, dim: number,
  *   tags?: {tag: string, probability: number}[]}} Embedding
- * @typedef {{words: boolean, pictures: boolean, sql: boolean, reason?: string}} Capabilities
+ * @typedef {{words: boolean, pictures: boolean, sql: boolean, marks?: boolean, reason?: string}} Capabilities
+ *
+ * What the labelled pictures say that a picture is: `label` is null if it is unknown, and `reason` says why.
+ * `neighbours` are the nearest pictures with the first of the likeliest labels.
+ * @typedef {{label: string | null, probability: number, reason: "" | "strange" | "unsure",
+ *   likely: {label: string, probability: number}[], neighbours: Card[]}} Verdict
+ *
+ * What people say of pictures; null takes it back. docs/api.md lists the kinds and their values.
+ * @typedef {{kind: string, ids: string[], value: any}} Mark
+ * @typedef {{item: Card, label: string, probability: number}} Proposal
+ * `keep` gives the marks that take back what was kept.
+ * @typedef {{
+ *   about: (c: string, options: {id: string, signal?: AbortSignal}) => Promise<Mark[]>,
+ *   keep: (c: string, marks: Mark[]) => Promise<Mark[]>,
+ *   proposals: (c: string, options: {offset: number, limit: number, signal?: AbortSignal})
+ *     => Promise<{total: number, offset: number, proposals: Proposal[]}>,
+ * }} Marks
  *
  * What was derived from a collection; a host need not have these.
  * @typedef {{cluster: number, name: string, size: number, cohesion: number, medoid: string, items: Card[]}} Cluster
@@ -48,8 +64,6 @@
  * @typedef {{command: string, left_out: number, tiers: Record<string, number>, total: number, offset: number,
  *   groups: {keep: Card, kept: boolean, why: string, move: {item: Card, tier: string, reason: string,
  *     not_duplicate: boolean, kept: boolean}[]}[]}} Duplicates
- * What people say of pictures; null takes it back.
- * @typedef {{kind: "not_duplicate" | "keep", ids: string[], value: true | null}} Mark
  * @typedef {{k: number, label: string, labelled: number, command: string,
  *   farthest: {item: Card, distance: number}[],
  *   mislabelled: {item: Card, label: string, suggested: string, share: number}[]}} Outliers
@@ -61,14 +75,14 @@
  *   clusters: (c: string, options: {signal?: AbortSignal}) => Promise<Clusters>,
  *   duplicates: (c: string, options: {offset: number, limit: number, tier?: string, signal?: AbortSignal})
  *     => Promise<Duplicates>,
- *   mark: (c: string, mark: Mark) => Promise<Mark>,
  *   outliers: (c: string, options: {signal?: AbortSignal}) => Promise<Outliers>,
  *   map: (c: string, options: {signal?: AbortSignal}) => Promise<Places>,
  *   mapColors: (c: string, options: Chosen & {column: string}) => Promise<Colors>,
  *   middle: (c: string, options: Chosen) => Promise<{count: number, vector_int8: string}>,
  *   mapCards: (c: string, options: {rows: number[], signal?: AbortSignal}) => Promise<Card[]>,
  * }} Views
- * What users can search by: words, their own pictures, SQL conditions; `reason` says why not pictures.
+ * What users can do: search by words, by their own pictures, by SQL conditions, and mark pictures; `reason` says why
+ * not pictures.
  */
 
 /**
@@ -87,6 +101,9 @@
  *   embed: (c: string, options: {image: Blob, signal?: AbortSignal}) => Promise<Embedding>,
  *   thumbnailUrl: (c: string, card: {id: string, v: string}) => string,
  *   imageUrl: (c: string, card: {id: string, v: string}) => string | null,
+ *   identify?: (c: string, options: {term: {id: string} | {vector_int8: string}, signal?: AbortSignal})
+ *     => Promise<Verdict>,
+ *   marks?: Marks,
  *   views?: Views,
  *   onProgress?: (listener: (share: number) => void) => void,
  * }} Host

@@ -1,10 +1,8 @@
 // The panel of one picture: shows it large, with its facts, similar pictures, and why it was found.
 
-import { comparison } from "./compare.js";
 import { element, find, icon, iconButton, onPlainClick } from "./dom.js";
 import { fileOf, nameOf } from "./format.js";
 import { cardOf, facts, tagsOf } from "./facts.js";
-import { createRegion } from "./region.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 /** @typedef {import("./contract.js").Host} Host */
@@ -23,8 +21,9 @@ const NEIGHBOURS = 12;
  *   hrefTo: (id: string) => string, onOpen: (id: string) => void, onClose: () => void,
  *   onSearch: (id: string) => void, onTerm: (id: string, weight: 1 | -1) => void,
  *   onTag: (tag: string) => void, onStep: (step: 1 | -1) => void,
- *   onRegion: (image: HTMLImageElement, box: import("./pictures.js").Box, name: string) => void,
+ *   onRegion: (part: Blob, name: string) => void,
  *   queryOf: () => {url: string, name: string, tags: () => Promise<string[]>} | null,
+ *   learning: ReturnType<typeof import("./learning.js").createLearning>,
  *   onError: (error: unknown) => void}} options
  */
 export function createDetails(host, options) {
@@ -76,14 +75,17 @@ export function createDetails(host, options) {
       find("details-title").textContent = nameOf(card);
       const waiting = subject.card?.width ? /** @type {HTMLElement} */ (body.firstElementChild) : null;
       const like = element("div", { className: "neighbours" });
+      const label = options.learning.hasLabel(collection, row) ? element("div", { className: "labelled" }) : null;
       const picture = card.width ? [waiting ?? stageOf(collection, card), hint(collection)] : [];
       fill(
         ...picture,
         actionsOf(collection, card),
+        label && section("Label", label),
         tagList(tagsOf(row)),
         section("Similar pictures", like),
-        section("Information", facts(row)),
+        section("Information", facts(label ? { ...row, label: null } : row)),
       );
+      if (label) options.learning.showLabel(label, collection, row);
       await Promise.all([addNeighbours(collection, card.id, like, signal), addComparison(card, signal)]);
     } catch (error) {
       if (signal.aborted) return;
@@ -129,7 +131,9 @@ export function createDetails(host, options) {
       large.onload = () => (image.src = large.src);
       large.src = original;
     }
-    createRegion(stage, (box) => options.onRegion(image, box, name));
+    import("./details/region.js").then(({ createRegion, cut }) =>
+      createRegion(stage, async (box) => options.onRegion(await cut(image, box), name)),
+    );
     return element("div", { className: "stage-place" }, stage);
   }
 
@@ -218,6 +222,8 @@ export function createDetails(host, options) {
     body.querySelector(".why")?.parentElement?.remove();
     if (!query || !of || card?.score === undefined) return;
     const shared = tagsOf(of.row).filter((tag) => tags.includes(tag));
+    const { comparison } = await import("./details/why.js");
+    if (signal.aborted || of !== known) return;
     const why = comparison({
       query,
       card,
@@ -227,7 +233,12 @@ export function createDetails(host, options) {
     body.querySelector(".detail-actions")?.after(section("Why this one", why));
   }
 
-  return { show, close, isOpen: () => !panel.hidden, isOwn: () => shown.startsWith("blob:") };
+  /** Show another label of the item that is shown. @param {string} id @param {string | null} label */
+  function rename(id, label) {
+    if (known?.row.id === id) find("details-title").textContent = nameOf({ id, label });
+  }
+
+  return { show, close, rename, isOpen: () => !panel.hidden, isOwn: () => shown.startsWith("blob:") };
 }
 
 /** @param {string} title @param {HTMLElement} content */

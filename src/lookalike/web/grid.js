@@ -7,7 +7,7 @@ import { createFetcher } from "./fetcher.js";
 import { estimate, placesOf, SHAPE, shapeOf } from "./layout.js";
 import { createScroller } from "./scroller.js";
 import { cardAt, cardsOf, PAGE, sourceOfNothing } from "./sources.js";
-import { createBlank, createTile, tileOf } from "./tile.js";
+import { createBlank, createTile, renameTile, tileOf } from "./tile.js";
 
 /** @typedef {import("./contract.js").Card} Card */
 /** @typedef {import("./sources.js").Source} Source */
@@ -286,6 +286,14 @@ export function createGrid({ scroller: node, sizer }, { thumbnailUrl, href, onEr
     },
     /** @param {number} index */
     cardAt: (index) => source && cardAt(source, index),
+    /** Show another label of an item. @param {string} id @param {string | null} label */
+    relabel(id, label) {
+      for (const card of source ? cardsOf(source) : []) if (card.id === id) card.label = label;
+      for (const tile of sizer.querySelectorAll(`[data-id="${CSS.escape(id)}"]`)) {
+        const card = source && cardAt(source, Number(/** @type {HTMLElement} */ (tile).dataset.index));
+        if (card) renameTile(/** @type {HTMLElement} */ (tile), card);
+      }
+    },
     active: () => active,
     total: () => source?.total ?? 0,
     isBlank: () => !source?.pages.size,

@@ -14,6 +14,7 @@ const VIEWS = [
   { name: "duplicates", title: "Duplicates" },
   { name: "outliers", title: "Outliers" },
   { name: "map", title: "Map" },
+  { name: "proposals", title: "To confirm" },
   { name: "compare", title: "Compare" },
 ];
 
@@ -26,8 +27,9 @@ const REFINED = {
 };
 
 /** @param {{onCollection: (name: string) => void, onView: (view: string) => void,
- *   onChange: (change: Partial<State>) => void}} options */
-export function createHead({ onCollection, onView, onChange }) {
+ *   onForget: (word: string, text: string) => void, onChange: (change: Partial<State>) => void}} options
+ * `onForget` is called to take a taught word back, with the text of the query that it is in */
+export function createHead({ onCollection, onView, onForget, onChange }) {
   const choice = /** @type {HTMLSelectElement} */ (find("collection"));
   choice.addEventListener("change", () => onCollection(choice.value));
 
@@ -87,20 +89,31 @@ export function createHead({ onCollection, onView, onChange }) {
     find("chosen").hidden = !chips.length;
   }
 
+  /** @param {string} word @param {string} text */
+  function forget(word, text) {
+    const made = element("button", { type: "button", className: "plain", textContent: "Forget it" });
+    made.setAttribute("aria-label", `Forget the word ${word}`);
+    made.addEventListener("click", () => onForget(word, text));
+    return made;
+  }
+
   return {
     showPlaces,
     showFilters,
     /** @param {string} text */
     say: (text) => (find("status").textContent = text),
     /** Say what the words of the query were taken for, and how marks refined it.
-     * @param {import("./contract.js").Meant[]} words @param {string} refined */
-    explain(words, refined) {
-      const said = words.flatMap(({ words, unknown }) => [
-        ...words.flatMap(({ said }) => said || []),
+     * @param {import("./contract.js").Meant[]} words @param {string} refined
+     * @param {boolean} canMark whether a taught word can be taken back */
+    explain(words, refined, canMark) {
+      const said = words.flatMap(({ text, words, unknown }) => [
+        ...words.flatMap(({ said, word, origin }) =>
+          said ? element("span", {}, said, canMark && origin === "taught" && forget(word, text)) : [],
+        ),
         ...(unknown.length ? [`unknown, and left out: ${unknown.join(", ")}`] : []),
       ]);
       if (refined) said.push(REFINED[refined] ?? "refined by what you like and don't");
-      find("meant").textContent = said.join(" · ");
+      find("meant").replaceChildren(...said.flatMap((one, n) => (n ? [" · ", one] : [one])));
       find("meant").hidden = !said.length;
     },
     /** Show or hide the note that the best hit is weak. @param {boolean} isWeak */

@@ -19,8 +19,8 @@ const host = {
     return all;
   },
   capabilities(c) {
-    const { words = false, pictures = true } = known.get(c) ?? {};
-    return { words, pictures, sql: true, reason: pictures ? "" : "the model is not available here" };
+    const { words = false, pictures = true, marks = false } = known.get(c) ?? {};
+    return { words, pictures, sql: true, marks, reason: pictures ? "" : "the model is not available here" };
   },
   items(c, { offset, limit, filters, where, signal }) {
     const url = addressOf(c, "items", { offset, limit, where: conditionOf(filters, where) });
@@ -33,9 +33,7 @@ const host = {
   words: (c, { start, signal }) => request(addressOf(c, "words", { start }), { signal }),
   search(c, { terms, k, filters, where, signal }) {
     const body = { ...withMarks(terms), k, where: conditionOf(filters, where) || null };
-    const headers = { "Content-Type": "application/json" };
-    const url = addressOf(c, "search");
-    return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });
+    return post(addressOf(c, "search"), body, signal);
   },
   embed(c, { image, signal }) {
     // Browsers derive a file's type from its name; the server looks at its contents.
@@ -43,15 +41,19 @@ const host = {
     const headers = { "Content-Type": type };
     return request(addressOf(c, "embed"), { method: "POST", body: image, headers, signal });
   },
+  identify: (c, { term, signal }) => post(addressOf(c, "identify"), term, signal),
+  marks: {
+    about: (c, { id, signal }) => request(addressOf(c, "marks", { id }), { signal }),
+    keep: async (c, marks) => (await post(addressOf(c, "marks"), marks)).undo,
+    proposals(c, { offset, limit, signal }) {
+      return request(addressOf(c, "proposals", { offset, limit }), { signal });
+    },
+  },
   thumbnailUrl: (c, { id, v }) => addressOf(c, `thumbnails/${encodeURIComponent(id)}`, { v }).href,
   views: {
     clusters: (c, { signal }) => request(addressOf(c, "clusters"), { signal }),
     duplicates(c, { offset, limit, tier = "", signal }) {
       return request(addressOf(c, "duplicates", { offset, limit, tier }), { signal });
-    },
-    mark(c, mark) {
-      const headers = { "Content-Type": "application/json" };
-      return request(addressOf(c, "marks"), { method: "POST", body: JSON.stringify(mark), headers });
     },
     outliers: (c, { signal }) => request(addressOf(c, "outliers"), { signal }),
     async map(c, { signal }) {
@@ -84,6 +86,12 @@ function addressOf(c, path, parameters = {}) {
     if (value !== "") url.searchParams.set(name, String(value));
   }
   return url;
+}
+
+/** @param {URL} url @param {any} body @param {AbortSignal} [signal] @returns {Promise<any>} */
+function post(url, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return request(url, { method: "POST", body: JSON.stringify(body), headers, signal });
 }
 
 /** @param {URL} url @param {RequestInit} init @returns {Promise<any>} */

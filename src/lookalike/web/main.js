@@ -13,6 +13,7 @@ import { current, onTravel, placeOfEntry, record } from "./history.js";
 import host from "./host.js";
 import { createIntake } from "./intake.js";
 import { createKeys } from "./keys.js";
+import { createLearning } from "./learning.js";
 import { createMessages } from "./messages.js";
 import { ownOf } from "./pictures.js";
 import { createPortraits } from "./portraits.js";
@@ -53,9 +54,23 @@ const actions = createActions(host, {
   attempt,
   learn: (id) => portraits.learn(grid.cardAt(grid.indexOf(id))),
 });
+const learning = createLearning(host, {
+  shown: () => shown,
+  go,
+  collectionOf,
+  relabel(id, label) {
+    grid.relabel(id, label);
+    details.rename(id, label);
+  },
+  hrefTo: (id) => addressOf({ ...shown, item: id }),
+  over: messages.over,
+  fail: (error, again) => fail(error, again, shown),
+  changed,
+});
 const head = createHead({
   onCollection: actions.changeCollection,
   onView: (view) => go({ ...shown, view, item: "", beside: "" }),
+  onForget: learning.forget,
   onChange: (change) => go({ ...shown, ...change }),
 });
 const chips = createChips({
@@ -96,6 +111,7 @@ const details = createDetails(host, {
     follow();
   },
   queryOf,
+  learning,
   onError(error) {
     details.close();
     fail(error, () => showDetails(shown), shown);
@@ -108,6 +124,8 @@ const views = createViews(host, {
   shown: () => shown,
   collections: () => collections,
   fail: (error, again) => fail(error, again, shown),
+  over: messages.over,
+  changed,
 });
 const travel = onTravel(restore, { scroller: find("scroller"), place: grid.anchor });
 
@@ -162,6 +180,19 @@ async function findCollection(next, anew, signal) {
   throw new HostError("unknown-collection", "This collection is not here", detail);
 }
 
+/** @param {string} name */
+function collectionOf(name) {
+  return collections.find((one) => one.name === name);
+}
+
+/** What people said has changed: labels, words, counts. */
+async function changed() {
+  collections = await host.collections();
+  head.showPlaces(shown, collections);
+  facets.forget();
+  facets.show(shown);
+}
+
 /** The visit that is or was shown, by its content. @param {string} content */
 function knownOf(content) {
   return source && content === contentOf(shown) ? { source, place: null } : visited.find(content);
@@ -194,15 +225,11 @@ function show(next, found, place, view) {
   words.allow(host.capabilities(next.collection), next.terms.length > 0);
   head.showPlaces(next, collections);
   head.showFilters(next);
-  head.say(
-    statusOf(
-      next,
-      found,
-      collections.find(({ name }) => name === next.collection),
-    ),
-  );
+  head.say(statusOf(next, found, collectionOf(next.collection)));
   head.doubt(found.chance && !view);
-  head.explain(view ? [] : found.words, view ? "" : found.refined);
+  const { marks = false } = host.capabilities(next.collection);
+  head.explain(view ? [] : found.words, view ? "" : found.refined, marks);
+  learning.show(next);
   views.show(view, next);
   if (isOther) words.accept();
   if (view) {

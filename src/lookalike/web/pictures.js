@@ -1,10 +1,7 @@
 // The user's own pictures: tiny previews for the address, parts of them, and the files while the page is open.
 
 const PREVIEW_PX = 56;
-const LARGEST_PART_PX = 1024;
 
-/** A part of a picture, in fractions of its sides. @typedef {{x: number, y: number, width: number,
- *   height: number}} Box */
 /** @typedef {{url: string, name: string, tags: string[], blob: Blob}} Own */
 
 /** The pictures of this visit, by their vectors. @type {Map<string, Own>} */
@@ -49,23 +46,13 @@ export function previewUrl(preview) {
   return `data:image/jpeg;base64,${preview.replaceAll("-", "+").replaceAll("_", "/")}`;
 }
 
-/** Cut a part out of a picture that is shown. @param {HTMLImageElement} image @param {Box} box */
-export function cut(image, box) {
-  const [width, height] = [box.width * image.naturalWidth, box.height * image.naturalHeight];
-  const scale = Math.min(1, LARGEST_PART_PX / Math.max(width, height));
-  const canvas = canvasOf(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
-  const [x, y] = [box.x * image.naturalWidth, box.y * image.naturalHeight];
-  canvas.getContext("2d")?.drawImage(image, x, y, width, height, 0, 0, canvas.width, canvas.height);
-  return encoded(canvas, 0.95);
-}
-
 /** @param {number} width @param {number} height */
-function canvasOf(width, height) {
+export function canvasOf(width, height) {
   return Object.assign(document.createElement("canvas"), { width, height });
 }
 
 /** @param {HTMLCanvasElement} canvas @param {number} quality @returns {Promise<Blob>} */
-function encoded(canvas, quality) {
+export function encoded(canvas, quality) {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/jpeg", quality);
   });

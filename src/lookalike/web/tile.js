@@ -95,6 +95,13 @@ function altOf(card, strength) {
   return strength ? `${name}, ${STRENGTHS[strength]}` : name;
 }
 
+/** Show the label that a tile's item has now. @param {HTMLElement} tile @param {Card} card */
+export function renameTile(tile, card) {
+  const [image, caption] = [tile.querySelector("img"), tile.querySelector(".caption")];
+  if (image) image.alt = altOf(card, strengthOf(card.confidence));
+  if (caption) caption.textContent = nameOf(card);
+}
+
 /** @param {Card} card */
 function createCaption(card) {
   // The picture's alternative text says the same.

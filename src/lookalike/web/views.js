@@ -6,7 +6,8 @@ import { contentOf } from "./state.js";
 /** @typedef {import("./state.js").State} State */
 /** What a view may do: `keep` writes a camera to the address, without a step in the history.
  * @typedef {{go: (state: State) => void, keep: (change: {look: string}) => void, shown: () => State,
- *   collections: () => import("./contract.js").Collection[],
+ *   collections: () => import("./contract.js").Collection[], over: (text: string, action: import("./messages.js").Action) => void,
+ *   changed: () => Promise<void>,
  *   fail: (error: unknown, again: () => void) => void}} Page */
 /** The content, the text of the line above it, and callbacks: when it is shown, when Back changes its camera, and
  * when it closes.
@@ -21,6 +22,7 @@ const MODULES = {
   duplicates: () => import("./views/duplicates.js"),
   outliers: () => import("./views/outliers.js"),
   map: () => import("./views/map.js"),
+  proposals: () => import("./views/proposals.js"),
 };
 
 /** @param {import("./contract.js").Host} host @param {Page} page */

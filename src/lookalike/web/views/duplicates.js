@@ -25,6 +25,8 @@ const TIERS = {
 export async function open(host, page, state, signal) {
   const { collection, tier } = state;
   const views = /** @type {import("../contract.js").Views} */ (host.views);
+  const marks = /** @type {import("../contract.js").Marks} */ (host.marks);
+  const canMark = host.capabilities(collection).marks;
   const list = element("ol", { className: "twice", "aria-label": "Groups of duplicates" });
   const rest = element("div", { className: "actions" });
   const first = await views.duplicates(collection, { offset: 0, limit: PAGE, tier, signal });
@@ -76,13 +78,13 @@ export async function open(host, page, state, signal) {
       const isApart = toggle("Not a duplicate", apart, one.not_duplicate, saying(apart, () => setApart(one)));
       const isKept = toggle("Keep this one", stays, one.kept, saying(stays, () => setKept(one)));
       const said = one.not_duplicate ? "You said: not a duplicate" : one.kept ? "You said: this one stays" : "";
-      return figure(one.item, said || (TIERS[one.tier] ?? one.tier), one.reason, "", [isApart, isKept]);
+      return figure(one.item, said || (TIERS[one.tier] ?? one.tier), one.reason, "", canMark ? [isApart, isKept] : []);
     }
 
     /** @param {Group["move"][number]} one */
     async function setApart(one) {
       const value = one.not_duplicate ? null : true;
-      await views.mark(collection, { kind: "not_duplicate", ids: [keep.id, one.item.id], value });
+      await marks.keep(collection, [{ kind: "not_duplicate", ids: [keep.id, one.item.id], value }]);
       one.not_duplicate = value === true;
     }
 
@@ -90,10 +92,9 @@ export async function open(host, page, state, signal) {
     async function setKept(one) {
       const before = [...(group.kept ? [{ item: keep }] : []), ...move.filter(({ kept }) => kept)];
       const value = one.kept ? null : true;
-      for (const { item } of before.filter(({ item }) => item.id !== one.item.id)) {
-        await views.mark(collection, { kind: "keep", ids: [item.id], value: null });
-      }
-      await views.mark(collection, { kind: "keep", ids: [one.item.id], value });
+      const others = before.flatMap(({ item }) => (item.id === one.item.id ? [] : [item.id]));
+      const gone = { kind: "keep", ids: others, value: null };
+      await marks.keep(collection, [...(others.length ? [gone] : []), { kind: "keep", ids: [one.item.id], value }]);
       group.kept = false;
       for (const two of move) two.kept = two === one && value === true;
     }

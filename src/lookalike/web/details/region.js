@@ -1,8 +1,11 @@
 // Choosing a part of a picture with mouse, finger or keys.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
+import { canvasOf, encoded } from "../pictures.js";
 
-/** @typedef {import("./pictures.js").Box} Box */
+const LARGEST_PART_PX = 1024;
+/** A part of a picture, in fractions of its sides. @typedef {{x: number, y: number, width: number,
+ *   height: number}} Box */
 
 const SMALLEST = 0.04;
 const STEP = 0.04;
@@ -104,4 +107,14 @@ export function sized(box, [dx, dy]) {
 /** @param {number} value */
 function clamp(value) {
   return Math.min(1, Math.max(0, value));
+}
+
+/** Cut a part out of a picture that is shown. @param {HTMLImageElement} image @param {Box} box */
+export function cut(image, box) {
+  const [width, height] = [box.width * image.naturalWidth, box.height * image.naturalHeight];
+  const scale = Math.min(1, LARGEST_PART_PX / Math.max(width, height));
+  const canvas = canvasOf(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const [x, y] = [box.x * image.naturalWidth, box.y * image.naturalHeight];
+  canvas.getContext("2d")?.drawImage(image, x, y, width, height, 0, 0, canvas.width, canvas.height);
+  return encoded(canvas, 0.95);
 }

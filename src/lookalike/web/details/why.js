@@ -1,7 +1,7 @@
 // Why a picture was found: shows it next to the query, how similar the two are, and what they share.
 
-import { element } from "./dom.js";
-import { nameOf, strengthOf } from "./format.js";
+import { element } from "../dom.js";
+import { nameOf, strengthOf } from "../format.js";
 
 const WORDS = {
   strong: "Likely what was asked for",
@@ -10,7 +10,7 @@ const WORDS = {
 };
 
 /**
- * @param {{query: {url: string, name: string}, card: import("./contract.js").Card, url: string,
+ * @param {{query: {url: string, name: string}, card: import("../contract.js").Card, url: string,
  *   shared: string[]}} found
  */
 export function comparison({ query, card, url, shared }) {
