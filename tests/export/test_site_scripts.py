@@ -18,15 +18,18 @@ from lookalike.export.vector_format import int8_file
 from lookalike.images.fit import fit, fit_whole_pixels
 from lookalike.models import words
 from lookalike.models.head_model import Branch, Layer, apply, described
+from lookalike.models.model import unit
 from lookalike.models.onnx_network import Network
 from lookalike.models.spec import ModelSpec
 from lookalike.models.tags import presence
+from lookalike.search import thumbs
 from lookalike.search.confidence import Background, Distribution
 from lookalike.search.engine import Engine
 from lookalike.search.evidence import confidence_of, sharpened
 from lookalike.search.lexicon import Lexicon
 from lookalike.search.own_words import own_tables
 from lookalike.search.query import Direction, Side
+from lookalike.search.spread import Spread
 
 TESTS = Path(__file__).parents[1] / "web" / "js"
 SCRIPTS = Path(__file__).parents[2] / "src" / "lookalike" / "web" / "static"
@@ -34,7 +37,7 @@ NODE = shutil.which("node")
 pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="node is not installed")]
 
 
-_SCRIPTS = ("resize", "network", "head", "lexicon", "vectors", "confidence", "evidence")
+_SCRIPTS = ("resize", "network", "head", "lexicon", "vectors", "confidence", "evidence", "thumbs")
 
 
 def node(script: str, *arguments: object) -> Any:
@@ -270,6 +273,28 @@ def test_a_head_gives_pythons_vectors():
     )
 
     np.testing.assert_allclose(found, apply(branches, given), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_marks_refine_a_query_as_in_python(monkeypatch, seed):
+    monkeypatch.delitem(thumbs.WAYS, "lda")  # too slow for a browser
+    rng = np.random.default_rng(seed)
+    axis = np.eye(12)[0] * (seed - 1)  # what is liked lies on one side more and more
+    query, liked, unliked, sample = (
+        unit((rng.normal(size=(count, 12)) + side * axis).astype(np.float32))
+        for count, side in ((1, 0), (7, 1), (9, -1), (200, 0))
+    )
+
+    found = node(
+        "const said = JSON.parse(argv[1]).map((some) => some.map((one) => Float32Array.from(one)));"
+        "const {vector, way} = thumbs.refined(said[0][0], said[1], said[2], said[3]);"
+        "console.log(JSON.stringify({vector: [...vector], way}));",
+        json.dumps([some.tolist() for some in (query, liked, unliked, sample)]),
+    )
+
+    expected = thumbs.refined(query[0], liked, unliked, Spread(np.arange(200), sample))
+    assert found["way"] == expected.way
+    np.testing.assert_allclose(found["vector"], expected.vector, atol=2e-3)
 
 
 def test_words_have_pythons_vectors(tmp_path):

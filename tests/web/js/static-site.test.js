@@ -6,6 +6,7 @@ import { facetsOf } from "../../../src/lookalike/web/static/facets.js";
 import { forEach, once, onceEach } from "../../../src/lookalike/web/static/files.js";
 import { Lexicon, UnknownWord } from "../../../src/lookalike/web/static/lexicon.js";
 import { OwnWords } from "../../../src/lookalike/web/static/own-words.js";
+import { ClassWords } from "../../../src/lookalike/web/static/class-words.js";
 import { centralSquare, groundOf } from "../../../src/lookalike/web/static/resize.js";
 import { spelledAlike } from "../../../src/lookalike/web/static/spelling.js";
 
@@ -108,6 +109,17 @@ test("a model of any words that reads no sentences leaves labels to the collecti
   const words = { ...READER, readsText: false };
 
   assert.deepEqual(await originsIn("sea lion", words), ["label sea", "model lion"]);
+});
+
+test("a taught class is the model's, and a text of other words is its tower's", async () => {
+  const tables = { ...OWN.tables, spellings: { rex: 1 } };
+  const words = new ClassWords(tables, (number) => AXES[number], READER);
+  const alone = new ClassWords(tables, (number) => AXES[number], null);
+
+  assert.equal(words.readsText, true);
+  assert.deepEqual([await words.vectorOf("the rexs"), await words.vectorOf("a beach")], [AXES[1], AXES[2]]);
+  assert.throws(() => alone.vectorOf("a beach"), UnknownWord);
+  assert.throws(() => words.vectorOf("the"), UnknownWord);
 });
 
 test("what is spelled alike is offered, the most alike first", () => {

@@ -3,24 +3,40 @@
 import { spelling, UnknownWord } from "./lexicon.js";
 import { OwnWords, presenceOf } from "./own-words.js";
 
+/** @typedef {import("./own-words.js").ModelWords} ModelWords */
+
 export class ClassWords {
-  readsText = false;
   anyText = true;
 
-  /** @param {import("./own-words.js").Tables} tables @param {(number: number) => Float32Array} vectorOf */
-  constructor(tables, vectorOf) {
+  /** @param {import("./own-words.js").Tables} tables @param {(number: number) => Float32Array} vectorOf
+   * @param {ModelWords | null} otherwise what a text with other words is asked of */
+  constructor(tables, vectorOf, otherwise) {
     this.words = new OwnWords(tables, vectorOf);
+    this.otherwise = otherwise;
+    this.readsText = Boolean(otherwise?.readsText);
   }
 
   /** The mean of the names in a text. @param {string} text */
   vectorOf(text) {
-    return this.meant(text).vector;
+    const ofNames = () => this.meant(text).vector;
+    return this.orElse(ofNames, (other) => other.vectorOf(text));
   }
 
   /** How likely a picture shows all that a text names. @param {string} text @param {Float32Array} vector */
   presence(text, vector) {
     const none = () => 0;
-    return presenceOf(this.meant(text), this.words, vector, none, none);
+    const ofNames = () => presenceOf(this.meant(text), this.words, vector, none, none);
+    return this.orElse(ofNames, (other) => other.presence(text, vector));
+  }
+
+  /** @template R @param {() => R} ofNames @param {(other: ModelWords) => R} ofOther @returns {R} */
+  orElse(ofNames, ofOther) {
+    try {
+      return ofNames();
+    } catch (error) {
+      if (!(error instanceof UnknownWord) || !error.word || !this.otherwise) throw error;
+      return ofOther(this.otherwise);
+    }
   }
 
   /** @param {string} text */

@@ -1,11 +1,13 @@
 // Searches in one collection of a site, with the answers of `lookalike.search`.
 
 import { HostError } from "../contract.js";
+import { withMarks } from "../terms.js";
 import { chanceOf, COLOR_CANDIDATES } from "./colors.js";
 import { NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
 import { byConfidence, confidenceIn, isLikeness, isWords, ORDERED, sidesOf } from "./evidence.js";
 import { spelling, UnknownWord } from "./lexicon.js";
 import { presenceOf } from "./own-words.js";
+import { refined } from "./thumbs.js";
 import { fromInt8Text, unit } from "./vectors.js";
 
 /**
@@ -17,11 +19,13 @@ import { fromInt8Text, unit } from "./vectors.js";
  *
  * Where a query points, and what it wants; `query` is null if that is nothing but colours.
  * @typedef {{query: Float32Array | null, sides: import("./evidence.js").Sides, meanings: Map<string, Meaning>,
- *   colors: string[]}} Direction
+ *   colors: string[], refined: string}} Direction `refined` is how marks changed it, empty without marks
  */
 
 // A sum shorter than this fraction of its weights is only rounding error.
 const CANCELLED = 1e-4;
+// Each refinement takes time in proportion to the square of the marks; the usual scores are known from a sample.
+const [MOST_MARKS, SAMPLE] = [200, 512];
 
 export class Finder {
   /** @param {import("./shelf.js").Shelf} shelf */
@@ -34,7 +38,7 @@ export class Finder {
    * @param {{terms: Term[], k: number, filters: Filter[]}} wanted */
   async search({ terms, k, filters }) {
     const vectors = await this.shelf.vectors();
-    const direction = await this.direction(terms, vectors);
+    const direction = await this.refinedDirection(terms, vectors);
     const among = await this.shelf.matching(filters);
     const ids = terms.flatMap((term) => ("id" in term ? [term.id] : []));
     const asked = new Set(await Promise.all(ids.map((id) => this.shelf.row(id))));
@@ -50,23 +54,24 @@ export class Finder {
     return {
       ...{ took_ms, total: this.entry.count, matching: among?.length ?? this.entry.count, left_out, hits },
       words: [...direction.meanings.values()].map(({ text, words, unknown }) => ({ text, words, unknown })),
-      chance: best !== null && best < WEAK,
+      ...{ chance: best !== null && best < WEAK, refined: direction.refined },
     };
   }
 
   /** The nearest rows; those of words by their confidence. @param {Direction} direction @param {number} k
    * @param {VectorSet} vectors @param {Uint32Array | null} among @param {Set<number>} asked */
   async nearest(direction, k, vectors, among, asked) {
-    const { sides } = direction;
+    const { sides, refined } = direction;
+    const ofWords = isWords(sides) && !refined;
     const query = /** @type {Float32Array} */ (direction.query);
-    const most = isWords(sides) ? Math.ceil(k / ORDERED) * ORDERED : k;
+    const most = ofWords ? Math.ceil(k / ORDERED) * ORDERED : k;
     const nearest = vectors.nearest(query, Math.max(most, NEIGHBOURS) + asked.size, among ?? undefined);
     const found = nearest.filter(({ row }) => !asked.has(row)).slice(0, most);
     const own = await this.confidences(direction, found, vectors);
-    if (isWords(sides)) return byConfidence(own).slice(0, k).map((i) => ({ ...found[i], confidence: own[i] }));
+    if (ofWords) return byConfidence(own).slice(0, k).map((i) => ({ ...found[i], confidence: own[i] }));
     const around = among ? vectors.nearest(query, NEIGHBOURS + asked.size) : nearest;
     const near = around.filter(({ row }) => !asked.has(row)).slice(0, NEIGHBOURS);
-    const confidences = isLikeness(sides) ? await this.byLabels(own, found, near) : own;
+    const confidences = isLikeness(sides) && !refined ? await this.byLabels(own, found, near) : own;
     return found.map((one, i) => ({ ...one, confidence: confidences[i] }));
   }
 
@@ -118,6 +123,29 @@ export class Finder {
     return sharpened(/** @type {number[]} */ (own), labels, votes);
   }
 
+  /** Where a query points that marks on its hits refine; its confidences count these as parts of a sum.
+   * @param {Term[]} terms @param {VectorSet} vectors @returns {Promise<Direction>} */
+  async refinedDirection(terms, vectors) {
+    const { query, like, unlike } = withMarks(terms);
+    if (!like.length) return this.direction(terms, vectors);
+    if (like.length + unlike.length > MOST_MARKS) {
+      const title = "Too many marks";
+      throw new HostError("bad-parameter", title, `A query is refined by at most ${MOST_MARKS} pictures.`);
+    }
+    const alone = await this.direction(query, vectors);
+    const liked = like.map((id) => ({ id, weight: 1 / like.length }));
+    const unliked = unlike.map((id) => ({ id, weight: -0.5 / unlike.length }));
+    const total = await this.direction([...query, ...liked, ...unliked], vectors);
+    const of = async (/** @type {string} */ id) => vectors.vectorOf(await this.shelf.row(id));
+    const marks = [await Promise.all(like.map(of)), await Promise.all(unlike.map(of))];
+    const step = Math.ceil(vectors.count / SAMPLE);
+    const rows = Array.from({ length: Math.ceil(vectors.count / step) }, (_, i) => i * step);
+    const sample = rows.map((row) => vectors.vectorOf(row));
+    // A query of nothing but colours points nowhere.
+    const found = refined(alone.query ?? new Float32Array(vectors.dim), marks[0], marks[1], sample);
+    return { ...total, query: found.vector, refined: found.way };
+  }
+
   /** Where the weighted sum of terms points. @param {Term[]} terms @param {VectorSet} vectors
    * @returns {Promise<Direction>} */
   async direction(terms, vectors) {
@@ -145,7 +173,7 @@ export class Finder {
       numbers.map((i) => terms[i]),
       numbers.map((i) => all[i]),
     );
-    return { query, sides, meanings, colors };
+    return { query, sides, meanings, colors, refined: "" };
   }
 
   /** @param {Term} term @param {VectorSet} vectors @param {Map<string, Meaning>} meanings */

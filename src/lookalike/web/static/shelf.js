@@ -71,7 +71,7 @@ export class Shelf {
     });
     this.classWords = once(async () => {
       const tables = await fetchJson(file("class_words.json"));
-      return new ClassWords(tables, await vectorsIn(file("class_words.bin")));
+      return new ClassWords(tables, await vectorsIn(file("class_words.bin")), this.tower ?? null);
     });
     this.colors = once(async () => {
       return new ColorShares(entry.colors ?? [], new Uint8Array(await fetchBytes(file("colors.bin"))));
@@ -132,7 +132,7 @@ export class Shelf {
   async known() {
     const { model_words, class_words } = this.entry;
     const listed = class_words ? this.classWords() : model_words ? this.lexicon() : null;
-    return [await this.ownWords(), this.tower ?? (await listed)];
+    return [await this.ownWords(), (await listed) ?? this.tower ?? null];
   }
 
   /** The rows that meet the filters; null for all. @param {Filter[]} filters */
