@@ -284,12 +284,11 @@ def test_a_site_without_a_server_hides_it_all(
     window: Any, made: lookalike.Collection, tmp_path: Path
 ) -> None:
     made.export(tmp_path / "site")
-    with serving(tmp_path / "site") as site:
-        with tab(window, site.url) as page:
-            page.goto(f"{site.url}#c=photos&q=id:sea/sea-002.png&q=id:sea/sea-005.png&item=new-sea.png")
-            expect(page.locator(".facts")).to_contain_text("new-sea.png")
-            expect(page.get_by_role("button", name="Teach as a word")).to_be_hidden()
-            expect(label(page)).to_have_count(0)
+    with serving(tmp_path / "site") as site, tab(window, site.url) as page:
+        page.goto(f"{site.url}#c=photos&q=id:sea/sea-002.png&q=id:sea/sea-005.png&item=new-sea.png")
+        expect(page.locator(".facts")).to_contain_text("new-sea.png")
+        expect(page.get_by_role("button", name="Teach as a word")).to_be_hidden()
+        expect(label(page)).to_have_count(0)
 
 
 # For everyone.

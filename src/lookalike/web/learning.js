@@ -20,6 +20,7 @@ export function createLearning(host, page) {
   const [teach, identity] = [find("teach"), find("identity")];
   let turn = new AbortController();
   let identified = "";
+  find("can-teach").hidden = !host.marks;
 
   teach.addEventListener("click", async () => {
     const { openLesson } = await import("./learning/lesson.js");

@@ -94,7 +94,7 @@ export async function open(host, page, state, signal) {
     const made = element(
       "select",
       { className: "collection", "aria-label": "Compare with" },
-      ...others.map(({ name }) => element("option", { value: name, textContent: name })),
+      ...others.map(({ name, model }) => element("option", { value: name, textContent: `${name} · ${model}` })),
     );
     made.value = beside.name;
     made.addEventListener("change", () => page.go({ ...state, beside: made.value, item: "" }));
