@@ -233,7 +233,8 @@ def _print_evaluation(judged: Evaluation) -> None:
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
-        f"{judged.queries:,} queries among {judged.gallery:,} items, of {len(judged.classes):,} classes; "
+        f"{judged.queries:,} queries among {judged.gallery:,} items, of {len(judged.classes):,} "
+        f"class{'es' * (len(judged.classes) != 1)}; "
         f"{judged.unlabelled:,} without a label left out, {judged.singles:,} not asked: nothing of their "
         "class to find"
     )
