@@ -175,7 +175,7 @@ def _check_memory(events: Events, count: int, dim: int, limit: int | None) -> No
 def _check(events: Events) -> None:
     if len(events) < _LEAST_EVENTS or len(events.users) < _LEAST_USERS:
         raise LookalikeError(
-            f"there are {len(events):,} events of {len(events.users):,} users, too few to learn from",
+            f"{len(events):,} events by {len(events.users):,} users are too few to learn from",
             f"give at least {_LEAST_EVENTS} events of {_LEAST_USERS} users",
         )
     if len(np.unique(events.item)) < 2:
