@@ -192,7 +192,7 @@ class Collection(View):
 
     def words(self) -> list[OwnWord]:
         """The words of the collection itself, those that precede first; see `search.own_words`."""
-        return self._ask(lambda engine, rows: list(engine.words.own.words))
+        return self._ask(lambda engine, rows: list(engine.own_words.words))
 
     def teach(
         self,

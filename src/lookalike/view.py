@@ -127,7 +127,7 @@ class View(Browsed):
 
     def meaning(self, text: str) -> Meant:
         """What a text means here, and whose words they are; raises `UnknownWordError` for unknown words."""
-        return self._ask(lambda engine, rows: engine.words.meant(text))
+        return self._ask(lambda engine, rows: engine.meant(text))
 
     def recommend(
         self,

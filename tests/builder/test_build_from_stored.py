@@ -145,7 +145,7 @@ def test_the_pictures_may_be_built_into_it_later(built, place):
     ("model", "error", "says"),
     [
         ("colors", ModelError, "is a collection: it has vectors and no pictures, and colors needs pictures"),
-        ("other/", ModelError, "mine takes the vectors of colors, those of .* are of pixels"),
+        ("other/", ModelError, "mine takes vectors of the model colors, those of .* are of pixels"),
     ],
 )
 def test_a_model_that_does_not_take_its_vectors_is_refused_before_anything_is_written(

@@ -194,6 +194,14 @@ def test_a_word_of_removed_pictures_is_no_word(named):
     named.remove(BRICKS)
 
     assert {one.name for one in named.words()} == {"brick", "meadow", "sea"}
+    with pytest.raises(QueryError, match=r"the pictures that taught 'wall' are no longer in "):
+        named.search(lookalike.Text("wall"))
+
+
+def test_the_first_word_of_vectors_made_elsewhere_can_be_taught(tmp_path):
+    made = lookalike.from_vectors(tmp_path / "c", np.eye(12), [f"{row:02}" for row in range(12)])
+
+    assert [str(one) for one in made.teach("one", like=["03", "05"])] == ["one: taught by 2 pictures"]
 
 
 def test_taught_words_name_clusters(named):

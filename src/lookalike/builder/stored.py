@@ -70,7 +70,7 @@ def check_base(source: Path, root: Path, model: LoadedModel) -> None:
     if model.base != has:
         what = "another version of it" if model.base.name == has.name else has.name
         raise ModelError(
-            f"{model.name} takes the vectors of {model.base.name}, those of {source} are of {what}",
+            f"{model.name} takes vectors of the model {model.base.name}, those of {source} are of {what}",
             "train it on this collection, or build from the pictures",
         )
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.errors import CollectionError, SourceError, one_line
@@ -253,7 +254,10 @@ def _items(ids: Sequence[str], columns: pa.Table, embedding: pa.Array) -> pa.Tab
     try:
         nothing |= {"id": list(ids), "uri": [f"vectors:{quote(id_)}" for id_ in ids]}
         if "label" in columns.column_names:
-            nothing["label"] = columns["label"].cast(pa.string()).to_pylist()
+            given = columns["label"]
+            if pa.types.is_floating(given.type):
+                given = pc.if_else(pc.is_nan(given), None, given)
+            nothing["label"] = given.cast(pa.string()).to_pylist()
         rows = pa.table(nothing, pa.schema(ITEM_FIELDS))
     except (pa.ArrowException, UnicodeEncodeError) as error:
         raise SourceError(f"an id or a label is not text: {one_line(error)}") from None

@@ -19,7 +19,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, QueryError, UnknownWordError
+from lookalike.errors import ImageError, ModelError, QueryError, UnknownWordError
 from lookalike.index import Index, open_index
 from lookalike.search.colored import find_colored
 from lookalike.search.confidence import Background, background_of
@@ -36,6 +36,7 @@ from lookalike.search.lexicon import Lexicon, Meant, lexicon_of
 from lookalike.search.own_words import OwnWords, own_words
 from lookalike.search.query import Direction, Image, Query, Text, as_query, query_direction
 from lookalike.search.results import Results
+from lookalike.search.taught import is_lost
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.marks import marks_stamp
 from lookalike.storage.part_state import PartState
@@ -112,7 +113,7 @@ class Engine:
     def direction(self, query: Query) -> Direction:
         """The direction of a query; raises as `query_direction`."""
         try:
-            return query_direction(self.snapshot, query, self.vectors_of, self._meant)
+            return query_direction(self.snapshot, query, self.vectors_of, self.meant)
         except UnknownWordError as error:
             raise known_here(error, self.shows) from None
         except ImageError as error:
@@ -184,14 +185,28 @@ class Engine:
         return None if self.background is None else self.background.confidence(scores)
 
     @property
-    def words(self) -> Lexicon:
-        """What can be searched for by words: the collection's own as of now, and the model's."""
+    def own_words(self) -> OwnWords:
+        """The words of the collection itself as of now, which need no model."""
         stamp = marks_stamp(self.snapshot.root)
         own: OwnWords = self.kept("words", repr(stamp), lambda: own_words(self.snapshot, self.vectors_at))
-        return lexicon_of(own, lambda: self.snapshot.model, self.snapshot.dim)
+        return own
 
-    def _meant(self, text: str) -> Meant:
-        return self.words.meant(text)
+    @property
+    def words(self) -> Lexicon:
+        """What can be searched for by words: the collection's own as of now, and the model's."""
+        return lexicon_of(self.own_words, lambda: self.snapshot.model, self.snapshot.dim)
+
+    def meant(self, text: str) -> Meant:
+        """What a text means here, and whose words they are; raises as `Lexicon.meant`."""
+        try:
+            return self.words.meant(text)
+        except (UnknownWordError, ModelError):
+            if is_lost(self.snapshot, text):
+                raise QueryError(
+                    f"the pictures that taught {text!r} are no longer in {self.snapshot.name}",
+                    "teach it by others",
+                ) from None
+            raise
 
     def shows(self, word: str) -> bool:
         """Whether a picture here shows what a word names that the model knows, more likely than not."""

@@ -344,7 +344,19 @@ def _check(query: Query) -> None:
         if not _LEAST_WEIGHT < abs(weight) < 1 / _LEAST_WEIGHT:
             raise QueryError(f"a weight of the query is {weight}", "a weight is a number other than 0")
         if signs.setdefault(term, weight) * weight < 0:
-            raise QueryError(f"the query contradicts itself: {term} is wanted and not wanted")
+            raise QueryError(
+                f"the query contradicts itself: {_named(term)} is wanted and not wanted",
+                "leave it out of one of them",
+            )
+
+
+def _named(term: Term) -> str:
+    match term:
+        case Id(what) | Text(what) | Image(str() as what):
+            return repr(what)
+        case Image(Path() as path):
+            return repr(str(path))
+    return "a picture" if isinstance(term, Image) else "a vector"
 
 
 def _term_vector(

@@ -41,7 +41,8 @@ def recommend(
     most similar item already chosen. The score of a hit is still its cosine to the query.
     """
     if user is not None:
-        users = read_users(engine.snapshot.model.path, engine.snapshot.dim)
+        is_named = bool(engine.snapshot.manifest.model.sha256)  # else vectors were made elsewhere
+        users = read_users(engine.snapshot.model.path if is_named else "", engine.snapshot.dim)
         liked = [as_query(Vector(users.vector(user))), *liked]
         had = [row for id_ in users.items_of(user) if (row := engine.snapshot.find(id_)) is not None]
         rows = np.setdiff1d(np.arange(len(engine)) if rows is None else rows, had)

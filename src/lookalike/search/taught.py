@@ -59,6 +59,12 @@ def is_taught(marks: Marks) -> bool:
     return any(kind.startswith(KIND) for kind in marks.kinds())
 
 
+def is_lost(snapshot: Snapshot, name: str) -> bool:
+    """Whether a word was taught by pictures that are not here any more."""
+    kinds = [kind for kind in snapshot.marks.kinds() if kind.startswith(KIND)]
+    return any(spelling(kind.removeprefix(KIND)) == spelling(name) for kind in kinds)
+
+
 def lessons(snapshot: Snapshot) -> list[Lesson]:
     """The taught words of which a picture is here, in alphabetical order."""
     marks = snapshot.marks

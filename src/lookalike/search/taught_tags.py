@@ -17,7 +17,7 @@ _LEAST = 0.5
 
 def taught_tags(engine: Engine) -> Derived:
     """The taught words of each item, a list: those people say it shows, and those it probably shows."""
-    words = {one.name: one for one in engine.words.own.words if one.origin == "taught"}
+    words = {one.name: one for one in engine.own_words.words if one.origin == "taught"}
     shown: list[list[str]] = [[] for _ in range(len(engine))]
     for lesson in lessons(engine.snapshot):
         if lesson.name not in words:  # another word is spelled alike

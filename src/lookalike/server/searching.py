@@ -236,7 +236,7 @@ def _embedding(engine: Engine, term: Term, features: Floats | None) -> Response:
         (tags,) = model.tags(features) if model.tags else [[]]
     else:
         assert isinstance(term, Text)
-        vector = engine.words.meant(term.text).vector
+        vector = engine.meant(term.text).vector
         if not vector.any():
             raise Problem("bad-parameter", "a colour has no vector", field="text")
     return as_json(

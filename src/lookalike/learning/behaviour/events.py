@@ -89,6 +89,11 @@ def read_events(
     known = valid & (rows >= 0)
     past = times <= latest if timed else np.ones(len(times), np.bool_)
     kept = np.flatnonzero(known & past)
+    if known.any() and not len(kept):
+        raise LookalikeError(
+            f"all {known.sum():,} events in {path} of items of {snapshot.name} are in the future",
+            f"the column {columns['when']} has to have the times at which they happened",
+        )
     if not len(kept):
         raise LookalikeError(
             f"none of the {len(users):,} events in {path} is about an item of {snapshot.name}",

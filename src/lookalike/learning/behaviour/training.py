@@ -175,7 +175,7 @@ def _check_memory(events: Events, count: int, dim: int, limit: int | None) -> No
 def _check(events: Events) -> None:
     if len(events) < _LEAST_EVENTS or len(events.users) < _LEAST_USERS:
         raise LookalikeError(
-            f"{counted(len(events), 'event')} of {counted(len(events.users), 'user')} "
+            f"{counted(len(events), 'event')} by {counted(len(events.users), 'user')} "
             "are too few to learn from",
             f"give at least {_LEAST_EVENTS} events of {_LEAST_USERS} users",
         )
