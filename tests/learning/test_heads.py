@@ -234,7 +234,10 @@ def test_a_folder_that_exists_is_refused_before_anything_is_learned(made, tmp_pa
 
 def test_nothing_to_learn_from_is_said(made, capsys, tmp_path):
     assert main(["train", str(made.path), "-o", str(tmp_path / "m")]) == 1
-    assert "nothing to learn from\n  name a column of labels: --label" in capsys.readouterr().err
+    assert (
+        "nothing to learn from\n  name a column of labels: --label, or a file of --pairs, --triplets"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_report_is_json(learned):

@@ -60,7 +60,6 @@ METHODS: Mapping[str, Sequence[Parts]] = {
 }
 CLOSED = tuple(name for name in METHODS if name not in LOSSES)
 _OF_EACH_CLASS = ("scores", "ridge", "proxy")
-_AUTO_LOSSES: Mapping[Question, Sequence[str]] = {"same": (), "new": ("contrastive",)}
 # For new classes a loss is trained for few epochs: with more, it learns the known ones by heart.
 _EPOCHS: Mapping[Question, int] = {"same": 12, "new": 2}
 # What decides on power and shrinkage, if the method is open.
@@ -81,6 +80,11 @@ class Held:
     @property
     def class_count(self) -> int:
         return len(self.sums[1.0][0].counts)
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """The losses that are tried beside the closed forms: for the same classes they gained nothing."""
+        return ("contrastive",) if self.question == "new" else ()
 
     def basis(self, power: float, without: Sequence[int]) -> Basis:
         """What is learned from the folds that are not held out."""
@@ -150,7 +154,7 @@ def _kinds(method: str, held: Held) -> list[str]:
         )
     if method != "auto":
         return [method]
-    known = (*CLOSED, *_AUTO_LOSSES[held.question])
+    known = (*CLOSED, *held.losses)
     fitting = [one for one in known if one not in _OF_EACH_CLASS or _fit(METHODS[one][0], held)]
     return sorted(fitting, key=lambda one: one != _FIRST[held.question])
 

@@ -56,9 +56,10 @@ def train_head(
 ) -> Trained:
     """Learn a head from the labels in a column, from the stored vectors, read twice.
 
-    `method` is `auto`, which tries all, or one of `METHODS`. `for_` says what will be searched for: the
-    `same` classes, or `new` ones; by default new ones if most items have fewer than 4 in their class. `rows`, ascending, limits what is learned from. A quarter of the items, or
-    of the classes, is held out to judge the method; another model with the same method learns from all.
+    `method` is `auto`, which tries what takes seconds, or one of `METHODS`. `for_` says what will be searched
+    for: the `same` classes, or `new` ones; by default new ones if most items have fewer than 4 in their
+    class. `rows`, ascending, limits what is learned from. A quarter of the items, or of the classes, is held
+    out to judge the method; another model with the same method learns from all.
     Raises `NoGainError` if it does not find held-out pictures better, `LookalikeError` for labels that teach
     nothing and `MemoryLimitError` for a limit that is too low.
     """

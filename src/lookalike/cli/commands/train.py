@@ -1,4 +1,4 @@
-"""lookalike train: a better model from labels."""
+"""lookalike train: a better model from labels, pairs, triplets or events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 from lookalike.cli.events import EVENT_COLUMNS, add_events, train_events
 
-SUMMARY = "learn a better model from labels, or from what people like"
+SUMMARY = "learn a better model from labels, pairs, or what people like"
 EXAMPLE = (
     "lookalike train photos.lookalike --label label -o my-model/\n"
     "  lookalike train photos.lookalike --label label -o my-model/ --method finetune\n"
+    "  lookalike train photos.lookalike --pairs same.csv -o my-model/\n"
     "  lookalike train photos.lookalike --events clicks.parquet -o taste/"
 )
 
@@ -20,6 +21,17 @@ EXAMPLE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     parser.add_argument("--label", metavar="COLUMN", help="learn from the labels in this column")
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="learn from pairs of the same thing: a Parquet or CSV file of two columns of ids, and perhaps a "
+        "third: 1 for the same, 0 for different",
+    )
+    parser.add_argument(
+        "--triplets",
+        metavar="FILE",
+        help="learn from three columns of ids: anchor, positive (like it) and negative (less like it)",
+    )
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
     parser.add_argument("--name", help="what to call it (default: the name of the folder)")
     parser.add_argument(
@@ -88,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
             learned = train(
                 collection,
                 label=options.label,
+                pairs=options.pairs,
+                triplets=options.triplets,
                 method=options.method,
                 seed=options.seed,
                 max_memory_bytes=options.max_memory_bytes,
@@ -118,11 +132,8 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     is_finetuning = options.method == "finetune" and not options.events
     wrong = [(name, "--method finetune") for name in given if not is_finetuning]
     wrong += [(name, "--events") for name in of_events if not options.events]
-    wrong += (
-        [("for", "--label without --method finetune")]
-        if options.for_ == "new" and (options.events or is_finetuning)
-        else []
-    )
+    no_question = options.events or options.pairs or options.triplets or is_finetuning
+    wrong += [("for", "--label without --method finetune")] if options.for_ and no_question else []
     for name, owner in wrong:
         raise LookalikeError(f"--{name.replace('_', '-')} is for {owner}", "leave it out, or use that")
-    return given if is_finetuning else {"for_": options.for_}
+    return given if no_question else {"for_": options.for_}
