@@ -13,3 +13,8 @@ def cache_folder() -> Path:
     base = {"darwin": home / "Library" / "Caches", "win32": home / "AppData" / "Local"}
     chosen = os.environ.get("XDG_CACHE_HOME") or base.get(sys.platform, home / ".cache")
     return Path(chosen) / "lookalike"
+
+
+def checkpoint_folder() -> Path:
+    """Where a training that was killed goes on from, unless another folder is given."""
+    return cache_folder() / "training"

@@ -30,6 +30,7 @@ from lookalike.search.taught_tags import write_taught_tags
 from lookalike.storage.items import Item, Items
 from lookalike.storage.manifest import Manifest, read_manifest
 from lookalike.storage.marks import Mark, Marks, read_marks, write_marks
+from lookalike.storage.own_pictures import example_of
 from lookalike.storage.parts import FAILURE_SCHEMA, Part, list_parts
 from lookalike.storage.state import State
 from lookalike.storage.stores import each, place
@@ -188,15 +189,22 @@ class Collection(View):
         return self._ask(lambda engine, rows: list(engine.words.own.words))
 
     def teach(
-        self, word: str | None = None, like: str | Sequence[str] = (), unlike: str | Sequence[str] = ()
+        self,
+        word: str | None = None,
+        like: str | Path | Sequence[str | Path] = (),
+        unlike: str | Path | Sequence[str | Path] = (),
     ) -> list[OwnWord]:
         """Teach a word by items that show it, and items that don't; returns the taught words.
 
         From now on it is a word to search for, a tag in the column `taught`, and a name for clusters.
-        Examples are added to those of earlier calls; without a word, only the tags are made again. Raises
-        `QueryError` for an invalid word, or one without examples, and `UnknownIdError`.
+        A text is an item's id, a `Path` the file of one. Examples are added to those of earlier calls;
+        without a word, only the tags are made again. Raises `QueryError` for an invalid word, one without
+        examples or a file that is no item's, and `UnknownIdError`.
         """
-        liked, unliked = (((one,) if isinstance(one, str) else tuple(one)) for one in (like, unlike))
+        liked, unliked = (
+            [example_of(self.snapshot, one) for one in ((some,) if isinstance(some, str | Path) else some)]
+            for some in (like, unlike)
+        )
         if word is not None:
             teach(self.snapshot, word, liked, unliked, self._taught_names())
         return self._tag()

@@ -111,18 +111,18 @@ class View(Browsed):
     def refine(
         self,
         query: Asked,
-        like: str | Sequence[str] = (),
-        unlike: str | Sequence[str] = (),
+        like: Asked | Sequence[Asked] = (),
+        unlike: Asked | Sequence[Asked] = (),
         k: int = DEFAULT_K,
         **wishes: Any,
     ) -> Results:
-        """The k items nearest to a query refined by marks: ids of items like what is wanted, or unlike it.
+        """The k items nearest to a query refined by marks: ids, or pictures, that are like it or not.
 
         How it is refined is chosen by cross-validation on the marks; `refined` of the results says it. The
         wishes are those of `search`, and the items in the query and the marks are left out too.
         """
         asked = as_query(query)
-        liked, unliked = ([one] if isinstance(one, str) else list(one) for one in (like, unlike))
+        liked, unliked = _queries(like), _queries(unlike)
         return self._ask(lambda engine, rows: refine(engine, asked, liked, unliked, k, rows=rows, **wishes))
 
     def meaning(self, text: str) -> Meant:

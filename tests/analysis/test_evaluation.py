@@ -233,7 +233,7 @@ def test_labels_may_be_any_column(tmp_path):
         (
             ["a", "b"] * 6,
             {"label": "kind"},
-            "has no column kind; it has: id, uri, size_bytes, mtime_ns, sha256, width, height, label$",
+            "has no column 'kind'; it has: id, uri, size_bytes, mtime_ns, sha256, width, height, label$",
         ),
     ],
 )

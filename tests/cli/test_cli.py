@@ -149,7 +149,7 @@ def test_a_damaged_part_is_an_error_and_no_traceback(run, copied, photos, name):
     [
         ["nosuch"],
         ["build"],
-        ["search", "c"],
+        ["search"],
         ["build", "x", "--nosuch"],
         ["build", "x", "--threads", "0"],
         ["build", "x", "--part-size", "many"],

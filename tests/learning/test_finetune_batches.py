@@ -180,6 +180,25 @@ def test_a_copy_of_what_is_learnt_from_is_not_held_out(snapshot):
     assert np.bincount(examples.classes[examples.held_out], minlength=2).tolist() == [0, 2]
 
 
+def test_for_new_classes_a_fifth_of_them_is_held_out_whole_and_comes_last(snapshot):
+    labels = [f"kind {number:02}" for number in range(11) for _ in range(3)]
+    examples = Examples.of(snapshot([*labels, None, "single"]), "label", 0, "new")
+
+    held = set(examples.classes[examples.held_out].tolist())
+    assert (examples.question, examples.learnt_classes, held) == ("new", 8, {8, 9, 10})
+    assert np.bincount(examples.classes).tolist() == [3] * 11
+    assert sorted(examples.names) == sorted(set(labels))
+    assert [examples.names[one] for one in examples.classes] == labels
+
+
+def test_nine_classes_are_too_few_to_hold_out_whole_ones(snapshot):
+    labels = [f"kind {number}" for number in range(9)] * 2
+    with pytest.raises(
+        LookalikeError, match="9 classes have two items or more; holding out whole ones needs 10"
+    ):
+        Examples.of(snapshot(labels), "label", 0, "new")
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -204,7 +204,7 @@ def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path,
         (["--label", "label", "--weight", "revenue"], "--weight is for --events"),
         (["--label", "label", "--loss", "triplet"], "--loss is for --method finetune"),
         (["--events", "clicks.csv", "--loss", "triplet"], "--loss is for --method finetune"),
-        (["--events", "clicks.csv", "--for", "new"], "--for is for --label without --method finetune"),
+        (["--events", "clicks.csv", "--for", "new"], "--for is for --label"),
     ],
 )
 def test_what_belongs_to_another_way_of_learning_is_refused(made, tmp_path, capsys, words, says):

@@ -269,7 +269,16 @@ def test_the_command_prints_the_answer_as_json(trees):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [([], "no picture is given"), (["--as", "oak"], "no item is given")]
+    ("words", "said"),
+    [
+        ([], "no picture is given"),
+        (["--as", "oak"], "no item is given"),
+        (["nope.jpg"], "there is no file nope.jpg\n  give a file, or id:… for an item\n"),
+        (["ash"], "there is no file ash\n  give a file, or id:… for an item\n"),
+        (["0003"], "there is no file 0003\n  did you mean id:003?\n"),
+        (["text:ash"], "text:ash is no picture\n  give a file, or id:… for an item\n"),
+        ([__file__, "--as", "ash"], "test_identify.py is not in "),
+    ],
 )
 def test_the_command_says_what_to_give(trees, words, said):
     shown = command("identify", trees.path, *words)

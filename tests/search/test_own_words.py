@@ -228,6 +228,17 @@ def test_an_unknown_item_teaches_nothing(named):
     assert len(named.marks) == 0
 
 
+def test_a_word_is_taught_by_values_of_several_columns(named):
+    named.give_label(["brick/brick-000.jpg", "meadow/meadow-001.jpg"], "sea")
+    named.teach_from("folder")
+    named.teach_from("label")
+    named.teach_from("label")
+
+    assert {one.name: one.count for one in named.teach()} == {"brick": 14, "meadow": 14, "sea": 16}
+    (mark,) = named.marks.of("word:sea")
+    assert mark.value == [{"column": "folder", "value": "sea"}, {"column": "label", "value": "sea"}]
+
+
 def test_only_a_taught_word_is_forgotten(named):
     named.teach("wall", like=BRICKS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -18,16 +19,20 @@ from lookalike.analysis.evaluation import evaluate
 from lookalike.analysis.judgement import Evaluation
 from lookalike.builder.build import Report, build
 from lookalike.builder.part import make_part
+from lookalike.builder.stored import uri_of_collection
 from lookalike.builder.together import build_together
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.models.model import LoadedModel, Model
-from lookalike.models.registry import learner, load_model, register
+from lookalike.models.registry import base_name, learner, load_model, register
 from lookalike.sources.opening import SlowSource, Source, open_source
+from lookalike.sources.originals import Originals
 from lookalike.sources.sample import Sample
+from lookalike.storage.manifest import is_collection, read_manifest
 from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
+Models = Mapping[Path, tuple[str | Model, LoadedModel]]
 Steps = Callable[[str], AbstractContextManager[Progress | None]]
 
 # Each model is timed by itself on so many images, after some more.
@@ -79,7 +84,9 @@ def compare(
 ) -> Comparison:
     """Build a collection of the images with each model, and evaluate all of them in the same way.
 
-    Each image is decoded once, for the model that needs most pixels. A model is a name, the path of its file
+    Each image is decoded once, for the model that needs most pixels, and embedded once for all heads on one
+    model; the vectors of a collection's own model are taken as they are if nothing else is compared than
+    these and heads on them. A model is a name, the path of its file
     or folder, or a model of your own, which is then registered. `label` is the rule of `build`, and `column`
     has the labels. The collections are made in `folder` as MODEL.lookalike; existing ones are brought up to
     date. `progress` gives, for the name of a step, a context whose value is called with the numbers of images
@@ -92,12 +99,18 @@ def compare(
         raise LookalikeError(
             "there are no models to compare, or one is named twice", "name each model once in `models`"
         )
-    roots = {name: collection_of(folder, name) for name in known}
-    reports = _built(source, {roots[name]: known[name] for name in known}, label, progress)
+    models_at = {collection_of(folder, name): one for name, one in known.items()}
+    if isinstance(source, Originals) and _needs_no_picture(source.snapshot, loaded):
+        places = _from_stored(source.snapshot, models_at, progress)
+        embedded = set[Path]()
+    else:
+        places = {root: root for root in models_at}
+        reports = _built(source, models_at, label, progress)
+        embedded = {root for root, report in reports.items() if report.embedded}
     contenders = []
-    for name, root in roots.items():
-        snapshot = Snapshot.open(root)
-        images_per_s = _speed(source, snapshot.model) if reports[root].embedded else None
+    for root, (_, model) in models_at.items():
+        name, snapshot = model.name, Snapshot.open(places[root])
+        images_per_s = _speed(source, snapshot.model) if root in embedded else None
         with progress(f"evaluating {name}") as on_progress:
             judged = evaluate(snapshot, column, on_progress=on_progress, **options)
         width = np.dtype(snapshot.manifest.dtype).itemsize
@@ -113,15 +126,61 @@ def collection_of(folder: str | Path, model: str) -> Path:
     return Path(folder) / f"{re.sub(r'[^-.@+0-9A-Za-z]', '_', model)}.lookalike"
 
 
+def _needs_no_picture(snapshot: Snapshot, models: Sequence[LoadedModel]) -> bool:
+    """Whether the stored vectors of a collection give those of all models."""
+    own = snapshot.manifest.model
+    return all(own in (one.spec, one.base) for one in models)
+
+
+def _from_stored(snapshot: Snapshot, models: Models, progress: Steps) -> dict[Path, Path]:
+    """Where the vectors of each model are: in the collection itself, or made of its vectors by a head."""
+    own = snapshot.manifest.model
+    places = {root: snapshot.root if one.spec == own else root for root, (_, one) in models.items()}
+    for root, place in places.items():
+        if place == root:
+            _build_head(snapshot.root, root, *models[root], progress)
+    return places
+
+
+def _build_head(base: Path, root: Path, given: str | Model, model: LoadedModel, progress: Steps) -> Report:
+    """Build or update the collection of a head from the vectors of its base."""
+    is_new = is_collection(root) and uri_of_collection(base) not in read_manifest(root).sources
+    with progress(f"embedding, {model.name}") as on_progress:
+        return build(base, root, model=given, rebuild=is_new, on_progress=on_progress)
+
+
+def _shared_bases(models: Models) -> dict[Path, tuple[str, LoadedModel]]:
+    """The models that several heads sit on and that are not compared themselves, by their collections."""
+    compared = {one.spec for _, one in models.values()}
+    heads = [(root, one) for root, (_, one) in models.items() if one.base and one.base not in compared]
+    counts = Counter(one.base for _, one in heads)
+    found = {}
+    for root, one in heads:
+        if counts[one.base] > 1 and one.base and one.base.sha256 and learner(one.base.name) is None:
+            name = base_name(one)
+            found[collection_of(root.parent, one.base.name)] = name, load_model(name)
+    return found
+
+
+def _bases(models: Models) -> dict[Path, Path]:
+    """For each head on another of the models, the collection of that."""
+    known = {one.spec: root for root, (_, one) in models.items() if one.base is None}
+    return {root: known[one.base] for root, (_, one) in models.items() if one.base in known}
+
+
 def _built(
-    source: str | Path | Source,
-    models: Mapping[Path, tuple[str | Model, LoadedModel]],
-    label: str | None,
-    progress: Steps,
+    source: str | Path | Source, models: Models, label: str | None, progress: Steps
 ) -> dict[Path, Report]:
-    """Build the collections, all that can be in one run; a model that first learns has its own."""
+    """Build the collections, all that can be in one run; a model that first learns has its own.
+
+    A head on another of the models takes the vectors of that, and so do several heads on any other.
+    """
+    models = {**models, **_shared_bases(models)}
+    bases = _bases(models)
     reports, together = {}, {}
     for root, (given, loaded) in models.items():
+        if root in bases:
+            continue
         if learner(loaded.name) is None:
             together[root] = given
             continue
@@ -137,6 +196,8 @@ def _built(
                 label=label,
                 on_progress=on_progress,
             )
+    for root, base in bases.items():
+        reports[root] = _build_head(base, root, *models[root], progress)
     return reports
 
 

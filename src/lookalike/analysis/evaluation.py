@@ -17,6 +17,7 @@ from lookalike.errors import LookalikeError, ModelError
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.columns import column_names
 from lookalike.storage.joined import Joined
+from lookalike.storage.label_values import label_values
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -212,13 +213,13 @@ def _read(
     """The items that have a label, and `more` columns of them; their vectors are read later."""
     columns = ("id", label, *more, *(["sha256"] if without_duplicates else []))
     selection = Selection.of(snapshot, columns, rows=rows, least=0 if rows is None else 1)
-    missing = [name for name in (label, *more) if name not in selection.items.column_names]
+    missing = [name for name in more if name not in selection.items.column_names]
     if len(snapshot) and missing:
         raise LookalikeError(
             f"{snapshot.root} has no column {missing[0]}", f"it has: {column_names(snapshot.schema)}"
         )
-    values = selection.column(label)
-    kept = np.array([row for row, value in enumerate(values) if value not in (None, "")], np.int64)
+    values = label_values(snapshot, label, rows)
+    kept = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
     if not len(kept):
         raise LookalikeError(
             f"no item of {snapshot.root} has a value in the column {label}",

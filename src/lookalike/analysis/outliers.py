@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from lookalike.analysis.neighbours import Neighbours, nearest_others
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError
-from lookalike.storage.columns import column_names
 from lookalike.storage.derived import Derived, write_derived
+from lookalike.storage.given_labels import LABEL
+from lookalike.storage.label_values import label_values
 from lookalike.storage.selection import Rows, Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -90,14 +91,12 @@ def find_outliers(
 ) -> Outliers:
     """Judge every item, or those in `rows` (ascending), by its k nearest others.
 
-    Compares labels if the collection has the column `label`. Uses at most `max_memory_bytes`, if
-    given, beyond the program itself. Raises `LookalikeError` for an impossible k or limit.
+    Compares labels if the collection has the column `label`; those of `folder` are the items' folders. Uses
+    at most `max_memory_bytes`, if given, beyond the program itself. Raises `LookalikeError` for an impossible
+    k or limit.
     """
     selection = Selection.of(snapshot, ("id", label), rows=rows)
-    if label != "label" and label not in selection.items.column_names:
-        raise LookalikeError(
-            f"{snapshot.root} has no column {label}", f"it has: {column_names(snapshot.schema)}"
-        )
+    labels = _labels(snapshot, label, rows)
     if not 1 <= k < len(selection):
         raise LookalikeError(
             f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",
@@ -107,7 +106,6 @@ def find_outliers(
     # Rows that the index missed count like the farthest that it found.
     cosines = np.where(near.rows < 0, near.scores.min(axis=1, keepdims=True), near.scores)
     distances = np.maximum(1 - cosines.mean(axis=1), 0)  # a cosine may round to a little more than 1
-    labels = [None if value in (None, "") else str(value) for value in selection.column(label)]
     suggested, share, own = _votes(near, labels)
     ids = selection.ids
     table = pa.table(
@@ -138,8 +136,15 @@ def write_outliers(state: State, found: Outliers) -> None:
     write_derived(state, NAME, Derived(found.table, found.facts()), found.command)
 
 
+def _labels(snapshot: Snapshot, label: str, rows: Rows | None) -> Sequence[str | None]:
+    """The label of each row; none if there are no labels at all, and no other column was asked for."""
+    if label == LABEL and LABEL not in snapshot.all_columns.names:
+        return [None] * (len(snapshot) if rows is None else len(rows))
+    return label_values(snapshot, label, rows)
+
+
 def _votes(
-    near: Neighbours, labels: list[str | None]
+    near: Neighbours, labels: Sequence[str | None]
 ) -> tuple[list[str | None], NDArray[np.float32], NDArray[np.float32]]:
     """The label of most labelled neighbours, its share of them, and the share of the item's own label.
 
@@ -164,7 +169,7 @@ def _votes(
 
 def _mislabelled(
     ids: list[str],
-    labels: list[str | None],
+    labels: Sequence[str | None],
     suggested: list[str | None],
     share: NDArray[np.float32],
     own: NDArray[np.float32],

@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError, one_line
+from lookalike.storage.label_values import FOLDER, folder_of
 from lookalike.storage.parts import RESERVED_COLUMNS
 
 # A metadata table's relative paths are in the first of these columns that it has.
@@ -35,8 +36,8 @@ def label_rule(rule: str) -> Callable[[str], str | None]:
     The pattern is searched in the file's name; without a match there is no label.
     Raises `SourceError` for any other rule.
     """
-    if rule == "folder":
-        return lambda id_: PurePosixPath(id_).parent.name or None
+    if rule == FOLDER:
+        return folder_of
     if not rule.startswith("regex:"):
         raise SourceError(f"unknown label rule {rule!r}", "use folder, or regex:PATTERN with a group")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike.learning.behaviour.training import BehaviourReport
@@ -37,39 +37,19 @@ def add_events(parser: argparse.ArgumentParser) -> None:
 
 def train_events(options: argparse.Namespace) -> int:
     """Learn from events, print what was measured, and save the model if it is better."""
-    from dataclasses import asdict
-
-    from lookalike.cli.output import print_json, say
-    from lookalike.cli.progress import Progress
-    from lookalike.collection import open_collection, train
+    from lookalike.cli.output import say
+    from lookalike.cli.training import learn_and_save
     from lookalike.errors import LookalikeError, NoGainError
 
     if options.label:
         raise LookalikeError("a model is learned from labels or from events", "leave --label or --events out")
     columns = {f"{name}_column": getattr(options, f"{name}_column") for name in EVENT_COLUMNS}
-    collection = open_collection(options.collection)
     try:
-        with Progress("learning", "steps") as progress:
-            learned: Any = train(
-                collection,
-                events=options.events,
-                method=options.method,
-                seed=options.seed,
-                max_memory_bytes=options.max_memory_bytes,
-                on_progress=progress,
-                **columns,
-            )
+        learn_and_save(options, _show, unit="steps", events=options.events, **columns)
     except NoGainError as error:
-        if options.json:
-            print_json({"path": None, "report": asdict(error.report)})
-        else:
+        if not options.json:
             _show(error.report)
         raise
-    model = learned.save(options.out, options.name)
-    if options.json:
-        print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
-    else:
-        _show(learned.report)
     words = ["lookalike", "build", options.collection, "--model", options.out, "-c", "NEW.lookalike"]
     say(f"use it: {shlex.join(words)}, then: lookalike recommend NEW.lookalike --user NAME")
     return 0

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError
 from lookalike.learning.discriminant import Basis, Part, Projected, Recipe
 from lookalike.learning.judging import average_precisions
+from lookalike.learning.labels import Question
 from lookalike.learning.metric import LOSSES, Examples
 from lookalike.learning.sums import Sums
 from lookalike.models.head_model import Floats
 
 Ints = NDArray[np.int64]
 Results = NDArray[np.float64]
-Question = Literal["same", "new"]
 Parts = tuple[tuple[Part, float], ...]
 
 FOLDS = 4

@@ -25,7 +25,14 @@ from lookalike.learning.choice import (
     loses_first,
 )
 from lookalike.learning.discriminant import Recipe, branches
-from lookalike.learning.labels import Labelled, folds_of_classes, folds_of_items, read_labelled
+from lookalike.learning.labels import (
+    Labelled,
+    check_question,
+    folds_of_classes,
+    folds_of_items,
+    question_of,
+    read_labelled,
+)
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.learning.report import Change, LabelReport
 from lookalike.learning.trained import Trained
@@ -64,13 +71,13 @@ def train_head(
     nothing and `MemoryLimitError` for a limit that is too low.
     """
     started_s = time.monotonic()
-    if for_ not in (None, "same", "new"):
-        raise LookalikeError(f"unknown question {for_!r}", "known are: same, new")
+    if for_ is not None:
+        check_question(for_)
     if method not in ("auto", *METHODS):
         known = ", ".join(("auto", *METHODS, "finetune"))
         raise LookalikeError(f"unknown method {method!r}", f"known are: {known}")
     labelled = read_labelled(snapshot, label, rows)
-    question = for_ or _question(labelled)
+    question = for_ or question_of(labelled.classes, FOLDS)
     folds = _folds(labelled, question, seed)
     count = _tried(labelled, max_memory_bytes)
     found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
@@ -95,12 +102,6 @@ def train_head(
         unseen=held.folds == FOLDS - 1,
     )
     return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
-
-
-def _question(labelled: Labelled) -> Question:
-    """New classes, where the known ones are too small to have items in every fold: two pictures of each."""
-    sizes = np.bincount(labelled.classes)[labelled.classes]
-    return "new" if np.median(sizes[sizes > 1]) < FOLDS else "same"
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
 from lookalike.storage.given_labels import LABEL, fitted, label_kind
+from lookalike.storage.label_values import FOLDER
 from lookalike.storage.marks import write_marks
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.snapshot import Snapshot
@@ -223,6 +224,8 @@ def give_labels(snapshot: Snapshot, labels: dict[str, str], column: str = LABEL)
 
 
 def _check_label(snapshot: Snapshot, label: str, column: str) -> None:
+    if column == FOLDER and FOLDER not in snapshot.all_columns.names:
+        raise LookalikeError("the folder of an item is where its file is", "give labels of another column")
     if column in RESERVED_COLUMNS or not column.isprintable():
         raise LookalikeError(f"the column {column!r} cannot have labels", "use `label`, or a new column")
     if not label.strip():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.storage.given_labels import LABEL
+from lookalike.storage.label_values import label_values
 from lookalike.storage.marks import Mark
 from lookalike.storage.snapshot import Snapshot
 
@@ -46,12 +45,8 @@ class Labels:
 
 def read_labels(snapshot: Snapshot, column: str = LABEL, rows: Rows | None = None) -> Labels:
     """Read the labels of all rows, or of some ascending ones; raises `UnknownColumnError`."""
-    stored = snapshot.column(column)
-    if rows is None:
-        rows = np.arange(len(snapshot))
-    else:
-        stored = stored.take(pa.array(rows))
-    return Labels(column, rows, [_label(value) for value in stored.to_pylist()])
+    values = label_values(snapshot, column, rows)
+    return Labels(column, np.arange(len(snapshot)) if rows is None else rows, values)
 
 
 def label_marks(snapshot: Snapshot, kind: str, ids: Sequence[str], values: Sequence[object]) -> list[Mark]:
@@ -62,9 +57,3 @@ def label_marks(snapshot: Snapshot, kind: str, ids: Sequence[str], values: Seque
         Mark(now, kind, (id_,), (sha256 or "",), value)
         for id_, sha256, value in zip(ids, sha256s, values, strict=True)
     ]
-
-
-def _label(value: object) -> str | None:
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return str(value)

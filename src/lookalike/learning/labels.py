@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
+# What will be searched for: the same classes as those with labels, or new ones.
+Question = Literal["same", "new"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,21 @@ def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> L
         len(values) - len(kept),
         int((sizes == 1).sum()),
     )
+
+
+def check_question(question: str) -> None:
+    """Raise `LookalikeError` for a question that is none."""
+    if question not in get_args(Question):
+        raise LookalikeError(f"unknown question {question!r}", f"known are: {', '.join(get_args(Question))}")
+
+
+def question_of(classes: Ints, least: int) -> Question:
+    """What the classes (N,) allow to ask: new ones, if most items have fewer than `least` in their class.
+
+    Of two pictures of each thing, say, none can be held out that has others to find and to learn from.
+    """
+    sizes = np.bincount(classes)[classes]
+    return "new" if np.median(sizes[sizes > 1]) < least else "same"
 
 
 def folds_of_items(classes: Ints, count: int, seed: int) -> Ints:

@@ -49,7 +49,7 @@ def save_model(
     check_name(name)
     check_model_name(name)
     target = Path(folder)
-    check_free(target)
+    _check_free(target)
     if report is not None:
         files = {
             **files,
@@ -73,10 +73,24 @@ def is_trained(path: str) -> bool:
     return bool(path) and (Path(path) / REPORT).is_file()
 
 
-def check_free(folder: str | Path) -> None:
-    """Raise `ModelError` if there is something at the path of a new model."""
-    if os.path.lexists(folder):
-        raise ModelError(f"{folder} exists already", "give another folder as `out`")
+def check_out(folder: str | Path) -> None:
+    """Find out, before anything is learned, whether a model can be written to a folder.
+
+    Raises `ModelError` if there is something already, `StorageError` if its folder cannot be written to.
+    """
+    target = Path(folder)
+    _check_free(target)
+    above = next(one for one in target.absolute().parents if os.path.lexists(one))
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=above):
+            pass
+    except OSError as error:
+        raise storage_error(above, error) from error
+
+
+def _check_free(target: Path) -> None:
+    if os.path.lexists(target):
+        raise ModelError(f"{target} exists already", "give another folder as `out`")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -168,6 +168,11 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
     return LoadedModel(spec, features, device, path=str(folder), base=base_spec, from_base=from_base)
 
 
+def base_path(folder: Path) -> str:
+    """Where the file or folder of a head's base is; empty for a base that is known by its name."""
+    return str(read_description(folder / DESCRIPTION).get("base_path", ""))
+
+
 @lru_cache(maxsize=4)
 def _read(folder: Path, stamps: object) -> tuple[ModelSpec, ModelSpec, str, tuple[Branch, ...]]:
     """The spec of a head, the spec and the path of its base, and its branches."""

@@ -165,6 +165,14 @@ def _find_base(spec: ModelSpec, path: str, device: str) -> LoadedModel | None:
     return base
 
 
+def base_name(head: LoadedModel) -> str:
+    """The name or the path by which `load_model` loads the model that a head sits on."""
+    from lookalike.models.head_model import base_path
+
+    assert head.base is not None
+    return base_path(Path(head.path)) or pinned_name(head.base)
+
+
 def _unknown(name: str) -> ModelError:
     known = [*_BUILT_IN, *SHORT_NAMES, *_registered]
     near = near_names(name) or get_close_matches(name, known, n=2)

@@ -49,12 +49,17 @@ def recommend(
         raise QueryError("nothing is liked", "name at least one item as `liked`, or a `user` of the model")
     if not 0 <= diverse <= 1:
         raise QueryError(f"diverse is {diverse}, it goes from 0 (likeness alone) to 1")
-    query = _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)
+    query = taste(liked, disliked)
     if diverse == 0:
         return engine.search([query], k, where=where, rows=rows)[0]
     (found,) = engine.search([query], k * _CANDIDATES, where=where, rows=rows)
     chosen = marginally_relevant(found.scores, engine.vectors_at(found.rows), k, diverse)
     return found.take(chosen)
+
+
+def taste(liked: Sequence[Query], disliked: Sequence[Query] = ()) -> Query:
+    """The average of what is liked, less half that of what is not."""
+    return _mean(liked, 1.0) + _mean(disliked, -_DISLIKED_WEIGHT)
 
 
 def marginally_relevant(

@@ -1,12 +1,13 @@
 """Words that people teach by examples: marks in the collection's journal, which can be taken back.
 
 The marks of a word have the kind `word:NAME`. One about a picture says whether it shows the word (true) or
-not (false); one about no picture names a column and a value, whose pictures all show it.
+not (false); one about no picture names columns and values, whose pictures all show it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,7 @@ Rows = NDArray[np.int64]
 
 KIND = "word:"
 _LONGEST = 100
+WORD_RULE = f"a word has letters or digits, at most {_LONGEST} characters, and is not one like 'the'"
 _MOST_TAUGHT = 1000  # from one column at a time
 # Texts that name one picture each, and no word.
 _OF_ONE_PICTURE = ("id", "uri", "sha256")
@@ -37,6 +39,19 @@ class Lesson:
     name: str
     liked: Rows
     unliked: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnWords:
+    """What a column teaches: the values of each word by its name, and the values that cannot be words."""
+
+    values: Mapping[str, Sequence[str]]
+    left_out: Sequence[str]
+
+    @property
+    def joined(self) -> list[Sequence[str]]:
+        """Values that are one word, because they are spelled alike."""
+        return [some for some in self.values.values() if len(some) > 1]
 
 
 def is_taught(marks: Marks) -> bool:
@@ -58,7 +73,8 @@ def lessons(snapshot: Snapshot) -> list[Lesson]:
         shows: dict[int, bool] = {}
         for mark in some:
             if not mark.ids:
-                shows |= dict.fromkeys(_rows_with(snapshot, mark.value).tolist(), True)
+                for about in _abouts(mark.value):
+                    shows |= dict.fromkeys(_rows_with(snapshot, about).tolist(), True)
         for mark in some:
             shows |= {row: bool(mark.value) for one in mark.pictures for row in rows[one]}
         liked, unliked = (
@@ -96,27 +112,41 @@ def teach(
     return name
 
 
-def teach_from(snapshot: Snapshot, column: str, known: Mapping[str, str]) -> list[str]:
-    """Make a word of each value of a column of text, or of each folder for `folder`; returns their names.
+def column_words(snapshot: Snapshot, column: str, known: Mapping[str, str] | None = None) -> ColumnWords:
+    """The words that `teach_from` makes of a column; values that are spelled alike are one.
 
-    Later builds add the pictures that get the value. Raises `QueryError` for a column that is unknown or has
-    no text, and for more than a thousand values.
+    It has the name of the commonest of them. Raises as `teach_from`.
     """
     values = _values(snapshot, column)
-    words = [value for value in values if value and _is_name(value)]
+    words = [value for value in values if _is_name(value)]
     if not words:
         raise QueryError(f"{column} has no text that could be a word", "use a column of names")
     if len(words) > _MOST_TAUGHT:
         raise QueryError(
             f"{column} has {len(words):,} values, the limit is {_MOST_TAUGHT:,}", "use a column with fewer"
         )
-    now = datetime.now(UTC)
-    named = {value: known.get(spelling(value), " ".join(value.split())) for value in words}
-    write_marks(
-        snapshot.root,
-        [Mark(now, KIND + name, (), (), {"column": column, "value": value}) for value, name in named.items()],
-    )
-    return list(named.values())
+    names, found = dict(known or {}), dict[str, list[str]]()
+    for value in words:
+        name = names.setdefault(spelling(value), " ".join(value.split()))
+        found.setdefault(name, []).append(value)
+    return ColumnWords(found, [value for value in values if not _is_name(value)])
+
+
+def teach_from(snapshot: Snapshot, column: str, known: Mapping[str, str]) -> None:
+    """Make a word of each value of a column of text, or of each folder for `folder`.
+
+    Later builds add the pictures that get the value. Raises `QueryError` for a column that is unknown or has
+    no text, and for more than a thousand values.
+    """
+    marks, now = [], datetime.now(UTC)
+    for name, values in column_words(snapshot, column, known).values.items():
+        before = [
+            one for mark in snapshot.marks.of(KIND + name) if not mark.ids for one in _abouts(mark.value)
+        ]
+        more = [one for value in values if (one := {"column": column, "value": value}) not in before]
+        abouts = [*before, *more]
+        marks.append(Mark(now, KIND + name, (), (), abouts if len(abouts) > 1 else abouts[0]))
+    write_marks(snapshot.root, marks)
 
 
 def forget(snapshot: Snapshot, name: str) -> str:
@@ -143,10 +173,7 @@ def _checked(name: str) -> str:
     plain = " ".join(name.split())
     if _is_name(plain):
         return plain
-    raise QueryError(
-        f"{plain[:_LONGEST]!r} cannot be a word",
-        f"a word has letters or digits, at most {_LONGEST} characters, and is not one like 'the'",
-    )
+    raise QueryError(f"{plain[:_LONGEST]!r} cannot be a word", WORD_RULE)
 
 
 def _is_name(text: str) -> bool:
@@ -155,22 +182,31 @@ def _is_name(text: str) -> bool:
     return is_short and any(word not in STOP_WORDS for word in words) and text.isprintable()
 
 
+def _commonest(values: Iterable[str]) -> list[str]:
+    """Each value once, the commonest first."""
+    counts = Counter(values)
+    return sorted(counts, key=lambda one: (-counts[one], one))
+
+
 def _values(snapshot: Snapshot, column: str) -> list[str]:
     if column == "folder":
-        return sorted({one for id_ in snapshot.column("id").to_pylist() for one in folders_of(id_)})
+        return _commonest(one for id_ in snapshot.column("id").to_pylist() for one in folders_of(id_))
     texts = [one.name for one in snapshot.schema if pa.types.is_string(one.type)]
     names = [name for name in texts if name not in _OF_ONE_PICTURE]
     if column not in names:
         raise QueryError(
             f"there is no column of words {column!r}", f"there are: {', '.join(['folder', *names])}"
         )
-    return sorted(one for one in snapshot.column(column).unique().to_pylist() if one is not None)
+    return _commonest(one for one in snapshot.column(column).to_pylist() if one)
 
 
-def _rows_with(snapshot: Snapshot, about: Any) -> Rows:
-    """The rows that have a value in a column; none if the column is gone, or the mark is another's."""
-    if not isinstance(about, dict):
-        return np.empty(0, np.int64)
+def _abouts(value: Any) -> list[dict[str, Any]]:
+    """The columns and values that a mark about no picture names; none if the mark is another's."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _rows_with(snapshot: Snapshot, about: Mapping[str, Any]) -> Rows:
+    """The rows that have a value in a column; none if the column is gone."""
     column, value = str(about.get("column")), about.get("value")
     if column == "folder":
         ids = snapshot.column("id").to_pylist()

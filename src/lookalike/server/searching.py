@@ -15,7 +15,7 @@ from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Pixels
 from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
-from lookalike.search.query import Floats, Id, Image, Query, Text, Vector
+from lookalike.search.query import Floats, Id, Image, Query, Text, Vector, as_item
 from lookalike.search.refine import refined_direction
 from lookalike.search.results import WEAK, Results
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching, whole_row
@@ -111,12 +111,12 @@ def _search(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metr
 
 def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metrics) -> list[dict[str, Any]]:
     """The hits of each query, as cards with scores."""
-    marks = (*wanted.like, *wanted.unlike)
+    likes, unlikes = ([as_item(id_) for id_ in ids] for ids in (wanted.like, wanted.unlike))
     directions = [
-        refined_direction(engine, one, wanted.like, wanted.unlike) if marks else engine.direction(one)
+        refined_direction(engine, one, likes, unlikes) if likes or unlikes else engine.direction(one)
         for one in sums
     ]
-    marked = set(engine.snapshot.rows_of(marks).tolist())
+    marked = set(engine.snapshot.rows_of((*wanted.like, *wanted.unlike)).tolist())
     asked = [_rows_in(engine, query) | marked for query in wanted.queries]
     hidden: list[set[int]] = [set() for _ in asked] if wanted.include_query else asked
     mask = engine.allowed(wanted.where, None)

@@ -26,7 +26,9 @@ EXAMPLE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
-        "--label", default="label", help="the column of labels; for a folder, the rule as in: lookalike build"
+        "--label",
+        default="label",
+        help="the column of labels, or folder; for a folder of images, the rule as in: lookalike build",
     )
     parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
     parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
@@ -84,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         compared = _compared(options, folder)
         best = collection_of(folder, compared.contenders[0].model)
-        _show(compared, open_collection(best), options)
+        # Vectors that the collection has need no other.
+        _show(compared, open_collection(best if is_collection(best) else options.target), options)
     return 0
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures", metavar="PICTURE", nargs="*", help="an image file, or id:… for an item of the collection"
     )
     parser.add_argument(
-        "--label", default="label", metavar="COLUMN", help="the column of labels (default: label)"
+        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
     )
     parser.add_argument(
         "--right",
@@ -70,7 +70,7 @@ def _identify(collection: Collection, options: argparse.Namespace) -> int:
     found: list[dict[str, Any]] = []
     for word in options.pictures:
         try:
-            query = read_query(collection, [word])
+            query = read_query(collection, [word], takes_text=False)
             one = collection.identify(query, options.label, right=options.right)
         except (ImageError, QueryError) as error:
             if len(options.pictures) == 1:
@@ -129,9 +129,11 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
 def _label(collection: Collection, options: argparse.Namespace) -> int:
     """Confirm proposals, or give items a label."""
     from lookalike.cli.output import print_json, say
+    from lookalike.cli.queries import read_example
     from lookalike.errors import LookalikeError
+    from lookalike.storage.own_pictures import example_of
 
-    ids = [word.removeprefix("id:") for word in options.pictures]
+    ids = [example_of(collection.snapshot, read_example(collection, word)) for word in options.pictures]
     if not ids and not options.confirm:
         raise LookalikeError("no item is given", "name id:… for each item of that label")
     if options.confirm:

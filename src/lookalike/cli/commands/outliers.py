@@ -13,7 +13,7 @@ EXAMPLE = "lookalike outliers photos.lookalike --label label"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     parser.add_argument(
-        "--label", default="label", metavar="COLUMN", help="the column of labels (default: label)"
+        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
     )
     parser.add_argument(
         "-k", type=positive, default=10, metavar="K", help="how many neighbours to look at (default: 10)"

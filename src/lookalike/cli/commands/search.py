@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_collection, add_json, add_results
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.search.results import Results
 
 SUMMARY = "find the images most like a picture"
 # What is said of the ways of `search.thumbs`.
@@ -14,7 +19,10 @@ REFINED = {
     "lda": "refined by what sets the pictures that you like apart",
     "svm": "refined by a plane between the pictures that you like and don't",
 }
-EXAMPLE = "lookalike search photos.lookalike rose.jpg^2 id:img_7.jpg --not thorn.jpg -k 10"
+EXAMPLE = (
+    "lookalike search photos.lookalike rose.jpg^2 id:img_7.jpg --not thorn.jpg -k 10\n"
+    "  lookalike search photos.lookalike --like id:a.jpg --like id:b.jpg --unlike id:c.jpg"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "query",
         metavar="QUERY",
-        nargs="+",
+        nargs="*",
         help="an image file, id:… for an item of the collection, or text:… for words; several are added up, "
-        "and ^2 at the end is a weight",
+        "and ^2 at the end is a weight; not needed with --like",
     )
     parser.add_argument(
         "--not",
@@ -38,10 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}",
             dest=f"marked_{name}",
-            metavar="ID",
+            metavar="PICTURE",
             action="append",
             default=[],
-            help=f"refine the query: an item (id:…) that {what}; can be given again",
+            help=f"refine the query: an item (id:…) or image file that {what}; can be given again",
         )
     add_results(parser)
     parser.add_argument("--include-query", action="store_true", help="show the items of the query too")
@@ -62,35 +70,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_found, say, say_if_stale
-    from lookalike.cli.queries import read_query
     from lookalike.collection import open_collection
-    from lookalike.errors import LookalikeError
-    from lookalike.search.query import Query
 
+    _check(options)
     collection = open_collection(options.collection)
-    query: Query | list[Query] = read_query(collection, options.query, options.unlike)
-    if options.group_by:
-        query = [read_query(collection, [word]) for word in options.query]
-        if options.unlike:
-            raise LookalikeError("--group-by needs pictures of one item", "leave --not out")
-    like, unlike = (
-        [one.removeprefix("id:") for one in marked] for marked in (options.marked_like, options.marked_unlike)
-    )
-    if (like or unlike) and options.group_by:
-        raise LookalikeError("--group-by needs pictures of one item", "leave --like and --unlike out")
-    wishes = {
-        "k": options.k,
-        "where": options.where,
-        "include_query": options.include_query,
-        "min_confidence": options.min_confidence,
-    }
-    if like or unlike:
-        assert isinstance(query, Query)
-        results = collection.refine(query, like, unlike, **wishes)
-    else:
-        results = collection.search(query, group_by=options.group_by, **wishes)
+    results = _found(collection, options)
     say_if_stale(collection)
-    asked = {"query": options.query, "not": options.unlike, "like": like, "unlike": unlike}
+    marks = {
+        name: [one.removeprefix("id:") for one in marked]
+        for name, marked in (("like", options.marked_like), ("unlike", options.marked_unlike))
+    }
+    asked = {"query": options.query, "not": options.unlike, **marks}
     print_found({name: words for name, words in asked.items() if words}, results, options.json)
     if results.refined:
         say(REFINED[results.refined])
@@ -101,3 +91,39 @@ def run(options: argparse.Namespace) -> int:
         matching = f"only {len(results):,} match" if limited else "that is all of them"
         say(f"the collection has {len(collection):,} images; {matching}")
     return 0 if results else 1
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise `LookalikeError` for words that do not go together."""
+    from lookalike.errors import LookalikeError, QueryError
+
+    if not options.query and not options.marked_like:
+        raise QueryError("nothing is searched for", "give a file, id:…, text:…, or --like with an item")
+    if options.group_by and (options.unlike or not options.query):
+        raise LookalikeError("--group-by needs pictures of one item", "leave --not out")
+    if options.group_by and (options.marked_like or options.marked_unlike):
+        raise LookalikeError("--group-by needs pictures of one item", "leave --like and --unlike out")
+
+
+def _found(collection: Collection, options: argparse.Namespace) -> Results:
+    from lookalike.cli.queries import read_marks, read_query
+    from lookalike.search.recommend import taste
+
+    wishes: dict[str, Any] = {
+        "k": options.k,
+        "where": options.where,
+        "include_query": options.include_query,
+        "min_confidence": options.min_confidence,
+    }
+    like, unlike = (read_marks(collection, some) for some in (options.marked_like, options.marked_unlike))
+    if options.group_by:
+        parts = [read_query(collection, [word]) for word in options.query]
+        grouped: Results = collection.search(parts, group_by=options.group_by, **wishes)
+        return grouped
+    query = read_query(collection, options.query, options.unlike)
+    if options.query and (like or unlike):
+        return collection.refine(query, like, unlike, **wishes)
+    if not options.query:  # what is liked is a query by itself
+        query += taste(like, unlike)
+    found: Results = collection.search(query, **wishes)
+    return found

@@ -9,9 +9,12 @@ from lookalike.cli.arguments import add_collection, add_json
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.search.taught import ColumnWords
 
 SUMMARY = "teach a word by examples, to search for it"
 EXAMPLE = "lookalike teach photos.lookalike rex --like id:a.jpg --like id:b.jpg --unlike id:c.jpg"
+
+_SHOWN = 40  # characters of a value that is no word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in (("like", "shows it"), ("unlike", "does not")):
         parser.add_argument(
             f"--{name}",
-            metavar="ID",
+            metavar="PICTURE",
             action="append",
             default=[],
-            help=f"an item (id:…) that {what}; can be given again",
+            help=f"an item (id:…), or the file of one, that {what}; can be given again",
         )
     parser.add_argument(
         "--from",
@@ -42,11 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.queries import read_example
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
+    from lookalike.search.taught import column_words
 
     collection = open_collection(options.collection)
-    examples = [[one.removeprefix("id:") for one in ids] for ids in (options.like, options.unlike)]
+    examples = [[read_example(collection, word) for word in some] for some in (options.like, options.unlike)]
     ways = [options.forget, bool(options.column), any(examples)]
     if sum(ways) > 1 or (options.forget or any(examples)) != (options.word is not None):
         raise LookalikeError(
@@ -60,21 +65,38 @@ def run(options: argparse.Namespace) -> int:
         say(f"forgot {options.word}")
         return 0
     other = _also(options.word, collection)
-    taught = (
-        collection.teach_from(options.column) if options.column else collection.teach(options.word, *examples)
-    )
+    found = column_words(collection.snapshot, options.column) if options.column else None
+    taught = collection.teach_from(options.column) if found else collection.teach(options.word, *examples)
     tagged = collection.to_arrow()["taught"].to_pylist() if taught else []
     counts = {one.name: sum(one.name in (tags or ()) for tags in tagged) for one in taught}
     if options.json:
-        print_json(
-            [{"word": one.name, "examples": one.count, "pictures": counts[one.name]} for one in taught]
-        )
-        return 0
-    for one in taught:
-        show(f"{one}; {counts[one.name]:,} have the tag")
+        words = [{"word": one.name, "examples": one.count, "pictures": counts[one.name]} for one in taught]
+        more = {"joined": found.joined, "left_out": found.left_out} if found else {}
+        print_json({"words": words, **more})
+    else:
+        for one in taught:
+            show(f"{one}; {counts[one.name]:,} have the tag")
+    if found:
+        _say_what_became(found, options.column)
     if other:
         say(f"{other}; what you taught goes before that")
     return 0
+
+
+def _say_what_became(found: ColumnWords, column: str) -> None:
+    """Say which values of a column are one word, and which are none."""
+    from lookalike.cli.output import say
+    from lookalike.search.taught import WORD_RULE
+
+    if found.joined:
+        first = found.joined[0]
+        also = f", and {len(found.joined) - 1:,} more" if len(found.joined) > 1 else ""
+        say(f"spelled alike, and so one word: {', '.join(map(repr, first))}{also}")
+    if found.left_out:
+        first_out = found.left_out[0]
+        shown = first_out if len(first_out) <= _SHOWN else f"{first_out[:_SHOWN]}…"
+        values = f"{len(found.left_out):,} value{'s' * (len(found.left_out) != 1)}"
+        say(f"left out: {values} of {column}, such as {shown!r}; {WORD_RULE}")
 
 
 def _also(word: str | None, collection: Collection) -> str:

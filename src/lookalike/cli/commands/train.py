@@ -20,7 +20,9 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
-    parser.add_argument("--label", metavar="COLUMN", help="learn from the labels in this column")
+    parser.add_argument(
+        "--label", metavar="COLUMN", help="learn from the labels in this column; folder: from the folders"
+    )
     parser.add_argument(
         "--pairs",
         metavar="FILE",
@@ -82,42 +84,29 @@ _FINETUNING = ("loss", "model", "layers", "device", "epochs", "batch_size", "lea
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
+    from importlib.util import find_spec
 
-    from lookalike.cli.output import print_json, say, show
-    from lookalike.cli.progress import Progress
-    from lookalike.collection import open_collection, train
-    from lookalike.errors import NoGainError
-    from lookalike.learning.saving import check_free
+    from lookalike.cache import checkpoint_folder
+    from lookalike.cli.output import say, show
+    from lookalike.cli.training import learn_and_save
 
-    check_free(options.out)
+    def show_report(report: object) -> None:
+        for line in str(report).splitlines():
+            show(line)
+
     given = _given(options)
     if options.events:
         return train_events(options)
-    collection = open_collection(options.collection)
-    try:
-        with Progress("learning") as progress:
-            learned = train(
-                collection,
-                label=options.label,
-                pairs=options.pairs,
-                triplets=options.triplets,
-                method=options.method,
-                seed=options.seed,
-                max_memory_bytes=options.max_memory_bytes,
-                on_progress=progress,
-                **given,
-            )
-    except NoGainError as error:
-        if options.json:
-            print_json({"path": None, "report": asdict(error.report)})
-        raise
-    model = learned.save(options.out, options.name)
-    if options.json:
-        print_json({"path": model.path, **model.spec.to_fields(), "report": asdict(learned.report)})
-    else:
-        for line in str(learned.report).splitlines():
-            show(line)
+    if options.method == "finetune" and find_spec("torch"):
+        say(f"checkpoints are in {checkpoint_folder()}: if it is killed, the same command goes on from there")
+    learn_and_save(
+        options,
+        show_report,
+        label=options.label,
+        pairs=options.pairs,
+        triplets=options.triplets,
+        **given,
+    )
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
     return 0
@@ -132,8 +121,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     is_finetuning = options.method == "finetune" and not options.events
     wrong = [(name, "--method finetune") for name in given if not is_finetuning]
     wrong += [(name, "--events") for name in of_events if not options.events]
-    no_question = options.events or options.pairs or options.triplets or is_finetuning
-    wrong += [("for", "--label without --method finetune")] if options.for_ and no_question else []
+    wrong += [("for", "--label")] if options.for_ and (options.events or not options.label) else []
     for name, owner in wrong:
         raise LookalikeError(f"--{name.replace('_', '-')} is for {owner}", "leave it out, or use that")
-    return given if no_question else {"for_": options.for_}
+    return {**given, **({"for_": options.for_} if options.for_ else {})}

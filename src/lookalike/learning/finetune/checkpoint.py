@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ import torch
 from lookalike.storage.files import remove_tree, replacing
 
 State = dict[str, Any]
+
+KEY_DIGITS = 16  # of a key, in the name of its folder
+_FILE = "checkpoint.pt"
+_ABANDONED_S = 30 * 86_400
 
 
 class Checkpoint:
@@ -41,4 +47,13 @@ class Checkpoint:
 
     @property
     def _path(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / _FILE
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the files of runs in a folder that nobody went on from for 30 days, and no others."""
+    for path in folder.glob(f"{'[0-9a-f]' * KEY_DIGITS}/{_FILE}"):
+        with suppress(OSError):  # another run may remove it at the same time
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
+                path.parent.rmdir()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
-from lookalike.learning.labels import folds_of_items, read_labelled
+from lookalike.learning.labels import Question, folds_of_classes, folds_of_items, read_labelled
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]
 
 _EVERY = 5  # one in so many is held out
 _LEAST = 6  # a class with fewer has no two to spare, of which one could find the other
+_LEAST_CLASSES = 2 * _EVERY  # of which two are held out whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,32 @@ class Examples:
     unlabelled: int
     singles: int
 
+    @property
+    def learnt_classes(self) -> int:
+        """The number of classes that are learnt: the first ones."""
+        return int(self.classes[~self.held_out].max()) + 1
+
+    @property
+    def question(self) -> Question:
+        """What the held-out items tell: how the `same` classes are found, or `new` ones."""
+        return "same" if self.learnt_classes == len(self.names) else "new"
+
     @staticmethod
-    def of(snapshot: Snapshot, label: str, seed: int = 0) -> Examples:
+    def of(snapshot: Snapshot, label: str, seed: int = 0, question: Question = "same") -> Examples:
         """Hold out a fifth of each class, neighbours together, without copies of what is learnt from.
 
-        Raises `LookalikeError` if there is no such column, or there are too few labels.
+        If it is the question how `new` classes are found, hold out a fifth of the classes, whole; these come
+        last. Raises `LookalikeError` if there is no such column, or there are too few labels.
         """
         labelled = read_labelled(snapshot, label)
         enough = np.bincount(labelled.classes)[labelled.classes] > 1
         rows = labelled.selection.rows[enough]
         known, classes = np.unique(labelled.classes[enough], return_inverse=True)
+        if question == "new":
+            held_out, order = _held_out_classes(classes, seed)
+            names = tuple(labelled.names[known[one]] for one in order)
+            classes = np.argsort(order)[classes]
+            return Examples(rows, classes, names, held_out, labelled.unlabelled, labelled.singles)
         held_out = _held_out(classes, snapshot.values("sha256", rows), seed)
         if not held_out.any():
             raise LookalikeError(
@@ -51,6 +68,19 @@ class Examples:
             )
         names = tuple(labelled.names[one] for one in known)
         return Examples(rows, classes, names, held_out, labelled.unlabelled, labelled.singles)
+
+
+def _held_out_classes(classes: Ints, seed: int) -> tuple[Mask, Ints]:
+    """Which items to hold out, those of a fifth of the classes, and the classes, held out ones last."""
+    count = len(np.unique(classes))
+    if count < _LEAST_CLASSES:
+        raise LookalikeError(
+            f"{count:,} classes have two items or more; holding out whole ones needs {_LEAST_CLASSES}",
+            "learn for the same classes: `for_='same'`",
+        )
+    held_out = folds_of_classes(classes, _EVERY, seed) == 0
+    is_held = np.isin(np.arange(count), classes[held_out])
+    return held_out, np.argsort(is_held, kind="stable")
 
 
 def _held_out(classes: Ints, sha256s: list[str | None], seed: int) -> Mask:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookalike.cache import cache_folder
+from lookalike.cache import checkpoint_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
 from lookalike.learning.batches import batches_of
-from lookalike.learning.finetune.checkpoint import Checkpoint
+from lookalike.learning.finetune.checkpoint import KEY_DIGITS, Checkpoint, remove_abandoned
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.export import exported, network_file, vectors_of
 from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
@@ -27,6 +27,7 @@ from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
+from lookalike.learning.labels import Question, check_question
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.devices import AUTO
@@ -49,6 +50,7 @@ def finetune(
     snapshot: Snapshot,
     label: str,
     *,
+    for_: Question = "same",
     loss: str = LOSS,
     model: str = BUILT_IN,
     layers: Layers = "auto",
@@ -65,17 +67,19 @@ def finetune(
 
     `model` is the built-in network or `timm:NAME`; `layers` are its `last` ones, `all`, or `auto`: the last
     ones of the built-in network on a CPU. `loss` is one of `losses.LOSSES`, or several joined by `+`. A fifth
-    of the pictures is held out: one half of them chooses the best epoch, the other decides whether the result
-    is kept. A run that was killed goes on where its file in the folder `checkpoints` was written last (by
-    default in the user's cache); the same arguments on the same collection are the same run. `on_progress` is
-    called with the work done and to do, in pictures.
+    of the pictures is held out, or of the classes if `for_` says that `new` ones will be searched for: one
+    half of them chooses the best epoch, the other decides whether the result is kept. A run that was killed
+    goes on where its file in the folder `checkpoints` was written last (by default in the user's cache); the
+    same arguments on the same collection are the same run, and files that nobody went on from for 30 days are
+    removed. `on_progress` is called with the work done and to do, in pictures.
     Raises `NoGainError` if the held-out pictures are not found better by more than two standard errors,
     `LookalikeError` for too few labels or pictures, `ModelError` if the network or the device cannot be used,
     and `MemoryLimitError`.
     """
     _check(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     device = torch_device(device)
-    examples = Examples.of(snapshot, label, seed)
+    check_question(for_)
+    examples = Examples.of(snapshot, label, seed, for_)
     network = network_of(model, layers, device)
     plan = Plan(
         epochs or (_EPOCHS_OF_LAST if network.is_split else _EPOCHS_OF_ALL),
@@ -84,8 +88,10 @@ def finetune(
         seed,
     )
     state = [snapshot.fingerprint, snapshot.labels_key]
-    key = _key([*state, label, loss, model, network.is_split, asdict(plan)])
-    checkpoint = Checkpoint(Path(checkpoints or cache_folder() / "training") / key[:16], key)
+    key = _key([*state, label, for_, loss, model, network.is_split, asdict(plan)])
+    kept = Path(checkpoints or checkpoint_folder())
+    remove_abandoned(kept)
+    checkpoint = Checkpoint(kept / key[:KEY_DIGITS], key)
     room = _Room.of(examples, network, max_memory_bytes)
     run = _Run(
         snapshot=snapshot,
@@ -157,7 +163,7 @@ class _Run:
         )
         training = Training(
             self.network,
-            loss_of(loss, self.network.spec.dim, len(self.examples.names)),
+            loss_of(loss, self.network.spec.dim, self.examples.learnt_classes),
             views,
             self.classes_of(self.learnt),
             self.plan,
@@ -196,6 +202,7 @@ class _Run:
         report = Report(
             model=model,
             loss=loss,
+            question=self.examples.question,
             layers="last" if self.network.is_split else "all",
             device=self.device,
             classes=len(words.names),

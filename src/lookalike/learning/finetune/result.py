@@ -21,6 +21,7 @@ _ERRORS = 2
 class Report:
     """What was learnt from, and what came of it.
 
+    For the `question` new, whole classes are held out.
     `before` and `after` are the mean MAP@R of `judged` held-out pictures among all `held_out`, by the vectors
     of the collection and by those of the exported model; `gain` is the mean difference. `scores` are those of
     the other held-out pictures, before training and after each epoch; they chose `best_epoch`. `thumbnails`
@@ -29,6 +30,7 @@ class Report:
 
     model: str
     loss: str
+    question: str
     layers: str
     device: str
     classes: int
@@ -53,10 +55,11 @@ class Report:
         return self.gain > _ERRORS * self.standard_error
 
     def __str__(self) -> str:
+        held_out = f"held-out images{' of new classes' if self.question == 'new' else ''}"
         lines = [
             f"{self.model}, {self.loss}: {self.classes:,} classes learnt from {self.learnt_from:,} images in "
             f"{self.steps:,} steps; epoch {self.best_epoch} of {len(self.scores) - 1} was best",
-            f"MAP@R of {self.judged:,} held-out images among {self.held_out:,}: {self.before:.3f} before, "
+            f"MAP@R of {self.judged:,} {held_out} among {self.held_out:,}: {self.before:.3f} before, "
             f"{self.after:.3f} after ({self.gain:+.3f}, standard error {self.standard_error:.3f})",
         ]
         counts = {

@@ -1,0 +1,36 @@
+"""The labels of items: the values of a column as text, or the folders that the items are in."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from lookalike.storage.selection import Rows
+from lookalike.storage.snapshot import Snapshot
+
+FOLDER = "folder"
+
+
+def label_values(snapshot: Snapshot, column: str, rows: Rows | None = None) -> list[str | None]:
+    """The label of every row, or of some ascending ones: None for no value, an empty one and NaN.
+
+    `folder` is the name of the folder that an item is in, unless a column has that name. Raises
+    `UnknownColumnError`.
+    """
+    is_folder = column == FOLDER and FOLDER not in snapshot.all_columns.names
+    stored = snapshot.column("id" if is_folder else column)
+    values = (stored if rows is None else stored.take(pa.array(rows))).to_pylist()
+    return [folder_of(one) if is_folder else _label(one) for one in values]
+
+
+def folder_of(id_: str) -> str | None:
+    """The name of the folder that an item is in, by its id; None if it is in none."""
+    return PurePosixPath(id_).parent.name or None
+
+
+def _label(value: object) -> str | None:
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return str(value)
