@@ -363,11 +363,7 @@ def train(
         from lookalike.learning.behaviour.training import train_behaviour
 
         return train_behaviour(collection.snapshot, events, objective=method, **options)
-    if pairs is not None or triplets is not None:
-        from lookalike.learning.pair_heads import train_on_pairs
-
-        return train_on_pairs(collection.snapshot, pairs=pairs, triplets=triplets, method=method, **options)
-    if label is None:
+    if len(several) == 0:
         raise LookalikeError(
             "nothing to learn from",
             "name a column of labels: `label`, or a file of `pairs`, `triplets` or `events`",
@@ -375,7 +371,15 @@ def train(
     if method == "finetune":
         from lookalike.learning.finetune.starting import train_network
 
-        return train_network(collection.snapshot, label, **options)
+        if triplets is not None:
+            raise LookalikeError(
+                "the network is not fine-tuned by triplets", "leave `method` out, or give `pairs`"
+            )
+        return train_network(collection.snapshot, label, pairs=pairs, **options)
+    if label is None:
+        from lookalike.learning.pair_heads import train_on_pairs
+
+        return train_on_pairs(collection.snapshot, pairs=pairs, triplets=triplets, method=method, **options)
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)

@@ -131,8 +131,8 @@ def test_triplets_are_judged_by_the_share_in_order_and_share_no_item_with_what_i
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"pairs": PAIRS[:1]}, "the pairs hang together in 1 groups, the largest of 2 of 2 items"),
-        ({"pairs": [(id_of(row), id_of(row + 1)) for row in range(99)]}, "in 1 groups, the largest of 100"),
+        ({"pairs": PAIRS[:1]}, "the pairs hang together in 1 group, the largest of 2 of 2 items"),
+        ({"pairs": [(id_of(row), id_of(row + 1)) for row in range(99)]}, "in 1 group, the largest of 100"),
         ({"triplets": triplets(40)}, r"of 40 triplets, \d have no item together"),
         ({"pairs": PAIRS, "method": "scores"}, "unknown method 'scores' of pairs and triplets; known are: "),
         ({"triplets": triplets(9), "method": "contrastive"}, "unknown method 'contrastive'"),

@@ -17,7 +17,6 @@ from lookalike.learning.choice import (
     METHODS,
     POWERS,
     Held,
-    Question,
     Results,
     choose,
     difference,
@@ -27,6 +26,7 @@ from lookalike.learning.choice import (
 from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.labels import (
     Labelled,
+    Question,
     check_question,
     folds_of_classes,
     folds_of_items,

@@ -12,14 +12,14 @@ from lookalike.errors import LookalikeError
 from lookalike.learning.choice import FOLDS, POWERS, Held, Results
 from lookalike.learning.labels import folds_of_classes
 from lookalike.learning.metric import Examples
-from lookalike.learning.pairs import Told, components
+from lookalike.learning.pairs import Told, components, groups_of
 from lookalike.learning.sums import sums_of_vectors
 from lookalike.models.head_model import Floats
 
 Ints = NDArray[np.int64]
 
 # Of whole groups: two to find in each fold. Fewer triplets than that would judge nothing.
-_LEAST_GROUPS, _LEAST_ITEMS, _LEAST_TRIPLETS = 2 * FOLDS, 16, 30
+_LEAST_GROUPS, _LEAST_TRIPLETS = 2 * FOLDS, 30
 _OTHER = -1  # the fold of items of which nothing was said: they are looked through, and never learned from
 
 
@@ -73,20 +73,12 @@ def held_pairs(told: Told, vectors: Floats, seed: int) -> HeldPairs:
 
     Raises `LookalikeError` if there are too few groups to hold some out.
     """
-    groups = components(len(told.rows), told.same)
-    sizes = np.bincount(groups)
-    in_company = int(sizes[sizes > 1].sum())
-    if (sizes > 1).sum() < _LEAST_GROUPS or in_company < _LEAST_ITEMS or sizes.max() > in_company / 2:
-        raise LookalikeError(
-            f"the pairs hang together in {(sizes > 1).sum():,} groups, the largest of {sizes.max():,} of "
-            f"{in_company:,} items; holding out whole ones needs {_LEAST_GROUPS}, none with more than half",
-            "give more pairs of other things",
-        )
+    groups = groups_of(told, _LEAST_GROUPS)
     folds = folds_of_classes(groups, FOLDS, seed)
     others = len(vectors) - len(groups)
     return HeldPairs(
         vectors=vectors,
-        classes=np.concatenate([groups, len(sizes) + np.arange(others)]),
+        classes=np.concatenate([groups, groups.max() + 1 + np.arange(others)]),
         folds=np.concatenate([folds, np.full(others, _OTHER)]),
         sums=sums_of_vectors(vectors[: len(groups)], groups, folds, POWERS),
         question="new",

@@ -114,6 +114,23 @@ def read_triplets(snapshot: Snapshot, given: Any) -> Told:
     return _told("triplets", given, snapshot, (links, None, kept), (valid, known, contradictory))
 
 
+def groups_of(told: Told, least: int) -> Ints:
+    """The number of the group of each of the N items, (N,), by what is the same.
+
+    Raises `LookalikeError` if fewer than `least` have two items or more, or one has more than half of these.
+    """
+    groups = components(len(told.rows), told.same)
+    sizes = np.bincount(groups)
+    many, items = int((sizes > 1).sum()), int(sizes[sizes > 1].sum())
+    if many < least or sizes.max() > items / 2:
+        raise LookalikeError(
+            f"the pairs hang together in {many:,} group{'s' * (many != 1)}, the largest of {sizes.max():,} "
+            f"of {items:,} items; holding out whole ones needs {least}, none with more than half",
+            "give more pairs of other things",
+        )
+    return groups
+
+
 def components(count: int, links: Ints) -> Ints:
     """The number of the group of each of `count` things, (count,), by links (L, 2) between two of them."""
     found = np.arange(count)

@@ -64,7 +64,7 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--loss",
         help="cross-entropy, cosine, triplet, contrastive, proxy-anchor, or several joined by + "
-        "(default: cosine+triplet)",
+        "(default: cosine+triplet; of pairs, contrastive)",
     )
     group.add_argument("--model", help="efficientnet-lite0 (default) or timm:NAME")
     group.add_argument(
