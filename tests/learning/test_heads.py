@@ -204,6 +204,8 @@ def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path,
         (["--label", "label", "--weight", "revenue"], "--weight is for --events"),
         (["--label", "label", "--loss", "triplet"], "--loss is for --method finetune"),
         (["--events", "clicks.csv", "--loss", "triplet"], "--loss is for --method finetune"),
+        (["--pairs", "same.csv", "--for", "new"], "--for is for --label"),
+        (["--pairs", "same.csv", "--loss", "triplet"], "--loss is for --method finetune"),
         (["--events", "clicks.csv", "--for", "new"], "--for is for --label"),
     ],
 )
