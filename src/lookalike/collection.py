@@ -347,6 +347,8 @@ def train(
     *,
     label: str | None = None,
     events: str | Path | None = None,
+    pairs: Any = None,
+    triplets: Any = None,
     method: str = "auto",
     **options: Any,
 ) -> Trained | FineTuned:
@@ -354,21 +356,36 @@ def train(
 
     The method `finetune` trains the network itself; see `learning.finetune.finetuning.finetune`. Of a Parquet
     or CSV file of `events`, it learns what people like; see `learning.behaviour.training.train_behaviour`.
+    `pairs` of ids of the same thing, or `triplets`, a file or a table, are learned from without labels; see
+    `learning.pair_heads.train_on_pairs`.
 
     `model.save(folder)` writes it. Raises `NoGainError` if held-out pictures are not found better by it.
     """
+    given = {"label": label, "events": events, "pairs": pairs, "triplets": triplets}
+    several = [f"`{name}`" for name, value in given.items() if value is not None]
+    if len(several) > 1:
+        raise LookalikeError(f"a model learns from one of {' and '.join(several)}", "leave the others out")
     if events is not None:
         from lookalike.learning.behaviour.training import train_behaviour
 
         return train_behaviour(collection.snapshot, events, objective=method, **options)
-    if label is None:
+    if len(several) == 0:
         raise LookalikeError(
-            "nothing to learn from", "name a column of labels: `label`, or a file of `events`"
+            "nothing to learn from",
+            "name a column of labels: `label`, or a file of `pairs`, `triplets` or `events`",
         )
     if method == "finetune":
         from lookalike.learning.finetune.starting import train_network
 
-        return train_network(collection.snapshot, label, **options)
+        if triplets is not None:
+            raise LookalikeError(
+                "the network is not fine-tuned by triplets", "leave `method` out, or give `pairs`"
+            )
+        return train_network(collection.snapshot, label, pairs=pairs, **options)
+    if label is None:
+        from lookalike.learning.pair_heads import train_on_pairs
+
+        return train_on_pairs(collection.snapshot, pairs=pairs, triplets=triplets, method=method, **options)
     from lookalike.learning.heads import train_head
 
     return train_head(collection.snapshot, label, method=method, **options)

@@ -99,6 +99,31 @@ def test_the_halves_share_each_class():
     assert (choosing == ~judging).all()
 
 
+def test_of_two_pictures_each_whole_classes_judge():
+    choosing, judging = halves(np.array([0, 0, 1, 1, 2, 2]), whole=True)
+
+    assert judging.tolist() == [True, True, False, False, True, True]
+    assert (choosing == ~judging).all()
+
+
+def test_pairs_are_classes_of_which_a_fifth_is_held_out_whole(snapshot):
+    made = snapshot([None] * 40)
+    pairs = [(f"{row:03}", f"{row + 1:03}", 1) for row in range(0, 40, 2)] + [("000", "039", 0)]
+
+    examples = Examples.of_pairs(made, pairs)
+
+    assert examples.held_out.sum() == 8
+    assert (examples.held_out[::2] == examples.held_out[1::2]).all()
+    assert examples.classes[examples.held_out].min() == 16
+    assert (examples.question, examples.told) == ("new", "21 pairs")
+
+
+def test_classes_of_two_are_held_out_whole_unless_another_question_is_asked(snapshot):
+    examples = Examples.of(snapshot([f"thing {row // 2:02}" for row in range(40)]), "label", question=None)
+
+    assert (examples.question, int(examples.held_out.sum())) == ("new", 8)
+
+
 def test_the_gain_is_the_mean_difference_with_its_standard_error():
     before = np.array([0.0, 0.5, 1.0, np.nan])
     after = np.array([0.5, 0.5, 2.0, 1.0])

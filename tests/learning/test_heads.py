@@ -204,6 +204,8 @@ def test_the_command_says_before_and_after_and_writes_the_folder(made, tmp_path,
         (["--label", "label", "--weight", "revenue"], "--weight is for --events"),
         (["--label", "label", "--loss", "triplet"], "--loss is for --method finetune"),
         (["--events", "clicks.csv", "--loss", "triplet"], "--loss is for --method finetune"),
+        (["--pairs", "same.csv", "--for", "new"], "--for is for --label"),
+        (["--pairs", "same.csv", "--loss", "triplet"], "--loss is for --method finetune"),
         (["--events", "clicks.csv", "--for", "new"], "--for is for --label"),
     ],
 )
@@ -234,7 +236,10 @@ def test_a_folder_that_exists_is_refused_before_anything_is_learned(made, tmp_pa
 
 def test_nothing_to_learn_from_is_said(made, capsys, tmp_path):
     assert main(["train", str(made.path), "-o", str(tmp_path / "m")]) == 1
-    assert "nothing to learn from\n  name a column of labels: --label" in capsys.readouterr().err
+    assert (
+        "nothing to learn from\n  name a column of labels: --label, or a file of --pairs, --triplets"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_report_is_json(learned):

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError
 from lookalike.learning.discriminant import Basis, Part, Projected, Recipe
 from lookalike.learning.judging import average_precisions
+from lookalike.learning.labels import Question
 from lookalike.learning.metric import LOSSES, Examples
 from lookalike.learning.sums import Sums
 from lookalike.models.head_model import Floats
 
 Ints = NDArray[np.int64]
 Results = NDArray[np.float64]
-Question = Literal["same", "new"]
 Parts = tuple[tuple[Part, float], ...]
 
 FOLDS = 4
@@ -60,7 +59,6 @@ METHODS: Mapping[str, Sequence[Parts]] = {
 }
 CLOSED = tuple(name for name in METHODS if name not in LOSSES)
 _OF_EACH_CLASS = ("scores", "ridge", "proxy")
-_AUTO_LOSSES: Mapping[Question, Sequence[str]] = {"same": (), "new": ("contrastive",)}
 # For new classes a loss is trained for few epochs: with more, it learns the known ones by heart.
 _EPOCHS: Mapping[Question, int] = {"same": 12, "new": 2}
 # What decides on power and shrinkage, if the method is open.
@@ -81,6 +79,11 @@ class Held:
     @property
     def class_count(self) -> int:
         return len(self.sums[1.0][0].counts)
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """The losses that are tried beside the closed forms: for the same classes they gained nothing."""
+        return ("contrastive",) if self.question == "new" else ()
 
     def basis(self, power: float, without: Sequence[int]) -> Basis:
         """What is learned from the folds that are not held out."""
@@ -150,7 +153,7 @@ def _kinds(method: str, held: Held) -> list[str]:
         )
     if method != "auto":
         return [method]
-    known = (*CLOSED, *_AUTO_LOSSES[held.question])
+    known = (*CLOSED, *held.losses)
     fitting = [one for one in known if one not in _OF_EACH_CLASS or _fit(METHODS[one][0], held)]
     return sorted(fitting, key=lambda one: one != _FIRST[held.question])
 

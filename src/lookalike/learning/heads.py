@@ -17,7 +17,6 @@ from lookalike.learning.choice import (
     METHODS,
     POWERS,
     Held,
-    Question,
     Results,
     choose,
     difference,
@@ -25,7 +24,15 @@ from lookalike.learning.choice import (
     loses_first,
 )
 from lookalike.learning.discriminant import Recipe, branches
-from lookalike.learning.labels import Labelled, folds_of_classes, folds_of_items, read_labelled
+from lookalike.learning.labels import (
+    Labelled,
+    Question,
+    check_question,
+    folds_of_classes,
+    folds_of_items,
+    question_of,
+    read_labelled,
+)
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.learning.report import Change, LabelReport
 from lookalike.learning.trained import Trained
@@ -56,20 +63,21 @@ def train_head(
 ) -> Trained:
     """Learn a head from the labels in a column, from the stored vectors, read twice.
 
-    `method` is `auto`, which tries all, or one of `METHODS`. `for_` says what will be searched for: the
-    `same` classes, or `new` ones; by default new ones if most items have fewer than 4 in their class. `rows`, ascending, limits what is learned from. A quarter of the items, or
-    of the classes, is held out to judge the method; another model with the same method learns from all.
+    `method` is `auto`, which tries what takes seconds, or one of `METHODS`. `for_` says what will be searched
+    for: the `same` classes, or `new` ones; by default new ones if most items have fewer than 4 in their
+    class. `rows`, ascending, limits what is learned from. A quarter of the items, or of the classes, is held
+    out to judge the method; another model with the same method learns from all.
     Raises `NoGainError` if it does not find held-out pictures better, `LookalikeError` for labels that teach
     nothing and `MemoryLimitError` for a limit that is too low.
     """
     started_s = time.monotonic()
-    if for_ not in (None, "same", "new"):
-        raise LookalikeError(f"unknown question {for_!r}", "known are: same, new")
+    if for_ is not None:
+        check_question(for_)
     if method not in ("auto", *METHODS):
         known = ", ".join(("auto", *METHODS, "finetune"))
         raise LookalikeError(f"unknown method {method!r}", f"known are: {known}")
     labelled = read_labelled(snapshot, label, rows)
-    question = for_ or _question(labelled)
+    question = for_ or question_of(labelled.classes, FOLDS)
     folds = _folds(labelled, question, seed)
     count = _tried(labelled, max_memory_bytes)
     found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
@@ -94,12 +102,6 @@ def train_head(
         unseen=held.folds == FOLDS - 1,
     )
     return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
-
-
-def _question(labelled: Labelled) -> Question:
-    """New classes, where the known ones are too small to have items in every fold: two pictures of each."""
-    sizes = np.bincount(labelled.classes)[labelled.classes]
-    return "new" if np.median(sizes[sizes > 1]) < FOLDS else "same"
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:

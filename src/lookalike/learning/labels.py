@@ -69,6 +69,15 @@ def check_question(question: str) -> None:
         raise LookalikeError(f"unknown question {question!r}", f"known are: {', '.join(get_args(Question))}")
 
 
+def question_of(classes: Ints, least: int) -> Question:
+    """What the classes (N,) allow to ask: new ones, if most items have fewer than `least` in their class.
+
+    Of two pictures of each thing, say, none can be held out that has others to find and to learn from.
+    """
+    sizes = np.bincount(classes)[classes]
+    return "new" if np.median(sizes[sizes > 1]) < least else "same"
+
+
 def folds_of_items(classes: Ints, count: int, seed: int) -> Ints:
     """Divide each class into `count` runs of neighbouring items; the number of each item's run, (N,).
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -29,7 +30,7 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 # Tuned on clothing (docs/learning.md). The rate is divided by the root of the dimensions, so that the layer
 # moves vectors of all networks as far.
 _RATE, _PROXY_RATE = 0.0107, 0.003
-_BATCH, _PER_CLASS = 96, 2
+_BATCH, _PER_CLASS, _MOST_STEPS = 96, 2, 200
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def _by_triplets(examples: Examples, epochs: int, seed: int) -> list[Ints]:
         return []
     triplets, random = examples.triplets, np.random.default_rng(seed)
     count = batches_of(len(triplets), _BATCH)
-    return [
+    drawn = (
         batch.T.ravel()
         for _ in range(epochs)
         for batch in np.array_split(triplets[random.permutation(len(triplets))], count)
-    ]
+    )
+    return [*islice(drawn, _MOST_STEPS)]

@@ -5,7 +5,7 @@ They add up, so those of all items without one fold are a difference, and a mill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,15 +65,32 @@ def sums_of_folds(
     on_progress: Progress | None = None,
 ) -> dict[float, list[Sums]]:
     """The sums of each fold, for each power that vectors are raised to before; reads the vectors once."""
-    count, dim = int(folds.max()) + 1, selection.dim
-    number = int(classes.max()) + 1
+    return _sums_of(selection.blocks(), selection.dim, (classes, folds), powers, on_progress)
+
+
+def sums_of_vectors(
+    vectors: Floats, classes: Ints, folds: Ints, powers: Sequence[float]
+) -> dict[float, list[Sums]]:
+    """The same of vectors (N, D) in memory."""
+    return _sums_of([vectors], vectors.shape[1], (classes, folds), powers)
+
+
+def _sums_of(
+    blocks: Iterable[Floats],
+    dim: int,
+    numbers: tuple[Ints, Ints],
+    powers: Sequence[float],
+    on_progress: Progress | None = None,
+) -> dict[float, list[Sums]]:
+    classes, folds = numbers
+    count, number = int(folds.max()) + 1, int(classes.max()) + 1
     empty = [
         Sums(np.zeros(number), np.zeros((number, dim)), np.zeros((dim, dim)))
         for _ in range(count * len(powers))
     ]
     found = {power: empty[at * count : (at + 1) * count] for at, power in enumerate(powers)}
     done = 0
-    for block in selection.blocks():
+    for block in blocks:
         for start in range(0, len(block), _ROWS):
             some = block[start : start + _ROWS]
             here = slice(done, done + len(some))
@@ -81,7 +98,7 @@ def sums_of_folds(
                 _add(sums, powered(some, power), classes[here], folds[here])
             done += len(some)
             if on_progress:
-                on_progress(done, len(selection))
+                on_progress(done, len(classes))
     return found
 
 

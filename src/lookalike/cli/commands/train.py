@@ -1,4 +1,4 @@
-"""lookalike train: a better model from labels."""
+"""lookalike train: a better model from labels, pairs, triplets or events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
 from lookalike.cli.events import EVENT_COLUMNS, add_events, train_events
 
-SUMMARY = "learn a better model from labels, or from what people like"
+SUMMARY = "learn a better model from labels, pairs, or what people like"
 EXAMPLE = (
     "lookalike train photos.lookalike --label label -o my-model/\n"
     "  lookalike train photos.lookalike --label label -o my-model/ --method finetune\n"
+    "  lookalike train photos.lookalike --pairs same.csv -o my-model/\n"
     "  lookalike train photos.lookalike --events clicks.parquet -o taste/"
 )
 
@@ -21,6 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     parser.add_argument(
         "--label", metavar="COLUMN", help="learn from the labels in this column; folder: from the folders"
+    )
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="learn from pairs of the same thing: a Parquet or CSV file of two columns of ids, and perhaps a "
+        "third: 1 for the same, 0 for different",
+    )
+    parser.add_argument(
+        "--triplets",
+        metavar="FILE",
+        help="learn from three columns of ids: anchor, positive (like it) and negative (less like it)",
     )
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to keep the model")
     parser.add_argument("--name", help="what to call it (default: the name of the folder)")
@@ -52,7 +64,7 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--loss",
         help="cross-entropy, cosine, triplet, contrastive, proxy-anchor, or several joined by + "
-        "(default: cosine+triplet)",
+        "(default: cosine+triplet; of pairs, contrastive)",
     )
     group.add_argument("--model", help="efficientnet-lite0 (default) or timm:NAME")
     group.add_argument(
@@ -87,7 +99,14 @@ def run(options: argparse.Namespace) -> int:
         return train_events(options)
     if options.method == "finetune" and find_spec("torch"):
         say(f"checkpoints are in {checkpoint_folder()}: if it is killed, the same command goes on from there")
-    learn_and_save(options, show_report, label=options.label, **given)
+    learn_and_save(
+        options,
+        show_report,
+        label=options.label,
+        pairs=options.pairs,
+        triplets=options.triplets,
+        **given,
+    )
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
     return 0
@@ -102,7 +121,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     is_finetuning = options.method == "finetune" and not options.events
     wrong = [(name, "--method finetune") for name in given if not is_finetuning]
     wrong += [(name, "--events") for name in of_events if not options.events]
-    wrong += [("for", "--label")] if options.for_ == "new" and options.events else []
+    wrong += [("for", "--label")] if options.for_ and (options.events or not options.label) else []
     for name, owner in wrong:
         raise LookalikeError(f"--{name.replace('_', '-')} is for {owner}", "leave it out, or use that")
-    return {**given, "for_": options.for_}
+    return {**given, **({"for_": options.for_} if options.for_ else {})}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
-from lookalike.learning.labels import Question, folds_of_classes, folds_of_items, read_labelled
+from lookalike.learning.labels import Question, folds_of_classes, folds_of_items, question_of, read_labelled
+from lookalike.learning.pairs import groups_of, read_pairs
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -16,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 _EVERY = 5  # one in so many is held out
 _LEAST = 6  # a class with fewer has no two to spare, of which one could find the other
+FEW = 4  # in most classes: then whole classes are held out
 _LEAST_CLASSES = 2 * _EVERY  # of which two are held out whole
 
 
@@ -24,7 +27,8 @@ class Examples:
     """The labelled items that can be learnt from: N rows of a snapshot, numbered from 0 by their places.
 
     `rows` and `classes` are int64 (N,), `names` the names of the classes. Those `held_out` (N,) are never
-    learnt from. `unlabelled` items have no label, `singles` are alone in their class.
+    learnt from. `unlabelled` items have no label, `singles` are alone in their class. `told` says what was
+    read of a table of pairs: their groups are the classes then, which have no names.
     """
 
     rows: Ints
@@ -33,6 +37,7 @@ class Examples:
     held_out: Mask
     unlabelled: int
     singles: int
+    told: str = ""
 
     @property
     def learnt_classes(self) -> int:
@@ -45,7 +50,7 @@ class Examples:
         return "same" if self.learnt_classes == len(self.names) else "new"
 
     @staticmethod
-    def of(snapshot: Snapshot, label: str, seed: int = 0, question: Question = "same") -> Examples:
+    def of(snapshot: Snapshot, label: str, seed: int = 0, question: Question | None = "same") -> Examples:
         """Hold out a fifth of each class, neighbours together, without copies of what is learnt from.
 
         If it is the question how `new` classes are found, hold out a fifth of the classes, whole; these come
@@ -55,7 +60,7 @@ class Examples:
         enough = np.bincount(labelled.classes)[labelled.classes] > 1
         rows = labelled.selection.rows[enough]
         known, classes = np.unique(labelled.classes[enough], return_inverse=True)
-        if question == "new":
+        if (question or question_of(classes, FEW)) == "new":
             held_out, order = _held_out_classes(classes, seed)
             names = tuple(labelled.names[known[one]] for one in order)
             classes = np.argsort(order)[classes]
@@ -68,6 +73,20 @@ class Examples:
             )
         names = tuple(labelled.names[one] for one in known)
         return Examples(rows, classes, names, held_out, labelled.unlabelled, labelled.singles)
+
+    @staticmethod
+    def of_pairs(snapshot: Snapshot, pairs: Any, seed: int = 0) -> Examples:
+        """Hold out a fifth of the groups in which pairs of the same thing hang together, whole.
+
+        `pairs` is a file or a table: see `read_pairs`. Raises `LookalikeError` if there are too few groups.
+        """
+        told = read_pairs(snapshot, pairs)
+        groups = groups_of(told, _LEAST_CLASSES)
+        sizes = np.bincount(groups)
+        held_out, order = _held_out_classes(groups, seed)
+        names = ("",) * len(sizes)
+        singles = int((sizes == 1).sum())
+        return Examples(told.rows, np.argsort(order)[groups], names, held_out, 0, singles, str(told))
 
 
 def _held_out_classes(classes: Ints, seed: int) -> tuple[Mask, Ints]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from lookalike.cache import checkpoint_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
 from lookalike.learning.batches import batches_of
 from lookalike.learning.finetune.checkpoint import KEY_DIGITS, Checkpoint, remove_abandoned
-from lookalike.learning.finetune.examples import Examples
+from lookalike.learning.finetune.examples import FEW, Examples
 from lookalike.learning.finetune.export import exported, network_file, vectors_of
 from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
 from lookalike.learning.finetune.loop import Plan, Progressed, Training
@@ -27,7 +28,7 @@ from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
-from lookalike.learning.labels import Question, check_question
+from lookalike.learning.labels import Question, check_question, question_of
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.devices import AUTO
@@ -39,7 +40,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 OnProgress = Callable[[int, int], None]
 
-LOSS = "cosine+triplet"
+LOSS, LOSS_OF_PAIRS = "cosine+triplet", "contrastive"
 _EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
 _EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
 _WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
@@ -48,10 +49,11 @@ _BASE_BYTES = 1_300_000_000  # what PyTorch, the network and a batch take
 
 def finetune(
     snapshot: Snapshot,
-    label: str,
+    label: str | None,
     *,
-    for_: Question = "same",
-    loss: str = LOSS,
+    pairs: Any = None,
+    for_: Question | None = None,
+    loss: str | None = None,
     model: str = BUILT_IN,
     layers: Layers = "auto",
     device: str = AUTO,
@@ -63,11 +65,13 @@ def finetune(
     checkpoints: str | Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FineTuned:
-    """Train a network on the pictures of a collection and the labels in one of its columns.
+    """Train a network on the pictures of a collection, and the labels in a column or `pairs` of ids.
 
+    Pairs of the same thing are a file or a table (see `read_pairs`); what hangs together is a class then.
     `model` is the built-in network or `timm:NAME`; `layers` are its `last` ones, `all`, or `auto`: the last
     ones of the built-in network on a CPU. `loss` is one of `losses.LOSSES`, or several joined by `+`. A fifth
-    of the pictures is held out, or of the classes if `for_` says that `new` ones will be searched for: one
+    of the pictures is held out, or of the classes if `for_` says that `new` ones will be searched for, as it
+    is by default where most have fewer than four pictures: one
     half of them chooses the best epoch, the other decides whether the result is kept. A run that was killed
     goes on where its file in the folder `checkpoints` was written last (by default in the user's cache); the
     same arguments on the same collection are the same run, and files that nobody went on from for 30 days are
@@ -78,8 +82,13 @@ def finetune(
     """
     _check(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     device = torch_device(device)
-    check_question(for_)
-    examples = Examples.of(snapshot, label, seed, for_)
+    if for_ is not None:
+        check_question(for_)
+    if label is None:
+        examples = Examples.of_pairs(snapshot, pairs, seed)
+    else:
+        examples = Examples.of(snapshot, label, seed, for_)
+    loss = loss or (LOSS_OF_PAIRS if label is None else LOSS)
     network = network_of(model, layers, device)
     plan = Plan(
         epochs or (_EPOCHS_OF_LAST if network.is_split else _EPOCHS_OF_ALL),
@@ -88,7 +97,8 @@ def finetune(
         seed,
     )
     state = [snapshot.fingerprint, snapshot.labels_key]
-    key = _key([*state, label, for_, loss, model, network.is_split, asdict(plan)])
+    learnt = hashlib.sha256(examples.rows.tobytes() + examples.classes.tobytes()).hexdigest()
+    key = _key([*state, label, for_, learnt, loss, model, network.is_split, asdict(plan)])
     kept = Path(checkpoints or checkpoint_folder())
     remove_abandoned(kept)
     checkpoint = Checkpoint(kept / key[:KEY_DIGITS], key)
@@ -132,10 +142,7 @@ class _Run:
     def read(self) -> None:
         """Read the pictures; raises `LookalikeError` if too few can be."""
         self.pictures.check(self.work.counting(READ))
-        if (
-            len(np.unique(self.classes_of(self.learnt))) < 2
-            or not halves(self.classes_of(self.held))[0].any()
-        ):
+        if len(np.unique(self.classes_of(self.learnt))) < 2 or not self.halves[0].any():
             readable = self.pictures.readable
             raise LookalikeError(
                 f"{readable.sum():,} of {len(readable):,} labelled images can be read: too few to learn from",
@@ -146,6 +153,12 @@ class _Run:
     def learnt(self) -> Ints:
         """The places of the pictures that are learnt from."""
         return np.flatnonzero(~self.examples.held_out & self.pictures.readable)
+
+    @cached_property
+    def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which of the pictures held out choose the epoch, and which judge the model."""
+        classes = self.classes_of(self.held)
+        return halves(classes, whole=self.examples.question == "new" and question_of(classes, FEW) == "new")
 
     @cached_property
     def held(self) -> Ints:
@@ -177,7 +190,7 @@ class _Run:
         """A function that gives the MAP@R of the held-out pictures that choose the epoch."""
         kept: list[torch.Tensor] | None = [] if self.network.is_split and self.holds_views else None
         classes, count = self.classes_of(self.held), self.work.counting(JUDGE)
-        choosing, _ = halves(classes)
+        choosing, _ = self.halves
 
         def judge() -> float:
             features = features_of(self.network, self.pictures, self.held, self.device, kept)
@@ -186,16 +199,16 @@ class _Run:
 
         return judge
 
-    def exported(self, at: Progressed, model: str, loss: str) -> tuple[Report, bytes, ClassWords]:
+    def exported(self, at: Progressed, model: str, loss: str) -> tuple[Report, bytes, ClassWords | None]:
         """What the trained network is worth in the form in which it is kept, its file, and its words."""
         file = network_file(self.network)
         ready, count = exported(self.network, file), self.work.counting(EMBED)
         classes = self.classes_of(self.held)
-        _, judging = halves(classes)
+        _, judging = self.halves
         stored = unit(self.snapshot.vectors(self.examples.rows[self.held]))
         made = vectors_of(ready, self.pictures, self.held, count)
         before, after = (average_precisions(one, classes)[judging] for one in (stored, made))
-        words = self._words(ready, made, count)
+        words = None if self.examples.told else self._words(ready, made, count)
         readable = self.pictures.readable
         gain, error = gain_of(before, after)
         self.work.finish()
@@ -205,12 +218,13 @@ class _Run:
             question=self.examples.question,
             layers="last" if self.network.is_split else "all",
             device=self.device,
-            classes=len(words.names),
+            classes=len(self.examples.names),
             learnt_from=len(self.learnt),
             held_out=len(self.held),
             judged=int(np.isfinite(before).sum()),
             unlabelled=self.examples.unlabelled,
             singles=self.examples.singles,
+            told=self.examples.told,
             unreadable=int((~readable).sum()),
             thumbnails=int(readable.sum()) - self.pictures.originals,
             steps=at.step,

@@ -27,11 +27,16 @@ def average_precisions(vectors: Floats, classes: Ints) -> NDArray[np.float64]:
     return np.asarray(np.divide(precisions.sum(axis=1), wanted, out=unknown, where=wanted > 0))
 
 
-def halves(classes: Ints) -> tuple[Mask, Mask]:
-    """Every other picture of each class (N,), and the rest: those that choose, and those that judge."""
+def halves(classes: Ints, whole: bool = False) -> tuple[Mask, Mask]:
+    """Every other picture of each class (N,), and the rest: those that choose, and those that judge.
+
+    Of two pictures each finds the other, so the one would know what the other is asked: every other class
+    if `whole`.
+    """
     judging = np.zeros(len(classes), bool)
-    for one in np.unique(classes):
-        judging[np.flatnonzero(classes == one)[::2]] = True
+    for number, one in enumerate(np.unique(classes).tolist()):
+        members = np.flatnonzero(classes == one)
+        judging[members[number % 2 * len(members) :] if whole else members[::2]] = True
     return ~judging, judging
 
 

@@ -49,6 +49,7 @@ class Report:
     after: float
     gain: float
     standard_error: float
+    told: str = ""
 
     @property
     def is_gain(self) -> bool:
@@ -71,6 +72,8 @@ class Report:
         }
         if any(counts.values()):
             lines.append("left out: " + ", ".join(f"{many:,} {why}" for why, many in counts.items() if many))
+        if self.told:
+            lines.append(f"read: {self.told}")
         if self.thumbnails:
             lines.append(f"read as thumbnails, as the originals are not here: {self.thumbnails:,}")
         return "\n".join(lines)
@@ -78,11 +81,12 @@ class Report:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A trained network as it is saved: `file` is its ONNX file, `words` the classes that it was taught."""
+    """A trained network as it is saved: `file` is its ONNX file, `words` the classes that it was
+    taught, if they have names."""
 
     network: Network
     file: bytes
-    words: ClassWords
+    words: ClassWords | None
     report: Report
     checkpoint: Checkpoint
 
@@ -97,7 +101,10 @@ class FineTuned:
         """
         target = Path(folder)
         chosen = name or target.resolve().name
-        files = {**model_files(self.network, self.file, chosen), **files_of(self.words)}
+        files = {
+            **model_files(self.network, self.file, chosen),
+            **(files_of(self.words) if self.words else {}),
+        }
         save_model(target, chosen, files, asdict(self.report))
         self.checkpoint.remove()
         return load_model(f"{target}/")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lookalike.learning.finetune.result import FineTuned
 
 
-def train_network(snapshot: Snapshot, label: str, **options: Any) -> FineTuned:
+def train_network(snapshot: Snapshot, label: str | None, **options: Any) -> FineTuned:
     """The same as `finetuning.finetune`, which has the options; raises `ExtraError` without its packages."""
     # Threads that wait for each other would spin, and so take three times as long on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when PyTorch is first imported
