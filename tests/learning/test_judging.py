@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.learning.choice import difference, gains, loses_top
+from lookalike.learning.choice import Held, difference, gains, is_better, loses_top
 from lookalike.learning.judging import retrieval
 
 
@@ -57,3 +57,25 @@ def test_a_gain_is_more_than_its_error_and_a_loss_at_the_top_more_than_its_own(p
     assert not loses_top(before, before - np.outer([1, 0, 0, 0], fall))
     assert loses_top(before, before - np.outer([1, 1, 0, 0], fall))
     assert not loses_top(before, before - np.outer([1, 1, 0, 0], fall), 2)
+
+
+def test_a_model_is_better_by_three_errors_of_its_gain_unless_its_top_falls_by_more_than_two():
+    before = np.tile([0.5, 1, 1], (10, 1))
+    rises = np.array([0.1, 0.3] * 5)  # 0.2 with an error of 0.033
+    after = before + np.outer(rises, [1, 0, 0])
+    falls = np.array([0.9] * 5 + [0] * 5)  # 0.45 with an error of 0.15
+
+    assert is_better(before, after)
+    assert not is_better(before, before + np.outer(rises - 0.101, [1, 0, 0]))  # 2.97 errors
+    assert not is_better(before, after - np.outer(falls, [0, 0, 1]))
+    assert is_better(before, after - np.outer([0.9, 0.9] + [0] * 8, [0, 1, 0]))  # 1.5 errors
+
+
+@pytest.mark.parametrize(("question", "expected"), [("same", (1 / 3 + 1) / 2), ("new", 1.0)])
+def test_a_recipe_is_weighed_among_all_others_and_among_those_held_out(question, expected):
+    vectors = np.array([[1, 0], [0.6, 0.8], [0.8, 0.6], [0.96, 0.28], [-1, 0]], np.float32)
+    # The query's only other is the last of three among all, and alone among those held out.
+    classes, folds = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 3])
+    found = Held(vectors, classes, folds, {}, question, seed=0).weigh(vectors, 0)
+
+    assert found[0, 0] == pytest.approx(expected)

@@ -18,11 +18,9 @@ from lookalike.learning.choice import (
     POWERS,
     Held,
     Question,
-    Results,
     choose,
     difference,
-    gains,
-    loses_top,
+    is_better,
 )
 from lookalike.learning.discriminant import Basis, Recipe, branches
 from lookalike.learning.judging import MAP, P_AT_1, P_AT_5
@@ -35,9 +33,6 @@ from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 
-# By how many of its standard errors held-out retrieval has to rise, and its top may fall. Of 40 collections
-# with labels that mean nothing, 1 to 4 passed with one or two errors, and none with three.
-_GAIN_ERRORS, _LOSS_ERRORS = 3, 2
 # Of fewer pictures that are held out, a gain is luck too often.
 _FEWEST_ASKED = 10
 # Vectors that recipes are tried on, and copies of them at a time.
@@ -150,7 +145,7 @@ def _report(
         label=label,
         question=held.question,
         method=str(recipe) if recipe else "",
-        kept=recipe is not None and _is_better(before, after),
+        kept=recipe is not None and is_better(before, after),
         items=len(labelled.classes),
         classes=len(labelled.names),
         unlabelled=labelled.unlabelled,
@@ -163,11 +158,6 @@ def _report(
         tried=tuple(tried),
         seconds=round(time.monotonic() - started_s, 2),
     )
-
-
-def _is_better(before: Results, after: Results) -> bool:
-    """Whether mAP rises, and the first answers do not get worse."""
-    return gains(before, after, _GAIN_ERRORS) and not loses_top(before, after, _LOSS_ERRORS)
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
