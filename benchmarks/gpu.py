@@ -2,45 +2,52 @@
 
     python benchmarks/gpu.py                               # all: under 8 minutes with a GPU and 16 cores
     python benchmarks/gpu.py --images FOLDER --json FILE   # photographs instead of drawn flowers
-    python benchmarks/gpu.py --count 96 --repeats 1        # small, to try it on any machine
+    python benchmarks/gpu.py --finetune groceries/         # also trains a network on folders of classes there
+    python benchmarks/gpu.py --count 48 --gpu-count 16 --device cpu --repeats 1   # small, to try it anywhere
 
-It makes JPEGs of 500 x 375 pixels and prints images a second, medians of the repeats:
+It makes JPEGs of 500 x 375 pixels. Each section prints a line of JSON as soon as it is done, or the error
+that ended it, and the next one begins. Figures are images a second, medians of the repeats:
 
-- `prepare` (reading, hashing, decoding, resizing, thumbnails) in threads and in processes, the network alone
-  and whole builds, with 1, 2, 4, 8 and 16 threads. The last column is the build over
-  1 / (1 / prepare in processes + 1 / network), what a build that did nothing else would reach;
-- with a GPU: the network, nvJPEG and resizing alone; whole builds with and without thumbnails; the same with
-  each step left out; the most memory of the host; and how near the vectors are to those of the CPU.
+- `N threads`: `prepare` (reading, hashing, decoding, resizing, thumbnails) in threads and in processes, the
+  network alone and whole builds. `share` is the build over 1 / (1 / processes + 1 / network), what a build
+  that did nothing else would reach;
+- `memory`: the most that a build takes on the host, with its processes, and what verifying it finds;
+- `steps on the GPU`, each alone; `builds on the GPU`, where `share` is that without thumbnails over the
+  slower of network and decoding; `left out: ...`, parts without one step; `vectors`, how near they are to
+  those of the CPU; `compiled`, what torch.compile makes of the network;
+- `fine-tuning`: what benchmarks/finetune.py prints.
 
 It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock
-and google-crc32c; for the GPU, PyTorch and torchvision with CUDA.
+and google-crc32c; for the GPU, PyTorch and torchvision with CUDA; for fine-tuning what that script names.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import resource
 import statistics
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from machine import machine
+from machine import cores, machine, memory_mb
 from PIL import Image
+from sections import Figures, Sections
 
 import lookalike
-from lookalike.builder import part
-from lookalike.builder.committing import commit_part
-from lookalike.builder.part import embed, part_of
+from lookalike.builder import committing, part
+from lookalike.builder.build import PART_SIZE
+from lookalike.builder.part import embed
 from lookalike.demo.flowers import write_flowers
 from lookalike.models import looking
 from lookalike.models.looking import decoder_of, look_at, look_on_device
@@ -48,13 +55,10 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
 from lookalike.sources.sample import Sample
-from lookalike.storage.parts import list_parts
 
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
 BATCH, ON_GPU = 4, 256
 THREADS = (1, 2, 4, 8, 16)
-
-Figures = dict[str, Any]
 
 
 def main() -> None:
@@ -66,45 +70,55 @@ def main() -> None:
     parser.add_argument("--gpu-count", type=int, default=16384, help="pictures on the GPU (default: 16,384)")
     parser.add_argument("--device", default="cuda", help="the GPU; cpu tries the same code (default: cuda)")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--finetune", type=Path, action="append", default=[], help="a folder of classes")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
-    facts = machine()
-    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        found: Figures = {"machine": facts}
-        gpu = _device(options.device)
-        count = max(options.count, options.gpu_count if gpu else 0)
-        with timed("making pictures"):
-            files = _pictures(root, options.images, count)
-        size = np.mean([file.stat().st_size for file in files])
-        print(f"{len(files):,} files of {WIDTH} x {HEIGHT}, {size:,.0f} bytes")
-        found["cpu"] = _cpu(root, files[: options.count], options.repeats, int(facts["cores"]))
-        if gpu:
-            found["gpu"] = _gpu(root, files[: options.gpu_count], gpu, options.repeats)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+        measure(options, Sections(options.json), Path(folder))
 
 
-def _device(wish: str) -> str:
-    """The device, if a model runs there; says so if not."""
-    try:
-        load_model(device=wish)
-    except lookalike.LookalikeError as error:
-        print(f"no figures of a GPU: {error}")
-        return ""
-    return wish
+def measure(options: argparse.Namespace, sections: Sections, root: Path) -> None:
+    """Run all sections, the fastest and most wanted first."""
+    sections.run("machine", machine)
+    is_there = "error" not in sections.run("device", partial(_device, options.device))
+    count = max(options.count, options.gpu_count if is_there else 0)
+    sections.run("pictures", partial(_pictures, root, options.images, count))
+    files = sorted((root / "pictures").iterdir())
+    if is_there:
+        _on_gpu(options, sections, root, files[: options.gpu_count])
+    some = files[: options.count]
+    for threads in [one for one in THREADS if one <= max(2, cores())]:
+        sections.run(f"{threads} threads", partial(_threads, root, some, threads, options.repeats))
+    sections.run("memory", partial(_alone, root, _links(root, some), device="cpu"))
+    for one in options.finetune:
+        sections.run(f"fine-tuning on {one.name}", partial(_finetuned, one, options.device))
 
 
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    print(f"({what}: {time.perf_counter() - started:.0f} s)", flush=True)
+def _on_gpu(options: argparse.Namespace, sections: Sections, root: Path, files: Sequence[Path]) -> None:
+    device, repeats, folder = options.device, options.repeats, _links(root, files)
+    model = load_model(device=device)
+    steps = sections.run("steps on the GPU", partial(_steps, model, files, repeats))
+    sections.run("builds on the GPU", partial(_builds, root, folder, len(files), options, steps))
+    for name, left_out in _LEFT_OUT.items():
+        sections.run(f"left out: {name}", partial(_without, root, files, model, left_out, repeats))
+    sections.run("memory with the GPU", partial(_alone, root, folder, device=device))
+    sections.run("vectors", partial(_cosines, root, _links(root, files[:512]), device))
+    sections.run("compiled", partial(_compiled, model, repeats))
 
 
-def _pictures(root: Path, images: Path | None, count: int) -> list[Path]:
-    """`count` JPEGs of one size, of which some show the same; no two files are equal."""
+def _device(wish: str) -> Figures:
+    """The device and whether it decodes; raises `LookalikeError` if no model runs there."""
+    decoder = decoder_of(load_model(device=wish))
+    if not wish.startswith("cuda"):
+        return {"device": wish, "decodes JPEGs": False}
+    import torch
+
+    name = torch.cuda.get_device_name(wish)
+    return {"device": wish, "name": name, "torch": torch.__version__, "decodes JPEGs": bool(decoder)}
+
+
+def _pictures(root: Path, images: Path | None, count: int) -> Figures:
+    """Make `count` JPEGs of one size, of which some show the same; no two files are equal."""
     if images is None:
         images = root / "drawn"
         write_flowers(images, count=min(count, 300))
@@ -112,17 +126,17 @@ def _pictures(root: Path, images: Path | None, count: int) -> list[Path]:
     target = root / "pictures"
     target.mkdir()
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        work = partial(_picture, target, originals)
-        return list(pool.map(work, range(count), chunksize=64))
+        sizes = list(pool.map(partial(_picture, target, originals), range(count), chunksize=64))
+    return {"count": count, "width": WIDTH, "height": HEIGHT, "mean bytes": sum(sizes) / count}
 
 
-def _picture(folder: Path, originals: Sequence[Path], number: int) -> Path:
+def _picture(folder: Path, originals: Sequence[Path], number: int) -> int:
     path = folder / f"{number:06d}.jpg"
     with Image.open(originals[number % len(originals)]) as image:
         made = image.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     made.putpixel((0, 0), (number & 255, number >> 8 & 255, 99))
     made.save(path, quality=QUALITY)
-    return path
+    return path.stat().st_size
 
 
 def _samples(files: Sequence[Path]) -> list[Sample]:
@@ -141,38 +155,27 @@ def _rate(work: Callable[[], object], count: int, repeats: int) -> float:
 # The CPU
 
 
+def _threads(root: Path, files: Sequence[Path], threads: int, repeats: int) -> Figures:
+    model = load_model()
+    some = files[: max(BATCH * threads, len(files) * threads // THREADS[-1])]
+    batches = [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
+    many = [np.stack([model.pixels(file) for file in files[:BATCH]])] * len(batches)
+    with ThreadPoolExecutor(threads) as pool:
+        prepare = _rate(partial(_all, pool, _prepare, batches), len(some), repeats)
+        network = _rate(partial(_all, pool, model.features, many), BATCH * len(many), repeats)
+    with ProcessPoolExecutor(threads, multiprocessing.get_context("spawn")) as workers:
+        chunks = [some[at::threads] for at in range(threads)]
+        _all(workers, _prepare, [chunk[:BATCH] for chunk in chunks])
+        processes = _rate(partial(_all, workers, _prepare, chunks), len(some), repeats)
+    build = _rate(partial(_build, root, _links(root, some), threads=threads), len(some), repeats)
+    row = {"prepare": prepare, "processes": processes, "network": network, "build": build}
+    return {**row, "share": build * (1 / processes + 1 / network)}
+
+
 def _prepare(files: Sequence[Path]) -> int:
     """Everything but the network, as a build does it."""
     look = partial(look_at, spec=load_model().spec, max_megapixels=200.0)
     return sum(1 for _ in part._prepared(_samples(files), look))
-
-
-def _cpu(root: Path, files: Sequence[Path], repeats: int, cores: int) -> list[Figures]:
-    model, found = load_model(), []
-    pixels = np.stack([model.pixels(file) for file in files[:BATCH]])
-    print(f"\n{'threads':8}{'prepare':>10}{'processes':>11}{'network':>10}{'build':>9}{'share':>8}")
-    for threads in [one for one in THREADS if one <= max(2, cores)]:
-        some = files[: max(BATCH * threads, len(files) * threads // THREADS[-1])]
-        batches = [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
-        many = [pixels] * len(batches)
-        with ThreadPoolExecutor(threads) as pool:
-            prepare = _rate(partial(_all, pool, _prepare, batches), len(some), repeats)
-            network = _rate(partial(_all, pool, model.features, many), len(some), repeats)
-        with ProcessPoolExecutor(threads, multiprocessing.get_context("spawn")) as workers:
-            chunks = [some[at::threads] for at in range(threads)]
-            _all(workers, _prepare, [chunk[:BATCH] for chunk in chunks])
-            processes = _rate(partial(_all, workers, _prepare, chunks), len(some), repeats)
-        folder = _links(root, some)
-        build = _rate(partial(_build, root, folder, threads=threads), len(some), repeats)
-        share = build * (1 / processes + 1 / network)
-        row = {"prepare": prepare, "processes": processes, "network": network, "build": build}
-        found.append({"threads": threads, **row, "share": share})
-        numbers = f"{prepare:10.0f}{processes:11.0f}{network:10.0f}{build:9.0f}{share:8.2f}"
-        print(f"{threads:<8}{numbers}", flush=True)
-    with timed("memory"):
-        peak = _alone(root, folder, device="cpu")
-    print(f"most memory of a build with {found[-1]['threads']} threads: {peak['megabytes']:.0f} MB")
-    return [*found, {"megabytes": peak["megabytes"]}]
 
 
 def _all(pool: Executor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
@@ -196,75 +199,54 @@ def _build(root: Path, folder: Path, **options: Any) -> list[str]:
 
 
 def _alone(root: Path, folder: Path, **options: Any) -> Figures:
-    """A build in a process of its own: its most memory, and the time of a second build there."""
+    """The most memory of a build in a process of its own, and the problems that verifying finds."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measured, root, folder, options).result()
+        return pool.submit(_watched, root, folder, options).result()
 
 
-def _measured(root: Path, folder: Path, options: Figures) -> Figures:
-    started = time.perf_counter()
-    _build(root, folder, **options)
-    first = time.perf_counter()
-    problems = _build(root, folder, verify=True, **options)
-    whole = {"first_s": first - started, "problems": problems}
-    return {**whole, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}
+def _watched(root: Path, folder: Path, options: Figures) -> Figures:
+    megabytes, is_done = [memory_mb()], threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(0.05):
+            megabytes.append(memory_mb())
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(watch)
+        try:
+            problems = _build(root, folder, verify=True, **options)
+        finally:
+            is_done.set()
+    return {"megabytes": max(megabytes), "problems": problems}
 
 
 # The GPU
 
 
-def _gpu(root: Path, files: Sequence[Path], device: str, repeats: int) -> Figures:
-    model = load_model(device=device)
-    folder = _links(root, files)
-    found: Figures = {"device": _name(device), "decoder": bool(decoder_of(model))}
-    print(f"\n{found['device']}; JPEGs are decoded {'there' if found['decoder'] else 'on the CPU'}")
-    found |= _alone_on_gpu(model, [file.read_bytes() for file in files[: 4 * ON_GPU]], repeats)
-    _build(root, folder, device=device)  # warm
-    for name, thumbnails in (("build", True), ("build without thumbnails", False)):
-        work = partial(_build, root, folder, device=device, thumbnails=thumbnails)
-        _print(found, name, _rate(work, len(files), repeats))
-    for name, left_out in _LEFT_OUT.items():
-        with left_out():
-            rate = _rate(partial(_parts, root, files, model), len(files), repeats)
-        _print(found, f"parts without {name}", rate)
-    share = found["build without thumbnails"] / min(found["network"], found["decode and resize"])
-    print(f"build without thumbnails over the slower of decoding and network: {share:.2f}")
-    found["share"] = share
-    alone = _alone(root, folder, device=device)
-    print(f"most memory of the host: {alone['megabytes']:.0f} MB; problems found: {alone['problems']}")
-    cosines = _cosines(root, _links(root, files[:512]), device)
-    print(f"cosine to the vectors of the CPU: least {cosines.min():.4f}, mean {cosines.mean():.4f}")
-    return {**found, **alone, "least cosine": float(cosines.min()), "mean cosine": float(cosines.mean())}
-
-
-def _print(found: Figures, name: str, rate: float) -> None:
-    found[name] = rate
-    print(f"{name:42}{rate:10,.0f} images/s", flush=True)
-
-
-def _name(device: str) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def _alone_on_gpu(model: LoadedModel, data: Sequence[bytes], repeats: int) -> Figures:
+def _steps(model: LoadedModel, files: Sequence[Path], repeats: int) -> Figures:
     """Each step by itself, on files that are in memory."""
-    found: Figures = {}
-    given: Any = np.zeros((min(ON_GPU, len(data)), model.size_px, model.size_px, 3), np.uint8)
+    data, found = [file.read_bytes() for file in files[: 4 * ON_GPU]], Figures()
+    given = _batch(model, min(ON_GPU, len(data)))
+    calls = max(1, len(data) // len(given))
+    for name, count, work in (
+        ("network", calls * len(given), lambda: [model.features(given) for _ in range(calls)]),
+        ("decode and resize", len(data), lambda: _looked(model, data, thumbnails=False)),
+        ("decode, resize and thumbnails", len(data), lambda: _looked(model, data, thumbnails=True)),
+    ):
+        work()
+        found[name] = _rate(work, count, repeats)
+    return found
+
+
+def _batch(model: LoadedModel, count: int) -> Any:
+    """Pixels of noise, on the device if that is a GPU."""
+    shape = (count, model.size_px, model.size_px, 3)
+    given: Any = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     if model.device.startswith("cuda"):
         import torch
 
         given = torch.from_numpy(given).to(model.device)
-    calls = max(1, len(data) // len(given))
-    for name, work in {
-        "network": lambda: [model.features(given) for _ in range(calls)],
-        "decode and resize": lambda: _looked(model, data, thumbnails=False),
-        "decode, resize and thumbnails": lambda: _looked(model, data, thumbnails=True),
-    }.items():
-        work()
-        _print(found, name, _rate(work, calls * len(given) if name == "network" else len(data), repeats))
-    return found
+    return given
 
 
 def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None:
@@ -276,18 +258,41 @@ def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None
         look(data[at : at + ON_GPU])
 
 
-def _parts(root: Path, files: Sequence[Path], model: LoadedModel, size: int = 1024) -> None:
+def _builds(root: Path, folder: Path, count: int, options: argparse.Namespace, steps: Figures) -> Figures:
+    build = partial(_build, root, folder, device=options.device)
+    build()  # warm
+    found = {
+        name: _rate(partial(build, thumbnails=thumbnails), count, options.repeats)
+        for name, thumbnails in (("with thumbnails", True), ("without", False))
+    }
+    if "error" in steps:
+        return found
+    return {**found, "share": found["without"] / min(steps["network"], steps["decode and resize"])}
+
+
+def _without(
+    root: Path,
+    files: Sequence[Path],
+    model: LoadedModel,
+    left_out: Callable[[], AbstractContextManager[Any]],
+    repeats: int,
+) -> Figures:
+    with left_out():
+        return {"rate": _rate(partial(_parts, root, files, model), len(files), repeats)}
+
+
+def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
     """A build without listing and deriving: samples to committed parts."""
-    outcomes = embed(_samples(files), model, max_megapixels=200.0, threads=_cores(), part_size=size)
-    with tempfile.TemporaryDirectory(dir=root) as target:
-        for number in range(-(-len(files) // size)):
-            some = [next(outcomes) for _ in range(min(size, len(files) - number * size))]
-            if part_of is part.part_of:
-                commit_part(Path(target), number, part.part_of(some, model))
-
-
-def _cores() -> int:
-    return int(machine()["cores"])
+    outcomes = embed(_samples(files), model, max_megapixels=200.0, threads=cores(), part_size=PART_SIZE)
+    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes):
+        committing.commit_parts(
+            Path(target),
+            (),
+            outcomes,
+            lambda some: part.part_of(some, model),
+            part_size=PART_SIZE,
+            still_ours=lambda: None,
+        )
 
 
 @contextmanager
@@ -312,22 +317,65 @@ def _small_thumbnail(_: Any) -> bytes:
     return b"\xff\xd8\xff\xd9"
 
 
-_LEFT_OUT: dict[str, Callable[[], Any]] = {
-    "leaving anything out": lambda: _with(part, "hashlib", part.hashlib),
+def _no_writing() -> AbstractContextManager[None]:
+    return _with(committing, "commit_part", lambda *_: None)
+
+
+@contextmanager
+def _no_tables() -> Iterator[None]:
+    def counted(some: Any, _: Any) -> SimpleNamespace:
+        return SimpleNamespace(rows=SimpleNamespace(num_rows=sum(1 for _ in some)), failures=[])
+
+    with _with(part, "part_of", counted), _no_writing():
+        yield
+
+
+_LEFT_OUT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "nothing": nullcontext,
     "hashing": lambda: _with(part, "hashlib", SimpleNamespace(sha256=_no_hash)),
     "encoding thumbnails": lambda: _with(looking, "encode_thumbnail", _small_thumbnail),
     "the network": lambda: _with(TorchFeatures, "__call__", _no_network),  # on a GPU
-    "tables, Parquet and tar": lambda: _with(part, "part_of", None),
+    "Parquet, tar and writing": _no_writing,
+    "tags, tables and all of these": _no_tables,
 }
 
 
-def _cosines(root: Path, folder: Path, device: str) -> np.ndarray:
-    vectors = []
-    for one in (device, "cpu"):
-        collection = lookalike.build(folder, Path(tempfile.mkdtemp(dir=root)) / "c.lookalike", device=one)
-        assert next(made.made_by() for made in list_parts(collection.path))["device"] in (one, "cpu")
-        vectors.append(collection.embeddings())
-    return (vectors[0] * vectors[1]).sum(axis=1)
+def _cosines(root: Path, folder: Path, device: str) -> Figures:
+    vectors = [
+        lookalike.build(folder, Path(tempfile.mkdtemp(dir=root)) / "c.lookalike", device=one).embeddings()
+        for one in (device, "cpu")
+    ]
+    cosines = (vectors[0] * vectors[1]).sum(axis=1)
+    return {"least cosine": float(cosines.min()), "mean cosine": float(cosines.mean())}
+
+
+def _compiled(model: LoadedModel, repeats: int) -> Figures:
+    """What torch.compile takes and gains for one size of batch, and how far its features are from ours."""
+    if not model.device.startswith("cuda"):
+        return {"left out": "compiling takes minutes on a CPU, and gains nothing there"}
+    import torch
+
+    given, network = _batch(model, ON_GPU).permute(0, 3, 1, 2).float(), model.features._module  # type: ignore
+
+    def calls(one: Any) -> None:
+        for _ in range(8):
+            one(given)
+        torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        started, quick = time.perf_counter(), torch.compile(network, dynamic=False)
+        difference = float((quick(given) - network(given)).abs().max())
+        found: Figures = {"compiling takes s": time.perf_counter() - started, "difference": difference}
+        for name, one in (("as it is", network), ("compiled", quick)):
+            found[name] = _rate(partial(calls, one), 8 * ON_GPU, repeats)
+    return found
+
+
+def _finetuned(folder: Path, device: str) -> Figures:
+    script = Path(__file__).with_name("finetune.py")
+    words = [sys.executable, str(script), "--folder", str(folder), "--device", device]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    return {"said": done.stdout.splitlines(), **({"error": done.stderr[-500:]} if done.returncode else {})}
 
 
 if __name__ == "__main__":

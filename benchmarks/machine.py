@@ -35,6 +35,27 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory_mb() -> float:
+    """The memory of this process and its children, in megabytes; what several share counts once.
+
+    Linux alone tells; elsewhere it is 0.
+    """
+    own = os.getpid()
+    return sum(_pss_kb(pid) for pid in (own, *_children(own))) / 1e3
+
+
+def _pss_kb(pid: int) -> int:
+    return int(_first(r"(?m)^Pss:\s*(\d+)", Path(f"/proc/{pid}/smaps_rollup")) or 0)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

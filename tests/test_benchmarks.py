@@ -19,6 +19,7 @@ PARTS = {
     "labels.py",
     "machine.py",
     "search_collections.py",
+    "sections.py",
 }
 
 
@@ -140,6 +141,21 @@ def test_what_is_made_once_is_there_the_next_time(benchmark, tmp_path):
     assert again.queries.shape == (3, 8)
     assert (again.queries == first.queries).all()
     assert (again.path / "collection.json").stat().st_mtime_ns == written
+
+
+def test_a_section_that_fails_says_so_and_loses_no_other(benchmark, tmp_path, capsys):
+    sections = benchmark("sections").Sections(tmp_path / "found.json")
+
+    sections.run("first", lambda: {"rate": 1234.5678})
+    assert "error" in sections.run("second", lambda: 1 / 0)
+    sections.run("third", lambda: {"problems": []})
+
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["first"]["rate"] == 1235
+    assert found["second"]["error"] == "ZeroDivisionError: division by zero"
+    assert found["third"]["problems"] == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["section"] for line in lines] == ["first", "second", "third"]
 
 
 def unit_rows(count, dim):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -102,6 +103,20 @@ def test_threads_share_a_network() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(features, [pixels()] * 40))
     assert all(one.tolist() == found[0].tolist() for one in found)
+
+
+def test_on_the_cpu_calls_run_side_by_side() -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    class Meeting(torch.nn.Module):
+        def forward(self, given: Any) -> Any:
+            if len(given) == 4:
+                together.wait()
+            return given.mean((2, 3))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(TorchFeatures(Meeting(), spec()), [pixels(4)] * 4))
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lookalike.images.picture import Pixels
 from lookalike.models.devices import CPU
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.onnx_session import start
-from lookalike.models.runner import Features
+from lookalike.models.runner import Features, batch_size
 from lookalike.models.spec import ModelSpec
 
 # Vectors of another device may differ by this much: a mean is summed in another order there.
@@ -57,7 +57,11 @@ def _on_gpu(data: bytes, spec: ModelSpec, device: str) -> Features:
 
     features = TorchFeatures(exact_network(data), spec, device)
     pixels = _patterns(spec.size_px)
-    difference = float(np.abs(unit(features(pixels)) - unit(_on_cpu(data)(pixels))).max())
+    times = batch_size(device) // len(
+        pixels
+    )  # as many as a build sends: other sizes may be computed otherwise
+    ours, theirs = features(np.tile(pixels, (times, 1, 1, 1))), np.tile(_on_cpu(data)(pixels), (times, 1))
+    difference = float(np.abs(unit(ours) - unit(theirs)).max())
     if difference > _TOLERANCE:
         raise ModelError(
             f"{device} computes other vectors than the CPU: they differ by up to {difference:.1g}",

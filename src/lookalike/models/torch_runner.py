@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from threading import Semaphore
 from typing import Any, get_args
 
 import numpy as np
@@ -37,6 +39,9 @@ class TorchFeatures:
         check_torch_device(device)
         self._spec, self._precision, self.device = spec, precision, device
         self._halving = Halving(self._tried, self._free)
+        # On the CPU calls run side by side. A GPU runs one after the other: while one is waited for, the next
+        # is sent, and more would only take memory there.
+        self._turns = Semaphore(sys.maxsize if device == CPU else 2)
         try:
             self._module = module.eval().to(device)
             self._mean, self._std = (self._channels(numbers) for numbers in (spec.mean, spec.std))
@@ -49,7 +54,8 @@ class TorchFeatures:
 
     def _tried(self, pixels: Pixels | Tensor) -> Floats:
         try:
-            return self._run(pixels)
+            with self._turns:
+                return self._run(pixels)
         except Exception as error:  # whatever a network of others raises
             raise self._failed(error) from error
 

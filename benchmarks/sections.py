@@ -1,0 +1,34 @@
+"""The sections of a long benchmark: each prints its figures at once, and no failure loses another's."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+class Sections:
+    """Runs one section after the other; what one of them found is not lost by the failure of another."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._found = path, dict[str, Figures]()
+
+    def run(self, name: str, work: Callable[[], Figures]) -> Figures:
+        """Print and keep the figures of a section, or its error; returns them."""
+        started = time.perf_counter()
+        try:
+            found = dict(work())
+        except Exception as error:
+            found = {"error": f"{type(error).__name__}: {error}"}
+        found["seconds"] = time.perf_counter() - started
+        self._found[name] = {
+            key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in found.items()
+        }
+        print(json.dumps({"section": name, **self._found[name]}), flush=True)
+        if self._path:
+            self._path.write_text(json.dumps(self._found, indent=1))
+        return found
