@@ -67,6 +67,11 @@ def read_notes(path: Path) -> dict[str, str]:
 
 def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None:
     """Write a table atomically, with its checksum and these notes in the footer."""
+    write_bytes(path, parquet_bytes(table, notes))
+
+
+def parquet_bytes(table: pa.Table, notes: Mapping[str, str]) -> bytes:
+    """The file of a table, with its checksum and these notes in the footer."""
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
@@ -83,7 +88,7 @@ def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None
     data = bytearray(buffer.getbuffer())
     place = _checksum_place(data)
     data[place] = hashlib.sha256(data).hexdigest().encode()
-    write_bytes(path, bytes(data))
+    return bytes(data)
 
 
 def parquet_problems(path: Path) -> list[str]:
