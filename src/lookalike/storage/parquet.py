@@ -76,11 +76,13 @@ def parquet_bytes(table: pa.Table, notes: Mapping[str, str]) -> bytes:
 
     buffer = io.BytesIO()
     plain = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    single = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     with pq.ParquetWriter(
         buffer,
         table.schema,
         compression=dict.fromkeys(plain, "zstd"),
         use_dictionary=plain,
+        write_statistics=single,  # the least and the greatest number of all vectors tell nothing
         write_page_checksum=True,
     ) as writer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
