@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.errors import ExtraError, ImageError, ModelError
-from lookalike.models.model import LoadedModel
+from lookalike.models.model import LoadedModel, unit
 from lookalike.models.onnx_session import start
 from lookalike.models.registry import load_model
 
@@ -330,3 +330,9 @@ def test_something_that_is_no_picture_is_an_image_error(model: LoadedModel, tmp_
     for image in (b"no picture", tmp_path / "missing.jpg", np.zeros((4, 4), np.float32)):
         with pytest.raises(ImageError):
             model.embed([image])
+
+
+def test_features_that_are_all_zero_get_the_direction_in_which_all_numbers_are_equal() -> None:
+    features = np.array([[0, 0, 0, 0], [0, 3, 4, 0]], np.float32)
+    assert unit(features).tolist() == np.array([[0.5] * 4, [0, 0.6, 0.8, 0]], np.float32).tolist()
+    assert unit(features[1]).tolist() == np.array([0, 0.6, 0.8, 0], np.float32).tolist()

@@ -18,7 +18,7 @@ from drawn import drawn_features
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
-from lookalike.models.words import Meaning, text_vector, vocabulary
+from lookalike.models.words import Meaning, class_vectors, text_vector, vocabulary
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "build_words.py"
 DATA = ("efficientnet_lite0_classes.npy", "efficientnet_lite0_words.json")
@@ -194,6 +194,11 @@ def test_the_data_is_what_the_build_script_names():
 
     assert {name: hashlib.sha256(data).hexdigest() for name, data in shipped.items()} == expected
     assert sum(map(len, shipped.values())) < 1_600_000
+
+
+def test_the_class_vectors_which_all_share_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        class_vectors()[0] = 0
 
 
 @pytest.mark.model

@@ -33,6 +33,12 @@ def test_the_fraction_below_is_the_share_of_pairs_that_are_less_similar():
     )
 
 
+def test_percentiles_lie_between_the_cosines_in_proportion():
+    pairs = Distribution.of(np.float32([0.5, 0, 1, 0.25]))
+    assert (pairs.percentiles[0], pairs.percentiles[10], pairs.percentiles[50]) == (0, 0.075, 0.375)
+    assert pairs.tail == pytest.approx(0.03 * 0.5, abs=1e-5)  # 1, and the last percentile below it
+
+
 def test_beyond_the_last_percentile_the_fraction_still_rises():
     beyond = UNIFORM.fraction_below(np.float32([0.991, 0.995, 1.0]))
 

@@ -17,8 +17,10 @@ from lookalike.storage.snapshot import Snapshot
 def derive(root: Path) -> None:
     """Update the derived files that every search uses; call with the lock held."""
     snapshot = Snapshot.open(root)
-    write_background(snapshot)
-    write_row_file(root, snapshot.parts)
+    with ThreadPoolExecutor(1, "derive") as pool:  # each waits for the disk
+        rows = pool.submit(write_row_file, root, snapshot.parts)
+        write_background(snapshot)
+        rows.result()
 
 
 def next_number(root: Path) -> int:

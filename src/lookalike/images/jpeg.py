@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,12 +79,13 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
     except ValueError:
         return None
     check_limit(width, height, max_megapixels)
+    segments = list(_segments(data))
     target = "RGB" if colorspace in ("YCbCr", "RGB", "Gray") else "CMYK"
     eighths = min(8, math.ceil(8 * cover_px / min(width, height)))
     if 8 / eighths < least_reduction:
         eighths = 8
     try:
-        with DECODING.taking(coefficient_bytes(data) + len(target) * width * height * eighths**2 // 64):
+        with DECODING.taking(_coefficient_bytes(segments) + len(target) * width * height * eighths**2 // 64):
             pixels = simplejpeg.decode_jpeg(
                 data, target, min_height=cover_px, min_width=cover_px, min_factor=least_reduction
             )
@@ -94,7 +95,6 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
         return None
     if target == "CMYK":  # whole, but its colours are Pillow's to convert
         return None
-    segments = list(_segments(data))
     exif = _exif(segments)
     orientation = orientation_of(exif) or 1
     eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
@@ -111,9 +111,13 @@ def _exif(segments: list[tuple[int, bytes]]) -> bytes:
 
 def coefficient_bytes(data: bytes) -> int:
     """The bytes that libjpeg needs beside the pixels: 16-bit coefficients, if they come in several scans."""
+    return _coefficient_bytes(_segments(data))
+
+
+def _coefficient_bytes(segments: Iterable[tuple[int, bytes]]) -> int:
     size = components = 0
     several = False
-    for marker, load in _segments(data):
+    for marker, load in segments:
         if marker in _FRAMES and len(load) >= 6:
             height, width, components = struct.unpack(">xHHB", load[:6])
             factors = [(one >> 4) * (one & 15) for one in load[7 : 6 + 3 * components : 3]]

@@ -18,6 +18,7 @@ _QUALITY = 85
 # From the second to the third it blurs before: for half the size, that makes the weights of Pillow's bilinear
 # filter, 1 3 3 1. Elsewhere stripes would turn into moiré, or edges be soft.
 _SHARP_BELOW, _BLURRED_FROM, _BLURRED_BELOW = 1.5, 1.8, 3.0
+_BLUR = np.array([0.25, 0.5, 0.25], np.float32)
 
 
 def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
@@ -32,7 +33,7 @@ def thumbnail(picture: Picture, longest_px: int = THUMBNAIL_PX) -> bytes:
 
 
 def _shrunk(picture: Picture, size: tuple[int, int]) -> Pixels:
-    """Resize a picture to a smaller (width, height), antialiased; with OpenCV in a fifth of the time."""
+    """Resize a picture to a smaller (width, height), antialiased; with OpenCV in a quarter of the time."""
     pixels = picture.pixels
     times = max(pixels.shape[1] / size[0], pixels.shape[0] / size[1])
     blurred = _BLURRED_FROM <= times < _BLURRED_BELOW
@@ -40,7 +41,8 @@ def _shrunk(picture: Picture, size: tuple[int, int]) -> Pixels:
     if cv2 is None:
         return np.asarray(picture.image.resize(size, Image.Resampling.BILINEAR))
     if blurred:
-        pixels = cv2.GaussianBlur(pixels, (3, 3), 0)
+        # Not by GaussianBlur, which would wake threads of its own.
+        pixels = cv2.sepFilter2D(pixels, -1, _BLUR, _BLUR)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

@@ -50,8 +50,12 @@ class Distribution:
 
     @staticmethod
     def of(cosines: Floats) -> Distribution:
-        percentiles = np.quantile(cosines, _LEVELS)
-        above = cosines[cosines > percentiles[-1]]
+        ordered = np.sort(cosines)  # which is faster than `np.quantile`, for that many of them
+        places = _LEVELS * (len(ordered) - 1)
+        first = places.astype(int)
+        low, high = ordered[first].astype(np.float64), ordered[np.minimum(first + 1, len(ordered) - 1)]
+        percentiles = low + (places - first) * (high - low)
+        above = ordered[ordered > percentiles[-1]]
         tail = float((above - percentiles[-1]).mean()) if len(above) else 0.0
         return Distribution([round(float(one), 5) for one in percentiles], round(max(tail, 1e-4), 5))
 

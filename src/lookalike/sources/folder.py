@@ -120,7 +120,7 @@ def suffix_of(name: str) -> str:
 
 
 def _read(path: bytes) -> bytes:
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         return file.read()
 
 

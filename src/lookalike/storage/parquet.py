@@ -67,15 +67,22 @@ def read_notes(path: Path) -> dict[str, str]:
 
 def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None:
     """Write a table atomically, with its checksum and these notes in the footer."""
+    write_bytes(path, parquet_bytes(table, notes))
+
+
+def parquet_bytes(table: pa.Table, notes: Mapping[str, str]) -> bytes:
+    """The file of a table, with its checksum and these notes in the footer."""
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
     plain = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    single = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     with pq.ParquetWriter(
         buffer,
         table.schema,
         compression=dict.fromkeys(plain, "zstd"),
         use_dictionary=plain,
+        write_statistics=single,  # the least and the greatest number of all vectors tell nothing
         write_page_checksum=True,
     ) as writer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
@@ -83,7 +90,7 @@ def write_parquet(path: Path, table: pa.Table, notes: Mapping[str, str]) -> None
     data = bytearray(buffer.getbuffer())
     place = _checksum_place(data)
     data[place] = hashlib.sha256(data).hexdigest().encode()
-    write_bytes(path, bytes(data))
+    return bytes(data)
 
 
 def parquet_problems(path: Path) -> list[str]:

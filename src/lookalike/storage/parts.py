@@ -12,6 +12,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from lookalike.storage.files import remove, write_bytes
 from lookalike.storage.parquet import (
     CHECKSUM_KEY,
     damaged,
+    parquet_bytes,
     parquet_problems,
     read_footer,
     read_notes,
@@ -184,12 +186,16 @@ class Part:
             new = None
         elif thumbnails is None:
             new = self.thumbnails_path()
-            self._write_items(rows, new.name, made_by)
+            write_bytes(self.items_path, _items_file(rows, new.name, made_by))
         else:
             for problem in _tar_problems(old) if old else ():
                 raise CollectionError(problem)
-            rows, new = self._with_thumbnails(rows, thumbnails)
-            self._write_items(rows, new.name, made_by)
+            rows, new, tar = self._with_thumbnails(rows, thumbnails)
+            with ThreadPoolExecutor(1, "tar") as pool:  # the disk takes it while the rows are encoded
+                written = pool.submit(write_bytes, new, tar)
+                items = _items_file(rows, new.name, made_by)
+                written.result()
+            write_bytes(self.items_path, items)
         if old is not None and old != new:
             remove(old)
 
@@ -200,24 +206,16 @@ class Part:
         else:
             remove(self.failures_path)
 
-    def _with_thumbnails(self, rows: pa.Table, thumbnails: Sequence[bytes]) -> tuple[pa.Table, Path]:
-        """Write a tar; returns the rows with byte ranges in it, and its path.
+    def _with_thumbnails(self, rows: pa.Table, thumbnails: Sequence[bytes]) -> tuple[pa.Table, Path, bytes]:
+        """Make a tar; returns the rows with byte ranges in it, its path and its bytes.
 
         The name contains the start of the checksum, so that other rows never point into it.
         """
         data, offsets = _tar([f"{id_}.jpg" for id_ in rows["id"].to_pylist()], thumbnails)
         path = self.tar_path({THUMBNAILS_KEY: f"part-{self.number:06d}-{_start_of_sha256(data)}.tar"})
-        write_bytes(path, data)
         rows = set_column(rows, "thumb_offset", pa.array(offsets, pa.int64()), nullable=False)
         sizes = pa.array([len(jpeg) for jpeg in thumbnails], pa.int64())
-        return set_column(rows, "thumb_size", sizes, nullable=False), path
-
-    def _write_items(self, rows: pa.Table, thumbnails_name: str, made_by: Mapping[str, str]) -> None:
-        first = [field.name for field in ITEM_FIELDS]
-        brought = [name for name in rows.column_names if name not in (*first, "embedding")]
-        ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
-        notes = {MADE_BY_KEY: json.dumps(made_by, sort_keys=True)} if made_by else {}
-        write_parquet(self.items_path, ordered, {THUMBNAILS_KEY: thumbnails_name, **notes})
+        return set_column(rows, "thumb_size", sizes, nullable=False), path, data
 
     def tar_path(self, notes: Mapping[str, str]) -> Path:
         """The tar named by the notes of the items file; raises `CollectionError` if they name none."""
@@ -225,6 +223,15 @@ class Part:
         if not TAR_NAME.fullmatch(name):
             raise damaged(self.items_path, f"it names {name!r} as its thumbnails")
         return self.root / "thumbnails" / name
+
+
+def _items_file(rows: pa.Table, thumbnails_name: str, made_by: Mapping[str, str]) -> bytes:
+    """The items file of these rows, with their columns in order."""
+    first = [field.name for field in ITEM_FIELDS]
+    brought = [name for name in rows.column_names if name not in (*first, "embedding")]
+    ordered = rows.select([*first, *brought, "embedding"]).combine_chunks()
+    notes = {MADE_BY_KEY: json.dumps(made_by, sort_keys=True)} if made_by else {}
+    return parquet_bytes(ordered, {THUMBNAILS_KEY: thumbnails_name, **notes})
 
 
 def is_from_exif(field: pa.Field) -> bool:
