@@ -66,7 +66,7 @@ def test_they_give_nearly_the_vectors_of_the_8_bit_network_for_equal_pixels(flow
     pixels = np.stack(
         [
             np.asarray(Image.open(path).convert("RGB").resize((224, 224)))
-            for path in sorted(flowers.glob("*"))[:8]
+            for path in sorted(flowers.rglob("*.jp*g"))[:8]
         ]
     )
 
