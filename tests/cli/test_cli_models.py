@@ -32,13 +32,13 @@ def test_the_known_models_are_listed_with_what_they_are_for(run):
     ]
     colors = stdout.splitlines()[3]
     assert colors == (
-        "colors                     192   64 px  no     Apache-2.0  here               "
+        "colors                     192    64 px  no     Apache-2.0  here               "
         "average colours on a grid of 8 x 8: instant"
     )
     dinov2 = stdout.splitlines()[9]
     assert dinov2 == (
-        "dinov2-small               384  224 px  no     Apache-2.0  88 MB to fetch     "
-        "shapes and details, learned without any labels"
+        "dinov2-small               384   224 px  no     Apache-2.0  88 MB to fetch     "
+        "shapes and details, learned without any labels (needs the extra transformers)"
     )
     assert stderr == (
         "others: timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG, which are fetched; "
@@ -58,6 +58,10 @@ def test_the_known_models_are_listed_for_machines(run):
         "license": "Apache-2.0",
         "words": False,
         "extra": "sift",
+        "published": "",
+        "repository": "",
+        "download_mb": 0,
+        "here": True,
     }
     assert listed[8] == {
         "name": "dinov2-small",
@@ -66,6 +70,7 @@ def test_the_known_models_are_listed_for_machines(run):
         "size_px": 224,
         "license": "Apache-2.0",
         "words": False,
+        "extra": "transformers",
         "published": "hf:facebook/dinov2-small",
         "repository": "facebook/dinov2-small",
         "download_mb": 88,

@@ -39,6 +39,21 @@ def test_a_pipe_in_the_place_of_words_is_not_waited_for(folder, file):
         load_model(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("head", "kind 'head', and head.npz, its layers, is missing"),
+        ("tree", "'tree', and none is known but"),
+    ],
+)
+def test_a_description_of_another_kind_of_model_is_not_taken_for_that_of_a_network(folder, kind, said):
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "kind": kind}))
+
+    with pytest.raises(ModelError, match=said):
+        load_model(str(folder))
+
+
 def test_a_model_is_not_fetched_from_an_address():
     with pytest.raises(ModelError, match=r"not fetched from an address: https://a\.b/net\.onnx"):
         load_model("https://a.b/net.onnx")

@@ -240,3 +240,15 @@ def test_a_tower_of_other_dimensions_than_the_model_is_refused_before_tags(drawn
 
     with pytest.raises(ModelError, match="gives 512 dimensions, the network of the pictures 513"):
         tags_of(tower, ("shown 1",), np.ones((1, DIM + 1), np.float32))
+
+
+def test_a_long_computation_says_how_far_it_is(monkeypatch, caplog):
+    monkeypatch.setattr(tower_words, "_SAID_EVERY_S", -1.0)
+    caplog.set_level("INFO")
+    drawn = Drawn()
+
+    drawn.best(SHOWN[0])
+
+    said = [one.getMessage() for one in caplog.records]
+    assert said[0] == "computing the vectors of 326 words by the text tower, once"
+    assert said[1:] == [f"{count} of 326 words" for count in range(32, 326, 32)]

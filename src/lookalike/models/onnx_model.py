@@ -61,6 +61,12 @@ def load(path: Path, device: str) -> LoadedModel:
 def _load(path: Path, device: str, stamps: object) -> LoadedModel:
     if path.is_dir():
         fields = read_description(path / DESCRIPTION)
+        if kind := fields.get("kind"):  # a head that has its layers is not loaded here
+            raise ModelError(
+                f"{path / DESCRIPTION} describes a model of the kind {kind!r}, and "
+                + ("head.npz, its layers, is missing" if kind == "head" else "none is known but 'head'"),
+                "bring the whole folder" if kind == "head" else "upgrade Lookalike, or leave `kind` out",
+            )
         model = described(fields, path / NETWORK, path, device)
         if has_text(path) or "text" in fields or fields.get("text_sha256"):
             return with_text_tower(model, text_tower(path, fields, device))

@@ -25,6 +25,7 @@ _KINDS = {
     "hf": "lookalike.models.transformers_model",
     "open_clip": "lookalike.models.open_clip_model",
 }
+_EXTRAS = {"timm": "timm", "hf": "transformers", "open_clip": "open-clip"}
 _WEIGHTS = hub.Wanted((("*.safetensors", "*.bin"),))
 SHORT_NAMES = {one.name: one.published for one in PUBLISHED_MODELS}
 
@@ -73,6 +74,11 @@ def is_here(known: PublishedModel) -> bool:
         return hub.find(known.repository, _WEIGHTS) is not None
     except ExtraError:
         return False
+
+
+def extra_of(known: PublishedModel) -> str:
+    """The extra of the package that a known model needs."""
+    return _EXTRAS[known.published.partition(":")[0]]
 
 
 @lru_cache(maxsize=4)

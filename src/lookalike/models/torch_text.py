@@ -29,7 +29,8 @@ class TorchText:
     `module` takes tokens int64 (B, L) and gives (B, D). `tokenizer` is the text of a `tokenizer.json`, by
     which a text becomes `length` tokens: those beyond are cut off, those that are missing are `pad_id`, on
     the side `padding_side`, "right" or "left". `lower_case` texts are put into lower case first. Cosines are
-    multiplied by `logit_scale` before the softmax that the model was trained with.
+    multiplied by `logit_scale` before the softmax that the model was trained with. In a tower that
+    `is_causal`, what follows the end of a text changes nothing, and may be missing (not in open_clip's).
     """
 
     module: torch.nn.Module
@@ -39,6 +40,7 @@ class TorchText:
     lower_case: bool
     logit_scale: float
     padding_side: str = "right"
+    is_causal: bool = False
 
 
 def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTower:
@@ -62,9 +64,11 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
     def encode(given: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
 
+        text = once()
+        short = without_padding(given, text.pad_id) if text.is_causal else given
         try:
             with torch.inference_mode():
-                found = once().module(torch.from_numpy(given))
+                found = text.module(torch.from_numpy(short))
         except (RuntimeError, IndexError) as error:
             raise ModelError(
                 f"{name} fails on tokens {given.shape}: {one_line(error)}", "its tokenizer may be another's"
@@ -72,6 +76,15 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
         return np.asarray(found.float().numpy())
 
     return TextTower(tokens, encode, sha256, name=name)
+
+
+def without_padding(tokens: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
+    """Cut tokens (B, L), padded on the right, behind the first padding of the longest text.
+
+    That one is kept because it may be the end of the text. A word takes an eighth of the time then.
+    """
+    used = tokens.shape[1] - np.argmax(tokens[:, ::-1] != pad_id, axis=1)
+    return np.ascontiguousarray(tokens[:, : int(used.max()) + 1])
 
 
 def open_tokenizer(text: TorchText) -> Any:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -35,6 +36,8 @@ _KIN = 0.99
 _LEAST, _MOST_ODDS = 1e-300, 500.0  # where a logarithm and an exponential end
 # Below a half, so that a picture can have two tags that are equally right.
 _LEAST_OF_TAG, _MOST_TAGS = 0.4, 5
+# Texts converted at a time: with two prompts, a few batches for each core.
+_AT_ONCE, _SAID_EVERY_S = 32, 2.0
 
 
 def with_text_tower(model: LoadedModel, tower: TextTower) -> LoadedModel:
@@ -114,10 +117,22 @@ def _stored(tower: TextTower, texts: tuple[str, ...]) -> Floats:
         if found.dtype == np.float32 and found.ndim == 2 and len(found) == len(texts):
             return np.asarray(found)
     logger.info("computing the vectors of %d words by %s, once", len(texts), tower.name)
-    vectors = tower.vectors(texts)
+    vectors = _computed(tower, texts)
     with suppress(OSError):  # full or read-only: it is only a cache
         _write(path, vectors)
     return vectors
+
+
+def _computed(tower: TextTower, texts: tuple[str, ...]) -> Floats:
+    """The unit vectors (T, D) of texts; says every two seconds how many there are."""
+    found: list[Floats] = []
+    said = time.monotonic()
+    for first in range(0, len(texts), _AT_ONCE):
+        found.append(tower.vectors(texts[first : first + _AT_ONCE]))
+        if time.monotonic() - said > _SAID_EVERY_S and first + _AT_ONCE < len(texts):
+            said = time.monotonic()
+            logger.info("%d of %d words", first + _AT_ONCE, len(texts))
+    return np.concatenate(found)
 
 
 def _write(path: Path, vectors: Floats) -> None:

@@ -119,6 +119,7 @@ def _text(called: str, folder: Path, kind: str) -> TorchText:
         lower_case=kind == "siglip" and bool(said.get("do_lower_case", True)),
         logit_scale=float(whole.logit_scale.exp()),
         padding_side=padding_side,
+        is_causal=kind == "clip" and padding_side == "right",
     )
 
 
