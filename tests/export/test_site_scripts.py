@@ -275,26 +275,37 @@ def test_a_head_gives_pythons_vectors():
     np.testing.assert_allclose(found, apply(branches, given), atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_marks_refine_a_query_as_in_python(monkeypatch, seed):
-    monkeypatch.delitem(thumbs.WAYS, "lda")  # too slow for a browser
-    rng = np.random.default_rng(seed)
-    axis = np.eye(12)[0] * (seed - 1)  # what is liked lies on one side more and more
-    query, liked, unliked, sample = (
-        unit((rng.normal(size=(count, 12)) + side * axis).astype(np.float32))
-        for count, side in ((1, 0), (7, 1), (9, -1), (200, 0))
+@pytest.mark.parametrize("side", [-1, 0, 1])
+def test_marks_refine_a_query_by_pythons_plane(side):
+    rng = np.random.default_rng(side + 1)
+    query, liked, unliked = (
+        unit((rng.normal(size=(count, 12)) + towards * np.eye(12)[0]).astype(np.float32))
+        for count, towards in ((1, 0), (7, side), (9, -side))
     )
 
     found = node(
         "const said = JSON.parse(argv[1]).map((some) => some.map((one) => Float32Array.from(one)));"
-        "const {vector, way} = thumbs.refined(said[0][0], said[1], said[2], said[3]);"
+        "const {vector, way} = thumbs.refined(said[0][0], said[1], said[2]);"
         "console.log(JSON.stringify({vector: [...vector], way}));",
-        json.dumps([some.tolist() for some in (query, liked, unliked, sample)]),
+        json.dumps([some.tolist() for some in (query, liked, unliked)]),
     )
 
-    expected = thumbs.refined(query[0], liked, unliked, Spread(np.arange(200), sample))
-    assert found["way"] == expected.way
-    np.testing.assert_allclose(found["vector"], expected.vector, atol=2e-3)
+    sample = Spread(np.arange(1), query)
+    expected = thumbs.WAYS["svm"](query[0], liked, unliked, sample)
+    assert found["way"] == "svm"
+    np.testing.assert_allclose(found["vector"], expected, atol=2e-3)
+
+
+def test_a_query_that_ranks_the_marks_better_than_the_plane_stays_as_it_is():
+    query, liked, unliked = [-1, 0.04], [[-0.76, 0.65], [-0.68, -0.73]], [[-0.68, 0.73], [-0.8, -0.6]]
+
+    found = node(
+        "const said = JSON.parse(argv[1]).map((some) => some.map((one) => Float32Array.from(one)));"
+        "console.log(JSON.stringify(thumbs.refined(said[0][0], said[1], said[2]).way));",
+        json.dumps([[query], liked, unliked]),
+    )
+
+    assert found == "query"
 
 
 def test_words_have_pythons_vectors(tmp_path):

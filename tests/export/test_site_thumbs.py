@@ -1,4 +1,4 @@
-"""Marks on the hits of a site refine the search as Python's do, but for one way that a browser lacks."""
+"""Marks on the hits of a site refine the search as Python's do by an SVM."""
 
 from __future__ import annotations
 
@@ -41,14 +41,15 @@ def searched(window: Any, site: Path, query: str, like: list[str], unlike: list[
 
 
 def test_marks_refine_as_in_python(window, collection, site, monkeypatch):
-    monkeypatch.delitem(thumbs.WAYS, "lda")
+    for way in ("rocchio", "lda", "query"):
+        monkeypatch.delitem(thumbs.WAYS, way)
     ids = sorted(collection.ids)
     seas, meadows = ([one for one in ids if one.startswith(name)] for name in ("sea", "meadow"))
     wanted = collection.refine(lookalike.Id(meadows[0]), seas[:3], meadows[1:4], 8)
 
     answer = searched(window, site, meadows[0], seas[:3], meadows[1:4])
 
-    assert answer["refined"] == wanted.refined != ""
+    assert answer["refined"] == wanted.refined == "svm"
     found = {hit["id"]: (hit["score"], hit["confidence"]) for hit in answer["hits"]}
     assert found == {hit.id: pytest.approx((hit.score, hit.confidence), abs=0.02) for hit in wanted}
     assert {id_.split("/")[0] for id_ in found} == {"sea"}

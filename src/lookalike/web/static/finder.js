@@ -24,8 +24,8 @@ import { fromInt8Text, unit } from "./vectors.js";
 
 // A sum shorter than this fraction of its weights is only rounding error.
 const CANCELLED = 1e-4;
-// Each refinement takes time in proportion to the square of the marks; the usual scores are known from a sample.
-const [MOST_MARKS, SAMPLE] = [200, 512];
+// Each refinement takes time in proportion to the square of the marks.
+const MOST_MARKS = 200;
 
 export class Finder {
   /** @param {import("./shelf.js").Shelf} shelf */
@@ -138,11 +138,8 @@ export class Finder {
     const total = await this.direction([...query, ...liked, ...unliked], vectors);
     const of = async (/** @type {string} */ id) => vectors.vectorOf(await this.shelf.row(id));
     const marks = [await Promise.all(like.map(of)), await Promise.all(unlike.map(of))];
-    const step = Math.ceil(vectors.count / SAMPLE);
-    const rows = Array.from({ length: Math.ceil(vectors.count / step) }, (_, i) => i * step);
-    const sample = rows.map((row) => vectors.vectorOf(row));
     // A query of nothing but colours points nowhere.
-    const found = refined(alone.query ?? new Float32Array(vectors.dim), marks[0], marks[1], sample);
+    const found = refined(alone.query ?? new Float32Array(vectors.dim), marks[0], marks[1]);
     return { ...total, query: found.vector, refined: found.way };
   }
 
