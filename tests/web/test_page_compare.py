@@ -32,7 +32,7 @@ def test_a_head_and_a_model_folder_are_compared_with_their_names(window: Any, tm
     with running(base, head, net) as url, tab(window, url) as page:
         page.goto(f"{url}#c=base&view=compare")
         choice = page.get_by_role("combobox", name="Compare with")
-        assert choice.locator("option").all_inner_texts() == ["head · my-head", "net · my-net"]
+        expect(choice.locator("option")).to_have_text(["head · my-head", "net · my-net"])
         page.locator("#file").set_input_files(PHOTO)
         see(page, re.compile("found in both"))
         for name, model in (("head", "my-head"), ("net", "my-net")):
