@@ -26,18 +26,7 @@ def read_query(
         if isinstance(term, Text) and not takes_text:
             raise QueryError(f"text:{term.text} is no picture", "give a file, or id:… for an item")
         if isinstance(term, Image) and not Path(str(term.image)).exists():
-            word = str(term.image)
-            meant = " or ".join(
-                one for one in _meant(collection, word) if takes_text or one.startswith("id:")
-            )
-            ways = (
-                "a file, id:… for an item, or text:… for words"
-                if takes_text
-                else "a file, or id:… for an item"
-            )
-            raise QueryError(
-                f"there is no file {word}", f"did you mean {meant}?" if meant else f"give {ways}"
-            )
+            raise _missing(collection, str(term.image), "there is no file", takes_text=takes_text)
     return query
 
 
@@ -60,9 +49,14 @@ def read_example(collection: Collection, word: str) -> str | Path:
         return word
     if Path(word).exists():
         return Path(word)
-    meant = " or ".join(one for one in _meant(collection, word) if one.startswith("id:"))
-    hint = f"did you mean {meant}?" if meant else "give a file, or id:… for an item"
-    raise QueryError(f"there is no file and no item {word}", hint)
+    raise _missing(collection, word, "there is no file and no item", takes_text=False)
+
+
+def _missing(collection: Collection, word: str, message: str, *, takes_text: bool) -> QueryError:
+    """An error for a word that is nothing here, with what may be meant."""
+    meant = [one for one in _meant(collection, word) if takes_text or one.startswith("id:")]
+    ways = "a file, id:… for an item, or text:… for words" if takes_text else "a file, or id:… for an item"
+    return QueryError(f"{message} {word}", f"did you mean {' or '.join(meant)}?" if meant else f"give {ways}")
 
 
 def _meant(collection: Collection, word: str) -> Iterator[str]:

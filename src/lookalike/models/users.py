@@ -42,7 +42,7 @@ class Users:
             found: Floats = self.vectors[self.names.index(name)]
         except ValueError:
             near = get_close_matches(name, self.names[:_COMPARED], n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "recommend by what the user `liked`"
+            hint = f"did you mean {' or '.join(near)}?" if near else "name what the user likes: `liked`"
             raise QueryError(f"the model does not know the user {name!r}", hint) from None
         if not found.any():
             raise QueryError(f"the model knows nothing of the user {name!r}")

@@ -100,7 +100,7 @@ def _check(options: argparse.Namespace) -> None:
 
     if not options.query and not options.marked_like:
         raise QueryError("nothing is searched for", "give a file, id:…, text:…, or --like with an item")
-    if options.group_by and (options.unlike or not options.query):
+    if options.group_by and options.unlike:
         raise LookalikeError("--group-by needs pictures of one item", "leave --not out")
     if options.group_by and (options.marked_like or options.marked_unlike):
         raise LookalikeError("--group-by needs pictures of one item", "leave --like and --unlike out")
