@@ -28,7 +28,7 @@ from lookalike.learning.finetune.folding import convolutions
 from lookalike.learning.finetune.onnx_graph import float32_model
 from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.starting import train_network
-from lookalike.learning.judging import average_precisions
+from lookalike.learning.judging import retrieval
 from lookalike.models.model import unit
 
 Floats = NDArray[np.float32]
@@ -109,8 +109,8 @@ def discriminant(vectors: Floats, examples: Examples) -> Floats:
 def told(name: str, vectors: Floats, examples: Examples) -> None:
     """Print mAP and precision@1 among the pictures that were learnt from, and mAP among those held out."""
     held, learnt = np.flatnonzero(examples.held_out), np.flatnonzero(~examples.held_out)
-    among_learnt = average_precisions(vectors, examples.classes, held, learnt)
-    among_held = average_precisions(vectors, examples.classes, held, held)
+    among_learnt = retrieval(vectors, examples.classes, held, learnt)
+    among_held = retrieval(vectors, examples.classes, held, held)
     print(
         f"{name:12} mAP {np.nanmean(among_learnt[:, 0]):.3f}  P@1 {np.nanmean(among_learnt[:, 1]):.3f}  "
         f"among held out mAP {np.nanmean(among_held[:, 0]):.3f}",

@@ -14,6 +14,8 @@ import lookalike
 from lookalike.errors import ImageError, LookalikeError, QueryError, UnknownIdError
 from lookalike.learning.class_scores import fit, probabilities, surprise
 from lookalike.learning.identifier import least_probability, nearness
+from lookalike.learning.saving import save_head
+from lookalike.models.head_model import Branch, Layer, apply
 
 KINDS = ("ash", "birch", "cherry")
 
@@ -58,6 +60,21 @@ def test_a_picture_unlike_all_that_is_labelled_is_strange(trees):
     found = trees.identify(unit(np.random.default_rng(3).normal(size=(20, 16))))
 
     assert [(one.label, one.reason) for one in found] == [(None, "strange")] * 20
+
+
+def test_a_head_that_finds_a_known_label_in_everything_does_not_keep_it_from_being_strange(trees, tmp_path):
+    centres = unit(np.stack([leaves(90)[0][number::3].mean(axis=0) for number in range(3)]))
+    scores = Layer(20 * centres.T, np.zeros(3, np.float32))
+    head = [Branch((scores,), end="softmax"), Branch((), weight=0.3)]
+    save_head(tmp_path / "m", "m", trees.snapshot.manifest.model, head)
+    sharp = lookalike.build(trees.path, tmp_path / "sharp.lookalike", model=f"{tmp_path}/m/")
+    strangers = apply(head, unit(np.random.default_rng(3).normal(size=(20, 16))))
+    known = apply(head, leaves(30, seed=1)[0])
+
+    assert {one.reason for one in sharp.identify(strangers)} == {"strange"}
+    assert [one.label for one in sharp.identify(known)] == [
+        one.label for one in trees.identify(leaves(30, seed=1)[0])
+    ]
 
 
 def test_an_odd_picture_is_known_again_if_it_is_labelled(tmp_path):

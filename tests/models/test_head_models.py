@@ -11,7 +11,7 @@ import pytest
 from lookalike.errors import ModelError, StorageError, UnknownWordError
 from lookalike.learning.saving import save_head
 from lookalike.models.class_words import ClassWords
-from lookalike.models.head_model import Branch, Layer, apply
+from lookalike.models.head_model import Branch, Layer, apply, way_back
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
 
@@ -191,3 +191,33 @@ def test_branches_that_make_no_sense_are_refused(tmp_path, branches):
 
     with pytest.raises(ModelError):
         load_model(str(tmp_path / "m"))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+SCORES = Branch((layer([[4, 0], [0, 4], [1, 1]], [0, 1]),), end="softmax")
+TURNED = Branch((layer([[1, 2, 0], [0, 1, 0], [0, 1, 3]], [-1, -3, 0]),), weight=0.5)  # less (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("head", "were"),
+    [
+        ([SCORES, Branch((), weight=0.3)], lambda x: x),
+        ([TURNED, Branch((), power=0.5), SCORES], lambda x: unit(np.sign(x) * np.sqrt(np.abs(x)))),
+        ([SCORES, TURNED], lambda x: unit(x - np.array([1, 1, 0]))),
+        ([SCORES], None),
+        ([SCORES, Branch((layer([[1, 1, 0], [1, 1, 0], [0, 0, 1]], [0, 0, 0]),))], None),
+    ],
+)
+def test_the_vectors_of_the_base_are_found_again_where_a_head_keeps_them(tmp_path, head, were):
+    save_head(tmp_path / "m", "m", ModelSpec("base", "", 3, 1, 1.0), head)
+    vectors = unit(np.random.default_rng(0).normal(size=(5, 3)))
+    found = way_back(tmp_path / "m", load_model(f"{tmp_path}/m/").sha256)
+
+    assert (found is None) == (were is None)
+    if found:
+        np.testing.assert_allclose(found(apply(head, vectors)), were(vectors), atol=1e-5)
+    assert way_back(tmp_path / "m", "another") is None
+    assert way_back(tmp_path / "nothing", "another") is None

@@ -17,13 +17,12 @@ from lookalike.learning.choice import (
     METHODS,
     POWERS,
     Held,
-    Results,
     choose,
     difference,
-    gains,
-    loses_first,
+    is_better,
 )
 from lookalike.learning.discriminant import Recipe, branches
+from lookalike.learning.judging import MAP, P_AT_1, P_AT_5
 from lookalike.learning.labels import (
     Labelled,
     Question,
@@ -41,11 +40,8 @@ from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 
-# By how many of its standard errors held-out retrieval has to rise. Labels that mean nothing passed one time
-# in ten with one error, and never in forty times with two.
-_ERRORS = 2
-# Items that have another of their class: a quarter of fewer would judge nothing.
-_FEWEST = 16
+# Of fewer pictures that are held out, a gain is luck too often.
+_FEWEST_ASKED = 10
 # Vectors that recipes are tried on, and copies of them at a time.
 _MAX_TRIED, _LEAST_TRIED, _COPIES = 8192, 512, 6
 
@@ -105,21 +101,22 @@ def train_head(
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
-    in_company = len(labelled.classes) - labelled.singles
-    if in_company < _FEWEST:
-        raise LookalikeError(
-            f"{in_company:,} labelled items that are not alone in their class are too few to hold some out",
-            f"label {_FEWEST} at least",
-        )
-    if question == "same":
-        return folds_of_items(labelled.classes, FOLDS, seed)
     sizes = np.bincount(labelled.classes)
-    if (sizes > 1).sum() < 2 * FOLDS:
+    if question == "new" and (sizes > 1).sum() < 2 * FOLDS:
         raise LookalikeError(
             f"{(sizes > 1).sum():,} classes have two items or more; holding out whole ones needs {2 * FOLDS}",
             "label more, or learn for the same classes: `for_='same'`",
         )
-    return folds_of_classes(labelled.classes, FOLDS, seed)
+    divide = folds_of_items if question == "same" else folds_of_classes
+    folds = divide(labelled.classes, FOLDS, seed)
+    asked = int(((folds == FOLDS - 1) & (sizes > 1)[labelled.classes]).sum())
+    if asked < _FEWEST_ASKED:
+        raise LookalikeError(
+            f"{asked:,} of {len(folds):,} labelled items would be held out to judge what is learned; "
+            f"fewer than {_FEWEST_ASKED} prove nothing",
+            f"label at least {FOLDS * _FEWEST_ASKED}, two or more of each class",
+        )
+    return folds
 
 
 def _tried(labelled: Labelled, limit: int | None) -> int:
@@ -157,24 +154,19 @@ def _report(
         label=label,
         question=held.question,
         method=str(recipe) if recipe else "",
-        kept=recipe is not None and _is_better(before, after, held.question),
+        kept=recipe is not None and is_better(before, after),
         items=len(labelled.classes),
         classes=len(labelled.names),
         unlabelled=labelled.unlabelled,
         singles=labelled.singles,
-        queries=int((~np.isnan(before[:, 0])).sum()),
-        average_precision=_change(before[:, 0], after[:, 0]),
-        precision_at_1=_change(before[:, 1], after[:, 1]),
-        alone=_change(alone[0][:, 0], alone[1][:, 0]),
+        queries=int((~np.isnan(before[:, MAP])).sum()),
+        average_precision=_change(before[:, MAP], after[:, MAP]),
+        precision_at_1=_change(before[:, P_AT_1], after[:, P_AT_1]),
+        precision_at_5=_change(before[:, P_AT_5], after[:, P_AT_5]),
+        alone=_change(alone[0][:, MAP], alone[1][:, MAP]),
         tried=tuple(tried),
         seconds=round(time.monotonic() - started_s, 2),
     )
-
-
-def _is_better(before: Results, after: Results, question: Question) -> bool:
-    """Whether mAP rises; for new classes, which `after` has not seen, the first answer must not get worse."""
-    worse = question == "new" and loses_first(before, after, _ERRORS)
-    return gains(before, after, _ERRORS) and not worse
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
@@ -186,10 +178,11 @@ def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
 
 def _no_gain(report: LabelReport, tried: list[tuple[str, float]]) -> NoGainError:
     change = report.average_precision
-    first = report.precision_at_1
+    at_1, at_5 = report.precision_at_1, report.precision_at_5
     said = (
         f"the best of {len(tried)} methods, {report.method}, changes their mAP by {change.gain:+.3f}, with a "
-        f"standard error of {change.error:.3f}, and precision at 1 by {first.gain:+.3f}"
+        f"standard error of {change.error:.3f}, precision at 1 by {at_1.gain:+.3f} and at 5 by "
+        f"{at_5.gain:+.3f}"
         if report.method
         else f"none of {len(tried)} methods raises their mAP, {change.before:.3f}, by more than its error"
     )

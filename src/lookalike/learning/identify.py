@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError, QueryError, call
 from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
+from lookalike.models.head_model import way_back
 from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
@@ -61,14 +63,24 @@ class Identified:
         }
 
 
+def _as_they_are(vectors: Floats) -> Floats:
+    return vectors
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """An identifier, learned from the labels in `column`; `rows` are those of its vectors in the snapshot."""
+    """An identifier, learned from the labels in `column`; `rows` are those of its vectors in the snapshot.
+
+    Where a head on another model made the vectors, it goes by those of the base, which `to_base` finds in
+    them. A head has learned to tell the known classes apart, and so finds one of them in everything; and it
+    has seen the pictures that would be held out.
+    """
 
     snapshot: Snapshot
     column: str
     rows: Rows
     identifier: Identifier
+    to_base: Callable[[Floats], Floats] = _as_they_are
 
     @property
     def trial(self) -> Trial:
@@ -77,6 +89,7 @@ class Learned:
 
     def identify(self, vectors: Floats, hidden: Sequence[int | None] = ()) -> list[Identified]:
         """Identify unit vectors (Q, D); row `hidden[q]`, the picture itself, is no neighbour of the q-th."""
+        vectors = self.to_base(vectors)
         verdicts = self.identifier.judge(vectors)
         own = list(hidden) or [None] * len(vectors)
         return [self._one(verdicts, place, vectors[place], own[place]) for place in range(len(vectors))]
@@ -163,7 +176,7 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
     found: list[Proposal] = []
     for start in range(0, len(missing), _BLOCK_ROWS):
         some = missing[start : start + _BLOCK_ROWS]
-        verdicts = knowing.identifier.judge(snapshot.vectors(some), most=1)
+        verdicts = knowing.identifier.judge(knowing.to_base(snapshot.vectors(some)), most=1)
         ids = snapshot.ids(some)
         found += [
             Proposal(
@@ -254,8 +267,11 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     names, classes = np.unique([str(labels.values[at]) for at in places], return_inverse=True)
     kept = _sample(classes, _MOST)
     chosen = labels.rows[places[kept]]
-    vectors = snapshot.vectors(chosen)
-    return Learned(snapshot, column, chosen, learn(vectors, classes[kept], names.tolist(), right=right))
+    model, path = snapshot.manifest.model, snapshot.manifest.model_path
+    to_base = (way_back(Path(path), model.sha256) if path else None) or _as_they_are
+    vectors = to_base(snapshot.vectors(chosen))
+    identifier = learn(vectors, classes[kept], names.tolist(), right=right)
+    return Learned(snapshot, column, chosen, identifier, to_base)
 
 
 def _sample(classes: NDArray[np.int64], most: int) -> NDArray[np.int64]:

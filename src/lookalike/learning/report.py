@@ -27,9 +27,9 @@ class LabelReport:
     `method` says what the model is made of, or is empty if nothing is better. `items` of `classes` were
     learned from; `unlabelled` ones were left out, and `singles` are alone in their class. The measures are
     of `queries` that the judged model had not learned from: whole classes if `question` is new.
-    `average_precision` and `precision_at_1` are measured among all other items (among those held out, for
-    new classes), `alone` is the average precision among those held out only. `tried` are the mAPs by which
-    the method was chosen, on other held-out items.
+    `average_precision`, `precision_at_1` and `precision_at_5` are measured among all other items (among those
+    held out, for new classes), `alone` is the average precision among those held out only. `tried` are the
+    means of mAP and precision at 5 by which the method was chosen, on other held-out items.
     """
 
     label: str
@@ -43,6 +43,7 @@ class LabelReport:
     queries: int
     average_precision: Change
     precision_at_1: Change
+    precision_at_5: Change
     alone: Change
     tried: tuple[tuple[str, float], ...]
     seconds: float
@@ -55,6 +56,7 @@ class LabelReport:
             self.method or "nothing that is better",
             f"mAP {asked}among {among}: {self.average_precision}",
             f"precision@1 {asked}among {among}: {self.precision_at_1}",
+            f"precision@5 {asked}among {among}: {self.precision_at_5}",
         ]
         if self.question == "same":
             lines.append(f"mAP among those held out: {self.alone}")

@@ -133,6 +133,35 @@ def is_head(folder: Path) -> bool:
     return (folder / LAYERS).is_file() and (folder / DESCRIPTION).is_file()
 
 
+def way_back(folder: Path, sha256: str) -> Callable[[Floats], Floats] | None:
+    """How to get from a head's vectors (N, D) to what unit vectors of its base were, (N, D_in) of length 1.
+
+    They are as they were, or their roots, if a branch has no layers; less their mean, if it has one layer
+    with an inverse. None if there is no such branch, or the folder holds no head of this checksum.
+    """
+    folder = folder.resolve()
+    try:
+        spec, base, _, branches = _read(folder, _stamps(folder))
+    except ModelError:
+        return None
+    ends = np.cumsum([dim_of([one], base.dim) for one in branches]).tolist()
+    whole = [
+        (branch, slice(end - base.dim, end))
+        for branch, end in zip(branches, ends, strict=True)
+        if len(branch.layers) < 2 and not branch.end and dim_of([branch], base.dim) == base.dim
+    ]
+    if spec.sha256 != sha256 or not whole:
+        return None
+    branch, part = min(whole, key=lambda one: len(one[0].layers))
+    if not branch.layers:
+        return lambda vectors: unit(vectors[:, part])
+    try:
+        inverse = np.linalg.inv(branch.layers[0].matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return lambda vectors: unit(vectors[:, part] @ inverse)
+
+
 def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]) -> LoadedModel:
     """Load the head in a folder; `find_base` returns the model it sits on, from its spec and path.
 
@@ -141,12 +170,7 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
     Raises `ModelError` if something in the folder is missing, damaged or does not fit together.
     """
     folder = folder.resolve()
-    paths = (folder / DESCRIPTION, folder / LAYERS)
-    try:
-        stamps = tuple((one.stat().st_size, one.stat().st_mtime_ns, one.stat().st_ino) for one in paths)
-    except OSError as error:
-        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from None
-    spec, base_spec, base_path, branches = _read(folder, stamps)
+    spec, base_spec, base_path, branches = _read(folder, _stamps(folder))
     why = ModelError(
         f"{base_spec.name}, whose vectors {spec.name} takes, is not available here",
         "search by `Id(...)` or by a vector",
@@ -171,6 +195,15 @@ def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]
 def base_path(folder: Path) -> str:
     """Where the file or folder of a head's base is; empty for a base that is known by its name."""
     return str(read_description(folder / DESCRIPTION).get("base_path", ""))
+
+
+def _stamps(folder: Path) -> tuple[tuple[int, ...], ...]:
+    """What tells whether the files of a head are those that were read before; raises `ModelError`."""
+    try:
+        stats = [(folder / name).stat() for name in (DESCRIPTION, LAYERS)]
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return tuple((one.st_size, one.st_mtime_ns, one.st_ino) for one in stats)
 
 
 @lru_cache(maxsize=4)
