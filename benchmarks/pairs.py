@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import lookalike
 from lookalike.errors import LookalikeError, NoGainError
-from lookalike.learning.judging import average_precisions
+from lookalike.learning.judging import retrieval
 from lookalike.learning.labels import folds_of_classes
 
 Floats = NDArray[np.float32]
@@ -105,7 +105,7 @@ def triplets(classes: Ints, known: NDArray[np.bool_], rng: np.random.Generator) 
 def figures(vectors: Floats, classes: Ints, asked: NDArray[np.bool_]) -> str:
     """mAP and precision at 1 of some rows among themselves."""
     rows = np.flatnonzero(asked)
-    mean_ap, first = np.nanmean(average_precisions(vectors, classes, rows, rows)[:, :2], axis=0)
+    mean_ap, first = np.nanmean(retrieval(vectors, classes, rows, rows)[:, :2], axis=0)
     return f"{mean_ap:.3f} | {first:.3f}"
 
 

@@ -142,13 +142,9 @@ def choose(held: Held, method: str) -> tuple[Recipe | None, list[tuple[str, floa
     is_closed = method not in LOSSES
     # A loss starts from what the closed forms say: training for each power and shrinkage would take long.
     first = _FIRST[held.question] if _FIRST[held.question] in kinds or not is_closed else kinds[0]
+    epochs = _EPOCHS[held.question]
     firsts = [
-        Recipe(
-            METHODS[first][-1 if first == "whitening" else 0],
-            power,
-            shrinkage,
-            epochs=_EPOCHS[held.question],
-        )
+        Recipe(METHODS[first][0], power, shrinkage, epochs=epochs)
         for power in held.sums
         for shrinkage in SHRINKAGES
     ]

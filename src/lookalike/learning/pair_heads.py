@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
-from lookalike.learning.choice import CLOSED, FOLDS, POWERS, Results, choose, difference, gains
+from lookalike.learning.choice import CLOSED, FOLDS, POWERS, Results, choose, difference, is_better
 from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, held_pairs, held_triplets
 from lookalike.learning.pair_report import PairReport
@@ -26,7 +26,6 @@ from lookalike.storage.snapshot import Snapshot
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
-_ERRORS = 2  # by how many of its standard errors a measure has to rise, as for labels
 _MOST_ITEMS, _LEAST_ITEMS, _MOST_OTHERS = 8192, 512, 1024
 _COPIES = 10  # of the vectors at a time, while a layer is trained
 _OF_CLASSES = ("scores", "ridge", "proxy")
@@ -138,7 +137,7 @@ def _report(
     return PairReport(
         what=told.what,
         method=str(recipe) if recipe else "",
-        kept=recipe is not None and gains(before, after, _ERRORS) and first.gain >= -_ERRORS * first.error,
+        kept=recipe is not None and is_better(before, after),
         lines=told.lines,
         unknown=told.unknown,
         invalid=told.invalid,
