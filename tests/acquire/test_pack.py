@@ -304,7 +304,7 @@ def test_the_command_says_what_it_did(folder, tmp_path):
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["images"] == 12
-    assert done.stderr.splitlines()[-1] == "12 images in 1 shards, 0.0 MB"
+    assert done.stderr.splitlines()[-1] == "12 images in 1 shard, 0.0 MB"
 
 
 @pytest.mark.parametrize(

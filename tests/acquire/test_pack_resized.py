@@ -129,7 +129,7 @@ def test_the_commands_resize_any_local_source(folder, tmp_path, run):
     assert run("pack", folder, tmp_path / "1", "--size", 24, "--resize", "crop")[0] == 0
     code, _, said = run("download", tmp_path / "1", tmp_path / "2", "--size", 12, "--count", 3)
 
-    assert (code, said.splitlines()[-1]) == (0, "3 images in 1 shards, 0.0 MB")
+    assert (code, said.splitlines()[-1]) == (0, "3 images in 1 shard, 0.0 MB")
     assert set(sizes(tmp_path / "2").values()) == {(12, 12)}
 
 
