@@ -102,13 +102,20 @@ def test_between_two_labels_it_is_not_sure(tmp_path):
 
 def test_the_neighbours_are_the_nearest_with_the_label_and_not_the_item_itself(trees):
     found = trees.identify(lookalike.Id("003"))
-
     assert found.label == "ash"
     assert {hit.label for hit in found.neighbours} == {"ash"}
     scores = {row["id"]: vector @ trees.embeddings(["003"])[0]
               for row, vector in zip(trees.items().to_pylist(), trees.embeddings(), strict=True)
               if row["label"] == "ash" and row["id"] != "003"}  # fmt: skip
     assert found.neighbours.ids == sorted(scores, key=lambda id_: -scores[id_])[:5]
+
+
+def test_a_labelled_copy_is_named_and_is_no_witness(trees):
+    # A cosine of 0.9998, as in 8 bits.
+    nearly = unit(trees.embeddings(["003"])[0] + 0.02 * np.eye(16, dtype=np.float32)[0])
+    found, other = trees.identify([nearly, leaves(1, seed=1)[0][0]])
+    assert (found.same, other.same, len(found.neighbours)) == ("003", None, 5)
+    assert "003" not in found.neighbours.ids
 
 
 def test_a_share_of_right_answers_can_be_asked_for(tmp_path):
@@ -365,9 +372,7 @@ def test_nearness_is_the_mean_cosine_with_the_nearest_five_of_the_class():
     asked = unit(np.random.default_rng(1).normal(size=(3, 4)))
 
     cosines = asked @ known.T
-
     found = nearness(cosines, classes, np.array([0, 1, 2]))
-
     assert found[0] == pytest.approx(np.sort(cosines[0, :8])[-5:].mean(), abs=1e-6)
     assert found[1] == pytest.approx(cosines[1, 8:11].mean(), abs=1e-6)
     assert found[2] == pytest.approx(cosines[2, 11], abs=1e-6)

@@ -35,7 +35,10 @@ def test_a_picture_is_identified_by_its_bytes(client, photos: Path):
     data = (photos / "brick" / "brick-000.jpg").read_bytes()
     answer = client.post("/api/photos/identify", content=data, headers={"content-type": "image/jpeg"})
 
-    assert answer.json()["likely"][0]["label"] == "brick"
+    found = answer.json()
+    assert found["likely"][0]["label"] == "brick"
+    assert (found["same"]["id"], found["same"]["label"]) == ("brick/brick-000.jpg", "brick")
+    assert "brick/brick-000.jpg" not in [one["id"] for one in found["neighbours"]]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,15 @@ def test_a_stranger_is_unknown_in_plain_words(taught: Page) -> None:
     )
 
 
+def test_a_picture_that_is_already_here_is_said_to_be_and_is_no_witness(
+    taught: Page, made: lookalike.Collection
+) -> None:
+    taught.locator("#file").set_input_files(Path(made["sea/sea-002.png"].uri.removeprefix("file://")))
+    verdict = taught.get_by_role("region", name="What your picture may be")
+    expect(verdict.locator("p")).to_have_text("The same picture is here, labelled sea")
+    expect(verdict.get_by_role("link", name="sea, sea-002.png")).to_have_count(0)
+
+
 def test_an_item_without_a_label_says_what_it_may_be_and_takes_that_label(taught: Page) -> None:
     place = details_of(taught, "new-sea.png")
     expect(place.locator(".verdict p")).to_have_text(re.compile(r"^Looks like sea, \d\d% sure$"))

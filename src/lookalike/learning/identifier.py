@@ -29,7 +29,7 @@ _NEAREST = 5
 # The share of a collection's own pictures that would be called strange.
 STRANGE = 0.1
 # Only a copy of a labelled picture is as near as this: it has its label, however odd it is.
-_ITSELF = 0.995
+ITSELF = 0.995
 _FOLDS = 5
 _SHRINKAGES = (0.3, 0.6, 0.9)
 _TEMPERATURES = np.geomspace(0.1, 300, 30)
@@ -98,7 +98,7 @@ class Identifier:
         cosines = vectors @ self.vectors.T
         near = nearness(cosines, self.classes, order[:, 0])
         nearest = cosines.argmax(axis=1)
-        itself = (cosines.max(axis=1) >= _ITSELF) & (self.classes[nearest] == order[:, 0])
+        itself = (cosines.max(axis=1) >= ITSELF) & (self.classes[nearest] == order[:, 0])
         return order, found, (near < self.near) & ~itself, (found[:, 0] < self.least) & ~itself
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, QueryError, call, counted
-from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
+from lookalike.learning.identifier import ITSELF, Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
 from lookalike.models.head_model import way_back
 from lookalike.search.engine import Engine
@@ -41,7 +41,8 @@ class Identified:
     `strange`: it is unlike the pictures of the likeliest label. `unsure`: no label is likely enough.
     `likely` are the likeliest labels with their probabilities, best first, whether or not it is unknown;
     `probability` is that of the first, if the picture is of a known label at all. `neighbours` are the
-    nearest labelled pictures with the first label.
+    nearest labelled pictures with the first label. A labelled picture that is this very one, or a copy of it,
+    is none of them: its id is `same`.
     """
 
     label: str | None
@@ -49,6 +50,7 @@ class Identified:
     reason: Reason
     likely: Sequence[tuple[str, float]]
     neighbours: Results
+    same: str | None = None
 
     def __repr__(self) -> str:
         why = self.reason and f", {self.reason}"
@@ -62,6 +64,7 @@ class Identified:
             "reason": self.reason,
             "likely": [{"label": one, "probability": round(chance, 4)} for one, chance in self.likely],
             "neighbours": [{"id": hit.id, "score": round(hit.score, 4)} for hit in self.neighbours],
+            "same": self.same,
         }
 
 
@@ -89,33 +92,34 @@ class Learned:
         """How it did on pictures that were held out."""
         return self.identifier.trial
 
-    def identify(self, vectors: Floats, hidden: Sequence[int | None] = ()) -> list[Identified]:
-        """Identify unit vectors (Q, D); row `hidden[q]`, the picture itself, is no neighbour of the q-th."""
+    def identify(self, vectors: Floats) -> list[Identified]:
+        """Identify unit vectors (Q, D)."""
         vectors = self.to_base(vectors)
         verdicts = self.identifier.judge(vectors)
-        own = list(hidden) or [None] * len(vectors)
-        return [self._one(verdicts, place, vectors[place], own[place]) for place in range(len(vectors))]
+        return [self._one(verdicts, place, vector) for place, vector in enumerate(vectors)]
 
-    def _one(self, verdicts: Verdicts, place: int, vector: Floats, own: int | None) -> Identified:
+    def _one(self, verdicts: Verdicts, place: int, vector: Floats) -> Identified:
         likely = [
             (self.identifier.names[number], float(chance))
             for number, chance in zip(verdicts.order[place].tolist(), verdicts.chances[place], strict=True)
         ]
         reason: Reason = "strange" if verdicts.strange[place] else "unsure" if verdicts.unsure[place] else ""
+        cosines = self.identifier.vectors @ vector
+        nearest = int(cosines.argmax())
         return Identified(
             None if reason else likely[0][0],
             likely[0][1],
             reason,
             likely,
-            self._neighbours(vector, int(verdicts.order[place, 0]), own),
+            self._neighbours(cosines, int(verdicts.order[place, 0])),
+            self.snapshot.ids([int(self.rows[nearest])])[0] if cosines[nearest] >= ITSELF else None,
         )
 
-    def _neighbours(self, vector: Floats, number: int, own: int | None) -> Results:
-        """The nearest labelled pictures of a class."""
-        places = np.flatnonzero((self.identifier.classes == number) & (self.rows != own))
-        scores = self.identifier.vectors[places] @ vector
-        best = np.argsort(-scores, kind="stable")[:_NEIGHBOURS]
-        return Results(self.snapshot, self.rows[places[best]], scores[best], None)
+    def _neighbours(self, cosines: Floats, number: int) -> Results:
+        """The nearest labelled pictures of a class, without copies of the picture."""
+        places = np.flatnonzero((self.identifier.classes == number) & (cosines < ITSELF))
+        best = places[np.argsort(-cosines[places], kind="stable")[:_NEIGHBOURS]]
+        return Results(self.snapshot, self.rows[best], cosines[best], None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +171,7 @@ def identify(engine: Engine, queries: Sequence[Query], learn: Callable[[], Learn
     for direction in directions:
         if not direction.is_likeness:
             raise QueryError("only pictures can be identified", "give a picture, or `Id(...)` for an item")
-    single = [next(iter(query.ids)) if len(query.ids) == 1 else None for query in queries]
-    hidden = [None if id_ is None else engine.snapshot.row_of(id_) for id_ in single]
-    return learn().identify(np.stack([one.vector for one in directions]), hidden) if directions else []
+    return learn().identify(np.stack([one.vector for one in directions])) if directions else []
 
 
 def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:

@@ -66,4 +66,6 @@ def _answer(engine: Engine, query: Query, column: str) -> Response:
     scores = [round(score, 6) for score in found.neighbours.scores.tolist()]
     answer: dict[str, Any] = found.as_dict()
     answer["neighbours"] = [{**one, "score": score} for one, score in zip(near, scores, strict=True)]
+    same = engine.snapshot.rows_of([found.same] if found.same else [])
+    answer["same"] = next(iter(cards(engine, same)), None)
     return as_json(answer)

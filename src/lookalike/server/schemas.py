@@ -130,7 +130,7 @@ def schemas() -> Schema:
         "Identified": object_of(
             {"label": or_null(TEXT), "probability": chance, "reason": {"enum": ["", "strange", "unsure"]},
              "likely": list_of(object_of({"label": TEXT, "probability": chance})),
-             "neighbours": list_of(object_of({**card, "score": NUMBER}))}
+             "neighbours": list_of(object_of({**card, "score": NUMBER})), "same": or_null(ref("Card"))}
         ),
         "Proposals": object_of(
             {"total": COUNT, "offset": COUNT,

@@ -43,9 +43,10 @@
  * @typedef {{words: boolean, pictures: boolean, sql: boolean, marks?: boolean, reason?: string}} Capabilities
  *
  * What the labelled pictures say that a picture is: `label` is null if it is unknown, and `reason` says why.
- * `neighbours` are the nearest pictures with the first of the likeliest labels.
+ * `neighbours` are the nearest pictures with the first of the likeliest labels; `same` is a labelled copy of it.
  * @typedef {{label: string | null, probability: number, reason: "" | "strange" | "unsure",
- *   likely: {label: string, probability: number}[], neighbours: Card[]}} Verdict
+ *   likely: {label: string, probability: number}[], neighbours: Card[],
+ *   same: Card | null}} Verdict
  *
  * What people say of pictures; null takes it back. docs/api.md lists the kinds and their values.
  * @typedef {{kind: string, ids: string[], value: any}} Mark

@@ -93,10 +93,11 @@ def _identify(collection: Collection, options: argparse.Namespace) -> int:
 
 def _line(word: str, one: Identified) -> str:
     """The answer for one picture, and the neighbours that say so."""
-    near = ", ".join(f"{hit.id} {hit.score:.2f}" for hit in one.neighbours[:3])
+    near = ", ".join(f"{hit.id} {hit.score:.2f}" for hit in one.neighbours[:3]) or "no other"
     likeliest, chance = one.likely[0]
     if one.label is not None:
-        return f"{one.label}  {chance:.0%}  {word}  (like {near})"
+        same = f"the same picture as {one.same}; " if one.same else ""
+        return f"{one.label}  {chance:.0%}  {word}  ({same}like {near})"
     if one.reason == "strange":
         return f"unknown  {word}  (unlike all that is labelled; the nearest is {likeliest}: {near})"
     guesses = " or ".join(f"{name} {share:.0%}" for name, share in one.likely[:2])

@@ -23,7 +23,8 @@ export function verdictOf(verdict, showing) {
 }
 
 /** @param {Verdict} verdict @returns {(Node | string)[]} */
-function sentenceOf({ label, probability, reason, likely }) {
+function sentenceOf({ label, probability, reason, likely, same }) {
+  if (same?.label) return ["The same picture is here, labelled ", strong(same.label)];
   if (label !== null) return ["Looks like ", strong(label), `, ${percent(probability)} sure`];
   const [first, second] = likely;
   if (reason === "strange") {
