@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from pathlib import Path
 
 import networks
@@ -213,45 +212,6 @@ def test_a_model_that_did_not_change_is_loaded_once(folder):
 
 
 # What is refused
-
-
-@pytest.mark.parametrize(
-    "location", ["../secret.bin", "/etc/passwd", "a/../../secret.bin", "..\\secret.bin", "C:secret", "", "."]
-)
-@pytest.mark.parametrize("place", ["initializer", "attribute", "branch"])
-def test_weights_outside_of_the_folder_are_refused(tmp_path, location, place):
-    (tmp_path / "secret.bin").write_bytes(bytes(4096))
-    path = write_network(tmp_path / "inner" / "net.onnx")
-    model = onnx.load(path)
-    outside = TensorProto(name="outside", dims=[2], data_type=TensorProto.FLOAT, data_location=1)
-    outside.external_data.add(key="location", value=location)
-    if place == "initializer":
-        model.graph.initializer.append(outside)
-    else:
-        inner = helper.make_graph([helper.make_node("Constant", [], ["o"], value=outside)], "inner", [], [])
-        node = (
-            inner.node[0] if place == "attribute" else helper.make_node("If", ["c"], ["o"], then_branch=inner)
-        )
-        model.graph.node.append(node)
-    path.write_bytes(model.SerializeToString())
-
-    with pytest.raises(ModelError, match="which is not a file in its folder"):
-        load_model(str(path))
-
-
-def test_a_link_to_weights_outside_of_the_folder_is_refused(tmp_path):
-    source = onnx.load(write_network(tmp_path / "net.onnx"))
-    (tmp_path / "big").mkdir()
-    big = tmp_path / "big" / "net.onnx"
-    onnx.save(source, big, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    shutil.move(tmp_path / "big" / "weights.bin", tmp_path / "elsewhere.bin")
-    with pytest.raises(ModelError, match=r"takes weights from weights\.bin, which is missing"):
-        load_model(str(big))
-
-    (tmp_path / "big" / "weights.bin").symlink_to(tmp_path / "elsewhere.bin")
-
-    with pytest.raises(ModelError, match="a link to outside of its folder"):
-        load_model(str(big))
 
 
 @pytest.mark.parametrize(
