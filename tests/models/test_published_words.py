@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 
 import numpy as np
@@ -67,6 +68,10 @@ NAMES = {
 }
 
 
+# In these what follows a text changes nothing, so that it may be cut off.
+CAUSAL = {"hf:tests/clip", "open_clip:tests/open-clip"}
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
@@ -91,9 +96,23 @@ def test_its_words_are_exported_too(name, tmp_path):
     made = lookalike.export_model(name, tmp_path / "model")
 
     assert made.text_cosine >= 0.9999
+    options = json.loads((tmp_path / "model" / "model.json").read_bytes())["text"]
+    assert options.get("cut_padding", False) == (name in CAUSAL)
     exported = load_model(f"{tmp_path}/model/")
     for text in TEXTS:
         assert exported.embed_text(text) @ model.embed_text(text) >= 0.9999
+
+
+@pytest.mark.parametrize("name", ["hf:tests/clip", "hf:tests/siglip", "open_clip:tests/open-clip"])
+def test_in_8_bits_a_tower_is_smaller_and_its_words_nearly_the_same(name, tmp_path):
+    whole = lookalike.export_model(name, tmp_path / "whole")
+    small = lookalike.export_model(name, tmp_path / "small", int8=True)
+
+    assert small.text_cosine >= 0.998
+    of_small, of_whole = ((tmp_path / one / "text.onnx").stat().st_size for one in ("small", "whole"))
+    assert of_small < of_whole
+    for text in TEXTS:
+        assert small.model.embed_text(text) @ whole.model.embed_text(text) >= 0.995
 
 
 def test_a_collection_is_asked_in_words(folder, target):

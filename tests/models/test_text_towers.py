@@ -18,7 +18,7 @@ import lookalike
 from lookalike.errors import ExtraError, ModelError, QueryError
 from lookalike.models.model import LoadedModel
 from lookalike.models.text_onnx import text_tower
-from lookalike.models.text_tower import TextTower
+from lookalike.models.text_tower import TextTower, without_padding
 
 WORDS = ["red", "car", "night", "straße", "犬"]
 VECTORS = {word: np.random.default_rng(number).normal(0, 1, DIM) for number, word in enumerate(WORDS)}
@@ -170,6 +170,28 @@ def test_what_decides_a_vector_changes_the_checksum(folder, change):
     assert load(described(folder, **change)).spec.text_sha256 != before
 
 
+def test_padding_may_be_cut_without_another_checksum(tmp_path):
+    folder = described(write_model(tmp_path / "model", VECTORS, length="tokens"))
+    before = load(folder).spec.text_sha256
+
+    cut = load(described(folder, cut_padding=True))
+
+    assert cut.spec.text_sha256 == before
+    assert np.allclose(cut.embed_text("red car"), unit(VECTORS["red"] + VECTORS["car"]), atol=1e-6)
+
+
+def test_texts_are_cut_behind_the_first_padding_of_the_longest():
+    tokens = np.array([[5, 0, 7, 1, 0, 0, 0], [5, 1, 0, 0, 0, 0, 0]])
+
+    assert without_padding(tokens, 0).tolist() == [[5, 0, 7, 1, 0], [5, 1, 0, 0, 0]]
+    assert without_padding(tokens[:, :4], 0).tolist() == tokens[:, :4].tolist()
+
+
+def test_padding_is_not_cut_where_the_network_has_a_fixed_length(folder):
+    with pytest.raises(ModelError, match="needs its padding: it takes 12 tokens; take `cut_padding` out"):
+        load(described(folder, cut_padding=True)).embed_text("red")
+
+
 def test_another_tokenizer_changes_the_checksum(folder):
     before = load(folder).spec.text_sha256
     path = folder / "tokenizer.json"
@@ -236,6 +258,7 @@ def test_a_description_of_words_without_their_files_is_refused(folder):
         ({"context_length": 0}, "context_length of text is 0; it has to be from 1 to 4096"),
         ({"context_length": 9.5}, "context_length of text is 9.5"),
         ({"pad_id": -1}, "pad_id of text is -1; it has to be the number of a token"),
+        ({"cut_padding": 1}, "cut_padding of text is 1; it has to be true or false"),
         ({"lower_case": "yes"}, "lower_case of text is 'yes'; it has to be true or false"),
         ({"output": 3}, "output of text is 3"),
         ({"logit_scale": 0}, "logit_scale of text is 0; it has to be a number above 0"),

@@ -94,6 +94,7 @@ def _entry(opened: OpenedTower) -> dict[str, Any]:
         "input": {"name": opened.input_name, "type": np.dtype(opened.dtype).name, "batch": opened.batch},
         "output": opened.output_name,
         "takes_mask": opened.takes_mask,
+        "cuts_padding": opened.cuts_padding,
         "context_length": opened.length,
         "pad_id": opened.pad_id,
         "pad_is_end": opened.pad_is_end,

@@ -16,6 +16,7 @@ from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.onnx_model import DESCRIPTION, NETWORK, load, to_description
+from lookalike.models.onnx_tables import quantise_tables
 from lookalike.models.onnx_weights import checksum_of, files_of
 from lookalike.models.published import is_published, read_published
 from lookalike.models.runner import Floats
@@ -85,7 +86,7 @@ def _write(network: TorchNetwork, folder: Path, int8: bool) -> tuple[float, floa
     own = replace(spec, name=name, sha256=checksum, revision="", dim=before.dim)
     more: dict[str, Any] = {"source": {"name": spec.name, "revision": spec.revision, "sha256": spec.sha256}}
     if text:
-        _export(text.module, (text.length,), folder / TOWER, int8)
+        _export(text.module, (text.length,), folder / TOWER, int8, any_length=text.is_causal)
         (folder / TOKENIZER).write_text(saved_tokenizer(text), "utf-8")
         more["text"] = options_of(text)
     (folder / DESCRIPTION).write_bytes(to_description(own, **more))
@@ -103,13 +104,21 @@ def _words_cosine(text: TorchText, text_vector: Callable[[str], Floats], least: 
     return _least_cosine(before, np.stack([text_vector(one) for one in _TEXTS]), "words", least)
 
 
-def _export(module: torch.nn.Module, shape: Sequence[int], path: Path, int8: bool) -> None:
-    """Write a module that takes a batch of arrays of a shape: pictures of floats, or texts of tokens."""
+def _export(
+    module: torch.nn.Module, shape: Sequence[int], path: Path, int8: bool, *, any_length: bool = False
+) -> None:
+    """Write a module that takes a batch of arrays of a shape: pictures of floats, or texts of tokens.
+
+    With `any_length`, texts may have fewer tokens.
+    """
     import torch
 
     kind = torch.float32 if len(shape) == 3 else torch.int64
     given = torch.zeros((2, *shape), dtype=kind)
     names = ("pixels", "features") if len(shape) == 3 else ("input_ids", "features")
+    axes = {name: {0: "batch"} for name in names}
+    if any_length:
+        axes[names[0]][1] = "tokens"
     with _quiet():
         try:
             torch.onnx.export(
@@ -120,7 +129,7 @@ def _export(module: torch.nn.Module, shape: Sequence[int], path: Path, int8: boo
                 opset_version=_OPSET,
                 input_names=[names[0]],
                 output_names=[names[1]],
-                dynamic_axes={name: {0: "batch"} for name in names},
+                dynamic_axes=axes,
             )
         except Exception as error:  # whatever an operator or the exporter raises
             raise ModelError(
@@ -132,8 +141,9 @@ def _export(module: torch.nn.Module, shape: Sequence[int], path: Path, int8: boo
 
 
 def _quantise(path: Path) -> None:
-    """Give the weights of matrix products 7 of 8 bits, which every CPU multiplies exactly."""
+    """Give the weights of matrix products 7 of 8 bits, which every CPU multiplies exactly, and tables 8."""
     try:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ExtraError(f"integers need the package onnx ({one_line(error)})", "export") from None
@@ -148,6 +158,9 @@ def _quantise(path: Path) -> None:
         weight_type=QuantType.QInt8,
     )
     whole.unlink()
+    model = onnx.load(path)
+    quantise_tables(model.graph)
+    onnx.save(model, path)
 
 
 @contextmanager

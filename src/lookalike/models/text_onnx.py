@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from lookalike.errors import ExtraError, LookalikeError, ModelError, QueryError, one_line
 from lookalike.models.onnx_session import start
 from lookalike.models.onnx_weights import checksum_of, files_of
-from lookalike.models.text_tower import LOGIT_SCALE, PROMPTS, TextTower, Tokens, check_prompts
+from lookalike.models.text_tower import (
+    LOGIT_SCALE,
+    PROMPTS,
+    TextTower,
+    Tokens,
+    check_prompts,
+    without_padding,
+)
 
 TOWER, TOKENIZER = "text.onnx", "tokenizer.json"
 
@@ -29,11 +36,12 @@ _MASK = "attention_mask"
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
-    """What `text` in a `model.json` says: all that decides a vector and is not in the two files.
+    """What `text` in a `model.json` says about the two files.
 
     `context_length` is the number of tokens (None: what the files say), `pad_id` the token that fills them up
     (None: what the tokenizer says). `lower_case` texts are put into lower case first. `output` is the name of
-    the output, empty for the only one.
+    the output, empty for the only one. With `cut_padding`, the padding after the longest text of a batch is
+    left out: where tokens see none of those after them, this changes no vector, and so no checksum.
     """
 
     context_length: int | None = None
@@ -41,6 +49,7 @@ class TextOptions:
     lower_case: bool = False
     output: str = ""
     logit_scale: float = LOGIT_SCALE
+    cut_padding: bool = False
 
 
 def has_text(folder: Path) -> bool:
@@ -99,18 +108,20 @@ def _options(folder: Path, given: Any) -> TextOptions:
     if not isinstance(given, dict):
         raise ModelError(f"{folder}: text is {given!r}, it has to be an object")
     length, pad_id, scale = (given.get(name) for name in ("context_length", "pad_id", "logit_scale"))
-    lower_case, output = given.get("lower_case", False), given.get("output", "")
+    lower_case, cuts = given.get("lower_case", False), given.get("cut_padding", False)
+    output = given.get("output", "")
     scale = LOGIT_SCALE if scale is None else scale
     for name, value, holds, wanted in (
         ("context_length", length, _is_whole(length, 1, _MOST_TOKENS), f"from 1 to {_MOST_TOKENS}"),
         ("pad_id", pad_id, _is_whole(pad_id, 0, 2**31 - 1), "the number of a token"),
         ("lower_case", lower_case, isinstance(lower_case, bool), "true or false"),
+        ("cut_padding", cuts, isinstance(cuts, bool), "true or false"),
         ("output", output, isinstance(output, str), "a name"),
         ("logit_scale", scale, _is_scale(scale), f"a number above 0, at most {_MOST_SCALE:g}"),
     ):
         if not holds:
             raise ModelError(f"{folder}: {name} of text is {value!r}", f"it has to be {wanted}")
-    return TextOptions(length, pad_id, lower_case, output, float(scale))
+    return TextOptions(length, pad_id, lower_case, output, float(scale), cuts)
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:
@@ -127,7 +138,7 @@ class OpenedTower:
 
     `dtype` and `batch` are those that the network takes, `batch` None if any. `takes_mask` says whether it
     wants to know which tokens are padding; `pad_is_end` whether `pad_id` also ends every text, as in CLIP;
-    `pads_left` whether padding comes before a text.
+    `pads_left` whether padding comes before a text; `cuts_padding` whether what follows one may be missing.
     """
 
     tokenizer: Any
@@ -143,6 +154,7 @@ class OpenedTower:
     pad_is_end: bool
     pads_left: bool
     lower_case: bool
+    cuts_padding: bool
 
     def tokens(self, texts: list[str]) -> Tokens:
         """The tokens of texts, int64 (len(texts), length); raises `QueryError` if the tokenizer fails."""
@@ -188,9 +200,16 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> O
         raise ModelError(
             f"{path} takes {length} tokens, not {wanted}", "correct `context_length` in model.json"
         )
+    direction = padding.get("direction", "right")
+    if options.cut_padding and (length is not None or direction == "left"):
+        raise ModelError(
+            f"{path} needs its padding: it takes {length} tokens"
+            if length
+            else f"{folder / TOKENIZER} pads texts on the left",
+            "take `cut_padding` out of model.json",
+        )
     pad_is_end = [pad_id] == tokenizer.encode("a").ids[-1:] if not padding else False
     tokenizer.enable_truncation(max_length=wanted)
-    direction = padding.get("direction", "right")
     tokenizer.enable_padding(length=wanted, pad_id=pad_id, direction=direction)
     return OpenedTower(
         tokenizer,
@@ -206,6 +225,7 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> O
         pad_is_end=pad_is_end,
         pads_left=direction == "left",
         lower_case=options.lower_case,
+        cuts_padding=options.cut_padding,
     )
 
 
@@ -255,6 +275,8 @@ def _tokens(opened: Any, texts: list[str]) -> Tokens:
 def _encode(opened: Any, tokens: Tokens) -> NDArray[Any]:
     tower: OpenedTower = opened()
     step = tower.batch or len(tokens)
+    if tower.cuts_padding:
+        tokens = without_padding(tokens, tower.pad_id)
     found = []
     for first in range(0, len(tokens), step):
         some = tokens[first : first + step]

@@ -105,6 +105,15 @@ def check_prompts(prompts: Sequence[Any]) -> None:
             )
 
 
+def without_padding(tokens: Tokens, pad_id: int) -> Tokens:
+    """Cut tokens (B, L), padded on the right, behind the first padding of the longest text.
+
+    That one is kept because it may be the end of the text. A word takes an eighth of the time then.
+    """
+    used = tokens.shape[1] - np.argmax(tokens[:, ::-1] != pad_id, axis=1)
+    return np.ascontiguousarray(tokens[:, : int(used.max()) + 1])
+
+
 def _checked(text: str) -> str:
     if len(text) > _MOST_CHARACTERS:
         raise QueryError(

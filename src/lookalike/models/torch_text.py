@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ExtraError, ModelError, QueryError, one_line
-from lookalike.models.text_tower import TextTower
+from lookalike.models.text_tower import TextTower, without_padding
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class TorchText:
     which a text becomes `length` tokens: those beyond are cut off, those that are missing are `pad_id`, on
     the side `padding_side`, "right" or "left". `lower_case` texts are put into lower case first. Cosines are
     multiplied by `logit_scale` before the softmax that the model was trained with. In a tower that
-    `is_causal`, what follows the end of a text changes nothing, and may be missing (not in open_clip's).
+    `is_causal`, what follows the end of a text changes nothing, and may be missing.
     """
 
     module: torch.nn.Module
@@ -78,15 +78,6 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
     return TextTower(tokens, encode, sha256, name=name)
 
 
-def without_padding(tokens: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
-    """Cut tokens (B, L), padded on the right, behind the first padding of the longest text.
-
-    That one is kept because it may be the end of the text. A word takes an eighth of the time then.
-    """
-    used = tokens.shape[1] - np.argmax(tokens[:, ::-1] != pad_id, axis=1)
-    return np.ascontiguousarray(tokens[:, : int(used.max()) + 1])
-
-
 def open_tokenizer(text: TorchText) -> Any:
     """The tokenizer, which cuts and pads; raises `ExtraError` without its package."""
     try:
@@ -132,7 +123,8 @@ def saved_tokenizer(text: TorchText) -> str:
 def options_of(text: TorchText) -> dict[str, Any]:
     """What a `model.json` says about the tower as `text`."""
     said = {"context_length": text.length, "pad_id": text.pad_id, "logit_scale": text.logit_scale}
-    return {**said, **({"lower_case": True} if text.lower_case else {})}
+    flags = {"lower_case": text.lower_case, "cut_padding": text.is_causal}
+    return {**said, **{name: True for name, holds in flags.items() if holds}}
 
 
 def checksum_with(weights_sha256: str, tokenizer: bytes) -> str:

@@ -6,14 +6,14 @@ import { fetchBytes, once, SITE } from "./files.js";
 import { directed } from "./head.js";
 import { UnknownWord } from "./lexicon.js";
 import { fetchChecked, openNetwork } from "./runtime.js";
-import { maskOf, tokenizerOf } from "./tokens.js";
+import { maskOf, tokenizerOf, withoutPadding } from "./tokens.js";
 import { parseVectors } from "./vectors.js";
 
 /**
  * `rivals` is the file of the vectors that a text competes with, except those at least `least_of_kin` similar;
  * `examples` are texts and their tokens in Python.
  * @typedef {import("./tokens.js").TokenOptions & {prompts: string[], logit_scale: number, least_of_kin: number,
- *   takes_mask: boolean, output: string, input: {name: string, type: "int64" | "int32", batch: number | null},
+ *   takes_mask: boolean, cuts_padding: boolean, output: string, input: {name: string, type: "int64" | "int32", batch: number | null},
  *   checksums: Record<string, string>, examples: [string, number[]][]}} Text
  */
 
@@ -72,9 +72,10 @@ export class TextTower {
   /** The unit vectors of some texts. @param {any} runtime @param {any} session @param {number[][]} ids
    * @param {number} batch the number of texts that the network takes; the last is repeated */
   async encoded(runtime, session, ids, batch) {
-    const { input, output, takes_mask, context_length } = this.text;
-    const rows = Array.from({ length: batch }, (_, i) => ids[Math.min(i, ids.length - 1)]);
-    const shape = [batch, context_length];
+    const { input, output, takes_mask, cuts_padding, pad_id } = this.text;
+    const whole = Array.from({ length: batch }, (_, i) => ids[Math.min(i, ids.length - 1)]);
+    const rows = cuts_padding ? withoutPadding(whole, pad_id) : whole;
+    const shape = [batch, rows[0].length];
     const tensor = (/** @type {number[][]} */ values) =>
       input.type === "int64"
         ? new runtime.Tensor("int64", BigInt64Array.from(values.flat(), BigInt), shape)

@@ -33,6 +33,13 @@ function padded(ids, { context_length, pad_id, pads_left }) {
   return pads_left ? [...padding, ...ids] : [...ids, ...padding];
 }
 
+/** Texts of equal length, cut behind the first padding of the longest; that one may be its end.
+ * @param {number[][]} rows @param {number} pad_id @returns {number[][]} */
+export function withoutPadding(rows, pad_id) {
+  const used = Math.max(...rows.map((ids) => ids.findLastIndex((id) => id !== pad_id) + 1));
+  return rows.map((ids) => ids.slice(0, used + 1));
+}
+
 /** Which tokens are not padding; of a padding that also ends a text, the first is its end.
  * @param {number[]} ids @param {TokenOptions} options @returns {number[]} */
 export function maskOf(ids, { pad_id, pad_is_end }) {
