@@ -85,6 +85,13 @@ def test_a_column_that_names_single_pictures_has_no_words(run, collection):
     assert "there are: folder, label, camera" in stderr
 
 
+def test_teaching_a_word_tells_of_that_word_alone(run, copied):
+    run("teach", copied.path, "rex", "--like", "id:sea/sea-002.png")
+    stdout = run("teach", copied.path, "Pacific", *EXAMPLES)[1]
+
+    assert [line.split(":")[0] for line in stdout.splitlines()] == ["Pacific"]
+
+
 def test_teaching_what_is_a_label_says_so(run, copied):
     _, _, stderr = run("teach", copied.path, "sea", "--like", "id:sea/sea-002.png")
 

@@ -169,7 +169,7 @@ def test_labels_on_a_tenth_are_enough_where_kinds_are_distinct(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ([None] * 90, "no item of .* has a value in the column label"),
+        ([None] * 90, "no item of .* has a value in the column label; name another column"),
         ([f"one of a kind {n}" for n in range(90)], "only 0 pictures share a label with another"),
         (["ash"] * 4 + [None] * 86, "only 4 pictures share a label with another"),
     ],

@@ -47,7 +47,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from lookalike.server import serve
-serve([Path(sys.argv[1])], port=0, open_browser=False, on_ready=lambda url: print(url, flush=True))
+serve([Path(sys.argv[1])], port=0, open_browser=False, on_ready=lambda url, _: print(url, flush=True))
 """
 
 

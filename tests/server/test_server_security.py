@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from pictures import quick
 from serving import problem, running
 
 import lookalike
-from lookalike.server import Access, ServerError, serve
+from lookalike.server import Access, ServerError, from_environment, serve
 from lookalike.server.security import COOKIE, Guard
 from lookalike.storage.manifest import Manifest
 
@@ -74,6 +75,50 @@ def test_no_auth_and_nothing_else_opens_the_server_to_all() -> None:
 def test_an_address_that_others_reach_needs_a_token(collection: lookalike.Collection) -> None:
     with pytest.raises(ServerError, match="needs a token; give a secret as `token`, or `no_auth=True`"):
         serve([collection.path], host="0.0.0.0", port=0, open_browser=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"host": "0.0.0.0", "no_auth": True}, True),
+        ({"host": "0.0.0.0", "no_auth": True, "read_only": False}, False),
+        ({"host": "0.0.0.0", "no_auth": True, "token": TOKEN}, False),
+        ({"host": "127.0.0.1", "no_auth": True}, False),
+        ({"host": "127.0.0.1", "read_only": True}, True),
+    ],
+)
+def test_where_everybody_is_let_in_nobody_can_mark_pictures_unless_that_is_asked_for(
+    collection: lookalike.Collection, options: dict[str, Any], expected: bool
+) -> None:
+    said = []
+
+    def stop(_: str, is_read_only: bool) -> None:
+        said.append(is_read_only)
+        raise KeyboardInterrupt
+
+    serve([collection.path], port=0, open_browser=False, on_ready=stop, **options)
+    assert said == [expected]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, False),
+        ({"NO_AUTH": "1"}, True),
+        ({"NO_AUTH": "1", "READ_ONLY": "0"}, False),
+        ({"NO_AUTH": "1", "TOKEN": TOKEN}, False),
+        ({"READ_ONLY": "1"}, True),
+    ],
+)
+def test_the_environment_has_the_same_default(
+    collection: lookalike.Collection,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    expected: bool,
+) -> None:
+    for name, value in {"COLLECTIONS": str(collection.path), **variables}.items():
+        monkeypatch.setenv(f"LOOKALIKE_{name}", value)
+    assert from_environment().state.read_only is expected
 
 
 # The token.

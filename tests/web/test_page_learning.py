@@ -15,6 +15,7 @@ from serving import encoded, running
 from site_browser import serving, tab
 
 import lookalike
+from lookalike.storage.writing import writing
 
 AXE = os.environ.get("AXE_CORE")
 SEA = {"name": "lake.png", "mimeType": "image/png", "buffer": encoded(picture(300, CLASSES["sea"]))}
@@ -251,6 +252,18 @@ def test_undoing_a_lesson_leads_back_to_the_marks(taught: Page, made: lookalike.
     notice(taught).get_by_role("button", name="Undo").click()
     expect(taught.locator(".chip")).to_have_count(2)
     assert made.marks.kinds() == []
+
+
+def test_a_word_that_is_taught_while_a_build_is_at_work_gets_its_tags_later(
+    taught: Page, made: lookalike.Collection
+) -> None:
+    taught.goto(f"{taught.url.partition('#')[0]}#c=photos&q=id:sea/sea-002.png&q=text:sea")
+    with writing(made.path):
+        taught.get_by_role("button", name="Teach as a word").click()
+        taught.get_by_role("dialog").get_by_label("Word").fill("wave")
+        taught.keyboard.press("Enter")
+        expect(notice(taught)).to_contain_text("A build is at work; its tags come after that")
+    assert made.marks.kinds() == ["word:wave"]
 
 
 def test_a_name_that_cannot_be_a_word_is_said_at_the_field(taught: Page, errors: list[str]) -> None:

@@ -110,7 +110,10 @@ def add_page(parser: argparse.ArgumentParser) -> None:
         "--allow-origin", action="append", default=[], metavar="URL", help="a web site that may use the API"
     )
     parser.add_argument(
-        "--read-only", action="store_true", help="let nobody give labels, teach words or mark duplicates"
+        "--read-only",
+        action=argparse.BooleanOptionalAction,
+        help="let nobody give labels, teach words or mark duplicates (the default with --no-auth where other "
+        "machines can reach it)",
     )
     parser.add_argument("--allow-url-queries", action="store_true", help="fetch query pictures given as URLs")
     parser.add_argument(

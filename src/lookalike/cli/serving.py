@@ -15,9 +15,11 @@ def serve(collections: Sequence[Collection], options: argparse.Namespace) -> int
     """Serve until Ctrl-C, and say where."""
     from lookalike.server import serve as serve_collection
 
-    def ready(url: str) -> None:
+    def ready(url: str, is_read_only: bool) -> None:
         count = sum(len(collection) for collection in collections)
         say(f"{counted(count, 'image')} at {url} (Ctrl-C stops)")
+        if is_read_only and options.read_only is None:
+            say("whoever reaches it can look, and nobody can label or teach; --no-read-only lets everyone")
 
     serve_collection(
         [collection.path for collection in collections],

@@ -287,8 +287,8 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     if not len(places):
         raise LookalikeError(
             f"no item of {snapshot.root} has a value in the column {column}",
-            "label some pictures, or add labels when you build: "
-            "`lookalike.build(source, collection=path, label='folder')`",
+            "name another column, such as `label='folder'`; label some pictures; or add labels when you "
+            "build: `lookalike.build(source, collection=path, label='folder')`",
         )
     names, classes = np.unique([str(labels.values[at]) for at in places], return_inverse=True)
     kept = _sample(classes, _MOST)

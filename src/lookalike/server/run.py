@@ -51,11 +51,13 @@ def serve(
     max_megapixels: float = UPLOAD_MEGAPIXELS,
     max_memory_bytes: int | None = None,
     max_condition_s: float = MAX_CONDITION_S,
-    read_only: bool = False,
+    read_only: bool | None = None,
     open_browser: bool = True,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[str, bool], None] | None = None,
 ) -> None:
-    """Serve the collections at `paths` and the page until Ctrl-C; calls `on_ready` with the page's address.
+    """Serve the collections at `paths` and the page until Ctrl-C.
+
+    Calls `on_ready` with the page's address and whether nobody can mark pictures.
 
     A `port` of None means 7171 or the next free one, 0 any free one. An address that other machines can reach
     needs a `token`, or `no_auth`. `allow_hosts` are further names under which the server is reached,
@@ -63,12 +65,14 @@ def serve(
     `allow_url_queries` lets queries name pictures by URL, which are fetched from public addresses only.
     A picture that is sent or fetched may have at most `max_megapixels`; `max_memory_bytes` limits what all of
     them take while they are decoded (default: 1 GB). A condition may take at most `max_condition_s`.
-    With `read_only`, nobody can mark pictures: give labels, teach words, or say what is not a duplicate.
+    With `read_only`, nobody can mark pictures: give labels, teach words, or say what is not a duplicate. None
+    means that where `no_auth` lets other machines in without a token.
     Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
     listener = listen(host, port)
     with listener:
-        if not (token or no_auth or is_loopback(listener.getsockname()[0])):
+        is_local = is_loopback(listener.getsockname()[0])
+        if not (token or no_auth or is_local):
             raise ServerError(
                 f"other machines can reach {host}, so the server needs a token",
                 "give a secret as `token`, or `no_auth=True` to let everyone in",
@@ -76,19 +80,20 @@ def serve(
         hosts = (*allowed_hosts(host), *allow_hosts)
         access = Access(hosts, token, no_auth, allow_origins)
         url_queries = URL_QUERIES if allow_url_queries else None
+        is_read_only = not (token or is_local) if read_only is None else read_only
         app = create_app(
             paths,
             access,
             url_queries,
             max_megapixels=max_megapixels,
             max_condition_s=max_condition_s,
-            read_only=read_only,
+            read_only=is_read_only,
         )
         url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
 
         def ready() -> None:
             if on_ready:
-                on_ready(url)
+                on_ready(url, is_read_only)
             if open_browser and _has_screen():
                 # In a thread, because some browsers return only when they are closed.
                 page = f"{url}?{urlencode({'token': token})}" if token else url
@@ -108,7 +113,7 @@ def from_environment() -> Starlette:
     `LOOKALIKE_COLLECTIONS` has the paths, separated as in PATH; `LOOKALIKE_TOKEN` or `LOOKALIKE_NO_AUTH=1`
     lets other machines in; `LOOKALIKE_ALLOW_HOSTS` and `LOOKALIKE_ALLOW_ORIGINS` are comma-separated lists.
     `LOOKALIKE_ALLOW_URL_QUERIES=1` is as in `serve`, `LOOKALIKE_MAX_UPLOAD_MEGAPIXELS` its `max_megapixels`,
-    `LOOKALIKE_MAX_CONDITION_SECONDS` its `max_condition_s`, `LOOKALIKE_READ_ONLY=1` its `read_only`.
+    `LOOKALIKE_MAX_CONDITION_SECONDS` its `max_condition_s`, `LOOKALIKE_READ_ONLY` (1 or 0) its `read_only`.
     """
     paths = [path for path in os.environ.get("LOOKALIKE_COLLECTIONS", "").split(os.pathsep) if path]
     if not paths:
@@ -119,7 +124,7 @@ def from_environment() -> Starlette:
     url_queries = URL_QUERIES if os.environ.get("LOOKALIKE_ALLOW_URL_QUERIES") == "1" else None
     megapixels = float(os.environ.get("LOOKALIKE_MAX_UPLOAD_MEGAPIXELS") or UPLOAD_MEGAPIXELS)
     condition_s = float(os.environ.get("LOOKALIKE_MAX_CONDITION_SECONDS") or MAX_CONDITION_S)
-    read_only = os.environ.get("LOOKALIKE_READ_ONLY") == "1"
+    read_only = (os.environ.get("LOOKALIKE_READ_ONLY") or str(int(no_auth and not token))) == "1"
     places = [place(path) for path in paths]
     limits = {"max_megapixels": megapixels, "max_condition_s": condition_s}
     return create_app(places, access, url_queries, **limits, read_only=read_only)

@@ -51,10 +51,10 @@
  * What people say of pictures; null takes it back. docs/api.md lists the kinds and their values.
  * @typedef {{kind: string, ids: string[], value: any}} Mark
  * @typedef {{item: Card, label: string, probability: number}} Proposal
- * `keep` gives the marks that take back what was kept.
+ * `keep` gives the marks that take back what was kept; `tagged` is false if the tags of taught words have to wait.
  * @typedef {{
  *   about: (c: string, options: {id: string, signal?: AbortSignal}) => Promise<Mark[]>,
- *   keep: (c: string, marks: Mark[]) => Promise<Mark[]>,
+ *   keep: (c: string, marks: Mark[]) => Promise<{undo: Mark[], tagged: boolean}>,
  *   proposals: (c: string, options: {offset: number, limit: number, signal?: AbortSignal})
  *     => Promise<{total: number, offset: number, proposals: Proposal[]}>,
  * }} Marks

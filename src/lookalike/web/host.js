@@ -44,7 +44,7 @@ const host = {
   identify: (c, { term, signal }) => post(addressOf(c, "identify"), term, signal),
   marks: {
     about: (c, { id, signal }) => request(addressOf(c, "marks", { id }), { signal }),
-    keep: async (c, marks) => (await post(addressOf(c, "marks"), marks)).undo,
+    keep: (c, marks) => post(addressOf(c, "marks"), marks),
     proposals(c, { offset, limit, signal }) {
       return request(addressOf(c, "proposals", { offset, limit }), { signal });
     },

@@ -1,8 +1,6 @@
 // A part of the map, drawn by hand: a polygon as [x, y, x, y, …] in units of 1/100,000 of half the map's width.
 
 export const UNITS = 100_000;
-/** The maximum number of corners: a polygon's condition has to fit into an address. */
-const MOST_CORNERS = 28;
 
 /** Whether a point is inside, by the even-odd rule: a ray to the right crosses the border an odd number of times.
  * @param {number[]} polygon @param {number} x @param {number} y both in units */
@@ -22,20 +20,6 @@ export function insideSql(polygon) {
     return `(map_y > ${low} AND map_y <= ${high} AND map_x < ${short(slope)} * map_y + ${at})`;
   });
   return crossings.length ? `(${crossings.join(" <> ")})` : "false";
-}
-
-/** Simplify a drawn line to few corners by removing those that change the area least
- * (Visvalingam & Whyatt 1993). @param {[number, number][]} drawn in halves of the map @returns {number[]} */
-export function simplified(drawn) {
-  const corners = drawn.map(([x, y]) => [Math.round(x * UNITS), Math.round(y * UNITS)]);
-  while (corners.length > MOST_CORNERS) {
-    const areas = corners.map(([x, y], i) => {
-      const [[x0, y0], [x1, y1]] = [corners.at(i - 1) ?? [0, 0], corners[(i + 1) % corners.length]];
-      return Math.abs((x - x0) * (y1 - y0) - (x1 - x0) * (y - y0));
-    });
-    corners.splice(areas.indexOf(Math.min(...areas)), 1);
-  }
-  return corners.flat();
 }
 
 /** The edges that are not horizontal, each from its lower end to its upper. @param {number[]} polygon */

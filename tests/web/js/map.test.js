@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { conditionOf, matches } from "../../../src/lookalike/web/filters.js";
-import { contains, insideSql, simplified, UNITS } from "../../../src/lookalike/web/polygon.js";
+import { contains, insideSql, UNITS } from "../../../src/lookalike/web/polygon.js";
+import { simplified } from "../../../src/lookalike/web/views/outline.js";
 import {
   lookOf,
   lookText,

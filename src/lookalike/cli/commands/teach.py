@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.queries import read_example
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
+    from lookalike.models.spelling import spelling
     from lookalike.search.taught import column_words
 
     collection = open_collection(options.collection)
@@ -68,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
     other = _also(options.word, collection)
     found = column_words(collection.snapshot, options.column) if options.column else None
     taught = collection.teach_from(options.column) if found else collection.teach(options.word, *examples)
+    if options.word:
+        taught = [one for one in taught if spelling(one.name) == spelling(options.word)]
     tagged = collection.to_arrow()["taught"].to_pylist() if taught else []
     counts = {one.name: sum(one.name in (tags or ()) for tags in tagged) for one in taught}
     if options.json:

@@ -16,11 +16,12 @@
 export function createSaying(host, { over, fail, changed }) {
   /** @type {Say} */
   async function sayOrThrow({ collection, marks, text, after, back = after }) {
-    const undo = await host.marks?.keep(collection, marks);
+    const kept = await host.marks?.keep(collection, marks);
     await changed();
     await after();
-    const withdraw = { collection, marks: undo ?? [], text: "Taken back", after: back, back: after };
-    over(text, { text: "Undo", act: () => say(withdraw) });
+    const withdraw = { collection, marks: kept?.undo ?? [], text: "Taken back", after: back, back: after };
+    const later = kept?.tagged === false ? ". A build is at work; its tags come after that" : "";
+    over(text + later, { text: "Undo", act: () => say(withdraw) });
   }
 
   /** @type {Say} */

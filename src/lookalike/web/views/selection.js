@@ -5,7 +5,8 @@ import { FILTERED } from "./colors.js";
 import { element, iconButton } from "../dom.js";
 import { counted } from "../format.js";
 import { button } from "../messages.js";
-import { contains, simplified, UNITS } from "../polygon.js";
+import { contains, UNITS } from "../polygon.js";
+import { simplified } from "./outline.js";
 
 /** @typedef {[number, number][]} Line on the map */
 /** @typedef {import("./plot.js").Points} Points */
