@@ -4,13 +4,16 @@
 
 A folder alone is divided: of each class, a run of neighbouring pictures (a fifth, or half) is held out and
 asks. With a second folder, of the same classes, all is learned from the first, and the second asks. The table
-says where the answers were looked for. Beside what `lookalike.train` chooses stand the raw vectors and the
-plain closed forms, each with one shrinkage for all data sets. Collections are kept in --cache.
+says where the answers were looked for. One division is luck: with `--divisions 10` the figures are means, and
+the standard deviation over the divisions stands beside mAP. Beside what `lookalike.train` chooses stand the
+raw vectors and the plain closed forms, each with one shrinkage for all data sets. Collections are kept in
+--cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +60,7 @@ def main() -> None:
     )
     for name in LABELS:
         parser.add_argument(f"--{name}", nargs="+", metavar="FOLDER", help="pictures, and others that ask")
+    parser.add_argument("--divisions", type=int, default=1, metavar="N", help="how often to divide a folder")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/lookalike-learning"), metavar="FOLDER")
     options = parser.parse_args()
     print("\n".join(f"{name}: {fact}" for name, fact in machine().items()))
@@ -67,9 +71,9 @@ def main() -> None:
                 lookalike.build(folder, options.cache / f"{name}-{at}.lookalike", label=rule)
                 for at, folder in enumerate(folders)
             ]
-            _measure(
-                name, _together(parts, options.cache / f"{name}.lookalike"), len(parts[0]), len(parts) > 1
-            )
+            whole = _together(parts, options.cache / f"{name}.lookalike")
+            given = len(parts[0]) if len(parts) > 1 else None
+            _measure(name, whole, given, options.divisions)
 
 
 def _together(parts: list[lookalike.Collection], path: Path) -> lookalike.Collection:
@@ -82,63 +86,72 @@ def _together(parts: list[lookalike.Collection], path: Path) -> lookalike.Collec
     return lookalike.from_vectors(path, vectors, ids, columns={"label": labels})
 
 
-def _measure(name: str, collection: lookalike.Collection, first: int, given: bool) -> None:
+def _measure(name: str, collection: lookalike.Collection, given: int | None, divisions: int) -> None:
     vectors = collection.embeddings()
     labels = collection.items(["label"])["label"].to_pylist()
     names, classes = np.unique(labels, return_inverse=True)
-    print(f"\n## {name}: {len(vectors):,} pictures, {len(names)} kinds\n")
-    print(
-        "| | learned from | gallery | mAP | P@1 | mAP@R | P@5 | seconds | of a core |\n"
-        "|---|---|---|---|---|---|---|---|---|"
-    )
-    for task in _tasks(classes, first, given):
-        _run(task, collection, vectors, classes)
+    print(f"\n## {name}: {len(vectors):,} pictures, {len(names)} kinds, {divisions} divisions\n")
+    print("| | learned from | gallery | mAP | P@1 | mAP@R | P@5 | of a core |\n" + "|---" * 8 + "|")
+    for tasks in zip(*(_tasks(classes, given, seed) for seed in range(divisions)), strict=True):
+        _run(tasks, collection, vectors, classes)
     half = folds_of_items(classes, 2, 0)
     _words(collection, vectors, classes, names.tolist(), half == 0)
 
 
-def _tasks(classes: Ints, first: int, given: bool) -> list[Task]:
+def _tasks(classes: Ints, given: int | None, seed: int) -> list[Task]:
+    """What is asked of one division; `given` rows, if any, are the part to learn from."""
     rows = np.arange(len(classes))
-    fifth, half = folds_of_items(classes, 5, 0) == 0, folds_of_items(classes, 2, 0) == 0
-    learn, ask = (rows[:first], rows[first:]) if given else (rows[~fifth], rows[fifth])
+    fifth, half = folds_of_items(classes, 5, seed) == 0, folds_of_items(classes, 2, seed) == 0
+    learn, ask = (rows[~fifth], rows[fifth]) if given is None else (rows[:given], rows[given:])
     found = [
-        Task("the given test part" if given else "a held-out fifth", learn, ask, learn, "learned from"),
+        Task(
+            "a held-out fifth" if given is None else "the given test part", learn, ask, learn, "learned from"
+        ),
         Task("a held-out half", rows[half], rows[~half], rows[~half], "the held-out half"),
     ]
     if classes.max() >= 16:
-        unseen = folds_of_classes(classes, 3, 0) == 0
+        unseen = folds_of_classes(classes, 3, seed) == 0
         asked = rows[unseen]
         found.append(Task("unseen kinds", rows[~unseen], asked, asked, "the unseen kinds", "new"))
     return found
 
 
-def _run(task: Task, collection: lookalike.Collection, vectors: Floats, classes: Ints) -> None:
-    made = {"raw": (vectors, 0.0, 0.0)}
-    sums = _sums(vectors[task.learn], classes[task.learn])
-    for name, recipe in CLOSED.items():
-        clock = _Clock()
-        made[name] = apply(branches(recipe, Basis.of(sums)), vectors), *clock.seconds()
-    clock = _Clock()
-    try:
-        model = lookalike.train(collection, label="label", rows=task.learn, for_=task.question)
-        made[f"**train: {model.report.method}**"] = model.from_base(vectors), *clock.seconds()
-    except NoGainError as error:
-        made[f"train: {error.message}"] = vectors, *clock.seconds()
-    for name, (some, *seconds) in made.items():
-        cells = [f"{one:.3f}" for one in _figures(some, classes, task)] + [f"{one:.1f}" for one in seconds]
+def _run(tasks: tuple[Task, ...], collection: lookalike.Collection, vectors: Floats, classes: Ints) -> None:
+    """Print what each method finds, on the mean of some divisions of the same task."""
+    found: dict[str, list[list[float]]] = {}
+    for task in tasks:
+        for name, (some, seconds) in _spaces(task, collection, vectors, classes).items():
+            found.setdefault(name, []).append([*_figures(some, classes, task), seconds])
+    first = tasks[0]
+    for name, rows in found.items():
+        mean = np.mean(rows, axis=0)
+        cells = [f"{one:.3f}" for one in mean[:4]]
+        if len(rows) > 1:
+            cells[0] += f" ± {np.std(rows, axis=0, ddof=1)[0]:.3f}"
         print(
-            f"| {task.name}: {name} | {len(task.learn):,} | {task.where} | {' | '.join(cells)} |", flush=True
+            f"| {first.name}: {name} | {len(first.learn):,} | {first.where} | {' | '.join(cells)} "
+            f"| {mean[4]:.1f} s |",
+            flush=True,
         )
 
 
-class _Clock:
-    """Seconds since it was made: those that passed, and those of all cores together."""
-
-    def __init__(self) -> None:
-        self._started_s = time.perf_counter(), time.process_time()
-
-    def seconds(self) -> tuple[float, float]:
-        return time.perf_counter() - self._started_s[0], time.process_time() - self._started_s[1]
+def _spaces(
+    task: Task, collection: lookalike.Collection, vectors: Floats, classes: Ints
+) -> dict[str, tuple[Floats, float]]:
+    """All vectors as each method makes them, with the seconds of one core that it takes to learn."""
+    made = {"raw": (vectors, 0.0)}
+    sums = _sums(vectors[task.learn], classes[task.learn])
+    for name, recipe in CLOSED.items():
+        started_s = time.process_time()
+        made[name] = apply(branches(recipe, Basis.of(sums)), vectors), time.process_time() - started_s
+    started_s = time.process_time()
+    try:
+        model = lookalike.train(collection, label="label", rows=task.learn, for_=task.question)
+        some, said = model.from_base(vectors), model.report.method
+    except NoGainError as error:
+        some, said = vectors, error.message
+    print(f"    {task.name}: {said}", file=sys.stderr)
+    return {**made, "**train**": (some, time.process_time() - started_s)}
 
 
 def _sums(vectors: Floats, classes: Ints) -> Sums:

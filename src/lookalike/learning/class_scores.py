@@ -3,6 +3,9 @@
 Every class is a cloud around its mean, and all clouds have one shape, the covariance within classes. With
 fewer pictures than dimensions that shape is unknown in most directions, so it is shrunk towards a sphere
 (Friedman 1989, doi:10.1080/01621459.1989.10478752). All classes are equally likely beforehand.
+
+`discriminant` has the same scores among other parts of a head, all from one eigendecomposition of sums. Here
+only scores are needed, of vectors in memory: to solve for them takes a half to a third of the time.
 """
 
 from __future__ import annotations
