@@ -66,7 +66,7 @@ def test_a_model_of_floats_of_16_bits_is_refused(folder, target, tmp_path, runti
 
 def test_a_model_that_is_too_large_for_a_browser_is_refused(folder, target, tmp_path, runtime, monkeypatch):
     collection = built(folder, target, tmp_path)
-    monkeypatch.setattr(network, "_MOST_BYTES", 500)
+    monkeypatch.setattr(network, "MOST_BYTES", 500)
 
     with pytest.raises(
         ModelError, match="MB, the limit for a browser is 0 MB; export it in 8 bits, or leave"

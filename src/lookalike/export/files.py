@@ -15,11 +15,6 @@ def write_json(path: Path, value: Any) -> None:
     write(path, text.encode())
 
 
-def copy(source: Path, path: Path) -> None:
-    """Copy a file."""
-    write(path, source.read_bytes())
-
-
 def write(path: Path, data: bytes) -> None:
     """Write a file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from lookalike.models.onnx_weights import files_of
 from lookalike.models.registry import DEFAULT_MODEL, find_base
 
 # Visitors have to load it, and a browser's memory for scripts ends at 4 GB.
-_MOST_BYTES = 200_000_000
+MOST_BYTES = 200_000_000
 _BUILT_IN = "efficientnet_lite0.onnx"
 _TYPES = ("uint8", "float32")
 _WITHOUT = "leave `with_model` out: visitors then search by the site's own pictures"
@@ -87,10 +87,10 @@ def _network_file(model: LoadedModel) -> Path:
         )
     if len(files_of(path)) > 1:
         raise ModelError(f"{path} has its weights in other files, which no browser can read", _WITHOUT)
-    if path.stat().st_size > _MOST_BYTES:
+    if path.stat().st_size > MOST_BYTES:
         raise ModelError(
             f"{path} has {path.stat().st_size / 1e6:,.0f} MB, the limit for a browser is "
-            f"{_MOST_BYTES / 1e6:,.0f} MB",
+            f"{MOST_BYTES / 1e6:,.0f} MB",
             f"export it in 8 bits, or {_WITHOUT}",
         )
     return path

@@ -34,12 +34,12 @@ import pyarrow as pa
 
 from lookalike.checking import checked
 from lookalike.errors import CollectionError
-from lookalike.export.files import copy, write, write_json
-from lookalike.export.network import browser_network
+from lookalike.export.files import write, write_json
+from lookalike.export.network import BrowserNetwork, browser_network
 from lookalike.export.npm import ONNXRUNTIME, TOKENIZERS, package_files
 from lookalike.export.rows import THUMBNAIL, OnProgress, pieces, silent, take_count
 from lookalike.export.target import new_folder
-from lookalike.export.text import browser_text
+from lookalike.export.text import BrowserText, browser_text
 from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.export.words import write_words
 from lookalike.page import WEB_FOLDER
@@ -106,9 +106,7 @@ def export_site(
     count = take_count(snapshot, max_items)
     network = browser_network(snapshot.model) if with_model else None
     text = browser_text(snapshot.model) if network else None
-    model = package_files(ONNXRUNTIME, onnxruntime_web) if network else {}
-    model |= {network.path.name: network.path} if network else {}
-    model |= {**text.files, **package_files(TOKENIZERS, tokenizers_js)} if text else {}
+    model = _model_files(network, text, onnxruntime_web, tokenizers_js) if network else {}
     with new_folder(Path(target).resolve(), _is_site) as site:
         data = site / "data" / _key(snapshot, count, with_exif)
         hidden = _LEFT_OUT if with_exif else _LEFT_OUT | _EXIF
@@ -120,14 +118,27 @@ def export_site(
         )
         _write_page(site)
         for name, source in model.items():
-            copy(source, site / "model" / name)
-        if network:
-            for name, layer in network.layers.items():
-                write(site / "model" / name, layer)
-            notice = _NOTICE + (_NOTICE_OF_TOKENIZERS if text else "")
-            notice += _NOTICE_OF_BUILT_IN if network.is_built_in else ""
-            write(site / "model" / "NOTICE.txt", notice.encode())
+            write(site / "model" / name, source if isinstance(source, bytes) else source.read_bytes())
     return Path(target)
+
+
+def _model_files(
+    network: BrowserNetwork,
+    text: BrowserText | None,
+    onnxruntime_web: str | Path | None,
+    tokenizers_js: str | Path | None,
+) -> dict[str, Path | bytes]:
+    """The files in `model/` by name: networks, what runs them, and whose they are; raises `ModelError`."""
+    found: dict[str, Path | bytes] = {
+        network.path.name: network.path,
+        **network.layers,
+        **package_files(ONNXRUNTIME, onnxruntime_web),
+    }
+    if text:
+        found |= {**text.files, **package_files(TOKENIZERS, tokenizers_js)}
+    notice = _NOTICE + (_NOTICE_OF_TOKENIZERS if text else "")
+    notice += _NOTICE_OF_BUILT_IN if network.is_built_in else ""
+    return {**found, "NOTICE.txt": notice.encode()}
 
 
 def _write_data(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.export.network import MOST_BYTES
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_model import DESCRIPTION, read_description
-from lookalike.models.onnx_weights import files_of
+from lookalike.models.onnx_weights import checksum_of, files_of
 from lookalike.models.text_onnx import TOKENIZER, TOWER, OpenedTower, has_text, opened_tower, text_tower
 from lookalike.models.tower_words import rivals_of
 
-# As of the network: visitors have to load it. Of a tokenizer, what a phone reads in a few seconds.
-MOST_BYTES, MOST_TOKENIZER_BYTES = 200_000_000, 50_000_000
+# What a phone reads in a few seconds.
+MOST_TOKENIZER_BYTES = 50_000_000
 # A browser has to convert these to the same tokens before it is trusted with others: capitals, accents,
 # marks, digits, other scripts, a picture, and more words than many a tower reads.
 EXAMPLES = (
@@ -65,7 +65,7 @@ def browser_text(model: LoadedModel) -> BrowserText | None:
         "prompts": list(tower.prompts),
         "logit_scale": tower.logit_scale,
         "least_of_kin": least_of_kin,
-        "checksums": {name: _checksum(folder / name) for name in (TOWER, TOKENIZER)},
+        "checksums": {name: checksum_of([folder / name]) for name in (TOWER, TOKENIZER)},
     }
     sizes = [(folder / name).stat().st_size / 1e6 for name in (TOWER, TOKENIZER)]
     logger.info(
@@ -102,8 +102,3 @@ def _entry(opened: OpenedTower) -> dict[str, Any]:
         "lower_case": opened.lower_case,
         "examples": [[text, ids.tolist()] for text in EXAMPLES for ids in opened.tokens([text])],
     }
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

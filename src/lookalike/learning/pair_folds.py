@@ -12,7 +12,7 @@ from lookalike.errors import LookalikeError
 from lookalike.learning.choice import FOLDS, POWERS, Held, Results
 from lookalike.learning.labels import folds_of_classes
 from lookalike.learning.metric import Examples
-from lookalike.learning.pairs import Told, components, groups_of
+from lookalike.learning.pairs import Told, among, components, groups_of
 from lookalike.learning.sums import sums_of_vectors
 from lookalike.models.head_model import Floats
 
@@ -39,7 +39,7 @@ class HeldPairs(Held):
     def examples(self, without: Sequence[int]) -> Examples:
         """The items of the folds that are not held out, and which of them are said to be different."""
         rows = np.flatnonzero(~np.isin(self.folds, [*without, _OTHER]))
-        return Examples(self.vectors[rows], self.classes[rows], _among(rows, self.apart))
+        return Examples(self.vectors[rows], self.classes[rows], among(rows, self.apart))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class HeldTriplets(Held):
     def examples(self, without: Sequence[int]) -> Examples:
         """The triplets of which no item is held out."""
         rows = np.flatnonzero(~np.isin(self.folds, without))
-        return Examples(self.vectors[rows], self.classes[rows], triplets=_among(rows, self.triplets))
+        return Examples(self.vectors[rows], self.classes[rows], triplets=among(rows, self.triplets))
 
     def judge(
         self, vectors: Floats, fold: int, unseen: Sequence[int] = (), alone: bool | None = None
@@ -115,8 +115,3 @@ def held_triplets(told: Told, vectors: Floats, seed: int) -> HeldTriplets:
         seed=seed,
         triplets=told.triplets,
     )
-
-
-def _among(rows: Ints, tuples: Ints) -> Ints:
-    """The tuples of which all places are among some, which are ascending, numbered by these."""
-    return np.asarray(np.searchsorted(rows, tuples[np.isin(tuples, rows).all(axis=1)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lookalike.learning.pairs import left_out
 from lookalike.learning.report import Change
 
 
@@ -59,12 +60,6 @@ class PairReport:
             f"{self.queries:,} {unit} asked that were held out; then all {self.learned:,} {self.what} of "
             f"{self.items:,} items in {self.groups:,} groups were learned from, in {self.seconds:.0f} s"
         )
-        left_out = {
-            "of unknown items": self.unknown,
-            "contradictory": self.contradictory,
-            "without a value": self.invalid,
-        }
-        if any(left_out.values()):
-            said = ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
-            lines.append(f"left out of {self.lines:,} {self.what}: {said}")
+        if out := left_out(self.unknown, self.contradictory, self.invalid):
+            lines.append(f"left out of {self.lines:,} {self.what}: {out}")
         return "\n".join(lines)

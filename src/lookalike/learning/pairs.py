@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, counted
 from lookalike.learning.pair_tables import Texts, named, read_table
 from lookalike.storage.snapshot import Snapshot
 
@@ -46,13 +46,8 @@ class Told:
     contradictory: int
 
     def __str__(self) -> str:
-        left_out = {
-            "of unknown items": self.unknown,
-            "contradictory": self.contradictory,
-            "without a value": self.invalid,
-        }
-        said = ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
-        return f"{self.lines:,} {self.what}" + (f", of which {said} were left out" if said else "")
+        out = left_out(self.unknown, self.contradictory, self.invalid)
+        return f"{self.lines:,} {self.what}" + (f", of which {out} were left out" if out else "")
 
 
 def read_pairs(snapshot: Snapshot, given: Any) -> Told:
@@ -64,7 +59,7 @@ def read_pairs(snapshot: Snapshot, given: Any) -> Told:
     names, columns = read_table(given, "pairs", _is_id(snapshot))
     if len(columns) not in (2, 3):
         raise LookalikeError(
-            f"{named(given, 'pairs')} has {_counted(names)}",
+            f"{named(given, 'pairs')} has {_listed(names)}",
             "pairs are two columns of ids, and perhaps a third: 1 for the same thing, 0 for different ones",
         )
     same = np.ones(len(columns[0]), np.int64)
@@ -101,7 +96,7 @@ def read_triplets(snapshot: Snapshot, given: Any) -> Told:
         columns = [columns[lower.index(name)] for name in _TRIPLET]
     if len(columns) != 3:
         raise LookalikeError(
-            f"{named(given, 'triplets')} has {_counted(names)}",
+            f"{named(given, 'triplets')} has {_listed(names)}",
             "triplets are three columns of ids: anchor, positive, negative",
         )
     found, valid, known = _rows(snapshot, columns, np.ones(len(columns[0]), bool))
@@ -124,7 +119,7 @@ def groups_of(told: Told, least: int) -> Ints:
     many, items = int((sizes > 1).sum()), int(sizes[sizes > 1].sum())
     if many < least or sizes.max() > items / 2:
         raise LookalikeError(
-            f"the pairs hang together in {many:,} group{'s' * (many != 1)}, the largest of {sizes.max():,} "
+            f"the pairs hang together in {counted(many, 'group')}, the largest of {sizes.max():,} "
             f"of {items:,} items; holding out whole ones needs {least}, none with more than half",
             "give more pairs of other things",
         )
@@ -143,6 +138,17 @@ def components(count: int, links: Ints) -> Ints:
         np.minimum.at(found, ends[:, 1], least)
         while (found != found[found]).any():
             found = found[found]
+
+
+def among(places: Ints, tuples: Ints) -> Ints:
+    """The tuples (L, n) whose places are all among some ascending ones (M,), numbered by these."""
+    return np.asarray(np.searchsorted(places, tuples[np.isin(tuples, places).all(axis=1)]))
+
+
+def left_out(unknown: int, contradictory: int, invalid: int) -> str:
+    """How many lines are left out, and why; empty if none are."""
+    counts = {"of unknown items": unknown, "contradictory": contradictory, "without a value": invalid}
+    return ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
 
 
 def _told(
@@ -201,5 +207,5 @@ def _is_id(snapshot: Snapshot) -> Any:
     return lambda name: snapshot.find(name) is not None
 
 
-def _counted(names: Sequence[str]) -> str:
-    return f"{len(names)} column{'s' * (len(names) != 1)}: {', '.join(names)}"
+def _listed(names: Sequence[str]) -> str:
+    return f"{counted(len(names), 'column')}: {', '.join(names)}"

@@ -179,27 +179,11 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> O
     """Open the two files; the checksum is here so that changed ones are opened anew."""
     path = folder / TOWER
     tokenizer = _tokenizer(folder / TOKENIZER)
-    try:
-        session = start(str(path), device)
-    except LookalikeError:
-        raise
-    except Exception as error:
-        raise ModelError(f"onnxruntime cannot run {path}: {one_line(error)}") from None
+    session = _session(path, device)
     ids, takes_mask = _input(session, path)
     length = ids.shape[1] if isinstance(ids.shape[1], int) else None
-    truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
-    wanted = options.context_length or length or truncation.get("max_length") or padding.get("length")
-    pad_id = padding.get("pad_id") if options.pad_id is None else options.pad_id
-    if wanted is None or pad_id is None:
-        missing = "context_length" if wanted is None else "pad_id"
-        raise ModelError(
-            f"{folder} does not say how its texts are padded",
-            f'add to model.json: "text": {{"{missing}": …}}',
-        )
-    if length not in (None, wanted):
-        raise ModelError(
-            f"{path} takes {length} tokens, not {wanted}", "correct `context_length` in model.json"
-        )
+    wanted, pad_id = _padding(tokenizer, folder, options, length)
+    padding = tokenizer.padding or {}
     direction = padding.get("direction", "right")
     if options.cut_padding and (length is not None or direction == "left"):
         raise ModelError(
@@ -227,6 +211,33 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> O
         lower_case=options.lower_case,
         cuts_padding=options.cut_padding,
     )
+
+
+def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
+    try:
+        return start(str(path), device)
+    except LookalikeError:
+        raise
+    except Exception as error:
+        raise ModelError(f"onnxruntime cannot run {path}: {one_line(error)}") from None
+
+
+def _padding(tokenizer: Any, folder: Path, options: TextOptions, length: int | None) -> tuple[int, int]:
+    """The number of tokens of a text, and the token that pads it; `length` is what the network takes."""
+    truncation, padding = tokenizer.truncation or {}, tokenizer.padding or {}
+    wanted = options.context_length or length or truncation.get("max_length") or padding.get("length")
+    pad_id = padding.get("pad_id") if options.pad_id is None else options.pad_id
+    if wanted is None or pad_id is None:
+        missing = "context_length" if wanted is None else "pad_id"
+        raise ModelError(
+            f"{folder} does not say how its texts are padded",
+            f'add to model.json: "text": {{"{missing}": …}}',
+        )
+    if length not in (None, wanted):
+        raise ModelError(
+            f"{folder / TOWER} takes {length} tokens, not {wanted}", "correct `context_length` in model.json"
+        )
+    return wanted, pad_id
 
 
 def _tokenizer(path: Path) -> Any:

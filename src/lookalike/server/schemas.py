@@ -35,39 +35,29 @@ from lookalike.server.statements import MAX_IDS, MAX_KIND_LENGTH, MAX_LABEL_LENG
 
 WORD_ORIGINS = [*ORIGINS, "model", "guess", "color"]
 
-_WHERE: Schema = {"type": "string", "maxLength": MAX_CONDITION_LENGTH}
+_CHANCE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_WORDS: Schema = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
+_URL: Schema = {"type": "string", "maxLength": MAX_URL_LENGTH}
+_VECTOR: Schema = {"type": "array", "items": NUMBER, "minItems": 1}
+_NAME: Schema = {"name": TEXT}
+_CARD: Schema = {"id": TEXT, "label": or_null(TEXT), "width": COUNT, "height": COUNT, "v": TEXT}
 
 
 def schemas() -> Schema:
-    box = {
-        "type": "array",
-        "items": {"type": "number", "minimum": 0, "maximum": 1},
-        "minItems": 4,
-        "maxItems": 4,
+    """Every schema by its name."""
+    return {
+        **_general(),
+        **_items(),
+        **_queries(),
+        **_hits(),
+        **_labels(),
+        **_analyses(),
+        **_clip_retrieval(),
     }
-    k, chance = whole(1, MAX_K), {"type": "number", "minimum": 0, "maximum": 1}
-    terms = {"type": "array", "items": ref("Term"), "minItems": 1, "maxItems": MAX_TERMS}
-    how = {
-        "k": {**k, "default": DEFAULT_K},
-        "where": or_null(_WHERE),
-        "include_query": {"type": "boolean", "default": False},
-        "min_confidence": {**chance, "default": 0},
-    }
-    vector = {"type": "array", "items": NUMBER, "minItems": 1}
-    words = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
-    url = {"type": "string", "maxLength": MAX_URL_LENGTH}
-    weight = {"type": "number", "minimum": -1e6, "maximum": 1e6, "not": {"const": 0}}
-    size = {"width": COUNT, "height": COUNT}
-    card = {"id": TEXT, "label": or_null(TEXT), **size, "v": TEXT}
-    value = object_of({"value": or_null(TEXT), "count": COUNT})
-    counted = {"values": list_of(value), "distinct": COUNT}
-    edges = {"min": or_null(NUMBER), "max": or_null(NUMBER), "edges": list_of(NUMBER)}
-    spread = {**edges, "bins": list_of(COUNT)}
-    name = {"name": TEXT}
-    counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
-    hits = {"hits": list_of(ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
-    meant = {"words": list_of(ref("Meant")), "refined": {"enum": list(WAYS)}}
-    marks = {name: {**list_of(TEXT), "maxItems": MOST_MARKS} for name in ("like", "unlike")}
+
+
+def _general() -> Schema:
+    """What every answer may hold, and which collections there are."""
     return {
         "Problem": object_of(
             {
@@ -78,27 +68,63 @@ def schemas() -> Schema:
         ),
         "Collection": object_of(
             {
-                **name, "count": COUNT, "model": TEXT, "dim": COUNT, "fingerprint": TEXT,
+                **_NAME, "count": COUNT, "model": TEXT, "dim": COUNT, "fingerprint": TEXT,
                 "labels": {"type": "object", "additionalProperties": COUNT},
                 "words": FLAG, "pictures": FLAG, "marks": FLAG,
                 "columns": list_of(
-                    object_of({**name, "type": {"enum": ["text", "list", "number", "other"]}})
+                    object_of({**_NAME, "type": {"enum": ["text", "list", "number", "other"]}})
                 ),
                 "index": {"enum": ["none", "fresh", "stale"]}, "views": list_of(TEXT),
             }
         ),
-        "Card": object_of(card),
+    }  # fmt: skip
+
+
+def _items() -> Schema:
+    """Items, and the values of their columns."""
+    value = object_of({"value": or_null(TEXT), "count": COUNT})
+    counted = {"values": list_of(value), "distinct": COUNT}
+    edges = {"min": or_null(NUMBER), "max": or_null(NUMBER), "edges": list_of(NUMBER)}
+    spread = {**edges, "bins": list_of(COUNT)}
+    return {
+        "Card": object_of(_CARD),
         "Page": object_of({"total": COUNT, "offset": COUNT, "items": list_of(ref("Card"))}),
-        "Hit": object_of(
-            {**card, "score": NUMBER, "confidence": or_null(chance)}, {"tags": or_null(list_of(TEXT))}
+        "Facets": object_of(
+            {
+                "total": COUNT,
+                "columns": list_of(
+                    {
+                        "oneOf": [
+                            object_of({**_NAME, "type": {"enum": ["text", "list"]}, **counted}),
+                            object_of({**_NAME, "type": {"const": "number"}, **spread}),
+                        ]
+                    }
+                ),
+            }
         ),
+    }  # fmt: skip
+
+
+def _queries() -> Schema:
+    """What requests ask for."""
+    box = {"type": "array", "items": _CHANCE, "minItems": 4, "maxItems": 4}
+    weight = {"type": "number", "minimum": -1e6, "maximum": 1e6, "not": {"const": 0}}
+    terms = {"type": "array", "items": ref("Term"), "minItems": 1, "maxItems": MAX_TERMS}
+    how = {
+        "k": {**whole(1, MAX_K), "default": DEFAULT_K},
+        "where": or_null({"type": "string", "maxLength": MAX_CONDITION_LENGTH}),
+        "include_query": {"type": "boolean", "default": False},
+        "min_confidence": {**_CHANCE, "default": 0},
+    }
+    marks = {name: {**list_of(TEXT), "maxItems": MOST_MARKS} for name in ("like", "unlike")}
+    return {
         "Term": {
             "oneOf": [
                 closed({"id": TEXT}, {"box": or_null(box), "weight": weight}),
                 closed({"image": BASE64}, {"box": or_null(box), "weight": weight}),
-                closed({"url": url}, {"box": or_null(box), "weight": weight}),
-                closed({"text": words}, {"weight": weight}),
-                closed({"vector": vector}, {"weight": weight}),
+                closed({"url": _URL}, {"box": or_null(box), "weight": weight}),
+                closed({"text": _WORDS}, {"weight": weight}),
+                closed({"vector": _VECTOR}, {"weight": weight}),
                 closed({"vector_int8": TEXT}, {"weight": weight}),
             ]
         },
@@ -109,6 +135,25 @@ def schemas() -> Schema:
                 closed({"queries": {**list_of(terms), "minItems": 1, "maxItems": MAX_QUERIES}}, how),
             ]
         },
+        "Embed": {
+            "oneOf": [
+                closed({"image": BASE64}, {"box": or_null(box)}),
+                closed({"url": _URL}, {"box": or_null(box)}),
+                closed({"text": _WORDS}),
+            ]
+        },
+    }  # fmt: skip
+
+
+def _hits() -> Schema:
+    """What was found, and what the words of the query meant."""
+    counts = {"took_ms": NUMBER, "total": COUNT, "matching": COUNT}
+    hits = {"hits": list_of(ref("Hit")), "chance": {"type": "boolean"}, "left_out": COUNT}
+    meant = {"words": list_of(ref("Meant")), "refined": {"enum": list(WAYS)}}
+    return {
+        "Hit": object_of(
+            {**_CARD, "score": NUMBER, "confidence": or_null(_CHANCE)}, {"tags": or_null(list_of(TEXT))}
+        ),
         "Word": object_of(
             {"word": TEXT, "origin": {"enum": WORD_ORIGINS}, "count": or_null(COUNT), "said": TEXT}
         ),
@@ -116,43 +161,37 @@ def schemas() -> Schema:
         "Hits": object_of(hits, meant),
         "Answer": object_of({"query": {"type": "object"}, **counts, **hits}, meant),
         "Answers": object_of({**counts, "results": list_of(ref("Hits"))}),
-        "Embed": {
-            "oneOf": [
-                closed({"image": BASE64}, {"box": or_null(box)}),
-                closed({"url": url}, {"box": or_null(box)}),
-                closed({"text": words}),
-            ]
-        },
         "Embedding": object_of(
-            {"vector": vector, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
-             "tags": list_of(object_of({"tag": TEXT, "probability": chance}))}
+            {"vector": _VECTOR, "vector_int8": TEXT, "model": TEXT, "dim": COUNT,
+             "tags": list_of(object_of({"tag": TEXT, "probability": _CHANCE}))}
         ),
+    }  # fmt: skip
+
+
+def _labels() -> Schema:
+    """What a picture may be, and what people say of it."""
+    return {
         "Identified": object_of(
-            {"label": or_null(TEXT), "probability": chance, "reason": {"enum": ["", "strange", "unsure"]},
-             "likely": list_of(object_of({"label": TEXT, "probability": chance})),
-             "neighbours": list_of(object_of({**card, "score": NUMBER})), "same": or_null(ref("Card"))}
+            {"label": or_null(TEXT), "probability": _CHANCE, "reason": {"enum": ["", "strange", "unsure"]},
+             "likely": list_of(object_of({"label": TEXT, "probability": _CHANCE})),
+             "neighbours": list_of(object_of({**_CARD, "score": NUMBER})), "same": or_null(ref("Card"))}
         ),
         "Proposals": object_of(
             {"total": COUNT, "offset": COUNT,
-             "proposals": list_of(object_of({"item": ref("Card"), "label": TEXT, "probability": chance}))}
+             "proposals": list_of(object_of({"item": ref("Card"), "label": TEXT, "probability": _CHANCE}))}
         ),
-        "Facets": object_of(
-            {
-                "total": COUNT,
-                "columns": list_of(
-                    {
-                        "oneOf": [
-                            object_of({**name, "type": {"enum": ["text", "list"]}, **counted}),
-                            object_of({**name, "type": {"const": "number"}, **spread}),
-                        ]
-                    }
-                ),
-            }
-        ),
+        "Mark": _mark(),
+        "Marked": object_of({"marks": list_of(ref("Mark")), "undo": list_of(ref("Mark")), "tagged": FLAG}),
+    }  # fmt: skip
+
+
+def _analyses() -> Schema:
+    """What was derived: groups, duplicates, outliers, the map."""
+    return {
         "Clusters": object_of(
             {"method": TEXT, "reason": TEXT, "noise": COUNT, "command": TEXT,
              "clusters": list_of(object_of(
-                 {"cluster": COUNT, **name, "tags": list_of(TEXT), "size": COUNT, "cohesion": NUMBER,
+                 {"cluster": COUNT, **_NAME, "tags": list_of(TEXT), "size": COUNT, "cohesion": NUMBER,
                   "medoid": TEXT, "items": list_of(ref("Card"))}
              ))}
         ),
@@ -167,13 +206,11 @@ def schemas() -> Schema:
                   ))}
              ))}
         ),
-        "Mark": _mark(),
-        "Marked": object_of({"marks": list_of(ref("Mark")), "undo": list_of(ref("Mark")), "tagged": FLAG}),
         "Outliers": object_of(
             {"command": TEXT, "k": COUNT, "label": TEXT, "labelled": COUNT,
              "farthest": list_of(object_of({"item": ref("Card"), "distance": NUMBER})),
              "mislabelled": list_of(object_of(
-                 {"item": ref("Card"), "label": TEXT, "suggested": TEXT, "share": chance, "own": chance}
+                 {"item": ref("Card"), "label": TEXT, "suggested": TEXT, "share": _CHANCE, "own": _CHANCE}
              ))}
         ),
         "Middle": object_of({"count": COUNT, "vector_int8": TEXT}),
@@ -182,11 +219,17 @@ def schemas() -> Schema:
             {"type": {"enum": ["none", "text", "number"]}, "codes": BASE64, "values": list_of(TEXT),
              "min": or_null(NUMBER), "max": or_null(NUMBER)}
         ),
+    }  # fmt: skip
+
+
+def _clip_retrieval() -> Schema:
+    """The interface of clip-retrieval."""
+    return {
         "KnnRequest": object_of(
             {},
             {
-                "text": or_null(words), "image": or_null(BASE64), "image_url": or_null(url),
-                "embedding_input": or_null(vector), "indice_name": or_null(TEXT),
+                "text": or_null(_WORDS), "image": or_null(BASE64), "image_url": or_null(_URL),
+                "embedding_input": or_null(_VECTOR), "indice_name": or_null(TEXT),
                 "modality": {"enum": ["image", "text"]},
                 "num_images": {**COUNT, "default": DEFAULT_RESULTS}, "num_result_ids": COUNT,
                 "deduplicate": {"type": "boolean"},
@@ -208,9 +251,8 @@ def _mark() -> Schema:
         "type": "string", "maxLength": MAX_KIND_LENGTH, "description": f"one of {', '.join(MARK_KINDS)}"
     }  # fmt: skip
     text = {"type": "string", "minLength": 1, "maxLength": MAX_LABEL_LENGTH}
-    chance = {"type": "number", "minimum": 0, "maximum": 1}
     values = [
-        FLAG, text, closed({"label": text, "probability": chance}), closed({"rejected": text}),
+        FLAG, text, closed({"label": text, "probability": _CHANCE}), closed({"rejected": text}),
         closed({"column": TEXT, "value": TEXT}), {"type": "null"},
     ]  # fmt: skip
     ids = {**list_of(TEXT), "maxItems": MAX_IDS, "uniqueItems": True}

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="C", help="a collection, or a folder of images")
     parser.add_argument(
         "--label",
+        metavar="COLUMN",
         default="label",
         help="the column of labels, or folder; for a folder of images, the rule as in: lookalike build",
     )

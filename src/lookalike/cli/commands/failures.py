@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lookalike.cli.arguments import add_collection, add_json
+from lookalike.errors import counted
 
 SUMMARY = "list the images that could not be read, and why"
 EXAMPLE = "lookalike failures photos.lookalike"
@@ -33,5 +34,4 @@ def run(options: argparse.Namespace) -> int:
 def _summary(count: int) -> str:
     if not count:
         return "every image was read"
-    images = "1 image" if count == 1 else f"{count:,} images"
-    return f"{images} could not be read; mend or remove them, then build again"
+    return f"{counted(count, 'image')} could not be read; mend or remove them, then build again"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="a new folder, or one where an earlier pack stopped")
     parser.add_argument(
         "--format",
-        choices=["tar", "tfrecord", "parquet", "folder"],
+        choices=["tar", "parquet", "tfrecord", "folder"],
         default="tar",
         help="what to write (default: tar)",
     )

@@ -9,7 +9,10 @@ from lookalike.cli.arguments import add_collection, add_json
 from lookalike.errors import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lookalike.collection import Collection
+    from lookalike.search.own_words import OwnWord
     from lookalike.search.taught import ColumnWords
 
 SUMMARY = "teach a word by examples, to search for it"
@@ -45,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.output import say
     from lookalike.cli.queries import read_example
     from lookalike.collection import open_collection
     from lookalike.errors import LookalikeError
@@ -61,30 +64,45 @@ def run(options: argparse.Namespace) -> int:
             "give a WORD with --like and --unlike or with --forget, or --from",
         )
     if options.forget:
-        collection.forget(options.word)
-        if options.json:
-            print_json({"forgot": options.word})
-        say(f"forgot {options.word}")
-        return 0
+        return _forget(collection, options)
     other = _also(options.word, collection)
     found = column_words(collection.snapshot, options.column) if options.column else None
     taught = collection.teach_from(options.column) if found else collection.teach(options.word, *examples)
     if options.word:
         taught = [one for one in taught if spelling(one.name) == spelling(options.word)]
+    _show(collection, taught, found, is_json=options.json)
+    if found:
+        _say_what_became(found, options.column)
+    if other:
+        say(f"{other}; what you taught goes before that")
+    return 0
+
+
+def _forget(collection: Collection, options: argparse.Namespace) -> int:
+    from lookalike.cli.output import print_json, say
+
+    collection.forget(options.word)
+    if options.json:
+        print_json({"forgot": options.word})
+    say(f"forgot {options.word}")
+    return 0
+
+
+def _show(
+    collection: Collection, taught: Sequence[OwnWord], found: ColumnWords | None, *, is_json: bool
+) -> None:
+    """Print the taught words, and how many pictures have each as a tag."""
+    from lookalike.cli.output import print_json, show
+
     tagged = collection.to_arrow()["taught"].to_pylist() if taught else []
     counts = {one.name: sum(one.name in (tags or ()) for tags in tagged) for one in taught}
-    if options.json:
+    if is_json:
         words = [{"word": one.name, "examples": one.count, "pictures": counts[one.name]} for one in taught]
         more = {"joined": found.joined, "left_out": found.left_out} if found else {}
         print_json({"words": words, **more})
     else:
         for one in taught:
             show(f"{one}; tag of {counted(counts[one.name], 'picture')}")
-    if found:
-        _say_what_became(found, options.column)
-    if other:
-        say(f"{other}; what you taught goes before that")
-    return 0
 
 
 def _say_what_became(found: ColumnWords, column: str) -> None:
@@ -99,12 +117,12 @@ def _say_what_became(found: ColumnWords, column: str) -> None:
     if found.left_out:
         first_out = found.left_out[0]
         shown = first_out if len(first_out) <= _SHOWN else f"{first_out[:_SHOWN]}…"
-        values = f"{len(found.left_out):,} value{'s' * (len(found.left_out) != 1)}"
-        say(f"left out: {values} of {column}, such as {shown!r}; {WORD_RULE}")
+        say(f"left out: {counted(len(found.left_out), 'value')} of {column}, such as {shown!r}; {WORD_RULE}")
 
 
 def _also(word: str | None, collection: Collection) -> str:
     """What a word means so far, if nobody taught it; empty if nothing."""
+    from lookalike.models.registry import DEFAULT_MODEL
     from lookalike.models.spelling import spelling
     from lookalike.models.words import vocabulary
 
@@ -114,5 +132,5 @@ def _also(word: str | None, collection: Collection) -> str:
         return ""
     if found is not None:
         return str(found)
-    is_built_in = collection.manifest.model.name == "efficientnet-lite0"
+    is_built_in = collection.manifest.model.name == DEFAULT_MODEL
     return f"{word}: a word of the model" if is_built_in and vocabulary().find(word) else ""

@@ -73,7 +73,9 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
         help="which to train (default: the last of efficientnet-lite0 on a CPU, else all)",
     )
     group.add_argument(
-        "--device", help="cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto)"
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps or auto, the fastest that works (default: auto)",
     )
     group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
     group.add_argument("--batch-size", type=positive, metavar="N", help="images in a step")

@@ -1,16 +1,15 @@
 // The classes that a model was taught, as words: the rules of `lookalike.models.class_words`.
 
 import { spelling, UnknownWord } from "./lexicon.js";
-import { OwnWords, presenceOf } from "./own-words.js";
+import { AnyText, OwnWords, presenceOf } from "./own-words.js";
 
 /** @typedef {import("./own-words.js").ModelWords} ModelWords */
 
-export class ClassWords {
-  anyText = true;
-
+export class ClassWords extends AnyText {
   /** @param {import("./own-words.js").Tables} tables @param {(number: number) => Float32Array} vectorOf
    * @param {ModelWords | null} otherwise what a text with other words is asked of */
   constructor(tables, vectorOf, otherwise) {
+    super(); // its names stand in `vectorOf` only, so that a text of several goes to it as a whole
     this.words = new OwnWords(tables, vectorOf);
     this.otherwise = otherwise;
     this.readsText = Boolean(otherwise?.readsText);
@@ -54,16 +53,5 @@ export class ClassWords {
   /** @param {string} start */
   complete(start) {
     return this.words.complete(start);
-  }
-
-  // Its names stand in `vectorOf` only, so that a text of several goes to it as a whole.
-  find() {
-    return null;
-  }
-  kindsAbove() {
-    return [];
-  }
-  saidOfKind() {
-    return "";
   }
 }

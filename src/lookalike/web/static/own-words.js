@@ -27,6 +27,30 @@ import { unit } from "./vectors.js";
 const MOST_OF_A_GUESS = 0.3;
 const LEAST_LIKENESS = 0.8;
 
+/** A model that is given texts as a whole, and has no list of words that they are looked up in. */
+export class AnyText {
+  anyText = true;
+
+  find() {
+    return null;
+  }
+  /** @returns {string[]} */
+  kindsAbove() {
+    return [];
+  }
+  saidOfKind() {
+    return "";
+  }
+  /** @param {string} _word @returns {string[]} */
+  near(_word) {
+    return [];
+  }
+  /** @param {string} _start @returns {Word[]} */
+  complete(_start) {
+    return [];
+  }
+}
+
 export class OwnWords {
   /** @param {Tables} tables @param {(number: number) => Float32Array} vectorOf
    * @param {readonly string[]} colors those that are words here */

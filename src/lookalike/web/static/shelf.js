@@ -49,11 +49,8 @@ export class Shelf {
         fetchJson(file("words.json")),
         fetchBytes(file("words.bin")),
       ]);
-      const { rows, scales, dim } = parseVectors(bytes);
-      const vectorOf = (/** @type {number} */ number) => {
-        const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
-        return vector.map((value) => value * scales[number]);
-      };
+      const vectors = parseVectors(bytes);
+      const { rows, scales, dim } = vectors;
       const classes = rules.biases.length;
       // For each hit and each of a thousand classes: so a plain loop, which makes no arrays.
       const scoreOf = (/** @type {number} */ number, /** @type {Float32Array} */ vector) => {
@@ -62,7 +59,7 @@ export class Shelf {
         for (let d = 0; d < dim; d++) sum += rows[start + d] * vector[d];
         return sum * scales[classes + number];
       };
-      return new Lexicon(rules, vectorOf, scoreOf);
+      return new Lexicon(rules, vectorsBy(vectors), scoreOf);
     });
     this.ownWords = once(async () => {
       const tables = await fetchJson(file("own_words.json"));
@@ -178,9 +175,11 @@ export class Shelf {
 const NOTHING = () => new Float32Array();
 
 /** The vectors in a file, by number. @param {string} path */
-async function vectorsIn(path) {
-  const { rows, scales, dim } = parseVectors(await fetchBytes(path));
-  return (/** @type {number} */ number) => {
+const vectorsIn = async (path) => vectorsBy(parseVectors(await fetchBytes(path)));
+
+/** @param {ReturnType<typeof parseVectors>} vectors @returns {(number: number) => Float32Array} */
+function vectorsBy({ rows, scales, dim }) {
+  return (number) => {
     const vector = Float32Array.from(rows.subarray(number * dim, (number + 1) * dim));
     return vector.map((value) => value * scales[number]);
   };

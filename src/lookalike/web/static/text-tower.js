@@ -5,6 +5,7 @@ import { HostError } from "../contract.js";
 import { fetchBytes, once, SITE } from "./files.js";
 import { directed } from "./head.js";
 import { UnknownWord } from "./lexicon.js";
+import { AnyText } from "./own-words.js";
 import { fetchChecked, openNetwork } from "./runtime.js";
 import { maskOf, tokenizerOf, withoutPadding } from "./tokens.js";
 import { parseVectors } from "./vectors.js";
@@ -21,12 +22,12 @@ const MOST_CHARACTERS = 5000;
 const AT_ONCE = 16;
 const MOST_ODDS = 500;
 
-export class TextTower {
+export class TextTower extends AnyText {
   readsText = true;
-  anyText = true;
 
   /** @param {Text} text @param {string} rivals the file of the background words' vectors */
   constructor(text, rivals) {
+    super();
     this.text = text;
     this.rivals = { rows: new Float32Array(), count: 0, dim: 0 };
     /** @type {Map<string, Float32Array>} */
@@ -110,23 +111,6 @@ export class TextTower {
     let sum = 0;
     for (let d = 0; d < dim; d++) sum += rows[number * dim + d] * vector[d];
     return sum;
-  }
-
-  // It reads any text and has no list of words.
-  find() {
-    return null;
-  }
-  kindsAbove() {
-    return [];
-  }
-  saidOfKind() {
-    return "";
-  }
-  near() {
-    return [];
-  }
-  complete() {
-    return [];
   }
 }
 
