@@ -349,6 +349,7 @@ def test_a_kill_at_any_step_leaves_the_old_site_the_new_one_or_none(collection, 
 # The model
 
 
+@pytest.mark.slow
 def test_the_model_goes_with_it_if_so_wanted(photos, tmp_path, runtime_folder):
     built, _ = build(photos, tmp_path / "c.lookalike", model="efficientnet-lite0")
 
