@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -35,9 +36,16 @@ from lookalike.models.registry import learner, load_model
 # Mean colours, far enough apart that the model `colors` tells the classes from each other.
 CLASSES = {"brick": (170, 80, 60), "meadow": (90, 160, 70), "sea": (60, 100, 180)}
 
-# A busy machine takes its time.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# Two processes test, each on a core: threads of theirs would wait for each other, and burn the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What is collected stays: there is no garbage to look for until then.
+gc.disable()
+
+# A busy machine takes its time. `pytest -m hypothesis --hypothesis-profile thorough` tries more examples.
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile("quick")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -119,8 +127,8 @@ def exit_code(words: Iterable[object]) -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish() -> None:
     """What was collected stays until the end: no collection of garbage has to go through it again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

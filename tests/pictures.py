@@ -20,7 +20,7 @@ from lookalike.images.exif import Exif
 FLOWERS = Path(__file__).parents[2] / "shared" / "data" / "flowers"
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 
-quick = settings(max_examples=50, deadline=None, database=None)
+quick = settings(database=None)
 
 # Every common format, small and with a gradient, so that a missing part shows.
 FORMATS = {

@@ -37,6 +37,7 @@ def test_the_model_of_ones_own_in_the_documents_runs(tmp_path: Path, monkeypatch
     assert names["results"][0].id == first.relative_to(tmp_path / "photos").as_posix()  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second = write_flowers(tmp_path / "photos", count=24)[:2]

@@ -39,7 +39,12 @@ def room_of(name: str) -> str:
 @cache
 def imports(name: str) -> tuple[str, ...]:
     """Everything that a file imports, wherever in it the import stands, but for type checkers alone."""
-    return tuple(_imports(ast.parse(FILES[name].read_text(encoding="utf-8"))))
+    return tuple(_imports(tree(name)))
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text(encoding="utf-8"))
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
@@ -117,8 +122,8 @@ def test_a_library_with_one_use_is_imported_in_one_place(library, only):
 def test_only_the_command_line_prints_or_exits():
     found = {
         room_of(name)
-        for name, path in FILES.items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in FILES
+        for node in ast.walk(tree(name))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.exit", "exit", "os._exit")
     }
 

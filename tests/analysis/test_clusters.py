@@ -81,6 +81,7 @@ def test_the_same_seed_gives_the_same_groups(piled):
     assert (piled.cluster(9, seed=4, write=True), found_labels(piled)) != first
 
 
+@pytest.mark.slow
 def test_the_inertia_is_within_2_percent_of_scikit_learns():
     vectors, _ = blobs(3000, 40, noise=1.2)
 

@@ -182,6 +182,7 @@ def test_labels_of_classes_are_the_folders(collection):
     assert all(id_.startswith(f"{label}/") for id_, label in labels(collection).items())
 
 
+@pytest.mark.slow
 def test_the_network_tags_each_image_with_what_it_sees(tmp_path):
     write_flowers(tmp_path / "flowers", count=12)
 

@@ -182,6 +182,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictures(folder, 3).resolve()
 
 
+@pytest.mark.slow
 def test_the_built_in_network_picks_from_the_words_that_it_knows(flowers, target):
     own, _ = build(flowers, target.with_name("own.lookalike"), model=BUILT_IN)
     collection, _ = build(flowers, target, model=BUILT_IN, tags=["Flowers", "truck"])
@@ -191,6 +192,7 @@ def test_the_built_in_network_picks_from_the_words_that_it_knows(flowers, target
     assert tags(collection) == {id_: ["Flowers"] for id_ in flower}
 
 
+@pytest.mark.slow
 def test_without_its_list_the_built_in_network_gives_its_own_tags_again(flowers, target):
     own, _ = build(flowers, target.with_name("own.lookalike"), model=BUILT_IN)
     build(flowers, target, model=BUILT_IN, tags=["truck"])

@@ -233,6 +233,7 @@ def test_demo_draws_embeds_and_searches(run, tmp_path):
     assert "lookalike search" in stderr
 
 
+@pytest.mark.slow
 def test_the_first_pictures_of_the_demo_are_of_all_kinds(run, tmp_path):
     run("demo", "--count", 24, "--out", tmp_path, "--no-serve")
 

@@ -35,11 +35,13 @@ def of(shell: str, script: str) -> list[str]:
     return sorted(line.split("\t")[0] for line in done.stdout.split("\n") if line)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("words", "offered"), CASES)
 def test_bash_completes(words, offered):
     assert of("bash", _BASH.format(python=sys.executable, words=words)) == offered
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("words", "offered"), CASES)
 def test_fish_completes(words, offered):
     line = words.replace("''", "")

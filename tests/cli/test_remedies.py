@@ -81,7 +81,10 @@ def test_the_library_names_no_flag_and_no_command():
 
 
 def _raises(node):
-    return isinstance(node, ast.Call) and re.search(r"[A-Z]\w+Error$", ast.unparse(node.func)) is not None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+        return False
+    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+    return re.fullmatch(r"[A-Z]\w+Error", name) is not None
 
 
 def test_an_error_in_python_names_what_python_takes(folder, target):

@@ -205,6 +205,7 @@ def test_an_empty_collection_is_refused(folder, target, tmp_path):
 # The model
 
 
+@pytest.mark.slow
 def test_the_model_goes_with_it_if_so_wanted(photos, tmp_path, runtime_folder):
     built, _ = build(photos, tmp_path / "c.lookalike", model="efficientnet-lite0")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import (
     FORMATS,
@@ -244,7 +244,7 @@ def test_random_bytes_are_an_image_error_or_a_picture(start: bytes, rest: bytes)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(quick, max_examples=150)
+@quick
 @given(
     st.sampled_from(list(FORMATS)),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),

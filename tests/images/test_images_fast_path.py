@@ -64,6 +64,7 @@ def seen(image: bytes | np.ndarray) -> np.ndarray:
     return np.asarray(batches[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("size", [(496, 376), (500, 375), (375, 500), (1021, 681)], ids=str)
 def test_a_model_sees_a_reduced_jpeg_in_the_place_where_it_sees_the_whole_one(

@@ -130,6 +130,7 @@ def test_vectors_that_are_said_to_differ_come_apart():
     assert cosine(trained(Examples(vectors, classes, apart), "contrastive", epochs=30)) < before - 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["contrastive", "triplet", "proxy"])
 @pytest.mark.parametrize(("for_", "classes", "each"), [("same", 6, 20), ("new", 24, 8)])
 def test_a_head_that_is_trained_with_a_loss_finds_held_out_pictures_better(

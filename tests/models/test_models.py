@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import taught
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -233,7 +233,6 @@ def test_a_chequerboard_that_averages_to_middle_grey_is_still_its_own_neighbour(
     assert vector @ vector == pytest.approx(1, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None, database=None)
 @given(st.sampled_from(["pixels", "colors"]), st.floats(0, 1), st.integers(20, 200), st.integers(20, 200))
 def test_a_picture_is_nearer_to_its_resized_self_than_to_one_of_the_opposite_hue(
     name: str, hue: float, width: int, height: int

@@ -91,6 +91,7 @@ def test_a_bare_file_gets_values_from_0_to_1(tmp_path):
     assert np.allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_photograph_is_decoded_so_that_the_vector_is_that_of_the_whole(tmp_path):
     net = write_network(tmp_path / "net.onnx", size="side")
     model = add_model(net, size_px=112, mean=MEAN, std=STD, out=tmp_path / "model")

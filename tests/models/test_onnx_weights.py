@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from networks import write_network
 from onnx import TensorProto, helper
@@ -65,7 +65,6 @@ def test_the_checksum_is_that_of_the_file_unless_there_are_others(tmp_path):
     )
 
 
-@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_a_damaged_network_is_read_or_refused_and_never_names_a_file_outside(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp()
@@ -82,7 +81,6 @@ def test_a_damaged_network_is_read_or_refused_and_never_names_a_file_outside(tmp
         assert "damaged.onnx" in error.message
 
 
-@settings(deadline=None, max_examples=200)
 @given(found=st.binary(max_size=60))
 def test_whatever_is_no_network_is_refused(tmp_path_factory, found):
     path = tmp_path_factory.getbasetemp() / "none.onnx"

@@ -24,6 +24,7 @@ def test_the_kinds_of_a_term_are_named_the_best_known_first(term, said):
     assert said_of_kind(term) == said
 
 
+@pytest.mark.slow
 def test_every_term_above_a_related_word_has_what_is_said_of_it():
     said = said_of_kinds()
 

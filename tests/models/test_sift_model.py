@@ -125,6 +125,7 @@ def test_pictures_with_fewer_details_than_centres_teach_nothing(count: int) -> N
         learn([dot] * count)
 
 
+@pytest.mark.slow
 def test_the_same_details_again_and_again_suffice() -> None:
     dot = cv2.circle(np.full((224, 224, 3), 90, np.uint8), (100, 100), 8, (250, 250, 250), -1)
 

@@ -113,6 +113,7 @@ def test_a_word_of_several_meanings_has_them_with_their_counts():
     assert [(len(cat.classes), cat.count) for cat in vocabulary().find("cat")] == [(7, 18), (6, 0)]
 
 
+@pytest.mark.slow
 def test_a_cat_is_a_tabby_rather_than_a_tiger():
     cat = text_vector("cat")
 
@@ -180,6 +181,7 @@ def test_a_text_may_have_fifty_words():
         text_vector("dog " * 51)
 
 
+@pytest.mark.slow
 def test_words_find_the_flowers_that_they_name(daisies):
     others = np.concatenate([drawn_features(species, 2) for species in ("tulip", "rose", "lavender", "lily")])
     features = np.concatenate([daisies, others])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike.demo.flowers import write_flowers
+from lookalike.demo.flowers import draw_flower
 from lookalike.errors import UnknownWordError
 from lookalike.search.confidence import Background, Distribution
 from lookalike.search.evidence import NEIGHBOURS, by_confidence, confidence_of, sharpened
@@ -22,11 +24,10 @@ AXES = np.eye(4, dtype=np.float32)
 def flowers(tmp_path_factory):
     """Drawn daisies, roses and tulips, 12 of each, with their kinds as labels."""
     folder = tmp_path_factory.mktemp("flowers")
-    write_flowers(folder / "all", count=144)
-    wanted = tmp_path_factory.mktemp("wanted")
-    for kind in ("daisy", "rose", "tulip"):
-        (folder / "all" / kind).rename(wanted / kind)
-    return lookalike.build(wanted, folder / "c.lookalike", label="folder")
+    for kind, seed in product(("daisy", "rose", "tulip"), range(1, 13)):
+        (folder / "all" / kind).mkdir(parents=True, exist_ok=True)
+        draw_flower(kind, seed).save(folder / "all" / kind / f"{kind}-{seed:03d}.jpg", quality=90)
+    return lookalike.build(folder / "all", folder / "c.lookalike", label="folder")
 
 
 def confidence(wanted, unwanted, hits) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import build, picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -35,7 +35,6 @@ def pairs(results) -> list[tuple[str, float]]:
 EIGHTHS = st.integers(-8, 8).map(lambda number: number / 8)
 
 
-@settings(deadline=None, max_examples=200)
 @given(data=st.data(), dim=st.integers(1, 5), count=st.integers(0, 30), k=st.integers(1, 12))
 def test_nearest_equals_a_slow_loop_for_any_split_into_blocks(data, dim, count, k):
     vector = st.lists(EIGHTHS, min_size=dim, max_size=dim)

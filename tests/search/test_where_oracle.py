@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lookalike.search.where import parse_condition
@@ -129,7 +129,6 @@ def database():
         yield connection
 
 
-@settings(deadline=None, max_examples=60)
 @given(table=tables(), condition=conditions)
 def test_a_condition_holds_for_the_rows_that_duckdb_finds(database, table, condition):
     database.register("items", table)

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from source_files import ids, only_sample, touch
 
@@ -176,7 +176,6 @@ def test_bytes_of_a_name_that_are_not_utf_8_are_shown_in_the_id_and_kept_in_the_
     assert sample.read() == b"coffee"
 
 
-@settings(max_examples=50, deadline=None, database=None)
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: not set(name) & set(b"/\0") and name[0] != 46))
 def test_whatever_its_name_a_picture_is_listed_and_its_uri_leads_to_it(name: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

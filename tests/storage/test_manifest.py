@@ -7,7 +7,7 @@ import re
 
 import pytest
 from building import edit_manifest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lookalike
@@ -63,7 +63,6 @@ def test_a_prompt_has_a_place_for_the_word():
         ModelSpec.from_fields({**fields, "prompts": ["a photo"]})
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     spec=SPECS,
     dtype=st.sampled_from(["float32", "float16"]),
@@ -79,7 +78,6 @@ def test_any_manifest_is_read_back_as_it_was_written(tmp_path_factory, spec, dty
     assert Manifest.read(path) == manifest
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     text=st.binary(max_size=40)
     | st.recursive(

@@ -11,7 +11,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from building import rows_of, written
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lookalike
@@ -26,7 +26,6 @@ def three_files(tmp_path_factory: pytest.TempPathFactory) -> Part:
     return part
 
 
-@settings(deadline=None, max_examples=200)
 @given(which=st.integers(0, 2), place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_any_changed_byte_of_any_file_of_a_part_is_found(three_files, which, place, change):
     paths = [three_files.items_path, three_files.failures_path, three_files.thumbnails_path()]

@@ -134,7 +134,6 @@ def test_vectors_are_stored_as_fixed_size_lists_that_cannot_be_null(dtype):
     assert read.tolist() == [[1, 0], [0.5, -0.25], [1, 0], [0.5, -0.25]]
 
 
-@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_any_ids_labels_and_metadata_are_read_back_as_they_were_written(data):
     ids = data.draw(IDS)

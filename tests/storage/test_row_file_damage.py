@@ -108,7 +108,6 @@ def case(whole: Path, reader: Reader) -> Case:
 
 
 many = settings(
-    max_examples=60,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
