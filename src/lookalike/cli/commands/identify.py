@@ -97,11 +97,16 @@ def _line(word: str, one: Identified) -> str:
     likeliest, chance = one.likely[0]
     if one.label is not None:
         same = f"the same picture as {one.same}; " if one.same else ""
-        return f"{one.label}  {chance:.0%}  {word}  ({same}like {near})"
+        return f"{one.label}  {_percent(chance)}  {word}  ({same}like {near})"
     if one.reason == "strange":
         return f"unknown  {word}  (unlike all that is labelled; the nearest is {likeliest}: {near})"
-    guesses = " or ".join(f"{name} {share:.0%}" for name, share in one.likely[:2])
+    guesses = " or ".join(f"{name} {_percent(share)}" for name, share in one.likely[:2])
     return f"unknown  {word}  (not sure: {guesses})"
+
+
+def _percent(chance: float) -> str:
+    """A probability is never shown as certain."""
+    return f"{min(chance, 0.99):.0%}"
 
 
 def _proposals(collection: Collection, options: argparse.Namespace) -> int:
@@ -128,7 +133,7 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
         print_json([asdict(one) for one in waiting])
     else:
         for one in waiting:
-            show(f"{one.label}  {one.probability:.0%}  {one.id}")
+            show(f"{one.label}  {_percent(one.probability)}  {one.id}")
     return 0 if waiting else 1
 
 
