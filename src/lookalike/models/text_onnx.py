@@ -185,13 +185,8 @@ def _opened(folder: Path, options: TextOptions, checksum: str, device: str) -> O
     wanted, pad_id = _padding(tokenizer, folder, options, length)
     padding = tokenizer.padding or {}
     direction = padding.get("direction", "right")
-    if options.cut_padding and (length is not None or direction == "left"):
-        raise ModelError(
-            f"{path} needs its padding: it takes {length} tokens"
-            if length
-            else f"{folder / TOKENIZER} pads texts on the left",
-            "take `cut_padding` out of model.json",
-        )
+    if options.cut_padding:
+        _check_cut(folder, length, direction)
     pad_is_end = [pad_id] == tokenizer.encode("a").ids[-1:] if not padding else False
     tokenizer.enable_truncation(max_length=wanted)
     tokenizer.enable_padding(length=wanted, pad_id=pad_id, direction=direction)
@@ -238,6 +233,18 @@ def _padding(tokenizer: Any, folder: Path, options: TextOptions, length: int | N
             f"{folder / TOWER} takes {length} tokens, not {wanted}", "correct `context_length` in model.json"
         )
     return wanted, pad_id
+
+
+def _check_cut(folder: Path, length: int | None, direction: str) -> None:
+    """Raise `ModelError` if the padding of texts cannot be left out."""
+    if length is None and direction != "left":
+        return
+    raise ModelError(
+        f"{folder / TOWER} needs its padding: it takes {length} tokens"
+        if length
+        else f"{folder / TOKENIZER} pads texts on the left",
+        "take `cut_padding` out of model.json",
+    )
 
 
 def _tokenizer(path: Path) -> Any:
