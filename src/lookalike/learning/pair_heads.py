@@ -14,7 +14,7 @@ from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
 from lookalike.learning.choice import CLOSED, FOLDS, POWERS, Results, choose, difference, is_better
 from lookalike.learning.discriminant import Recipe, branches
-from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, held_pairs, held_triplets
+from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, among, held_pairs, held_triplets
 from lookalike.learning.pair_report import PairReport
 from lookalike.learning.pairs import Told, components, read_pairs, read_triplets
 from lookalike.learning.report import Change
@@ -105,16 +105,12 @@ def _chosen(snapshot: Snapshot, told: Told, limit: int | None, seed: int) -> tup
 
 def _only(told: Told, places: Ints) -> Told:
     """What was told of some of the items alone."""
-
-    def among(tuples: Ints) -> Ints:
-        return np.asarray(np.searchsorted(places, tuples[np.isin(tuples, places).all(axis=1)]))
-
     return replace(
         told,
         rows=told.rows[places],
-        same=among(told.same),
-        apart=among(told.apart),
-        triplets=among(told.triplets),
+        same=among(places, told.same),
+        apart=among(places, told.apart),
+        triplets=among(places, told.triplets),
     )
 
 
