@@ -4,9 +4,9 @@
     python benchmarks/finetune.py --folder clothing/ --device cuda
 
 The pictures that are held out are queries. The gallery is what was learnt from, and for the second figure the
-other held-out pictures. Needs `pip install 'lookalike[train,analysis]'`. Lines: the vectors of the built-in
-network; a closed form on them (linear discriminant analysis with shrinkage, of scikit-learn); the fine-tuned
-network in floats; and the same in 8 bits, as it is kept.
+other held-out pictures. Needs `pip install 'lookalike[train]'`. Lines: the vectors of the built-in
+network; a closed form on them (linear discriminant analysis with shrinkage), if scikit-learn is there; the
+fine-tuned network in floats; and the same in 8 bits, as it is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import os
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from machine import machine
 from numpy.typing import NDArray
 
 import lookalike
+from lookalike.errors import NoGainError
 from lookalike.learning.finetune.examples import Examples
 from lookalike.learning.finetune.folding import convolutions
 from lookalike.learning.finetune.onnx_graph import float32_model
@@ -46,7 +48,10 @@ def main() -> None:
     for name, value in machine().items():
         print(f"{name}: {value}")
     with tempfile.TemporaryDirectory() as folder:
-        measure(options, Path(folder))
+        try:
+            measure(options, Path(folder))
+        except NoGainError as error:
+            print(f"not kept: {error.message}")
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:
@@ -55,7 +60,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     examples = Examples.of(snapshot, "label")
     raw = unit(snapshot.vectors(examples.rows))
     told("raw", raw, examples)
-    told("closed form", discriminant(raw, examples), examples)
+    if find_spec("sklearn"):
+        told("closed form", discriminant(raw, examples), examples)
     started_s, started_cpu_s, load = time.monotonic(), time.process_time(), os.getloadavg()[0]
     learned = train_network(
         snapshot,

@@ -377,11 +377,7 @@ def train(
     if method == "finetune":
         from lookalike.learning.finetune.starting import train_network
 
-        if triplets is not None:
-            raise LookalikeError(
-                "the network is not fine-tuned by triplets", "leave `method` out, or give `pairs`"
-            )
-        return train_network(collection.snapshot, label, pairs=pairs, **options)
+        return train_network(collection.snapshot, label, pairs=pairs, triplets=triplets, **options)
     if label is None:
         from lookalike.learning.pair_heads import train_on_pairs
 

@@ -17,6 +17,7 @@ from lookalike.learning.finetune.losses import (  # noqa: E402
     CrossEntropy,
     ProxyAnchor,
     SupervisedContrastive,
+    TripletsInOrder,
     loss_of,
 )
 
@@ -53,6 +54,23 @@ def test_the_cosine_softmax_is_the_normalized_softmax_of_the_reference(seed):
     reference = value_and_slopes(theirs(features, classes), features, theirs.W)
 
     assert_equal(mine, [*reference[:2], reference[2].T])
+
+
+def test_the_loss_of_given_triplets_is_that_of_the_reference():
+    from pytorch_metric_learning.distances import LpDistance
+    from pytorch_metric_learning.losses import TripletMarginLoss
+    from pytorch_metric_learning.reducers import MeanReducer
+
+    features, classes = embeddings(0)
+    features = features[:18].detach().requires_grad_()
+    theirs = TripletMarginLoss(
+        margin=0, smooth_loss=True, distance=LpDistance(power=1), reducer=MeanReducer()
+    )
+    triplets = tuple(torch.arange(18).chunk(3))
+
+    mine = value_and_slopes(TripletsInOrder(scale=1)(features, classes), features)
+
+    assert_equal(mine, value_and_slopes(theirs(features, indices_tuple=triplets), features))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,4 +1,4 @@
-"""Training a network on pairs of the same thing; needs tools/requirements.txt: pytest -m reference."""
+"""Training a network on pairs or triplets; needs tools/requirements.txt: pytest -m reference."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
 LETTERS = ascii_uppercase + "123456789"
 PAIRS = [(f"{letter}-0.png", f"{letter}-1.png") for letter in LETTERS]
+
+# Both pictures of a letter are anchors, and are compared with a picture of each other letter.
+TRIPLETS = [
+    (f"{letter}-{one}.png", f"{letter}-{1 - one}.png", f"{other}-{one}.png")
+    for letter in LETTERS
+    for other in LETTERS
+    for one in (0, 1)
+    if other != letter
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +59,28 @@ def test_partners_that_were_held_out_are_found_better_by_a_model_without_words(c
     assert model.dim == 1280
 
 
-def test_pairs_of_too_few_things_and_triplets_are_refused(collection):
+def test_triplets_that_were_held_out_are_put_in_order(collection, tmp_path):
+    learned = lookalike.train(
+        collection, triplets=TRIPLETS, method="finetune", epochs=2, batch_size=24, checkpoints=tmp_path / "at"
+    )
+
+    report = learned.report
+    assert (report.question, report.loss) == ("new", "triplet")
+    assert (report.triplets, report.learnt_from, report.held_out) == (27 * 26 * 2, 54, 16)
+    assert (report.steps, report.judged) == (18, 8)
+    assert report.gain > 2 * report.standard_error
+    assert "efficientnet-lite0, triplet: 1,404 triplets learnt from 54 images in 18 steps" in str(report)
+    assert "triplets in the right order, of 8 anchors among 16 held-out images: 0." in str(report)
+    assert learned.words is None
+
+
+def test_pairs_of_too_few_things_are_refused(collection):
     with pytest.raises(LookalikeError, match="the pairs hang together in 9 groups"):
         lookalike.train(collection, pairs=PAIRS[:9], method="finetune")
-    with pytest.raises(LookalikeError, match="the network is not fine-tuned by triplets"):
-        lookalike.train(collection, triplets=[("A-0.png", "A-1.png", "B-0.png")], method="finetune")
+
+
+def test_triplets_that_are_few_or_for_another_loss_are_refused(collection):
+    with pytest.raises(LookalikeError, match="of 9 triplets, 0 have no item together"):
+        lookalike.train(collection, triplets=TRIPLETS[:9], method="finetune")
+    with pytest.raises(LookalikeError, match="learned by the loss triplet, not cosine; leave out `loss`"):
+        lookalike.train(collection, triplets=TRIPLETS, method="finetune", loss="cosine")

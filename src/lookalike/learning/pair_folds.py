@@ -88,22 +88,9 @@ def held_pairs(told: Told, vectors: Floats, seed: int) -> HeldPairs:
 
 
 def held_triplets(told: Told, vectors: Floats, seed: int) -> HeldTriplets:
-    """Divide the items (N,) of triplets with their vectors (N, D) into folds; raises `LookalikeError`.
-
-    What is alike stays together, unless that would be more than half of the items: then each stands alone.
-    """
-    groups = components(len(told.rows), told.same)
-    if np.bincount(groups).max() > len(groups) / 2:
-        groups = np.arange(len(groups))
-    folds = folds_of_classes(groups, FOLDS, seed)
-    asked = [int((folds[told.triplets] == fold).all(axis=1).sum()) for fold in range(FOLDS)]
+    """Divide the items (N,) of triplets with their vectors (N, D) into folds; raises `LookalikeError`."""
+    groups, folds = folds_of_triplets(told, seed)
     within = told.same[folds[told.same[:, 0]] == folds[told.same[:, 1]]]
-    if min(asked) < _LEAST_TRIPLETS or not len(within):
-        raise LookalikeError(
-            f"of {len(told.triplets):,} triplets, {min(asked):,} have no item together with those that would "
-            f"be learned from; judging needs {_LEAST_TRIPLETS}",
-            "give more triplets, of more or fewer items",
-        )
     # What is alike makes classes of two, so that their spread is that of the differences.
     pair = np.repeat(np.arange(len(within)), 2)
     return HeldTriplets(
@@ -115,3 +102,24 @@ def held_triplets(told: Told, vectors: Floats, seed: int) -> HeldTriplets:
         seed=seed,
         triplets=told.triplets,
     )
+
+
+def folds_of_triplets(told: Told, seed: int) -> tuple[Ints, Ints]:
+    """The group of each of the N items of triplets, (N,), and its fold (N,): groups stay whole.
+
+    What is alike makes a group, unless that would be more than half of the items: then each stands alone.
+    Raises `LookalikeError` if a fold has too few triplets to judge by.
+    """
+    groups = components(len(told.rows), told.same)
+    if np.bincount(groups).max() > len(groups) / 2:
+        groups = np.arange(len(groups))
+    folds = folds_of_classes(groups, FOLDS, seed)
+    asked = [int((folds[told.triplets] == fold).all(axis=1).sum()) for fold in range(FOLDS)]
+    within = folds[told.same[:, 0]] == folds[told.same[:, 1]]
+    if min(asked) < _LEAST_TRIPLETS or not within.any():
+        raise LookalikeError(
+            f"of {len(told.triplets):,} triplets, {min(asked):,} have no item together with those that would "
+            f"be learned from; judging needs {_LEAST_TRIPLETS}",
+            "give more triplets, of more or fewer items",
+        )
+    return groups, folds

@@ -14,6 +14,7 @@ EXAMPLE = (
     "lookalike train photos.lookalike --label label -o my-model/\n"
     "  lookalike train photos.lookalike --label label -o my-model/ --method finetune\n"
     "  lookalike train photos.lookalike --pairs same.csv -o my-model/\n"
+    "  lookalike train photos.lookalike --triplets order.csv -o my-model/ --method finetune\n"
     "  lookalike train photos.lookalike --events clicks.parquet -o taste/"
 )
 
@@ -64,7 +65,7 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--loss",
         help="cross-entropy, cosine, triplet, contrastive, proxy-anchor, or several joined by + "
-        "(default: cosine+triplet; of pairs, contrastive)",
+        "(default: cosine+triplet; of pairs, contrastive; triplets have but one)",
     )
     group.add_argument("--model", help="efficientnet-lite0 (default) or timm:NAME")
     group.add_argument(
@@ -101,14 +102,19 @@ def run(options: argparse.Namespace) -> int:
         return train_events(options)
     if options.method == "finetune" and find_spec("torch"):
         say(f"checkpoints are in {checkpoint_folder()}: if it is killed, the same command goes on from there")
-    learn_and_save(
-        options,
-        show_report,
-        label=options.label,
-        pairs=options.pairs,
-        triplets=options.triplets,
-        **given,
-    )
+    try:
+        learn_and_save(
+            options,
+            show_report,
+            label=options.label,
+            pairs=options.pairs,
+            triplets=options.triplets,
+            **given,
+        )
+    except KeyboardInterrupt:
+        if options.method == "finetune":
+            say("\nto go on from the last checkpoint, run the same command again")
+        raise
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")
     return 0

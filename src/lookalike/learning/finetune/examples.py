@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError
+from lookalike.learning.choice import FOLDS
 from lookalike.learning.labels import Question, folds_of_classes, folds_of_items, question_of, read_labelled
-from lookalike.learning.pairs import groups_of, read_pairs
+from lookalike.learning.pair_folds import folds_of_triplets
+from lookalike.learning.pairs import groups_of, read_pairs, read_triplets
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -28,7 +30,8 @@ class Examples:
 
     `rows` and `classes` are int64 (N,), `names` the names of the classes. Those `held_out` (N,) are never
     learnt from. `unlabelled` items have no label, `singles` are alone in their class. `told` says what was
-    read of a table of pairs: their groups are the classes then, which have no names.
+    read of a table of pairs or triplets: their groups are the classes then, which have no names. `triplets`
+    (T, 3) are places of an anchor, what is like it, and what is less; None if the classes are learned.
     """
 
     rows: Ints
@@ -38,6 +41,7 @@ class Examples:
     unlabelled: int
     singles: int
     told: str = ""
+    triplets: Ints | None = None
 
     @property
     def learnt_classes(self) -> int:
@@ -47,7 +51,7 @@ class Examples:
     @property
     def question(self) -> Question:
         """What the held-out items tell: how the `same` classes are found, or `new` ones."""
-        return "same" if self.learnt_classes == len(self.names) else "new"
+        return "new" if self.told or self.learnt_classes < len(self.names) else "same"
 
     @staticmethod
     def of(snapshot: Snapshot, label: str, seed: int = 0, question: Question | None = "same") -> Examples:
@@ -87,6 +91,17 @@ class Examples:
         names = ("",) * len(sizes)
         singles = int((sizes == 1).sum())
         return Examples(told.rows, np.argsort(order)[groups], names, held_out, 0, singles, str(told))
+
+    @staticmethod
+    def of_triplets(snapshot: Snapshot, triplets: Any, seed: int = 0) -> Examples:
+        """Hold out a quarter of the items of triplets, with what is like them.
+
+        `triplets` is a file or a table: see `read_triplets`. Raises `LookalikeError` if there are too few.
+        """
+        told = read_triplets(snapshot, triplets)
+        groups, folds = folds_of_triplets(told, seed)
+        names = ("",) * (int(groups.max()) + 1)
+        return Examples(told.rows, groups, names, folds == FOLDS - 1, 0, 0, str(told), told.triplets)
 
 
 def _held_out_classes(classes: Ints, seed: int) -> tuple[Mask, Ints]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lookalike.cache import checkpoint_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
@@ -20,15 +21,17 @@ from lookalike.learning.batches import batches_of
 from lookalike.learning.finetune.checkpoint import KEY_DIGITS, Checkpoint, remove_abandoned
 from lookalike.learning.finetune.examples import FEW, Examples
 from lookalike.learning.finetune.export import exported, network_file, vectors_of
-from lookalike.learning.finetune.judging import average_precisions, gain_of, halves
+from lookalike.learning.finetune.judging import gain_of
+from lookalike.learning.finetune.lessons import Lesson, lesson_of_classes, lesson_of_triplets, triplets_drawn
 from lookalike.learning.finetune.loop import Plan, Progressed, Training
-from lookalike.learning.finetune.losses import loss_of
+from lookalike.learning.finetune.losses import TripletsInOrder, loss_of
 from lookalike.learning.finetune.network import BUILT_IN, Layers, Network, network_of
 from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
 from lookalike.learning.finetune.work import EMBED, JUDGE, READ, STEP, STEP_OF_ALL, VIEW, Work
 from lookalike.learning.labels import Question, check_question, question_of
+from lookalike.learning.pairs import among
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.devices import AUTO
@@ -40,7 +43,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 OnProgress = Callable[[int, int], None]
 
-LOSS, LOSS_OF_PAIRS = "cosine+triplet", "contrastive"
+LOSS, LOSS_OF_PAIRS, LOSS_OF_TRIPLETS = "cosine+triplet", "contrastive", "triplet"
 _EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
 _EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
 _WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
@@ -52,6 +55,7 @@ def finetune(
     label: str | None,
     *,
     pairs: Any = None,
+    triplets: Any = None,
     for_: Question | None = None,
     loss: str | None = None,
     model: str = BUILT_IN,
@@ -65,9 +69,10 @@ def finetune(
     checkpoints: str | Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FineTuned:
-    """Train a network on the pictures of a collection, and the labels in a column or `pairs` of ids.
+    """Train a network on the pictures of a collection by a column of labels, or `pairs` or `triplets` of ids.
 
     Pairs of the same thing are a file or a table (see `read_pairs`); what hangs together is a class then.
+    Triplets are too (see `read_triplets`); they are learned by the loss `triplet`, and held-out ones judge.
     `model` is the built-in network or `timm:NAME`; `layers` are its `last` ones, `all`, or `auto`: the last
     ones of the built-in network on a CPU. `loss` is one of `losses.LOSSES`, or several joined by `+`. A fifth
     of the pictures is held out, or of the classes if `for_` says that `new` ones will be searched for, as it
@@ -84,11 +89,13 @@ def finetune(
     device = torch_device(device)
     if for_ is not None:
         check_question(for_)
-    if label is None:
-        examples = Examples.of_pairs(snapshot, pairs, seed)
-    else:
+    loss = _loss_for(loss, label, triplets)
+    if label is not None:
         examples = Examples.of(snapshot, label, seed, for_)
-    loss = loss or (LOSS_OF_PAIRS if label is None else LOSS)
+    elif triplets is not None:
+        examples = Examples.of_triplets(snapshot, triplets, seed)
+    else:
+        examples = Examples.of_pairs(snapshot, pairs, seed)
     network = network_of(model, layers, device)
     plan = Plan(
         epochs or (_EPOCHS_OF_LAST if network.is_split else _EPOCHS_OF_ALL),
@@ -97,8 +104,7 @@ def finetune(
         seed,
     )
     state = [snapshot.fingerprint, snapshot.labels_key]
-    learnt = hashlib.sha256(examples.rows.tobytes() + examples.classes.tobytes()).hexdigest()
-    key = _key([*state, label, for_, learnt, loss, model, network.is_split, asdict(plan)])
+    key = _key([*state, label, for_, _digest(examples), loss, model, network.is_split, asdict(plan)])
     kept = Path(checkpoints or checkpoint_folder())
     remove_abandoned(kept)
     checkpoint = Checkpoint(kept / key[:KEY_DIGITS], key)
@@ -142,7 +148,11 @@ class _Run:
     def read(self) -> None:
         """Read the pictures; raises `LookalikeError` if too few can be."""
         self.pictures.check(self.work.counting(READ))
-        if len(np.unique(self.classes_of(self.learnt))) < 2 or not self.halves[0].any():
+        if (
+            len(np.unique(self.classes_of(self.learnt))) < 2
+            or not self.lesson.per_epoch
+            or not self.lesson.choosing.any()
+        ):
             readable = self.pictures.readable
             raise LookalikeError(
                 f"{readable.sum():,} of {len(readable):,} labelled images can be read: too few to learn from",
@@ -155,10 +165,15 @@ class _Run:
         return np.flatnonzero(~self.examples.held_out & self.pictures.readable)
 
     @cached_property
-    def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which of the pictures held out choose the epoch, and which judge the model."""
-        classes = self.classes_of(self.held)
-        return halves(classes, whole=self.examples.question == "new" and question_of(classes, FEW) == "new")
+    def lesson(self) -> Lesson:
+        """What is drawn of the pictures that are learnt from, and asked of those held out."""
+        size, seed, triplets = self.plan.batch_size, self.plan.seed, self.examples.triplets
+        if triplets is not None:
+            learnt, held = among(self.learnt, triplets), among(self.held, triplets)
+            return lesson_of_triplets(self.classes_of(self.learnt), learnt, held, size, seed)
+        learnt, held = self.classes_of(self.learnt), self.classes_of(self.held)
+        whole = self.examples.question == "new" and question_of(held, FEW) == "new"
+        return lesson_of_classes(learnt, held, size, seed, whole)
 
     @cached_property
     def held(self) -> Ints:
@@ -176,9 +191,9 @@ class _Run:
         )
         training = Training(
             self.network,
-            loss_of(loss, self.network.spec.dim, self.examples.learnt_classes),
+            self._loss(loss),
             views,
-            self.classes_of(self.learnt),
+            self.lesson,
             self.plan,
             judge=self._judge(),
             device=self.device,
@@ -186,16 +201,20 @@ class _Run:
         )
         return training.run(self.work.counting(VIEW), self.work.counting(_step_cost(self.network)))
 
+    def _loss(self, name: str) -> nn.Module:
+        if self.examples.triplets is not None:
+            return TripletsInOrder()
+        return loss_of(name, self.network.spec.dim, self.examples.learnt_classes)
+
     def _judge(self) -> Callable[[], float]:
-        """A function that gives the MAP@R of the held-out pictures that choose the epoch."""
+        """A function that gives the mean score of the held-out questions that choose the epoch."""
         kept: list[torch.Tensor] | None = [] if self.network.is_split and self.holds_views else None
-        classes, count = self.classes_of(self.held), self.work.counting(JUDGE)
-        choosing, _ = self.halves
+        count = self.work.counting(JUDGE)
 
         def judge() -> float:
             features = features_of(self.network, self.pictures, self.held, self.device, kept)
             count(len(self.held))
-            return float(np.nanmean(average_precisions(unit(features), classes)[choosing]))
+            return float(np.nanmean(self.lesson.judge(unit(features))[self.lesson.choosing]))
 
         return judge
 
@@ -203,11 +222,9 @@ class _Run:
         """What the trained network is worth in the form in which it is kept, its file, and its words."""
         file = network_file(self.network)
         ready, count = exported(self.network, file), self.work.counting(EMBED)
-        classes = self.classes_of(self.held)
-        _, judging = self.halves
         stored = unit(self.snapshot.vectors(self.examples.rows[self.held]))
         made = vectors_of(ready, self.pictures, self.held, count)
-        before, after = (average_precisions(one, classes)[judging] for one in (stored, made))
+        before, after = (self.lesson.judge(one)[self.lesson.judging] for one in (stored, made))
         words = None if self.examples.told else self._words(ready, made, count)
         readable = self.pictures.readable
         gain, error = gain_of(before, after)
@@ -225,6 +242,9 @@ class _Run:
             unlabelled=self.examples.unlabelled,
             singles=self.examples.singles,
             told=self.examples.told,
+            triplets=len(among(self.learnt, self.examples.triplets))
+            if self.examples.triplets is not None
+            else 0,
             unreadable=int((~readable).sum()),
             thumbnails=int(readable.sum()) - self.pictures.originals,
             steps=at.step,
@@ -276,15 +296,40 @@ class _Room:
 def _cost(examples: Examples, network: Network, plan: Plan) -> float:
     """All the work of a run, in pictures of a training step."""
     learnt, held = int((~examples.held_out).sum()), int(examples.held_out.sum())
-    trained = plan.epochs * batches_of(learnt, plan.batch_size) * plan.batch_size
+    trained = plan.epochs * _drawn(examples, learnt, plan.batch_size)
     views = min(plan.epochs, VIEWS) * learnt * VIEW if network.is_split else 0
-    taught = np.minimum(np.bincount(examples.classes[~examples.held_out]), _WORD_PICTURES).sum()
+    sizes = np.bincount(examples.classes[~examples.held_out])
+    taught = 0 if examples.told else np.minimum(sizes, _WORD_PICTURES).sum()
     judged = (plan.epochs + 1) * held * JUDGE + (held + taught) * EMBED
     return float((learnt + held) * READ + views + trained * _step_cost(network) + judged)
 
 
+def _drawn(examples: Examples, learnt: int, size: int) -> int:
+    """The pictures of an epoch's batches."""
+    if examples.triplets is None:
+        return batches_of(learnt, size) * size
+    return 3 * triplets_drawn(len(among(np.flatnonzero(~examples.held_out), examples.triplets)), learnt)
+
+
 def _step_cost(network: Network) -> float:
     return STEP if network.is_split else STEP_OF_ALL
+
+
+def _loss_for(loss: str | None, label: str | None, triplets: Any) -> str:
+    """The name of the loss: the one that is asked for, unless triplets are learned."""
+    if triplets is None:
+        return loss or (LOSS_OF_PAIRS if label is None else LOSS)
+    if loss not in (None, LOSS_OF_TRIPLETS):
+        raise LookalikeError(
+            f"triplets are learned by the loss {LOSS_OF_TRIPLETS}, not {loss}", "leave out `loss`"
+        )
+    return LOSS_OF_TRIPLETS
+
+
+def _digest(examples: Examples) -> str:
+    """What is learned from, in short."""
+    triplets = b"" if examples.triplets is None else examples.triplets.tobytes()
+    return hashlib.sha256(examples.rows.tobytes() + examples.classes.tobytes() + triplets).hexdigest()
 
 
 def _key(parts: list[object]) -> str:

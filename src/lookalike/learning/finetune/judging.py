@@ -27,6 +27,18 @@ def average_precisions(vectors: Floats, classes: Ints) -> NDArray[np.float64]:
     return np.asarray(np.divide(precisions.sum(axis=1), wanted, out=unknown, where=wanted > 0))
 
 
+def shares_in_order(vectors: Floats, triplets: Ints) -> NDArray[np.float64]:
+    """Of each anchor, ascending, the share of its triplets (T, 3) that are in the right order; (A,).
+
+    They are places of unit vectors (N, D): an anchor, what is like it, and what is less. Of two that are
+    equally near, the order is half right.
+    """
+    anchor, near, far = (vectors[triplets[:, place]] for place in range(3))
+    right = np.sign((anchor * (near - far)).sum(axis=1)) / 2 + 0.5
+    _, number, counts = np.unique(triplets[:, 0], return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(number, right) / counts)
+
+
 def halves(classes: Ints, whole: bool = False) -> tuple[Mask, Mask]:
     """Every other picture of each class (N,), and the rest: those that choose, and those that judge.
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lookalike.errors import ModelError
-from lookalike.learning.batches import batches, batches_of, per_class
 from lookalike.learning.finetune.checkpoint import Checkpoint
+from lookalike.learning.finetune.lessons import Lesson
 from lookalike.learning.finetune.network import Network
 from lookalike.learning.finetune.schedule import one_cycle
 from lookalike.learning.finetune.views import Views, autocast
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass
 class Progressed:
-    """Where training stands: `scores` has MAP@R on held-out pictures before it and after each epoch."""
+    """Where training stands: `scores` has that of held-out pictures before it and after each epoch."""
 
     step: int = 0
     scores: list[float] = field(default_factory=list)
@@ -55,9 +55,9 @@ class Progressed:
 
 
 class Training:
-    """Trains the body of a network on views of N pictures with their classes (N,), one epoch after another.
+    """Trains the body of a network on views of the pictures of a lesson, one epoch after another.
 
-    `judge` gives MAP@R on held-out pictures as the network is now.
+    `judge` gives the score of held-out pictures, which is to rise, as the network is now.
     """
 
     def __init__(
@@ -65,16 +65,17 @@ class Training:
         network: Network,
         loss: nn.Module,
         views: Views,
-        classes: Ints,
+        lesson: Lesson,
         plan: Plan,
         *,
         judge: Callable[[], float],
         device: str,
         checkpoint: Checkpoint,
     ) -> None:
-        self._network, self._loss, self._views, self._classes = network, loss.to(device), views, classes
+        self._network, self._loss, self._views = network, loss.to(device), views
+        self._lesson = lesson
         self._plan, self._judge, self._device, self._checkpoint = plan, judge, device, checkpoint
-        self._per_epoch = batches_of(len(classes), plan.batch_size)
+        self._per_epoch = lesson.per_epoch
         groups = [
             {"params": list(network.body.parameters()), "peak": plan.rate},
             {"params": list(loss.parameters()), "peak": plan.rate * _LOSS_RATE},
@@ -90,7 +91,7 @@ class Training:
     def run(self, on_view: Progress, on_step: Progress) -> Progressed:
         """Train to the end, from the checkpoint if there is one, and leave the best network in place."""
         self._restore()
-        on_step(self.at.step * self._plan.batch_size)
+        on_step(self.at.step * self._lesson.size)
         if not self.at.scores:
             self._score()
         while self.at.step < self.steps and not self._is_over:
@@ -107,9 +108,7 @@ class Training:
     def _epoch(self, epoch: int, on_view: Progress, on_step: Progress) -> None:
         self._views.prepare(epoch, on_view)
         written_s = time.monotonic()
-        plan, k = self._plan, per_class(self._classes)
-        drawn = batches(self._classes, plan.batch_size, plan.seed, epoch, k)
-        for number, chosen in enumerate(drawn):
+        for number, chosen in enumerate(self._lesson.batches(epoch)):
             if number < self.at.step % self._per_epoch:
                 continue
             self._step(epoch, chosen)
@@ -127,7 +126,7 @@ class Training:
         given = self._views.batch(epoch, chosen)
         with autocast(self._device):
             features = self._network.body(given).float()
-        loss = self._loss(features, torch.from_numpy(self._classes[chosen]).to(self._device))
+        loss = self._loss(features, torch.from_numpy(self._lesson.classes[chosen]).to(self._device))
         if not torch.isfinite(loss):
             raise ModelError(
                 f"training diverged in step {self.at.step}: the loss is {loss.item()}",

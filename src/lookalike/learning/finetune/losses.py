@@ -62,6 +62,19 @@ class BatchHardTriplet(nn.Module):
         return F.softplus(self.scale * (farthest - nearest)[asked]).sum() / asked.sum().clamp(min=1)
 
 
+class TripletsInOrder(nn.Module):
+    """The same of given triplets: of features (3T, D), all anchors, all like them, and all that are less."""
+
+    def __init__(self, scale: float = 5) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, features: Tensor, classes: Tensor) -> Tensor:
+        anchor, near, far = F.normalize(features).chunk(3)
+        to_near, to_far = ((2 - 2 * (anchor * one).sum(dim=1)).clamp(min=1e-6).sqrt() for one in (near, far))
+        return F.softplus(self.scale * (to_near - to_far)).mean()
+
+
 class SupervisedContrastive(nn.Module):
     """The mean over pairs of a class of -log of their share among all pairs of the picture.
 

@@ -26,7 +26,8 @@ class Report:
     `before` and `after` are the mean MAP@R of `judged` held-out pictures among all `held_out`, by the vectors
     of the collection and by those of the exported model; `gain` is the mean difference. `scores` are those of
     the other held-out pictures, before training and after each epoch; they chose `best_epoch`. `thumbnails`
-    were learnt from in place of originals.
+    were learnt from in place of originals. Of `triplets` that were learnt, if any, all these are the share of
+    an anchor's triplets that are in the right order, and `judged` are anchors.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Report:
     gain: float
     standard_error: float
     told: str = ""
+    triplets: int = 0
 
     @property
     def is_gain(self) -> bool:
@@ -57,13 +59,12 @@ class Report:
         return self.gain > _ERRORS * self.standard_error
 
     def __str__(self) -> str:
-        held_out = f"held-out images{' of new classes' if self.question == 'new' else ''}"
+        learnt = counted(self.triplets, "triplet") if self.triplets else counted(self.classes, "class")
         lines = [
-            f"{self.model}, {self.loss}: {counted(self.classes, 'class')} learnt from "
-            f"{counted(self.learnt_from, 'image')} in "
+            f"{self.model}, {self.loss}: {learnt} learnt from {counted(self.learnt_from, 'image')} in "
             f"{self.steps:,} steps; epoch {self.best_epoch} of {len(self.scores) - 1} was best",
-            f"MAP@R of {self.judged:,} {held_out} among {self.held_out:,}: {self.before:.3f} before, "
-            f"{self.after:.3f} after ({self.gain:+.3f}, standard error {self.standard_error:.3f})",
+            f"{self._measure}: {self.before:.3f} before, {self.after:.3f} after ({self.gain:+.3f}, "
+            f"standard error {self.standard_error:.3f})",
         ]
         counts = {
             "without a label": self.unlabelled,
@@ -77,6 +78,16 @@ class Report:
         if self.thumbnails:
             lines.append(f"read as thumbnails, as the originals are not here: {self.thumbnails:,}")
         return "\n".join(lines)
+
+    @property
+    def _measure(self) -> str:
+        if self.triplets:
+            return (
+                f"triplets in the right order, of {counted(self.judged, 'anchor')} "
+                f"among {self.held_out:,} held-out images"
+            )
+        new = " of new classes" if self.question == "new" else ""
+        return f"MAP@R of {self.judged:,} held-out images{new} among {self.held_out:,}"
 
 
 @dataclass(frozen=True)
