@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import strict_json, taught
+from hubs import snapshot, use_hub
 from networks import write_network
 
+import lookalike
 from lookalike.models.known import KNOWN_MODELS
 
 
@@ -46,6 +49,24 @@ def test_the_known_models_are_listed_with_what_they_are_for(run):
     )
 
 
+def test_what_is_here_is_listed_with_its_size(run, tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    use_hub(monkeypatch, tmp_path)
+    (snapshot(tmp_path, "facebook/dinov2-small") / "model.safetensors").write_bytes(b"0" * 2_340_000)
+
+    rows = run("models")[1].splitlines()
+    listed = strict_json(run("models", "--json")[1])
+
+    assert "  here, 2.3 MB       shapes and details" in rows[9]
+    assert (listed[8]["here"], listed[8]["here_mb"]) == (True, 2.3)
+
+
+def test_the_size_of_the_built_in_model_is_that_of_its_files():
+    files = Path(lookalike.models.__file__).parent.glob("efficientnet_lite0*")
+
+    assert KNOWN_MODELS[0].here_mb == round(sum(path.stat().st_size for path in files) / 1e6, 1)
+
+
 def test_the_known_models_are_listed_for_machines(run):
     _, stdout, stderr = run("models", "--json")
 
@@ -61,6 +82,7 @@ def test_the_known_models_are_listed_for_machines(run):
         "published": "",
         "repository": "",
         "download_mb": 0,
+        "here_mb": 0.0,
         "here": True,
     }
     assert listed[8] == {
@@ -74,6 +96,7 @@ def test_the_known_models_are_listed_for_machines(run):
         "published": "hf:facebook/dinov2-small",
         "repository": "facebook/dinov2-small",
         "download_mb": 88,
+        "here_mb": 0.0,
         "here": False,
     }
     assert (len(listed), stderr) == (12, "")

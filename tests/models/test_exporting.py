@@ -145,6 +145,11 @@ def test_the_command_says_how_near_and_how_large_it_is(run, tmp_path):
         (["export", "timm:test_vit"], "say once where to keep the model"),
         (["export", "timm:test_vit", "a", "-o", "b"], "say once where to keep the model"),
         (["export", "timm:test_vit", "a", "--size", "32"], "--size is for lookalike model add"),
+        (
+            ["export", "timm:test_vit", "a", "--precision", "float16"],
+            "export writes float32, --int8 integers",
+        ),
+        (["add", "net.onnx", "-o", "a", "--precision", "float16"], "leave --precision out"),
         (["add", "net.onnx", "-o", "a", "--int8"], "--int8 is for lookalike model export"),
     ],
 )

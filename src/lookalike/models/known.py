@@ -11,6 +11,7 @@ class KnownModel:
 
     `words` says whether it answers `text:` queries. `license` is that of its weights, or of its recipe if it
     has none. `extra` is the extra of the package that it needs, or empty; `module` is where it is made.
+    `here_mb` is the size of its files in the package, in megabytes.
     """
 
     name: str
@@ -21,6 +22,7 @@ class KnownModel:
     words: bool
     extra: str
     module: str
+    here_mb: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ KNOWN_MODELS = (
         words=True,
         extra="",
         module="lookalike.models.efficientnet",
+        here_mb=5.3,
     ),
     KnownModel(
         name="pixels",

@@ -68,12 +68,15 @@ def read_published(name: str) -> TorchNetwork:
     return network
 
 
-def is_here(known: PublishedModel) -> bool:
-    """Whether the weights of a known model are on this machine."""
+def bytes_here(known: PublishedModel) -> int | None:
+    """The size of the weights of a known model on this machine; None if they are not here."""
     try:
-        return hub.find(known.repository, _WEIGHTS) is not None
+        found = hub.find(known.repository, _WEIGHTS)
     except ExtraError:
-        return False
+        return None
+    if found is None:
+        return None
+    return sum((found.folder / name).stat().st_size for name in found.names)
 
 
 def extra_of(known: PublishedModel) -> str:

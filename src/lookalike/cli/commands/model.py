@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="export: weights of 8 bits, a quarter of the size",
     )
+    parser.add_argument("--precision", help=argparse.SUPPRESS)  # for an error that says where it belongs
     parser.add_argument("--name", help="what to call it (default: the name of the file)")
     parser.add_argument(
         "--size",
@@ -96,6 +97,11 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or options.folder
     if not out or (options.out and options.folder):
         raise LookalikeError("say once where to keep the model", "give a folder as `out`")
+    if options.precision is not None:
+        raise LookalikeError(
+            "the folder of a model computes as its files say: export writes float32, --int8 integers",
+            "leave --precision out; it is for lookalike build --model NAME",
+        )
     options.out = out
     return _export(options) if options.action == "export" else _add(options)
 

@@ -29,11 +29,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     show(f"{'name':18}  dimensions  picture  words  license     where              what for")
     for one in listed:
-        where = "here" if one["here"] else f"{one['download_mb']:,} MB to fetch"
         extra = f" (needs the extra {one['extra']})" if one["extra"] else ""
         words = "yes" if one["words"] else "no"
         facts = f"{one['name']:18}  {one['dim']:10,}  {one['size_px']:4} px  {words:5}  {one['license']:10}"
-        show(f"{facts}  {where:17}  {one['purpose']}{extra}")
+        show(f"{facts}  {_where(one):17}  {one['purpose']}{extra}")
     say(
         "others: timm:NAME, hf:ORG/NAME and open_clip:NAME/TAG, which are fetched; "
         "a network in an ONNX file, by its path (see lookalike model add --help)"
@@ -44,9 +43,17 @@ def run(options: argparse.Namespace) -> int:
 def _facts(known: KnownModel | PublishedModel) -> dict[str, Any]:
     """What is listed of a model; of one in the package nothing has to be fetched."""
     from lookalike.models.known import KnownModel
-    from lookalike.models.published import extra_of, is_here
+    from lookalike.models.published import bytes_here, extra_of
 
     if isinstance(known, KnownModel):
         said = {name: value for name, value in asdict(known).items() if name != "module"}
         return {**said, "published": "", "repository": "", "download_mb": 0, "here": True}
-    return {**asdict(known), "extra": extra_of(known), "here": is_here(known)}
+    size = bytes_here(known)
+    at = {"here_mb": round((size or 0) / 1e6, 1), "here": size is not None}
+    return {**asdict(known), "extra": extra_of(known), **at}
+
+
+def _where(one: dict[str, Any]) -> str:
+    if not one["here"]:
+        return f"{one['download_mb']:,} MB to fetch"
+    return f"here, {one['here_mb']:,.1f} MB" if one["here_mb"] else "here"
