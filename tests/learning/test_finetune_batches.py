@@ -253,7 +253,18 @@ def test_work_is_told_in_whole_pictures_and_never_beyond_its_total():
     whole(9)
     work.finish()
 
-    assert told == [(2, 10), (6, 10), (10, 10), (10, 10)]
+    assert told == [(0, 10), (2, 10), (6, 10), (10, 10), (10, 10)]
+
+
+def test_what_an_earlier_run_did_is_no_longer_to_do():
+    told = []
+    work = Work(40, lambda done, total: told.append((done, total)))
+
+    work.counting(0.5)(4)
+    work.skip(2.0, 8)
+    work.counting(2.0)(3)
+
+    assert told == [(0, 40), (2, 40), (8, 24)]
 
 
 @pytest.mark.parametrize(

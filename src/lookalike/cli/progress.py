@@ -13,12 +13,16 @@ _LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Shows how many images, or other units, are done and to do, the rate and the time left."""
+    """Shows how many images, or other units, are done and to do, the rate and the time left.
+
+    The rate is that since the first report, so that what was done before it and what started does not count.
+    """
 
     def __init__(self, what: str, unit: str = "images") -> None:
         self._what, self._unit = what, unit
         self._bar: tqdm[None] | None = None
         self._started_s = self._said_s = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -30,12 +34,16 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         if sys.stderr.isatty():
             if self._bar is None:
-                self._bar = tqdm(total=total, desc=self._what, unit=f" {self._unit}", dynamic_ncols=True)
+                unit = f" {self._unit}"
+                self._bar = tqdm(total=total, initial=done, desc=self._what, unit=unit, dynamic_ncols=True)
             self._bar.update(done - self._bar.n)
             return
         now_s = time.monotonic()
+        self._first = self._first or (now_s, done)
         if now_s - self._said_s > _LINE_EVERY_S or done == total:
             self._said_s = now_s
-            rate = done / max(now_s - self._started_s, 1e-9)
+            # A single report can only be counted from the start.
+            since_s, before = self._first if done > self._first[1] else (self._started_s, 0)
+            rate = (done - before) / max(now_s - since_s, 1e-9)
             left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if done < total else ""
             say(f"{self._what}: {done:,} of {total:,}, {rate:.{2 * (rate < 10)}f} {self._unit}/s{left}")

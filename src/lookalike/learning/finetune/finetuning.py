@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,8 @@ class _Run:
             device=self.device,
             checkpoint=checkpoint,
         )
-        return training.run(self.work.counting(VIEW), self.work.counting(_step_cost(self.network)))
+        cost = _step_cost(self.network)
+        return training.run(self.work.counting(VIEW), self.work.counting(cost), partial(self.work.skip, cost))
 
     def _loss(self, name: str) -> nn.Module:
         if self.examples.triplets is not None:

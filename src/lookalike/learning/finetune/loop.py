@@ -88,10 +88,13 @@ class Training:
         """The number of steps if no epoch is left out."""
         return self._plan.epochs * self._per_epoch
 
-    def run(self, on_view: Progress, on_step: Progress) -> Progressed:
-        """Train to the end, from the checkpoint if there is one, and leave the best network in place."""
+    def run(self, on_view: Progress, on_step: Progress, on_skip: Progress) -> Progressed:
+        """Train to the end, from the checkpoint if there is one, and leave the best network in place.
+
+        `on_skip` is told the pictures of the steps before the checkpoint.
+        """
         self._restore()
-        on_step(self.at.step * self._lesson.size)
+        on_skip(self.at.step * self._lesson.size)
         if not self.at.scores:
             self._score()
         while self.at.step < self.steps and not self._is_over:

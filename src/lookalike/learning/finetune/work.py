@@ -16,6 +16,7 @@ class Work:
     def __init__(self, total: float, on_progress: Callable[[int, int], None] | None) -> None:
         self._total, self._on_progress = total, on_progress
         self._done = 0.0
+        self._tell()  # what was imported and read until now is not part of the pace
 
     def counting(self, cost: float) -> Callable[[int], None]:
         """A function that counts pictures of this cost."""
@@ -25,6 +26,10 @@ class Work:
             self._tell()
 
         return count
+
+    def skip(self, cost: float, pictures: int) -> None:
+        """Take out what an earlier run did: as work done, it would make the pace look fast."""
+        self._total = max(self._done, self._total - cost * pictures)
 
     def finish(self) -> None:
         """Say that all is done, also if training ended early."""
