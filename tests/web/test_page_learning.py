@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import CLASSES, build, picture, write_picture, write_pictures
 from pages import Page, expect, fragment, ids, see, tile, watch
@@ -15,6 +17,8 @@ from serving import encoded, running
 from site_browser import serving, tab
 
 import lookalike
+from lookalike.learning.saving import REPORT, save_head
+from lookalike.models.head_model import Branch, Layer
 from lookalike.storage.writing import writing
 
 AXE = os.environ.get("AXE_CORE")
@@ -91,6 +95,21 @@ def test_a_stranger_is_unknown_in_plain_words(taught: Page) -> None:
     expect(verdict.locator("p")).to_have_text(
         re.compile(r"^Unknown: unlike all that is labelled here\. The nearest is \w+$")
     )
+
+
+def test_a_model_that_does_not_know_strangers_is_not_quoted_as_sure_of_them(
+    window: Any, made: lookalike.Collection, tmp_path: Path
+) -> None:
+    base = made.snapshot.manifest.model
+    directions = Layer(np.eye(base.dim, 3, dtype=np.float32), np.zeros(3, np.float32))
+    save_head(tmp_path / "m", "m", base, [Branch((directions,))])
+    (tmp_path / "m" / REPORT).write_text("{}")
+    learned = lookalike.build(made.path, tmp_path / "learned.lookalike", model=f"{tmp_path}/m/")
+    with running(learned) as url, closing(window.new_page()) as page:
+        page.goto(f"{url}#c=learned&item=new-sea.png")
+        expect(page.locator(".verdict p")).to_have_text(
+            re.compile(r"^Of what is labelled here, most like sea, \d\d% sure$")
+        )
 
 
 def test_a_picture_that_is_already_here_is_said_to_be_and_is_no_witness(

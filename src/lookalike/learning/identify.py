@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LookalikeError, QueryError, call, counted
 from lookalike.learning.identifier import ITSELF, Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
+from lookalike.learning.saving import is_trained
 from lookalike.models.head_model import way_back
 from lookalike.search.engine import Engine
 from lookalike.search.query import Query
@@ -42,7 +43,8 @@ class Identified:
     `likely` are the likeliest labels with their probabilities, best first, whether or not it is unknown;
     `probability` is that of the first, if the picture is of a known label at all. `neighbours` are the
     nearest labelled pictures with the first label. A labelled picture that is this very one, or a copy of it,
-    is none of them: its id is `same`.
+    is none of them: its id is `same`. `knows_strangers` is False where the model has learned to tell labels
+    apart and keeps nothing of its base: it takes most pictures of other things for one of them.
     """
 
     label: str | None
@@ -51,6 +53,7 @@ class Identified:
     likely: Sequence[tuple[str, float]]
     neighbours: Results
     same: str | None = None
+    knows_strangers: bool = True
 
     def __repr__(self) -> str:
         why = self.reason and f", {self.reason}"
@@ -65,6 +68,7 @@ class Identified:
             "likely": [{"label": one, "probability": round(chance, 4)} for one, chance in self.likely],
             "neighbours": [{"id": hit.id, "score": round(hit.score, 4)} for hit in self.neighbours],
             "same": self.same,
+            "knows_strangers": self.knows_strangers,
         }
 
 
@@ -86,6 +90,7 @@ class Learned:
     rows: Rows
     identifier: Identifier
     to_base: Callable[[Floats], Floats] = _as_they_are
+    knows_strangers: bool = True
 
     @property
     def trial(self) -> Trial:
@@ -113,6 +118,7 @@ class Learned:
             likely,
             self._neighbours(cosines, int(verdicts.order[place, 0])),
             self.snapshot.ids([int(self.rows[nearest])])[0] if cosines[nearest] >= ITSELF else None,
+            self.knows_strangers,
         )
 
     def _neighbours(self, cosines: Floats, number: int) -> Results:
@@ -133,11 +139,15 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """What is proposed for the `asked` items without a label, surest first; `trial` is that of the judge."""
+    """What is proposed for the `asked` items without a label, surest first; `trial` is that of the judge.
+
+    `knows_strangers` is that of `Identified`.
+    """
 
     asked: int
     proposed: Sequence[Proposal]
     trial: Trial
+    knows_strangers: bool = True
 
     def __repr__(self) -> str:
         return (
@@ -201,7 +211,7 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
         values = [{"label": one.label, "probability": one.probability} for one in found]
         kind = proposal_kind(knowing.column)
         write_marks(snapshot.root, label_marks(snapshot, kind, [one.id for one in found], values))
-    return Proposals(len(missing), found, knowing.trial)
+    return Proposals(len(missing), found, knowing.trial, knowing.knows_strangers)
 
 
 def proposals(snapshot: Snapshot, column: str = LABEL) -> list[Proposal]:
@@ -294,10 +304,12 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     kept = _sample(classes, _MOST)
     chosen = labels.rows[places[kept]]
     model, path = snapshot.manifest.model, snapshot.manifest.model_path
-    to_base = (way_back(Path(path), model.sha256) if path else None) or _as_they_are
+    to_base = way_back(Path(path), model.sha256) if path else None
+    knows_strangers = to_base is not None or not is_trained(path)
+    to_base = to_base or _as_they_are
     vectors = to_base(snapshot.vectors(chosen))
     identifier = learn(vectors, classes[kept], names.tolist(), right=right)
-    return Learned(snapshot, column, chosen, identifier, to_base)
+    return Learned(snapshot, column, chosen, identifier, to_base, knows_strangers)
 
 
 def _sample(classes: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -174,7 +174,8 @@ def _labels() -> Schema:
         "Identified": object_of(
             {"label": or_null(TEXT), "probability": _CHANCE, "reason": {"enum": ["", "strange", "unsure"]},
              "likely": list_of(object_of({"label": TEXT, "probability": _CHANCE})),
-             "neighbours": list_of(object_of({**_CARD, "score": NUMBER})), "same": or_null(ref("Card"))}
+             "neighbours": list_of(object_of({**_CARD, "score": NUMBER})), "same": or_null(ref("Card")),
+             "knows_strangers": FLAG}
         ),
         "Proposals": object_of(
             {"total": COUNT, "offset": COUNT,

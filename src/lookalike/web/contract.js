@@ -46,7 +46,7 @@
  * `neighbours` are the nearest pictures with the first of the likeliest labels; `same` is a labelled copy of it.
  * @typedef {{label: string | null, probability: number, reason: "" | "strange" | "unsure",
  *   likely: {label: string, probability: number}[], neighbours: Card[],
- *   same: Card | null}} Verdict
+ *   same: Card | null, knows_strangers: boolean}} Verdict
  *
  * What people say of pictures; null takes it back. docs/api.md lists the kinds and their values.
  * @typedef {{kind: string, ids: string[], value: any}} Mark

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 SUMMARY = "say which label a picture has, or that it is unknown"
 _ALL_LABELLED = "all items have a label"
 _NONE_PROPOSED = "no label is proposed; identify --fill proposes some"
+_NO_STRANGERS = (
+    "the model has learned to tell labels apart, and takes most pictures of other things for one of them; "
+    "in a collection of its base model they are unknown"
+)
 EXAMPLE = "lookalike identify leaves.lookalike leaf.jpg --label species"
 
 
@@ -73,6 +77,7 @@ def _identify(collection: Collection, options: argparse.Namespace) -> int:
     from lookalike.errors import ImageError, QueryError
 
     found: list[dict[str, Any]] = []
+    knows_strangers = True
     for word in options.pictures:
         try:
             query = read_query(collection, [word], takes_text=False)
@@ -84,10 +89,13 @@ def _identify(collection: Collection, options: argparse.Namespace) -> int:
             found.append({"picture": word, "error": str(error)})
             continue
         found.append({"picture": word, **one.as_dict()})
+        knows_strangers = one.knows_strangers
         if not options.json:
             show(_line(word, one))
     if options.json:
         print_json(found)
+    if not knows_strangers:
+        say(_NO_STRANGERS)
     return int(any("error" in one for one in found))
 
 
@@ -125,6 +133,8 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
             if made.asked
             else _ALL_LABELLED
         )
+        if waiting and not made.knows_strangers:
+            say(_NO_STRANGERS)
     else:
         waiting = proposals(collection.snapshot, options.label)
         if not waiting:

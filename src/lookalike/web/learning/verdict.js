@@ -23,8 +23,11 @@ export function verdictOf(verdict, showing) {
 }
 
 /** @param {Verdict} verdict @returns {(Node | string)[]} */
-function sentenceOf({ label, probability, reason, likely, same }) {
+function sentenceOf({ label, probability, reason, likely, same, knows_strangers }) {
   if (same?.label) return ["The same picture is here, labelled ", strong(same.label)];
+  if (label !== null && !knows_strangers) {
+    return ["Of what is labelled here, most like ", strong(label), `, ${percent(probability)} sure`];
+  }
   if (label !== null) return ["Looks like ", strong(label), `, ${percent(probability)} sure`];
   const [first, second] = likely;
   if (reason === "strange") {
