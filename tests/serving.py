@@ -31,7 +31,14 @@ def running(
     with listen("127.0.0.1", port) as listener:
         paths = [one.path for one in collections]
         app = create_app(paths, access, url_queries, max_condition_s=max_condition_s, read_only=read_only)
-        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="warning")
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=5,  # a browser may open connections, for later use, while it ends
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
