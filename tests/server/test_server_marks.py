@@ -126,6 +126,22 @@ def test_a_whole_word_is_forgotten_and_comes_back(client: httpx.Client) -> None:
     assert found["words"][0]["words"][0]["count"] == 15
 
 
+def test_a_word_of_two_columns_is_forgotten_and_comes_back(
+    client: httpx.Client, copied: lookalike.Collection
+) -> None:
+    for column in ("label", "folder"):
+        copied.teach_from(column)
+    answer = say(client, "word:brick", [], None)
+
+    restored = client.post("marks", json=answer["undo"])
+
+    both = [{"column": column, "value": "brick"} for column in ("label", "folder")]
+    assert (restored.status_code, restored.json()["marks"]) == (
+        200,
+        [{"kind": "word:brick", "ids": [], "value": both}],
+    )
+
+
 def test_a_list_is_kept_whole_or_not_at_all(client: httpx.Client) -> None:
     marks = [
         {"kind": "favourite", "ids": [SEA], "value": True},

@@ -161,9 +161,9 @@ def teach_from(snapshot: Snapshot, column: str, known: Mapping[str, str]) -> Non
     write_marks(snapshot.root, marks)
 
 
-def column_lesson(name: str, column: str, value: str) -> Mark:
-    """The mark that the pictures with a value in a column, or in a folder of that name, show a word."""
-    return Mark(datetime.now(UTC), KIND + _checked(name), (), (), {"column": column, "value": value})
+def column_lesson(name: str, about: Mapping[str, str] | Sequence[Mapping[str, str]]) -> Mark:
+    """The mark that the pictures with a `value` in a `column`, or in a folder of that name, show a word."""
+    return Mark(datetime.now(UTC), KIND + _checked(name), (), (), about)
 
 
 def forget(snapshot: Snapshot, name: str) -> None:

@@ -115,7 +115,7 @@ def _taught(engine: Engine, name: str, said: Sequence[Statement]) -> list[Mark]:
     found += label_marks(snapshot, WORD + name, neither, [None] * len(neither))
     for one in said:
         if not one.ids:
-            found += forgetting(snapshot, name) if one.value is None else [column_lesson(name, **one.value)]
+            found += forgetting(snapshot, name) if one.value is None else [column_lesson(name, one.value)]
     return found
 
 

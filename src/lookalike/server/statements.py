@@ -110,8 +110,17 @@ def _is_lesson(said: Statement) -> bool:
     match said.value:
         case bool():
             return bool(said.ids)
+        case dict() as about:
+            return not said.ids and _is_about(about)
+        case [_, *_] as abouts:  # what undoing says of a word that was taught from several columns
+            return not said.ids and all(map(_is_about, abouts))
+    return False
+
+
+def _is_about(value: Any) -> bool:
+    match value:
         case {"column": str(), "value": str()}:
-            return len(said.value) == 2 and not said.ids
+            return len(value) == 2
     return False
 
 
@@ -127,7 +136,9 @@ _FAMILIES: Mapping[str, _Family] = {
     PROPOSED: _Family(
         '{"label": …, "probability": …}, {"rejected": …}', lambda said: _is_proposal(said.value)
     ),
-    WORD.rstrip(":"): _Family('true, false, {"column": …, "value": …} without ids', _is_lesson, 0),
+    WORD.rstrip(":"): _Family(
+        'true, false, {"column": …, "value": …} or a list of these without ids', _is_lesson, 0
+    ),
 }
 # The kinds as a description names them.
 KINDS: Sequence[str] = [
