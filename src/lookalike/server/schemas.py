@@ -252,9 +252,10 @@ def _mark() -> Schema:
         "type": "string", "maxLength": MAX_KIND_LENGTH, "description": f"one of {', '.join(MARK_KINDS)}"
     }  # fmt: skip
     text = {"type": "string", "minLength": 1, "maxLength": MAX_LABEL_LENGTH}
+    about = closed({"column": TEXT, "value": TEXT})
     values = [
         FLAG, text, closed({"label": text, "probability": _CHANCE}), closed({"rejected": text}),
-        closed({"column": TEXT, "value": TEXT}), {"type": "null"},
+        about, {**list_of(about), "minItems": 1}, {"type": "null"},
     ]  # fmt: skip
     ids = {**list_of(TEXT), "maxItems": MAX_IDS, "uniqueItems": True}
     return object_of({"kind": kind, "ids": ids}, {"value": {"anyOf": values}})
