@@ -49,5 +49,5 @@ def test_the_command_says_where_a_model_does_not_know_strangers(made_by, run):
     code, _, said = run("identify", path, "id:003")
     assert code == 0
     assert said.startswith(
-        "the model has learned to tell labels apart, and takes most pictures of other things"
+        "the model has learned to tell labels apart, and takes many pictures of other things"
     )

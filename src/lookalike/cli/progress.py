@@ -15,7 +15,7 @@ _LINE_EVERY_S = 5.0
 class Progress:
     """Shows how many images, or other units, are done and to do, the rate and the time left.
 
-    The rate is that since the first report, so that what was done before it and what started does not count.
+    The rate is measured from the first report: an earlier run's work and imports don't count.
     """
 
     def __init__(self, what: str, unit: str = "images") -> None:

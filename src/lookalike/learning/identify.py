@@ -44,7 +44,7 @@ class Identified:
     `probability` is that of the first, if the picture is of a known label at all. `neighbours` are the
     nearest labelled pictures with the first label. A labelled picture that is this very one, or a copy of it,
     is none of them: its id is `same`. `knows_strangers` is False where the model has learned to tell labels
-    apart and keeps nothing of its base: it takes most pictures of other things for one of them.
+    apart and keeps nothing of its base: it takes many pictures of other things for one of them.
     """
 
     label: str | None

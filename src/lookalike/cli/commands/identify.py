@@ -15,8 +15,8 @@ SUMMARY = "say which label a picture has, or that it is unknown"
 _ALL_LABELLED = "all items have a label"
 _NONE_PROPOSED = "no label is proposed; identify --fill proposes some"
 _NO_STRANGERS = (
-    "the model has learned to tell labels apart, and takes most pictures of other things for one of them; "
-    "in a collection of its base model they are unknown"
+    "the model has learned to tell labels apart, and takes many pictures of other things for one of them; "
+    "ask in a collection of its base model, which tells these better"
 )
 EXAMPLE = "lookalike identify leaves.lookalike leaf.jpg --label species"
 
