@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.builder.tagging import tag_columns, tag_fields
+from lookalike.images.exif import Exif
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.models.lookers import Lookers
 from lookalike.models.looking import Look, Seen, decoder_name, decoder_of, look_on_device, stacked
@@ -224,7 +225,12 @@ def _table(
     fields = [field for field in ITEM_FIELDS if not field.name.startswith("thumb_")]
     known = {field.name for field in fields}
     fields += [field for field in more if field.name not in known]
-    columns = [pa.array(_values(embedded, field), field.type) for field in fields]
+    rows = [one.row for one in embedded]
+    exif = [row[_EXIF] for row in rows]
+    columns = [
+        _column(exif, field) if is_from_exif(field) else pa.array([row.get(field.name) for row in rows], field.type)
+        for field in fields
+    ]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)
     if model.tags is not None:
         # Once for each part: in the embedding threads, the matrix product's threads would take their cores.
@@ -235,7 +241,8 @@ def _table(
     return pa.Table.from_arrays([*columns, vectors], schema=pa.schema(fields))
 
 
-def _values(embedded: Sequence[Embedded], field: pa.Field) -> list[Any]:
-    if is_from_exif(field):
-        return [getattr(one.row[_EXIF], field.name, None) for one in embedded]
-    return [one.row.get(field.name) for one in embedded]
+def _column(exif: Sequence[Exif | None], field: pa.Field) -> pa.Array:
+    """A column of what EXIF says."""
+    if not any(exif):
+        return pa.nulls(len(exif), field.type)
+    return pa.array([getattr(one, field.name, None) for one in exif], field.type)

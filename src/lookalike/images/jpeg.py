@@ -58,18 +58,21 @@ def gpu_header(data: bytes) -> JpegHeader | None:
     if data[:2] != b"\xff\xd8" or data.rstrip(b"\0")[-2:] != _END:
         return None
     segments = list(_segments(data))
-    if not segments or segments[-1][0] != _START_OF_SCAN:
-        return None
     frames = [(marker, load) for marker, load in segments if marker in _FRAMES]
-    if len(frames) != 1 or frames[0][0] not in _ON_GPU or len(frames[0][1]) < 6:
+    if len(frames) != 1 or segments[-1][0] != _START_OF_SCAN:
         return None
-    bits, height, width, components = struct.unpack(">BHHB", frames[0][1][:6])
-    ids = frames[0][1][6::3]
-    adobe = next((load[11:12] for marker, load in segments if marker == 0xEE and load[:5] == b"Adobe"), _YCC)
-    if bits != 8 or not width or not height or components not in (1, 3) or ids == b"RGB" or adobe != _YCC:
+    ((marker, frame),) = frames
+    if marker not in _ON_GPU or len(frame) < 6:
         return None
-    exif = _exif(segments)
-    return JpegHeader(width, height, orientation_of(exif) or 1, read_exif(exif))
+    bits, height, width, components = struct.unpack_from(">BHHB", frame)
+    if bits != 8 or not width or not height or components not in (1, 3) or frame[6::3] == b"RGB":
+        return None
+    adobe = [load[11:12] for marker, load in segments if marker == 0xEE and load[:5] == b"Adobe"]
+    if adobe and adobe[0] != _YCC:
+        return None
+    if exif := _exif(segments):
+        return JpegHeader(width, height, orientation_of(exif) or 1, read_exif(exif))
+    return JpegHeader(width, height, 1, None)
 
 
 def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reduction: float) -> Picture | None:
@@ -149,8 +152,8 @@ def _segments(data: bytes, whole: bool = False) -> Iterator[tuple[int, bytes]]:
 
     With `whole`, up to the end of the image, whose payload is the bytes after it.
     """
-    at = 2
-    while data[at : at + 1] == b"\xff" and at + 2 <= len(data):
+    at, end = 2, len(data) - 1
+    while at < end and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == 0xFF:  # any number of these may precede a marker
             at += 1

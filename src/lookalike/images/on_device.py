@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any
@@ -116,45 +117,52 @@ def _decoded(files: Sequence[Tensor], decode: Decode) -> list[Tensor | None]:
 
 
 def as_tensor(data: bytes) -> Tensor:
-    """Bytes as a tensor uint8 (N,) on the CPU."""
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)  # PyTorch wants to be able to write to it
+    """Bytes as a tensor uint8 (N,) on the CPU, which is not to be written to."""
+    return torch.frombuffer(data, dtype=torch.uint8)
 
 
-def upright_on_device(picture: Tensor, orientation: int) -> Tensor:
-    """Undo an EXIF orientation on (3, H, W) pixels."""
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    as_tensor(b"\0")  # PyTorch warns of memory that is not to be written to, but only once
+
+
+def upright_on_device(pictures: Tensor, orientation: int) -> Tensor:
+    """Undo an EXIF orientation on (..., H, W) pixels."""
     columns, rows, transpose = flips(orientation)
-    axes = [axis for axis, flip in ((2, columns), (1, rows)) if flip]
-    turned = picture.flip(axes) if axes else picture  # without axes it would copy
-    return turned.transpose(1, 2) if transpose else turned
+    axes = [axis for axis, flip in ((-1, columns), (-2, rows)) if flip]
+    turned = pictures.flip(axes) if axes else pictures  # without axes it would copy
+    return turned.transpose(-1, -2) if transpose else turned
 
 
-def resize_all(
-    pictures: Sequence[Tensor], cuts: Sequence[Cut], size_px: int | None, interpolation: Interpolation
-) -> list[Tensor]:
-    """Resize pictures uint8 (3, H, W) as Pillow does, each by its cut, to uint8 (h, w, 3).
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A size to make of pictures: a cut, or with `size_px` that square of it, from its left and top."""
 
-    With `size_px` only that square of each is made, from the cut's left and top. Pictures of one size share
-    their products.
+    cut: Cut
+    size_px: int | None
+    interpolation: Interpolation
+
+
+def resize_alike(pictures: Sequence[Tensor], orientation: int, targets: Sequence[Target]) -> list[Tensor]:
+    """Resize B pictures uint8 (3, H, W) of one size as Pillow does, to uint8 (B, h, w, 3) for each target.
+
+    An EXIF orientation is undone before.
     """
-    alike: defaultdict[Any, list[int]] = defaultdict(list)
-    for at, (picture, cut) in enumerate(zip(pictures, cuts, strict=True)):
-        alike[tuple(picture.shape), cut].append(at)
-    found: list[Tensor] = [None] * len(pictures)
-    for ((_, rows, columns), cut), places in alike.items():
-        step = max(1, _MOST_RESIZED // (rows * columns))
-        for first in range(0, len(places), step):
-            some = places[first : first + step]
-            made = _resized(torch.stack([pictures[at] for at in some]), cut, size_px, interpolation)
-            for at, one in zip(some, made, strict=True):
-                found[at] = one
-    return found
+    _, rows, columns = pictures[0].shape
+    step = max(1, _MOST_RESIZED // (rows * columns))
+    made = []
+    for first in range(0, len(pictures), step):
+        some = upright_on_device(torch.stack(pictures[first : first + step]), orientation)
+        made.append([_resized(some, target) for target in targets])
+    return [torch.cat(some) if len(some) > 1 else some[0] for some in zip(*made, strict=True)]
 
 
-def _resized(pictures: Tensor, cut: Cut, size_px: int | None, interpolation: Interpolation) -> Tensor:
+def _resized(pictures: Tensor, target: Target) -> Tensor:
     """uint8 (B, 3, H, W) to uint8 (B, h, w, 3): first along the rows, rounded in between, as Pillow does."""
+    cut, size_px = target.cut, target.size_px
     left, top, right, bottom = cut.box
     rows, columns = pictures.shape[2:]
-    shared: Any = {"interpolation": interpolation, "device": pictures.device}
+    shared: Any = {"interpolation": target.interpolation, "device": pictures.device}
     kept = (cut.left, cut.left + size_px) if size_px else (0, cut.width)
     across, _ = _weights(length=columns, size=cut.width, first=left, last=right, **shared, kept=kept)
     kept = (cut.top, cut.top + size_px) if size_px else (0, cut.height)
@@ -185,19 +193,6 @@ def _weights(
 
 def _rounded(numbers: Tensor) -> Tensor:
     return numbers.add_(0.5).floor_().clamp_(0, 255)
-
-
-def to_host(pictures: Sequence[Tensor]) -> list[Pixels]:
-    """Pixels uint8 (h, w, 3) as arrays; those of one size come in one transfer."""
-    alike: defaultdict[Any, list[int]] = defaultdict(list)
-    for at, picture in enumerate(pictures):
-        alike[tuple(picture.shape)].append(at)
-    found: list[Any] = [None] * len(pictures)
-    for places in alike.values():
-        together = torch.stack([pictures[at] for at in places]).cpu().numpy()
-        for at, one in zip(places, together, strict=True):
-            found[at] = one
-    return found
 
 
 def together(pixels: Sequence[Pixels | Tensor], device: Any) -> Tensor:

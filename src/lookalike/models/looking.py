@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.errors import ImageError
 from lookalike.images.exif import Exif
@@ -35,6 +37,8 @@ class Seen:
     thumbnail: bytes
     pixels: Pixels | Any
 
+
+_NONE = np.zeros(0, np.uint8)
 
 Look = Callable[[Sequence[bytes]], list[Seen | str]]
 
@@ -110,39 +114,66 @@ def _on_device(
     headers = {at: header for at, data in enumerate(files) if (header := gpu_header(data))}
     some = {at: files[at] for at, one in headers.items() if one.width * one.height <= max_megapixels * 1e6}
     try:
-        resized = _resized(some, headers, spec, decoder, thumbnails) if some else {}
+        return _decoded(some, headers, spec, decoder, thumbnails) if some else {}
     except RuntimeError:  # most likely its memory is full; if it is more, the model will say so
         return {}
-    return {
-        at: Seen(
-            *shape, headers[at].exif, small if isinstance(small, bytes) else encode_thumbnail(small), pixels
-        )
-        for at, (shape, pixels, small) in resized.items()
-    }
 
 
-def _resized(
-    files: dict[int, bytes], headers: dict[int, JpegHeader], spec: ModelSpec, decoder: Any, thumbnails: bool
-) -> dict[int, tuple[tuple[int, int], Any, Pixels | bytes]]:
-    """By place: the upright width and height, what the model sees, and the thumbnail or its pixels."""
-    from lookalike.images.on_device import as_tensor, decode_all, resize_all, to_host, upright_on_device
+def _decoded(
+    files: dict[int, bytes],
+    headers: dict[int, JpegHeader],
+    spec: ModelSpec,
+    decoder: Any,
+    thumbnails: bool,
+) -> dict[int, Seen]:
+    """The same after reading headers; pictures of one size and orientation share their work."""
+    from lookalike.images.on_device import as_tensor, decode_all
 
     sizes = [(headers[at].width, headers[at].height) for at in files]
     tensors = [as_tensor(one) for one in files.values()]
+    alike: defaultdict[Any, list[int]] = defaultdict(list)
+    seen = []
     with decoder.turn():
-        decoded = zip(files, decode_all(tensors, sizes, decoder.decode), strict=True)
-        upright = {
-            at: upright_on_device(one, headers[at].orientation) for at, one in decoded if one is not None
-        }
-        shapes = {at: (one.shape[2], one.shape[1]) for at, one in upright.items()}
-        cuts = [cut_of(spec, *shape) for shape in shapes.values()]
-        pixels = resize_all(list(upright.values()), cuts, spec.size_px, spec.interpolation)
-        small: dict[int, Pixels | bytes] = dict.fromkeys(upright, b"")
-        if thumbnails:
-            own = {at for at, shape in shapes.items() if max(shape) <= THUMBNAIL_PX and is_plain(files[at])}
-            small |= {at: files[at] for at in own}
-            whole = {at: shape for at, shape in shapes.items() if at not in own}
-            cuts = [Cut((0, 0, *shape), *thumbnail_size(*shape)) for shape in whole.values()]
-            made = to_host(resize_all([upright[at] for at in whole], cuts, None, "bilinear"))
-            small |= zip(whole, made, strict=True)
-    return {at: (shape, one, small[at]) for (at, shape), one in zip(shapes.items(), pixels, strict=True)}
+        decoded = dict(zip(files, decode_all(tensors, sizes, decoder.decode), strict=True))
+        for at, one in decoded.items():
+            if one is not None:
+                header = headers[at]
+                alike[header.width, header.height, header.orientation].append(at)
+        for (width, height, orientation), places in alike.items():
+            shape = (height, width) if 5 <= orientation <= 8 else (width, height)
+            own = {at for at in places if max(shape) <= THUMBNAIL_PX and is_plain(files[at])}
+            pixels, small = _fitted(
+                [decoded[at] for at in places],
+                shape,
+                orientation,
+                spec,
+                thumbnails=thumbnails and len(own) < len(places),
+            )
+            seen.append((shape, places, own, pixels, small))
+    return {
+        at: Seen(
+            *shape,
+            headers[at].exif,
+            b"" if not thumbnails else files[at] if at in own else encode_thumbnail(small[row]),
+            pixels[row],
+        )
+        for shape, places, own, pixels, small in seen
+        for row, at in enumerate(places)
+    }
+
+
+def _fitted(
+    pictures: Sequence[Any], shape: tuple[int, int], orientation: int, spec: ModelSpec, *, thumbnails: bool
+) -> tuple[Sequence[Any], NDArray[np.uint8]]:
+    """What the model sees of decoded pictures of one size, and their thumbnails' pixels on the CPU.
+
+    `shape` is their width and height after turning them upright.
+    """
+    from lookalike.images.on_device import Target, resize_alike
+
+    targets = [Target(cut_of(spec, *shape), spec.size_px, spec.interpolation)]
+    if thumbnails:
+        whole = Cut((0, 0, *shape), *thumbnail_size(*shape))
+        targets.append(Target(whole, None, "bilinear"))
+    pixels, *small = resize_alike(pictures, orientation, targets)
+    return pixels.unbind(), small[0].cpu().numpy() if small else _NONE

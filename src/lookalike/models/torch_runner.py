@@ -39,6 +39,11 @@ class TorchFeatures:
         check_torch_device(device)
         self._spec, self._precision, self.device = spec, precision, device
         self._halving = Halving(self._tried, self._free)
+        self._network: Any = self._from_pixels
+        if device.startswith(CUDA):
+            from lookalike.models.cuda_graph import CudaGraphs
+
+            self._network = CudaGraphs(self._from_pixels, device)
         # On the CPU calls run side by side. A GPU runs one after the other: while one is waited for, the next
         # is sent, and more would only take memory there.
         self._turns = Semaphore(sys.maxsize if device == CPU else 2)
@@ -65,16 +70,19 @@ class TorchFeatures:
             # PyTorch warns of arrays that are read-only, as pictures are.
             is_array = isinstance(pixels, np.ndarray)
             given: Any = torch.from_numpy(np.require(pixels, requirements="W")) if is_array else pixels
-            given = given.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
-            if self._spec.channels == "BGR":
-                given = given.flip(1)
-            given = given.float()
-            if self._mean is not None and self._std is not None:
-                given = given.div_(255).sub_(self._mean).div_(self._std)  # in the order of torchvision
-            with self._autocast():
-                found = self._module(given)
-            numbers: Floats = found.float().cpu().numpy()
-            return numbers
+            found: Floats = self._network(given).cpu().numpy()
+            return found
+
+    def _from_pixels(self, pixels: Tensor) -> Tensor:
+        """The features of pixels uint8 (B, S, S, 3), as float32 (B, D) on the device."""
+        given = pixels.to(self.device).permute(0, 3, 1, 2)  # the strides that convolutions like best
+        if self._spec.channels == "BGR":
+            given = given.flip(1)
+        given = given.float()
+        if self._mean is not None and self._std is not None:
+            given = given.div_(255).sub_(self._mean).div_(self._std)  # in the order of torchvision
+        with self._autocast():
+            return self._module(given).float()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self._precision:
@@ -97,6 +105,7 @@ class TorchFeatures:
     def _free(self) -> None:
         """Give back the memory that PyTorch keeps for later."""
         if self.device.startswith(CUDA):
+            self._network.forget()
             self._torch.cuda.empty_cache()
         elif self.device == MPS:
             self._torch.mps.empty_cache()

@@ -74,9 +74,9 @@ def _walk(root: bytes, passed_over: Counter[str]) -> Iterator[Sample | Failure]:
         if here in above:
             yield _failure(root, os.path.join(below, b""), "a link that leads back to a folder above it")
         elif not below or not _is_collection(folder):
-            above = (*above, here)
+            above, within = (*above, here), os.path.join(below, b"")
             waiting += [
-                (os.path.join(below, entry.name), entry, above)
+                (within + entry.name, entry, above)
                 for entry in entries
                 if not entry.name.startswith(b".")
             ]
@@ -110,7 +110,7 @@ def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Samp
     if not stat.S_ISREG(status.st_mode):
         yield _failure(root, below, "not a regular file")
         return
-    path = os.path.join(root, below)
+    path = entry.path
     yield Sample(id_of(below), uri_of(path), status.st_size, status.st_mtime_ns, partial(_read, path))
 
 

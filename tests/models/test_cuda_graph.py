@@ -1,0 +1,75 @@
+"""Networks on an NVIDIA GPU; without one, these tests are skipped."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+if not torch.cuda.is_available():
+    pytest.skip("no GPU", allow_module_level=True)
+
+from lookalike.models import efficientnet  # noqa: E402
+from lookalike.models.cuda_graph import CudaGraphs  # noqa: E402
+from lookalike.models.registry import load_model  # noqa: E402
+
+
+def sums(pixels: Any) -> Any:
+    return pixels.float().sum(dim=(1, 2))
+
+
+def drawn(count: int, seed: int = 0) -> Any:
+    numbers = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), np.uint8)
+    return torch.from_numpy(numbers).cuda()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 100])
+def test_a_batch_of_any_size_has_the_numbers_of_the_network_itself(count: int) -> None:
+    graphs = CudaGraphs(sums, "cuda")
+    for seed in (1, 2):
+        assert graphs(drawn(count, seed)).tolist() == sums(drawn(count, seed)).tolist()
+
+
+def test_a_network_that_waits_for_its_numbers_is_called_as_it_is() -> None:
+    def waits(pixels: Any) -> Any:
+        return sums(pixels) * (2 if pixels[0, 0, 0, 0].item() >= 0 else 1)
+
+    graphs = CudaGraphs(waits, "cuda")
+    for seed in (1, 2):
+        assert graphs(drawn(5, seed)).tolist() == (2 * sums(drawn(5, seed))).tolist()
+
+
+def test_threads_do_not_mix_up_their_pictures() -> None:
+    graphs = CudaGraphs(sums, "cuda")
+    batches = [drawn(1 + seed % 7, seed) for seed in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: graphs(one).cpu().tolist(), batches))
+    assert found == [sums(one).tolist() for one in batches]
+
+
+def test_the_error_of_a_network_is_its_own() -> None:
+    def fails(pixels: Any) -> Any:
+        raise ValueError("not today")
+
+    with pytest.raises(ValueError, match="not today"):
+        CudaGraphs(fails, "cuda")(drawn(2))
+
+
+def test_the_built_in_network_gives_the_vectors_of_the_cpu_in_batches_of_any_size() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 224, 224, 3), np.uint8)
+    there, here = (load_model(device=device).embed_pixels(pixels) for device in ("cuda", "cpu"))
+    assert np.abs(there - here).max() < 1e-6
+
+
+def test_a_gpu_that_others_fill_still_gives_all_vectors() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 224, 224, 3), np.uint8)
+    expected = load_model(device="cuda").embed_pixels(pixels)
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    taken = torch.empty(free - 200_000_000, dtype=torch.uint8, device="cuda")
+    found = efficientnet.load("cuda").embed_pixels(pixels)
+    del taken
+    assert np.abs(found - expected).max() < 1e-6
