@@ -136,6 +136,7 @@ def build(
         manifest, loaded, plan = begin(order, device, max_megapixels)
         if on_model and plan.pending:
             on_model(loaded)
+        retag(root, loaded)
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,
@@ -151,7 +152,6 @@ def build(
             embedded = commit_parts(
                 root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours
             )
-        retag(root, loaded)
         derive(root)
         compact_marks(root)
     return Report(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 from lookalike.builder.part import MadePart, Outcome
+from lookalike.parallel import in_order
 from lookalike.search.confidence import write_background
 from lookalike.storage.parts import Failure, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.snapshot import Snapshot
 
-# Parts that are made side by side. A GPU gives ten parts a second, and tags alone take a tenth of one.
-_MAKERS = 2
+# Parts that are made at a time: a GPU gives ten a second, and a disk may take a tenth of one to write one.
+_AT_ONCE = 4
 
 
 def derive(root: Path) -> None:
@@ -52,24 +52,19 @@ def commit_parts(
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded.
 
-    The first part includes the failures of the listing. Two parts are made and one is written, in order,
-    while the outcomes of the next are awaited.
+    The first part includes the failures of the listing. Parts are made and committed side by side, while the
+    outcomes of the next are awaited, so one may be there for a moment before the one ahead of it.
     """
 
-    def write(number: int, making: Future[MadePart]) -> int:
-        made = making.result()
+    def commit(numbered: tuple[int, list[Outcome]]) -> int:
+        number, some = numbered
+        made = make(some)
         still_ours()
         commit_part(root, number, made)
         return made.rows.num_rows
 
-    total = 0
-    with ThreadPoolExecutor(1, "write") as writer, ThreadPoolExecutor(_MAKERS, "make") as makers:
-        written: deque[Future[int]] = deque()
-        for number, some in enumerate(_groups(failures, outcomes, part_size), next_number(root)):
-            written.append(writer.submit(write, number, makers.submit(make, some)))
-            if len(written) > _MAKERS:
-                total += written.popleft().result()
-        return total + sum(one.result() for one in written)
+    groups = enumerate(_groups(failures, outcomes, part_size), next_number(root))
+    return sum(in_order(commit, groups, _AT_ONCE, ahead=_AT_ONCE - 1))
 
 
 def _groups(

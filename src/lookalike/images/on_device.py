@@ -59,9 +59,16 @@ class Decoder:
                 with torch.cuda.stream(stream):
                     yield
             finally:
-                stream.synchronize()
+                wait_for(stream)
         finally:
             self._streams.put(stream)
+
+
+def wait_for(stream: Any) -> None:
+    """Wait until a stream of CUDA is done, asleep: PyTorch's own waiting keeps a core busy."""
+    done = torch.cuda.Event(blocking=True)
+    done.record(stream)
+    done.synchronize()
 
 
 @lru_cache(maxsize=4)

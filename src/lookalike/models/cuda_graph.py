@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lookalike.images.on_device import wait_for
 from lookalike.models.halving import is_out_of_memory
 
 Tensor = Any  # torch.Tensor
@@ -32,10 +33,10 @@ class _Recorded:
 
 
 class CudaGraphs:
-    """Runs `network`, from pixels uint8 (B, S, S, 3) on the device to float32 (B, D), by CUDA graphs.
+    """Runs `network`, from pixels uint8 (B, S, S, 3) to float32 (B, D) on the device, by CUDA graphs.
 
-    A network that cannot be recorded is called as it is. Safe to call from several threads, which have to use
-    the default stream, and to hold the pixels until the result is there. Raises what the network raises.
+    The result is on the CPU. A network that cannot be recorded is called as it is. Safe to call from several
+    threads, which have to use the default stream. Raises what the network raises.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], device: str) -> None:
@@ -51,10 +52,13 @@ class CudaGraphs:
                 self._recorded[size] = self._record((size, *pixels.shape[1:]))
             recorded = self._recorded[size]
             if recorded is None:
-                return self._network(pixels.to(self._device))
-            recorded.given[:count].copy_(pixels)
-            recorded.graph.replay()
-            return recorded.found[:count].clone()
+                found = self._network(pixels)
+            else:
+                recorded.given[:count].copy_(pixels)
+                recorded.graph.replay()
+                found = recorded.found[:count].clone()
+        wait_for(torch.cuda.current_stream(self._device))
+        return found.cpu()
 
     def forget(self) -> None:
         """Give back the memory of all graphs."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookalike.errors import ImageError
 from lookalike.images.exif import Exif
@@ -37,8 +36,6 @@ class Seen:
     thumbnail: bytes
     pixels: Pixels | Any
 
-
-_NONE = np.zeros(0, np.uint8)
 
 Look = Callable[[Sequence[bytes]], list[Seen | str]]
 
@@ -154,7 +151,7 @@ def _decoded(
         at: Seen(
             *shape,
             headers[at].exif,
-            b"" if not thumbnails else files[at] if at in own else encode_thumbnail(small[row]),
+            b"" if not thumbnails else files[at] if at in own else encode_thumbnail(small[row].numpy()),
             pixels[row],
         )
         for shape, places, own, pixels, small in seen
@@ -164,10 +161,10 @@ def _decoded(
 
 def _fitted(
     pictures: Sequence[Any], shape: tuple[int, int], orientation: int, spec: ModelSpec, *, thumbnails: bool
-) -> tuple[Sequence[Any], NDArray[np.uint8]]:
-    """What the model sees of decoded pictures of one size, and their thumbnails' pixels on the CPU.
+) -> tuple[Sequence[Any], Any]:
+    """What the model sees of decoded pictures of one size, and their thumbnails as a tensor on the CPU.
 
-    `shape` is their width and height after turning them upright.
+    The thumbnails are there at the end of the turn. `shape` is their width and height after turning them upright.
     """
     from lookalike.images.on_device import Target, resize_alike
 
@@ -176,4 +173,4 @@ def _fitted(
         whole = Cut((0, 0, *shape), *thumbnail_size(*shape))
         targets.append(Target(whole, None, "bilinear"))
     pixels, *small = resize_alike(pictures, orientation, targets)
-    return pixels.unbind(), small[0].cpu().numpy() if small else _NONE
+    return pixels.unbind(), small[0].to("cpu", non_blocking=True) if small else None

@@ -13,7 +13,7 @@ from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, CUDA, MPS, ONNX_ONLY, accelerators
 from lookalike.models.halving import FullDeviceError, Halving, is_out_of_memory
-from lookalike.models.runner import Floats
+from lookalike.models.runner import Floats, batch_size
 from lookalike.models.spec import ModelSpec, Precision
 
 Tensor = Any  # PyTorch's, which is imported where it is used
@@ -52,7 +52,9 @@ class TorchFeatures:
             self._mean, self._std = (self._channels(numbers) for numbers in (spec.mean, spec.std))
         except RuntimeError as error:
             raise self._failed(error) from error
-        self(np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8))
+        # On CUDA as many as a build sends: each size of batch takes seconds to plan.
+        count = batch_size(device) if device.startswith(CUDA) else 2
+        self(np.full((count, spec.size_px, spec.size_px, 3), _GREY, np.uint8))
 
     def __call__(self, pixels: Pixels | Tensor) -> Floats:
         return self._checked(self._halving(pixels), len(pixels))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from lookalike.errors import SourceError
 from lookalike.images.formats import SUFFIXES
-from lookalike.storage.stores import place
+from lookalike.storage.stores import is_remote, place
 
 # The kinds of shards by their endings; TensorFlow numbers them as `-00000-of-00002`.
 _KINDS = {
@@ -86,17 +87,21 @@ def shards_below(folder: Path) -> list[Path]:
     return next((sorted(found[kind]) for kind in _KINDS if kind in found), [])
 
 
+def _names(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()] if is_remote(folder) else os.listdir(folder)
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder, then those below it, without hidden ones and collections."""
     waiting = [folder]
     while waiting:
         here = waiting.pop()
         try:
-            names = {one.name: one for one in here.iterdir() if one.name[0] not in "._"}
+            names = [name for name in _names(here) if name[0] not in "._"]
             if "collection.json" in names:
                 continue
-            for name in sorted(names):  # names are compared faster than paths
-                entry = names[name]
+            for name in sorted(names):
+                entry = here / name
                 if not entry.is_dir():
                     yield entry
                 elif not entry.is_symlink():
