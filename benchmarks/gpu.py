@@ -13,12 +13,12 @@ that ended it, and the next one begins. Figures are images a second, medians of 
   that did nothing else would reach;
 - `memory`: the most that a build takes on the host, with its processes, and what verifying it finds;
 - `steps on the GPU`, each alone; `builds on the GPU`, where `share` is that without thumbnails over the
-  slower of network and decoding; `left out: ...`, parts without one step; `vectors`, how near they are to
-  those of the CPU; `compiled`, what torch.compile makes of the network;
+  slower of network and decoding; `left out: ...`, parts without thumbnails and one step; `vectors`, how near
+  they are to those of the CPU;
 - `fine-tuning`: what benchmarks/finetune.py prints.
 
-It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock
-and google-crc32c; for the GPU, PyTorch and torchvision with CUDA; for fine-tuning what that script names.
+It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock,
+threadpoolctl and google-crc32c; for the GPU, PyTorch and torchvision with CUDA; for fine-tuning what that script names.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ from lookalike.builder import committing, part
 from lookalike.builder.build import PART_SIZE
 from lookalike.builder.part import embed
 from lookalike.demo.flowers import write_flowers
-from lookalike.models import looking
 from lookalike.models.looking import decoder_of, look_at, look_on_device
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
+from lookalike.parallel import one_blas_thread
 from lookalike.sources.sample import Sample
 
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
@@ -67,7 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=Path, help="a folder of JPEG photographs (default: drawn flowers)")
     parser.add_argument("--count", type=int, default=4096, help="pictures on the CPU (default: 4,096)")
-    parser.add_argument("--gpu-count", type=int, default=16384, help="pictures on the GPU (default: 16,384)")
+    parser.add_argument("--gpu-count", type=int, default=32768, help="pictures on the GPU (default: 32,768)")
     parser.add_argument("--device", default="cuda", help="the GPU; cpu tries the same code (default: cuda)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--finetune", type=Path, action="append", default=[], help="a folder of classes")
@@ -87,7 +87,7 @@ def measure(options: argparse.Namespace, sections: Sections, root: Path) -> None
     if is_there:
         _on_gpu(options, sections, root, files[: options.gpu_count])
     some = files[: options.count]
-    for threads in [one for one in THREADS if one <= max(2, cores())]:
+    for threads in [one for one in reversed(THREADS) if one <= max(2, cores())]:
         sections.run(f"{threads} threads", partial(_threads, root, some, threads, options.repeats))
     sections.run("memory", partial(_alone, root, _links(root, some), device="cpu"))
     for one in options.finetune:
@@ -100,10 +100,9 @@ def _on_gpu(options: argparse.Namespace, sections: Sections, root: Path, files: 
     steps = sections.run("steps on the GPU", partial(_steps, model, files, repeats))
     sections.run("builds on the GPU", partial(_builds, root, folder, len(files), options, steps))
     for name, left_out in _LEFT_OUT.items():
-        sections.run(f"left out: {name}", partial(_without, root, files, model, left_out, repeats))
+        sections.run(f"left out: {name}", partial(_without, root, files, model, left_out))
     sections.run("memory with the GPU", partial(_alone, root, folder, device=device))
     sections.run("vectors", partial(_cosines, root, _links(root, files[:512]), device))
-    sections.run("compiled", partial(_compiled, model, repeats))
 
 
 def _device(wish: str) -> Figures:
@@ -275,16 +274,16 @@ def _without(
     files: Sequence[Path],
     model: LoadedModel,
     left_out: Callable[[], AbstractContextManager[Any]],
-    repeats: int,
 ) -> Figures:
     with left_out():
-        return {"rate": _rate(partial(_parts, root, files, model), len(files), repeats)}
+        return {"rate": _rate(partial(_parts, root, files, model), len(files), 1)}
 
 
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
     """A build without listing and deriving: samples to committed parts."""
-    outcomes = embed(_samples(files), model, max_megapixels=200.0, threads=cores(), part_size=PART_SIZE)
-    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes):
+    options: Figures = {"max_megapixels": 200.0, "thumbnails": False, "threads": cores(), "part_size": PART_SIZE}
+    outcomes = embed(_samples(files), model, **options)
+    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), one_blas_thread():
         committing.commit_parts(
             Path(target),
             (),
@@ -313,10 +312,6 @@ def _no_network(_: Any, pixels: Any) -> np.ndarray:
     return np.ones((len(pixels), 1280), np.float32)
 
 
-def _small_thumbnail(_: Any) -> bytes:
-    return b"\xff\xd8\xff\xd9"
-
-
 def _no_writing() -> AbstractContextManager[None]:
     return _with(committing, "commit_part", lambda *_: None)
 
@@ -333,7 +328,6 @@ def _no_tables() -> Iterator[None]:
 _LEFT_OUT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "nothing": nullcontext,
     "hashing": lambda: _with(part, "hashlib", SimpleNamespace(sha256=_no_hash)),
-    "encoding thumbnails": lambda: _with(looking, "encode_thumbnail", _small_thumbnail),
     "the network": lambda: _with(TorchFeatures, "__call__", _no_network),  # on a GPU
     "Parquet, tar and writing": _no_writing,
     "tags, tables and all of these": _no_tables,
@@ -347,28 +341,6 @@ def _cosines(root: Path, folder: Path, device: str) -> Figures:
     ]
     cosines = (vectors[0] * vectors[1]).sum(axis=1)
     return {"least cosine": float(cosines.min()), "mean cosine": float(cosines.mean())}
-
-
-def _compiled(model: LoadedModel, repeats: int) -> Figures:
-    """What torch.compile takes and gains for one size of batch, and how far its features are from ours."""
-    if not model.device.startswith("cuda"):
-        return {"left out": "compiling takes minutes on a CPU, and gains nothing there"}
-    import torch
-
-    given, network = _batch(model, ON_GPU).permute(0, 3, 1, 2).float(), model.features._module  # type: ignore
-
-    def calls(one: Any) -> None:
-        for _ in range(8):
-            one(given)
-        torch.cuda.synchronize()
-
-    with torch.inference_mode():
-        started, quick = time.perf_counter(), torch.compile(network, dynamic=False)
-        difference = float((quick(given) - network(given)).abs().max())
-        found: Figures = {"compiling takes s": time.perf_counter() - started, "difference": difference}
-        for name, one in (("as it is", network), ("compiled", quick)):
-            found[name] = _rate(partial(calls, one), 8 * ON_GPU, repeats)
-    return found
 
 
 def _finetuned(folder: Path, device: str) -> Figures:

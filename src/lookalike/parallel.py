@@ -6,12 +6,18 @@ Threads are enough, because decoders, networks and files release the interpreter
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TypeVar
+from contextlib import ExitStack, contextmanager
+from threading import Lock
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 Thing = TypeVar("Thing")
+
+_lock = Lock()
+_alone: list[Any] = []  # one entry for each block in `one_blas_thread`; the first knows what was before
 Result = TypeVar("Result")
 
 
@@ -43,3 +49,22 @@ def in_order(
 def _cancel(futures: Iterable[Future[Result]]) -> None:
     for future in futures:
         future.cancel()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let NumPy multiply matrices in the calling thread alone, in this whole process, until the block ends.
+
+    Its other threads would wait for the next product with all their might, and where threads of ours use
+    every core, take half of them. Blocks may overlap, in any threads.
+    """
+    with _lock:
+        _alone.append(None if _alone else ThreadpoolController().limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _alone[0]
+            _alone.pop()
+            if not _alone:
+                before.restore_original_limits()

@@ -74,7 +74,7 @@ def test_inputs_go_into_one_call_in_their_order() -> None:
 
 
 def test_only_a_cpu_takes_few_images_a_call() -> None:
-    assert (batch_size("cpu"), batch_size("cuda"), batch_size("mps")) == (4, 128, 128)
+    assert (batch_size("cpu"), batch_size("cuda"), batch_size("mps")) == (4, 256, 256)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import DEFAULT_MODEL, load_model, register
+from lookalike.parallel import one_blas_thread
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
 from lookalike.storage.learned import find_model
@@ -147,7 +148,7 @@ def build(
         )
         fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]
         make = partial(part_of, model=loaded, fields=fields, dtype=manifest.dtype)
-        with closing(outcomes):
+        with closing(outcomes), one_blas_thread():
             counted = _counted(outcomes, len(plan.pending), on_progress)
             embedded = commit_parts(
                 root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours

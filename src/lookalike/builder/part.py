@@ -40,7 +40,7 @@ from lookalike.storage.parts import (
 # Images queued for each thread: enough work for the time in which a part is written.
 _AHEAD = 32
 
-# Files of a batch that are held at a time, in bytes; a batch for a GPU may be 128 large photographs.
+# Files of a batch that are held at a time, in bytes; a batch for a GPU may be 256 large photographs.
 _HELD_BYTES = 16_000_000
 
 # The key of a row's EXIF until it becomes columns; no column of a source has such a name.

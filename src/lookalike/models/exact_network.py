@@ -34,6 +34,11 @@ class ExactNetwork(nn.Module):
         self.steps = nn.ModuleList(
             _step(node, graph, self._weights) for node in graph.nodes if node.outputs[0] not in self._weights
         )
+        # What is rounded to numbers from 0 on may be rectified before, which cuDNN does as it adds the bias.
+        rectified = {step.inputs[0] for step in self.steps if isinstance(step, _Round) and step.is_from_zero}
+        for step in self.steps:
+            if isinstance(step, _Convolve) and step.output in rectified:
+                step.is_rectified = True
         self._last = {name: at for at, step in enumerate(self.steps) for name in step.inputs}
 
     def forward(self, given: Tensor) -> Tensor:
@@ -78,6 +83,7 @@ class _Round(_Step):
     def __init__(self, node: Node, scale: float, zero: int) -> None:
         super().__init__(node, node.inputs[:1])
         self._scale, self._low, self._high = scale, -zero, 255 - zero
+        self.is_from_zero = zero == 0
 
     def forward(self, given: Tensor) -> Tensor:
         if given.device.type == "mps":  # which has no kernel for all of it
@@ -96,9 +102,14 @@ class _Convolve(_Step):
         top, left, bottom, right = node.numbers["pads"]
         self._even = (top, left) if (top, left) == (bottom, right) else None
         self._pads = (left, right, top, bottom)
+        self.is_rectified = False
 
     def forward(self, given: Tensor) -> Tensor:
         given = given if self._even else functional.pad(given, self._pads)
+        if self.is_rectified and self._groups == 1 and given.is_cuda:  # with groups it is slower
+            return torch.cudnn_convolution_relu(
+                given, self.weight, self.bias, self._stride, self._even or (0, 0), (1, 1), 1
+            )
         return functional.conv2d(
             given, self.weight, self.bias, self._stride, self._even or (0, 0), 1, self._groups
         )

@@ -76,7 +76,7 @@ def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
 
 def batch_size(device: str) -> int:
     """Images in one call: on a CPU the calls run side by side, other devices want large batches."""
-    return 4 if device == "cpu" else 128
+    return 4 if device == "cpu" else 256
 
 
 @dataclass(eq=False, slots=True)

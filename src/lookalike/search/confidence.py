@@ -18,16 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
+from lookalike.parallel import in_order
 from lookalike.storage.files import write_bytes
 from lookalike.storage.part_state import PartState
 from lookalike.storage.snapshot import Snapshot
-from lookalike.storage.stores import each
 
 Floats = NDArray[np.float32]
 
 FORMAT, FORMAT_VERSION = "lookalike-background", 1
 # Up to 512 rows, 8 from each of 64 places: 130,000 pairs, and little to read.
 _PLACES, _ROWS_A_PLACE = 64, 8
+# Parts that are read at a time, of which most of what is read is not needed.
+_READERS = 8
 _LEVELS = np.arange(100) / 100
 
 # Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
@@ -194,7 +196,8 @@ def _some_rows(parts: Sequence[PartState], ends: NDArray[np.int64]) -> Iterator[
     """Rows at evenly spaced places, because neighbours in a folder are similar; parts stop before `ends`."""
     places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
-    of_parts = each([parts[number] for number in numbers], PartState.embeddings, parts[0].part.root)
+    some = [parts[number] for number in numbers]
+    of_parts = in_order(PartState.embeddings, some, _READERS, ahead=_READERS)
     for vectors, share in zip(of_parts, shares, strict=True):
         wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
         yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
