@@ -18,13 +18,15 @@ that ended it, and the next one begins. Figures are images a second, medians of 
 - `fine-tuning`: what benchmarks/finetune.py prints.
 
 It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock,
-threadpoolctl and google-crc32c; for the GPU, PyTorch and torchvision with CUDA; for fine-tuning what that script names.
+threadpoolctl and google-crc32c; for the GPU, PyTorch and torchvision with CUDA; for fine-tuning what that
+script names.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
@@ -48,12 +50,15 @@ import lookalike
 from lookalike.builder import committing, part
 from lookalike.builder.build import PART_SIZE
 from lookalike.builder.part import embed
+from lookalike.builder.preparing import prepared
+from lookalike.builder.workers import Work, Workers
 from lookalike.demo.flowers import write_flowers
-from lookalike.models.looking import decoder_of, look_at, look_on_device
+from lookalike.models.looking import decoder_of, encoded, look_at, look_on_device
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
 from lookalike.parallel import one_blas_thread
+from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
@@ -139,7 +144,11 @@ def _picture(folder: Path, originals: Sequence[Path], number: int) -> int:
 
 
 def _samples(files: Sequence[Path]) -> list[Sample]:
-    return [Sample(f.name, f.as_uri(), f.stat().st_size, 0, f.read_bytes) for f in files]
+    return [_sample(file, file.stat().st_size) for file in files]
+
+
+def _sample(file: Path, size_bytes: int) -> Sample:
+    return Sample(file.name, file.as_uri(), size_bytes, 0, LocalFile(os.fsencode(file), size_bytes))
 
 
 def _rate(work: Callable[[], object], count: int, repeats: int) -> float:
@@ -173,8 +182,8 @@ def _threads(root: Path, files: Sequence[Path], threads: int, repeats: int) -> F
 
 def _prepare(files: Sequence[Path]) -> int:
     """Everything but the network, as a build does it."""
-    look = partial(look_at, spec=load_model().spec, max_megapixels=200.0)
-    return sum(1 for _ in part._prepared(_samples(files), look))
+    work = Work(load_model().spec, max_megapixels=200.0, thumbnails=True)
+    return len(prepared(_samples(files), work=work, workers=Workers(work, threads=1)))
 
 
 def _all(pool: Executor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
@@ -249,12 +258,14 @@ def _batch(model: LoadedModel, count: int) -> Any:
 
 
 def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None:
-    options: Figures = {"spec": model.spec, "max_megapixels": 200.0, "thumbnails": thumbnails}
-    decoder, look = decoder_of(model), partial(look_at, **options)
-    if decoder:
-        look = partial(look_on_device, decoder=decoder, on_cpu=look, **options)
+    decoder = decoder_of(model)
     for at in range(0, len(data), ON_GPU):
-        look(data[at : at + ON_GPU])
+        some = data[at : at + ON_GPU]
+        if decoder:
+            files = [one for one in (encoded(file, 200.0) for file in some) if one]
+            look_on_device(files, model.spec, decoder, thumbnails=thumbnails)
+        else:
+            look_at(some, model.spec, max_megapixels=200.0, thumbnails=thumbnails)
 
 
 def _builds(root: Path, folder: Path, count: int, options: argparse.Namespace, steps: Figures) -> Figures:
@@ -281,7 +292,12 @@ def _without(
 
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
     """A build without listing and deriving: samples to committed parts."""
-    options: Figures = {"max_megapixels": 200.0, "thumbnails": False, "threads": cores(), "part_size": PART_SIZE}
+    options: Figures = {
+        "max_megapixels": 200.0,
+        "thumbnails": False,
+        "threads": cores(),
+        "part_size": PART_SIZE,
+    }
     outcomes = embed(_samples(files), model, **options)
     with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), one_blas_thread():
         committing.commit_parts(
@@ -304,10 +320,6 @@ def _with(module: Any, name: str, value: Any) -> Iterator[None]:
         setattr(module, name, before)
 
 
-def _no_hash(data: bytes) -> SimpleNamespace:
-    return SimpleNamespace(hexdigest=lambda: "0" * 64)
-
-
 def _no_network(_: Any, pixels: Any) -> np.ndarray:
     return np.ones((len(pixels), 1280), np.float32)
 
@@ -327,7 +339,6 @@ def _no_tables() -> Iterator[None]:
 
 _LEFT_OUT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "nothing": nullcontext,
-    "hashing": lambda: _with(part, "hashlib", SimpleNamespace(sha256=_no_hash)),
     "the network": lambda: _with(TorchFeatures, "__call__", _no_network),  # on a GPU
     "Parquet, tar and writing": _no_writing,
     "tags, tables and all of these": _no_tables,

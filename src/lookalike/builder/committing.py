@@ -61,7 +61,7 @@ def commit_parts(
         made = make(some)
         still_ours()
         commit_part(root, number, made)
-        return made.rows.num_rows
+        return len(made.rows)
 
     groups = enumerate(_groups(failures, outcomes, part_size), next_number(root))
     return sum(in_order(commit, groups, _AT_ONCE, ahead=_AT_ONCE - 1))

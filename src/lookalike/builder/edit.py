@@ -21,6 +21,7 @@ from lookalike.checking import checked
 from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
 from lookalike.sources.folder import id_of, uri_of
+from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 from lookalike.storage.learned import pinned_model
 from lookalike.storage.manifest import Manifest, read_manifest
@@ -109,7 +110,8 @@ def _file(path: Path, id_: str, uri: str, metadata: Mapping[str, str]) -> Sample
         status = path.stat()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    return Sample(id_, uri, status.st_size, status.st_mtime_ns, path.read_bytes, metadata)
+    read = LocalFile(os.fsencode(path), status.st_size)
+    return Sample(id_, uri, status.st_size, status.st_mtime_ns, read, metadata)
 
 
 def _as_listed(path: Path, folders: Sequence[Path]) -> tuple[str, Path]:

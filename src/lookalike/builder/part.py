@@ -7,7 +7,6 @@ the samples of all parts, and the second for each part, so that no core idles be
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -20,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lookalike.builder.preparing import Prepare, prepared
 from lookalike.builder.tagging import tag_columns, tag_fields
+from lookalike.builder.workers import Prepared, Work, Workers
 from lookalike.images.exif import Exif
 from lookalike.images.limit import MAX_MEGAPIXELS
-from lookalike.models.lookers import Lookers
-from lookalike.models.looking import Look, Seen, decoder_name, decoder_of, look_on_device, stacked
+from lookalike.models.looking import decoder_name, decoder_of, stacked
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.runner import batch_size
 from lookalike.parallel import in_order
@@ -39,9 +39,6 @@ from lookalike.storage.parts import (
 
 # Images queued for each thread: enough work for the time in which a part is written.
 _AHEAD = 32
-
-# Files of a batch that are held at a time, in bytes; a batch for a GPU may be 256 large photographs.
-_HELD_BYTES = 16_000_000
 
 # The key of a row's EXIF until it becomes columns; no column of a source has such a name.
 _EXIF = "\0exif"
@@ -118,15 +115,14 @@ def embed(
     No batch crosses the end of a part of `part_size` samples, so that a part has the same batches, and the
     same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
     """
-    options: dict[str, Any] = {"max_megapixels": max_megapixels, "thumbnails": thumbnails}
     decoder, size = decoder_of(model), batch_size(model.device)
+    work = Work(model.spec, max_megapixels, thumbnails, leaves_jpegs=decoder is not None)
     with ExitStack() as leaving:
-        look: Look = leaving.enter_context(closing(Lookers(model.spec, threads, **options)))
-        if decoder:
-            look = partial(look_on_device, spec=model.spec, decoder=decoder, on_cpu=look, **options)
-        work = partial(_embedded, model=model, look=look)
+        workers = leaving.enter_context(closing(Workers(work, threads)))
+        prepare = partial(prepared, work=work, workers=workers, decoder=decoder)
+        embedded = partial(_embedded, model=model, prepare=prepare)
         batches, ahead = _batches(samples, size, part_size), max(2, _AHEAD // size) * threads
-        for outcomes in leaving.enter_context(closing(in_order(work, batches, threads, ahead=ahead))):
+        for outcomes in leaving.enter_context(closing(in_order(embedded, batches, threads, ahead=ahead))):
             yield from outcomes
 
 
@@ -157,64 +153,28 @@ def _batches(samples: Iterable[Sample], size: int, part_size: int) -> Generator[
             source.close()
 
 
-def _embedded(batch: Sequence[Sample], model: LoadedModel, look: Look) -> list[Outcome]:
+def _embedded(batch: Sequence[Sample], model: LoadedModel, prepare: Prepare) -> list[Outcome]:
     """Take a batch of samples from bytes to features, in one thread."""
-    prepared = list(_prepared(batch, look))
-    pixels = [one[1].pixels for one in prepared if not isinstance(one, Failure)]
+    found = prepare(batch)
+    pixels = [one.seen.pixels for one in found if isinstance(one, Prepared)]
     features: Iterator[NDArray[np.float32]] = iter(model.features(stacked(pixels)) if pixels else ())
     return [
-        one if isinstance(one, Failure) else Embedded(one[0], one[1].thumbnail, next(features))
-        for one in prepared
+        Embedded(_row(sample, one), one.seen.thumbnail, next(features)) if isinstance(one, Prepared) else one
+        for sample, one in zip(batch, found, strict=True)
     ]
 
 
-def _prepared(batch: Sequence[Sample], look: Look) -> Iterator[Failure | tuple[dict[str, Any], Seen]]:
-    """Read, hash and decode samples, a few files at a time: the row of each, and what is seen of it."""
-    held: list[tuple[Sample, bytes | Failure]] = []
-    size_bytes = 0
-    for sample in batch:
-        data = _read(sample)
-        held.append((sample, data))
-        size_bytes += 0 if isinstance(data, Failure) else len(data)
-        if size_bytes > _HELD_BYTES:
-            yield from _looked_at(held, look)
-            held, size_bytes = [], 0
-    yield from _looked_at(held, look)
-
-
-def _looked_at(
-    held: Sequence[tuple[Sample, bytes | Failure]], look: Look
-) -> Iterator[Failure | tuple[dict[str, Any], Seen]]:
-    seen = iter(look([data for _, data in held if not isinstance(data, Failure)]))
-    for sample, data in held:
-        if isinstance(data, Failure):
-            yield data
-            continue
-        found = next(seen)
-        if isinstance(found, Seen):
-            yield _row(sample, data, found), found
-        else:
-            yield Failure(sample.id, sample.uri, "decode", found)
-
-
-def _read(sample: Sample) -> bytes | Failure:
-    try:
-        return sample.read()
-    except OSError as error:
-        return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
-
-
-def _row(sample: Sample, data: bytes, seen: Seen) -> dict[str, Any]:
+def _row(sample: Sample, found: Prepared) -> dict[str, Any]:
     return {
         **sample.metadata,
         "id": sample.id,
         "uri": sample.uri,
-        "size_bytes": len(data) if sample.size_bytes is None else sample.size_bytes,
+        "size_bytes": found.size_bytes if sample.size_bytes is None else sample.size_bytes,
         "mtime_ns": sample.mtime_ns,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "width": seen.width,
-        "height": seen.height,
-        _EXIF: seen.exif,
+        "sha256": found.sha256,
+        "width": found.seen.width,
+        "height": found.seen.height,
+        _EXIF: found.seen.exif,
     }
 
 
@@ -228,7 +188,9 @@ def _table(
     rows = [one.row for one in embedded]
     exif = [row[_EXIF] for row in rows]
     columns = [
-        _column(exif, field) if is_from_exif(field) else pa.array([row.get(field.name) for row in rows], field.type)
+        _column(exif, field)
+        if is_from_exif(field)
+        else pa.array([row.get(field.name) for row in rows], field.type)
         for field in fields
     ]
     features = np.array([one.features for one in embedded], np.float32).reshape(len(embedded), model.dim)

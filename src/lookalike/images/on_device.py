@@ -123,7 +123,7 @@ def _decoded(files: Sequence[Tensor], decode: Decode) -> list[Tensor | None]:
     return [*_decoded(files[:half], decode), *_decoded(files[half:], decode)]
 
 
-def as_tensor(data: bytes) -> Tensor:
+def as_tensor(data: bytes | memoryview) -> Tensor:
     """Bytes as a tensor uint8 (N,) on the CPU, which is not to be written to."""
     return torch.frombuffer(data, dtype=torch.uint8)
 

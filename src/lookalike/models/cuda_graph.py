@@ -1,4 +1,4 @@
-"""Sends a network to an NVIDIA GPU in one piece: recorded once for each size of batch, replayed for each call.
+"""Sends a network to an NVIDIA GPU in one piece: recorded for each size of batch, replayed for each call.
 
 A network is some hundred small pieces of work. Sent one by one, each waits for Python's lock while other
 threads read and hash files, and cuDNN plans its convolutions anew in each thread, so a build would run at a
@@ -66,13 +66,19 @@ class CudaGraphs:
             self._recorded.clear()
 
     def _record(self, shape: tuple[int, ...]) -> _Recorded | None:
-        """Record a call with pixels of a shape; None if the network does what a graph cannot."""
+        """Record a call with pixels of a shape; None if a graph cannot do what the network does, or has no room."""
         given = torch.zeros(shape, dtype=torch.uint8, device=self._device)
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream())
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
         with torch.cuda.stream(stream):
             self._network(given)  # what it raises is its own; and cuDNN makes its plans
         stream.synchronize()
+        needed = torch.cuda.max_memory_allocated() - before
+        torch.cuda.empty_cache()
+        if torch.cuda.mem_get_info()[0] < 2 * needed:  # a graph that fails midway keeps what it took
+            return None
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,13 @@ class Seen:
     pixels: Pixels | Any
 
 
-Look = Callable[[Sequence[bytes]], list[Seen | str]]
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A JPEG that a GPU can decode: its bytes, its header, and whether it serves as its own thumbnail."""
+
+    data: bytes | memoryview
+    header: JpegHeader
+    is_plain: bool
 
 
 def decoder_of(model: LoadedModel) -> Any:
@@ -61,26 +67,31 @@ def look_at(
     return [_on_cpu(data, spec, max_megapixels, thumbnails) for data in files]
 
 
+def encoded(data: bytes, max_megapixels: float) -> Encoded | None:
+    """A JPEG that can be decoded on a GPU; None for what is left to the CPU.
+
+    That is files other than JPEGs, JPEGs of rare kinds, damaged and too large ones.
+    """
+    header = gpu_header(data)
+    if header is None or header.width * header.height > max_megapixels * 1e6:
+        return None
+    is_small = max(header.width, header.height) <= THUMBNAIL_PX
+    return Encoded(data, header, is_small and is_plain(data))
+
+
 def look_on_device(
-    files: Sequence[bytes],
-    spec: ModelSpec,
-    decoder: Any,
-    on_cpu: Look,
-    *,
-    max_megapixels: float,
-    thumbnails: bool = True,
-) -> list[Seen | str]:
+    files: Sequence[Encoded], spec: ModelSpec, decoder: Any, *, thumbnails: bool = True
+) -> list[Seen | None]:
     """The same as `look_at`, decoded and resized on a device where `decoder_of` returned something.
 
-    `on_cpu` looks at what that leaves: files other than JPEGs, JPEGs of rare kinds, damaged and too large
-    ones, and what does not fit into the device's memory. The pixels differ a little from those of the CPU,
-    which reduces JPEGs as it decodes them.
+    None for a file that is damaged, or does not fit into the device's memory: the CPU can try. The pixels
+    differ a little from those of the CPU, which reduces JPEGs as it decodes them.
     """
-    done: dict[int, Seen | str] = {**_on_device(files, spec, decoder, max_megapixels, thumbnails)}
-    left = [at for at in range(len(files)) if at not in done]
-    if left:
-        done |= zip(left, on_cpu([files[at] for at in left]), strict=True)
-    return [done[at] for at in range(len(files))]
+    try:
+        found = _decoded(files, spec, decoder, thumbnails) if files else {}
+    except RuntimeError:  # most likely its memory is full; if it is more, the model will say so
+        found = {}
+    return [found.get(at) for at in range(len(files))]
 
 
 def stacked(pixels: Sequence[Pixels | Any]) -> Pixels | Any:
@@ -104,59 +115,35 @@ def _on_cpu(data: bytes, spec: ModelSpec, max_megapixels: float, thumbnails: boo
     return Seen(found.picture.width, found.picture.height, found.picture.exif, small, found.pixels)
 
 
-def _on_device(
-    files: Sequence[bytes], spec: ModelSpec, decoder: Any, max_megapixels: float, thumbnails: bool
-) -> dict[int, Seen]:
-    """What can be decoded on the device, by place."""
-    headers = {at: header for at, data in enumerate(files) if (header := gpu_header(data))}
-    some = {at: files[at] for at, one in headers.items() if one.width * one.height <= max_megapixels * 1e6}
-    try:
-        return _decoded(some, headers, spec, decoder, thumbnails) if some else {}
-    except RuntimeError:  # most likely its memory is full; if it is more, the model will say so
-        return {}
-
-
-def _decoded(
-    files: dict[int, bytes],
-    headers: dict[int, JpegHeader],
-    spec: ModelSpec,
-    decoder: Any,
-    thumbnails: bool,
-) -> dict[int, Seen]:
-    """The same after reading headers; pictures of one size and orientation share their work."""
+def _decoded(files: Sequence[Encoded], spec: ModelSpec, decoder: Any, thumbnails: bool) -> dict[int, Seen]:
+    """What can be decoded on the device, by place; pictures of one size and orientation share their work."""
     from lookalike.images.on_device import as_tensor, decode_all
 
-    sizes = [(headers[at].width, headers[at].height) for at in files]
-    tensors = [as_tensor(one) for one in files.values()]
+    headers = [one.header for one in files]
+    tensors = [as_tensor(one.data) for one in files]
     alike: defaultdict[Any, list[int]] = defaultdict(list)
     seen = []
     with decoder.turn():
-        decoded = dict(zip(files, decode_all(tensors, sizes, decoder.decode), strict=True))
-        for at, one in decoded.items():
+        decoded = decode_all(tensors, [(one.width, one.height) for one in headers], decoder.decode)
+        for at, (one, header) in enumerate(zip(decoded, headers, strict=True)):
             if one is not None:
-                header = headers[at]
                 alike[header.width, header.height, header.orientation].append(at)
         for (width, height, orientation), places in alike.items():
             shape = (height, width) if 5 <= orientation <= 8 else (width, height)
-            own = {at for at in places if max(shape) <= THUMBNAIL_PX and is_plain(files[at])}
-            pixels, small = _fitted(
-                [decoded[at] for at in places],
-                shape,
-                orientation,
-                spec,
-                thumbnails=thumbnails and len(own) < len(places),
-            )
-            seen.append((shape, places, own, pixels, small))
+            wanted = thumbnails and not all(files[at].is_plain for at in places)
+            pictures = [decoded[at] for at in places]
+            seen.append((shape, places, *_fitted(pictures, shape, orientation, spec, thumbnails=wanted)))
     return {
         at: Seen(
-            *shape,
-            headers[at].exif,
-            b"" if not thumbnails else files[at] if at in own else encode_thumbnail(small[row].numpy()),
-            pixels[row],
+            *shape, headers[at].exif, _thumbnail(files[at], row, small) if thumbnails else b"", pixels[row]
         )
-        for shape, places, own, pixels, small in seen
+        for shape, places, pixels, small in seen
         for row, at in enumerate(places)
     }
+
+
+def _thumbnail(file: Encoded, row: int, small: Any) -> bytes:
+    return bytes(file.data) if file.is_plain else encode_thumbnail(small[row].numpy())
 
 
 def _fitted(
@@ -164,7 +151,7 @@ def _fitted(
 ) -> tuple[Sequence[Any], Any]:
     """What the model sees of decoded pictures of one size, and their thumbnails as a tensor on the CPU.
 
-    The thumbnails are there at the end of the turn. `shape` is their width and height after turning them upright.
+    The thumbnails are there at the end of the turn. `shape` is the width and height of the upright pictures.
     """
     from lookalike.images.on_device import Target, resize_alike
 

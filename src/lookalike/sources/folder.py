@@ -7,17 +7,16 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from lookalike.images.formats import SUFFIXES
+from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # Windows has no pipes among files
 _MOST_MANIFEST_BYTES = 1 << 20
-_TO_READ, _READ_BYTES = os.O_RDONLY | getattr(os, "O_BINARY", 0), 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,7 @@ def _walk(root: bytes, passed_over: Counter[str]) -> Iterator[Sample | Failure]:
         elif not below or not _is_collection(folder):
             above, within = (*above, here), os.path.join(below, b"")
             waiting += [
-                (within + entry.name, entry, above)
-                for entry in entries
-                if not entry.name.startswith(b".")
+                (within + entry.name, entry, above) for entry in entries if not entry.name.startswith(b".")
             ]
 
 
@@ -111,28 +108,13 @@ def _file(root: bytes, below: bytes, entry: os.DirEntry[bytes]) -> Iterator[Samp
     if not stat.S_ISREG(status.st_mode):
         yield _failure(root, below, "not a regular file")
         return
-    path = entry.path
-    yield Sample(id_of(below), uri_of(path), status.st_size, status.st_mtime_ns, partial(_read, path, status.st_size))
+    read = LocalFile(entry.path, status.st_size)
+    yield Sample(id_of(below), uri_of(entry.path), status.st_size, status.st_mtime_ns, read)
 
 
 def suffix_of(name: str) -> str:
     """The ending of a file's name in lower case: `.jpg`, or nothing."""
     return os.path.splitext(name)[1].lower().encode("utf-8", "replace").decode()
-
-
-def _read(path: bytes, size: int) -> bytes:
-    """The bytes of a file that had so many when it was listed, in three calls of the system, not seven.
-
-    Each gives up the interpreter lock, and gets it back when other threads let it.
-    """
-    descriptor = os.open(path, _TO_READ)
-    try:
-        data = os.read(descriptor, size + 1)
-        if len(data) == size:
-            return data
-        return data + b"".join(iter(partial(os.read, descriptor, _READ_BYTES), b""))
-    finally:
-        os.close(descriptor)
 
 
 def _failure(root: bytes, below: bytes, reason: str | None) -> Failure:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 from lookalike.sources.shard import folder_uri, shown
 from lookalike.storage.parts import Failure
@@ -44,7 +45,8 @@ class Paths:
                 yield Failure(id_, path.as_uri(), "list", error.strerror or str(error))
                 continue
             if stat.S_ISREG(status.st_mode):
-                yield Sample(id_, path.as_uri(), status.st_size, status.st_mtime_ns, path.read_bytes)
+                read = LocalFile(os.fsencode(path), status.st_size)
+                yield Sample(id_, path.as_uri(), status.st_size, status.st_mtime_ns, read)
             else:
                 yield Failure(id_, path.as_uri(), "list", "not a regular file")
 

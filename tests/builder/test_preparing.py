@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,13 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from lookalike.builder.preparing import prepared
+from lookalike.builder.workers import Held, Prepared, Work, Workers
 from lookalike.demo.flowers import write_flowers
-from lookalike.models.looking import Seen, decoder_name, look_at, look_on_device, stacked
+from lookalike.models.looking import Seen, decoder_name, stacked
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
+from lookalike.sources.sample import Sample
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.reference
@@ -36,14 +38,13 @@ def none_left(files: list[Any]) -> list[Any]:
 
 
 def looked(files: list[bytes], using: Any = decode, spec: ModelSpec | None = None, **options: Any) -> Any:
-    """What is seen of files, by the device if a function that decodes there is given."""
+    """What is seen of files, by the device if a function that decodes there is given; or the reason."""
     from lookalike.images.on_device import Decoder
 
-    spec = spec or load_model().spec
-    on_cpu = partial(look_at, spec=spec, max_megapixels=1, **options)
-    if using is None:
-        return on_cpu(files)
-    return look_on_device(files, spec, Decoder(using), on_cpu, max_megapixels=1, **options)
+    work = Work(spec or load_model().spec, 1.0, options.get("thumbnails", True), leaves_jpegs=bool(using))
+    samples = [Sample(str(number), "file:///x", None, 0, Held(data)) for number, data in enumerate(files)]
+    found = prepared(samples, work=work, workers=Workers(work, 1), decoder=using and Decoder(using))
+    return [one.seen if isinstance(one, Prepared) else one.error for one in found]
 
 
 def jpeg(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
@@ -51,6 +52,12 @@ def jpeg(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
     image = Image.fromarray(np.stack([x % 256, y % 256, (x + y) // 2 % 256], -1).astype(np.uint8))
     buffer = io.BytesIO()
     image.convert(mode).save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -139,22 +146,11 @@ def test_one_file_that_the_gpu_cannot_decode_leaves_the_others_there() -> None:
     ]
 
 
-def test_what_the_device_leaves_is_looked_at_in_one_call_and_stays_in_order() -> None:
-    from lookalike.images.on_device import Decoder
-
-    spec, left = load_model().spec, []
-
-    def on_cpu(files: list[bytes]) -> Any:
-        left.append(files)
-        return [f"left: {len(one)} bytes" for one in files]
-
-    found = look_on_device(
-        [b"a", jpeg(300, 200), b"bc", jpeg(120, 80)], spec, Decoder(decode), on_cpu, max_megapixels=1
-    )
-
-    assert left == [[b"a", b"bc"]]
-    assert [found[0], found[2]] == ["left: 1 bytes", "left: 2 bytes"]
-    assert [(found[1].width, found[1].height), (found[3].width, found[3].height)] == [(300, 200), (120, 80)]
+def test_what_the_device_leaves_is_looked_at_by_the_cpu_and_stays_in_order() -> None:
+    found = looked([b"a", jpeg(300, 200), png(70, 50), jpeg(120, 80)])
+    assert isinstance(found[0], str)
+    assert [(one.width, one.height) for one in found[1:]] == [(300, 200), (70, 50), (120, 80)]
+    assert [isinstance(one.pixels, torch.Tensor) for one in found[1:]] == [True, False, True]
 
 
 def test_two_batches_at_a_time_have_their_turn() -> None:
