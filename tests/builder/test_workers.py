@@ -6,10 +6,12 @@ import hashlib
 import io
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from PIL import Image
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
 from lookalike.builder.workers import Held, Prepared, Read, Work, Workers
+from lookalike.images.decoding import SharedBytes
+from lookalike.images.memory import DECODING
 from lookalike.models.registry import load_model
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -140,6 +144,75 @@ def test_a_process_that_was_killed_is_not_missed(many: Workers, tmp_path: Path) 
     assert many._idle == []
 
 
+@pytest.mark.parametrize("answer", [b"\0\0\1\0half", b"\0\0\0\4none"], ids=["cut off", "no answer"])
+def test_a_broken_answer_is_not_believed(many: Workers, answer: bytes, tmp_path: Path) -> None:
+    samples = files_in(tmp_path)
+    by(many, samples)
+    worker = many._idle[0]
+    worker._pipe, theirs = Pipe()
+    with socket.socket(fileno=os.dup(theirs.fileno())) as end:
+        end.sendall(answer)
+        end.shutdown(socket.SHUT_WR)
+    assert by(many, samples) == here(samples)
+    assert not worker.is_alive
+    assert many._idle == []
+
+
+def test_answers_that_are_too_few_are_for_none(many: Workers, tmp_path: Path) -> None:
+    samples = files_in(tmp_path)
+    by(many, samples)
+    many._idle[0]._pipe, theirs = Pipe()
+    theirs.send([None])
+    assert by(many, samples) == here(samples)
+    assert many._idle == []
+
+
+def test_a_process_that_cannot_be_told_to_end_is_ended(many: Workers, tmp_path: Path) -> None:
+    by(many, files_in(tmp_path))
+    worker = many._idle[0]
+    another = os.dup(worker._pipe.fileno())  # as a fork of this process would hold
+    many.close()
+    os.close(another)
+    assert worker._process.poll() is not None
+
+
+def test_modules_of_the_current_folder_and_what_they_print_do_not_matter(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit")
+    (tmp_path / "sitecustomize.py").write_text("print('hello')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ((found,),) = many.answers([Held(FILES[0])])
+    assert isinstance(found, Prepared)
+
+
+def test_what_they_may_take_to_decode_is_taken_from_the_memory_for_all(many: Workers) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with DECODING.taking(DECODING.limit_bytes):
+            asking = pool.submit(list, many.answers([Held(FILES[0])]))
+            assert not wait([asking], 2).done
+        ((found,),) = asking.result()
+    assert isinstance(found, Prepared)
+
+
+def test_a_file_that_memory_cannot_hold_is_a_failure(many: Workers, tmp_path: Path) -> None:
+    samples = files_in(tmp_path, FILES[:1])
+    samples[1] = sample(1, LocalFile(samples[0].read.path, 1 << 62))
+    found = by(many, samples)
+    assert found[1] == Failure("1", "file:///1", "read", "too large for this machine's memory")
+    assert found == here(samples)
+    assert many._idle[0].is_alive
+
+
+def test_what_several_models_share_is_decoded_once_and_here(many: Workers) -> None:
+    data = picture(1, size=(1000, 800))
+    shared = SharedBytes(data, cover_px=600)
+    (found,) = by(many, [sample(0, lambda: shared)])
+    assert (found,) == tuple(here([sample(0, lambda: SharedBytes(data, cover_px=600))]))
+    assert shared._picture is not None
+
+
 def test_an_interrupt_of_the_terminal_does_not_end_them(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)[:1]
     by(many, samples)
@@ -179,8 +252,21 @@ def test_files_for_a_gpu_that_do_not_fit_into_the_memory_come_in_several_answers
     many._work = replace(WORK, leaves_jpegs=True)
     monkeypatch.setattr(workers, "_SHARED_BYTES", 3 * max(map(len, FILES[:6])))
     reads = [one.read for one in files_in(tmp_path)][:6]
-    found = [bytes(one.file.data) for answers in many.answers(reads) for one in answers]
-    assert found == FILES[:6]
+    found = [[bytes(one.file.data) for one in answers] for answers in many.answers(reads)]
+    assert [data for some in found for data in some] == FILES[:6]
+    assert len(found) == 2
+
+
+def test_a_file_that_has_grown_too_large_for_the_memory_is_left_to_this_process(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many._work = replace(WORK, leaves_jpegs=True)
+    monkeypatch.setattr(workers, "_SHARED_BYTES", len(FILES[0]) + len(FILES[1]))
+    reads = [one.read for one in files_in(tmp_path)][:3]
+    grown = replace(reads[1], size_bytes=1)
+    Path(os.fsdecode(grown.path)).write_bytes(FILES[1] + b"\0")
+    (found,) = many.answers([reads[0], grown])
+    assert [type(one) for one in found] == [Read, type(None)]
 
 
 def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, tmp_path: Path) -> None:
@@ -188,7 +274,7 @@ def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, 
     by(many, samples)
     process = many._idle[0]._process
     many.close()
-    assert process.poll() == 0
+    assert process.poll() is not None
     assert by(many, samples) == here(samples)
 
 

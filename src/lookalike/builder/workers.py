@@ -3,7 +3,7 @@
 To read, hash and decode a picture takes some 3 ms without the interpreter lock and a tenth of that with it,
 in many pieces, between which other threads wait to be woken. Here each thread has a process of its own, which
 reads files and hashes them, and decodes what no GPU does. Pixels and files go through memory that both share,
-the rest through pipes. What a process does not answer, because it ended or the file is damaged or large, is
+the rest through a pipe. What a process does not answer, because it ended or the file is damaged or large, is
 done here: no result depends on where it was made.
 """
 
@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ class Workers:
             return
         try:
             while reads:
-                answers = worker.ask(reads) or [None]
+                answers = worker.ask(reads)
                 yield answers
                 reads = reads[len(answers) :]
         finally:
@@ -139,55 +139,68 @@ class _Worker:
     """One process, and the memory that it shares with this one."""
 
     def __init__(self, work: Work, limit_bytes: int) -> None:
-        shared = os.memfd_create("lookalike")
-        try:
-            os.ftruncate(shared, _SHARED_BYTES)
-            self._memory = mmap.mmap(shared, _SHARED_BYTES)
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from {__name__} import answer; answer({shared})"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[shared],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-        finally:
-            os.close(shared)
-        assert self._process.stdin and self._process.stdout
-        self._to = Connection(os.dup(self._process.stdin.fileno()), readable=False)
-        self._from = Connection(os.dup(self._process.stdout.fileno()), writable=False)
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self.is_alive = True
+        self._limit_bytes, self._leaves_jpegs = limit_bytes, work.leaves_jpegs
         self._size_px = work.spec.size_px
         self._setup: Any = work, limit_bytes
+        self._pipe, theirs = Pipe()
+        shared = -1
+        try:
+            shared = os.memfd_create("lookalike")
+            os.ftruncate(shared, _SHARED_BYTES)
+            self._memory = mmap.mmap(shared, _SHARED_BYTES)
+            # It finds modules where this process does; else a numpy.py in the current folder would be one.
+            program = f"import sys; sys.path[:] = {sys.path!a}; from {__name__} import answer; "
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", f"{program}answer({shared}, {theirs.fileno()})"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[shared, theirs.fileno()],
+            )
+        finally:
+            theirs.close()
+            if shared >= 0:
+                os.close(shared)
+        self.is_alive = True
 
     def ask(self, reads: Reads) -> list[Answer]:
-        """The answers for the first ones, as many as there is room for; None for all if the process ended."""
+        """The answers for the first ones, for at least one, and as many as there is room for."""
+        if not self.is_alive:
+            return [None] * len(reads)
         asked = list(self._asked(reads))
-        if not self.is_alive or not any(asked):
-            return [None] * len(asked)
+        if not any(asked):
+            return [None] * max(1, len(asked))
         try:
-            self._to.send((self._setup, asked))
-            answers = self._from.recv()
-        except (OSError, EOFError):
+            with DECODING.taking(self._limit_bytes):
+                self._pipe.send((self._setup, asked))
+                answers = self._pipe.recv()
+            self._setup = None  # it is told once
+            return [one and self._answer(*one) for _, one in zip(asked, answers, strict=True)]
+        except Exception:  # it ended, or an answer may be left in the pipe, which is for no other question
             self.close()
             return [None] * len(asked)
-        self._setup = None  # it is told once
-        return [one and self._answer(*one) for one in answers]
 
     def _asked(self, reads: Reads) -> Iterator[LocalFile | int]:
-        """What the process is to read: a file, or so many bytes of the memory, put there; 0 for nothing."""
-        at = 0
+        """What the process is to read: a file, or so many bytes of the memory, put there; 0 for nothing.
+
+        Ends where the memory has no room for what it may answer.
+        """
+        at, room = 0, len(self._memory)
         for read in reads:
-            if isinstance(read, Held):
-                if at + len(read.data) > len(self._memory) // 2:
-                    return
-                self._memory[at : at + len(read.data)] = read.data
-                at += len(read.data)
-                yield len(read.data)
-            else:
-                yield read if isinstance(read, LocalFile) else 0
+            data = read.data if isinstance(read, Held) else b""
+            room -= len(data) + self._answer_bytes(read)
+            if room < 0:
+                return
+            self._memory[at : at + len(data)] = data
+            at += len(data)
+            yield read if isinstance(read, LocalFile) else len(data)
+
+    def _answer_bytes(self, read: Callable[[], bytes]) -> int:
+        """The bytes of the memory that are kept for an answer: pixels, or a file unless it is too large."""
+        pixels = 3 * self._size_px**2
+        if self._leaves_jpegs and isinstance(read, LocalFile) and read.size_bytes <= len(self._memory):
+            return max(pixels, read.size_bytes)
+        return pixels
 
     def _answer(self, size_bytes: int, sha256: str, place: int, seen: Any) -> Prepared | Read:
         if isinstance(seen, dict):
@@ -197,51 +210,41 @@ class _Worker:
         return Read(size_bytes, sha256, Encoded(data, *seen))
 
     def close(self) -> None:
-        """Let the process end, which it does when nobody can ask any more, and wait for it."""
+        """End the process, which has nothing to lose, and wait for it."""
         self.is_alive = False
-        self._to.close()
-        self._from.close()
+        self._pipe.close()
+        self._process.kill()
         self._process.wait()
 
 
-def answer(shared: int) -> None:
-    """Answer the questions on the standard input until it ends; the life of a process."""
+def answer(shared: int, connected: int) -> None:
+    """Answer questions until nobody can ask any more; the life of a process."""
     import signal
 
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides when to end
-    memory = mmap.mmap(shared, 0)
-    asked, answers = Connection(0, writable=False), Connection(1, readable=False)
+    memory, pipe = mmap.mmap(shared, 0), Connection(connected)
     told: Any = None
     with suppress(EOFError, OSError):
         while True:
-            setup, files = asked.recv()
+            setup, files = pipe.recv()
             told = setup or told
             work, limit_bytes = told
             with DECODING.limited_to(limit_bytes):
-                answers.send(list(_answers(memory, files, work)))
+                pipe.send(list(_answers(memory, files, work)))
 
 
 def _answers(
     memory: mmap.mmap, files: Sequence[LocalFile | int], work: Work
 ) -> Iterator[tuple[int, str, int, Any] | None]:
-    """For each file its size, checksum, the place of its pixels or bytes, and the rest of what is seen of it.
-
-    Ends where the memory has no more room.
-    """
+    """For each file its size, checksum, the place of its pixels or bytes, and what else is seen of it."""
     given, free = 0, sum(file for file in files if isinstance(file, int))
     for file in files:
         if isinstance(file, int):
             data, given = memory[given : given + file], given + file
         else:
-            try:
-                data = file()
-            except OSError:
-                data = b""
-        if not data:
-            yield None
-            continue
-        found = _seen(data, work)
+            data = _read(file)
+        found = _seen(data, work) if data else ""
         if isinstance(found, str):
             yield None
             continue
@@ -251,11 +254,19 @@ def _answers(
         else:
             kept = np.ascontiguousarray(found.pixels).tobytes()
             rest = {name: getattr(found, name) for name in _SEEN}
-        if free + len(kept) > len(memory):
-            return
+        if free + len(kept) > len(memory):  # it is large, or has grown
+            yield None
+            continue
         memory[free : free + len(kept)] = kept
         yield len(data), hashlib.sha256(data).hexdigest(), free, rest
         free += len(kept)
+
+
+def _read(file: LocalFile) -> bytes:
+    try:
+        return file()
+    except (OSError, MemoryError):
+        return b""
 
 
 def _seen(data: bytes, work: Work) -> Seen | Encoded | str:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from lookalike.errors import SourceError
 from lookalike.images.formats import SUFFIXES
@@ -90,7 +91,7 @@ def shards_below(folder: Path) -> list[Path]:
 def _entries(folder: Path) -> Mapping[str, Path | None]:
     """What is in a folder by name: its path if it is in a store, whose listing says of what kind it is."""
     if is_remote(folder):
-        return {one.name: one for one in folder.iterdir()}
+        return {one.name: cast(Path, one) for one in folder.iterdir()}
     return dict.fromkeys(os.listdir(folder))
 
 
