@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from conftest import build
+from conftest import build, write_pictures
 from PIL import Image
+from source_files import records_of, tar_of, written
+from url_lists import LOCAL, listed, ok
+from web_server import web
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
@@ -289,14 +294,62 @@ def test_few_threads_cores_or_files_start_none(
     assert found._started == 0
 
 
-def test_a_build_with_processes_writes_the_bytes_of_one_without(
-    folder: Any, target: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+def a_folder(folder: Path) -> Path:
+    write_pictures(folder, 24)
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def a_tar(folder: Path) -> Path:
+    return written(folder / "0.tar", tar_of({f"{n:02}.jpg": data for n, data in enumerate(pictures())}))
+
+
+def records(folder: Path) -> Path:
+    examples = [{"image": data, "filename": b"%d" % n} for n, data in enumerate(pictures())]
+    return written(folder / "0.tfrecord", records_of(*examples))
+
+
+def a_table(folder: Path) -> Path:
+    folder.mkdir()
+    pq.write_table(pa.table({"image": pictures(), "label": list("ab" * 12)}), folder / "0.parquet")
+    return folder
+
+
+def pictures() -> list[bytes]:
+    return [*(picture(number) for number in range(22)), b"no picture", picture(23, "PNG")]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """The files of a collection that are not derived."""
+    files = (path for kind in ("items", "thumbnails", "failures") for path in (root / kind).iterdir())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("source", [a_folder, a_tar, records, a_table])
+@pytest.mark.parametrize("model", ["colors", "efficientnet-lite0"])
+def test_a_build_writes_the_same_bytes_with_any_number_of_threads_with_and_without_processes(
+    source: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(folder, target, threads=1)
-    monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: 6)
+    given = source(tmp_path / "source")
+    options = {"model": model, "part_size": 7}
+    found = []
+    for number, (threads, cores) in enumerate([(1, 1), (6, 1), (6, 6)]):
+        monkeypatch.setattr(workers, "_MANY_FILES", 0)
+        monkeypatch.setattr(workers, "_cores", lambda cores=cores: cores)
+        root = tmp_path / f"{number}.lookalike"
+        build(given, root, threads=threads, **options)
+        found.append(contents(root))
+    assert len(found[0]) >= 4 + 4 + 1
+    assert found[0] == found[1] == found[2]
 
-    build(folder, tmp_path / "other.lookalike", threads=6)
 
-    name = "items/part-000000.parquet"
-    assert (tmp_path / "other.lookalike" / name).read_bytes() == (target / name).read_bytes()
+def test_a_build_of_urls_writes_the_same_bytes_with_and_without_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web() as site:
+        given = listed(tmp_path, *ok(site, *range(20)), f"{site.url}/html.jpg", f"{site.url}/status/404")
+        build(given, tmp_path / "0.lookalike", threads=1, part_size=6, fetch=LOCAL)
+        monkeypatch.setattr(workers, "_MANY_FILES", 0)
+        monkeypatch.setattr(workers, "_cores", lambda: 6)
+        build(given, tmp_path / "1.lookalike", threads=6, part_size=6, fetch=LOCAL)
+    assert contents(tmp_path / "1.lookalike") == contents(tmp_path / "0.lookalike")
