@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
 from lookalike.builder.workers import Held, Prepared, Work, Workers
 from lookalike.demo.flowers import write_flowers
 from lookalike.models.looking import Seen, decoder_name, stacked
 from lookalike.models.registry import load_model
 from lookalike.models.spec import ModelSpec
+from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 
 torch = pytest.importorskip("torch")
@@ -151,6 +155,40 @@ def test_what_the_device_leaves_is_looked_at_by_the_cpu_and_stays_in_order() -> 
     assert isinstance(found[0], str)
     assert [(one.width, one.height) for one in found[1:]] == [(300, 200), (70, 50), (120, 80)]
     assert [isinstance(one.pixels, torch.Tensor) for one in found[1:]] == [True, False, True]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory is shared on Linux alone")
+def test_files_that_processes_read_look_as_those_that_are_read_here(tmp_path, monkeypatch) -> None:
+    from lookalike.images.on_device import Decoder
+
+    monkeypatch.setattr(workers, "_MANY_FILES", 0)
+    monkeypatch.setattr(workers, "_cores", lambda: 8)
+    monkeypatch.setattr(workers, "_SHARED_BYTES", 600_000)
+    sizes = [(300 + 40 * n, 200 + 30 * n) for n in range(12)]
+    files = [*(jpeg(*size) for size in sizes), png(70, 50), jpeg(120, 80), b"a", jpeg(300, 200)[:900]]
+    samples = []
+    for number, data in enumerate(files):
+        path = tmp_path / str(number)
+        path.write_bytes(data)
+        samples.append(Sample(str(number), "file:///x", None, 0, LocalFile(os.fsencode(path), len(data))))
+    work = Work(load_model().spec, 1.0, True, leaves_jpegs=True)
+    found = []
+    for threads in (1, 6):
+        with closing(Workers(work, threads)) as processes:
+            made = prepared(samples, work=work, workers=processes, decoder=Decoder(decode))
+            found.append([told(one) for one in made])
+            assert processes._started == (threads == 6)
+    assert found[0] == found[1]
+    assert [one is None for one in found[0]] == [False] * 14 + [True] * 2
+
+
+def told(one: Any) -> Any:
+    """What is known of a file; None for a failure."""
+    if not isinstance(one, Prepared):
+        return None
+    seen = one.seen
+    return one.sha256, seen.width, seen.height, seen.thumbnail, type(seen.pixels), seen.pixels.tolist()
 
 
 def test_two_batches_at_a_time_have_their_turn() -> None:

@@ -150,6 +150,23 @@ def test_a_build_that_is_killed_at_any_step_goes_on_from_there(killer, tmp_path)
     assert steps > 20
 
 
+def test_a_part_that_a_kill_left_out_among_others_is_made_again(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 20, size=(32, 24))
+    collection, _ = build(folder, tmp_path / "target", part_size=4, label="folder")
+    whole, parts = state(collection), list_parts(collection.path)
+    for part in (parts[1], parts[3]):  # each was still to be renamed
+        part.items_path.unlink()
+
+    assert check_what_is_committed(collection.path, whole) == 12
+    assert len(collection.search(lookalike.Id(collection.ids[0]), k=20)) == 11
+    again, report = build(folder, collection.path, part_size=4)
+
+    assert (report.embedded, report.unchanged) == (8, 12)
+    assert state(again) == whole
+    assert list(again.verify()) == []
+    assert strange_files(collection.path) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_a_second_build_that_is_killed_at_any_step_goes_on_from_there(killer, tmp_path, rebuild):

@@ -14,8 +14,9 @@ from lookalike.storage.parts import Failure, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.snapshot import Snapshot
 
-# Parts that are made at a time: a GPU gives ten a second, and a disk may take a tenth of one to write one.
-_AT_ONCE = 4
+# Parts that are made at a time: a GPU gives ten a second, and a disk may take a tenth of one to write one. If
+# they are large, so many rows, but at least two parts: one is written while the next is made.
+_AT_ONCE, _ROWS_AT_ONCE = 4, 8192
 
 
 def derive(root: Path) -> None:
@@ -64,7 +65,8 @@ def commit_parts(
         return len(made.rows)
 
     groups = enumerate(_groups(failures, outcomes, part_size), next_number(root))
-    return sum(in_order(commit, groups, _AT_ONCE, ahead=_AT_ONCE - 1))
+    at_once = max(2, min(_AT_ONCE, _ROWS_AT_ONCE // part_size))
+    return sum(in_order(commit, groups, at_once, ahead=at_once - 1))
 
 
 def _groups(

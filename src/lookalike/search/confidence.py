@@ -28,8 +28,8 @@ Floats = NDArray[np.float32]
 FORMAT, FORMAT_VERSION = "lookalike-background", 1
 # Up to 512 rows, 8 from each of 64 places: 130,000 pairs, and little to read.
 _PLACES, _ROWS_A_PLACE = 64, 8
-# Parts that are read at a time, of which most of what is read is not needed.
-_READERS = 8
+# Parts that are read at a time, and rows if they are large: most of what is read is not needed.
+_READERS, _ROWS_AT_ONCE = 8, 65_536
 _LEVELS = np.arange(100) / 100
 
 # Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
@@ -197,7 +197,8 @@ def _some_rows(parts: Sequence[PartState], ends: NDArray[np.int64]) -> Iterator[
     places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
     numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
     some = [parts[number] for number in numbers]
-    of_parts = in_order(PartState.embeddings, some, _READERS, ahead=_READERS)
+    readers = max(1, min(_READERS, _ROWS_AT_ONCE // max(one.count for one in some)))
+    of_parts = in_order(PartState.embeddings, some, readers, ahead=readers - 1)
     for vectors, share in zip(of_parts, shares, strict=True):
         wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
         yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
