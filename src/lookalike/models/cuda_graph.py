@@ -22,6 +22,9 @@ Tensor = Any  # torch.Tensor
 # Batches are filled up to a power of two, at least this.
 _LEAST = 4
 
+# While one graph is recorded, no other may be, of any network, and nobody may wait for the whole device.
+_recording = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
@@ -49,7 +52,8 @@ class CudaGraphs:
         size = max(_LEAST, 1 << (count - 1).bit_length())
         with self._lock, torch.cuda.device(self._device):
             if size not in self._recorded:
-                self._recorded[size] = self._record((size, *pixels.shape[1:]))
+                with _recording:
+                    self._recorded[size] = self._record((size, *pixels.shape[1:]))
             recorded = self._recorded[size]
             if recorded is None:
                 found = self._network(pixels)
@@ -61,10 +65,11 @@ class CudaGraphs:
         return found.cpu()
 
     def forget(self) -> None:
-        """Give back the memory of all graphs."""
-        with self._lock:
-            torch.cuda.synchronize(self._device)  # one may be running
+        """Give back the memory of all graphs, and what PyTorch keeps for later."""
+        with self._lock, _recording, torch.cuda.device(self._device):
+            torch.cuda.synchronize()  # one may be running
             self._recorded.clear()
+            torch.cuda.empty_cache()
 
     def _record(self, shape: tuple[int, ...]) -> _Recorded | None:
         """Record a call with pixels of a shape; None without room, or if a graph cannot do it."""

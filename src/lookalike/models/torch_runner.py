@@ -108,7 +108,6 @@ class TorchFeatures:
         """Give back the memory that PyTorch keeps for later."""
         if self.device.startswith(CUDA):
             self._network.forget()
-            self._torch.cuda.empty_cache()
         elif self.device == MPS:
             self._torch.mps.empty_cache()
 
