@@ -183,7 +183,7 @@ def _threads(root: Path, files: Sequence[Path], threads: int, repeats: int) -> F
 def _prepare(files: Sequence[Path]) -> int:
     """Everything but the network, as a build does it."""
     work = Work(load_model().spec, max_megapixels=200.0, thumbnails=True)
-    return len(prepared(_samples(files), work=work, workers=Workers(work, threads=1)))
+    return len(prepared(_samples(files), work=work, workers=Workers(work, threads=1, count=0)))
 
 
 def _all(pool: Executor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
@@ -293,6 +293,7 @@ def _without(
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
     """A build without listing and deriving: samples to committed parts."""
     options: Figures = {
+        "count": len(files),
         "max_megapixels": 200.0,
         "thumbnails": False,
         "threads": cores(),

@@ -43,7 +43,7 @@ def looked(files: list[bytes], using: Any = decode, spec: ModelSpec | None = Non
 
     work = Work(spec or load_model().spec, 1.0, options.get("thumbnails", True), leaves_jpegs=bool(using))
     samples = [Sample(str(number), "file:///x", None, 0, Held(data)) for number, data in enumerate(files)]
-    found = prepared(samples, work=work, workers=Workers(work, 1), decoder=using and Decoder(using))
+    found = prepared(samples, work=work, workers=Workers(work, 1, count=0), decoder=using and Decoder(using))
     return [one.seen if isinstance(one, Prepared) else one.error for one in found]
 
 

@@ -50,7 +50,8 @@ FILES = [*(picture(number) for number in range(6)), b"not a picture", picture(7,
 def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setattr(workers, "_MANY_FILES", 0)
     monkeypatch.setattr(workers, "_cores", lambda: 8)
-    found = Workers(WORK, 6)
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._from.poll(20))
+    found = Workers(WORK, 6, count=100)
     yield found
     found.close()
 
@@ -90,7 +91,7 @@ def by(processes: Workers, samples: list[Sample]) -> list[Any]:
 
 
 def here(samples: list[Sample]) -> list[Any]:
-    return by(Workers(WORK, 1), samples)
+    return by(Workers(WORK, 1, 0), samples)
 
 
 @pytest.mark.parametrize("given", [files_in, lambda _: from_elsewhere()], ids=["in a folder", "elsewhere"])
@@ -134,6 +135,7 @@ def test_each_thread_has_one_of_its_own(many: Workers, tmp_path: Path) -> None:
 
 def test_a_process_that_was_killed_is_not_missed(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
+    many._most = 1
     by(many, samples)
     os.kill(many._idle[0]._process.pid, signal.SIGKILL)
     assert by(many, samples) == here(samples)
@@ -192,25 +194,34 @@ def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, 
     assert by(many, samples) == here(samples)
 
 
-@pytest.mark.parametrize(("threads", "cores", "files"), [(5, 8, 10_000), (8, 5, 10_000), (6, 6, 1000)])
+@pytest.mark.parametrize(("threads", "cores", "count"), [(5, 8, 10_000), (8, 5, 10_000), (6, 6, 1999)])
 def test_few_threads_cores_or_files_start_none(
-    threads: int, cores: int, files: int, monkeypatch: pytest.MonkeyPatch
+    threads: int, cores: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "_cores", lambda: cores)
-    found = Workers(WORK, threads)
-    for _ in range(files // 4):
-        assert found._taken(4) is None
+    found = Workers(WORK, threads, count)
+    assert [found._taken() for _ in range(10)] == [None] * 10
     assert found._started == 0
 
 
+def test_while_they_start_nobody_waits_for_them(many: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: False)
+    assert list(many.answers([Held(FILES[0])])) == [[None]]
+    assert many._started == 1
+
+
 def test_a_build_with_processes_writes_the_bytes_of_one_without(
-    folder: Any, target: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    folder: Any, target: Any, tmp_path: Any, many: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(folder, target, threads=1)
-    monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: 6)
+    answers: list[Any] = []
+    ask = workers._Worker.ask
+    monkeypatch.setattr(
+        workers._Worker, "ask", lambda self, reads: answers.extend(ask(self, reads)) or answers[-len(reads) :]
+    )
 
     build(folder, tmp_path / "other.lookalike", threads=6)
 
     name = "items/part-000000.parquet"
     assert (tmp_path / "other.lookalike" / name).read_bytes() == (target / name).read_bytes()
+    assert Prepared in map(type, answers)

@@ -141,6 +141,7 @@ def build(
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,
+            count=len(plan.pending),
             max_megapixels=max_megapixels,
             thumbnails=thumbnails,
             threads=threads or os.cpu_count() or 1,

@@ -29,7 +29,7 @@ from lookalike.models.spec import ModelSpec
 from lookalike.sources.local_file import LocalFile
 
 # With fewer cores processes gain nothing, and with fewer files they have hardly started. Each takes 20 MB.
-_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 1000, 16
+_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 2000, 16
 
 # The fields of `Seen` but for its pixels.
 _SEEN = ("width", "height", "exif", "thumbnail")
@@ -82,23 +82,27 @@ Reads = Sequence[Callable[[], bytes]]
 
 
 class Workers:
-    """Processes for `threads` threads, which may call it at once; call `close` at the end."""
+    """Processes for `threads` threads, which may call it at once; call `close` at the end.
 
-    def __init__(self, work: Work, threads: int) -> None:
+    `count` is how many files there are to be: for few, or on few cores, none is started.
+    """
+
+    def __init__(self, work: Work, threads: int, count: int) -> None:
         self._work = work
         cores = min(threads, _cores(), _MOST_PROCESSES)
-        self._most = cores if cores >= _MANY_CORES and _can_share() else 0
+        self._most = cores if cores >= _MANY_CORES and count >= _MANY_FILES and _can_share() else 0
         self._limit_bytes = DECODING.limit_bytes // max(1, threads)
+        self._starting: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        self._started = self._files = 0
+        self._started = 0
 
     def answers(self, reads: Reads) -> Iterator[Sequence[Answer]]:
         """Yield an answer for each, in order, some at a time; `LocalFile` and `Held` alone get any but None.
 
         The bytes of a `Read` hold until the next are asked for.
         """
-        worker = self._taken(len(reads))
+        worker = self._taken()
         if worker is None:
             yield [None] * len(reads)
             return
@@ -114,25 +118,22 @@ class Workers:
 
     def close(self) -> None:
         """End the processes; call it when no thread is in a call."""
-        while self._idle:
-            self._idle.pop().close()
         self._most = 0
+        for some in (self._starting, self._idle):
+            while some:
+                some.pop().close()
 
-    def _taken(self, count: int) -> _Worker | None:
-        """An idle process, or a new one; None if there is to be none."""
+    def _taken(self) -> _Worker | None:
+        """An idle process, if there is one; each call starts another, until there are enough."""
         with self._lock:
-            self._files += count
-            if self._files <= _MANY_FILES or not self._most:
-                return None
-            if self._idle:
-                return self._idle.pop()
-            if self._started == self._most:
-                return None
-            self._started += 1
-        try:
-            return _Worker(self._work, self._limit_bytes)
-        except OSError:  # no room for another process
-            return None
+            if self._started < self._most:
+                self._started += 1
+                with suppress(OSError):  # no room for another process
+                    self._starting.append(_Worker(self._work, self._limit_bytes))
+            for one in [one for one in self._starting if one.is_ready()]:
+                self._starting.remove(one)
+                self._idle.append(one)
+            return self._idle.pop() if self._idle else None
 
 
 class _Worker:
@@ -162,12 +163,18 @@ class _Worker:
         self._size_px = work.spec.size_px
         self._setup: Any = work, limit_bytes
 
+    def is_ready(self) -> bool:
+        """Whether the process has started, or ended: until then nobody waits for it."""
+        return self._from.poll()
+
     def ask(self, reads: Reads) -> list[Answer]:
         """The answers for the first ones, as many as there is room for; None for all if the process ended."""
         asked = list(self._asked(reads))
         if not self.is_alive or not any(asked):
             return [None] * len(asked)
         try:
+            if self._setup:
+                self._from.recv()  # its greeting
             self._to.send((self._setup, asked))
             answers = self._from.recv()
         except (OSError, EOFError):
@@ -214,6 +221,7 @@ def answer(shared: int) -> None:
     asked, answers = Connection(0, writable=False), Connection(1, readable=False)
     told: Any = None
     with suppress(EOFError, OSError):
+        answers.send("ready")
         while True:
             setup, files = asked.recv()
             told = setup or told

@@ -66,7 +66,7 @@ class CudaGraphs:
             self._recorded.clear()
 
     def _record(self, shape: tuple[int, ...]) -> _Recorded | None:
-        """Record a call with pixels of a shape; None for a network that a graph cannot do, or without room."""
+        """Record a call with pixels of a shape; None if a graph cannot do it, or has no room."""
         given = torch.zeros(shape, dtype=torch.uint8, device=self._device)
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream())
