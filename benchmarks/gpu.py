@@ -271,9 +271,14 @@ def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None
 def _builds(root: Path, folder: Path, count: int, options: argparse.Namespace, steps: Figures) -> Figures:
     build = partial(_build, root, folder, device=options.device)
     build()  # warm
+    half: Figures = {"thumbnails": False, "threads": max(1, cores() // 2)}
     found = {
-        name: _rate(partial(build, thumbnails=thumbnails), count, options.repeats)
-        for name, thumbnails in (("with thumbnails", True), ("without", False))
+        name: _rate(partial(build, **chosen), count, options.repeats)
+        for name, chosen in (
+            ("with thumbnails", {"thumbnails": True}),
+            ("without", {"thumbnails": False}),
+            ("without, by half the threads", half),
+        )
     }
     if "error" in steps:
         return found
