@@ -57,7 +57,7 @@ from lookalike.models.looking import decoder_of, encoded, look_at, look_on_devic
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
-from lookalike.parallel import one_blas_thread
+from lookalike.parallel import undisturbed
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 
@@ -305,7 +305,7 @@ def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
         "part_size": PART_SIZE,
     }
     outcomes = embed(_samples(files), model, **options)
-    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), one_blas_thread():
+    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), undisturbed():
         committing.commit_parts(
             Path(target),
             (),
