@@ -51,7 +51,8 @@ from lookalike.builder import committing, part
 from lookalike.builder.build import PART_SIZE
 from lookalike.builder.part import embed
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Workers
 from lookalike.demo.flowers import write_flowers
 from lookalike.models.looking import decoder_of, encoded, look_at, look_on_device
 from lookalike.models.model import LoadedModel

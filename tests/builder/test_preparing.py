@@ -13,7 +13,8 @@ import simplejpeg
 from PIL import Image
 
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Held, Prepared, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Held, Prepared, Workers
 from lookalike.demo.flowers import write_flowers
 from lookalike.models.looking import Seen, decoder_name, stacked
 from lookalike.models.registry import load_model

@@ -20,7 +20,8 @@ from PIL import Image
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Held, Prepared, Read, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Held, Prepared, Read, Workers
 from lookalike.models.registry import load_model
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -50,7 +51,7 @@ FILES = [*(picture(number) for number in range(6)), b"not a picture", picture(7,
 def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setattr(workers, "_MANY_FILES", 0)
     monkeypatch.setattr(workers, "_cores", lambda: 8)
-    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._from.poll(20))
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
     found = Workers(WORK, 6, count=100)
     yield found
     found.close()
@@ -101,7 +102,7 @@ def test_they_see_what_is_seen_here(many: Workers, given: Any, tmp_path: Path) -
     assert [type(one) for one in found] == [tuple] * 6 + [Failure, tuple, Failure, Failure]
     assert [one.stage for one in found if isinstance(one, Failure)] == ["decode", "decode", "read"]
     assert found == here(samples)
-    assert many._started == 1
+    assert len(many._idle) == 6
 
 
 def test_the_processes_answer_for_files_here_and_for_bytes_from_elsewhere(
@@ -130,25 +131,24 @@ def test_each_thread_has_one_of_its_own(many: Workers, tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: by(many, samples), range(24)))
     assert all(one == expected for one in found)
-    assert 1 <= many._started <= 6
+    assert len({one.pid for one in many._idle} - {0}) > 1
 
 
 def test_a_process_that_was_killed_is_not_missed(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
-    many._most = 1
     by(many, samples)
-    os.kill(many._idle[0]._process.pid, signal.SIGKILL)
+    os.kill(many._idle[-1].pid, signal.SIGKILL)
     assert by(many, samples) == here(samples)
-    assert many._idle == []
+    assert len(many._idle) == 5
 
 
 def test_an_interrupt_of_the_terminal_does_not_end_them(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)[:1]
     by(many, samples)
-    process = many._idle[0]._process
-    os.kill(process.pid, signal.SIGINT)
+    used = many._idle[-1]
+    os.kill(used.pid, signal.SIGINT)
     by(many, samples)
-    assert process.poll() is None
+    assert many._idle[-1] is used
 
 
 @pytest.mark.parametrize("given", [files_in, lambda _, files: from_elsewhere(files)])
@@ -188,9 +188,18 @@ def test_files_for_a_gpu_that_do_not_fit_into_the_memory_come_in_several_answers
 def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
     by(many, samples)
-    process = many._idle[0]._process
+    pid = many._idle[-1].pid
     many.close()
-    assert process.poll() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert by(many, samples) == here(samples)
+
+
+def test_a_process_that_cannot_be_started_is_not_missed(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.sys, "executable", "/nowhere/python")
+    samples = files_in(tmp_path)
     assert by(many, samples) == here(samples)
 
 
@@ -201,13 +210,13 @@ def test_few_threads_cores_or_files_start_none(
     monkeypatch.setattr(workers, "_cores", lambda: cores)
     found = Workers(WORK, threads, count)
     assert [found._taken() for _ in range(10)] == [None] * 10
-    assert found._started == 0
+    assert found._parent is None
 
 
 def test_while_they_start_nobody_waits_for_them(many: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers._Worker, "is_ready", lambda self: False)
     assert list(many.answers([Held(FILES[0])])) == [[None]]
-    assert many._started == 1
+    assert many._parent is not None
 
 
 def test_a_build_with_processes_writes_the_bytes_of_one_without(

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from lookalike.builder.preparing import Prepare, prepared
 from lookalike.builder.tagging import tag_columns, tag_fields
-from lookalike.builder.workers import Prepared, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Prepared, Workers
 from lookalike.images.exif import Exif
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.models.looking import decoder_name, decoder_of, stacked

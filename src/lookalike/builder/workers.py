@@ -9,43 +9,30 @@ done here: no result depends on where it was made.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from itertools import chain
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 import numpy as np
 
+from lookalike.builder.worker_process import Work, serve
 from lookalike.images.memory import DECODING
-from lookalike.models.looking import Encoded, Seen, encoded, look_at
-from lookalike.models.spec import ModelSpec
+from lookalike.models.looking import Encoded, Seen
 from lookalike.sources.local_file import LocalFile
 
 # With fewer cores processes gain nothing, and with fewer files they have hardly started. Each takes 20 MB.
 _MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 2000, 16
 
-# The fields of `Seen` but for its pixels.
-_SEEN = ("width", "height", "exif", "thumbnail")
-
 # Shared with each process; the files and pixels of one message fit in.
 _SHARED_BYTES = 16_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How files are looked at: for a model; those that a GPU can decode, only read, if `leaves_jpegs`."""
-
-    spec: ModelSpec
-    max_megapixels: float
-    thumbnails: bool
-    leaves_jpegs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +79,10 @@ class Workers:
         cores = min(threads, _cores(), _MOST_PROCESSES)
         self._most = cores if cores >= _MANY_CORES and count >= _MANY_FILES and _can_share() else 0
         self._limit_bytes = DECODING.limit_bytes // max(1, threads)
+        self._parent: subprocess.Popen[bytes] | None = None
         self._starting: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        self._started = 0
 
     def answers(self, reads: Reads) -> Iterator[Sequence[Answer]]:
         """Yield an answer for each, in order, some at a time; `LocalFile` and `Held` alone get any but None.
@@ -117,55 +104,66 @@ class Workers:
                     self._idle.append(worker)
 
     def close(self) -> None:
-        """End the processes; call it when no thread is in a call."""
+        """End the processes, and wait for them; call it when no thread is in a call."""
         self._most = 0
         for some in (self._starting, self._idle):
             while some:
                 some.pop().close()
+        if self._parent:
+            self._parent.wait()
 
     def _taken(self) -> _Worker | None:
-        """An idle process, if there is one; each call starts another, until there are enough."""
+        """An idle process, if there is one; the first call starts all of them, and nobody waits for that."""
         with self._lock:
-            if self._started < self._most:
-                self._started += 1
-                with suppress(OSError):  # no room for another process
-                    self._starting.append(_Worker(self._work, self._limit_bytes))
+            if self._most and self._parent is None:
+                try:
+                    self._start()
+                except OSError:  # no room for more processes
+                    self._most = 0
             for one in [one for one in self._starting if one.is_ready()]:
                 self._starting.remove(one)
                 self._idle.append(one)
             return self._idle.pop() if self._idle else None
 
+    def _start(self) -> None:
+        setup = self._work, self._limit_bytes
+        with ExitStack() as theirs:
+            pairs = []
+            for _ in range(self._most):
+                ours, other = Pipe()
+                memory = os.memfd_create("lookalike")
+                theirs.callback(other.close)
+                theirs.callback(os.close, memory)
+                os.ftruncate(memory, _SHARED_BYTES)
+                self._starting.append(_Worker(ours, mmap.mmap(memory, _SHARED_BYTES), setup))
+                pairs.append((other.fileno(), memory))
+            self._parent = subprocess.Popen(
+                [sys.executable, "-c", f"from {serve.__module__} import serve; serve({pairs})"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=list(chain(*pairs)),
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "OPENBLAS_NUM_THREADS": "1",  # a process with threads of its own must not fork
+                },
+            )
+
 
 class _Worker:
-    """One process, and the memory that it shares with this one."""
+    """The connection to a process, and the memory that both share."""
 
-    def __init__(self, work: Work, limit_bytes: int) -> None:
-        shared = os.memfd_create("lookalike")
-        try:
-            os.ftruncate(shared, _SHARED_BYTES)
-            self._memory = mmap.mmap(shared, _SHARED_BYTES)
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from {__name__} import answer; answer({shared})"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[shared],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-        finally:
-            os.close(shared)
-        assert self._process.stdin and self._process.stdout
-        self._to = Connection(os.dup(self._process.stdin.fileno()), readable=False)
-        self._from = Connection(os.dup(self._process.stdout.fileno()), writable=False)
-        self._process.stdin.close()
-        self._process.stdout.close()
+    def __init__(self, connection: Connection, memory: mmap.mmap, setup: tuple[Work, int]) -> None:
+        self._connection, self._memory = connection, memory
+        self._setup: tuple[Work, int] | None = setup
+        self._size_px = setup[0].spec.size_px
         self.is_alive = True
-        self._size_px = work.spec.size_px
-        self._setup: Any = work, limit_bytes
+        self.pid = 0
 
     def is_ready(self) -> bool:
-        """Whether the process has started, or ended: until then nobody waits for it."""
-        return self._from.poll()
+        """Whether the process has started, or ended."""
+        return self._connection.poll()
 
     def ask(self, reads: Reads) -> list[Answer]:
         """The answers for the first ones, as many as there is room for; None for all if the process ended."""
@@ -174,13 +172,14 @@ class _Worker:
             return [None] * len(asked)
         try:
             if self._setup:
-                self._from.recv()  # its greeting
-            self._to.send((self._setup, asked))
-            answers = self._from.recv()
+                self.pid = self._connection.recv()
+                self._connection.send(self._setup)
+                self._setup = None
+            self._connection.send(asked)
+            answers = self._connection.recv()
         except (OSError, EOFError):
             self.close()
             return [None] * len(asked)
-        self._setup = None  # it is told once
         return [one and self._answer(*one) for one in answers]
 
     def _asked(self, reads: Reads) -> Iterator[LocalFile | int]:
@@ -204,73 +203,9 @@ class _Worker:
         return Read(size_bytes, sha256, Encoded(data, *seen))
 
     def close(self) -> None:
-        """Let the process end, which it does when nobody can ask any more, and wait for it."""
+        """Let the process end, which it does when nobody can ask any more."""
         self.is_alive = False
-        self._to.close()
-        self._from.close()
-        self._process.wait()
-
-
-def answer(shared: int) -> None:
-    """Answer the questions on the standard input until it ends; the life of a process."""
-    import signal
-
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides when to end
-    memory = mmap.mmap(shared, 0)
-    asked, answers = Connection(0, writable=False), Connection(1, readable=False)
-    told: Any = None
-    with suppress(EOFError, OSError):
-        answers.send("ready")
-        while True:
-            setup, files = asked.recv()
-            told = setup or told
-            work, limit_bytes = told
-            with DECODING.limited_to(limit_bytes):
-                answers.send(list(_answers(memory, files, work)))
-
-
-def _answers(
-    memory: mmap.mmap, files: Sequence[LocalFile | int], work: Work
-) -> Iterator[tuple[int, str, int, Any] | None]:
-    """For each file its size, checksum, the place of its pixels or bytes, and the rest of what is seen of it.
-
-    Ends where the memory has no more room.
-    """
-    given, free = 0, sum(file for file in files if isinstance(file, int))
-    for file in files:
-        if isinstance(file, int):
-            data, given = memory[given : given + file], given + file
-        else:
-            try:
-                data = file()
-            except OSError:
-                data = b""
-        if not data:
-            yield None
-            continue
-        found = _seen(data, work)
-        if isinstance(found, str):
-            yield None
-            continue
-        rest: Any
-        if isinstance(found, Encoded):
-            kept, rest = data, (found.header, found.is_plain)
-        else:
-            kept = np.ascontiguousarray(found.pixels).tobytes()
-            rest = {name: getattr(found, name) for name in _SEEN}
-        if free + len(kept) > len(memory):
-            return
-        memory[free : free + len(kept)] = kept
-        yield len(data), hashlib.sha256(data).hexdigest(), free, rest
-        free += len(kept)
-
-
-def _seen(data: bytes, work: Work) -> Seen | Encoded | str:
-    if work.leaves_jpegs and (found := encoded(data, work.max_megapixels)):
-        return found
-    (seen,) = look_at([data], work.spec, max_megapixels=work.max_megapixels, thumbnails=work.thumbnails)
-    return seen
+        self._connection.close()
 
 
 def _cores() -> int:
