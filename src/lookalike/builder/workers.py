@@ -3,7 +3,7 @@
 To read, hash and decode a picture takes some 3 ms without the interpreter lock and a tenth of that with it,
 in many pieces, between which other threads wait to be woken. Here each thread has a process of its own, which
 reads files and hashes them, and decodes what no GPU does. Pixels and files go through memory that both share,
-the rest through pipes. What a process does not answer, because it ended or the file is damaged or large, is
+the rest through sockets. What a process does not answer, because it ended or the file is damaged or large, is
 done here: no result depends on where it was made.
 """
 
@@ -29,7 +29,7 @@ from lookalike.models.looking import Encoded, Seen
 from lookalike.sources.local_file import LocalFile
 
 # With fewer cores processes gain nothing, and with fewer files they have hardly started. Each takes 20 MB.
-_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 2000, 16
+_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 2000, 32
 
 # Shared with each process; the files and pixels of one message fit in.
 _SHARED_BYTES = 16_000_000
