@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -174,6 +175,13 @@ def test_a_file_that_is_not_there_is_refused_and_nothing_is_added(built, tmp_pat
     with pytest.raises(SourceError, match=r"cannot read .*none\.png: No such file"):
         built.add([good, tmp_path / "none.png"])
     assert built.fingerprint() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes among files")
+def test_a_pipe_is_refused_and_not_waited_for(built, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(SourceError, match=r"pipe\.jpg: not a regular file"):
+        built.add([tmp_path / "pipe.jpg"])
 
 
 def test_two_pictures_with_one_id_are_refused(built, tmp_path):

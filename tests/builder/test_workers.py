@@ -6,22 +6,32 @@ import hashlib
 import io
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from conftest import build
+from conftest import build, write_pictures
 from PIL import Image
+from source_files import records_of, tar_of, written
+from url_lists import LOCAL, listed, ok
+from web_server import web
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
 from lookalike.builder.worker_process import Work
 from lookalike.builder.workers import Held, Prepared, Read, Workers
+from lookalike.images.decoding import SharedBytes
+from lookalike.images.memory import DECODING
 from lookalike.models.registry import load_model
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -47,11 +57,16 @@ def picture(number: int, kind: str = "JPEG", size: tuple[int, int] = (320, 240))
 FILES = [*(picture(number) for number in range(6)), b"not a picture", picture(7, "PNG"), picture(8)[:2000]]
 
 
+def use(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    """Let there be so many cores, let few files be enough for processes, and wait until they have started."""
+    monkeypatch.setattr(workers, "_MANY_FILES", 0)
+    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
+
+
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: 8)
-    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
+    use(monkeypatch, cores=8)
     found = Workers(WORK, 6, count=100)
     yield found
     found.close()
@@ -89,6 +104,18 @@ def told(found: list[Any]) -> list[Any]:
 
 def by(processes: Workers, samples: list[Sample]) -> list[Any]:
     return told(prepared(samples, work=WORK, workers=processes))
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within two seconds."""
+    for _ in range(100):
+        try:
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def here(samples: list[Sample]) -> list[Any]:
@@ -142,13 +169,78 @@ def test_a_process_that_was_killed_is_not_missed(many: Workers, tmp_path: Path) 
     assert len(many._idle) == 5
 
 
-def test_an_interrupt_of_the_terminal_does_not_end_them(many: Workers, tmp_path: Path) -> None:
-    samples = files_in(tmp_path)[:1]
+@pytest.mark.parametrize("answer", [b"\0\0\1\0half", b"\0\0\0\4none"], ids=["cut off", "no answer"])
+def test_a_broken_answer_is_not_believed(many: Workers, answer: bytes, tmp_path: Path) -> None:
+    samples = files_in(tmp_path)
     by(many, samples)
-    used = many._idle[-1]
-    os.kill(used.pid, signal.SIGINT)
+    worker = many._idle[-1]
+    worker._connection, theirs = Pipe()
+    with socket.socket(fileno=os.dup(theirs.fileno())) as end:
+        end.sendall(answer)
+        end.shutdown(socket.SHUT_WR)
+    assert by(many, samples) == here(samples)
+    assert not worker.is_alive
+    assert len(many._idle) == 5
+
+
+def test_answers_that_are_too_few_are_for_none(many: Workers, tmp_path: Path) -> None:
+    samples = files_in(tmp_path)
     by(many, samples)
-    assert many._idle[-1] is used
+    many._idle[-1]._connection, theirs = Pipe()
+    theirs.send([None])
+    assert by(many, samples) == here(samples)
+    assert len(many._idle) == 5
+
+
+def test_a_process_that_cannot_be_told_to_end_is_ended(many: Workers, tmp_path: Path) -> None:
+    by(many, files_in(tmp_path))
+    worker = many._idle[-1]
+    another = os.dup(worker._connection.fileno())  # as a fork of this process would hold
+    many.close()
+    os.close(another)
+    assert is_gone(worker.pid)
+
+
+def test_modules_of_the_current_folder_and_what_they_print_do_not_matter(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit")
+    (tmp_path / "sitecustomize.py").write_text("print('hello')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ((found,),) = many.answers([Held(FILES[0])])
+    assert isinstance(found, Prepared)
+
+
+def test_what_they_may_take_to_decode_is_taken_from_the_memory_for_all(many: Workers) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with DECODING.taking(DECODING.limit_bytes):
+            asking = pool.submit(list, many.answers([Held(FILES[0])]))
+            assert not wait([asking], 2).done
+        ((found,),) = asking.result()
+    assert isinstance(found, Prepared)
+
+
+def test_a_file_that_memory_cannot_hold_is_a_failure(many: Workers, tmp_path: Path) -> None:
+    samples = files_in(tmp_path, FILES[:1])
+    samples[1] = sample(1, LocalFile(samples[0].read.path, 1 << 62))
+    found = by(many, samples)
+    assert found[1] == Failure("1", "file:///1", "read", "too large for this machine's memory")
+    assert found == here(samples)
+    assert len(many._idle) == 6
+
+
+def test_what_several_models_share_is_decoded_once_and_here(many: Workers) -> None:
+    data = picture(1, size=(1000, 800))
+    shared = SharedBytes(data, cover_px=600)
+    (found,) = by(many, [sample(0, lambda: shared)])
+    assert (found,) == tuple(here([sample(0, lambda: SharedBytes(data, cover_px=600))]))
+    assert shared._picture is not None
+
+
+def test_an_interrupt_of_the_terminal_does_not_reach_them(many: Workers, tmp_path: Path) -> None:
+    by(many, files_in(tmp_path)[:1])
+    assert os.getsid(many._idle[-1].pid) != os.getsid(0)
 
 
 @pytest.mark.parametrize("given", [files_in, lambda _, files: from_elsewhere(files)])
@@ -181,8 +273,21 @@ def test_files_for_a_gpu_that_do_not_fit_into_the_memory_come_in_several_answers
     many._work = replace(WORK, leaves_jpegs=True)
     monkeypatch.setattr(workers, "_SHARED_BYTES", 3 * max(map(len, FILES[:6])))
     reads = [one.read for one in files_in(tmp_path)][:6]
-    found = [bytes(one.file.data) for answers in many.answers(reads) for one in answers]
-    assert found == FILES[:6]
+    found = [[bytes(one.file.data) for one in answers] for answers in many.answers(reads)]
+    assert [data for some in found for data in some] == FILES[:6]
+    assert len(found) == 2
+
+
+def test_a_file_that_has_grown_too_large_for_the_memory_is_left_to_this_process(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many._work = replace(WORK, leaves_jpegs=True)
+    monkeypatch.setattr(workers, "_SHARED_BYTES", len(FILES[0]) + len(FILES[1]))
+    reads = [one.read for one in files_in(tmp_path)][:3]
+    grown = replace(reads[1], size_bytes=1)
+    Path(os.fsdecode(grown.path)).write_bytes(FILES[1] + b"\0")
+    (found,) = many.answers([reads[0], grown])
+    assert [type(one) for one in found] == [Read, type(None)]
 
 
 def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, tmp_path: Path) -> None:
@@ -190,8 +295,7 @@ def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, 
     by(many, samples)
     pid = many._idle[-1].pid
     many.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert is_gone(pid)
     assert by(many, samples) == here(samples)
 
 
@@ -219,18 +323,60 @@ def test_while_they_start_nobody_waits_for_them(many: Workers, monkeypatch: pyte
     assert many._parent is not None
 
 
-def test_a_build_with_processes_writes_the_bytes_of_one_without(
-    folder: Any, target: Any, tmp_path: Any, many: Workers, monkeypatch: pytest.MonkeyPatch
+def a_folder(folder: Path) -> Path:
+    write_pictures(folder, 24)
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def a_tar(folder: Path) -> Path:
+    return written(folder / "0.tar", tar_of({f"{n:02}.jpg": data for n, data in enumerate(pictures())}))
+
+
+def records(folder: Path) -> Path:
+    examples = [{"image": data, "filename": b"%d" % n} for n, data in enumerate(pictures())]
+    return written(folder / "0.tfrecord", records_of(*examples))
+
+
+def a_table(folder: Path) -> Path:
+    folder.mkdir()
+    pq.write_table(pa.table({"image": pictures(), "label": list("ab" * 12)}), folder / "0.parquet")
+    return folder
+
+
+def pictures() -> list[bytes]:
+    return [*(picture(number) for number in range(22)), b"no picture", picture(23, "PNG")]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """The files of a collection that are not derived."""
+    files = (path for kind in ("items", "thumbnails", "failures") for path in (root / kind).iterdir())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("source", [a_folder, a_tar, records, a_table])
+@pytest.mark.parametrize("model", ["colors", "efficientnet-lite0"])
+def test_a_build_writes_the_same_bytes_with_any_number_of_threads_with_and_without_processes(
+    source: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(folder, target, threads=1)
-    answers: list[Any] = []
-    ask = workers._Worker.ask
-    monkeypatch.setattr(
-        workers._Worker, "ask", lambda self, reads: answers.extend(ask(self, reads)) or answers[-len(reads) :]
-    )
+    given = source(tmp_path / "source")
+    options = {"model": model, "part_size": 7}
+    found = []
+    for number, (threads, cores) in enumerate([(1, 1), (6, 1), (6, 6)]):
+        use(monkeypatch, cores)
+        root = tmp_path / f"{number}.lookalike"
+        build(given, root, threads=threads, **options)
+        found.append(contents(root))
+    assert len(found[0]) >= 4 + 4 + 1
+    assert found[0] == found[1] == found[2]
 
-    build(folder, tmp_path / "other.lookalike", threads=6)
 
-    name = "items/part-000000.parquet"
-    assert (tmp_path / "other.lookalike" / name).read_bytes() == (target / name).read_bytes()
-    assert Prepared in map(type, answers)
+def test_a_build_of_urls_writes_the_same_bytes_with_and_without_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web() as site:
+        given = listed(tmp_path, *ok(site, *range(20)), f"{site.url}/html.jpg", f"{site.url}/status/404")
+        build(given, tmp_path / "0.lookalike", threads=1, part_size=6, fetch=LOCAL)
+        use(monkeypatch, cores=6)
+        build(given, tmp_path / "1.lookalike", threads=6, part_size=6, fetch=LOCAL)
+    assert contents(tmp_path / "1.lookalike") == contents(tmp_path / "0.lookalike")

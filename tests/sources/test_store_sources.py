@@ -12,6 +12,7 @@ from conftest import build
 from source_files import jpeg
 
 from lookalike.errors import SourceError
+from lookalike.sources.addresses import shards_below
 from lookalike.sources.opening import open_source
 from lookalike.storage.stores import StorePath, place
 
@@ -121,3 +122,15 @@ def test_a_manifest_cannot_make_a_build_open_an_address(bucket, folder, target):
 
     with pytest.raises(SourceError, match="cannot read the metadata"):
         build(folder, target)
+
+
+def test_a_listing_of_shards_asks_for_no_object_alone(bucket, monkeypatch):
+    source = place(f"memory://{bucket}/shards")
+    for name in ("0.tar", "1.tar", "deep/2.tar"):
+        (source / name).put(b"")
+    asked = []
+    info = source._system.info
+    monkeypatch.setattr(source._system, "info", lambda key, **rest: asked.append(key) or info(key, **rest))
+
+    assert [one.name for one in shards_below(source)] == ["0.tar", "1.tar", "2.tar"]
+    assert asked == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -110,6 +111,8 @@ def _file(path: Path, id_: str, uri: str, metadata: Mapping[str, str]) -> Sample
         status = path.stat()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"cannot read {path}: not a regular file")
     read = LocalFile(os.fsencode(path), status.st_size)
     return Sample(id_, uri, status.st_size, status.st_mtime_ns, read, metadata)
 

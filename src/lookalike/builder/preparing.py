@@ -8,6 +8,7 @@ from typing import Any
 
 from lookalike.builder.worker_process import Work
 from lookalike.builder.workers import Answer, Held, Prepared, Read, Workers
+from lookalike.images.decoding import SharedBytes
 from lookalike.models.looking import Seen, encoded, look_at, look_on_device
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -40,11 +41,13 @@ def _on_cpu(samples: Sequence[Sample], work: Work, workers: Workers) -> Iterator
             yield answer if isinstance(answer, Prepared) else _looked(sample, _read(sample, one), work)
 
 
-def _given(sample: Sample) -> LocalFile | Held | Failure:
+def _given(sample: Sample) -> Callable[[], bytes] | Failure:
     """What a process is given: a file of this machine, or what was read here, once."""
     if isinstance(sample.read, LocalFile):
         return sample.read
     data = _read(sample, sample.read)
+    if isinstance(data, SharedBytes):  # to be decoded once for several models, so here
+        return lambda: data
     return data if isinstance(data, Failure) else Held(data)
 
 
@@ -110,3 +113,5 @@ def _read(sample: Sample, read: Callable[[], bytes]) -> bytes | Failure:
         return read()
     except OSError as error:
         return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
+    except MemoryError:
+        return Failure(sample.id, sample.uri, "read", "too large for this machine's memory")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ def serve(pairs: Sequence[tuple[int, int]]) -> None:
     So all of them import Python's modules once. Each end of a connection is open in one process alone: when
     that ends, however it does, the other notices.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides when to end
     for number, (connection, memory) in enumerate(pairs):
         if os.fork() == 0:
             for pair in pairs[number + 1 :]:
@@ -70,23 +68,14 @@ def _answer(connection: Connection, memory: mmap.mmap) -> None:
 def _answers(
     memory: mmap.mmap, files: Sequence[LocalFile | int], work: Work
 ) -> Iterator[tuple[int, str, int, Any] | None]:
-    """For each file its size, checksum, the place of its pixels or bytes, and the rest of what is seen of it.
-
-    Ends where the memory has no more room.
-    """
+    """For each file its size, checksum, the place of its pixels or bytes, and what else is seen of it."""
     given, free = 0, sum(file for file in files if isinstance(file, int))
     for file in files:
         if isinstance(file, int):
             data, given = memory[given : given + file], given + file
         else:
-            try:
-                data = file()
-            except OSError:
-                data = b""
-        if not data:
-            yield None
-            continue
-        found = _seen(data, work)
+            data = _read(file)
+        found = _seen(data, work) if data else ""
         if isinstance(found, str):
             yield None
             continue
@@ -96,11 +85,19 @@ def _answers(
         else:
             kept = np.ascontiguousarray(found.pixels).tobytes()
             rest = {name: getattr(found, name) for name in _SEEN}
-        if free + len(kept) > len(memory):
-            return
+        if free + len(kept) > len(memory):  # it is large, or has grown
+            yield None
+            continue
         memory[free : free + len(kept)] = kept
         yield len(data), hashlib.sha256(data).hexdigest(), free, rest
         free += len(kept)
+
+
+def _read(file: LocalFile) -> bytes:
+    try:
+        return file()
+    except (OSError, MemoryError):
+        return b""
 
 
 def _seen(data: bytes, work: Work) -> Seen | Encoded | str:

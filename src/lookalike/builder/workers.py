@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -95,7 +96,7 @@ class Workers:
             return
         try:
             while reads:
-                answers = worker.ask(reads) or [None]
+                answers = worker.ask(reads)
                 yield answers
                 reads = reads[len(answers) :]
         finally:
@@ -110,6 +111,7 @@ class Workers:
             while some:
                 some.pop().close()
         if self._parent:
+            os.killpg(self._parent.pid, signal.SIGKILL)  # they have nothing to lose
             self._parent.wait()
 
     def _taken(self) -> _Worker | None:
@@ -137,17 +139,16 @@ class Workers:
                 os.ftruncate(memory, _SHARED_BYTES)
                 self._starting.append(_Worker(ours, mmap.mmap(memory, _SHARED_BYTES), setup))
                 pairs.append((other.fileno(), memory))
+            # It finds modules where this process does; else a numpy.py in the current folder would be one.
+            program = f"import sys; sys.path[:] = {sys.path!a}; from {serve.__module__} import serve"
             self._parent = subprocess.Popen(
-                [sys.executable, "-c", f"from {serve.__module__} import serve; serve({pairs})"],
+                [sys.executable, "-P", "-c", f"{program}; serve({pairs})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=list(chain(*pairs)),
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                    "OPENBLAS_NUM_THREADS": "1",  # a process with threads of its own must not fork
-                },
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # what has threads of its own must not fork
+                start_new_session=True,  # the terminal interrupts this process, which ends those
             )
 
 
@@ -157,7 +158,8 @@ class _Worker:
     def __init__(self, connection: Connection, memory: mmap.mmap, setup: tuple[Work, int]) -> None:
         self._connection, self._memory = connection, memory
         self._setup: tuple[Work, int] | None = setup
-        self._size_px = setup[0].spec.size_px
+        work, self._limit_bytes = setup
+        self._size_px, self._leaves_jpegs = work.spec.size_px, work.leaves_jpegs
         self.is_alive = True
         self.pid = 0
 
@@ -166,34 +168,46 @@ class _Worker:
         return self._connection.poll()
 
     def ask(self, reads: Reads) -> list[Answer]:
-        """The answers for the first ones, as many as there is room for; None for all if the process ended."""
+        """The answers for the first ones, for at least one, and as many as there is room for."""
+        if not self.is_alive:
+            return [None] * len(reads)
         asked = list(self._asked(reads))
-        if not self.is_alive or not any(asked):
-            return [None] * len(asked)
+        if not any(asked):
+            return [None] * max(1, len(asked))
         try:
             if self._setup:
                 self.pid = self._connection.recv()
                 self._connection.send(self._setup)
                 self._setup = None
-            self._connection.send(asked)
-            answers = self._connection.recv()
-        except (OSError, EOFError):
+            with DECODING.taking(self._limit_bytes):
+                self._connection.send(asked)
+                answers = self._connection.recv()
+            return [one and self._answer(*one) for _, one in zip(asked, answers, strict=True)]
+        except Exception:  # it ended, or an answer may be left there, which is for no other question
             self.close()
             return [None] * len(asked)
-        return [one and self._answer(*one) for one in answers]
 
     def _asked(self, reads: Reads) -> Iterator[LocalFile | int]:
-        """What the process is to read: a file, or so many bytes of the memory, put there; 0 for nothing."""
-        at = 0
+        """What the process is to read: a file, or so many bytes of the memory, put there; 0 for nothing.
+
+        Ends where the memory has no room for what it may answer.
+        """
+        at, room = 0, len(self._memory)
         for read in reads:
-            if isinstance(read, Held):
-                if at + len(read.data) > len(self._memory) // 2:
-                    return
-                self._memory[at : at + len(read.data)] = read.data
-                at += len(read.data)
-                yield len(read.data)
-            else:
-                yield read if isinstance(read, LocalFile) else 0
+            data = read.data if isinstance(read, Held) else b""
+            room -= len(data) + self._answer_bytes(read)
+            if room < 0:
+                return
+            self._memory[at : at + len(data)] = data
+            at += len(data)
+            yield read if isinstance(read, LocalFile) else len(data)
+
+    def _answer_bytes(self, read: Callable[[], bytes]) -> int:
+        """The bytes of the memory that are kept for an answer: pixels, or a file unless it is too large."""
+        pixels = 3 * self._size_px**2
+        if self._leaves_jpegs and isinstance(read, LocalFile) and read.size_bytes <= len(self._memory):
+            return max(pixels, read.size_bytes)
+        return pixels
 
     def _answer(self, size_bytes: int, sha256: str, place: int, seen: Any) -> Prepared | Read:
         if isinstance(seen, dict):

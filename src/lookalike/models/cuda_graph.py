@@ -63,10 +63,11 @@ class CudaGraphs:
     def forget(self) -> None:
         """Give back the memory of all graphs."""
         with self._lock:
+            torch.cuda.synchronize(self._device)  # one may be running
             self._recorded.clear()
 
     def _record(self, shape: tuple[int, ...]) -> _Recorded | None:
-        """Record a call with pixels of a shape; None if a graph cannot do it, or has no room."""
+        """Record a call with pixels of a shape; None without room, or if a graph cannot do it."""
         given = torch.zeros(shape, dtype=torch.uint8, device=self._device)
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from lookalike.errors import SourceError
 from lookalike.images.formats import SUFFIXES
@@ -87,8 +88,11 @@ def shards_below(folder: Path) -> list[Path]:
     return next((sorted(found[kind]) for kind in _KINDS if kind in found), [])
 
 
-def _names(folder: Path) -> list[str]:
-    return [one.name for one in folder.iterdir()] if is_remote(folder) else os.listdir(folder)
+def _entries(folder: Path) -> Mapping[str, Path | None]:
+    """What is in a folder by name: its path if it is in a store, whose listing says of what kind it is."""
+    if is_remote(folder):
+        return {one.name: cast(Path, one) for one in folder.iterdir()}
+    return dict.fromkeys(os.listdir(folder))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -97,11 +101,11 @@ def _files(folder: Path) -> Iterator[Path]:
     while waiting:
         here = waiting.pop()
         try:
-            names = [name for name in _names(here) if name[0] not in "._"]
-            if "collection.json" in names:
+            entries = _entries(here)
+            if "collection.json" in entries:
                 continue
-            for name in sorted(names):
-                entry = here / name
+            for name in sorted(name for name in entries if name[0] not in "._"):
+                entry = entries[name] or here / name
                 if not entry.is_dir():
                     yield entry
                 elif not entry.is_symlink():
