@@ -134,7 +134,7 @@ def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metric
 
 
 def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
-    """The hits of a query; `chance` is true if the surest of the first ten, without the query's own, is weak."""
+    """The hits of a query; `chance` is true if the surest of ten, without the query's own, is weak."""
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
