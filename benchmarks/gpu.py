@@ -51,13 +51,14 @@ from lookalike.builder import committing, part
 from lookalike.builder.build import PART_SIZE
 from lookalike.builder.part import embed
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Workers
 from lookalike.demo.flowers import write_flowers
 from lookalike.models.looking import decoder_of, encoded, look_at, look_on_device
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
-from lookalike.parallel import one_blas_thread
+from lookalike.parallel import undisturbed
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 
@@ -183,7 +184,7 @@ def _threads(root: Path, files: Sequence[Path], threads: int, repeats: int) -> F
 def _prepare(files: Sequence[Path]) -> int:
     """Everything but the network, as a build does it."""
     work = Work(load_model().spec, max_megapixels=200.0, thumbnails=True)
-    return len(prepared(_samples(files), work=work, workers=Workers(work, threads=1)))
+    return len(prepared(_samples(files), work=work, workers=Workers(work, threads=1, count=0)))
 
 
 def _all(pool: Executor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
@@ -271,9 +272,14 @@ def _looked(model: LoadedModel, data: Sequence[bytes], thumbnails: bool) -> None
 def _builds(root: Path, folder: Path, count: int, options: argparse.Namespace, steps: Figures) -> Figures:
     build = partial(_build, root, folder, device=options.device)
     build()  # warm
+    half: Figures = {"thumbnails": False, "threads": max(1, cores() // 2)}
     found = {
-        name: _rate(partial(build, thumbnails=thumbnails), count, options.repeats)
-        for name, thumbnails in (("with thumbnails", True), ("without", False))
+        name: _rate(partial(build, **chosen), count, options.repeats)
+        for name, chosen in (
+            ("with thumbnails", {"thumbnails": True}),
+            ("without", {"thumbnails": False}),
+            ("without, by half the threads", half),
+        )
     }
     if "error" in steps:
         return found
@@ -293,13 +299,14 @@ def _without(
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
     """A build without listing and deriving: samples to committed parts."""
     options: Figures = {
+        "count": len(files),
         "max_megapixels": 200.0,
         "thumbnails": False,
         "threads": cores(),
         "part_size": PART_SIZE,
     }
     outcomes = embed(_samples(files), model, **options)
-    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), one_blas_thread():
+    with tempfile.TemporaryDirectory(dir=root) as target, closing(outcomes), undisturbed():
         committing.commit_parts(
             Path(target),
             (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
-from lookalike.parallel import in_order
+from lookalike.parallel import in_order, undisturbed
 
 
 def halved(number: int) -> int:
@@ -128,3 +130,19 @@ def test_an_executor_that_is_given_stays_open_and_what_waits_in_it_is_forgotten(
         release.set()
         assert pool.submit(halved, 8).result() == 4
     assert begun == [0, 1]
+
+
+def test_while_blocks_overlap_products_take_one_thread_and_cycles_are_seldom_looked_for() -> None:
+    def state() -> tuple[list[int], int]:
+        blas = [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+        return blas, gc.get_threshold()[0]
+
+    before = state()
+    first, second = undisturbed(), undisturbed()
+    first.__enter__()
+    assert state() == ([1] * len(before[0]), 50_000)
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert state() == ([1] * len(before[0]), 50_000)
+    second.__exit__(None, None, None)
+    assert state() == before

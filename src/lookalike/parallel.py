@@ -5,20 +5,24 @@ Threads are enough, because decoders, networks and files release the interpreter
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+# New objects after which Python looks for cycles in a block of `undisturbed`; 700 or 2,000 are usual.
+_MANY_OBJECTS = 50_000
 
 _lock = Lock()
-_alone: list[Any] = []  # one entry for each block in `one_blas_thread`; the first knows what was before
-Result = TypeVar("Result")
+_blocks: list[_Usual | None] = []  # the first one knows what was before
 
 
 def in_order(
@@ -52,19 +56,33 @@ def _cancel(futures: Iterable[Future[Result]]) -> None:
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Let NumPy multiply matrices in the calling thread alone, in this whole process, until the block ends.
+def undisturbed() -> Iterator[None]:
+    """Let nothing in this process hinder threads of ours that use every core, until the block ends.
 
-    Its other threads would wait for the next product with all their might, and where threads of ours use
-    every core, take half of them. Blocks may overlap, in any threads.
+    NumPy multiplies matrices in the calling thread alone: its other threads wait for the next product with
+    all their might, and take half of the cores. And Python seldom looks for cycles of objects, which was a
+    third of the time for which a build held the interpreter lock. Blocks may overlap, in any threads.
     """
     with _lock:
-        _alone.append(None if _alone else ThreadpoolController().limit(limits=1, user_api="blas"))
+        _blocks.append(None if _blocks else _Usual())
     try:
         yield
     finally:
         with _lock:
-            before = _alone[0]
-            _alone.pop()
-            if not _alone:
-                before.restore_original_limits()
+            usual = _blocks[0]
+            _blocks.pop()
+            if not _blocks and usual:
+                usual.restore()
+
+
+class _Usual:
+    """What was usual before the first block."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadpoolController().limit(limits=1, user_api="blas")
+        self._thresholds = gc.get_threshold()
+        gc.set_threshold(_MANY_OBJECTS, *self._thresholds[1:])
+
+    def restore(self) -> None:
+        self._threads.restore_original_limits()
+        gc.set_threshold(*self._thresholds)

@@ -221,7 +221,11 @@ def test_labels_may_be_any_column(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "wishes", "message"),
     [
-        ([None] * 12, {}, "no item of .* has a value in the column label; add labels when you build"),
+        (
+            [None] * 12,
+            {},
+            "no item of .* has a value in the column label; name another column, such as .label='folder'",
+        ),
         (["a"] * 12, {}, "all 12 items have the label 'a', so every answer would be right"),
         ([f"{i}" for i in range(12)], {}, "no query has a right answer: its class in the column label"),
         (["a", "b"] * 6, {"ks": (12,)}, "k is 12, but a query has only 11 other labelled items to find"),

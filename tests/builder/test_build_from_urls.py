@@ -49,6 +49,14 @@ def test_urls_that_are_in_the_collection_are_not_fetched_again(site, tmp_path):
     assert {site.asked[f"/ok/{number}.jpg"] for number in (1, 2, 3, 4)} == {1}
 
 
+def test_a_line_that_is_no_url_is_one_failure_however_often_one_builds(site, tmp_path):
+    for _ in range(2):
+        collection, report = build(listed(tmp_path, *ok(site, 1), "no url"), tmp_path / "c", fetch=LOCAL)
+
+    assert report.failed == 1
+    assert collection.failures()["id"].to_pylist() == ["no url"]
+
+
 @pytest.mark.slow
 def test_reading_runs_ahead_of_the_threads_that_embed(tmp_path):
     with web(delay_s=0.1) as site:

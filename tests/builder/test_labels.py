@@ -233,6 +233,16 @@ def test_a_table_that_cannot_be_read_is_a_source_error_of_one_line_that_names_it
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content", ["path;color\na.jpg;red\n", "path;color\na.jpg;red, green\n", "path,color\na.jpg,größe\n"]
+)
+def test_a_table_of_another_office_program_says_how_to_save_it(content: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(SourceError) as caught:
+        read_metadata(tmp_path / "t.csv")
+    assert caught.value.hint == "save it as UTF-8 text, with commas between the columns"
+
+
 def test_text_that_is_not_utf_8_is_refused_and_does_not_become_a_column_of_bytes(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         read_metadata(table(tmp_path, "path,caption\na.jpg,café\n".encode("latin-1")))

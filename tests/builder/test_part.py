@@ -179,7 +179,7 @@ def test_left_early_the_samples_are_closed(folder):
             closed.append(True)
 
     given = samples()
-    outcomes = embed(given, load_model("colors"), max_megapixels=200, threads=1)
+    outcomes = embed(given, load_model("colors"), count=0, max_megapixels=200, threads=1)
     assert next(outcomes).row["id"] == samples_of(folder)[0].id
     assert closed == []
     outcomes.close()

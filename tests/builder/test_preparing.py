@@ -16,7 +16,8 @@ from PIL import Image
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Held, Prepared, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Held, Prepared, Workers
 from lookalike.demo.flowers import write_flowers
 from lookalike.models.looking import Seen, decoder_name, stacked
 from lookalike.models.registry import load_model
@@ -47,7 +48,7 @@ def looked(files: list[bytes], using: Any = decode, spec: ModelSpec | None = Non
 
     work = Work(spec or load_model().spec, 1.0, options.get("thumbnails", True), leaves_jpegs=bool(using))
     samples = [Sample(str(number), "file:///x", None, 0, Held(data)) for number, data in enumerate(files)]
-    found = prepared(samples, work=work, workers=Workers(work, 1), decoder=using and Decoder(using))
+    found = prepared(samples, work=work, workers=Workers(work, 1, count=0), decoder=using and Decoder(using))
     return [one.seen if isinstance(one, Prepared) else one.error for one in found]
 
 

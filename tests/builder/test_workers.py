@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -27,7 +28,8 @@ from web_server import web
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
-from lookalike.builder.workers import Held, Prepared, Read, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Held, Prepared, Read, Workers
 from lookalike.images.decoding import SharedBytes
 from lookalike.images.memory import DECODING
 from lookalike.models.registry import load_model
@@ -55,11 +57,17 @@ def picture(number: int, kind: str = "JPEG", size: tuple[int, int] = (320, 240))
 FILES = [*(picture(number) for number in range(6)), b"not a picture", picture(7, "PNG"), picture(8)[:2000]]
 
 
+def use(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    """Let there be so many cores, let few files be enough for processes, and wait until they have started."""
+    monkeypatch.setattr(workers, "_MANY_FILES", 0)
+    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
+
+
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: 8)
-    found = Workers(WORK, 6)
+    use(monkeypatch, cores=8)
+    found = Workers(WORK, 6, count=100)
     yield found
     found.close()
 
@@ -98,8 +106,20 @@ def by(processes: Workers, samples: list[Sample]) -> list[Any]:
     return told(prepared(samples, work=WORK, workers=processes))
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within two seconds."""
+    for _ in range(100):
+        try:
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def here(samples: list[Sample]) -> list[Any]:
-    return by(Workers(WORK, 1), samples)
+    return by(Workers(WORK, 1, 0), samples)
 
 
 @pytest.mark.parametrize("given", [files_in, lambda _: from_elsewhere()], ids=["in a folder", "elsewhere"])
@@ -109,7 +129,7 @@ def test_they_see_what_is_seen_here(many: Workers, given: Any, tmp_path: Path) -
     assert [type(one) for one in found] == [tuple] * 6 + [Failure, tuple, Failure, Failure]
     assert [one.stage for one in found if isinstance(one, Failure)] == ["decode", "decode", "read"]
     assert found == here(samples)
-    assert many._started == 1
+    assert len(many._idle) == 6
 
 
 def test_the_processes_answer_for_files_here_and_for_bytes_from_elsewhere(
@@ -138,47 +158,47 @@ def test_each_thread_has_one_of_its_own(many: Workers, tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: by(many, samples), range(24)))
     assert all(one == expected for one in found)
-    assert 1 <= many._started <= 6
+    assert len({one.pid for one in many._idle} - {0}) > 1
 
 
 def test_a_process_that_was_killed_is_not_missed(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
     by(many, samples)
-    os.kill(many._idle[0]._process.pid, signal.SIGKILL)
+    os.kill(many._idle[-1].pid, signal.SIGKILL)
     assert by(many, samples) == here(samples)
-    assert many._idle == []
+    assert len(many._idle) == 5
 
 
 @pytest.mark.parametrize("answer", [b"\0\0\1\0half", b"\0\0\0\4none"], ids=["cut off", "no answer"])
 def test_a_broken_answer_is_not_believed(many: Workers, answer: bytes, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
     by(many, samples)
-    worker = many._idle[0]
-    worker._pipe, theirs = Pipe()
+    worker = many._idle[-1]
+    worker._connection, theirs = Pipe()
     with socket.socket(fileno=os.dup(theirs.fileno())) as end:
         end.sendall(answer)
         end.shutdown(socket.SHUT_WR)
     assert by(many, samples) == here(samples)
     assert not worker.is_alive
-    assert many._idle == []
+    assert len(many._idle) == 5
 
 
 def test_answers_that_are_too_few_are_for_none(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
     by(many, samples)
-    many._idle[0]._pipe, theirs = Pipe()
+    many._idle[-1]._connection, theirs = Pipe()
     theirs.send([None])
     assert by(many, samples) == here(samples)
-    assert many._idle == []
+    assert len(many._idle) == 5
 
 
 def test_a_process_that_cannot_be_told_to_end_is_ended(many: Workers, tmp_path: Path) -> None:
     by(many, files_in(tmp_path))
-    worker = many._idle[0]
-    another = os.dup(worker._pipe.fileno())  # as a fork of this process would hold
+    worker = many._idle[-1]
+    another = os.dup(worker._connection.fileno())  # as a fork of this process would hold
     many.close()
     os.close(another)
-    assert worker._process.poll() is not None
+    assert is_gone(worker.pid)
 
 
 def test_modules_of_the_current_folder_and_what_they_print_do_not_matter(
@@ -207,7 +227,7 @@ def test_a_file_that_memory_cannot_hold_is_a_failure(many: Workers, tmp_path: Pa
     found = by(many, samples)
     assert found[1] == Failure("1", "file:///1", "read", "too large for this machine's memory")
     assert found == here(samples)
-    assert many._idle[0].is_alive
+    assert len(many._idle) == 6
 
 
 def test_what_several_models_share_is_decoded_once_and_here(many: Workers) -> None:
@@ -218,13 +238,9 @@ def test_what_several_models_share_is_decoded_once_and_here(many: Workers) -> No
     assert shared._picture is not None
 
 
-def test_an_interrupt_of_the_terminal_does_not_end_them(many: Workers, tmp_path: Path) -> None:
-    samples = files_in(tmp_path)[:1]
-    by(many, samples)
-    process = many._idle[0]._process
-    os.kill(process.pid, signal.SIGINT)
-    by(many, samples)
-    assert process.poll() is None
+def test_an_interrupt_of_the_terminal_does_not_reach_them(many: Workers, tmp_path: Path) -> None:
+    by(many, files_in(tmp_path)[:1])
+    assert os.getsid(many._idle[-1].pid) != os.getsid(0)
 
 
 @pytest.mark.parametrize("given", [files_in, lambda _, files: from_elsewhere(files)])
@@ -277,21 +293,34 @@ def test_a_file_that_has_grown_too_large_for_the_memory_is_left_to_this_process(
 def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, tmp_path: Path) -> None:
     samples = files_in(tmp_path)
     by(many, samples)
-    process = many._idle[0]._process
+    pid = many._idle[-1].pid
     many.close()
-    assert process.poll() is not None
+    assert is_gone(pid)
     assert by(many, samples) == here(samples)
 
 
-@pytest.mark.parametrize(("threads", "cores", "files"), [(5, 8, 10_000), (8, 5, 10_000), (6, 6, 1000)])
+def test_a_process_that_cannot_be_started_is_not_missed(
+    many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.sys, "executable", "/nowhere/python")
+    samples = files_in(tmp_path)
+    assert by(many, samples) == here(samples)
+
+
+@pytest.mark.parametrize(("threads", "cores", "count"), [(5, 8, 10_000), (8, 5, 10_000), (6, 6, 1999)])
 def test_few_threads_cores_or_files_start_none(
-    threads: int, cores: int, files: int, monkeypatch: pytest.MonkeyPatch
+    threads: int, cores: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "_cores", lambda: cores)
-    found = Workers(WORK, threads)
-    for _ in range(files // 4):
-        assert found._taken(4) is None
-    assert found._started == 0
+    found = Workers(WORK, threads, count)
+    assert [found._taken() for _ in range(10)] == [None] * 10
+    assert found._parent is None
+
+
+def test_while_they_start_nobody_waits_for_them(many: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: False)
+    assert list(many.answers([Held(FILES[0])])) == [[None]]
+    assert many._parent is not None
 
 
 def a_folder(folder: Path) -> Path:
@@ -334,8 +363,7 @@ def test_a_build_writes_the_same_bytes_with_any_number_of_threads_with_and_witho
     options = {"model": model, "part_size": 7}
     found = []
     for number, (threads, cores) in enumerate([(1, 1), (6, 1), (6, 6)]):
-        monkeypatch.setattr(workers, "_MANY_FILES", 0)
-        monkeypatch.setattr(workers, "_cores", lambda cores=cores: cores)
+        use(monkeypatch, cores)
         root = tmp_path / f"{number}.lookalike"
         build(given, root, threads=threads, **options)
         found.append(contents(root))
@@ -349,7 +377,6 @@ def test_a_build_of_urls_writes_the_same_bytes_with_and_without_processes(
     with web() as site:
         given = listed(tmp_path, *ok(site, *range(20)), f"{site.url}/html.jpg", f"{site.url}/status/404")
         build(given, tmp_path / "0.lookalike", threads=1, part_size=6, fetch=LOCAL)
-        monkeypatch.setattr(workers, "_MANY_FILES", 0)
-        monkeypatch.setattr(workers, "_cores", lambda: 6)
+        use(monkeypatch, cores=6)
         build(given, tmp_path / "1.lookalike", threads=6, part_size=6, fetch=LOCAL)
     assert contents(tmp_path / "1.lookalike") == contents(tmp_path / "0.lookalike")

@@ -74,6 +74,20 @@ def lines(run, target):
     return run("info", target)[1].splitlines()
 
 
+def test_info_names_the_columns_that_came_with_the_pictures(run, folder, target, tmp_path):
+    (tmp_path / "t.csv").write_text("path,kind,price\nsea/sea-002.png,lake,3\n")
+    build(folder, target, metadata=tmp_path / "t.csv")
+
+    assert "columns       kind, price" in lines(run, target)
+    assert strict_json(run("info", target, "--json")[1])["columns"] == ["kind", "price"]
+
+
+def test_info_leaves_out_labels_and_columns_that_there_are_none_of(run, folder, target):
+    build(folder, target)
+
+    assert {line.split()[0] for line in lines(run, target)} & {"labels", "columns"} == set()
+
+
 def test_info_prints_json(run, collection):
     facts = strict_json(run("info", collection.path, "--json")[1])
 

@@ -109,7 +109,40 @@ def test_build_of_pictures_that_all_fail_is_not_done(run, tmp_path, target):
     code, _, stderr = run("build", tmp_path / "bad", "-c", target, "--model", "colors")
 
     assert code == 1
-    assert stderr.splitlines()[-1] == f"0 embedded, 1 failed (see: lookalike failures {target})"
+    assert stderr.splitlines()[-2:] == [
+        f"0 embedded, 1 failed (see: lookalike failures {target})",
+        "most often: the file is empty",
+    ]
+
+
+def test_a_list_without_a_column_of_urls_names_the_flag_of_build(run, tmp_path, target):
+    (tmp_path / "urls.csv").write_text("where,label\nhttp://x/a.jpg,a\n")
+
+    code, _, stderr = run("build", tmp_path / "urls.csv", "-c", target)
+
+    assert code == 1
+    assert stderr.splitlines()[-1] == "  name it as --image-column"
+
+
+def test_urls_at_private_addresses_name_the_flag_that_allows_them(run, tmp_path, target):
+    (tmp_path / "urls.txt").write_text("http://127.0.0.1:9/a.jpg\n")
+
+    code, _, stderr = run("build", tmp_path / "urls.txt", "-c", target, "--model", "colors")
+
+    assert code == 1
+    assert stderr.splitlines()[-1] == (
+        "most often: 127.0.0.1 is not a public address; allow it with --allow-private"
+    )
+
+
+@pytest.mark.parametrize("line", ["file:///photos/a.jpg", "/photos/a.jpg", "./a.jpg"])
+def test_a_list_of_paths_that_is_taken_for_urls_says_where_paths_go(run, tmp_path, target, line):
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+
+    code, _, stderr = run("build", tmp_path / "list.txt", "-c", target)
+
+    assert code == 1
+    assert "but a path; give paths on the standard input, with - as the source" in stderr
 
 
 def test_import_makes_a_collection_of_vectors(run, tmp_path, target):

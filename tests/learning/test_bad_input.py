@@ -36,6 +36,17 @@ def test_events_that_are_all_in_the_future_are_said_to_be(tmp_path):
         lookalike.train(made, events=tmp_path / "e.csv")
 
 
+@pytest.mark.parametrize("weights", [("nan", "nan"), ("-1", "0")])
+def test_events_without_a_usable_weight_are_not_said_to_be_of_unknown_items(tmp_path, weights):
+    made = three(tmp_path)
+    (tmp_path / "e.csv").write_text(
+        "user,item,weight\n" + "".join(f"anna,{id_},{w}\n" for id_, w in zip("ab", weights, strict=True))
+    )
+
+    with pytest.raises(LookalikeError, match=r"none of the 2 events in .* is complete; each needs a user"):
+        lookalike.train(made, events=tmp_path / "e.csv")
+
+
 def test_vectors_made_elsewhere_know_no_users(tmp_path):
     with pytest.raises(ModelError, match="the model of this collection knows no users; train one"):
         three(tmp_path).recommend(user="anna")

@@ -45,7 +45,9 @@ def test_each_is_asked_for_once_and_no_labelled_one(tmp_path):
     asked = [item.id for item in collection.to_label(50)]
 
     assert sorted(asked) == [f"{number:02d}" for number in range(10, 30)]
-    assert command("identify", collection.path, "--ask", 2).stdout.split() == asked[:2]
+    said = command("identify", collection.path, "--ask", 2)
+    assert said.stdout.split() == asked[:2]
+    assert said.stderr == f"label them: lookalike identify {collection.path} id:… --as LABEL\n"
 
 
 def test_the_gain_is_that_of_the_facility_location_function():

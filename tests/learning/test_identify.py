@@ -285,6 +285,7 @@ def test_the_command_fills_lists_and_confirms(trees):
     filled = command("identify", trees.path, "--fill")
     assert (filled.returncode, "99%" in filled.stdout, "100%" in filled.stdout) == (0, True, False)
     assert "of 9 items without a label can be identified" in filled.stderr
+    assert filled.stderr.endswith(f"if they are right: lookalike identify {trees.path} --confirm\n")
     listed = command("identify", trees.path, "--proposed", "--json")
     assert {one["id"] for one in json.loads(listed.stdout)} == {
         line.split()[-1] for line in filled.stdout.splitlines()

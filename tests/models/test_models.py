@@ -22,6 +22,7 @@ from lookalike.errors import ExtraError, ImageError, ModelError
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.onnx_session import start
 from lookalike.models.registry import load_model
+from lookalike.models.torch_network import library
 
 CLASSICAL = ["pixels", "colors", "sift"]
 
@@ -335,3 +336,23 @@ def test_features_that_are_all_zero_get_the_direction_in_which_all_numbers_are_e
     features = np.array([[0, 0, 0, 0], [0, 3, 4, 0]], np.float32)
     assert unit(features).tolist() == np.array([[0.5] * 4, [0, 0.6, 0.8, 0]], np.float32).tolist()
     assert unit(features[1]).tolist() == np.array([0, 0.6, 0.8, 0], np.float32).tolist()
+
+
+def test_a_library_that_is_there_and_broken_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    (tmp_path / "broken_library.py").write_text("raise RuntimeError('operator nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModelError) as caught:
+        library("broken_library", "timm")
+
+    assert (
+        caught.value.message == "broken_library is installed and does not load: operator nms does not exist"
+    )
+    assert caught.value.hint.startswith("torch and torchvision have to be made for each other")
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra():
+    with pytest.raises(ExtraError, match=r"this model needs no_such_library \(No module named") as caught:
+        library("no_such_library", "timm")
+
+    assert caught.value.extra == "timm"

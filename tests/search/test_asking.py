@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,9 +273,18 @@ def test_results_keep_their_state_while_the_collection_changes(copied):
 
 
 def test_a_best_hit_that_chance_gives_too_is_said_to_be_by_chance(collection, found):
-    assert found.by_chance == bool(found.confidences[0] < 1 / 3)
+    assert found.by_chance == bool(found.confidences.max() < 1 / 3)
     assert not found[:0].by_chance
     assert not collection.search(Id(SEA), include_query=True).by_chance
+
+
+def test_hits_are_not_by_chance_if_one_of_the_first_ten_is_sure(found):
+    fade = np.full(12, 0.2)
+    many = replace(found, rows=np.arange(12), scores=fade.astype(np.float32), confidences=fade)
+
+    assert (many.by_chance, many.surest) == (True, 0.2)
+    assert not replace(many, confidences=np.where(np.arange(12) == 9, 0.4, fade)).by_chance
+    assert replace(many, confidences=np.where(np.arange(12) == 10, 0.4, fade)).by_chance
 
 
 def test_a_collection_of_one_item_has_no_confidences(tmp_path):

@@ -106,6 +106,36 @@ def test_a_word_of_the_collection_goes_before_a_colour(tmp_path):
     assert {id_.split("/")[0] for id_ in made.search(lookalike.Text("red"), k=4).ids} == {"red"}
 
 
+def colored_files(folder, *names):
+    """Pictures of a colour that is not the one that their names say, four of each."""
+    (folder / "all").mkdir(parents=True)
+    for name, color in zip(names, [(20, 40, 220), (30, 220, 30)], strict=True):
+        for number in range(4):
+            pixels = np.full((40, 40, 3), color, np.uint8) + np.uint8(number)
+            Image.fromarray(pixels).save(folder / "all" / f"{name}-{number}.png")
+    return build(folder / "all", folder / "c.lookalike")[0]
+
+
+def test_a_colour_in_the_names_of_files_is_looked_for_in_the_pictures(tmp_path):
+    found = colored_files(tmp_path, "green_thing", "blue_thing").search(lookalike.Text("green"), k=4)
+
+    assert {id_.split("_")[0] for id_ in found.ids} == {"blue"}
+    assert found.meant[0].parts[0].origin == "color"
+
+
+def test_orange_in_the_names_of_files_is_a_word_of_theirs(tmp_path):
+    found = colored_files(tmp_path, "orange", "lime").search(lookalike.Text("orange"), k=4)
+
+    assert found.meant[0].parts[0].origin == "file name"
+
+
+def test_without_thumbnails_a_colour_in_the_names_of_files_is_a_word_of_theirs(tmp_path):
+    ids = [f"{name}_{number}.png" for name in ("red", "blue") for number in range(4)]
+    made = lookalike.from_vectors(tmp_path / "c", np.eye(8, dtype=np.float32), ids)
+
+    assert made.search(lookalike.Text("red"), k=4).meant[0].parts[0].origin == "file name"
+
+
 def test_a_colour_cannot_be_unwanted_or_grouped(painted):
     with pytest.raises(QueryError, match="a colour cannot be unwanted: red"):
         painted.search(lookalike.Id("sky/sky-0.png") - lookalike.Text("red"))

@@ -28,7 +28,7 @@ from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import DEFAULT_MODEL, load_model, register
-from lookalike.parallel import one_blas_thread
+from lookalike.parallel import undisturbed
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
 from lookalike.storage.learned import find_model
@@ -121,18 +121,19 @@ def build(
     )
     root, images = place(collection), open_source(source, image_column, name_column, fetch)
     check_target(root)
-    order = ordered(
-        root,
-        images,
-        model=model,
-        label=label,
-        metadata=metadata,
-        tags=tags,
-        device=device,
-        precision=precision,
-        dtype=dtype,
-        rebuild=rebuild,
-    )
+    with undisturbed():
+        order = ordered(
+            root,
+            images,
+            model=model,
+            label=label,
+            metadata=metadata,
+            tags=tags,
+            device=device,
+            precision=precision,
+            dtype=dtype,
+            rebuild=rebuild,
+        )
     with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         manifest, loaded, plan = begin(order, device, max_megapixels)
         if on_model and plan.pending:
@@ -141,6 +142,7 @@ def build(
         outcomes = embed(
             reading_ahead(plan.pending, images),
             loaded,
+            count=len(plan.pending),
             max_megapixels=max_megapixels,
             thumbnails=thumbnails,
             threads=threads or os.cpu_count() or 1,
@@ -148,7 +150,7 @@ def build(
         )
         fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]
         make = partial(part_of, model=loaded, fields=fields, dtype=manifest.dtype)
-        with closing(outcomes), one_blas_thread():
+        with closing(outcomes), undisturbed():
             counted = _counted(outcomes, len(plan.pending), on_progress)
             embedded = commit_parts(
                 root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours

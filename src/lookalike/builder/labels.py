@@ -21,6 +21,9 @@ from lookalike.storage.parts import RESERVED_COLUMNS
 # A metadata table's relative paths are in the first of these columns that it has.
 PATH_COLUMNS = ("id", "path", "file", "filename", "file_name", "image")
 
+_PARQUET = (".parquet", ".pq")
+_AS_CSV = "save it as UTF-8 text, with commas between the columns"
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
@@ -61,15 +64,20 @@ def read_metadata(path: Path) -> Metadata:
     """Read a CSV or Parquet file of columns by relative path; raises `SourceError` naming what is wrong."""
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(file)
+            table = pq.read_table(file) if path.suffix.lower() in _PARQUET else _read_csv(file)
         names = table.column_names
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}") from None
+    except OSError as error:
+        raise SourceError(f"cannot read the metadata {path}: {error.strerror or one_line(error)}") from None
+    except (ValueError, pa.ArrowException) as error:
+        hint = "" if path.suffix.lower() in _PARQUET else _AS_CSV
+        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}", hint) from None
     key = next((name for name in PATH_COLUMNS if name in names), None)
     if key is None:
         raise SourceError(
             f"{path} has no column of relative paths, only: {', '.join(table.column_names)}",
-            f"name the column one of: {', '.join(PATH_COLUMNS)}",
+            _AS_CSV
+            if len(names) == 1 and ";" in names[0]
+            else f"name the column one of: {', '.join(PATH_COLUMNS)}",
         )
     columns = [name for name in table.column_names if name != key]
     taken = sorted(RESERVED_COLUMNS.intersection(columns))
@@ -85,7 +93,7 @@ def read_metadata(path: Path) -> Metadata:
         raise SourceError(f"the column {key} of {path} is not text: {one_line(error)}") from None
     twice = [one for one, number in Counter(paths).items() if number > 1]
     if twice:
-        raise SourceError(f"{path} has more than one row for {twice[0]}")
+        raise SourceError(f"{path} has more than one row for {twice[0]}", "leave one of them")
     rows = [_without_nan(row) for row in table.select(columns).to_pylist()]
     types = {name: table.schema.field(name).type for name in columns}
     if "label" in types:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from lookalike.builder.preparing import Prepare, prepared
 from lookalike.builder.tagging import tag_columns, tag_fields
-from lookalike.builder.workers import Prepared, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Prepared, Workers
 from lookalike.images.exif import Exif
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.models.looking import decoder_name, decoder_of, stacked
@@ -97,7 +98,8 @@ def make_part(
     An image that fails becomes one of the failures. Rows and failures keep the order of the samples. Raises
     `ModelError` if the model returns invalid vectors.
     """
-    outcomes = embed(samples, model, max_megapixels=max_megapixels, thumbnails=thumbnails, threads=threads)
+    options: dict[str, Any] = {"max_megapixels": max_megapixels, "thumbnails": thumbnails}
+    outcomes = embed(samples, model, count=len(samples), threads=threads, **options)
     return part_of(outcomes, model, fields=fields, dtype=dtype)
 
 
@@ -105,12 +107,13 @@ def embed(
     samples: Iterable[Sample],
     model: LoadedModel,
     *,
+    count: int,
     max_megapixels: float,
     thumbnails: bool = True,
     threads: int,
     part_size: int = sys.maxsize,
 ) -> Generator[Outcome, None, None]:
-    """Yield each sample's outcome, in order, computed by threads a few batches ahead.
+    """Yield the outcome of each of `count` samples, in order, computed by threads a few batches ahead.
 
     No batch crosses the end of a part of `part_size` samples, so that a part has the same batches, and the
     same bytes, wherever it is made. If stopped early, it closes `samples` if they are a generator.
@@ -118,7 +121,7 @@ def embed(
     decoder, size = decoder_of(model), batch_size(model.device)
     work = Work(model.spec, max_megapixels, thumbnails, leaves_jpegs=decoder is not None)
     with ExitStack() as leaving:
-        workers = leaving.enter_context(closing(Workers(work, threads)))
+        workers = leaving.enter_context(closing(Workers(work, threads, count)))
         prepare = partial(prepared, work=work, workers=workers, decoder=decoder)
         embedded = partial(_embedded, model=model, prepare=prepare)
         batches, ahead = _batches(samples, size, part_size), max(2, _AHEAD // size) * threads

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from lookalike.builder.workers import Answer, Held, Prepared, Read, Work, Workers
+from lookalike.builder.worker_process import Work
+from lookalike.builder.workers import Answer, Held, Prepared, Read, Workers
 from lookalike.images.decoding import SharedBytes
 from lookalike.models.looking import Seen, encoded, look_at, look_on_device
 from lookalike.sources.local_file import LocalFile

@@ -5,6 +5,7 @@ All rows of a part come from one source, because a build writes its own parts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def reconcile(root: Path, listing: Listing) -> Plan:
             else:
                 keep.append(False)
         schemas.append(_refresh(part, rows, keep, listing))
-    forget_failures(root, listing.source_uri)
+    forget_failures(root, listing.source_uri, {one.uri for one in listing.failures})
     return Plan(list(pending.values()), failures, _exif_fields(listing, schemas), unchanged, removed)
 
 
@@ -176,13 +177,15 @@ def _with_metadata(rows: pa.Table, listing: Listing) -> pa.Table:
     return rows
 
 
-def forget_failures(root: Path, source_uri: str) -> None:
-    """Remove the failures of a source."""
+def forget_failures(root: Path, source_uri: str, uris: Collection[str] = ()) -> None:
+    """Remove the failures of a source, and those of `uris`, which in a list of URLs may be anything."""
+    again = pa.array(sorted(uris), pa.string())
     for part in list_parts(root, "failures"):
         try:
             table = part.failures()
         except CollectionError:  # this build finds all of them again
             table = FAILURE_SCHEMA.empty_table()
-        others = table.filter(pc.invert(pc.starts_with(table["uri"], source_uri)))
+        known = pc.or_(pc.starts_with(table["uri"], source_uri), pc.is_in(table["uri"], value_set=again))
+        others = table.filter(pc.invert(known))
         if others.num_rows < table.num_rows or not table.num_rows:
             part.write_failures(others)

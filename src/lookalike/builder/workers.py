@@ -3,49 +3,37 @@
 To read, hash and decode a picture takes some 3 ms without the interpreter lock and a tenth of that with it,
 in many pieces, between which other threads wait to be woken. Here each thread has a process of its own, which
 reads files and hashes them, and decodes what no GPU does. Pixels and files go through memory that both share,
-the rest through a pipe. What a process does not answer, because it ended or the file is damaged or large, is
+the rest through sockets. What a process does not answer, because it ended or the file is damaged or large, is
 done here: no result depends on where it was made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 import numpy as np
 
+from lookalike.builder.worker_process import Work, serve
 from lookalike.images.memory import DECODING
-from lookalike.models.looking import Encoded, Seen, encoded, look_at
-from lookalike.models.spec import ModelSpec
+from lookalike.models.looking import Encoded, Seen
 from lookalike.sources.local_file import LocalFile
 
 # With fewer cores processes gain nothing, and with fewer files they have hardly started. Each takes 20 MB.
-_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 1000, 16
-
-# The fields of `Seen` but for its pixels.
-_SEEN = ("width", "height", "exif", "thumbnail")
+_MANY_CORES, _MANY_FILES, _MOST_PROCESSES = 6, 2000, 32
 
 # Shared with each process; the files and pixels of one message fit in.
 _SHARED_BYTES = 16_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How files are looked at: for a model; those that a GPU can decode, only read, if `leaves_jpegs`."""
-
-    spec: ModelSpec
-    max_megapixels: float
-    thumbnails: bool
-    leaves_jpegs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +70,27 @@ Reads = Sequence[Callable[[], bytes]]
 
 
 class Workers:
-    """Processes for `threads` threads, which may call it at once; call `close` at the end."""
+    """Processes for `threads` threads, which may call it at once; call `close` at the end.
 
-    def __init__(self, work: Work, threads: int) -> None:
+    `count` is how many files there are to be: for few, or on few cores, none is started.
+    """
+
+    def __init__(self, work: Work, threads: int, count: int) -> None:
         self._work = work
         cores = min(threads, _cores(), _MOST_PROCESSES)
-        self._most = cores if cores >= _MANY_CORES and _can_share() else 0
+        self._most = cores if cores >= _MANY_CORES and count >= _MANY_FILES and _can_share() else 0
         self._limit_bytes = DECODING.limit_bytes // max(1, threads)
+        self._parent: subprocess.Popen[bytes] | None = None
+        self._starting: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        self._started = self._files = 0
 
     def answers(self, reads: Reads) -> Iterator[Sequence[Answer]]:
         """Yield an answer for each, in order, some at a time; `LocalFile` and `Held` alone get any but None.
 
         The bytes of a `Read` hold until the next are asked for.
         """
-        worker = self._taken(len(reads))
+        worker = self._taken()
         if worker is None:
             yield [None] * len(reads)
             return
@@ -113,55 +105,67 @@ class Workers:
                     self._idle.append(worker)
 
     def close(self) -> None:
-        """End the processes; call it when no thread is in a call."""
-        while self._idle:
-            self._idle.pop().close()
+        """End the processes, and wait for them; call it when no thread is in a call."""
         self._most = 0
+        for some in (self._starting, self._idle):
+            while some:
+                some.pop().close()
+        if self._parent:
+            os.killpg(self._parent.pid, signal.SIGKILL)  # they have nothing to lose
+            self._parent.wait()
 
-    def _taken(self, count: int) -> _Worker | None:
-        """An idle process, or a new one; None if there is to be none."""
+    def _taken(self) -> _Worker | None:
+        """An idle process, if there is one; the first call starts all of them, and nobody waits for that."""
         with self._lock:
-            self._files += count
-            if self._files <= _MANY_FILES or not self._most:
-                return None
-            if self._idle:
-                return self._idle.pop()
-            if self._started == self._most:
-                return None
-            self._started += 1
-        try:
-            return _Worker(self._work, self._limit_bytes)
-        except OSError:  # no room for another process
-            return None
+            if self._most and self._parent is None:
+                try:
+                    self._start()
+                except OSError:  # no room for more processes
+                    self._most = 0
+            for one in [one for one in self._starting if one.is_ready()]:
+                self._starting.remove(one)
+                self._idle.append(one)
+            return self._idle.pop() if self._idle else None
 
-
-class _Worker:
-    """One process, and the memory that it shares with this one."""
-
-    def __init__(self, work: Work, limit_bytes: int) -> None:
-        self._limit_bytes, self._leaves_jpegs = limit_bytes, work.leaves_jpegs
-        self._size_px = work.spec.size_px
-        self._setup: Any = work, limit_bytes
-        self._pipe, theirs = Pipe()
-        shared = -1
-        try:
-            shared = os.memfd_create("lookalike")
-            os.ftruncate(shared, _SHARED_BYTES)
-            self._memory = mmap.mmap(shared, _SHARED_BYTES)
+    def _start(self) -> None:
+        setup = self._work, self._limit_bytes
+        with ExitStack() as theirs:
+            pairs = []
+            for _ in range(self._most):
+                ours, other = Pipe()
+                memory = os.memfd_create("lookalike")
+                theirs.callback(other.close)
+                theirs.callback(os.close, memory)
+                os.ftruncate(memory, _SHARED_BYTES)
+                self._starting.append(_Worker(ours, mmap.mmap(memory, _SHARED_BYTES), setup))
+                pairs.append((other.fileno(), memory))
             # It finds modules where this process does; else a numpy.py in the current folder would be one.
-            program = f"import sys; sys.path[:] = {sys.path!a}; from {__name__} import answer; "
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"{program}answer({shared}, {theirs.fileno()})"],
+            program = f"import sys; sys.path[:] = {sys.path!a}; from {serve.__module__} import serve"
+            self._parent = subprocess.Popen(
+                [sys.executable, "-P", "-c", f"{program}; serve({pairs})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[shared, theirs.fileno()],
+                pass_fds=list(chain(*pairs)),
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # what has threads of its own must not fork
+                start_new_session=True,  # the terminal interrupts this process, which ends those
             )
-        finally:
-            theirs.close()
-            if shared >= 0:
-                os.close(shared)
+
+
+class _Worker:
+    """The connection to a process, and the memory that both share."""
+
+    def __init__(self, connection: Connection, memory: mmap.mmap, setup: tuple[Work, int]) -> None:
+        self._connection, self._memory = connection, memory
+        self._setup: tuple[Work, int] | None = setup
+        work, self._limit_bytes = setup
+        self._size_px, self._leaves_jpegs = work.spec.size_px, work.leaves_jpegs
         self.is_alive = True
+        self.pid = 0
+
+    def is_ready(self) -> bool:
+        """Whether the process has started, or ended."""
+        return self._connection.poll()
 
     def ask(self, reads: Reads) -> list[Answer]:
         """The answers for the first ones, for at least one, and as many as there is room for."""
@@ -171,12 +175,15 @@ class _Worker:
         if not any(asked):
             return [None] * max(1, len(asked))
         try:
+            if self._setup:
+                self.pid = self._connection.recv()
+                self._connection.send(self._setup)
+                self._setup = None
             with DECODING.taking(self._limit_bytes):
-                self._pipe.send((self._setup, asked))
-                answers = self._pipe.recv()
-            self._setup = None  # it is told once
+                self._connection.send(asked)
+                answers = self._connection.recv()
             return [one and self._answer(*one) for _, one in zip(asked, answers, strict=True)]
-        except Exception:  # it ended, or an answer may be left in the pipe, which is for no other question
+        except Exception:  # it ended, or an answer may be left there, which is for no other question
             self.close()
             return [None] * len(asked)
 
@@ -210,70 +217,9 @@ class _Worker:
         return Read(size_bytes, sha256, Encoded(data, *seen))
 
     def close(self) -> None:
-        """End the process, which has nothing to lose, and wait for it."""
+        """Let the process end, which it does when nobody can ask any more."""
         self.is_alive = False
-        self._pipe.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def answer(shared: int, connected: int) -> None:
-    """Answer questions until nobody can ask any more; the life of a process."""
-    import signal
-
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides when to end
-    memory, pipe = mmap.mmap(shared, 0), Connection(connected)
-    told: Any = None
-    with suppress(EOFError, OSError):
-        while True:
-            setup, files = pipe.recv()
-            told = setup or told
-            work, limit_bytes = told
-            with DECODING.limited_to(limit_bytes):
-                pipe.send(list(_answers(memory, files, work)))
-
-
-def _answers(
-    memory: mmap.mmap, files: Sequence[LocalFile | int], work: Work
-) -> Iterator[tuple[int, str, int, Any] | None]:
-    """For each file its size, checksum, the place of its pixels or bytes, and what else is seen of it."""
-    given, free = 0, sum(file for file in files if isinstance(file, int))
-    for file in files:
-        if isinstance(file, int):
-            data, given = memory[given : given + file], given + file
-        else:
-            data = _read(file)
-        found = _seen(data, work) if data else ""
-        if isinstance(found, str):
-            yield None
-            continue
-        rest: Any
-        if isinstance(found, Encoded):
-            kept, rest = data, (found.header, found.is_plain)
-        else:
-            kept = np.ascontiguousarray(found.pixels).tobytes()
-            rest = {name: getattr(found, name) for name in _SEEN}
-        if free + len(kept) > len(memory):  # it is large, or has grown
-            yield None
-            continue
-        memory[free : free + len(kept)] = kept
-        yield len(data), hashlib.sha256(data).hexdigest(), free, rest
-        free += len(kept)
-
-
-def _read(file: LocalFile) -> bytes:
-    try:
-        return file()
-    except (OSError, MemoryError):
-        return b""
-
-
-def _seen(data: bytes, work: Work) -> Seen | Encoded | str:
-    if work.leaves_jpegs and (found := encoded(data, work.max_megapixels)):
-        return found
-    (seen,) = look_at([data], work.spec, max_megapixels=work.max_megapixels, thumbnails=work.thumbnails)
-    return seen
+        self._connection.close()
 
 
 def _cores() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from lookalike.builder.listing import said_of
 from lookalike.cli.network import fetch_options
 from lookalike.cli.output import say
 from lookalike.cli.progress import Progress
+from lookalike.cli.remedies import in_flags
 from lookalike.collection import Collection
 from lookalike.errors import SourceError, StorageError
 from lookalike.index import index_state, refresh
@@ -67,7 +69,11 @@ def build(options: argparse.Namespace, part_size: int = builder.PART_SIZE) -> tu
         say(f"the source moved here from {report.moved_from}; its rows now point here")
     if report.passed_over:
         say(said_of(report.passed_over))
-    return Collection(root, report), report
+    collection = Collection(root, report)
+    if report.failed and not len(collection):
+        errors = Counter(collection.failures()["error"].to_pylist())
+        say(f"most often: {in_flags(errors.most_common(1)[0][0], 'build')}")
+    return collection, report
 
 
 def _say_device(model: LoadedModel) -> None:

@@ -27,6 +27,8 @@ COLORS = {
     "brown": 0x653700, "dark brown": 0x341C02, "light brown": 0xAD8150,
 }  # fmt: skip
 NAMES = tuple(COLORS)
+# A thumbnail takes a millisecond; measuring a collection's colours should not take much longer than a minute.
+MOST_ITEMS = 50_000
 
 # Enough pixels for a share to a hundredth, and levels of red, green and blue.
 _SIZE_PX, _LEVELS = 32, 32

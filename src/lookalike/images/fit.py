@@ -74,11 +74,11 @@ def fit(pixels: Pixels | Image.Image, size_px: int, crop: float, box: Box | None
     `pixels` are an array (H, W, 3), or its image as `Picture` has it. `crop` in (0, 1] is the side of the
     square as a share of the shorter side of the picture.
     """
-    image = image_of(pixels)
-    cut = square_cut(box or (0, 0, *image.size), size_px, crop)
-    if image.size == (size_px, size_px) and cut.box == (0, 0, size_px, size_px):
+    width, height = pixels.size if isinstance(pixels, Image.Image) else pixels.shape[1::-1]
+    cut = square_cut(box or (0, 0, width, height), size_px, crop)
+    if (width, height) == (size_px, size_px) and cut.box == (0, 0, size_px, size_px):
         return np.asarray(pixels)
-    return np.asarray(image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=cut.box))
+    return np.asarray(image_of(pixels).resize((size_px, size_px), Image.Resampling.BICUBIC, box=cut.box))
 
 
 def fit_whole_pixels(

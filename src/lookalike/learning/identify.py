@@ -19,7 +19,7 @@ from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
 from lookalike.storage.given_labels import LABEL, fitted, label_kind
-from lookalike.storage.label_values import FOLDER
+from lookalike.storage.label_values import FOLDER, own_columns
 from lookalike.storage.marks import Mark, write_marks
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.snapshot import Snapshot
@@ -295,9 +295,10 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     labels = read_labels(snapshot, column, rows)
     places = labels.labelled
     if not len(places):
+        other = next(iter(own_columns(snapshot)), FOLDER)
         raise LookalikeError(
             f"no item of {snapshot.root} has a value in the column {column}",
-            "name another column, such as `label='folder'`; label some pictures; or add labels when you "
+            f"name another column, such as `label={other!r}`; label some pictures; or add labels when you "
             "build: `lookalike.build(source, collection=path, label='folder')`",
         )
     names, classes = np.unique([str(labels.values[at]) for at in places], return_inverse=True)

@@ -46,7 +46,10 @@ def input_of(
     picture = load(image, math.ceil(spec.cover_px / share), max_megapixels)
     part = picture.box if box is None else region(picture, box)
     if spec.resize == "square":
-        return Input(picture, fit(picture.image, spec.size_px, spec.crop, part))
+        is_sized = picture.pixels.shape[:2] == (spec.size_px, spec.size_px)  # and may be taken as it is
+        return Input(
+            picture, fit(picture.pixels if is_sized else picture.image, spec.size_px, spec.crop, part)
+        )
     across, down = (1.0, 1.0) if box is None else (box[2] - box[0], box[3] - box[1])
     seen = fit_whole_pixels(
         picture.image,

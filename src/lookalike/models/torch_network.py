@@ -79,13 +79,21 @@ def crop_of(size_px: int, resized_px: int, name: str) -> float:
 
 
 def library(name: str, extra: str) -> Any:
-    """Import the library of a kind of model; raises `ExtraError` if it is missing or does not import."""
+    """Import the library of a kind of model.
+
+    Raises `ExtraError` if it is missing or too old, `ModelError` if it is there and broken.
+    """
     from importlib import import_module
 
     try:
         return import_module(name)
-    except (ImportError, RuntimeError) as error:  # torchvision raises RuntimeError where it misses operators
+    except ImportError as error:
         raise ExtraError(f"this model needs {name} ({one_line(error)})", extra) from None
+    except RuntimeError as error:  # torchvision misses its operators
+        raise ModelError(
+            f"{name} is installed and does not load: {one_line(error)}",
+            "torch and torchvision have to be made for each other: install both anew, from one index",
+        ) from None
 
 
 def loaded(name: str, load: Callable[[], Any]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import QueryError, StorageError
-from lookalike.images.color_names import NAMES, color_shares, columns_of
+from lookalike.images.color_names import MOST_ITEMS, NAMES, color_shares, columns_of
 from lookalike.search.evidence import confidence_of
 from lookalike.search.query import Direction
 from lookalike.search.results import Results
@@ -29,8 +29,6 @@ Shares = NDArray[np.uint8]
 
 FORMAT, FORMAT_VERSION = "lookalike-colors", 1
 _FILE_NAME = "colors.npz"
-# A thumbnail takes a millisecond; a search should not take much longer than a minute.
-MOST_ITEMS = 50_000
 _AT_ONCE = 1000
 # Of a query with other words, as many of the nearest are sorted by colour too.
 _CANDIDATES = 500

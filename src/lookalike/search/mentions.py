@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lookalike.images.color_names import MOST_ITEMS, color_in
 from lookalike.models.spelling import STOP_WORDS, spelling
 from lookalike.search.taught import folders_of, lessons
 from lookalike.storage.snapshot import Snapshot
@@ -109,13 +110,26 @@ def _folders(snapshot: Snapshot) -> Iterator[Mention]:
 
 def _file_names(snapshot: Snapshot) -> Iterator[Mention]:
     names = pc.replace_substring_regex(snapshot.column("id"), "^.*/", "")
-    return _of_words(names, lambda name: _words_in(PurePosixPath(name).stem), "file name")
+    words_in = _words_but_colors(snapshot)
+    return _of_words(names, lambda name: words_in(PurePosixPath(name).stem), "file name")
+
+
+def _words_but_colors(snapshot: Snapshot) -> Callable[[str], list[str]]:
+    """The words of a text, less colours if they can be seen in the pictures: three names say less.
+
+    *Orange* stays, because it is a fruit, too.
+    """
+    sizes = snapshot.column("thumb_size")
+    if len(snapshot) > MOST_ITEMS or not pc.max(sizes).as_py():
+        return _words_in
+    return lambda text: [one for one in _words_in(text) if one == "orange" or not color_in(one)]
 
 
 def _captions(snapshot: Snapshot) -> Iterator[Mention]:
+    words_in = _words_but_colors(snapshot)
     for name in CAPTIONS:
         if name in snapshot.schema.names and pa.types.is_string(snapshot.schema.field(name).type):
-            yield from _of_words(snapshot.column(name), _words_in, "caption")
+            yield from _of_words(snapshot.column(name), words_in, "caption")
 
 
 def _of_words(

@@ -34,7 +34,7 @@ Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Odds = NDArray[np.float64]
 
-FORMAT, FORMAT_VERSION = "lookalike-own-words", 1
+FORMAT, FORMAT_VERSION = "lookalike-own-words", 2
 _FILE_NAME = "own_words.npz"
 
 # All words together are learnt from this many pictures, each from at least eight of its own.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Of first hits that have the label of the picture asked with, 3 in 100 are below (docs/confidence.md).
 WEAK = 1 / 3
+# The hits that are asked: with labels, the nearest may be less sure than those below it.
+FIRST_HITS = 10
 
 
 class Hit(Item):
@@ -75,8 +77,16 @@ class Results(Sequence[Hit]):
 
     @property
     def by_chance(self) -> bool:
-        """Whether the best hit is weak: its confidence is below `WEAK`."""
-        return self.confidences is not None and len(self) > 0 and bool(self.confidences[0] < WEAK)
+        """Whether even the surest of the first ten hits is weak: its confidence is below `WEAK`."""
+        best = self.surest
+        return best is not None and best < WEAK
+
+    @property
+    def surest(self) -> float | None:
+        """The highest confidence of the first ten hits; None without any."""
+        if self.confidences is None or not len(self):
+            return None
+        return float(self.confidences[:FIRST_HITS].max())
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from lookalike.models.model import unit
 from lookalike.search.engine import DEFAULT_K, Engine
 from lookalike.search.query import Floats, Id, Image, Query, Text, Vector, as_item
 from lookalike.search.refine import refined_direction
-from lookalike.search.results import WEAK, Results
+from lookalike.search.results import FIRST_HITS, WEAK, Results
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching, whole_row
 from lookalike.server.bodies import content_type
 from lookalike.server.browsing import original
@@ -133,7 +134,7 @@ def _find(engine: Engine, wanted: Search, sums: Sequence[Query], metrics: Metric
 
 
 def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
-    """The hits of a query; `chance` is true if the best hit, not counting the query's own items, is weak."""
+    """The hits of a query; `chance` is true if the surest of ten, without the query's own, is weak."""
     confidences: list[float | None] = [None] * len(results)
     if results.confidences is not None:
         confidences = results.confidences.round(4).tolist()
@@ -147,7 +148,7 @@ def _hits(engine: Engine, results: Results, asked: set[int]) -> dict[str, Any]:
         )
     ]
     others = (one for row, one in zip(results.rows.tolist(), confidences, strict=True) if row not in asked)
-    best = next(others, None)
+    best = max((one for one in islice(others, FIRST_HITS) if one is not None), default=None)
     return {"hits": hits, "chance": best is not None and best < WEAK, **said}
 
 

@@ -162,7 +162,8 @@ def _urls(path: Path, url_column: str | None, fetch: FetchOptions) -> Source:
     from lookalike.sources.fetch.blocking import BlockingFetcher
     from lookalike.sources.urls import Urls
 
-    return Urls(open_url_list(path, url_column), BlockingFetcher(fetch))
+    url_list = open_url_list(path, url_column, argument="image_column")
+    return Urls(url_list, BlockingFetcher(fetch))
 
 
 def _pattern(address: str, columns: Columns) -> Shards:

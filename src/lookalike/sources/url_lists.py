@@ -84,10 +84,15 @@ def is_url_list(path: Path, url_column: str | None = None) -> bool:
 
 
 def open_url_list(
-    address: str | Path, url_column: str | None = None, metadata_columns: Sequence[str] | None = None
+    address: str | Path,
+    url_column: str | None = None,
+    metadata_columns: Sequence[str] | None = None,
+    *,
+    argument: str = "url_column",
 ) -> UrlList:
     """Open a list and find its columns; `metadata_columns` are all others by default.
 
+    `argument` is what the caller's users name the column of URLs with.
     Raises `SourceError` if it is not a list, or lacks a column.
     """
     address = str(address)
@@ -100,7 +105,7 @@ def open_url_list(
         if name not in types:
             raise SourceError(
                 f"{address} has no column {name or 'of URLs'}, only: {', '.join(types)}",
-                "" if name else "name it as `url_column`",
+                "" if name else f"name it as `{argument}`",
             )
     return UrlList(address, url_column, {name: types[name] for name in metadata_columns})
 

@@ -14,6 +14,8 @@ from lookalike.sources.shard import metadata_of
 from lookalike.sources.url_lists import UrlList
 from lookalike.storage.parts import Failure
 
+_IS_PATH = "not an http or https URL but a path; give paths on the standard input, with - as the source"
+
 
 @dataclass(frozen=True, slots=True)
 class Urls:
@@ -51,7 +53,7 @@ class Urls:
             try:
                 check_url(url)
             except FetchError as error:
-                yield Failure(url, url, "list", error.message)
+                yield Failure(url, url, "list", _IS_PATH if _is_path(url) else error.message)
                 continue
             yield Sample(url, url, None, 0, partial(self._read, url), metadata_of(metadata))
 
@@ -63,4 +65,8 @@ class Urls:
         try:
             return self.fetcher.fetch(url).data
         except FetchError as error:
-            raise OSError(error.message) from None
+            raise OSError(str(error)) from None
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith(("file:", "/", "./", "../"))

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from lookalike.storage.parts import RESERVED_COLUMNS, is_from_exif
 from lookalike.storage.selection import Rows
 from lookalike.storage.snapshot import Snapshot
 
@@ -23,6 +24,12 @@ def label_values(snapshot: Snapshot, column: str, rows: Rows | None = None) -> l
     stored = snapshot.column("id" if is_folder else column)
     values = (stored if rows is None else stored.take(pa.array(rows))).to_pylist()
     return [folder_of(one) if is_folder else _label(one) for one in values]
+
+
+def own_columns(snapshot: Snapshot) -> list[str]:
+    """The columns that came with the pictures: neither measured, nor EXIF, nor tags."""
+    own = (one for one in snapshot.schema if one.name not in RESERVED_COLUMNS and not is_from_exif(one))
+    return [one.name for one in own if one.name != "label"]
 
 
 def folder_of(id_: str) -> str | None:

@@ -24,7 +24,8 @@
  * @typedef {{took_ms: number, total: number, matching: number, left_out: number, hits: Card[],
  *   chance: boolean, words?: Meant[], refined?: string}} Answer
  * `total` counts the items of the collection, `matching` those that meet the filters, `left_out` those among
- * them that are left out because they are in the query. `refined` is how marks refined it. `chance`: the best hit is weak.
+ * them that are left out because they are in the query. `refined` is how marks refined it.
+ * `chance`: even the surest of the first ten hits is weak.
  *
  * What a text of the query was taken for: whose words they are (`said` in a sentence), and what is unknown.
  * @typedef {{word: string, origin: string, count: number | null, said: string}} Word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.arguments import add_collection, add_json, positive
@@ -144,6 +145,8 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
     else:
         for one in waiting:
             show(f"{one.label}  {_percent(one.probability)}  {one.id}")
+    if waiting and options.fill:
+        say(f"nothing is labelled yet; if they are right: {_again(options)} --confirm")
     return 0 if waiting else 1
 
 
@@ -183,6 +186,11 @@ def _ask(collection: Collection, options: argparse.Namespace) -> int:
     else:
         for id_ in ids:
             show(id_)
-    if not ids:
-        say(_ALL_LABELLED)
+    say(f"label them: {_again(options)} id:… --as LABEL" if ids else _ALL_LABELLED)
     return 0 if ids else 1
+
+
+def _again(options: argparse.Namespace) -> str:
+    """The command for the same collection and column."""
+    column = [] if options.label == "label" else ["--label", options.label]
+    return shlex.join(["lookalike", "identify", options.collection, *column])

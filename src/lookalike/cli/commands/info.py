@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, show
     from lookalike.collection import open_collection
     from lookalike.storage.derived import COMMANDS
+    from lookalike.storage.label_values import own_columns
 
     collection = open_collection(options.collection)
     snapshot = collection.snapshot
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         "dimensions": collection.manifest.model.dim,
         "dtype": collection.manifest.dtype,
         "sources": list(collection.manifest.sources),
+        "columns": own_columns(snapshot),
         "labels": {one["values"]: one["counts"] for one in labels if one["values"] is not None},
         "fingerprint": snapshot.fingerprint,
         "made": {name: _made(snapshot.state, name) for name in ("index", *COMMANDS)},
@@ -50,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         **facts,
         "bytes": f"{size:,} ({size / 1e6:.1f} MB)",
         "sources": ", ".join(facts["sources"]),
+        "columns": ", ".join(facts["columns"]),
         "labels": ", ".join(f"{label} {count:,}" for label, count in sorted(facts["labels"].items())),
         **{
             name: _in_words(**made)
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     }
     del shown["made"]
     for name, value in shown.items():
+        if value == "":  # no labels, or no columns of one's own
+            continue
         show(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
     return 0
 

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     if results.refined:
         say(REFINED[results.refined])
     if results.by_chance:
-        say(f"the best hit is weak (confidence {results[0].confidence:.2f}): there may be nothing like it")
+        say(f"the best hit is weak (confidence {results.surest:.2f}): there may be nothing like it")
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
         matching = f"only {len(results):,} match" if limited else "that is all of them"

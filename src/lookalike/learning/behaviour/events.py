@@ -94,6 +94,11 @@ def read_events(
             f"all {known.sum():,} events in {path} of items of {snapshot.name} are in the future",
             f"the column {columns['when']} has to have the times at which they happened",
         )
+    if (rows >= 0).any() and not len(kept):
+        raise LookalikeError(
+            f"none of the {len(users):,} events in {path} is complete",
+            "each needs a user, an item, a time if the others have one, and a weight above 0 if there is one",
+        )
     if not len(kept):
         raise LookalikeError(
             f"none of the {len(users):,} events in {path} is about an item of {snapshot.name}",

@@ -126,7 +126,7 @@ def finetune(
         checkpoint.remove()
         raise NoGainError(
             f"held-out images are not found better; {report}".replace("\n", "; "),
-            "nothing was written: label more images, or try another `loss`",
+            "nothing was written: label more images, or try more `epochs` or another `loss`",
             report,
         )
     return FineTuned(network, file, words, report, checkpoint)

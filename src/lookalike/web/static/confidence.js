@@ -14,6 +14,8 @@
 
 /** As in `lookalike.search.confidence` and `lookalike.search.evidence`. */
 export const WEAK = 1 / 3;
+// Of so many hits the surest counts.
+export const FIRST_HITS = 10;
 export const NEIGHBOURS = 10;
 const OF_COSINE = { slope: 9.93, intercept: -5.63 };
 const OF_RARITY = { slope: 0.706, intercept: 0.064 };

@@ -3,7 +3,7 @@
 import { HostError } from "../contract.js";
 import { withMarks } from "../terms.js";
 import { chanceOf, COLOR_CANDIDATES } from "./colors.js";
-import { NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
+import { FIRST_HITS, NEIGHBOURS, oddsOf, sharpened, WEAK } from "./confidence.js";
 import { byConfidence, confidenceIn, isLikeness, isWords, ORDERED, sidesOf } from "./evidence.js";
 import { spelling, UnknownWord } from "./lexicon.js";
 import { presenceOf } from "./own-words.js";
@@ -49,12 +49,12 @@ export class Finder {
     const took_ms = performance.now() - started;
     const cards = found.map(async ({ row, ...hit }) => ({ ...(await this.shelf.card(row)), ...hit }));
     const hits = await Promise.all(cards);
-    const best = hits[0]?.confidence ?? null;
+    const best = Math.max(...hits.slice(0, FIRST_HITS).map(({ confidence }) => confidence ?? Infinity));
     const left_out = among ? among.filter((row) => asked.has(row)).length : asked.size;
     return {
       ...{ took_ms, total: this.entry.count, matching: among?.length ?? this.entry.count, left_out, hits },
       words: [...direction.meanings.values()].map(({ text, words, unknown }) => ({ text, words, unknown })),
-      ...{ chance: best !== null && best < WEAK, refined: direction.refined },
+      ...{ chance: hits.length > 0 && best < WEAK, refined: direction.refined },
     };
   }
 
