@@ -165,6 +165,7 @@ def test_files_that_processes_read_look_as_those_that_are_read_here(tmp_path, mo
 
     monkeypatch.setattr(workers, "_MANY_FILES", 0)
     monkeypatch.setattr(workers, "_cores", lambda: 8)
+    monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
     monkeypatch.setattr(workers, "_SHARED_BYTES", 600_000)
     sizes = [(300 + 40 * n, 200 + 30 * n) for n in range(12)]
     files = [*(jpeg(*size) for size in sizes), png(70, 50), jpeg(120, 80), b"a", jpeg(300, 200)[:900]]
@@ -176,10 +177,10 @@ def test_files_that_processes_read_look_as_those_that_are_read_here(tmp_path, mo
     work = Work(load_model().spec, 1.0, True, leaves_jpegs=True)
     found = []
     for threads in (1, 6):
-        with closing(Workers(work, threads)) as processes:
+        with closing(Workers(work, threads, len(samples))) as processes:
             made = prepared(samples, work=work, workers=processes, decoder=Decoder(decode))
             found.append([told(one) for one in made])
-            assert processes._started == (threads == 6)
+            assert len(processes._idle) == (0 if threads == 1 else 6)
     assert found[0] == found[1]
     assert [one is None for one in found[0]] == [False] * 14 + [True] * 2
 

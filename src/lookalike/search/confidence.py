@@ -8,6 +8,7 @@ is the share of such hits that have the label of the query picture (docs/confide
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ FORMAT, FORMAT_VERSION = "lookalike-background", 1
 # Up to 512 rows, 8 from each of 64 places: 130,000 pairs, and little to read.
 _PLACES, _ROWS_A_PLACE = 64, 8
 # Parts that are read at a time, and rows if they are large: most of what is read is not needed.
-_READERS, _ROWS_AT_ONCE = 8, 65_536
+_READERS, _ROWS_AT_ONCE = 4, 32_768
 _LEVELS = np.arange(100) / 100
 
 # Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
@@ -195,13 +196,18 @@ def _sampled(snapshot: Snapshot, by_cosine: bool) -> Background | None:
 def _some_rows(parts: Sequence[PartState], ends: NDArray[np.int64]) -> Iterator[Floats]:
     """Rows at evenly spaced places, because neighbours in a folder are similar; parts stop before `ends`."""
     places = np.linspace(0, ends[-1] - 1, min(ends[-1], _PLACES)).astype(int)
-    numbers, shares = np.unique(np.searchsorted(ends, places, side="right"), return_counts=True)
-    some = [parts[number] for number in numbers]
-    readers = max(1, min(_READERS, _ROWS_AT_ONCE // max(one.count for one in some)))
-    of_parts = in_order(PartState.embeddings, some, readers, ahead=readers - 1)
-    for vectors, share in zip(of_parts, shares, strict=True):
-        wanted = min(len(vectors), int(share) * _ROWS_A_PLACE)
-        yield vectors[np.linspace(0, len(vectors) - 1, wanted).astype(int)]
+    found = Counter(np.searchsorted(ends, places, side="right").tolist())
+    wanted = [(parts[number], count * _ROWS_A_PLACE) for number, count in found.items()]
+    readers = max(1, min(_READERS, _ROWS_AT_ONCE // max(part.count for part, _ in wanted)))
+    return in_order(_rows_of, wanted, readers, ahead=readers)
+
+
+def _rows_of(wanted: tuple[PartState, int]) -> Floats:
+    """So many rows of a part, evenly spaced, or all of them."""
+    part, count = wanted
+    vectors = part.embeddings()
+    some: Floats = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), count)).astype(int)]
+    return some
 
 
 def _word_vectors(snapshot: Snapshot) -> Floats | None:
