@@ -146,3 +146,15 @@ def test_while_blocks_overlap_products_take_one_thread_and_cycles_are_seldom_loo
     assert state() == ([1] * len(before[0]), 50_000)
     second.__exit__(None, None, None)
     assert state() == before
+
+
+@pytest.mark.parametrize("usual", [0, 60_000])
+def test_cycles_are_not_looked_for_more_often_than_usual(usual: int) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(usual, *before[1:])
+    try:
+        with undisturbed():
+            assert gc.get_threshold()[0] == usual
+        assert gc.get_threshold()[0] == usual
+    finally:
+        gc.set_threshold(*before)

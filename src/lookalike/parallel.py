@@ -81,7 +81,8 @@ class _Usual:
     def __init__(self) -> None:
         self._threads = ThreadpoolController().limit(limits=1, user_api="blas")
         self._thresholds = gc.get_threshold()
-        gc.set_threshold(_MANY_OBJECTS, *self._thresholds[1:])
+        if self._thresholds[0]:  # 0 is never
+            gc.set_threshold(max(_MANY_OBJECTS, self._thresholds[0]), *self._thresholds[1:])
 
     def restore(self) -> None:
         self._threads.restore_original_limits()

@@ -299,6 +299,18 @@ def test_after_closing_none_is_left_and_files_are_looked_at_here(many: Workers, 
     assert by(many, samples) == here(samples)
 
 
+def test_processes_that_another_part_of_this_program_has_waited_for_are_not_missed(
+    many: Workers, tmp_path: Path
+) -> None:
+    by(many, files_in(tmp_path))
+    pid = many._parent.pid
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert all(is_gone(one.pid) for one in many._idle if one.pid)
+    many.close()
+    assert many._idle == []
+
+
 def test_a_process_that_cannot_be_started_is_not_missed(
     many: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Builds a collection from a source: embeds what is new on all cores and commits part after part.
 
 A build makes the collection mirror its source. It embeds what is new or changed, drops what is gone, and
-leaves the rest alone; after a kill, the next build continues from the last committed part.
+leaves the rest alone; after a kill, the next build makes the parts that were not committed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import Connection, Pipe
@@ -111,7 +111,10 @@ class Workers:
             while some:
                 some.pop().close()
         if self._parent:
-            os.killpg(self._parent.pid, signal.SIGKILL)  # they have nothing to lose
+            with suppress(
+                ProcessLookupError
+            ):  # all have ended, and this program waits for its children itself
+                os.killpg(self._parent.pid, signal.SIGKILL)  # they have nothing to lose
             self._parent.wait()
 
     def _taken(self) -> _Worker | None:
