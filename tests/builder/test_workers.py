@@ -28,7 +28,7 @@ from web_server import web
 
 from lookalike.builder import workers
 from lookalike.builder.preparing import prepared
-from lookalike.builder.worker_process import Work
+from lookalike.builder.worker_process import Work, _read
 from lookalike.builder.workers import Held, Prepared, Read, Workers
 from lookalike.images.decoding import SharedBytes
 from lookalike.images.memory import DECODING
@@ -221,13 +221,13 @@ def test_what_they_may_take_to_decode_is_taken_from_the_memory_for_all(many: Wor
     assert isinstance(found, Prepared)
 
 
-def test_a_file_that_memory_cannot_hold_is_a_failure(many: Workers, tmp_path: Path) -> None:
-    samples = files_in(tmp_path, FILES[:1])
-    samples[1] = sample(1, LocalFile(samples[0].read.path, 1 << 62))
-    found = by(many, samples)
-    assert found[1] == Failure("1", "file:///1", "read", "too large for this machine's memory")
-    assert found == here(samples)
-    assert len(many._idle) == 6
+def test_a_file_that_memory_cannot_hold_is_a_failure_and_ends_no_process() -> None:
+    def large() -> bytes:
+        raise MemoryError
+
+    failure = Failure("0", "file:///0", "read", "too large for this machine's memory")
+    assert here([sample(0, large)]) == [failure]
+    assert _read(large) == b""
 
 
 def test_what_several_models_share_is_decoded_once_and_here(many: Workers) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-_TO_READ, _READ_BYTES = os.O_RDONLY | getattr(os, "O_BINARY", 0), 1 << 20
+_TO_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_MOST_BYTES = 1 << 28  # what is read in one call; Linux gives at most 2 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,13 @@ class LocalFile:
         return LocalFile, (self.path, self.size_bytes)
 
     def __call__(self) -> bytes:
-        descriptor = os.open(self.path, _TO_READ)
-        try:
-            data = os.read(descriptor, self.size_bytes + 1)
+        if self.size_bytes <= _MOST_BYTES:
+            descriptor = os.open(self.path, _TO_READ)
+            try:
+                data = os.read(descriptor, self.size_bytes + 1)
+            finally:
+                os.close(descriptor)
             if len(data) == self.size_bytes:
                 return data
-            return data + b"".join(iter(partial(os.read, descriptor, _READ_BYTES), b""))
-        finally:
-            os.close(descriptor)
+        with open(self.path, "rb", buffering=0) as file:  # it is large, or not as it was listed
+            return file.readall()
