@@ -66,6 +66,17 @@ def test_the_search_benchmark_measures_every_section(monkeypatch, tmp_path, caps
     assert "numpy / search: " in capsys.readouterr().out
 
 
+@pytest.mark.process
+@pytest.mark.reference
+@pytest.mark.filterwarnings("ignore")  # it runs as a program does
+def test_the_benchmark_of_gpus_measures_every_section_on_a_cpu_too(monkeypatch, capsys):
+    pytest.importorskip("torch")
+    run("gpu.py", monkeypatch, "--device", "cpu", "--count", "8", "--gpu-count", "8", "--repeats", "1")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one for one in found if "error" in one] == []
+    assert len(found) > 10
+
+
 def test_recall_is_the_share_of_the_true_rows_that_were_found(benchmark):
     search = benchmark("search")
     asked = search.Asked([1.0, 3.0, 8.0, 2.0], [[1, 2], [3, 4], [5, 9], [7, 8]])
