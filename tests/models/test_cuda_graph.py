@@ -50,6 +50,15 @@ def test_threads_do_not_mix_up_their_pictures() -> None:
     assert found == [sums(one).tolist() for one in batches]
 
 
+def test_networks_that_begin_at_the_same_time_are_recorded_one_after_the_other() -> None:
+    networks = [CudaGraphs(lambda pixels, by=by: by * sums(pixels), "cuda") for by in (1, 2, 3)]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda one: [one(drawn(count)).tolist() for count in (1, 5, 9, 17)], networks))
+    expected = [sums(drawn(count)).cpu() for count in (1, 5, 9, 17)]
+    assert found == [[(by * one).tolist() for one in expected] for by in (1, 2, 3)]
+    assert all(recorded for one in networks for recorded in one._recorded.values())
+
+
 def test_the_error_of_a_network_is_its_own() -> None:
     def fails(pixels: Any) -> Any:
         raise ValueError("not today")
