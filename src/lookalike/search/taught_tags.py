@@ -11,8 +11,8 @@ from lookalike.search.own_words import OwnWord
 from lookalike.search.taught import lessons
 from lookalike.storage.derived import Derived, write_derived
 
-# A picture gets the tag if it shows the word more likely than not. A single picture does not say what the word
-# is about: of the pictures as alike as that, half show something else, and a tenth at this confidence.
+# A picture gets the tag if it shows the word more likely than not. A single example does not say what the
+# word is about: half of the pictures that are so much alike show something else, at 0.9 a tenth.
 _LEAST, _LEAST_LIKE_ONE = 0.5, 0.9
 
 
