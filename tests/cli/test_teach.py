@@ -28,6 +28,13 @@ def test_a_word_is_taught_searched_for_and_forgotten(run, copied):
     assert run("search", path, "text:pacific")[0] == 1
 
 
+def test_where_nothing_is_taught_it_says_so(run, copied):
+    code, stdout, stderr = run("teach", copied.path)
+
+    assert (code, stdout) == (0, "")
+    assert stderr == "no picture here has taught a word; teach one with WORD --like id:…\n"
+
+
 def test_every_label_is_taught_at_once(run, copied):
     code, stdout, stderr = run("teach", copied.path, "--from", "label", "--json")
 

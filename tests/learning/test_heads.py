@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -186,6 +187,21 @@ def test_a_method_alone_is_tried_alone(made):
 
     assert len(tried) == 8
     assert all(said.startswith("discriminant (shrinkage") for said in tried)
+
+
+@pytest.mark.parametrize("method", ["auto", "lda", "triplet"])
+def test_progress_rises_while_methods_are_tried_and_ends_where_it_said(made, method):
+    told: list[tuple[int, int]] = []
+
+    with suppress(NoGainError):
+        made.train("label", method=method, on_progress=lambda *one: told.append(one))
+
+    (total,) = {total for _, total in told}
+    done = [done for done, _ in told]
+    reading = done.index(len(made))
+    assert done == sorted(done)
+    assert done[-1] == total == 21 * len(made)
+    assert len(done[reading:]) > 20
 
 
 def test_a_limit_of_memory_changes_how_many_vectors_are_tried_and_one_too_low_is_refused(made):

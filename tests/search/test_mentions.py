@@ -55,3 +55,49 @@ def test_a_word_that_a_number_touches_is_none_whatever_the_number(tmp_path):
     (cat,) = mentions(collection.snapshot)
 
     assert (cat.name, cat.origin, cat.rows.tolist()) == ("cat", "file name", [8, 9, 10, 11, 12, 13, 14, 15])
+
+
+def of_parts(collection):
+    return {
+        one.name: (one.rows.tolist(), one.column)
+        for one in mentions(collection.snapshot)
+        if one.origin == "part"
+    }
+
+
+def drinks(path, column, model="elsewhere"):
+    """Eight items, two of each value, and two without one; juice is four of ten, apple two."""
+    values = ["Bravo-Apple-Juice", "Rio Orange Juice", "Tea, mild", "Tea, 2x"]
+    columns = {column: [one for one in values for _ in range(2)] + [None, None]}
+    vectors = np.eye(10, 1280, dtype=np.float32)
+    return lookalike.from_vectors(
+        path / "c.lookalike", vectors, list("abcdefghij"), columns=columns, model=model
+    )
+
+
+def test_the_words_of_labels_are_words_of_all_that_have_them_and_the_unlabelled_may_show_them(tmp_path):
+    made = drinks(tmp_path, "label")
+
+    assert of_parts(made) == {"juice": ([0, 1, 2, 3], "label"), "tea": ([4, 5, 6, 7], "label")}
+    (juice,) = (one for one in mentions(made.snapshot) if one.name == "juice")
+    assert juice.known.tolist() == [True] * 8 + [False] * 2
+    assert [str(one) for one in made.words() if one.origin == "part"] == [
+        "juice: in your labels, 4 pictures",
+        "tea: in your labels, 4 pictures",
+    ]
+
+
+def test_the_words_of_a_columns_values_are_said_to_be_of_that_column(tmp_path):
+    said = [str(one) for one in drinks(tmp_path, "kind").words() if one.origin == "part"]
+
+    assert said[0] == "juice: in your column kind, 4 pictures"
+
+
+def test_a_part_of_a_label_that_the_built_in_network_knows_is_the_networks(tmp_path):
+    labels = [f"{brand} {kind}" for kind in ("apple", "gadget") for brand in ("Rio", "Tip", "Bio", "Zap")]
+    vectors = np.eye(8, 1280, dtype=np.float32)
+    made = lookalike.from_vectors(
+        tmp_path / "c", vectors, list("abcdefgh"), columns={"label": labels}, model="efficientnet-lite0"
+    )
+
+    assert set(of_parts(made)) == {"gadget"}

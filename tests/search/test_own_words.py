@@ -304,3 +304,16 @@ def test_a_ridge_divides_by_the_covariance_whether_rows_or_dimensions_are_fewer(
 
     wanted = np.linalg.solve(scatter + 10 * np.trace(scatter) / 12 * np.eye(12), difference[0])
     np.testing.assert_allclose(found[0], wanted / np.linalg.norm(wanted), atol=1e-4)
+
+
+def test_a_word_of_one_picture_is_a_tag_only_of_what_is_nearly_the_same(tmp_path):
+    cosines = np.array([1, 0.85, 0.7, 0.6, 0.1, 0, 0, 0, 0, 0])
+    vectors = np.zeros((10, 1280), np.float32)
+    vectors[:, 0] = cosines
+    vectors[np.arange(10), np.arange(10) + 1] = np.sqrt(1 - cosines**2)
+    made = lookalike.from_vectors(tmp_path / "c", vectors, list("abcdefghij"), model="efficientnet-lite0")
+
+    made.teach("rex", like=["a"])
+
+    tags = dict(zip(made.ids, made.to_arrow()["taught"].to_pylist(), strict=True))
+    assert [id_ for id_, words in tags.items() if words] == ["a", "b"]

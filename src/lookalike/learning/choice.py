@@ -10,7 +10,7 @@ chosen recipe is not the luck of the best of many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
@@ -135,10 +135,14 @@ class Held:
         return np.where(np.isnan(found[-1]), found[0], (found[0] + found[-1]) / 2)
 
 
-def choose(held: Held, method: str) -> tuple[Recipe | None, list[tuple[str, float]]]:
-    """The best recipe by all folds but the last, None if the old vectors are as good; and all figures."""
+def choose(
+    held: Held, method: str, on_progress: Callable[[int, int], None] | None = None
+) -> tuple[Recipe | None, list[tuple[str, float]]]:
+    """The best recipe by all folds but the last, None if the old vectors are as good; and all figures.
+
+    `on_progress` gets the numbers of trials done and to do, one for each recipe and fold.
+    """
     kinds = _kinds(method, held)
-    chooser = _Chooser(held)
     is_closed = method not in LOSSES
     # A loss starts from what the closed forms say: training for each power and shrinkage would take long.
     first = _FIRST[held.question] if _FIRST[held.question] in kinds or not is_closed else kinds[0]
@@ -148,12 +152,19 @@ def choose(held: Held, method: str) -> tuple[Recipe | None, list[tuple[str, floa
         for power in held.sums
         for shrinkage in SHRINKAGES
     ]
+    after = set(_others(firsts[0], kinds, held)).difference(firsts)  # as many as after any other
+    chooser = _Chooser(held, (FOLDS - 1) * (len(firsts) + len(after)), on_progress)
     best = chooser.best(firsts) or firsts[0]
-    others = [replace(best, parts=parts) for kind in kinds for parts in METHODS[kind] if _fit(parts, held)]
-    sharpened = [sharper for one in others for sharper in _sharpened(one)]
+    sharpened = _others(best, kinds, held)
     chosen = chooser.best([*firsts, *sharpened] if is_closed else sharpened)
     tried = [(str(recipe), chooser.mean(recipe)) for recipe in chooser.found]
     return chosen, sorted(tried, key=lambda one: -one[1])
+
+
+def _others(best: Recipe, kinds: Sequence[str], held: Held) -> list[Recipe]:
+    """What else is tried with the power and the shrinkage of the best of the first."""
+    others = [replace(best, parts=parts) for kind in kinds for parts in METHODS[kind] if _fit(parts, held)]
+    return [sharper for one in others for sharper in _sharpened(one)]
 
 
 def _kinds(method: str, held: Held) -> list[str]:
@@ -183,8 +194,9 @@ def _sharpened(recipe: Recipe) -> Iterable[Recipe]:
 class _Chooser:
     """Tries recipes on the folds but the last, each once."""
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, held: Held, trials: int, on_progress: Callable[[int, int], None] | None) -> None:
+        self._held, self._trials, self._on_progress = held, trials, on_progress
+        self._done = 0
         self._bases: dict[tuple[float, int], Basis] = {}
         self.found: dict[Recipe, Results] = {}
         self._raw = np.concatenate([held.weigh(held.vectors, fold) for fold in range(FOLDS - 1)])
@@ -214,6 +226,9 @@ class _Chooser:
                 for recipe in mine:
                     judged = held.weigh(projected.by(recipe), fold)
                     results.setdefault(recipe, []).append(judged)
+                    self._done += 1
+                    if self._on_progress:
+                        self._on_progress(self._done, self._trials)
         self.found |= {recipe: np.concatenate(judged) for recipe, judged in results.items()}
 
 

@@ -42,6 +42,8 @@ Progress = Callable[[int, int], None]
 
 # Of fewer pictures that are held out, a gain is luck too often.
 _FEWEST_ASKED = 10
+# To try all recipes takes about as long as to read the vectors that they are tried on so many times.
+_TRIALS = 20
 # Vectors that recipes are tried on, and copies of them at a time.
 _MAX_TRIED, _LEAST_TRIED, _COPIES = 8192, 512, 6
 
@@ -76,13 +78,14 @@ def train_head(
     question = for_ or question_of(labelled.classes, FOLDS)
     folds = _folds(labelled, question, seed)
     count = _tried(labelled, max_memory_bytes)
-    found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, on_progress)
+    reading, trying = _halves(on_progress, len(folds), count)
+    found = sums.sums_of_folds(labelled.selection, labelled.classes, folds, POWERS, reading)
     chosen = np.arange(len(folds))
     if count < len(folds):
         chosen = np.sort(np.random.default_rng(seed).choice(len(folds), count, replace=False))
     vectors = labelled.selection.take(chosen)
     held = Held(vectors, labelled.classes[chosen], folds[chosen], found, question, seed)
-    recipe, tried = choose(held, method)
+    recipe, tried = choose(held, method, trying)
     judged = _judged(held, recipe)
     report = _report(label, labelled, held, recipe, judged=judged, tried=tried, started_s=started_s)
     if recipe is None or not report.kept:
@@ -98,6 +101,21 @@ def train_head(
         unseen=held.folds == FOLDS - 1,
     )
     return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
+
+
+def _halves(on_progress: Progress | None, items: int, tried: int) -> tuple[Progress | None, Progress | None]:
+    """The progress of reading and of trying recipes, which counts as reading many times as many vectors."""
+    if on_progress is None:
+        return None, None
+    trials = tried * _TRIALS
+
+    def reading(done: int, total: int) -> None:
+        on_progress(done, total + trials)
+
+    def trying(done: int, total: int) -> None:
+        on_progress(items + trials * done // total, items + trials)
+
+    return reading, trying
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:

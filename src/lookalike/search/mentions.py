@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.images.color_names import MOST_ITEMS, color_in
+from lookalike.models.registry import DEFAULT_MODEL
 from lookalike.models.spelling import STOP_WORDS, spelling
+from lookalike.models.words import vocabulary
 from lookalike.search.taught import folders_of, lessons
 from lookalike.storage.snapshot import Snapshot
 
@@ -36,6 +38,7 @@ ORIGINS = {
     "label": "your label",
     "column": "your column",
     "folder": "your folder",
+    "part": "in your labels",
     "file name": "in your file names",
     "caption": "in your captions",
 }
@@ -60,7 +63,7 @@ class Mention:
 def mentions(snapshot: Snapshot) -> list[Mention]:
     """Everything that the collection names, those that precede first, each spelling once; at most 1,000."""
     found: dict[str, Mention] = {}
-    for origin in (_taught, _labels, _columns, _folders, _file_names, _captions):
+    for origin in _SOURCES:
         for one in sorted(origin(snapshot), key=lambda one: (-len(one.rows), one.name)):
             words = spelling(one.name)
             if words and len(one.name) <= _LONGEST and not set(words.split()) <= STOP_WORDS:
@@ -72,8 +75,7 @@ def mentions(snapshot: Snapshot) -> list[Mention]:
 
 def has_mentions(snapshot: Snapshot) -> bool:
     """Whether the collection names anything."""
-    origins = (_taught, _labels, _columns, _folders, _file_names, _captions)
-    return any(spelling(one.name) for origin in origins for one in origin(snapshot))
+    return any(spelling(one.name) for origin in _SOURCES for one in origin(snapshot))
 
 
 def _taught(snapshot: Snapshot) -> Iterator[Mention]:
@@ -86,15 +88,41 @@ def _labels(snapshot: Snapshot) -> Iterator[Mention]:
 
 
 def _columns(snapshot: Snapshot) -> Iterator[Mention]:
-    for one in snapshot.schema:
-        if pa.types.is_string(one.type) and one.name not in _NO_WORDS:
-            yield from _of_values(snapshot.column(one.name), "column", one.name, most=_MOST_VALUES)
+    for name in _text_columns(snapshot):
+        yield from _of_values(snapshot.column(name), "column", name, most=_MOST_VALUES)
+
+
+def _text_columns(snapshot: Snapshot) -> list[str]:
+    return [one.name for one in snapshot.schema if pa.types.is_string(one.type) and one.name not in _NO_WORDS]
+
+
+def _parts(snapshot: Snapshot) -> Iterator[Mention]:
+    """The words of labels and values, such as *juice* of *Bravo-Apple-Juice*, that the model does not know.
+
+    An apple is no juice of apples, and a text tower reads any word.
+    """
+    model = snapshot.manifest.model
+    if model.text_sha256:
+        return
+    words_in = _words_but_colors(snapshot)
+    for name, most in (("label", _MOST_WORDS), *((one, _MOST_VALUES) for one in _text_columns(snapshot))):
+        column = snapshot.column(name)
+        if _are_kinds(column, name, most):
+            known = np.asarray(pc.is_valid(column.combine_chunks()))
+            for one in _of_words(column, words_in, "part"):
+                if model.name != DEFAULT_MODEL or not vocabulary().find(one.name):
+                    yield replace(one, known=known, column=name)
+
+
+def _are_kinds(column: pa.ChunkedArray, name: str, most: int) -> bool:
+    """Whether a column of text has at most so many values, and, if it is not the labels, few a picture."""
+    distinct = pc.count_distinct(column).as_py()
+    return distinct <= most and (name == "label" or distinct <= (len(column) - column.null_count) / 2)
 
 
 def _of_values(column: pa.ChunkedArray, origin: str, name: str, most: int) -> Iterator[Mention]:
     """The values of a column of text, unless there are more than `most` or each has a picture of its own."""
-    distinct = pc.count_distinct(column).as_py()
-    if distinct > most or (origin == "column" and distinct > (len(column) - column.null_count) / 2):
+    if not _are_kinds(column, name, most):
         return
     coded = column.combine_chunks().dictionary_encode()
     codes = np.asarray(pc.fill_null(coded.indices, -1))
@@ -163,3 +191,6 @@ def _words_in(text: str) -> list[str]:
     """The words of a text, of at least three letters; those that digits touch are numbers of some kind."""
     words = re.findall(r"(?<![^\W_])[^\W\d_]{3,}(?![^\W_])", text.lower())
     return [word for word in words if word not in STOP_WORDS]
+
+
+_SOURCES = (_taught, _labels, _columns, _folders, _parts, _file_names, _captions)

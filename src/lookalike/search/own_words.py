@@ -64,7 +64,11 @@ class OwnWord:
         return f"OwnWord({self})"
 
     def __str__(self) -> str:
-        said = f"{ORIGINS[self.origin]} {self.column if self.origin == 'column' else ''}".rstrip()
+        said = ORIGINS[self.origin]
+        if self.origin == "column":
+            said = f"{said} {self.column}"
+        elif self.origin == "part" and self.column != "label":
+            said = f"in your column {self.column}"
         return (
             f"{self.name}: {said}{' by' if self.origin == 'taught' else ','} {counted(self.count, 'picture')}"
         )

@@ -11,8 +11,9 @@ from lookalike.search.own_words import OwnWord
 from lookalike.search.taught import lessons
 from lookalike.storage.derived import Derived, write_derived
 
-# A picture gets the tag if it shows the word more likely than not.
-_LEAST = 0.5
+# A picture gets the tag if it shows the word more likely than not. A single example does not say what the
+# word is about: half of the pictures that are so much alike show something else, at 0.9 a tenth.
+_LEAST, _LEAST_LIKE_ONE = 0.5, 0.9
 
 
 def taught_tags(engine: Engine) -> Derived:
@@ -37,13 +38,13 @@ def write_taught_tags(engine: Engine) -> None:
 
 
 def _probable(engine: Engine, word: OwnWord) -> NDArray[np.bool_]:
-    """The rows that show a word more likely than not, bool (N,)."""
+    """The rows that probably show a word, bool (N,)."""
     if word.slope is None:
         background = engine.background
         if background is None:
             return np.zeros(len(engine), np.bool_)
         scores = np.concatenate([block @ word.vector for block in engine.snapshot.blocks()])
-        return np.asarray(background.confidence(scores) >= _LEAST)
+        return np.asarray(background.confidence(scores) >= _LEAST_LIKE_ONE)
     least = np.log(_LEAST / (1 - _LEAST))
     odds = [word.slope * (block @ word.vector) + word.intercept for block in engine.snapshot.blocks()]
     return np.asarray(np.concatenate(odds) >= least)

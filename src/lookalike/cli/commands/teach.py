@@ -75,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         _say_what_became(found, options.column)
     if other:
         say(f"{other}; what you taught goes before that")
+    if not taught:
+        say("no picture here has taught a word; teach one with WORD --like id:…")
     return 0
 
 
