@@ -111,10 +111,9 @@ class Workers:
             while some:
                 some.pop().close()
         if self._parent:
-            with suppress(
-                ProcessLookupError
-            ):  # all have ended, and this program waits for its children itself
-                os.killpg(self._parent.pid, signal.SIGKILL)  # they have nothing to lose
+            # They have nothing to lose; none is left where this program waits for its children itself.
+            with suppress(ProcessLookupError):
+                os.killpg(self._parent.pid, signal.SIGKILL)
             self._parent.wait()
 
     def _taken(self) -> _Worker | None:
