@@ -31,8 +31,6 @@ _NEAREST = 5
 STRANGE = 0.1
 # Only a copy of a labelled picture is as near as this: it has its label, however odd it is.
 ITSELF = 0.995
-# Few numbers, learned to tell labels apart, make other pictures that near: then only the very same is.
-ITSELF_OF_LEARNED = 0.9999
 _FOLDS = 5
 _SHRINKAGES = (0.3, 0.6, 0.9)
 _TEMPERATURES = np.geomspace(0.1, 300, 30)

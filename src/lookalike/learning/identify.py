@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, QueryError, call, counted
-from lookalike.learning.identifier import ITSELF_OF_LEARNED, Identifier, Trial, Verdicts, learn
+from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
 from lookalike.learning.saving import is_trained
 from lookalike.learning.strangers import Strangers
@@ -31,6 +31,8 @@ Reason = Literal["", "strange", "unsure"]
 # More labelled pictures make it slower, and hardly better: of larger classes a sample is used.
 _MOST = 10_000
 _NEIGHBOURS = 5
+# In fewer, learned to tell labels apart, pictures of a label are as near to each other as copies.
+_FEW_DIMENSIONS = 64
 _BLOCK_ROWS = 4096
 # A mark of the kind of proposals whose value is an object with this name holds the label that was rejected.
 _REJECTED = "rejected"
@@ -343,7 +345,8 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     identifier = learn(vectors, classes[kept], names.tolist(), right=right)
     strangers = None
     if not knows_strangers:
-        identifier = replace(identifier, itself=ITSELF_OF_LEARNED)
+        if vectors.shape[1] < _FEW_DIMENSIONS:
+            identifier = replace(identifier, itself=np.inf)
         strangers = Strangers.of(snapshot, names.tolist(), chosen)
     return Learned(snapshot, column, chosen, identifier, to_base, knows_strangers, strangers)
 
