@@ -173,6 +173,26 @@ def test_an_item_without_any_picture_is_not_claimed_to_be_known(stones, tmp_path
     assert bare.identify(lookalike.Id("odd/2.png")).knows_strangers is True
 
 
+def test_a_proposal_for_an_item_without_any_picture_is_not_claimed_to_know_strangers(stones, tmp_path):
+    model = learn(stones, tmp_path / "m", familiar_of(stones))
+    bare, _ = build(tmp_path / "pictures", tmp_path / "bare.lookalike", model=model, thumbnails=False)
+    label(bare)
+    assert bare.identify_missing().knows_strangers is True
+    (tmp_path / "pictures" / "odd" / "1.png").unlink()
+    filled = bare.identify_missing()
+
+    assert [one.id for one in filled.proposed] == ["odd/1.png"]
+    assert filled.knows_strangers is False
+
+
+def test_a_collection_may_have_some_of_the_labels_that_were_learned(stones, tmp_path):
+    model = learn(stones, tmp_path / "m", familiar_of(stones))
+    collection = lookalike.build(stones.path, tmp_path / "taught.lookalike", model=model)
+    two = collection.where("label <> 'sea'")
+
+    assert two.identify(lookalike.Id("brick/brick-000.jpg")).knows_strangers is True
+
+
 def test_a_vector_has_no_picture_to_tell_by(taught):
     assert taught.identify(lookalike.Vector([1.0, 0, 0])).knows_strangers is False
 

@@ -32,7 +32,7 @@ Reason = Literal["", "strange", "unsure"]
 _MOST = 10_000
 _NEIGHBOURS = 5
 # In fewer, learned to tell labels apart, pictures of a label are as near to each other as copies.
-_FEW_DIMENSIONS = 64
+FEW_DIMENSIONS = 64
 _BLOCK_ROWS = 4096
 # A mark of the kind of proposals whose value is an object with this name holds the label that was rejected.
 _REJECTED = "rejected"
@@ -345,7 +345,7 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     identifier = learn(vectors, classes[kept], names.tolist(), right=right)
     strangers = None
     if not knows_strangers:
-        if vectors.shape[1] < _FEW_DIMENSIONS:
+        if vectors.shape[1] < FEW_DIMENSIONS:
             identifier = replace(identifier, itself=np.inf)
         strangers = Strangers.of(snapshot, names.tolist(), chosen)
     return Learned(snapshot, column, chosen, identifier, to_base, knows_strangers, strangers)
