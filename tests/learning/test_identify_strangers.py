@@ -193,6 +193,17 @@ def test_a_collection_may_have_some_of_the_labels_that_were_learned(stones, tmp_
     assert two.identify(lookalike.Id("brick/brick-000.jpg")).knows_strangers is True
 
 
+def test_labelled_items_without_any_picture_say_nothing_against_the_base(stones, tmp_path):
+    model = learn(stones, tmp_path / "m", familiar_of(stones))
+    bare, _ = build(tmp_path / "pictures", tmp_path / "bare.lookalike", model=model, thumbnails=False)
+    label(bare)
+    for kind in ("meadow", "sea"):
+        for path in (tmp_path / "pictures" / kind).iterdir():
+            path.unlink()
+
+    assert bare.identify(lookalike.Id("odd/1.png")).knows_strangers is True
+
+
 def test_a_vector_has_no_picture_to_tell_by(taught):
     assert taught.identify(lookalike.Vector([1.0, 0, 0])).knows_strangers is False
 
