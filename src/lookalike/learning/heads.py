@@ -22,6 +22,7 @@ from lookalike.learning.choice import (
     is_better,
 )
 from lookalike.learning.discriminant import Recipe, branches
+from lookalike.learning.familiar import Familiar
 from lookalike.learning.judging import MAP, P_AT_1, P_AT_5
 from lookalike.learning.labels import (
     Labelled,
@@ -35,7 +36,7 @@ from lookalike.learning.labels import (
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.learning.report import Change, LabelReport
 from lookalike.learning.trained import Trained
-from lookalike.models.head_model import Floats, apply
+from lookalike.models.head_model import Floats, apply, keeps_base
 from lookalike.storage.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
@@ -100,7 +101,11 @@ def train_head(
         judged=judged,
         unseen=held.folds == FOLDS - 1,
     )
-    return Trained(snapshot.manifest.model, made, report, snapshot.manifest.model_path, words)
+    base, path = snapshot.manifest.model, snapshot.manifest.model_path
+    familiar = None
+    if not keeps_base(made, base.dim):
+        familiar = Familiar.of(snapshot, vectors, held.classes, labelled.names)
+    return Trained(base, made, report, path, words, familiar=familiar)
 
 
 def _halves(on_progress: Progress | None, items: int, tried: int) -> tuple[Progress | None, Progress | None]:

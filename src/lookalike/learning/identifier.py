@@ -8,7 +8,8 @@ label's pictures than nine in ten of theirs are is strange.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +55,22 @@ class Verdicts:
     """Of Q pictures: the likeliest class (Q,), its probability, and whether it is `strange` or `unsure`.
 
     `order` int64 (Q, C') are the likeliest classes, best first, and `chances` (Q, C') their probabilities.
+    A copy of a labelled picture is neither.
     """
 
     order: Ints
     chances: Floats
     strange: NDArray[np.bool_]
     unsure: NDArray[np.bool_]
+    copies: NDArray[np.bool_]
 
     @property
     def answered(self) -> NDArray[np.bool_]:
         return ~(self.strange | self.unsure)
+
+    def judged_strange(self, strange: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Verdicts:
+        """The same, but those that were `seen` (Q,) otherwise are `strange` (Q,) as that said."""
+        return replace(self, strange=np.where(seen, strange & ~self.copies, self.strange))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +78,7 @@ class Identifier:
     """Judges vectors by labelled ones: `vectors` float32 (N, D), their `classes` (N,) and C class names.
 
     An answer needs at least the probability `least`, and a nearness to its class of at least `near`; a copy
-    of a labelled picture needs neither.
+    of a labelled picture, whose cosine is at least `itself`, needs neither.
     """
 
     names: Sequence[str]
@@ -82,6 +89,7 @@ class Identifier:
     least: float
     near: float
     trial: Trial
+    itself: float = ITSELF
 
     def judge(self, vectors: Floats, most: int = 3) -> Verdicts:
         """Judge unit vectors float32 (Q, D); the `most` likeliest classes of each are told."""
@@ -91,15 +99,15 @@ class Identifier:
         ]
         return Verdicts(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
-    def _judge(self, vectors: Floats, most: int) -> tuple[Ints, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    def _judge(self, vectors: Floats, most: int) -> tuple[NDArray[Any], ...]:
         chances = probabilities(self.discriminant.scores(vectors), self.temperature)
         order = np.argsort(-chances, axis=1, kind="stable")[:, :most]
         found = np.take_along_axis(chances, order, axis=1)
         cosines = vectors @ self.vectors.T
         near = nearness(cosines, self.classes, order[:, 0])
         nearest = cosines.argmax(axis=1)
-        itself = (cosines.max(axis=1) >= ITSELF) & (self.classes[nearest] == order[:, 0])
-        return order, found, (near < self.near) & ~itself, (found[:, 0] < self.least) & ~itself
+        itself = (cosines.max(axis=1) >= self.itself) & (self.classes[nearest] == order[:, 0])
+        return order, found, (near < self.near) & ~itself, (found[:, 0] < self.least) & ~itself, itself
 
 
 def learn(vectors: Floats, classes: Ints, names: Sequence[str], *, right: float = 0.9) -> Identifier:

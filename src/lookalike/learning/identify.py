@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, QueryError, call, counted
-from lookalike.learning.identifier import ITSELF, Identifier, Trial, Verdicts, learn
+from lookalike.learning.identifier import Identifier, Trial, Verdicts, learn
 from lookalike.learning.label_marks import Rows, label_marks, proposal_kind, read_labels
 from lookalike.learning.saving import is_trained
-from lookalike.models.head_model import way_back
+from lookalike.learning.strangers import Strangers
+from lookalike.models.head_model import base_path, way_back
 from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
@@ -30,6 +31,8 @@ Reason = Literal["", "strange", "unsure"]
 # More labelled pictures make it slower, and hardly better: of larger classes a sample is used.
 _MOST = 10_000
 _NEIGHBOURS = 5
+# In fewer, learned to tell labels apart, pictures of a label are as near to each other as copies.
+FEW_DIMENSIONS = 64
 _BLOCK_ROWS = 4096
 # A mark of the kind of proposals whose value is an object with this name holds the label that was rejected.
 _REJECTED = "rejected"
@@ -44,7 +47,7 @@ class Identified:
     `probability` is that of the first, if the picture is of a known label at all. `neighbours` are the
     nearest labelled pictures with the first label. A labelled picture that is this very one, or a copy of it,
     is none of them: its id is `same`. `knows_strangers` is False where the model has learned to tell labels
-    apart and keeps nothing of its base: it takes many pictures of other things for one of them.
+    apart and its base cannot be asked: it takes many pictures of other things for one of them.
     """
 
     label: str | None
@@ -82,7 +85,8 @@ class Learned:
 
     Where a head on another model made the vectors, it goes by those of the base, which `to_base` finds in
     them. A head has learned to tell the known classes apart, and so finds one of them in everything; and it
-    has seen the pictures that would be held out.
+    has seen the pictures that would be held out. Of another learned model, `strangers` asks the base which
+    pictures are strange; `knows_strangers` is then said of each.
     """
 
     snapshot: Snapshot
@@ -91,19 +95,37 @@ class Learned:
     identifier: Identifier
     to_base: Callable[[Floats], Floats] = _as_they_are
     knows_strangers: bool = True
+    strangers: Strangers | None = None
 
     @property
     def trial(self) -> Trial:
         """How it did on pictures that were held out."""
         return self.identifier.trial
 
-    def identify(self, vectors: Floats) -> list[Identified]:
-        """Identify unit vectors (Q, D)."""
+    def identify(self, vectors: Floats, pictures: Sequence[Query]) -> list[Identified]:
+        """Identify unit vectors (Q, D) of Q pictures."""
         vectors = self.to_base(vectors)
         verdicts = self.identifier.judge(vectors)
-        return [self._one(verdicts, place, vector) for place, vector in enumerate(vectors)]
+        knows = np.full(len(vectors), self.knows_strangers)
+        if self.strangers:
+            strange, knows = self.strangers.asked(pictures)
+            verdicts = verdicts.judged_strange(strange, knows)
+        return [
+            self._one(verdicts, place, vector, bool(knows[place])) for place, vector in enumerate(vectors)
+        ]
 
-    def _one(self, verdicts: Verdicts, place: int, vector: Floats) -> Identified:
+    def propose(self, rows: Rows) -> tuple[Verdicts, bool]:
+        """The verdicts on stored items, and whether strangers are known among those with an answer."""
+        verdicts = self.identifier.judge(self.to_base(self.snapshot.vectors(rows)), most=1)
+        if not self.strangers:
+            return verdicts, self.knows_strangers
+        asked = np.flatnonzero(~verdicts.unsure)  # of the others the base need not be asked
+        strange, seen = np.zeros((2, len(rows)), bool)
+        strange[asked], seen[asked] = self.strangers.among(rows[asked])
+        verdicts = verdicts.judged_strange(strange, seen)
+        return verdicts, bool(seen[verdicts.answered].all())
+
+    def _one(self, verdicts: Verdicts, place: int, vector: Floats, knows_strangers: bool) -> Identified:
         likely = [
             (self.identifier.names[number], float(chance))
             for number, chance in zip(verdicts.order[place].tolist(), verdicts.chances[place], strict=True)
@@ -117,13 +139,15 @@ class Learned:
             reason,
             likely,
             self._neighbours(cosines, int(verdicts.order[place, 0])),
-            self.snapshot.ids([int(self.rows[nearest])])[0] if cosines[nearest] >= ITSELF else None,
-            self.knows_strangers,
+            self.snapshot.ids([int(self.rows[nearest])])[0]
+            if cosines[nearest] >= self.identifier.itself
+            else None,
+            knows_strangers,
         )
 
     def _neighbours(self, cosines: Floats, number: int) -> Results:
         """The nearest labelled pictures of a class, without copies of the picture."""
-        places = np.flatnonzero((self.identifier.classes == number) & (cosines < ITSELF))
+        places = np.flatnonzero((self.identifier.classes == number) & (cosines < self.identifier.itself))
         best = places[np.argsort(-cosines[places], kind="stable")[:_NEIGHBOURS]]
         return Results(self.snapshot, self.rows[best], cosines[best], None)
 
@@ -172,16 +196,24 @@ def learned(engine: Engine, column: str = LABEL, *, rows: Rows | None = None, ri
     return found
 
 
-def identify(engine: Engine, queries: Sequence[Query], learn: Callable[[], Learned]) -> list[Identified]:
+def identify(
+    engine: Engine,
+    queries: Sequence[Query],
+    learn: Callable[[], Learned],
+    pictures: Sequence[Query] | None = None,
+) -> list[Identified]:
     """Identify pictures by what `learn` returns, which is called once all of them are read.
 
+    Where `queries` are vectors, `pictures` are what these were made of.
     Raises `QueryError` for words, `UnknownIdError`, and `ImageError` for an unreadable picture.
     """
     directions = [engine.direction(query) for query in queries]
     for direction in directions:
         if not direction.is_likeness:
             raise QueryError("only pictures can be identified", "give a picture, or `Id(...)` for an item")
-    return learn().identify(np.stack([one.vector for one in directions])) if directions else []
+    if not directions:
+        return []
+    return learn().identify(np.stack([one.vector for one in directions]), pictures or queries)
 
 
 def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
@@ -194,9 +226,11 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
     missing = labels.rows[labels.unlabelled]
     said = snapshot.marked(proposal_kind(knowing.column))
     found: list[Proposal] = []
+    knows = knowing.knows_strangers or knowing.strangers is not None
     for start in range(0, len(missing), _BLOCK_ROWS):
         some = missing[start : start + _BLOCK_ROWS]
-        verdicts = knowing.identifier.judge(knowing.to_base(snapshot.vectors(some)), most=1)
+        verdicts, knows_these = knowing.propose(some)
+        knows &= knows_these
         answered = np.flatnonzero(verdicts.answered)
         labels_of = [knowing.identifier.names[one] for one in verdicts.order[answered, 0].tolist()]
         chances = [round(chance, 4) for chance in verdicts.chances[answered, 0].astype(float).tolist()]
@@ -211,7 +245,7 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
         values = [{"label": one.label, "probability": one.probability} for one in found]
         kind = proposal_kind(knowing.column)
         write_marks(snapshot.root, label_marks(snapshot, kind, [one.id for one in found], values))
-    return Proposals(len(missing), found, knowing.trial, knowing.knows_strangers)
+    return Proposals(len(missing), found, knowing.trial, knows)
 
 
 def proposals(snapshot: Snapshot, column: str = LABEL) -> list[Proposal]:
@@ -306,11 +340,16 @@ def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -
     chosen = labels.rows[places[kept]]
     model, path = snapshot.manifest.model, snapshot.manifest.model_path
     to_base = way_back(Path(path), model.sha256) if path else None
-    knows_strangers = to_base is not None or not is_trained(path)
+    knows_strangers = not is_trained(base_path(Path(path)) if to_base else path)
     to_base = to_base or _as_they_are
     vectors = to_base(snapshot.vectors(chosen))
     identifier = learn(vectors, classes[kept], names.tolist(), right=right)
-    return Learned(snapshot, column, chosen, identifier, to_base, knows_strangers)
+    strangers = None
+    if not knows_strangers:
+        if vectors.shape[1] < FEW_DIMENSIONS:
+            identifier = replace(identifier, itself=np.inf)
+        strangers = Strangers.of(snapshot, names.tolist(), chosen)
+    return Learned(snapshot, column, chosen, identifier, to_base, knows_strangers, strangers)
 
 
 def _sample(classes: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -30,13 +30,15 @@ def save_head(
     words: ClassWords | None = None,
     report: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> None:
     """Make the folder of a head on the vectors of `base`, with its own words, its report and other files.
 
-    `base_path` is where a base that is a file or a folder is found. Raises `ModelError` if there is something
+    `base_path` is where a base that is a file or a folder is found, `fields` are further ones of the
+    description. Raises `ModelError` if there is something
     at `folder` already or the layers do not fit, `StorageError` if the disk is full or cannot be written.
     """
-    written = to_files(name, base, layers, base_path)
+    written = to_files(name, base, layers, base_path, fields)
     if words is not None:
         written |= files_of(words)
     save_model(folder, name, {**written, **(files or {})}, report)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lookalike.learning.familiar import Familiar
 from lookalike.learning.saving import save_head
 from lookalike.models.class_words import ClassWords
 from lookalike.models.head_model import Branch, Floats, Layer, apply, dim_of
@@ -21,7 +22,7 @@ class Trained:
 
     `base_path` is where a base that is a file or a folder is found; `words` are the classes that it was
     taught; `report`, a dataclass, says what was learned and measured; `files` are further files of the
-    model's folder, by name.
+    model's folder, by name. `familiar` is kept where the layers keep nothing of the base.
     """
 
     base: ModelSpec
@@ -30,6 +31,7 @@ class Trained:
     base_path: str = ""
     words: ClassWords | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    familiar: Familiar | None = None
 
     def __repr__(self) -> str:
         said = str(self.report).splitlines()[0]
@@ -57,6 +59,7 @@ class Trained:
             base_path=self.base_path,
             words=self.words,
             report=asdict(self.report),
-            files=self.files,
+            files={**self.files, **(self.familiar.files() if self.familiar else {})},
+            fields=self.familiar.fields() if self.familiar else None,
         )
         return load_model(f"{target}/")

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -99,9 +99,16 @@ def dim_of(parts: Sequence[Layer | Branch], dim: int) -> int:
 
 
 def to_files(
-    name: str, base: ModelSpec, parts: Sequence[Layer | Branch], base_path: str = ""
+    name: str,
+    base: ModelSpec,
+    parts: Sequence[Layer | Branch],
+    base_path: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
-    """The files of a head by name; raises `ModelError` if its layers do not fit together, or the base."""
+    """The files of a head by name, with `more` fields in its description.
+
+    Raises `ModelError` if its layers do not fit together, or the base.
+    """
     branches = branches_of(parts)
     _check(branches, base.dim, name)
     layers = [layer for branch in branches for layer in branch.layers]
@@ -123,6 +130,7 @@ def to_files(
         "base": base.to_fields(),
         **({"base_path": base_path} if base_path else {}),
         **({"branches": said} if said != [{"layers": len(layers)}] else {}),
+        **(more or {}),
     }
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     return {DESCRIPTION: text.encode(), LAYERS: data.getvalue()}
@@ -137,6 +145,11 @@ def read_head(folder: Path) -> tuple[ModelSpec, str, tuple[Branch, ...]]:
     """The spec and the path of the model that a head sits on, and its branches; raises as `load`."""
     _, base, base_path, branches = _read(folder, _stamps(folder))
     return base, base_path, branches
+
+
+def keeps_base(parts: Sequence[Layer | Branch], dim: int) -> bool:
+    """Whether there is a way back to the vectors of a base of `dim` numbers."""
+    return any(_is_whole(one, dim) for one in branches_of(parts))
 
 
 def way_back(folder: Path, sha256: str) -> Callable[[Floats], Floats] | None:
@@ -154,7 +167,7 @@ def way_back(folder: Path, sha256: str) -> Callable[[Floats], Floats] | None:
     whole = [
         (branch, slice(end - base.dim, end))
         for branch, end in zip(branches, ends, strict=True)
-        if len(branch.layers) < 2 and not branch.end and dim_of([branch], base.dim) == base.dim
+        if _is_whole(branch, base.dim)
     ]
     if spec.sha256 != sha256 or not whole:
         return None
@@ -166,6 +179,10 @@ def way_back(folder: Path, sha256: str) -> Callable[[Floats], Floats] | None:
     except np.linalg.LinAlgError:
         return None
     return lambda vectors: unit(vectors[:, part] @ inverse)
+
+
+def _is_whole(branch: Branch, dim: int) -> bool:
+    return len(branch.layers) < 2 and not branch.end and dim_of([branch], dim) == dim
 
 
 def load(folder: Path, find_base: Callable[[ModelSpec, str], LoadedModel | None]) -> LoadedModel:

@@ -11,12 +11,12 @@ from lookalike.errors import LookalikeError
 from lookalike.learning.identify import identify as identified
 from lookalike.learning.identify import learned
 from lookalike.search.engine import Engine
-from lookalike.search.query import Image, Query
+from lookalike.search.query import Image, Query, as_query
 from lookalike.server.answers import as_json, cards, live_of
 from lookalike.server.browsing import asked_page, kept_proposals
 from lookalike.server.problems import Problem
-from lookalike.server.queries import Term, parse_json, parse_term
-from lookalike.server.searching import checked_type, embedded, engine_of, in_turn
+from lookalike.server.queries import Region, Term, Url, parse_json, parse_term
+from lookalike.server.searching import checked_type, embedded, engine_of, in_turn, picture_of
 from lookalike.storage.given_labels import LABEL
 
 
@@ -31,7 +31,7 @@ async def identify(request: Request) -> Response:
         async with request.app.state.pictures.fetched([((term, 1.0),)]) as queries:
             engine = await engine_of(request, live)
             (query,) = await embedded(request, engine, queries)
-            return await in_turn(request, lambda: _answer(engine, query, column))
+            return await in_turn(request, lambda: _answer(engine, query, column, queries[0][0][0]))
 
 
 async def waiting(request: Request) -> Response:
@@ -40,6 +40,16 @@ async def waiting(request: Request) -> Response:
     offset, limit = asked_page(request)
     engine = await engine_of(request, live)
     return await in_turn(request, lambda: _waiting(engine, column, offset, limit))
+
+
+def _picture(engine: Engine, term: Term) -> Query:
+    """A term as a query, the part of an item's picture as a picture."""
+    match term:
+        case Region(id_, box):
+            return as_query(Image(picture_of(engine, id_), box))
+        case Url():
+            raise AssertionError("a URL is fetched before anything is identified")
+    return as_query(term)
 
 
 def _waiting(engine: Engine, column: str, offset: int, limit: int) -> Response:
@@ -54,14 +64,14 @@ def _waiting(engine: Engine, column: str, offset: int, limit: int) -> Response:
     return as_json({"total": len(found), "offset": offset, "proposals": shown})
 
 
-def _answer(engine: Engine, query: Query, column: str) -> Response:
+def _answer(engine: Engine, query: Query, column: str, term: Term) -> Response:
     try:
         knowing = learned(engine, column)
     except LookalikeError as error:
         if type(error) is not LookalikeError:
             raise
         raise Problem("bad-parameter", error.message, field="label") from None
-    (found,) = identified(engine, [query], lambda: knowing)
+    (found,) = identified(engine, [query], lambda: knowing, [_picture(engine, term)])
     near = cards(engine, found.neighbours.rows)
     scores = [round(score, 6) for score in found.neighbours.scores.tolist()]
     answer: dict[str, Any] = found.as_dict()

@@ -186,12 +186,12 @@ def _pixels(engine: Engine, picture: Image | Region, metrics: Metrics, max_megap
     if isinstance(picture, Image):
         data, limit = picture.image, max_megapixels
     else:
-        data, limit = _picture_of(engine, picture.id), MAX_MEGAPIXELS
+        data, limit = picture_of(engine, picture.id), MAX_MEGAPIXELS
     with metrics.step("decode"):
         return model.pixels(data, picture.box, max_megapixels=limit)
 
 
-def _picture_of(engine: Engine, id_: str) -> bytes:
+def picture_of(engine: Engine, id_: str) -> bytes:
     """The original of an item if available, else the thumbnail."""
     data = original(engine.snapshot, whole_row(engine, id_)) or thumbnail(engine.snapshot, id_)[1]
     if not data:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,10 +45,10 @@ def network_file(network: Network) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def model_files(network: Network, file: bytes, name: str) -> dict[str, bytes]:
-    """The files of the folder of the model, by name."""
+def model_files(network: Network, file: bytes, name: str, **more: Any) -> dict[str, bytes]:
+    """The files of the folder of the model, by name, with `more` fields in its description."""
     spec = replace(network.spec, name=name, sha256=hashlib.sha256(file).hexdigest())
-    return {NETWORK: file, DESCRIPTION: to_description(spec)}
+    return {NETWORK: file, DESCRIPTION: to_description(spec, **more)}
 
 
 def exported(network: Network, file: bytes) -> LoadedModel:

@@ -18,6 +18,7 @@ from torch import nn
 from lookalike.cache import checkpoint_folder
 from lookalike.errors import LookalikeError, MemoryLimitError, NoGainError
 from lookalike.learning.batches import batches_of
+from lookalike.learning.familiar import Familiar
 from lookalike.learning.finetune.checkpoint import KEY_DIGITS, Checkpoint, remove_abandoned
 from lookalike.learning.finetune.examples import FEW, Examples
 from lookalike.learning.finetune.export import exported, network_file, vectors_of
@@ -47,6 +48,7 @@ LOSS, LOSS_OF_PAIRS, LOSS_OF_TRIPLETS = "cosine+triplet", "contrastive", "triple
 _EPOCHS_OF_LAST, _BATCH_OF_LAST = 6, 32
 _EPOCHS_OF_ALL, _BATCH_OF_ALL = 25, 96
 _WORD_PICTURES = 50  # of a class, whose mean vector becomes a word
+_FAMILIAR_PICTURES = 8192  # by which strangers are told; more say hardly more
 _BASE_BYTES = 1_300_000_000  # what PyTorch, the network and a batch take
 
 
@@ -129,7 +131,7 @@ def finetune(
             "nothing was written: label more images, or try more `epochs` or another `loss`",
             report,
         )
-    return FineTuned(network, file, words, report, checkpoint)
+    return FineTuned(network, file, words, report, checkpoint, run.familiar())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +259,17 @@ class _Run:
             standard_error=error,
         )
         return report, file, words
+
+    def familiar(self) -> Familiar | None:
+        """What the collection's vectors say of the learnt classes, if these have names."""
+        if self.examples.told:
+            return None
+        places = np.flatnonzero(self.examples.classes < self.examples.learnt_classes)
+        if len(places) > _FAMILIAR_PICTURES:
+            drawn = np.random.default_rng(self.plan.seed).permutation(len(places))[:_FAMILIAR_PICTURES]
+            places = places[np.sort(drawn)]
+        vectors = unit(self.snapshot.vectors(self.examples.rows[places]))
+        return Familiar.of(self.snapshot, vectors, self.classes_of(places), self.examples.names)
 
     def _words(self, ready: LoadedModel, held: Floats, on_progress: Callable[[int], None]) -> ClassWords:
         """The mean direction of each class, and what a cosine with it is worth on held-out pictures."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lookalike.errors import counted
+from lookalike.learning.familiar import Familiar
 from lookalike.learning.finetune.checkpoint import Checkpoint
 from lookalike.learning.finetune.export import model_files
 from lookalike.learning.finetune.network import Network
@@ -93,13 +94,14 @@ class Report:
 @dataclass(frozen=True)
 class FineTuned:
     """A trained network as it is saved: `file` is its ONNX file, `words` the classes that it was
-    taught, if they have names."""
+    taught, if they have names, and `familiar` what the collection's vectors say of these."""
 
     network: Network
     file: bytes
     words: ClassWords | None
     report: Report
     checkpoint: Checkpoint
+    familiar: Familiar | None = None
 
     def __repr__(self) -> str:
         return f"FineTuned({self.report})"
@@ -113,8 +115,11 @@ class FineTuned:
         target = Path(folder)
         chosen = name or target.resolve().name
         files = {
-            **model_files(self.network, self.file, chosen),
+            **model_files(
+                self.network, self.file, chosen, **(self.familiar.fields() if self.familiar else {})
+            ),
             **(files_of(self.words) if self.words else {}),
+            **(self.familiar.files() if self.familiar else {}),
         }
         save_model(target, chosen, files, asdict(self.report))
         self.checkpoint.remove()
