@@ -10,7 +10,7 @@ specifies every file in it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,16 +147,24 @@ class Collection(View):
         """The same as `lookalike.train(collection, ...)`."""
         return train(self, label=label, **options)
 
-    def identify_missing(self, label: str = "label", *, right: float = 0.9, write: bool = False) -> Proposals:
+    def identify_missing(
+        self,
+        label: str = "label",
+        *,
+        right: float = 0.9,
+        write: bool = False,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Proposals:
         """Propose a label for each item without one that can be identified.
 
-        With `write` the proposals are kept as marks, which `confirm` turns into labels.
+        With `write` the proposals are kept as marks, which `confirm` turns into labels. `on_progress` is
+        called with the numbers of items done and to do.
         """
         from lookalike.learning.identify import identify_missing, learned
 
         return self._ask(
             lambda engine, rows: identify_missing(
-                learned(engine, label, rows=rows, right=right), rows, write=write
+                learned(engine, label, rows=rows, right=right), rows, write=write, on_progress=on_progress
             )
         )
 

@@ -227,6 +227,12 @@ def test_a_label_that_somebody_gives_replaces_the_stored_one(trees):
     assert "rowan" in {name for one in trees.identify(vector) for name, _ in one.likely}
 
 
+def test_proposing_says_how_many_items_are_done(trees):
+    said = []
+    made = trees.identify_missing(on_progress=lambda done, total: said.append((done, total)))
+    assert said == [(made.asked, made.asked)]
+
+
 @pytest.mark.parametrize(("ids", "error"), [(["000"], LookalikeError), (["nobody"], UnknownIdError)])
 def test_only_proposals_can_be_confirmed_all_or_none(trees, ids, error):
     trees.identify_missing(write=True)

@@ -33,7 +33,8 @@ _MOST = 10_000
 _NEIGHBOURS = 5
 # In fewer, learned to tell labels apart, pictures of a label are as near to each other as copies.
 FEW_DIMENSIONS = 64
-_BLOCK_ROWS = 4096
+# Items at a time: by their vectors, and by a base that looks at their pictures.
+_BLOCK_ROWS, _LOOKED_AT_ROWS = 4096, 128
 # A mark of the kind of proposals whose value is an object with this name holds the label that was rejected.
 _REJECTED = "rejected"
 
@@ -216,10 +217,17 @@ def identify(
     return learn().identify(np.stack([one.vector for one in directions]), pictures or queries)
 
 
-def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool = False) -> Proposals:
+def identify_missing(
+    knowing: Learned,
+    rows: Rows | None = None,
+    *,
+    write: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Proposals:
     """Propose labels for the rows, ascending, that have none; `write` keeps them as marks to be confirmed.
 
-    A label that was rejected for an item is not proposed for it again.
+    A label that was rejected for an item is not proposed for it again. `on_progress` is called with the
+    numbers of items done and to do.
     """
     snapshot = knowing.snapshot
     labels = read_labels(snapshot, knowing.column, rows)
@@ -227,8 +235,9 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
     said = snapshot.marked(proposal_kind(knowing.column))
     found: list[Proposal] = []
     knows = knowing.knows_strangers or knowing.strangers is not None
-    for start in range(0, len(missing), _BLOCK_ROWS):
-        some = missing[start : start + _BLOCK_ROWS]
+    step = _BLOCK_ROWS if knowing.strangers is None else _LOOKED_AT_ROWS
+    for start in range(0, len(missing), step):
+        some = missing[start : start + step]
         verdicts, knows_these = knowing.propose(some)
         knows &= knows_these
         answered = np.flatnonzero(verdicts.answered)
@@ -240,6 +249,7 @@ def identify_missing(knowing: Learned, rows: Rows | None = None, *, write: bool 
             for row, *one in zip(rows.tolist(), snapshot.ids(rows), labels_of, chances, strict=True)
             if said[row] != {_REJECTED: one[1]}
         ]
+        on_progress(start + len(some), len(missing))
     found.sort(key=lambda one: (-one.probability, one.id))
     if write and found:
         values = [{"label": one.label, "probability": one.probability} for one in found]

@@ -122,10 +122,14 @@ def _proposals(collection: Collection, options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lookalike.cli.output import print_json, say, show
+    from lookalike.cli.progress import Progress
     from lookalike.learning.identify import proposals
 
     if options.fill:
-        made = collection.identify_missing(options.label, right=options.right, write=True)
+        with Progress("identifying", "items") as progress:
+            made = collection.identify_missing(
+                options.label, right=options.right, write=True, on_progress=progress
+            )
         waiting, trial = made.proposed, made.trial
         could = f"{trial.answered:.0%} could, and {trial.right:.0%} of those rightly"
         say(
