@@ -8,6 +8,7 @@ import pytest
 import lookalike
 from lookalike.analysis.naming import group_names, unique_names
 from lookalike.demo.flowers import write_flowers
+from lookalike.search.mentions import kind_columns
 from lookalike.storage.selection import Selection
 
 
@@ -17,9 +18,10 @@ def named(tmp_path, ids, groups, labels=None, seen=lambda group: [], **columns) 
     if labels is not None:
         columns["label"] = labels
     collection = lookalike.from_vectors(tmp_path / "c.lookalike", vectors, ids, columns=columns)
-    names = ("id", "tags", "label", "caption")
+    names = tuple(dict.fromkeys(("id", "tags", "label", *columns)))
     found = np.array(groups, np.int32)
-    return group_names(Selection.of(collection.snapshot, names), found, max(groups) + 1, seen)
+    kinds = kind_columns(collection.snapshot)
+    return group_names(Selection.of(collection.snapshot, names), found, max(groups) + 1, seen, kinds)
 
 
 def numbered(count: int) -> list[str]:
@@ -42,6 +44,20 @@ def test_a_label_that_few_of_a_group_have_does_not_name_it(tmp_path):
     labels = ["rose"] + [None] * 9 + ["tulip"] * 3 + [None] * 7
 
     assert named(tmp_path, numbered(20), [0] * 10 + [1] * 10, labels) == ["unnamed", "tulip"]
+
+
+def test_without_labels_the_values_of_a_column_name_groups_before_folders(tmp_path):
+    ids = [f"{folder}/{number:03}.jpg" for folder in ("first", "second") for number in range(10)]
+    kinds = ["rose"] * 8 + ["tulip"] * 12
+
+    assert named(tmp_path, ids, [0] * 10 + [1] * 10, kind=kinds) == ["rose", "tulip"]
+
+
+def test_a_column_with_a_value_for_each_picture_names_nothing(tmp_path):
+    assert named(tmp_path, numbered(4), [0, 0, 1, 1], sku=["x1", "x2", "y1", "y2"]) == [
+        "unnamed",
+        "unnamed (2)",
+    ]
 
 
 def test_without_labels_folders_name_groups(tmp_path):

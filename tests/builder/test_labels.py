@@ -314,7 +314,7 @@ def test_where_no_picture_can_be_listed_the_error_gives_the_first_reason(tmp_pat
     (tmp_path / "a.jpg").symlink_to("nowhere")
     with pytest.raises(SourceError) as caught:
         listing(tmp_path)
-    assert str(caught.value) == f"no images in {tmp_path}; a broken link"
+    assert str(caught.value) == f"no images in {tmp_path}; a.jpg: a broken link"
 
 
 def test_a_rule_that_labels_no_picture_is_a_source_error_that_shows_one(tmp_path: Path) -> None:

@@ -119,6 +119,17 @@ def test_fewer_than_two_classes_of_two_are_refused(tmp_path, labels, says):
         made.train("label")
 
 
+def test_where_another_column_may_be_meant_it_is_named(tmp_path):
+    numbers = np.repeat(np.arange(6), 20)
+    columns = {"kind": [f"kind {number}" for number in numbers.tolist()]}
+    ids = [f"{number:05d}" for number in range(120)]
+    made = lookalike.from_vectors(tmp_path / "c", vectors_of(numbers, 0), ids, columns=columns)
+
+    with pytest.raises(LookalikeError) as caught:
+        made.train("label")
+    assert caught.value.hint == "label more items, or name another column, such as `label='kind'`"
+
+
 def test_too_few_labels_to_hold_some_out_are_refused(tmp_path):
     made = collection_of(tmp_path / "c.lookalike", classes=3, each=12)
 

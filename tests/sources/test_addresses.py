@@ -176,6 +176,16 @@ def test_paths_are_read_a_line_or_with_nuls_between(folder, monkeypatch, separat
     assert source.uri == folder.as_uri() + "/"
 
 
+def test_file_addresses_are_paths(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "sea" / "sea-002.png").rename(folder / "a b ü.png")
+    uri = (folder / "a b ü.png").as_uri()
+
+    source = read_paths(io.BytesIO(f"{uri}\n{uri.replace('///', '//localhost/')}\n".encode()))
+
+    assert [one.id for one in source.samples()] == ["a b ü.png"]
+
+
 def test_paths_outside_of_the_working_folder_are_named_from_the_root(folder, monkeypatch):
     monkeypatch.chdir(folder / "sea")
     path = folder / "brick" / "brick-000.jpg"

@@ -23,6 +23,7 @@ from lookalike.analysis.naming import COLUMNS, group_names, telling_tags
 from lookalike.analysis.projection import project, projection_bytes
 from lookalike.checking import checked
 from lookalike.errors import ExtraError, LookalikeError, ModelError, counted
+from lookalike.search.mentions import kind_columns
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.selection import Rows, Selection
 from lookalike.storage.snapshot import Snapshot
@@ -110,7 +111,8 @@ def cluster(
     `LookalikeError` if that is not enough, for an impossible k, and if all images are equal.
     """
     _check_wishes(k, method, min_size)
-    selection = Selection.of(snapshot, COLUMNS, rows=rows)
+    kinds = kind_columns(snapshot)
+    selection = Selection.of(snapshot, (*COLUMNS, *kinds), rows=rows)
     selection.room(max_memory_bytes, _need(selection, k, method), f"clustering by {method}")
     size = max(5, round(len(selection) ** 0.5 / 3)) if min_size is None else min_size
     if method == "hdbscan":
@@ -121,7 +123,7 @@ def cluster(
     command = ["lookalike", "cluster", str(snapshot.root), "--seed", str(seed), "--method", method]
     command += ["--k", str(k)] if method == "kmeans" else ["--min-size", str(size)]
     return Clusters(
-        method, seed, reason, int((found.labels < 0).sum()), _described(selection, found),
+        method, seed, reason, int((found.labels < 0).sum()), _described(selection, found, kinds),
         selection.ids, found.labels, found.scores, command,
     )  # fmt: skip
 
@@ -265,12 +267,12 @@ def _centred(selection: Selection, labels: Labels, count: int) -> KMeans:
     return KMeans(centres, labels, scores)
 
 
-def _described(selection: Selection, found: KMeans) -> tuple[Cluster, ...]:
+def _described(selection: Selection, found: KMeans, kinds: Sequence[str]) -> tuple[Cluster, ...]:
     """Names, medoids, sizes and cohesions."""
     ids, count = selection.ids, len(found.centres)
     tags = telling_tags(selection.column("tags"), found.labels, count)
     clusters = []
-    names = group_names(selection, found.labels, count, lambda group: _seen(selection, found, group))
+    names = group_names(selection, found.labels, count, lambda group: _seen(selection, found, group), kinds)
     for number, name in enumerate(names):
         members = np.flatnonzero(found.labels == number)
         medoid = ids[int(members[found.scores[members].argmax()])]

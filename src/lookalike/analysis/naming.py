@@ -1,7 +1,7 @@
 """Names groups by words that fit most of a group and set it apart from the others.
 
-People's words come first: those they taught, labels, then the names of folders and files, and
-captions. What the network sees comes last. A group that none of these fits has no name.
+People's words come first: those they taught, labels, then the values of columns, the names of folders and
+files, and captions. What the network sees comes last. A group that none of these fits has no name.
 
 A word sets a group apart by its log-odds, counted in items, with an informative Dirichlet prior (Monroe,
 Colaresi & Quinn, Fightin' Words, 2008, section 3.3): how much likelier it is in the group than outside, in
@@ -71,16 +71,21 @@ def _telling(inside: Mapping[str, int], total: Counter[str], size: int, items: i
 
 
 def group_names(
-    selection: Selection, labels: Labels, count: int, seen: Callable[[int], Sequence[str]]
+    selection: Selection,
+    labels: Labels,
+    count: int,
+    seen: Callable[[int], Sequence[str]],
+    kinds: Sequence[str] = (),
 ) -> list[str]:
     """A name for each of `count` groups, `unnamed` if nothing fits; numbers keep equal names apart.
 
-    `labels` (N,) has the group of each item, -1 for none. `seen` returns what the network sees in a group.
+    `labels` (N,) has the group of each item, -1 for none. `seen` returns what the network sees in a group;
+    `kinds` are the columns whose values may name one.
     """
     taught = telling_tags(selection.column("taught"), labels, count, least_share=_HOLDS)
     by_label = _by_label(selection.column("label"), labels, count)
     names = [words[0] if words else label for words, label in zip(taught, by_label, strict=True)]
-    for words in _sources(selection):
+    for words in _sources(selection, kinds):
         if None not in names:
             break
         found = telling_tags(words, labels, count, least_share=_HOLDS)
@@ -105,8 +110,10 @@ def _by_label(labels: Sequence[str | None], groups: Labels, count: int) -> list[
     return names
 
 
-def _sources(selection: Selection) -> Iterator[Words]:
-    """Yield words that may name the items, the surest first: folders, words of file names, of captions."""
+def _sources(selection: Selection, kinds: Sequence[str]) -> Iterator[Words]:
+    """Yield words that may name the items, the surest first: values, folders, words of files and captions."""
+    for column in kinds:
+        yield [[value] if value else None for value in selection.column(column)]
     paths = [PurePosixPath(id_) for id_ in selection.ids]
     yield [[path.parent.name] if path.parent.name else None for path in paths]
     yield [_words_in(path.stem) for path in paths]

@@ -53,7 +53,7 @@ def list_source(source: Source, options: Options, *, with_measured: bool = False
     samples, failures = _by_id(source.samples())
     passed_over = dict(getattr(source, "passed_over", {}))
     if not samples:
-        reasons = [one.error for one in failures[:1]] or [said_of(passed_over)]
+        reasons = [f"{one.id}: {one.error}" for one in failures[:1]] or [said_of(passed_over)]
         raise SourceError(f"no images in {source}", "; ".join(filter(None, reasons)))
     samples, types = _typed(samples)
     if not with_measured:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, UnknownColumnError, counted
 from lookalike.learning.label_marks import read_labels
+from lookalike.storage.label_values import FOLDER, own_columns
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -50,9 +51,10 @@ def read_labelled(snapshot: Snapshot, label: str, rows: Ints | None = None) -> L
     sizes = np.bincount(classes, minlength=len(names))
     if (sizes > 1).sum() < 2:
         found = f"{counted(len(names), 'class')}, {(sizes > 1).sum():,} with two items or more"
+        other = next((one for one in own_columns(snapshot) if one != label), FOLDER)
         raise LookalikeError(
             f"the column {label} has {found}; learning needs at least two such classes",
-            "label more items, or give the column that has labels",
+            f"label more items, or name another column, such as `label={other!r}`",
         )
     return Labelled(
         selection.only(kept),

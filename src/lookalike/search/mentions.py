@@ -87,8 +87,13 @@ def _labels(snapshot: Snapshot) -> Iterator[Mention]:
     return _of_values(snapshot.column("label"), "label", "label", most=_MOST_WORDS)
 
 
+def kind_columns(snapshot: Snapshot) -> list[str]:
+    """The columns of text that say of what kind a picture is: those with few values, without the labels."""
+    return [one for one in _text_columns(snapshot) if _are_kinds(snapshot.column(one), one, _MOST_VALUES)]
+
+
 def _columns(snapshot: Snapshot) -> Iterator[Mention]:
-    for name in _text_columns(snapshot):
+    for name in kind_columns(snapshot):
         yield from _of_values(snapshot.column(name), "column", name, most=_MOST_VALUES)
 
 
@@ -105,13 +110,13 @@ def _parts(snapshot: Snapshot) -> Iterator[Mention]:
     if model.text_sha256:
         return
     words_in = _words_but_colors(snapshot)
-    for name, most in (("label", _MOST_WORDS), *((one, _MOST_VALUES) for one in _text_columns(snapshot))):
+    labels = ["label"] if _are_kinds(snapshot.column("label"), "label", _MOST_WORDS) else []
+    for name in (*labels, *kind_columns(snapshot)):
         column = snapshot.column(name)
-        if _are_kinds(column, name, most):
-            known = np.asarray(pc.is_valid(column.combine_chunks()))
-            for one in _of_words(column, words_in, "part"):
-                if model.name != DEFAULT_MODEL or not vocabulary().find(one.name):
-                    yield replace(one, known=known, column=name)
+        known = np.asarray(pc.is_valid(column.combine_chunks()))
+        for one in _of_words(column, words_in, "part"):
+            if model.name != DEFAULT_MODEL or not vocabulary().find(one.name):
+                yield replace(one, known=known, column=name)
 
 
 def _are_kinds(column: pa.ChunkedArray, name: str, most: int) -> bool:

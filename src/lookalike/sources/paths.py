@@ -1,4 +1,4 @@
-"""Reads paths of images, one per line or ended by NUL, as `find -print0` writes them."""
+"""Reads paths of images, or their file:// addresses: one a line, or ended by NUL, as `find -print0` does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote_to_bytes
 
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -52,10 +53,19 @@ class Paths:
 
 
 def read_paths(stream: BinaryIO) -> Paths:
-    """Read the paths of a stream; relative ones start at the working folder, the base if all are in it."""
+    """Read the paths of a stream, or their file:// addresses.
+
+    Relative ones start at the working folder, which is the base if all are in it.
+    """
     data = stream.read()
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    lines = [_local(line) if line.startswith(b"file://") else line for line in lines]
     here = Path.cwd()
     paths = [Path(os.path.normpath(here / os.fsdecode(line))) for line in lines if line]
     base = here if all(path.is_relative_to(here) for path in paths) else Path(here.anchor)
     return Paths(base, tuple(dict.fromkeys(paths)))
+
+
+def _local(uri: bytes) -> bytes:
+    """The path of file:///photos/a.jpg, or of file://localhost/photos/a.jpg."""
+    return unquote_to_bytes(uri.removeprefix(b"file://").removeprefix(b"localhost"))
