@@ -157,8 +157,7 @@ class Collection(View):
     ) -> Proposals:
         """Propose a label for each item without one that can be identified.
 
-        With `write` the proposals are kept as marks, which `confirm` turns into labels. `on_progress` is
-        called with the numbers of items done and to do.
+        `write` keeps them as marks for `confirm`; `on_progress` gets the numbers of items done and to do.
         """
         from lookalike.learning.identify import identify_missing, learned
 

@@ -20,7 +20,7 @@ from lookalike.errors import ImageError
 from lookalike.images.exif import Exif, orientation_of, read_exif
 from lookalike.images.limit import check_limit
 from lookalike.images.memory import DECODING
-from lookalike.images.orientation import upright, upright_box
+from lookalike.images.orientation import upright, upright_box, upright_size
 from lookalike.images.picture import Picture, Pixels
 
 # A small JPEG serves as its own thumbnail up to this size, if it has no segments but these: the picture
@@ -105,8 +105,7 @@ def decode_jpeg(data: bytes, cover_px: int, max_megapixels: float, least_reducti
     orientation = orientation_of(exif) or 1
     eighths = round(8 * max(pixels.shape[:2]) / max(width, height))
     box = upright_box(pixels, width * eighths / 8, height * eighths / 8, orientation)
-    if 5 <= orientation <= 8:
-        width, height = height, width
+    width, height = upright_size(width, height, orientation)
     as_thumbnail = data if is_plain(data) else None
     return Picture(upright(pixels, orientation), width, height, as_thumbnail, box, read_exif(exif))
 

@@ -42,6 +42,12 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
+def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
+    """The width and height once an orientation is undone."""
+    _, _, transpose = flips(orientation)
+    return (height, width) if transpose else (width, height)
+
+
 def upright_box(pixels: Pixels, right: float, bottom: float, orientation: int) -> Box:
     """The original's place in the pixels once they are upright.
 

@@ -23,7 +23,7 @@ from lookalike.images.libtiff import COMPLAINTS
 from lookalike.images.limit import check_limit
 from lookalike.images.memory import DECODING
 from lookalike.images.modes import rgb_pixels
-from lookalike.images.orientation import image_orientation, upright, upright_box
+from lookalike.images.orientation import image_orientation, upright, upright_box, upright_size
 from lookalike.images.picture import Picture
 
 # Up to here a picture is converted as a whole: 48 MB of pixels.
@@ -99,8 +99,7 @@ def picture_of(
         if turned.shape[0] * turned.shape[1] == width * height
         else upright_box(pixels, *filled, orientation)
     )
-    if 5 <= orientation <= 8:
-        width, height = height, width
+    width, height = upright_size(width, height, orientation)
     return Picture(turned, width, height, box=box, exif=read_exif(exif_block(image)))
 
 

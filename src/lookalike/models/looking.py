@@ -13,6 +13,7 @@ from lookalike.errors import ImageError
 from lookalike.images.exif import Exif
 from lookalike.images.fit import Cut
 from lookalike.images.jpeg import JpegHeader, gpu_header, is_plain
+from lookalike.images.orientation import upright_size
 from lookalike.images.picture import Pixels
 from lookalike.images.thumbnail import THUMBNAIL_PX, encode_thumbnail, thumbnail, thumbnail_size
 from lookalike.models.devices import CUDA
@@ -129,7 +130,7 @@ def _decoded(files: Sequence[Encoded], spec: ModelSpec, decoder: Any, thumbnails
             if one is not None:
                 alike[header.width, header.height, header.orientation].append(at)
         for (width, height, orientation), places in alike.items():
-            shape = (height, width) if 5 <= orientation <= 8 else (width, height)
+            shape = upright_size(width, height, orientation)
             wanted = thumbnails and not all(files[at].is_plain for at in places)
             pictures = [decoded[at] for at in places]
             seen.append((shape, places, *_fitted(pictures, shape, orientation, spec, thumbnails=wanted)))
