@@ -38,10 +38,10 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from machine import cores, machine, memory_mb
 from PIL import Image
 from sections import Figures, Sections
@@ -311,7 +311,7 @@ def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:
             Path(target),
             (),
             outcomes,
-            lambda some: part.part_of(some, model),
+            lambda some: part.piece_of(some, model),
             part_size=PART_SIZE,
             still_ours=lambda: None,
         )
@@ -337,10 +337,10 @@ def _no_writing() -> AbstractContextManager[None]:
 
 @contextmanager
 def _no_tables() -> Iterator[None]:
-    def counted(some: Any, _: Any) -> SimpleNamespace:
-        return SimpleNamespace(rows=list(some))
+    def counted(some: Any, _: Any) -> part.MadePart:
+        return part.MadePart(pa.table({"row": np.zeros(len(some))}), [], [])
 
-    with _with(part, "part_of", counted), _no_writing():
+    with _with(part, "piece_of", counted), _no_writing():
         yield
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from lookalike.builder.committing import commit_parts, derive
 from lookalike.builder.order import begin, ordered
-from lookalike.builder.part import Outcome, embed, part_of
+from lookalike.builder.part import Outcome, embed, piece_of
 from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
 from lookalike.builder.tagging import retag
 from lookalike.checking import checked
@@ -149,7 +149,7 @@ def build(
             part_size=part_size,
         )
         fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]
-        make = partial(part_of, model=loaded, fields=fields, dtype=manifest.dtype)
+        make = partial(piece_of, model=loaded, fields=fields, dtype=manifest.dtype)
         with closing(outcomes), undisturbed():
             counted = _counted(outcomes, len(plan.pending), on_progress)
             embedded = commit_parts(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
 
-from lookalike.builder.part import MadePart, Outcome
+from lookalike.builder.part import PIECE, MadePart, Outcome, batches, joined
 from lookalike.parallel import in_order
 from lookalike.search.confidence import write_background
 from lookalike.storage.parts import Failure, Part, failure_table, list_parts
 from lookalike.storage.row_file import write_row_file
 from lookalike.storage.snapshot import Snapshot
 
-# Parts that are made at a time: a GPU gives ten a second, and a disk may take a tenth of one to write one. If
-# they are large, so many rows, but at least two parts: one is written while the next is made.
+# Pieces that are made, and parts that are written, at a time: a GPU gives ten parts a second, and a disk may
+# take a tenth of one to write one. If parts are large, so many rows, but at least two parts.
 _AT_ONCE, _ROWS_AT_ONCE = 4, 8192
 
 
@@ -46,34 +46,35 @@ def commit_parts(
     root: Path,
     failures: Sequence[Failure],
     outcomes: Iterator[Outcome],
-    make: Callable[[Iterable[Outcome]], MadePart],
+    make: Callable[[Sequence[Outcome]], MadePart],
     *,
     part_size: int,
     still_ours: Callable[[], None],
 ) -> int:
     """Write a part after every `part_size` outcomes; returns how many images were embedded.
 
-    The first part includes the failures of the listing. Parts are made and committed side by side, while the
-    outcomes of the next are awaited, so one may be there for a moment before the one ahead of it.
+    `make` makes each piece of a part while later outcomes are awaited. The first part includes the failures
+    of the listing. Parts are written side by side, so one may be there for a moment before the one ahead.
     """
 
-    def commit(numbered: tuple[int, list[Outcome]]) -> int:
-        number, some = numbered
-        made = make(some)
+    def commit(numbered: tuple[int, list[MadePart]]) -> int:
+        number, pieces = numbered
+        made = joined(pieces)
         still_ours()
         commit_part(root, number, made)
         return len(made.rows)
 
-    groups = enumerate(_groups(failures, outcomes, part_size), next_number(root))
     at_once = max(2, min(_AT_ONCE, _ROWS_AT_ONCE // part_size))
-    return sum(in_order(commit, groups, at_once, ahead=at_once - 1))
+    with closing(in_order(make, _pieces(failures, outcomes, part_size), _AT_ONCE, ahead=_AT_ONCE)) as made:
+        parts = enumerate(batches(made, -(-part_size // PIECE)), next_number(root))
+        return sum(in_order(commit, parts, at_once, ahead=at_once - 1))
 
 
-def _groups(
+def _pieces(
     failures: Sequence[Failure], outcomes: Iterator[Outcome], part_size: int
 ) -> Iterator[list[Outcome]]:
-    """The outcomes of each part; the first has the failures of the listing besides."""
-    before = failures
-    while some := [*before, *islice(outcomes, part_size)]:
-        yield some
-        before = ()
+    """The outcomes of each piece; the first has the failures of the listing besides."""
+    pieces = batches(outcomes, PIECE, part_size)
+    if first := [*failures, *next(pieces, ())]:
+        yield first
+    yield from pieces
