@@ -32,6 +32,7 @@ _PLACES, _ROWS_A_PLACE = 64, 8
 # Parts that are read at a time, and rows if they are large: most of what is read is not needed.
 _READERS, _ROWS_AT_ONCE = 4, 32_768
 _LEVELS = np.arange(100) / 100
+_STEPS = 100_000  # of 1: five digits of a cosine are kept
 
 # Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
 # cosine, for any other on its rarity among random pairs. `benchmarks/confidence.py` fits them.
@@ -53,12 +54,15 @@ class Distribution:
 
     @staticmethod
     def of(cosines: Floats) -> Distribution:
-        ordered = np.sort(cosines)  # which is faster than `np.quantile`, for that many of them
-        places = _LEVELS * (len(ordered) - 1)
+        # Counted to the digits that are kept: that is several times as fast as to sort so many.
+        steps = np.rint(np.clip(cosines, -1, 1) * _STEPS).astype(np.int64) + _STEPS
+        ends = np.cumsum(np.bincount(steps))
+        places = _LEVELS * (len(cosines) - 1)
         first = places.astype(int)
-        low, high = ordered[first].astype(np.float64), ordered[np.minimum(first + 1, len(ordered) - 1)]
+        low = np.searchsorted(ends, first, side="right") / _STEPS - 1
+        high = np.searchsorted(ends, np.minimum(first + 1, len(cosines) - 1), side="right") / _STEPS - 1
         percentiles = low + (places - first) * (high - low)
-        above = ordered[ordered > percentiles[-1]]
+        above = cosines[cosines > percentiles[-1]]
         tail = float((above - percentiles[-1]).mean()) if len(above) else 0.0
         return Distribution([round(float(one), 5) for one in percentiles], round(max(tail, 1e-4), 5))
 
