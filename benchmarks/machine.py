@@ -36,7 +36,7 @@ def cores() -> int:
 
 
 def memory_mb() -> float:
-    """The memory of this process and its children, in megabytes; what several share counts once.
+    """The memory of this process and all that it started, in megabytes; what several share counts once.
 
     Linux alone tells; elsewhere it is 0.
     """
@@ -53,7 +53,7 @@ def _children(pid: int) -> list[int]:
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
-    return found
+    return [*found, *(below for child in found for below in _children(child))]
 
 
 def _version(name: str) -> str:
