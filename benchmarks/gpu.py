@@ -42,7 +42,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from machine import cores, machine, memory_mb
+from machine import machine, memory_mb
 from PIL import Image
 from sections import Figures, Sections
 
@@ -58,7 +58,7 @@ from lookalike.models.looking import decoder_of, encoded, look_at, look_on_devic
 from lookalike.models.model import LoadedModel
 from lookalike.models.registry import load_model
 from lookalike.models.torch_runner import TorchFeatures
-from lookalike.parallel import undisturbed
+from lookalike.parallel import cores, undisturbed
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
 

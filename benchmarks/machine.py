@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import lookalike
+from lookalike.parallel import cores
 
 LIBRARIES = ("numpy", "pyarrow", "faiss-cpu", "sqlglot", "onnxruntime", "starlette", "uvicorn")
 
@@ -26,13 +27,6 @@ def machine() -> dict[str, str]:
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "lookalike": f"{lookalike.__version__} in {Path(lookalike.__file__).parent}",
     }
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    with suppress(AttributeError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def memory_mb() -> float:

@@ -31,10 +31,11 @@ from typing import Any
 
 import numpy as np
 from http_load import cpu_s, figures, get, load_at, load_of, memory_mb, post, serving, status_of
-from machine import cores, machine
+from machine import machine
 from search_collections import QUERIES_KEPT, Made, Size, id_of, made, opened_index
 
 import lookalike
+from lookalike.parallel import cores
 
 K, SERVED_K, TURN, WARM_UP_S = 10, 50, 20, 2
 NUMPY, INDEX, SEARCH = "numpy exact", "Index.search", "collection.search"

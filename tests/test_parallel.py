@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from lookalike.parallel import in_order, undisturbed
+from lookalike import parallel
+from lookalike.parallel import cores, in_order, undisturbed
 
 
 def halved(number: int) -> int:
@@ -158,3 +163,45 @@ def test_cycles_are_not_looked_for_more_often_than_usual(usual: int) -> None:
         assert gc.get_threshold()[0] == usual
     finally:
         gc.set_threshold(*before)
+
+
+@pytest.fixture
+def share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file that says how much of the processor a container gets, on a machine of 16 cores."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setattr(parallel, "_SHARE", tmp_path / "cpu.max")
+    parallel._share.cache_clear()
+    yield tmp_path / "cpu.max"
+    parallel._share.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("200000 100000\n", 2),
+        ("250000 100000\n", 3),
+        ("50000 100000\n", 1),
+        ("6400000 100000\n", 16),
+        ("max 100000\n", 16),
+        ("", 16),
+    ],
+)
+def test_a_container_has_the_cores_that_its_share_of_the_processor_fills(
+    share: Path, said: str, count: int
+) -> None:
+    share.write_text(said)
+    assert cores() == count
+
+
+def test_without_a_container_all_cores_count(share: Path) -> None:
+    assert cores() == 16
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes to cores")
+def test_a_process_that_is_bound_to_one_core_has_one() -> None:
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from lookalike.parallel import cores; print(cores())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

@@ -1,4 +1,4 @@
-"""Work in threads: results in order, and a limit on how far ahead the work runs.
+"""Work in threads: how many, results in order, and a limit on how far ahead the work runs.
 
 Threads are enough, because decoders, networks and files release the interpreter lock.
 """
@@ -6,10 +6,15 @@ Threads are enough, because decoders, networks and files release the interpreter
 from __future__ import annotations
 
 import gc
+import math
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
@@ -21,8 +26,26 @@ Result = TypeVar("Result")
 # New objects after which Python looks for cycles in a block of `undisturbed`; 700 or 2,000 are usual.
 _MANY_OBJECTS = 50_000
 
+# The processor time of a container in a period, both in microseconds: cgroups of version 2.
+_SHARE = Path("/sys/fs/cgroup/cpu.max")
+
 _lock = Lock()
 _blocks: list[_Usual | None] = []  # the first one knows what was before
+
+
+def cores() -> int:
+    """The cores that this process may use: those it is bound to, and no more than its container's share."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(bound, _share())
+
+
+@lru_cache(maxsize=1)
+def _share() -> int:
+    try:
+        time_us, period_us = map(int, _SHARE.read_text().split())
+    except (OSError, ValueError):  # no container, or one without a limit, which says `max`
+        return sys.maxsize
+    return max(1, math.ceil(time_us / period_us))
 
 
 def in_order(

@@ -41,7 +41,7 @@ def calls() -> list[int]:
 @pytest.fixture
 def workers(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     """Workers on a machine of two cores."""
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("lookalike.server.workers.cores", lambda: 2)
     workers = Workers(calls.append)
     yield workers
     workers.close()

@@ -8,7 +8,6 @@ time, so memory does not grow with the list.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -39,6 +38,7 @@ from lookalike.acquire.status import (
 from lookalike.checking import checked
 from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.images.memory import DECODING
+from lookalike.parallel import cores
 from lookalike.sources.fetch import Fetched, FetchError, FetchOptions
 from lookalike.sources.fetch.fetcher import Fetcher
 from lookalike.sources.url_lists import UrlList, open_url_list
@@ -98,7 +98,7 @@ def download(
         else:
             rows = islice(url_list.rows(), count)
             chunks = chunks_left(rows, output.status_folder, shard_size, Seen(), output.is_free)
-        run = _Run(output, url_list, resize, fetch, threads or os.cpu_count() or 1)
+        run = _Run(output, url_list, resize, fetch, threads or cores())
         try:
             asyncio.run(run.all(chunks, on_progress))
         except BaseExceptionGroup as group:

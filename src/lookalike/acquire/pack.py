@@ -7,7 +7,6 @@ they were made from.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from lookalike.checking import checked
 from lookalike.errors import ImageError, LookalikeError, SourceError
 from lookalike.images.formats import SUFFIXES
 from lookalike.images.memory import DECODING
-from lookalike.parallel import in_order
+from lookalike.parallel import cores, in_order
 from lookalike.sources.notes import MEASURED, PACK_NOTES
 from lookalike.sources.opening import closing_source, open_source
 from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
@@ -123,7 +122,7 @@ def pack(
     shards: dict[str, Any] = notes["shards"]
     # The source is closed first, so that no thread waits for the network.
     keys = {entry.key for entry in entries}
-    readers = _READERS if resize is None else threads or os.cpu_count() or 1
+    readers = _READERS if resize is None else threads or cores()
     with (
         DECODING.limited_to(max_memory_bytes),
         ThreadPoolExecutor(readers) as pool,

@@ -6,7 +6,6 @@ not with its square.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from lookalike.analysis.hashing import ORIENTATIONS, perceptual_hash, perceptual
 from lookalike.analysis.neighbours import Neighbours, Rows
 from lookalike.analysis.pictures import Pictures
 from lookalike.errors import ExtraError
-from lookalike.parallel import in_order
+from lookalike.parallel import cores, in_order
 from lookalike.storage.selection import Selection
 
 # Of the 64 bits of a hash, unrelated photographs differ in 32 on average, re-encoded ones in 0 to 4; the
@@ -51,7 +50,7 @@ class Candidate:
 def hashes_of(pictures: Pictures, rows: Iterable[int], turned: bool) -> Hashes:
     """The hashes of these rows, if they have thumbnails: bool (8, 64) if `turned`, else (1, 64)."""
     shown = [row for row in rows if pictures.has_thumbnail(row)]
-    threads = os.cpu_count() or 1
+    threads = cores()
     laid = perceptual_hashes if turned else lambda grey: perceptual_hash(grey)[None]
     hashes = in_order(lambda row: laid(pictures.small_grey(row)), shown, threads, ahead=_AHEAD)
     return dict(zip(shown, hashes, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from lookalike.checking import checked
 from lookalike.errors import LookalikeError
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import base_name, learner, load_model, register
+from lookalike.parallel import cores
 from lookalike.sources.opening import SlowSource, Source, open_source
 from lookalike.sources.originals import Originals
 from lookalike.sources.sample import Sample
@@ -209,7 +209,7 @@ def _speed(source: str | Path | Source, model: LoadedModel) -> float | None:
     samples = list(islice((one for one in opened.samples() if isinstance(one, Sample)), _TIMED))
     make_part(samples[:_WARMING], model)
     started = time.perf_counter()
-    make_part(samples, model, threads=os.cpu_count() or 1)
+    make_part(samples, model, threads=cores())
     return len(samples) / (time.perf_counter() - started)
 
 

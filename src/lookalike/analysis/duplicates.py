@@ -6,7 +6,6 @@ docs/analysis.md says what each tier means.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError, counted
-from lookalike.parallel import in_order
+from lookalike.parallel import cores, in_order
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
@@ -96,7 +95,7 @@ def find_duplicates(
     """
     check_tiers(tiers)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
-    held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(selection)
+    held_bytes = _THREAD_BYTES * cores() + _ITEM_BYTES * len(selection)
     room = selection.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
     kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
     pictures = Pictures(selection, kept)
@@ -121,7 +120,7 @@ def find_duplicates(
             pairs += _identical_blanks(pictures, hashes)
     apart, staying = _marked(snapshot, selection)
     with closing(
-        in_order(lambda one: _compared(pictures, one, tiers), found, os.cpu_count() or 1, ahead=_AHEAD)
+        in_order(lambda one: _compared(pictures, one, tiers), found, cores(), ahead=_AHEAD)
     ) as compared:
         for done, pair in enumerate(compared, 1):
             if pair is not None:

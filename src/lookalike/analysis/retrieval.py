@@ -6,7 +6,6 @@ so a ranking is never stored as row numbers: see `_ranked`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.parallel import cores
 from lookalike.storage.joined import Joined
 from lookalike.storage.selection import Selection
 
@@ -86,7 +86,7 @@ def judge(
     values = np.empty((len(queries), len(measures(ks))))
     neighbours = np.empty((len(queries), most), np.int64)
     scores = np.empty((len(queries), most), np.float32)
-    threads = os.cpu_count() or 1
+    threads = cores()
     # For each item: its place in the two lists, and the memory to rank it in a thread.
     need = values.nbytes + neighbours.nbytes + scores.nbytes + len(selection) * (48 + 16 * threads)
     selection, block = selection.for_cosines(max_memory_bytes, need, 0, "an evaluation")

@@ -6,7 +6,6 @@ leaves the rest alone; after a kill, the next build makes the parts that were no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from lookalike.images.memory import DECODING
 from lookalike.models.devices import AUTO
 from lookalike.models.model import LoadedModel, Model
 from lookalike.models.registry import DEFAULT_MODEL, load_model, register
-from lookalike.parallel import undisturbed
+from lookalike.parallel import cores, undisturbed
 from lookalike.sources.fetch import FetchOptions
 from lookalike.sources.opening import Source, closing_source, open_source, reading_ahead
 from lookalike.storage.learned import find_model
@@ -145,7 +144,7 @@ def build(
             count=len(plan.pending),
             max_megapixels=max_megapixels,
             thumbnails=thumbnails,
-            threads=threads or os.cpu_count() or 1,
+            threads=threads or cores(),
             part_size=part_size,
         )
         fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]

@@ -21,6 +21,7 @@ from lookalike.builder.part import make_part
 from lookalike.checking import checked
 from lookalike.errors import ImageError, SourceError
 from lookalike.images.picture import ImageLike
+from lookalike.parallel import cores
 from lookalike.sources.folder import id_of, uri_of
 from lookalike.sources.local_file import LocalFile
 from lookalike.sources.sample import Sample
@@ -52,7 +53,7 @@ def add_pictures(root: Path, pictures: Pictures, *, label: str | None = None) ->
         ids = [one.id for one in samples]
         _check_ids(root, samples, manifest)
         model = pinned_model(root, manifest)
-        make = partial(make_part, model=model, dtype=manifest.dtype, threads=os.cpu_count() or 1)
+        make = partial(make_part, model=model, dtype=manifest.dtype, threads=cores())
         parts = [make(some) for some in _by_source(samples, manifest)]
         number = next_number(root)
         _forget_failures(root, ids)

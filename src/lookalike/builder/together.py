@@ -6,7 +6,6 @@ all have taken it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -18,14 +17,15 @@ from typing import Any
 from lookalike.builder.build import Progress, Report, build
 from lookalike.images.decoding import SharedBytes
 from lookalike.models.model import Model
+from lookalike.parallel import cores
 from lookalike.sources.opening import SlowSource, Source
 from lookalike.sources.sample import Sample
 from lookalike.storage.parts import Failure
 
 # How many pictures a build may be ahead of the slowest; and how far its own threads are from each other, at
 # most, with a batch of 128 each.
-_AHEAD = 16 * (os.cpu_count() or 1)
-_APART = 256 * (os.cpu_count() or 1)
+_AHEAD = 16 * cores()
+_APART = 256 * cores()
 
 
 def build_together(

@@ -27,6 +27,7 @@ import numpy as np
 from lookalike.builder.worker_process import Work, serve
 from lookalike.images.memory import DECODING
 from lookalike.models.looking import Encoded, Seen
+from lookalike.parallel import cores
 from lookalike.sources.local_file import LocalFile
 
 # With fewer cores processes gain nothing, and with fewer files they have hardly started. Each takes 20 MB.
@@ -77,8 +78,8 @@ class Workers:
 
     def __init__(self, work: Work, threads: int, count: int) -> None:
         self._work = work
-        cores = min(threads, _cores(), _MOST_PROCESSES)
-        self._most = cores if cores >= _MANY_CORES and count >= _MANY_FILES and _can_share() else 0
+        most = min(threads, cores(), _MOST_PROCESSES)
+        self._most = most if most >= _MANY_CORES and count >= _MANY_FILES and _can_share() else 0
         self._limit_bytes = DECODING.limit_bytes // max(1, threads)
         self._parent: subprocess.Popen[bytes] | None = None
         self._starting: list[_Worker] = []
@@ -222,11 +223,6 @@ class _Worker:
         """Let the process end, which it does when nobody can ask any more."""
         self.is_alive = False
         self._connection.close()
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _can_share() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import statistics
 import tempfile
@@ -36,7 +35,7 @@ from lookalike.index.info import (
 from lookalike.index.plans import check_wishes, choose
 from lookalike.index.recall import NEIGHBOURS, Truth, draw_sample
 from lookalike.index.writer import Filling, Old
-from lookalike.parallel import in_order
+from lookalike.parallel import cores, in_order
 from lookalike.storage.files import TEMPORARY_SUFFIX, local_copy, replacing, storage_error, write_bytes
 from lookalike.storage.part_state import PartState
 from lookalike.storage.state import State
@@ -209,7 +208,7 @@ def _encoded(
 
     In each thread faiss uses only that thread: this costs less than dividing each part.
     """
-    threads = min(_THREADS, os.cpu_count() or 1)
+    threads = min(_THREADS, cores())
 
     def encoded(part: PartState) -> tuple[Vectors, Any]:
         vectors = part.embeddings()

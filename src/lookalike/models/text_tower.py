@@ -6,7 +6,6 @@ Radford et al., Learning Transferable Visual Models From Natural Language Superv
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError
 from lookalike.models.model import unit
-from lookalike.parallel import in_order
+from lookalike.parallel import cores, in_order
 
 Floats = NDArray[np.float32]
 Tokens = NDArray[np.int64]
@@ -63,7 +62,7 @@ class TextTower:
         if not prompted:
             raise QueryError("there is no text to convert")
         batches = [prompted[at : at + _BATCH] for at in range(0, len(prompted), _BATCH)]
-        threads = min(len(batches), os.cpu_count() or 1)
+        threads = min(len(batches), cores())
         found = list(in_order(self._encoded, batches, threads, ahead=threads))
         each = unit(np.concatenate(found)).reshape(len(texts), len(self.prompts), -1)
         return unit(each.mean(axis=1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lookalike.parallel import cores
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
@@ -40,7 +41,7 @@ def nearest(
 def _products(vectors: Vectors, query: Vectors) -> Vectors:
     """The dot products of (n, D) with (D,), on all cores if there are many rows; (n,)."""
     # Row by row: a matrix product rounds a row depending on its place, and equal vectors need equal scores.
-    threads = min(os.cpu_count() or 1, vectors.size // _NUMBERS_A_THREAD)
+    threads = min(cores(), vectors.size // _NUMBERS_A_THREAD)
     if threads < 2:
         return np.asarray(np.vecdot(vectors, query))
     found = np.empty(len(vectors), np.float32)
@@ -55,7 +56,7 @@ def _products(vectors: Vectors, query: Vectors) -> Vectors:
 
 @cache
 def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), "products")
+    return ThreadPoolExecutor(cores(), "products")
 
 
 class _Best:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lookalike.errors import UnknownColumnError
+from lookalike.parallel import cores
 from lookalike.storage.parts import with_schema
 from lookalike.storage.snapshot import Snapshot
 
@@ -55,7 +55,7 @@ class Condition:
             compute(0)
         elif starts:
             # Arrow releases the interpreter lock.
-            with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as threads:
+            with ThreadPoolExecutor(min(len(starts), cores())) as threads:
                 contexts = [copy_context() for _ in starts]
                 list(threads.map(lambda context, start: context.run(compute, start), contexts, starts))
         return found

@@ -6,7 +6,6 @@ More at once would not be faster, and decoding a large picture takes hundreds of
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -15,6 +14,7 @@ from typing import TypeVar
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel
 from lookalike.models.runner import Gathering
+from lookalike.parallel import cores
 from lookalike.search.query import Floats
 from lookalike.search.stopping import go_on
 
@@ -28,9 +28,8 @@ class Workers:
     """
 
     def __init__(self, observe: Callable[[int], None]) -> None:
-        cores = os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(cores, "lookalike")
-        self._pictures = Gathering(cores, observe)
+        self._threads = ThreadPoolExecutor(cores(), "lookalike")
+        self._pictures = Gathering(cores(), observe)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Return or raise the result of the work, when its turn comes; it runs in this context."""

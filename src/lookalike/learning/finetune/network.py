@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from lookalike.learning.finetune.lite0 import PIXEL_MEAN, PIXEL_STD, lite0, publ
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.onnx_session import start
 from lookalike.models.spec import ModelSpec
+from lookalike.parallel import cores
 
 Layers = Literal["auto", "last", "all"]
 
@@ -93,7 +93,7 @@ def _last_of_lite0() -> Network:
     def prepare(planes: Tensor) -> Tensor:
         pixels = planes.permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
         pieces = [pixels[at : at + _AT_ONCE] for at in range(0, len(pixels), _AT_ONCE)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             return torch.from_numpy(np.concatenate(list(pool.map(front, pieces))))
 
     return Network(_lite0_spec(), prepare, Averaged(whole[FRONT:]), whole, True, _RATE_OF_LAST)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +14,7 @@ from lookalike.errors import ImageError
 from lookalike.images.picture import Pixels
 from lookalike.models.runner import input_of
 from lookalike.models.spec import ModelSpec
+from lookalike.parallel import cores
 from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Pictures:
 
     def check(self, on_progress: Progress) -> None:
         """Read every picture once, and hold it if there is memory for all; otherwise it is read again."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for start in range(0, len(self), _AT_ONCE):
                 places = np.arange(start, min(start + _AT_ONCE, len(self)))
                 thumbnails = self._snapshot.thumbnails(self._rows[places])
@@ -65,7 +65,7 @@ class Pictures:
         if self._held is not None:
             return np.asarray(self._held[places])
         thumbnails = self._snapshot.thumbnails(self._rows[places])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             read = list(pool.map(self._read, places.tolist(), thumbnails))
         black = np.zeros(self._shape, np.uint8)
         return np.stack([black if pixels is None else pixels for pixels, _ in read])
