@@ -164,7 +164,7 @@ def test_files_that_processes_read_look_as_those_that_are_read_here(tmp_path, mo
     from lookalike.images.on_device import Decoder
 
     monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: 8)
+    monkeypatch.setattr(workers, "cores", lambda: 8)
     monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
     monkeypatch.setattr(workers, "_SHARED_BYTES", 600_000)
     sizes = [(300 + 40 * n, 200 + 30 * n) for n in range(12)]

@@ -60,7 +60,7 @@ FILES = [*(picture(number) for number in range(6)), b"not a picture", picture(7,
 def use(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     """Let there be so many cores, let few files be enough for processes, and wait until they have started."""
     monkeypatch.setattr(workers, "_MANY_FILES", 0)
-    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers, "cores", lambda: cores)
     monkeypatch.setattr(workers._Worker, "is_ready", lambda self: self._connection.poll(20))
 
 
@@ -323,7 +323,7 @@ def test_a_process_that_cannot_be_started_is_not_missed(
 def test_few_threads_cores_or_files_start_none(
     threads: int, cores: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers, "cores", lambda: cores)
     found = Workers(WORK, threads, count)
     assert [found._taken() for _ in range(10)] == [None] * 10
     assert found._parent is None
