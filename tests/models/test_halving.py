@@ -54,6 +54,7 @@ def test_without_room_for_one_picture_it_is_an_error_that_says_what_to_do() -> N
     [
         ("CUDA out of memory. Tried to allocate 2 GiB.", True),
         ("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("GET was unable to find an engine to execute this computation", True),
         ("bfc_arena.cc: Failed to allocate memory for requested buffer of size 9", True),
         ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", True),
         ("CUDA error: an illegal memory access was encountered", False),

@@ -18,6 +18,7 @@ _WORDS = (
     "not enough memory",
     "alloc_failed",
     "failed to allocate memory",
+    "unable to find an engine",  # cuDNN, if each of its ways needs more memory than there is
 )
 
 
