@@ -222,6 +222,14 @@ def test_a_batch_of_both_is_one_on_the_device() -> None:
     assert batch[1].numpy().tolist() == found[1].pixels.tolist()
 
 
+def test_a_batch_without_room_on_the_gpu_is_one_on_the_cpu(monkeypatch) -> None:
+    found = looked([jpeg(300, 200), jpeg(300, 200, "CMYK")])
+    monkeypatch.setattr(torch, "stack", none_left)
+    batch = stacked([one.pixels for one in found])
+    assert isinstance(batch, np.ndarray)
+    assert [one.tolist() for one in batch] == [one.pixels.tolist() for one in found]
+
+
 def test_the_vectors_of_photographs_are_near_those_of_the_cpu(tmp_path) -> None:
     write_flowers(tmp_path, count=12)
     files = [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))]
