@@ -59,16 +59,19 @@ class Decoder:
                 with torch.cuda.stream(stream):
                     yield
             finally:
-                wait_for(stream)
+                end_of(stream).synchronize()
         finally:
             self._streams.put(stream)
 
 
-def wait_for(stream: Any) -> None:
-    """Wait until a stream of CUDA is done, asleep: PyTorch's own waiting keeps a core busy."""
-    done = torch.cuda.Event(blocking=True)
-    done.record(stream)
-    done.synchronize()
+def end_of(stream: Any) -> Any:
+    """The event at the end of what was sent to a stream of CUDA.
+
+    Its `synchronize` waits asleep: PyTorch's other ways of waiting keep a core busy.
+    """
+    end = torch.cuda.Event(blocking=True)
+    end.record(stream)
+    return end
 
 
 @lru_cache(maxsize=4)

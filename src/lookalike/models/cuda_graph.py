@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lookalike.images.on_device import wait_for
+from lookalike.images.on_device import end_of
 from lookalike.models.halving import is_out_of_memory
 
 Tensor = Any  # torch.Tensor
@@ -60,9 +60,12 @@ class CudaGraphs:
             else:
                 recorded.given[:count].copy_(pixels)
                 recorded.graph.replay()
-                found = recorded.found[:count].clone()
-        wait_for(torch.cuda.current_stream(self._device))
-        return found.cpu()
+                found = recorded.found[:count]
+            # Copied before the next call writes there, and waited for while that runs.
+            copied = found.to("cpu", non_blocking=True)
+            end = end_of(torch.cuda.current_stream())
+        end.synchronize()
+        return copied
 
     def forget(self) -> None:
         """Give back the memory of all graphs, and what PyTorch keeps for later."""
