@@ -43,18 +43,21 @@ class CudaGraphs:
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], device: str) -> None:
-        self._network, self._device = network, device
+        self._network = network
+        self._stream = torch.cuda.Stream(device)  # where it is recorded
+        self._device = self._stream.device  # with its number, whichever GPU a thread has chosen
         self._recorded: dict[int, _Recorded | None] = {}
+        self._is_recordable = True
         self._lock = threading.Lock()
 
     def __call__(self, pixels: Tensor) -> Tensor:
         count = len(pixels)
         size = max(_LEAST, 1 << (count - 1).bit_length())
         with self._lock, torch.cuda.device(self._device):
-            if size not in self._recorded:
+            if size not in self._recorded and self._is_recordable:
                 with _recording:
                     self._recorded[size] = self._record((size, *pixels.shape[1:]))
-            recorded = self._recorded[size]
+            recorded = self._recorded.get(size)
             if recorded is None:
                 found = self._network(pixels)
             else:
@@ -77,23 +80,27 @@ class CudaGraphs:
     def _record(self, shape: tuple[int, ...]) -> _Recorded | None:
         """Record a call with pixels of a shape; None without room, or if a graph cannot do it."""
         given = torch.zeros(shape, dtype=torch.uint8, device=self._device)
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream())
+        self._stream.wait_stream(torch.cuda.current_stream())
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(self._stream):
             self._network(given)  # what it raises is its own; and cuDNN makes its plans
-        stream.synchronize()
+        self._stream.synchronize()
         needed = torch.cuda.max_memory_allocated() - before
-        torch.cuda.empty_cache()
-        if torch.cuda.mem_get_info()[0] < 2 * needed:  # a graph that fails midway keeps what it took
-            return None
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            torch.cuda.empty_cache()
+            if torch.cuda.mem_get_info()[0] < 2 * needed:  # a graph that fails midway keeps what it took
+                return None
+            # Twice the same stream: where a recording fails, PyTorch's own leaves it set for this thread.
+            with (
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+            ):
                 found = self._network(given)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
+            self._is_recordable = False  # each attempt would keep more memory
             return None
         return _Recorded(graph, given, found)
