@@ -125,12 +125,13 @@ def test_thumbnails_are_as_large_as_on_the_cpu_and_small_files_stay_as_they_are(
     [
         jpeg(300, 200, "CMYK"),
         jpeg(300, 200)[:-2],
+        jpeg(300, 200, progressive=True),
         jpeg(300, 200, progressive=True)[:3000],
         b"\x89PNG\r\n\x1a\n",
         b"",
         jpeg(1200, 900),  # above the limit of one megapixel
     ],
-    ids=["CMYK", "without an end", "cut off", "another format", "empty", "too large"],
+    ids=["CMYK", "without an end", "progressive", "cut off", "another format", "empty", "too large"],
 )
 def test_what_is_left_to_the_cpu_ends_as_it_does_there(data: bytes) -> None:
     ours, theirs = seen(data), seen(data, None)
