@@ -216,11 +216,11 @@ def test_without_memory_on_the_gpu_the_cpu_decodes() -> None:
 
 
 def test_a_batch_of_both_is_one_on_the_device() -> None:
-    found = looked([jpeg(300, 200), jpeg(300, 200, "CMYK")])
+    found = looked([jpeg(300, 200, "CMYK"), jpeg(300, 200), png(70, 50), jpeg(240, 230)])
     batch = stacked([one.pixels for one in found])
     assert isinstance(batch, torch.Tensor)
-    assert (batch.shape, batch.dtype) == ((2, 224, 224, 3), torch.uint8)
-    assert batch[1].numpy().tolist() == found[1].pixels.tolist()
+    assert (batch.shape, batch.dtype) == ((4, 224, 224, 3), torch.uint8)
+    assert [one.tolist() for one in batch] == [one.pixels.tolist() for one in found]
 
 
 def test_a_batch_without_room_on_the_gpu_is_one_on_the_cpu(monkeypatch) -> None:

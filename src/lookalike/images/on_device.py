@@ -206,7 +206,10 @@ def _rounded(numbers: Tensor) -> Tensor:
 
 
 def together(pixels: Sequence[Pixels | Tensor], device: Any) -> Tensor:
-    """Arrays and tensors uint8 (S, S, 3) as one (B, S, S, 3) on the device."""
-    return torch.stack(
-        [torch.tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in pixels]
-    )
+    """Arrays and tensors uint8 (S, S, 3) as one (B, S, S, 3) on the device.
+
+    The arrays are sent at once: each time one waits for what was sent to the device before.
+    """
+    arrays = [one for one in pixels if isinstance(one, np.ndarray)]
+    sent = iter(torch.from_numpy(np.stack(arrays)).to(device) if arrays else ())
+    return torch.stack([next(sent) if isinstance(one, np.ndarray) else one for one in pixels])
