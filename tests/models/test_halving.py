@@ -33,8 +33,8 @@ def test_a_batch_without_room_is_halved_and_later_ones_begin_with_what_fits() ->
     halving = Halving(device.run, device.free)
 
     assert halving(pixels(10)).ravel().tolist() == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]
-    assert device.sizes == [10, 5, 3, 2, 5, 3, 2]
-    assert device.freed == 3
+    assert device.sizes == [10, 5, 3, 3, 3, 1]
+    assert device.freed == 2
     device.sizes.clear()
     halving(pixels(7))
     assert device.sizes == [3, 3, 1]
