@@ -98,6 +98,25 @@ def test_the_built_in_network_gives_the_vectors_of_the_cpu_in_batches_of_any_siz
     assert np.abs(there - here).max() < 1e-6
 
 
+def test_without_room_for_a_graph_the_memory_is_full_but_for_the_fewest_pictures() -> None:
+    def large(pixels: Any) -> Any:
+        return sums(pixels) + torch.zeros(len(pixels) << 26, device="cuda")[0]  # 0.27 GB a picture
+
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    taken = torch.empty(free - 3_000_000_000, dtype=torch.uint8, device="cuda")
+    graphs = CudaGraphs(large, "cuda")
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="a graph of 8 pictures"):
+        graphs(drawn(8))
+    assert graphs(drawn(4)).tolist() == sums(drawn(4)).tolist()
+    assert graphs._recorded[4]
+    graphs.forget()
+    less = torch.empty(1_500_000_000, dtype=torch.uint8, device="cuda")
+    assert graphs(drawn(4)).tolist() == sums(drawn(4)).tolist()
+    assert graphs._recorded[4] is None
+    del taken, less
+
+
 def test_a_gpu_that_others_fill_still_gives_all_vectors() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (128, 224, 224, 3), np.uint8)
     expected = load_model(device="cuda").embed_pixels(pixels)
