@@ -1,20 +1,22 @@
 """How much of a machine with many cores, or with a GPU, does a build use?
 
-    python benchmarks/gpu.py                               # all: under 8 minutes with a GPU and 16 cores
+    python benchmarks/gpu.py                               # 8 minutes: all, with a GPU and 16 cores
+    python benchmarks/gpu.py --minutes 30                  # all that slower machines would leave out
     python benchmarks/gpu.py --images FOLDER --json FILE   # photographs instead of drawn flowers
-    python benchmarks/gpu.py --finetune groceries/         # also trains a network on folders of classes there
+    python benchmarks/gpu.py --minutes 30 --finetune groceries/   # also trains, on folders of classes
     python benchmarks/gpu.py --count 48 --gpu-count 16 --device cpu --repeats 1   # small, to try it anywhere
 
 It makes JPEGs of 500 x 375 pixels. Each section prints a line of JSON as soon as it is done, or the error
-that ended it, and the next one begins. Figures are images a second, medians of the repeats:
+that ended it, and the next one begins. The most wanted come first, and those for which too little time is
+left are skipped. Figures are images a second, medians of the repeats:
 
+- `steps on the GPU`, each alone; `builds on the GPU`, where `share` is that without thumbnails over the
+  slower of network and decoding; `vectors`, how near they are to those of the CPU;
 - `N threads`: `prepare` (reading, hashing, decoding, resizing, thumbnails) in threads and in processes, the
   network alone and whole builds. `share` is the build over 1 / (1 / processes + 1 / network), what a build
   that did nothing else would reach;
 - `memory`: the most that a build takes on the host, with its processes, and what verifying it finds;
-- `steps on the GPU`, each alone; `builds on the GPU`, where `share` is that without thumbnails over the
-  slower of network and decoding; `left out: ...`, parts without thumbnails and one step; `vectors`, how near
-  they are to those of the CPU;
+- `left out: ...`, parts on the GPU without thumbnails and one step;
 - `fine-tuning`: what benchmarks/finetune.py prints.
 
 It needs, beside the repository (PYTHONPATH=src), numpy, pillow, pyarrow, onnxruntime, simplejpeg, filelock,
@@ -76,37 +78,44 @@ def main() -> None:
     parser.add_argument("--gpu-count", type=int, default=32768, help="pictures on the GPU (default: 32,768)")
     parser.add_argument("--device", default="cuda", help="the GPU; cpu tries the same code (default: cuda)")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=8, help="no section is to end later (default: 8)")
     parser.add_argument("--finetune", type=Path, action="append", default=[], help="a folder of classes")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(options, Sections(options.json), Path(folder))
+        measure(options, Sections(options.json, options.minutes), Path(folder))
 
 
 def measure(options: argparse.Namespace, sections: Sections, root: Path) -> None:
-    """Run all sections, the fastest and most wanted first."""
+    """Run all sections, the most wanted first."""
     sections.run("machine", machine)
     is_there = "error" not in sections.run("device", partial(_device, options.device))
     count = max(options.count, options.gpu_count if is_there else 0)
     sections.run("pictures", partial(_pictures, root, options.images, count))
     files = sorted((root / "pictures").iterdir())
+    on_gpu, on_cpu = files[: options.gpu_count], files[: options.count]
+    all_cores, *fewer = [one for one in reversed(THREADS) if one <= max(2, cores())]
+
+    def by_threads(number: int) -> None:
+        sections.run(f"{number} threads", partial(_threads, root, on_cpu, number, options.repeats))
+
     if is_there:
-        _on_gpu(options, sections, root, files[: options.gpu_count])
-    some = files[: options.count]
-    for threads in [one for one in reversed(THREADS) if one <= max(2, cores())]:
-        sections.run(f"{threads} threads", partial(_threads, root, some, threads, options.repeats))
-    sections.run("memory", partial(_alone, root, _links(root, some), device="cpu"))
+        _on_gpu(options, sections, root, on_gpu)
+    by_threads(all_cores)
+    sections.run("memory", partial(_alone, root, _links(root, on_cpu), device="cpu"))
+    if is_there:
+        for name, left_out in _LEFT_OUT.items():
+            sections.run(f"left out: {name}", partial(_without, root, on_gpu, options.device, left_out))
+    for number in fewer:
+        by_threads(number)
     for one in options.finetune:
         sections.run(f"fine-tuning on {one.name}", partial(_finetuned, one, options.device))
 
 
 def _on_gpu(options: argparse.Namespace, sections: Sections, root: Path, files: Sequence[Path]) -> None:
     device, repeats, folder = options.device, options.repeats, _links(root, files)
-    model = load_model(device=device)
-    steps = sections.run("steps on the GPU", partial(_steps, model, files, repeats))
+    steps = sections.run("steps on the GPU", partial(_steps, load_model(device=device), files, repeats))
     sections.run("builds on the GPU", partial(_builds, root, folder, len(files), options, steps))
-    for name, left_out in _LEFT_OUT.items():
-        sections.run(f"left out: {name}", partial(_without, root, files, model, left_out))
     sections.run("memory with the GPU", partial(_alone, root, folder, device=device))
     sections.run("vectors", partial(_cosines, root, _links(root, files[:512]), device))
 
@@ -287,13 +296,10 @@ def _builds(root: Path, folder: Path, count: int, options: argparse.Namespace, s
 
 
 def _without(
-    root: Path,
-    files: Sequence[Path],
-    model: LoadedModel,
-    left_out: Callable[[], AbstractContextManager[Any]],
+    root: Path, files: Sequence[Path], device: str, left_out: Callable[[], AbstractContextManager[Any]]
 ) -> Figures:
     with left_out():
-        return {"rate": _rate(partial(_parts, root, files, model), len(files), 1)}
+        return {"rate": _rate(partial(_parts, root, files, load_model(device=device)), len(files), 1)}
 
 
 def _parts(root: Path, files: Sequence[Path], model: LoadedModel) -> None:

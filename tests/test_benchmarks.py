@@ -169,6 +169,24 @@ def test_a_section_that_fails_says_so_and_loses_no_other(benchmark, tmp_path, ca
     assert [line["section"] for line in lines] == ["first", "second", "third"]
 
 
+def test_a_section_is_skipped_if_less_time_is_left_than_the_longest_took(benchmark, monkeypatch):
+    module, now = benchmark("sections"), [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    sections = module.Sections(None, minutes=1)
+
+    def lasting(seconds):
+        now[0] += seconds
+        return {}
+
+    assert "error" not in sections.run("long", lambda: lasting(25))
+    assert "error" not in sections.run("short", lambda: lasting(10))
+    assert sections.run("just", lambda: lasting(1)) == {"seconds": 1}
+    assert sections.run("late", lambda: lasting(1)) == {
+        "error": "skipped: too little time is left",
+        "seconds": 0,
+    }
+
+
 def unit_rows(count, dim):
     vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

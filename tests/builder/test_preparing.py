@@ -125,12 +125,13 @@ def test_thumbnails_are_as_large_as_on_the_cpu_and_small_files_stay_as_they_are(
     [
         jpeg(300, 200, "CMYK"),
         jpeg(300, 200)[:-2],
+        jpeg(300, 200, progressive=True),
         jpeg(300, 200, progressive=True)[:3000],
         b"\x89PNG\r\n\x1a\n",
         b"",
         jpeg(1200, 900),  # above the limit of one megapixel
     ],
-    ids=["CMYK", "without an end", "cut off", "another format", "empty", "too large"],
+    ids=["CMYK", "without an end", "progressive", "cut off", "another format", "empty", "too large"],
 )
 def test_what_is_left_to_the_cpu_ends_as_it_does_there(data: bytes) -> None:
     ours, theirs = seen(data), seen(data, None)
@@ -215,11 +216,19 @@ def test_without_memory_on_the_gpu_the_cpu_decodes() -> None:
 
 
 def test_a_batch_of_both_is_one_on_the_device() -> None:
-    found = looked([jpeg(300, 200), jpeg(300, 200, "CMYK")])
+    found = looked([jpeg(300, 200, "CMYK"), jpeg(300, 200), png(70, 50), jpeg(240, 230)])
     batch = stacked([one.pixels for one in found])
     assert isinstance(batch, torch.Tensor)
-    assert (batch.shape, batch.dtype) == ((2, 224, 224, 3), torch.uint8)
-    assert batch[1].numpy().tolist() == found[1].pixels.tolist()
+    assert (batch.shape, batch.dtype) == ((4, 224, 224, 3), torch.uint8)
+    assert [one.tolist() for one in batch] == [one.pixels.tolist() for one in found]
+
+
+def test_a_batch_without_room_on_the_gpu_is_one_on_the_cpu(monkeypatch) -> None:
+    found = looked([jpeg(300, 200), jpeg(300, 200, "CMYK")])
+    monkeypatch.setattr(torch, "stack", none_left)
+    batch = stacked([one.pixels for one in found])
+    assert isinstance(batch, np.ndarray)
+    assert [one.tolist() for one in batch] == [one.pixels.tolist() for one in found]
 
 
 def test_the_vectors_of_photographs_are_near_those_of_the_cpu(tmp_path) -> None:

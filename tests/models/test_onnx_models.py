@@ -9,6 +9,7 @@ from pathlib import Path
 import networks
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from conftest import picture
 from networks import DIM, MEAN, STD, plain_vector, write_network
@@ -240,6 +241,22 @@ def test_a_network_with_an_unknown_operator_is_refused_with_what_onnxruntime_say
 
     with pytest.raises(ModelError, match=r"onnxruntime cannot run .*net\.onnx: .*Convolute"):
         load_model(str(tmp_path / "net.onnx"))
+
+
+def test_a_gpu_that_does_not_start_says_why_and_nothing_is_printed(tmp_path, monkeypatch, capsys):
+    start = onnxruntime.InferenceSession._create_inference_session
+
+    def without_a_driver(session, providers, *options):
+        if providers != ["CPUExecutionProvider"]:
+            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient; GPU=0")
+        start(session, providers, *options)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime.InferenceSession, "_create_inference_session", without_a_driver)
+
+    with pytest.raises(ModelError, match=r"net\.onnx: CUDA failure 35: CUDA driver version is insufficient"):
+        load_model(str(write_network(tmp_path / "net.onnx")), device="cuda")
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

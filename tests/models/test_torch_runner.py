@@ -63,7 +63,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_later_ones_begin_with_what_fits
 
     found = features(pixels(10))
 
-    assert module.sizes == [10, 5, 3, 2, 5, 3, 2]
+    assert module.sizes == [10, 5, 3, 3, 3, 1]
     np.testing.assert_allclose(found, pixels(10).mean((1, 2)), rtol=1e-6)
     module.sizes.clear()
     features(pixels(7))

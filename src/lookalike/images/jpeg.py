@@ -33,8 +33,9 @@ _PLAIN_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xE0, 0xEE, _ST
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
-# Sequential and progressive frames with Huffman codes; Adobe's mark of YCbCr; the last bytes of a whole JPEG.
-_ON_GPU = frozenset({0xC0, 0xC1, 0xC2})
+# Sequential frames with Huffman codes; Adobe's mark of YCbCr; the last bytes of a whole JPEG. The engines of
+# a GPU decode no others: torchvision unpacks progressive ones on one core, one by one, while all others wait.
+_ON_GPU = frozenset({0xC0, 0xC1})
 _YCC, _END = b"\x01", b"\xff\xd9"
 
 # The end of a scan's data: inside it, a byte of 255 is followed by 0 or by a restart marker.
@@ -57,7 +58,7 @@ class JpegHeader:
 def gpu_header(data: bytes) -> JpegHeader | None:
     """The header of a JPEG that a GPU decodes as libjpeg does; None if it has to be left to the CPU.
 
-    That is a whole one with 8 bits a sample, grey or in YCbCr, Huffman-coded.
+    That is a whole one with 8 bits a sample, grey or in YCbCr, sequential and Huffman-coded.
     """
     if data[:2] != b"\xff\xd8" or data.rstrip(b"\0")[-2:] != _END:
         return None

@@ -59,16 +59,19 @@ class Decoder:
                 with torch.cuda.stream(stream):
                     yield
             finally:
-                wait_for(stream)
+                end_of(stream).synchronize()
         finally:
             self._streams.put(stream)
 
 
-def wait_for(stream: Any) -> None:
-    """Wait until a stream of CUDA is done, asleep: PyTorch's own waiting keeps a core busy."""
-    done = torch.cuda.Event(blocking=True)
-    done.record(stream)
-    done.synchronize()
+def end_of(stream: Any) -> Any:
+    """The event at the end of what was sent to a stream of CUDA.
+
+    Its `synchronize` waits asleep: PyTorch's other ways of waiting keep a core busy.
+    """
+    end = torch.cuda.Event(blocking=True)
+    end.record(stream)
+    return end
 
 
 @lru_cache(maxsize=4)
@@ -203,7 +206,10 @@ def _rounded(numbers: Tensor) -> Tensor:
 
 
 def together(pixels: Sequence[Pixels | Tensor], device: Any) -> Tensor:
-    """Arrays and tensors uint8 (S, S, 3) as one (B, S, S, 3) on the device."""
-    return torch.stack(
-        [torch.tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in pixels]
-    )
+    """Arrays and tensors uint8 (S, S, 3) as one (B, S, S, 3) on the device.
+
+    The arrays are sent at once: each time one waits for what was sent to the device before.
+    """
+    arrays = [one for one in pixels if isinstance(one, np.ndarray)]
+    sent = iter(torch.from_numpy(np.stack(arrays)).to(device) if arrays else ())
+    return torch.stack([next(sent) if isinstance(one, np.ndarray) else one for one in pixels])

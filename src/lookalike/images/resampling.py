@@ -46,8 +46,8 @@ def weights(length: int, size: int, first: float, last: float, interpolation: In
     """The weights float32 (size, length) that turn `length` pixels into `size`, of those in [first, last]."""
     scale = (last - first) / size
     centers = first + (np.arange(size)[:, None] + 0.5) * scale
-    found = np.zeros((size, length), np.float32)
     if interpolation == "nearest":
+        found = np.zeros((size, length), np.float32)
         np.put_along_axis(found, np.clip(centers.astype(int), 0, length - 1), 1, axis=1)
         return found
     curve, reach = _FILTERS[interpolation]
@@ -57,6 +57,6 @@ def weights(length: int, size: int, first: float, last: float, interpolation: In
     places = low + np.arange((high - low).max())
     values = np.where(places < high, curve((places + 0.5 - centers) / wide), 0)
     values /= values.sum(axis=1, keepdims=True)
-    # Places beyond the end have the weight 0, and so does what they are moved to.
-    np.add.at(found, (np.arange(size)[:, None], np.minimum(places, length - 1)), values)
-    return found
+    found = np.zeros((size, length + values.shape[1]), np.float32)  # room for places beyond the end
+    np.put_along_axis(found, places, values, axis=1)
+    return found[:, :length]

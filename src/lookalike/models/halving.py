@@ -18,6 +18,7 @@ _WORDS = (
     "not enough memory",
     "alloc_failed",
     "failed to allocate memory",
+    "unable to find an engine",  # cuDNN, if each of its ways needs more memory than there is
 )
 
 
@@ -40,7 +41,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 class Halving:
     """Runs `run`, from pixels (B, S, S, 3) to float32 (B, D), on batches that fit into the device's memory.
 
-    One for which `run` raises `FullDeviceError` is halved, and so are later ones; `free` is called before.
+    One for which `run` raises `FullDeviceError` is halved, as is what comes after; `free` is called before.
     Safe to call from several threads. Raises that error if there is no room for a single picture.
     """
 
@@ -49,16 +50,17 @@ class Halving:
         self._most = sys.maxsize  # pictures in one call
 
     def __call__(self, pixels: Any) -> Floats:
-        step = min(self._most, len(pixels))
-        return np.concatenate([self._halved(pixels[at : at + step]) for at in range(0, len(pixels), step)])
-
-    def _halved(self, pixels: Any) -> Floats:
-        try:
-            return self._run(pixels)
-        except FullDeviceError:
-            if len(pixels) == 1:
-                raise
-        self._free()  # here, where the error no longer holds the tensors of the attempt
-        half = (len(pixels) + 1) // 2
-        self._most = min(self._most, half)
-        return np.concatenate([self._halved(pixels[:half]), self._halved(pixels[half:])])
+        found: list[Floats] = []
+        done = 0
+        while done < len(pixels):
+            some = pixels[done : done + min(self._most, len(pixels))]
+            try:
+                found.append(self._run(some))
+                done += len(some)
+                continue
+            except FullDeviceError:
+                if len(some) == 1:
+                    raise
+            self._free()  # here, where the error no longer holds the tensors of the attempt
+            self._most = min(self._most, (len(some) + 1) // 2)
+        return np.concatenate(found)

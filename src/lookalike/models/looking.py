@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +97,17 @@ def look_on_device(
 
 
 def stacked(pixels: Sequence[Pixels | Any]) -> Pixels | Any:
-    """Pixels (S, S, 3) as one batch (B, S, S, 3): on the device if one of them is there."""
-    there = next((one.device for one in pixels if not isinstance(one, np.ndarray)), None)
-    if there is None:
-        return np.stack(pixels)
-    from lookalike.images.on_device import together
+    """Pixels (S, S, 3) as one batch (B, S, S, 3): on the device if one of them is there, and it has room.
 
-    return together(pixels, there)
+    Without room the batch is on the CPU, of which the model can send smaller ones.
+    """
+    there = next((one.device for one in pixels if not isinstance(one, np.ndarray)), None)
+    if there is not None:
+        from lookalike.images.on_device import together
+
+        with suppress(RuntimeError):
+            return together(pixels, there)
+    return np.stack([one if isinstance(one, np.ndarray) else one.cpu().numpy() for one in pixels])
 
 
 def _on_cpu(data: bytes, spec: ModelSpec, max_megapixels: float, thumbnails: bool) -> Seen | str:

@@ -19,7 +19,7 @@ _PROVIDERS = {
 def start(network: bytes | str, device: str) -> onnxruntime.InferenceSession:
     """Start a network, given as bytes or by its path, on a device: `cpu`, `cuda`, `cuda:1`, `openvino`.
 
-    Raises `ModelError` if onnxruntime has no such device.
+    Raises `ModelError` if onnxruntime has no such device, and what onnxruntime raises if that does not start.
     One thread for each call: the build runs one call on every core, which is faster.
     """
     kind, _, number = device.partition(":")
@@ -35,7 +35,10 @@ def start(network: bytes | str, device: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     options.enable_mem_pattern = kind != "directml"  # which has none
     where = {"device_id": number} if number else {}
-    session = onnxruntime.InferenceSession(network, options, providers=[(provider, where)])
+    # Else a device that fails, now or later, is written to stdout and the CPU takes its place.
+    session = onnxruntime.InferenceSession(
+        network, options, providers=[(provider, where)], enable_fallback=False
+    )
     if provider not in session.get_providers():
         raise ModelError(f"the device {device} did not start", "check its driver and libraries")
     return session

@@ -40,16 +40,16 @@ class TorchFeatures:
         self._spec, self._precision, self.device = spec, precision, device
         self._halving = Halving(self._tried, self._free)
         self._network: Any = self._from_pixels
-        if device.startswith(CUDA):
-            from lookalike.models.cuda_graph import CudaGraphs
-
-            self._network = CudaGraphs(self._from_pixels, device)
         # On the CPU calls run side by side. A GPU runs one after the other: while one is waited for, the next
         # is sent, and more would only take memory there.
         self._turns = Semaphore(sys.maxsize if device == CPU else 2)
         try:
             self._module = module.eval().to(device)
             self._mean, self._std = (self._channels(numbers) for numbers in (spec.mean, spec.std))
+            if device.startswith(CUDA):
+                from lookalike.models.cuda_graph import CudaGraphs
+
+                self._network = CudaGraphs(self._from_pixels, device)
         except RuntimeError as error:
             raise self._failed(error) from error
         # On CUDA as many as a build sends: each size of batch takes seconds to plan.
