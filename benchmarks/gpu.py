@@ -12,9 +12,9 @@ left are skipped. Figures are images a second, medians of the repeats:
 
 - `steps on the GPU`, each alone; `builds on the GPU`, where `share` is that without thumbnails over the
   slower of network and decoding; `vectors`, how near they are to those of the CPU;
-- `N threads`: `prepare` (reading, hashing, decoding, resizing, thumbnails) in threads and in processes, the
-  network alone and whole builds. `share` is the build over 1 / (1 / processes + 1 / network), what a build
-  that did nothing else would reach;
+- `N threads`: `prepare` (reading, hashing, decoding, resizing, thumbnails) in as many processes, the network
+  alone and whole builds. `share` is the build over 1 / (1 / prepare + 1 / network), what a build that did
+  nothing else would reach;
 - `memory`: the most that a build takes on the host, with its processes, and what verifying it finds;
 - `left out: ...`, parts on the GPU without thumbnails and one step;
 - `fine-tuning`: what benchmarks/finetune.py prints.
@@ -74,7 +74,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=Path, help="a folder of JPEG photographs (default: drawn flowers)")
-    parser.add_argument("--count", type=int, default=4096, help="pictures on the CPU (default: 4,096)")
+    parser.add_argument("--count", type=int, default=8192, help="pictures on the CPU (default: 8,192)")
     parser.add_argument("--gpu-count", type=int, default=32768, help="pictures on the GPU (default: 32,768)")
     parser.add_argument("--device", default="cuda", help="the GPU; cpu tries the same code (default: cuda)")
     parser.add_argument("--repeats", type=int, default=3)
@@ -176,18 +176,16 @@ def _rate(work: Callable[[], object], count: int, repeats: int) -> float:
 def _threads(root: Path, files: Sequence[Path], threads: int, repeats: int) -> Figures:
     model = load_model()
     some = files[: max(BATCH * threads, len(files) * threads // THREADS[-1])]
-    batches = [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
-    many = [np.stack([model.pixels(file) for file in files[:BATCH]])] * len(batches)
+    many = [np.stack([model.pixels(file) for file in files[:BATCH]])] * (len(some) // BATCH)
     with ThreadPoolExecutor(threads) as pool:
-        prepare = _rate(partial(_all, pool, _prepare, batches), len(some), repeats)
         network = _rate(partial(_all, pool, model.features, many), BATCH * len(many), repeats)
     with ProcessPoolExecutor(threads, multiprocessing.get_context("spawn")) as workers:
         chunks = [some[at::threads] for at in range(threads)]
         _all(workers, _prepare, [chunk[:BATCH] for chunk in chunks])
-        processes = _rate(partial(_all, workers, _prepare, chunks), len(some), repeats)
+        prepare = _rate(partial(_all, workers, _prepare, chunks), len(some), repeats)
     build = _rate(partial(_build, root, _links(root, some), threads=threads), len(some), repeats)
-    row = {"prepare": prepare, "processes": processes, "network": network, "build": build}
-    return {**row, "share": build * (1 / processes + 1 / network)}
+    share = build * (1 / prepare + 1 / network)
+    return {"prepare": prepare, "network": network, "build": build, "share": share}
 
 
 def _prepare(files: Sequence[Path]) -> int:
