@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from lookalike.builder.part import PIECE, MadePart, Outcome, batches, joined
@@ -57,16 +56,17 @@ def commit_parts(
     of the listing. Parts are written side by side, so one may be there for a moment before the one ahead.
     """
 
-    def commit(numbered: tuple[int, list[MadePart]]) -> int:
+    def commit(numbered: tuple[int, list[Future[MadePart]]]) -> int:
         number, pieces = numbered
-        made = joined(pieces)
+        made = joined([piece.result() for piece in pieces])
         still_ours()
         commit_part(root, number, made)
         return len(made.rows)
 
     at_once = max(2, min(_AT_ONCE, _ROWS_AT_ONCE // part_size))
-    with closing(in_order(make, _pieces(failures, outcomes, part_size), _AT_ONCE, ahead=_AT_ONCE)) as made:
-        parts = enumerate(batches(made, -(-part_size // PIECE)), next_number(root))
+    with ThreadPoolExecutor(_AT_ONCE, "pieces") as making:
+        pieces = (making.submit(make, piece) for piece in _pieces(failures, outcomes, part_size))
+        parts = enumerate(batches(pieces, -(-part_size // PIECE)), next_number(root))
         return sum(in_order(commit, parts, at_once, ahead=at_once - 1))
 
 
