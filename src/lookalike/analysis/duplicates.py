@@ -18,6 +18,7 @@ from lookalike.analysis.candidates import Candidate, Hashes, candidates, hashes_
 from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
+from lookalike.analysis.tiers import DUPLICATES, KEEP, NOT_DUPLICATE, check_tiers
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError, counted
 from lookalike.parallel import in_order
@@ -26,19 +27,6 @@ from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
 
 Progress = Callable[[int, int], None]
-
-# From the surest to the loosest. The last is not a duplicate, but another picture of a burst.
-TIERS = {
-    "bytes": "identical bytes",
-    "pixels": "identical pixels",
-    "copy": "re-encoded or resized",
-    "edit": "cropped, mirrored, turned or watermarked",
-    "moment": "the same moment",
-}
-# Pictures that show everything the other shows. An edit does not, so it is included only on request.
-DUPLICATES = ("bytes", "pixels", "copy")
-# People can mark two pictures as not duplicates, or one as staying.
-NOT_DUPLICATE, KEEP = "not_duplicate", "keep"
 
 _NEIGHBOURS = 10
 _LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
@@ -138,13 +126,6 @@ def find_duplicates(
         apart,
         staying,
     )
-
-
-def check_tiers(tiers: Collection[str]) -> None:
-    """Raise `LookalikeError` for an unknown tier, or none."""
-    unknown = [tier for tier in tiers if tier not in TIERS]
-    if unknown or not tiers:
-        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
 
 
 def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:

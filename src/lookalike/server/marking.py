@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.analysis.duplicates import NOT_DUPLICATE
+from lookalike.analysis.tiers import NOT_DUPLICATE
 from lookalike.errors import LookalikeError
 from lookalike.learning.identify import given
 from lookalike.learning.label_marks import label_marks

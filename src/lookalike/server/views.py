@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
-from lookalike.analysis.duplicates import KEEP, NOT_DUPLICATE
+from lookalike.analysis.tiers import KEEP, NOT_DUPLICATE, TIERS
 from lookalike.errors import CollectionError
 from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
@@ -27,7 +27,6 @@ from lookalike.storage.derived import Derived, derived_command, read_derived
 Said = tuple[set[tuple[int, int]], set[int]]
 
 MAX_CARDS = 200
-DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 
 # How many pictures of a group the page shows, and how many values of a column get a colour of their own.
 _SHOWN, _COLORS = 12, 12
@@ -58,8 +57,8 @@ def duplicates(request: Request) -> Response:
     offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
     limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
     tier = request.query_params.get("tier")
-    if tier is not None and tier not in DUPLICATE_TIERS:
-        known = ", ".join(DUPLICATE_TIERS)
+    if tier is not None and tier not in TIERS:
+        known = ", ".join(TIERS)
         raise Problem("bad-parameter", f"tier must be one of {known}, not {tier!r}", field="tier")
     groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
@@ -68,7 +67,7 @@ def duplicates(request: Request) -> Response:
     return as_json(
         {
             **{name: made.facts[name] for name in ("command", "keep", "left_out")},
-            "tiers": {tier: counts[tier] for tier in DUPLICATE_TIERS if counts[tier]},
+            "tiers": {tier: counts[tier] for tier in TIERS if counts[tier]},
             "total": len(wanted),
             "offset": offset,
             "groups": [_group(engine, said, group) for group in wanted[offset : offset + limit]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from lookalike.analysis.tiers import DUPLICATES, TIERS, check_tiers
 from lookalike.cli.arguments import add_json, add_max_memory, names
 from lookalike.errors import counted
 
@@ -17,7 +18,6 @@ EXAMPLE = (
     "  lookalike duplicates --apply plan.json --to trash/\n"
     "  lookalike duplicates --undo trash/"
 )
-_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tiers",
         metavar="A,B",
         type=names,
-        default="bytes,pixels,copy",
-        help=f"what counts as a duplicate, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
+        default=",".join(DUPLICATES),
+        help=f"what counts as a duplicate, of {', '.join(TIERS)} (default: {','.join(DUPLICATES)})",
     )
     parser.add_argument(
         "--keep",
@@ -87,7 +87,7 @@ def _say(options: argparse.Namespace) -> int:
 def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from lookalike.analysis.duplicates import check_tiers, find_duplicates
+    from lookalike.analysis.duplicates import find_duplicates
     from lookalike.analysis.plan import keep_plan, make_plan, write_plan
     from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
@@ -122,7 +122,6 @@ def _find(options: argparse.Namespace) -> int:
 
 
 def _print(plan: Plan) -> None:
-    from lookalike.analysis.duplicates import TIERS
     from lookalike.cli.output import show
 
     for group in plan.groups:
