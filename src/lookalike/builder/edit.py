@@ -178,7 +178,7 @@ def _take_out(root: Path, ids: set[str], before: int | None = None) -> int:
         if pc.any(gone).as_py():
             kept = part.items().filter(pc.invert(gone))
             count += len(gone) - len(kept)
-            part.write(kept, part.thumbnails(kept["id"].to_pylist()))
+            part.keep(kept)
     return count
 
 

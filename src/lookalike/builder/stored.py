@@ -144,8 +144,7 @@ def _remove_moved(root: Path, snapshot: Snapshot) -> int:
             others = rows["id"].filter(pc.invert(kept))
             known = pc.is_in(others, everywhere.combine_chunks())
             gone += len(others) - (pc.sum(known).as_py() or 0)
-            rest = rows.filter(kept)
-            part.write(rest, part.thumbnails(rest["id"].to_pylist()))
+            part.keep(rows.filter(kept))
     return gone
 
 
