@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,7 @@ def find_duplicates(
     check_tiers(tiers)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
     held_bytes = _THREAD_BYTES * (os.cpu_count() or 1) + _ITEM_BYTES * len(selection)
-    room = selection.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
-    kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
-    pictures = Pictures(selection, kept)
-    if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
-        raise LookalikeError(
-            f"{snapshot.root} has vectors but no thumbnails to compare",
-            "build a collection from the images, with their thumbnails",
-        )
+    pictures = _pictures(selection, held_bytes, max_memory_bytes)
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()
     if set(tiers) - {"bytes"}:
@@ -108,14 +102,7 @@ def find_duplicates(
         if "pixels" in tiers:
             pairs += _identical_blanks(pictures, hashes)
     apart, staying = _marked(snapshot, selection)
-    with closing(
-        in_order(lambda one: _compared(pictures, one, tiers), found, os.cpu_count() or 1, ahead=_AHEAD)
-    ) as compared:
-        for done, pair in enumerate(compared, 1):
-            if pair is not None:
-                pairs.append(pair)
-            if on_progress:
-                on_progress(done, len(found))
+    pairs += _related(pictures, found, tiers, on_progress)
     wanted = [pair for pair in pairs if pair.tier in tiers and pair.rows not in apart]
     return Duplicates(
         snapshot.state,
@@ -134,6 +121,22 @@ def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[i
     apart = {rows for rows, value in snapshot.marks.pairs(NOT_DUPLICATE, *pictures).items() if value}
     kept = {row for row, value in enumerate(snapshot.marks.column(KEEP, *pictures)) if value}
     return frozenset(apart), frozenset(kept)
+
+
+def _pictures(selection: Selection, held_bytes: int, limit_bytes: int | None) -> Pictures:
+    """The pictures to compare, which keep the details of as many as there is memory for.
+
+    Raises `MemoryLimitError` if that is too few, and `LookalikeError` if there are no thumbnails.
+    """
+    room = selection.room(limit_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
+    kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
+    pictures = Pictures(selection, kept)
+    if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
+        raise LookalikeError(
+            f"{selection.snapshot.root} has vectors but no thumbnails to compare",
+            "build a collection from the images, with their thumbnails",
+        )
+    return pictures
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
@@ -176,7 +179,20 @@ def _wanted(
     return [one for one in found if all(first_of[row] == row and row in hashes for row in one.rows)]
 
 
-def _compared(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
+def _related(
+    pictures: Pictures, found: Sequence[Candidate], tiers: Collection[str], on_progress: Progress | None
+) -> Iterator[Pair]:
+    """Compare the candidates on all cores, and yield those that are related."""
+    compare = partial(_compared, pictures, tiers)
+    with closing(in_order(compare, found, os.cpu_count() or 1, ahead=_AHEAD)) as compared:
+        for done, pair in enumerate(compared, 1):
+            if pair is not None:
+                yield pair
+            if on_progress:
+                on_progress(done, len(found))
+
+
+def _compared(pictures: Pictures, tiers: Collection[str], candidate: Candidate) -> Pair | None:
     """How two candidates are related, as a pair; None if they are not."""
     pair = copied(pictures, candidate, tiers) if 0 in candidate.orientations else None
     if pair is None and "edit" in tiers:
