@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from lookalike.acquire.entries import Entry, entries_of, fingerprint, free, path_column
-from lookalike.acquire.resize import Resize
+from lookalike.acquire.resize import MEASURES, Resize
 from lookalike.acquire.shards import FORMATS, NameRefusedError, shard_path, writing_shard
 from lookalike.acquire.status import FIELDS
 from lookalike.builder.listing import list_source
@@ -36,9 +36,8 @@ from lookalike.storage.stores import is_remote, place
 
 IMAGES_PER_SHARD = 10_000
 
-# The measures of a resized image; original sizes that a source gives stay unchanged.
-_MEASURED = ("width", "height", "original_width", "original_height", "sha256")
-_MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in _MEASURED}
+# The columns of a resized image; original sizes that a source gives stay unchanged.
+_MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in MEASURES}
 _NEW_TYPES = {name: _MEASURED_TYPES[name] for name in MEASURED}
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 _READERS = 8
@@ -183,8 +182,7 @@ def _read(entry: Entry, resize: Resize | None) -> _Image | Failure:
         if resize is None:
             return _Image(data, {})
         resized = resize(data)
-        measured = {one: getattr(resized, one) for one in _MEASURED}
-        return _Image(resized.data, measured, resized.data is not data)
+        return _Image(resized.data, resized.measures(), resized.data is not data)
     except OSError as error:
         return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
     except ImageError as error:
