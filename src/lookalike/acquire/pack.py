@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -119,31 +119,45 @@ def pack(
         types, plan = {**_MEASURED_TYPES, **types, **_NEW_TYPES}, {**plan, "resize": asdict(resize)}
     notes = _open_notes(root, plan)
     notes["failures"] = [asdict(failure) for failure in listing.failures]
-    shards: dict[str, Any] = notes["shards"]
     # The source is closed first, so that no thread waits for the network.
-    keys = {entry.key for entry in entries}
     readers = _READERS if resize is None else threads or os.cpu_count() or 1
     with (
         DECODING.limited_to(max_memory_bytes),
         ThreadPoolExecutor(readers) as pool,
         closing_source(images),
     ):
-        for number, start in enumerate(range(0, len(entries), images_per_shard)):
-            path = shard_path(root, number, format)
-            if path.name in shards and path.exists():
-                continue
-            chunk = entries[start : start + images_per_shard]
-            work = partial(_read, resize=resize)
-            read = zip(chunk, in_order(work, chunk, pool, ahead=_READ_AHEAD), strict=True)
-            counted = _counted(read, start, len(entries), on_progress)
-            shards[path.name] = _write(path, format, types, keys, counted)
-            _write_notes(root, notes)
+        _write_shards(root, notes, entries, types, pool, resize=resize, on_progress=on_progress)
+    shards: dict[str, Any] = notes["shards"]
     return Report(
         images=sum(one["images"] for one in shards.values()),
         bytes=sum(one["bytes"] for one in shards.values()),
         shards=len(shards),
         failed=len(notes["failures"]) + sum(len(one["failures"]) for one in shards.values()),
     )
+
+
+def _write_shards(
+    root: Path,
+    notes: Mapping[str, Any],
+    entries: Sequence[Entry],
+    types: Mapping[str, pa.DataType],
+    pool: Executor,
+    *,
+    resize: Resize | None,
+    on_progress: Progress | None,
+) -> None:
+    """Write the shards that are missing, by the plan in `notes`, and note each when it is whole."""
+    format_, size = notes["plan"]["format"], notes["plan"]["images_per_shard"]
+    keys = {entry.key for entry in entries}
+    for number, start in enumerate(range(0, len(entries), size)):
+        path = shard_path(root, number, format_)
+        if path.name in notes["shards"] and path.exists():
+            continue
+        chunk = entries[start : start + size]
+        images = in_order(partial(_read, resize=resize), chunk, pool, ahead=_READ_AHEAD)
+        counted = _counted(zip(chunk, images, strict=True), start, len(entries), on_progress)
+        notes["shards"][path.name] = _write(path, format_, types, keys, counted)
+        _write_notes(root, notes)
 
 
 def _write(
