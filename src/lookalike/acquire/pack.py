@@ -34,7 +34,7 @@ from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
-IMAGES_PER_SHARD = 10_000
+SHARD_SIZE = 10_000
 
 # The columns of a resized image; original sizes that a source gives stay unchanged.
 _MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in MEASURES}
@@ -74,7 +74,7 @@ def pack(
     out: str | Path,
     *,
     format: str = "tar",
-    images_per_shard: int = IMAGES_PER_SHARD,
+    shard_size: int = SHARD_SIZE,
     label: str | None = None,
     metadata: str | Path | None = None,
     count: int | None = None,
@@ -99,8 +99,8 @@ def pack(
     """
     if format not in FORMATS:
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
-    if images_per_shard < 1 or (count is not None and count < 1):
-        raise LookalikeError("images_per_shard and count must be at least 1")
+    if shard_size < 1 or (count is not None and count < 1):
+        raise LookalikeError("shard_size and count must be at least 1")
     images, root = open_source(source, image_column, name_column), place(out)
     _check_place(source, root)
     said = {"label": label, "metadata": None if metadata is None else str(metadata)}
@@ -112,7 +112,7 @@ def pack(
     plan = {
         "source": str(source),
         "format": format,
-        "images_per_shard": images_per_shard,
+        "shard_size": shard_size,
         "state": fingerprint(entries),
     }
     if resize is not None:
@@ -147,7 +147,7 @@ def _write_shards(
     on_progress: Progress | None,
 ) -> None:
     """Write the shards that are missing, by the plan in `notes`, and note each when it is whole."""
-    format_, size = notes["plan"]["format"], notes["plan"]["images_per_shard"]
+    format_, size = notes["plan"]["format"], notes["plan"]["shard_size"]
     keys = {entry.key for entry in entries}
     for number, start in enumerate(range(0, len(entries), size)):
         path = shard_path(root, number, format_)

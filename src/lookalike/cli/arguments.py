@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from lookalike.images.limit import MAX_MEGAPIXELS
+
 DEVICES = ["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(8)), "mps"]
 DEVICES += ["coreml", "directml", "openvino"]
 
@@ -40,16 +42,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "searched; two bytes are fast on GPUs (default: float32)",
     )
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
-    )
-    parser.add_argument(
-        "--max-megapixels",
-        type=float,
-        default=200.0,
-        metavar="MP",
-        help="skip images of more megapixels (default: 200)",
-    )
+    add_threads(parser)
+    add_max_megapixels(parser)
     add_decoding_memory(parser)
     parser.add_argument(
         "--no-thumbnails", dest="thumbnails", action="store_false", help="keep no small pictures: faster"
@@ -154,6 +148,42 @@ def add_max_memory(
 def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
     """The memory that decoding may use."""
     add_max_memory(parser, "memory for decoding pictures, all threads together (default: 1GB)")
+
+
+def add_threads(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
+    )
+
+
+def add_max_megapixels(parser: argparse._ActionsContainer) -> None:
+    """The size above which a picture becomes a failure."""
+    parser.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        metavar="MP",
+        help=f"skip images of more megapixels (default: {MAX_MEGAPIXELS:g})",
+    )
+
+
+def add_shards(parser: argparse.ArgumentParser, size: int, unit: str) -> None:
+    """What is written and where, with `size` of a unit in each shard by default."""
+    parser.add_argument("out", metavar="OUT", help="a new folder, or one where an earlier run stopped")
+    parser.add_argument(
+        "--format",
+        choices=["tar", "parquet", "tfrecord", "folder"],
+        default="tar",
+        help="what to write (default: tar)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=positive,
+        default=size,
+        metavar="N",
+        help=f"{unit} in each shard (default: {size})",
+    )
+    parser.add_argument("--count", type=positive, metavar="N", help=f"take only the first N {unit}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
