@@ -72,13 +72,19 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="the column of images, in TFRecord or Parquet, or of URLs"
+        "--image-column", metavar="COLUMN", help="the column of images, in TFRecord or Parquet, or of URLs"
     )
-    parser.add_argument("--name-column", metavar="NAME", help="the column of their names")
+    parser.add_argument("--name-column", metavar="COLUMN", help="the column of their names")
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("collection", metavar="C", help="the folder of a collection")
+
+
+def add_label(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
+    )
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +175,7 @@ def add_max_megapixels(parser: argparse._ActionsContainer) -> None:
 
 def add_shards(parser: argparse.ArgumentParser, size: int, unit: str) -> None:
     """What is written and where, with `size` of a unit in each shard by default."""
-    parser.add_argument("out", metavar="OUT", help="a new folder, or one where an earlier run stopped")
+    parser.add_argument("out", metavar="FOLDER", help="a new folder, or one where an earlier run stopped")
     parser.add_argument(
         "--format",
         choices=["tar", "parquet", "tfrecord", "folder"],

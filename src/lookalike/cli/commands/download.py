@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_shards(parser, 1000, "URLs")
     parser.add_argument(
-        "--url-column", metavar="NAME", help="the column with the URLs (default: url, or one like it)"
+        "--url-column", metavar="COLUMN", help="the column with the URLs (default: url, or one like it)"
     )
     parser.add_argument(
         "--metadata-columns", metavar="A,B", type=names, help="columns to keep (default: all; '' for none)"

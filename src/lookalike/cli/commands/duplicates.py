@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stays", metavar="ID", help="mark an item as staying: no plan moves it")
     parser.add_argument("--plan", metavar="FILE", help="write a plan of the files to move, for you to review")
     parser.add_argument("--apply", metavar="FILE", help="move the files of this plan, all or none")
-    parser.add_argument("--to", metavar="DIR", help="the folder that --apply moves them to")
-    parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to their old places")
+    parser.add_argument("--to", metavar="FOLDER", help="the folder that --apply moves them to")
+    parser.add_argument("--undo", metavar="FOLDER", help="move all files in FOLDER back to their old places")
     add_max_memory(parser)
     add_json(parser)
 
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         return _undo(options)
     if not options.collection:
         raise LookalikeError(
-            "give a collection, or --apply FILE, or --undo DIR",
+            "give a collection, or --apply FILE, or --undo FOLDER",
             "such as: lookalike duplicates photos.lookalike",
         )
     if options.not_duplicate or options.stays:

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the column of labels, or folder; for a folder of images, the rule as in: lookalike build",
     )
     parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
-    parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep the collections of --models here, for next time"
+    )
     parser.add_argument(
         "-k",
         dest="ks",
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split-column",
-        metavar="NAME",
+        metavar="COLUMN",
         help="a column such as train and test: items with each value ask those with the others",
     )
     parser.add_argument("--queries", type=positive, metavar="N", help="ask only N queries, drawn at random")
