@@ -18,7 +18,6 @@ from lookalike.learning.choice import (
     POWERS,
     Held,
     choose,
-    difference,
     is_better,
 )
 from lookalike.learning.discriminant import Recipe, branches
@@ -183,20 +182,13 @@ def _report(
         unlabelled=labelled.unlabelled,
         singles=labelled.singles,
         queries=int((~np.isnan(before[:, MAP])).sum()),
-        average_precision=_change(before[:, MAP], after[:, MAP]),
-        precision_at_1=_change(before[:, P_AT_1], after[:, P_AT_1]),
-        precision_at_5=_change(before[:, P_AT_5], after[:, P_AT_5]),
-        alone=_change(alone[0][:, MAP], alone[1][:, MAP]),
+        average_precision=Change.between(before[:, MAP], after[:, MAP]),
+        precision_at_1=Change.between(before[:, P_AT_1], after[:, P_AT_1]),
+        precision_at_5=Change.between(before[:, P_AT_5], after[:, P_AT_5]),
+        alone=Change.between(alone[0][:, MAP], alone[1][:, MAP]),
         tried=tuple(tried),
         seconds=round(time.monotonic() - started_s, 2),
     )
-
-
-def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
-    known = ~np.isnan(before)
-    if not known.any():
-        return Change(0.0, 0.0, 0.0, 0.0)
-    return Change(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
 
 
 def _no_gain(report: LabelReport, tried: list[tuple[str, float]]) -> NoGainError:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
-from lookalike.learning.choice import CLOSED, FOLDS, POWERS, Results, choose, difference, is_better
+from lookalike.learning.choice import CLOSED, FOLDS, POWERS, choose, is_better
 from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, held_pairs, held_triplets
 from lookalike.learning.pair_report import PairReport
@@ -128,7 +128,7 @@ def _report(
     if recipe is not None:
         judged = apply(branches(recipe, held.basis(recipe.power, (last,))), held.vectors)
     before, after = held.judge(held.vectors, last), held.judge(judged, last)
-    main, first = (_change(before[:, column], after[:, column]) for column in (0, 1))
+    main, first = (Change.between(before[:, column], after[:, column]) for column in (0, 1))
     is_pairs = isinstance(held, HeldPairs)
     return PairReport(
         what=told.what,
@@ -149,13 +149,6 @@ def _report(
         tried=tuple(tried),
         seconds=round(time.monotonic() - started_s, 2),
     )
-
-
-def _change(before: Results, after: Results) -> Change:
-    known = ~np.isnan(before)
-    if not known.any():
-        return Change(0.0, 0.0, 0.0, 0.0)
-    return Change(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
 
 
 def _no_gain(report: PairReport) -> NoGainError:
