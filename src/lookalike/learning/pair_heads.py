@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
-from lookalike.learning.choice import CLOSED, FOLDS, POWERS, choose, is_better
+from lookalike.learning.choice import CLOSED, FOLDS, OF_CLASSES, POWERS, choose, is_better
 from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, held_pairs, held_triplets
 from lookalike.learning.pair_report import PairReport
@@ -28,7 +28,6 @@ Progress = Callable[[int, int], None]
 
 _MOST_ITEMS, _LEAST_ITEMS, _MOST_OTHERS = 8192, 512, 1024
 _COPIES = 10  # of the vectors at a time, while a layer is trained
-_OF_CLASSES = ("scores", "ridge", "proxy")
 
 
 def train_on_pairs(
@@ -50,7 +49,7 @@ def train_on_pairs(
     nothing and `MemoryLimitError` for a limit that is too low.
     """
     started_s = time.monotonic()
-    known = ("auto", *(one for one in CLOSED if one not in _OF_CLASSES), "triplet")
+    known = ("auto", *(one for one in CLOSED if one not in OF_CLASSES), "triplet")
     known = known if pairs is None else (*known, "contrastive")
     if method not in known:
         raise LookalikeError(
