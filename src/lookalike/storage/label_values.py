@@ -26,6 +26,12 @@ def label_values(snapshot: Snapshot, column: str, rows: Rows | None = None) -> l
     return [folder_of(one) if is_folder else _label(one) for one in values]
 
 
+def label_counts(snapshot: Snapshot) -> dict[str, int]:
+    """How many items have each label, in alphabetical order."""
+    counts = snapshot.column("label").drop_null().value_counts().to_pylist()
+    return dict(sorted((one["values"], one["counts"]) for one in counts))
+
+
 def own_columns(snapshot: Snapshot) -> list[str]:
     """The columns that came with the pictures: neither measured, nor EXIF, nor tags."""
     own = (one for one in snapshot.schema if one.name not in RESERVED_COLUMNS and not is_from_exif(one))

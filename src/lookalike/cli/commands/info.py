@@ -24,11 +24,10 @@ def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, show
     from lookalike.collection import open_collection
     from lookalike.storage.derived import COMMANDS
-    from lookalike.storage.label_values import own_columns
+    from lookalike.storage.label_values import label_counts, own_columns
 
     collection = open_collection(options.collection)
     snapshot = collection.snapshot
-    labels = snapshot.column("label").value_counts().to_pylist()
     size = sum(path.stat().st_size for path in collection.path.rglob("*") if path.is_file())
     facts: dict[str, Any] = {
         "collection": str(collection.path),
@@ -41,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         "dtype": collection.manifest.dtype,
         "sources": list(collection.manifest.sources),
         "columns": own_columns(snapshot),
-        "labels": {one["values"]: one["counts"] for one in labels if one["values"] is not None},
+        "labels": label_counts(snapshot),
         "fingerprint": snapshot.fingerprint,
         "made": {name: _made(snapshot.state, name) for name in ("index", *COMMANDS)},
     }
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         "bytes": f"{size:,} ({size / 1e6:.1f} MB)",
         "sources": ", ".join(facts["sources"]),
         "columns": ", ".join(facts["columns"]),
-        "labels": ", ".join(f"{label} {count:,}" for label, count in sorted(facts["labels"].items())),
+        "labels": ", ".join(f"{label} {count:,}" for label, count in facts["labels"].items()),
         **{
             name: _in_words(**made)
             for name, made in facts["made"].items()
