@@ -105,7 +105,7 @@ def test_failures_are_listed_with_their_reasons(run, folder, target):
 
     assert code == 0
     assert stdout == "list      link.jpg  a broken link\ndecode    bad.jpg  the file is empty\n"
-    assert stderr == "2 images could not be read; mend or remove them, then build again\n"
+    assert stderr == "2 images could not be read; fix or remove them, then build again\n"
     rows = strict_json(run("failures", target, "--json")[1])
     assert [(row["id"], row["stage"], row["error"]) for row in rows] == [
         ("link.jpg", "list", "a broken link"),
