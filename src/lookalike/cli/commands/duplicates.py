@@ -67,11 +67,12 @@ def run(options: argparse.Namespace) -> int:
             "such as: lookalike duplicates photos.lookalike",
         )
     if options.not_duplicate or options.stays:
-        return _say(options)
+        return _mark(options)
     return _find(options)
 
 
-def _say(options: argparse.Namespace) -> int:
+def _mark(options: argparse.Namespace) -> int:
+    """Note what somebody says of pictures, without looking for duplicates."""
     from lookalike.cli.output import say
     from lookalike.collection import open_collection
 

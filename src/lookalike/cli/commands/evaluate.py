@@ -144,8 +144,7 @@ def _compared(options: argparse.Namespace, folder: str) -> Comparison:
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("query_where", "gallery_where", "seen_where")
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in ("query_where", "gallery_where", "seen_where")}
 
 
 def _wishes(options: argparse.Namespace) -> dict[str, Any]:
