@@ -26,7 +26,7 @@ from lookalike.learning.finetune.judging import gain_of
 from lookalike.learning.finetune.lessons import Lesson, lesson_of_classes, lesson_of_triplets, triplets_drawn
 from lookalike.learning.finetune.loop import Plan, Progressed, Training
 from lookalike.learning.finetune.losses import TripletsInOrder, loss_of
-from lookalike.learning.finetune.network import BUILT_IN, Layers, Network, network_of
+from lookalike.learning.finetune.network import Layers, Network, network_of
 from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
@@ -36,6 +36,7 @@ from lookalike.learning.pairs import among
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.devices import AUTO
+from lookalike.models.known import BUILT_IN
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.torch_runner import torch_device
 from lookalike.storage.snapshot import Snapshot
