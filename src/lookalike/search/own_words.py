@@ -23,7 +23,8 @@ from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, spelling
 from lookalike.models.words import vocabulary
 from lookalike.search.mentions import ORIGINS, Mention, mentions
 from lookalike.search.spread import RIDGES, USUAL_RIDGE, Spread, sample_rows
-from lookalike.search.taught import KIND
+from lookalike.search.taught import word_kinds
+from lookalike.search.thumbs import average_precision
 from lookalike.storage.derived_arrays import read_arrays, write_arrays
 from lookalike.storage.snapshot import Snapshot
 
@@ -227,10 +228,7 @@ def _precision(examples: _Examples, directions: Vectors) -> float:
     found = []
     of_others = examples.scores_of_others(directions, examples.spread.vectors @ directions.T)
     for fold, direction, scores in zip(examples.folds, directions, of_others.T, strict=True):
-        shown, others = np.sort(examples.shown[fold] @ direction)[::-1], np.sort(scores)
-        better = len(others) - np.searchsorted(others, shown, side="left")
-        rank = np.arange(1, len(shown) + 1)
-        found.append(float(np.mean(rank / (rank + better))))
+        found.append(average_precision(examples.shown[fold] @ direction, scores))
     return float(np.mean(found))
 
 
@@ -300,8 +298,7 @@ def words_key(snapshot: Snapshot) -> str:
     """A name for what the words depend on: the rows, the labels that people gave, and what was taught."""
     said = [
         (kind, one.ids, one.sha256s, one.value)
-        for kind in snapshot.marks.kinds()
-        if kind.startswith(KIND)
+        for kind in word_kinds(snapshot.marks)
         for one in snapshot.marks.of(kind)
     ]
     state = [snapshot.fingerprint, snapshot.labels_key, said]
