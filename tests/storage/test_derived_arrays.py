@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-
 import numpy as np
 import pytest
 
@@ -42,16 +39,16 @@ def test_a_heading_that_is_no_object_is_not_read(path):
     assert read_arrays(path, HEADING) is None
 
 
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-@pytest.mark.filterwarnings("ignore")
-def test_no_damage_is_an_error(path, save):
-    buffer = io.BytesIO()
-    save(buffer, heading=np.frombuffer(json.dumps(HEADING).encode(), np.uint8), shares=np.arange(300))
-    whole = buffer.getvalue()
+def test_a_damaged_file_is_not_read(path):
+    path.write_bytes(path.read_bytes()[:-30])
 
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        read_arrays(path, HEADING)
+    assert read_arrays(path, HEADING) is None
+
+
+def test_a_file_without_a_heading_is_not_read(path):
+    np.savez(path, shares=np.zeros(1))
+
+    assert read_arrays(path, HEADING) is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):

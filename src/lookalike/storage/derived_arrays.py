@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import io
 import json
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import StorageError
+from lookalike.models.npz import read_npz
 from lookalike.storage.files import write_bytes
 from lookalike.storage.stores import is_remote
 
 Arrays = dict[str, NDArray[Any]]
 
 _HEADING = "heading"
-# What NumPy raises for a damaged file; its zip files may say that they are encrypted, or of another version.
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile, RuntimeError, zlib.error)
 
 
 def read_arrays(path: Path, heading: Mapping[str, Any]) -> tuple[dict[str, Any], Arrays] | None:
     """The heading of a file and its arrays by name; None unless the heading has the given fields."""
-    with suppress(*_DAMAGED), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-        arrays = dict(stored)
+    with suppress(OSError, ValueError, KeyError):
+        arrays = read_npz(path.read_bytes())
         found = json.loads(arrays.pop(_HEADING).tobytes())
         if isinstance(found, dict) and heading.items() <= found.items():
             return found, arrays
