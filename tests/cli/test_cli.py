@@ -10,7 +10,7 @@ import pytest
 from conftest import build, strict_json, write_picture
 
 import lookalike
-from lookalike.cli.parser import COMMANDS, _parsers, command_parsers, make_parser
+from lookalike.cli.parser import COMMANDS, _parsers, actions_of, command_parsers, make_parser
 from lookalike.storage.parts import list_parts
 
 
@@ -221,7 +221,7 @@ def test_the_help_of_a_command_shows_an_example_that_can_be_parsed(run, name):
 
 def test_all_commands_call_a_folder_and_a_column_the_same():
     parsers = command_parsers().values()
-    called = {action.metavar for parser in parsers for action in parser._actions}
+    called = {action.metavar for parser in parsers for action in actions_of(parser)}
 
     assert {name for name in called if isinstance(name, str) and len(name) > 2} == set(
         "A,B COLUMN DEVICE FILE FILE|NAME FOLDER LABEL NAME PICTURE QUERY R,G,B RATE RULE SECRET SHARE SIZE "
