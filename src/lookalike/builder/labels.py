@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError, one_line
 from lookalike.storage.label_values import FOLDER, folder_of
+from lookalike.storage.parquet import is_parquet
 from lookalike.storage.parts import RESERVED_COLUMNS
 
 # A metadata table's relative paths are in the first of these columns that it has.
 PATH_COLUMNS = ("id", "path", "file", "filename", "file_name", "image")
 
-_PARQUET = (".parquet", ".pq")
 _AS_CSV = "save it as UTF-8 text, with commas between the columns"
 
 
@@ -84,15 +84,14 @@ def read_metadata(path: Path) -> Metadata:
 
 def _read_table(path: Path) -> tuple[pa.Table, list[str]]:
     """The table in a file, and the names of its columns, which may turn out not to be text."""
-    is_parquet = path.suffix.lower() in _PARQUET
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file) if is_parquet else _read_csv(file)
+            table = pq.read_table(file) if is_parquet(path) else _read_csv(file)
         return table, list(table.column_names)
     except OSError as error:
         raise SourceError(f"cannot read the metadata {path}: {error.strerror or one_line(error)}") from None
     except (ValueError, pa.ArrowException) as error:
-        hint = "" if is_parquet else _AS_CSV
+        hint = "" if is_parquet(path) else _AS_CSV
         raise SourceError(f"cannot read the metadata {path}: {one_line(error)}", hint) from None
 
 
