@@ -162,6 +162,7 @@ class _Wishes:
 
 
 def _evaluated(held: _Labelled, wishes: _Wishes) -> Evaluation:
+    """Judge the items by the wishes; raises as `evaluate`."""
     _check(held, wishes.ks, wishes.voters)
     right = others_alike(held.classes, held.groups, held.gallery)
     askable = np.flatnonzero((right > 0) & held.asked)
@@ -274,6 +275,7 @@ def _joined(
 
 
 def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
+    """Raise `LookalikeError` if nothing can be measured: one class, nobody to ask, or too few to find."""
     if len(held.labels) == 1:
         raise LookalikeError(
             f"all {len(held.ids):,} items have the label {held.labels[0]!r}, so every answer would be right",

@@ -79,6 +79,7 @@ def remove_items(root: Path, ids: Sequence[str]) -> int:
 
 
 def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Iterator[Sample]:
+    """The pictures as samples, with the ids and addresses that a build of their folders would give them."""
     metadata = {} if label is None else {"label": label}
     folders = [_folder_of(uri) for uri in manifest.sources if uri.startswith("file://")]
     if not isinstance(pictures, Mapping):

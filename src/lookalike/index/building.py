@@ -108,6 +108,7 @@ def _built(
     min_recall: float,
     on_progress: Progress | None,
 ) -> IndexInfo:
+    """Plan, train, fill, tune and commit an index of a state; raises as `build_index`."""
     started = time.perf_counter()
     parts, states = state.parts, _part_states(state)
     sizes, dim = [one.count for one in parts], state.manifest.model.dim

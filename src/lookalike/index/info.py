@@ -170,6 +170,7 @@ def index_problems(root: Path) -> Iterator[str]:
 
 
 def unusable(root: Path, path: Path, why: str) -> CollectionError:
+    """The error that an index is damaged or another one, and how to get a new one."""
     return CollectionError(
         f"the index {path} cannot be used: {why}", f"build it again with: {call(root, 'index()')}"
     )

@@ -123,6 +123,7 @@ def _halves(on_progress: Progress | None, items: int, tried: int) -> tuple[Progr
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
+    """The fold of each item, (N,), the last held out to judge; raises `LookalikeError` for too few labels."""
     sizes = np.bincount(labelled.classes)
     if question == "new" and (sizes > 1).sum() < 2 * FOLDS:
         raise LookalikeError(
@@ -170,6 +171,7 @@ def _report(
     tried: list[tuple[str, float]],
     started_s: float,
 ) -> LabelReport:
+    """What a recipe is worth on the last fold, which it has not learned from."""
     before, after = held.judge(held.vectors, FOLDS - 1), held.judge(judged, FOLDS - 1)
     alone = [held.judge(vectors, FOLDS - 1, alone=True) for vectors in (held.vectors, judged)]
     return LabelReport(
@@ -192,6 +194,7 @@ def _report(
 
 
 def _no_gain(report: LabelReport, tried: list[tuple[str, float]]) -> NoGainError:
+    """The error that nothing was kept, with the best that was tried."""
     change = report.average_precision
     at_1, at_5 = report.precision_at_1, report.precision_at_5
     said = (

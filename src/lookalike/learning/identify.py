@@ -127,6 +127,7 @@ class Learned:
         return verdicts, bool(seen[verdicts.answered].all())
 
     def _one(self, verdicts: Verdicts, place: int, vector: Floats, knows_strangers: bool) -> Identified:
+        """The answer for the picture at a place, with its unit `vector` (D,)."""
         likely = [
             (self.identifier.names[number], float(chance))
             for number, chance in zip(verdicts.order[place].tolist(), verdicts.chances[place], strict=True)
@@ -336,6 +337,7 @@ def _is_proposal(value: object) -> bool:
 
 
 def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -> Learned:
+    """Learn to identify from the labelled items, up to a sample; raises `LookalikeError` without labels."""
     labels = read_labels(snapshot, column, rows)
     places = labels.labelled
     if not len(places):

@@ -122,6 +122,7 @@ def _report(
     tried: list[tuple[str, float]],
     started_s: float,
 ) -> PairReport:
+    """What a recipe is worth on the groups of the last fold, which it has not learned from."""
     last = FOLDS - 1
     judged: Floats = held.vectors
     if recipe is not None:
@@ -151,6 +152,7 @@ def _report(
 
 
 def _no_gain(report: PairReport) -> NoGainError:
+    """The error that nothing was kept, with the best that was tried."""
     what = "the share of triplets in order" if report.in_order else "the mAP of their partners"
     change = report.main
     said = (

@@ -116,6 +116,7 @@ def _lite0_spec() -> ModelSpec:
 
 
 def _timm(model: str, device: str) -> Network:
+    """A network of timm with its weights; raises `ExtraError` without timm, and `ModelError`."""
     name = model.removeprefix(TIMM)
     try:
         import timm
