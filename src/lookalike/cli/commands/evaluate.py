@@ -232,7 +232,7 @@ def _print_evaluation(judged: Evaluation) -> None:
             show(f"{what} classes, {counted(part.queries, 'query')} of {part.classes:,}: {values}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
     show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
-    wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
+    wrong = judged.mistakes[:5]
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(
