@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 
 import lookalike
-from lookalike.analysis.duplicates import DUPLICATES
 from lookalike.analysis.neighbours import Neighbours
+from lookalike.analysis.tiers import DUPLICATES
 from lookalike.cli.arguments import size
 from lookalike.collection import open_collection
 from lookalike.demo.flowers import SPECIES, draw_flower

@@ -30,7 +30,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 import lookalike
-from lookalike.analysis.duplicates import TIERS
+from lookalike.analysis.tiers import TIERS
 from lookalike.images.contact import contact_sheet, png
 
 ASKED = tuple(tier for tier in TIERS if tier != "moment")

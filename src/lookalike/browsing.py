@@ -144,9 +144,12 @@ def _rows_of(engine: Engine, rows: Rows | None, ids: Sequence[str]) -> Rows:
         raise ArgumentError(f"give a list of ids, not the string {ids!r}")
     found = engine.snapshot.rows_of(ids)
     if rows is not None and not np.isin(found, rows).all():
-        left_out = next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows)
-        raise KeyError(f"{left_out!r} is in the collection, but does not meet the condition")
+        raise _left_out(next(id_ for id_, row in zip(ids, found, strict=True) if row not in rows))
     return found
+
+
+def _left_out(id_: str) -> KeyError:
+    return KeyError(f"{id_!r} is in the collection, but does not meet the condition")
 
 
 def _all(engine: Engine, rows: Rows | None) -> Rows:
@@ -166,7 +169,7 @@ def _item(snapshot: Snapshot, rows: Rows | None, key: str | int | slice) -> Item
     if isinstance(key, str):
         row = snapshot.row_of(key)
         if rows is not None and not np.isin(row, rows):
-            raise KeyError(f"{key!r} is in the collection, but does not meet the condition")
+            raise _left_out(key)
         return Item(snapshot, row)
     numbers = range(len(snapshot)) if rows is None else rows
     if isinstance(key, slice):

@@ -61,7 +61,7 @@ def shard(folder: Path, format_: str) -> Path:
 
 @pytest.mark.parametrize("format_", ["tar", "tfrecord", "parquet"])
 def test_a_folder_comes_back_byte_for_byte(folder, tmp_path, format_):
-    packed = pack(folder, tmp_path / "shards", format=format_, images_per_shard=5)
+    packed = pack(folder, tmp_path / "shards", format=format_, shard_size=5)
     unpacked = pack(tmp_path / "shards", tmp_path / "again", format="folder")
 
     assert packed.images == unpacked.images == 12
@@ -233,7 +233,7 @@ def test_other_files_in_the_folder_are_a_clear_error(folder, tmp_path):
 def test_a_pack_of_something_else_in_the_folder_is_a_clear_error(folder, tmp_path):
     pack(folder, tmp_path / "out")
 
-    for change in ({"format": "parquet"}, {"images_per_shard": 3}, {"label": "folder"}, {"count": 3}):
+    for change in ({"format": "parquet"}, {"shard_size": 3}, {"label": "folder"}, {"count": 3}):
         with pytest.raises(SourceError, match="has shards of another source"):
             pack(folder, tmp_path / "out", **change)
     os.utime(folder / "brick" / "brick-000.jpg")
@@ -253,10 +253,10 @@ def test_an_unknown_format_is_refused(folder, tmp_path):
 
 
 def test_packing_again_writes_nothing(folder, tmp_path):
-    first = pack(folder, tmp_path / "out", images_per_shard=5)
+    first = pack(folder, tmp_path / "out", shard_size=5)
     before = {path: path.stat().st_ino for path in (tmp_path / "out").iterdir()}
 
-    assert pack(folder, tmp_path / "out", images_per_shard=5) == first
+    assert pack(folder, tmp_path / "out", shard_size=5) == first
     assert {path: path.stat().st_ino for path in (tmp_path / "out").iterdir()} == before
 
 
@@ -264,7 +264,7 @@ def test_packing_again_writes_nothing(folder, tmp_path):
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_kill_leaves_whole_shards_and_the_next_run_goes_on(tmp_path, format_):
     source, out = write_pictures(tmp_path / "in", 60), tmp_path / "out"
-    words = ("pack", str(source), str(out), "--format", format_, "--images-per-shard", "7")
+    words = ("pack", str(source), str(out), "--format", format_, "--shard-size", "7")
     for _ in range(2):
         before = len(list(out.glob("0*"))) if out.exists() else 0
         with subprocess.Popen([sys.executable, "-m", "lookalike", *words], stderr=subprocess.PIPE) as process:
@@ -278,7 +278,7 @@ def test_a_kill_leaves_whole_shards_and_the_next_run_goes_on(tmp_path, format_):
             assert listed(path)[1] == []
         kept = {path: path.stat().st_ino for path in out.glob("0*") if path.suffix != ".tmp"}
 
-    report = pack(source, out, format=format_, images_per_shard=7)
+    report = pack(source, out, format=format_, shard_size=7)
 
     assert (report.images, report.shards, report.failed) == (60, 9, 0)
     noted = json.loads((out / "_pack.json").read_text())["shards"]
@@ -291,10 +291,10 @@ def test_a_kill_leaves_whole_shards_and_the_next_run_goes_on(tmp_path, format_):
 @pytest.mark.parametrize("format_", ["tar", "tfrecord", "parquet"])
 def test_a_store_gets_the_same_shards_and_a_second_run_goes_on(folder, tmp_path, format_):
     store = f"memory://{tmp_path.name}"
-    first = pack(folder, store, format=format_, images_per_shard=5)
-    pack(folder, tmp_path / "out", format=format_, images_per_shard=5)
+    first = pack(folder, store, format=format_, shard_size=5)
+    pack(folder, tmp_path / "out", format=format_, shard_size=5)
 
-    assert pack(folder, store, format=format_, images_per_shard=5) == first
+    assert pack(folder, store, format=format_, shard_size=5) == first
     for path in (tmp_path / "out").glob("0*"):
         assert place(f"{store}/{path.name}").read_bytes() == path.read_bytes()
 

@@ -33,7 +33,7 @@ def by_id(collection: lookalike.Collection, columns: list[str]) -> list[dict]:
 def test_packed_shards_build_the_same_collection_as_the_folder(folder, tmp_path, target, format_):
     name = "50% [off] é.x.jpg" if format_ == "folder" else "50% [off] é\\x.jpg"
     written(folder / "a.b" / name, jpeg(7))
-    pack(folder, tmp_path / "out", format=format_, images_per_shard=5)
+    pack(folder, tmp_path / "out", format=format_, shard_size=5)
 
     packed, _ = build(tmp_path / "out", target, label="folder")
     built, _ = build(folder, tmp_path / "built.lookalike", label="folder")
@@ -45,7 +45,7 @@ def test_packed_shards_build_the_same_collection_as_the_folder(folder, tmp_path,
 
 @pytest.mark.parametrize("format_", ["tar", "tfrecord", "parquet"])
 def test_the_ids_of_packs_in_one_folder_begin_with_the_name_of_each(folder, tmp_path, format_):
-    pack(folder, tmp_path / "all" / "one", format=format_, images_per_shard=5)
+    pack(folder, tmp_path / "all" / "one", format=format_, shard_size=5)
     pack(folder, tmp_path / "all" / "two", format=format_, count=1)
 
     found = images(tmp_path / "all")

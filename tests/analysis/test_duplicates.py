@@ -12,10 +12,10 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 import lookalike
 from lookalike.analysis import neighbours as neighbours_module
-from lookalike.analysis.duplicates import TIERS
 from lookalike.analysis.geometry import exact, laid, match, points_of
 from lookalike.analysis.hashing import perceptual_hash
 from lookalike.analysis.neighbours import nearest_others
+from lookalike.analysis.tiers import TIERS
 from lookalike.demo.flowers import draw_flower
 from lookalike.errors import LookalikeError
 from lookalike.storage.selection import Selection

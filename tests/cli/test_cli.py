@@ -10,7 +10,7 @@ import pytest
 from conftest import build, strict_json, write_picture
 
 import lookalike
-from lookalike.cli.parser import COMMANDS, _parsers, make_parser
+from lookalike.cli.parser import COMMANDS, _parsers, actions_of, command_parsers, make_parser
 from lookalike.storage.parts import list_parts
 
 
@@ -105,7 +105,7 @@ def test_failures_are_listed_with_their_reasons(run, folder, target):
 
     assert code == 0
     assert stdout == "list      link.jpg  a broken link\ndecode    bad.jpg  the file is empty\n"
-    assert stderr == "2 images could not be read; mend or remove them, then build again\n"
+    assert stderr == "2 images could not be read; fix or remove them, then build again\n"
     rows = strict_json(run("failures", target, "--json")[1])
     assert [(row["id"], row["stage"], row["error"]) for row in rows] == [
         ("link.jpg", "list", "a broken link"),
@@ -217,6 +217,16 @@ def test_the_help_of_a_command_shows_an_example_that_can_be_parsed(run, name):
     example = re.search(r"example:\n  lookalike (.+)\n", stdout)[1]
     assert shlex.split(example)[0] == name
     make_parser().parse_args(shlex.split(example))
+
+
+def test_all_commands_call_a_folder_and_a_column_the_same():
+    parsers = command_parsers().values()
+    called = {action.metavar for parser in parsers for action in actions_of(parser)}
+
+    assert {name for name in called if isinstance(name, str) and len(name) > 2} == set(
+        "A,B COLUMN DEVICE FILE FILE|NAME FOLDER LABEL NAME PICTURE QUERY R,G,B RATE RULE SECRET SHARE SIZE "
+        "SOURCE SQL TEXT TYPE URL WORD".split()
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -155,6 +155,19 @@ def test_moved_neighbours_keep_their_order_and_those_that_are_gone_leave():
     assert truth.recall(np.array([[1, 3, 9, 8]])) == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(("suffix", "place"), [(".npz", 0.5), (".faiss", 0.0), (".faiss", 0.001)])
+def test_an_index_with_a_damaged_file_is_trained_again(suffix, place, indexed, tmp_path):
+    collection = copy_of(indexed["ivf"], tmp_path)
+    path = index_path(collection).with_suffix(suffix)
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 0xFF
+    path.write_bytes(data)
+    write_part(collection, 9, clouds(10, seed=3))
+
+    assert refresh(collection.path).trained_rows == COUNT + 10
+    assert list(index_problems(collection.path)) == []
+
+
 def test_a_kill_before_the_json_is_written_leaves_the_old_index(indexed, vectors, tmp_path, monkeypatch):
     collection = copy_of(indexed["ivf"], tmp_path)
 

@@ -34,12 +34,19 @@ def test_an_interrupted_run_says_how_to_go_on(collection, tmp_path, run, monkeyp
     monkeypatch.setattr("lookalike.cli.training.learn_and_save", interrupted)
     words = ("train", collection, "--label", "label", "-o", tmp_path / "out")
 
-    assert run(*words, "--method", "finetune")[0] == 130
-    assert (
-        "to go on from the last checkpoint, run the same command again"
-        in run(*words, "--method", "finetune")[2]
-    )
-    assert "checkpoint" not in run(*words)[2]
+    code, _, err = run(*words, "--method", "finetune")
+
+    assert code == 130
+    assert "to go on from the last checkpoint, run the same command again" in err.splitlines()
+
+
+def test_an_interrupted_run_of_another_method_names_no_checkpoint(collection, tmp_path, run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lookalike.cli.training.learn_and_save", interrupted)
+
+    assert "checkpoint" not in run("train", collection, "--label", "label", "-o", tmp_path / "out")[2]
 
 
 def test_a_flag_of_fine_tuning_is_refused_for_another_method(collection, tmp_path, run):

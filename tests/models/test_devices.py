@@ -27,7 +27,7 @@ def with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:12"])
-def test_known_devices(device: str) -> None:
+def test_a_known_device_is_no_error(device: str) -> None:
     check_device(device)
 
 

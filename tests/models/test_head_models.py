@@ -121,6 +121,15 @@ def test_a_damaged_folder_is_refused_and_the_file_named(folder, file, data, says
         load_model(str(folder))
 
 
+def test_layers_that_a_flipped_bit_says_are_encrypted_are_refused(folder):
+    data = bytearray((folder / "head.npz").read_bytes())
+    data[data.rfind(b"PK\x01\x02") + 8] ^= 1
+    (folder / "head.npz").write_bytes(data)
+
+    with pytest.raises(ModelError, match=r"head\.npz cannot be read"):
+        load_model(str(folder))
+
+
 def test_a_head_whose_layers_were_exchanged_is_refused(folder, tmp_path):
     save_head(
         tmp_path / "other", "mine", PIXELS.spec, [Layer(first_three().matrix * 2, np.zeros(4, np.float32))]

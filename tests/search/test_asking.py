@@ -208,18 +208,12 @@ def found(collection) -> Results:
     return collection.search(Id(SEA), k=5)
 
 
-def test_results_are_a_sequence_with_arrays(collection, found):
-    assert len(found) == 5
+def test_the_arrays_of_results_are_those_of_their_hits(collection, found):
     assert found.ids == [hit.id for hit in found]
     assert found.labels == [hit.label for hit in found]
     assert found.scores.tolist() == [hit.score for hit in found]
     assert found.confidences.tolist() == [hit.confidence for hit in found]
     assert [collection.ids[row] for row in found.rows] == found.ids
-    assert found[0] == found[-5] == next(iter(found))
-    assert found[4].id == found.ids[4]
-    with pytest.raises(IndexError):
-        found[5]
-    assert found[1] in found
 
 
 def test_a_slice_of_results_is_results(found):

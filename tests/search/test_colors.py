@@ -164,6 +164,16 @@ def test_colours_are_measured_once_for_a_state(painted):
     assert lookalike.open(painted.path).search(lookalike.Text("red"), k=1).ids[0].startswith("cherry/")
 
 
+def test_a_flipped_bit_in_the_file_of_colours_is_no_error(painted):
+    painted.search(lookalike.Text("red"), k=1)
+    path = painted.path / "derived" / "colors.npz"
+    data = bytearray(path.read_bytes())
+    data[data.rfind(b"PK\x01\x02") + 8] ^= 1  # so it says that an array is encrypted
+
+    path.write_bytes(data)
+    assert lookalike.open(painted.path).search(lookalike.Text("red"), k=1).ids[0].startswith("cherry/")
+
+
 def test_colours_are_words_beside_the_classes_that_a_model_was_taught(painted, tmp_path):
     identity = Layer(
         np.eye(painted.snapshot.dim, dtype=np.float32), np.zeros(painted.snapshot.dim, np.float32)

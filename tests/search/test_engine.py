@@ -246,7 +246,10 @@ def test_hits_below_the_least_confidence_are_left_out(engine):
 def test_numbers_that_cannot_be_are_refused(engine, k, least, message):
     with pytest.raises(QueryError, match=message):
         engine.search(QUERIES[:1], k, min_confidence=least)
-    assert engine.search(QUERIES[:1], 1, min_confidence=1.0) is not None
+
+
+def test_nothing_is_as_sure_as_a_minimum_confidence_of_one(engine):
+    assert engine.search(QUERIES[:1], 1, min_confidence=1.0)[0].ids == []
 
 
 def test_no_query_has_no_results_and_an_unknown_id_is_an_error(engine):

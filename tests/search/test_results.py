@@ -13,22 +13,27 @@ import lookalike
 from lookalike import Id
 
 
-def test_results_are_a_sequence_of_hits(collection):
-    results = collection.search(Id("sea/sea-002.png"), k=5, include_query=True)
+@pytest.fixture
+def results(collection):
+    return collection.search(Id("sea/sea-002.png"), k=5, include_query=True)
 
+
+def test_results_are_a_sequence_of_hits(results):
     assert len(results) == 5
-    assert [hit.id for hit in results] == [results[place].id for place in range(5)]
-    assert results[0] == next(iter(results))
-    assert results.ids == [hit.id for hit in results]
-    assert results.scores.tolist() == [hit.score for hit in results]
-    assert results[1:3].ids == results.ids[1:3]
-    assert results[-1] == results[4]
-    assert tuple(results[1:3]) == (results[1], results[2])
-    assert results[0] in results
+    assert [results[place] for place in range(5)] == list(results)
     assert list(reversed(results)) == list(results)[::-1]
+    assert results[-1] == results[4]
+    assert results[0] in results
+
+
+def test_there_is_no_hit_beyond_the_last(results):
     with pytest.raises(IndexError):
         results[5]
-    assert not collection.search(Id("sea/sea-002.png"), k=1, include_query=True)[1:]
+
+
+def test_a_slice_of_results_has_the_hits_at_its_places(results):
+    assert tuple(results[1:3]) == (results[1], results[2])
+    assert not results[5:]
 
 
 def test_a_hit_has_the_columns_of_its_row(collection, photos):

@@ -285,13 +285,13 @@ async def broken_robots(path: str) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.parametrize("tag", ["noai", "NoImageAI", "noindex", "nofollow, noimageindex", "lookalike: none"])
-def test_tags_that_refuse(tag):
+def test_a_tag_for_all_or_for_lookalike_refuses(tag):
     with pytest.raises(FetchError, match="X-Robots-Tag"):
         check_tags([tag])
 
 
 @pytest.mark.parametrize("tag", ["all", "nofollow", "otherbot: noai", "unavailable_after: 25 Jun 2030", ""])
-def test_tags_that_do_not(tag):
+def test_a_tag_for_another_robot_or_purpose_refuses_nothing(tag):
     check_tags([tag])
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lookalike.acquire.output import Output, open_output
 from lookalike.acquire.report import DownloadReport, Tally
-from lookalike.acquire.resize import Resize
+from lookalike.acquire.resize import MEASURES, Resize
 from lookalike.acquire.seen import Seen
 from lookalike.acquire.shards import writing_shard
 from lookalike.acquire.status import (
@@ -54,8 +54,7 @@ _REPORT_EVERY_S = 0.5
 _WINDOW = 16
 
 # The facts about an image, written beside it with its URL.
-_OF_IMAGE = ("width", "height", "original_width", "original_height", "sha256")
-_BESIDE = ("url", *_OF_IMAGE)
+_BESIDE = ("url", *MEASURES)
 
 OnProgress = Callable[[DownloadReport], None]
 Chunks = Iterator[tuple[Chunk, Sequence[bool]]]
@@ -216,8 +215,8 @@ class _Run:
             image = await loop.run_in_executor(self._decoders, self._resize, fetched.data)
         except (ImageError, MemoryError) as error:
             return _failed("image", error, fetched.http_status), None
-        facts = {name: getattr(image, name) for name in _OF_IMAGE}
-        return {**facts, "status": SUCCESS, "http_status": 200, "bytes": len(image.data)}, image.data
+        outcome = {"status": SUCCESS, "http_status": 200, "bytes": len(image.data)}
+        return {**image.measures(), **outcome}, image.data
 
     async def _finish(
         self,

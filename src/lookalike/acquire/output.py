@@ -129,6 +129,7 @@ def open_output(path: Path, format_: str, recipe: Mapping[str, Any]) -> Iterator
 
 
 def _check(path: Path, wanted: Mapping[str, Any]) -> None:
+    """Raise `LookalikeError` unless a folder is free, or has a download with the wanted options."""
     another = "give another folder"
     if path.exists() and not path.is_dir():
         raise LookalikeError(f"{path} is a file", another)

@@ -7,8 +7,8 @@ they were made from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from lookalike.acquire.entries import Entry, entries_of, fingerprint, free, path_column
-from lookalike.acquire.resize import Resize
+from lookalike.acquire.resize import MEASURES, Resize
 from lookalike.acquire.shards import FORMATS, NameRefusedError, shard_path, writing_shard
 from lookalike.acquire.status import FIELDS
 from lookalike.builder.listing import list_source
@@ -33,11 +33,10 @@ from lookalike.storage.files import TEMPORARY_SUFFIX, write_bytes
 from lookalike.storage.parts import Failure
 from lookalike.storage.stores import is_remote, place
 
-IMAGES_PER_SHARD = 10_000
+SHARD_SIZE = 10_000
 
-# The measures of a resized image; original sizes that a source gives stay unchanged.
-_MEASURED = ("width", "height", "original_width", "original_height", "sha256")
-_MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in _MEASURED}
+# The columns of a resized image; original sizes that a source gives stay unchanged.
+_MEASURED_TYPES = {field.name: field.type for field in FIELDS if field.name in MEASURES}
 _NEW_TYPES = {name: _MEASURED_TYPES[name] for name in MEASURED}
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 _READERS = 8
@@ -74,7 +73,7 @@ def pack(
     out: str | Path,
     *,
     format: str = "tar",
-    images_per_shard: int = IMAGES_PER_SHARD,
+    shard_size: int = SHARD_SIZE,
     label: str | None = None,
     metadata: str | Path | None = None,
     count: int | None = None,
@@ -99,8 +98,8 @@ def pack(
     """
     if format not in FORMATS:
         raise LookalikeError(f"unknown format {format!r}", f"use one of: {', '.join(FORMATS)}")
-    if images_per_shard < 1 or (count is not None and count < 1):
-        raise LookalikeError("images_per_shard and count must be at least 1")
+    if shard_size < 1 or (count is not None and count < 1):
+        raise LookalikeError("shard_size and count must be at least 1")
     images, root = open_source(source, image_column, name_column), place(out)
     _check_place(source, root)
     said = {"label": label, "metadata": None if metadata is None else str(metadata)}
@@ -112,38 +111,52 @@ def pack(
     plan = {
         "source": str(source),
         "format": format,
-        "images_per_shard": images_per_shard,
+        "shard_size": shard_size,
         "state": fingerprint(entries),
     }
     if resize is not None:
         types, plan = {**_MEASURED_TYPES, **types, **_NEW_TYPES}, {**plan, "resize": asdict(resize)}
     notes = _open_notes(root, plan)
     notes["failures"] = [asdict(failure) for failure in listing.failures]
-    shards: dict[str, Any] = notes["shards"]
     # The source is closed first, so that no thread waits for the network.
-    keys = {entry.key for entry in entries}
     readers = _READERS if resize is None else threads or cores()
     with (
         DECODING.limited_to(max_memory_bytes),
         ThreadPoolExecutor(readers) as pool,
         closing_source(images),
     ):
-        for number, start in enumerate(range(0, len(entries), images_per_shard)):
-            path = shard_path(root, number, format)
-            if path.name in shards and path.exists():
-                continue
-            chunk = entries[start : start + images_per_shard]
-            work = partial(_read, resize=resize)
-            read = zip(chunk, in_order(work, chunk, pool, ahead=_READ_AHEAD), strict=True)
-            counted = _counted(read, start, len(entries), on_progress)
-            shards[path.name] = _write(path, format, types, keys, counted)
-            _write_notes(root, notes)
+        _write_shards(root, notes, entries, types, pool, resize=resize, on_progress=on_progress)
+    shards: dict[str, Any] = notes["shards"]
     return Report(
         images=sum(one["images"] for one in shards.values()),
         bytes=sum(one["bytes"] for one in shards.values()),
         shards=len(shards),
         failed=len(notes["failures"]) + sum(len(one["failures"]) for one in shards.values()),
     )
+
+
+def _write_shards(
+    root: Path,
+    notes: Mapping[str, Any],
+    entries: Sequence[Entry],
+    types: Mapping[str, pa.DataType],
+    pool: Executor,
+    *,
+    resize: Resize | None,
+    on_progress: Progress | None,
+) -> None:
+    """Write the shards that are missing, by the plan in `notes`, and note each when it is whole."""
+    format_, size = notes["plan"]["format"], notes["plan"]["shard_size"]
+    keys = {entry.key for entry in entries}
+    for number, start in enumerate(range(0, len(entries), size)):
+        path = shard_path(root, number, format_)
+        if path.name in notes["shards"] and path.exists():
+            continue
+        chunk = entries[start : start + size]
+        images = in_order(partial(_read, resize=resize), chunk, pool, ahead=_READ_AHEAD)
+        counted = _counted(zip(chunk, images, strict=True), start, len(entries), on_progress)
+        notes["shards"][path.name] = _write(path, format_, types, keys, counted)
+        _write_notes(root, notes)
 
 
 def _write(
@@ -182,8 +195,7 @@ def _read(entry: Entry, resize: Resize | None) -> _Image | Failure:
         if resize is None:
             return _Image(data, {})
         resized = resize(data)
-        measured = {one: getattr(resized, one) for one in _MEASURED}
-        return _Image(resized.data, measured, resized.data is not data)
+        return _Image(resized.data, resized.measures(), resized.data is not data)
     except OSError as error:
         return Failure(sample.id, sample.uri, "read", error.strerror or str(error))
     except ImageError as error:

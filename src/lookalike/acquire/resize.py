@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,9 @@ except ImportError:  # Pillow does it too, but slowly
 MODES = ("keep", "border", "crop", "none")
 JPEG_QUALITY = 90
 
+# What is measured of a resized image, and written beside it.
+MEASURES = ("width", "height", "original_width", "original_height", "sha256")
+
 # Bilinear looks at two pixels by two: if it shrinks an image by more than this, stripes turn into moiré.
 _BILINEAR_BELOW = 1.5
 
@@ -36,6 +40,10 @@ class Resized:
     original_width: int
     original_height: int
     sha256: str
+
+    def measures(self) -> dict[str, Any]:
+        """The `MEASURES` by name."""
+        return {name: getattr(self, name) for name in MEASURES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lookalike.analysis.candidates import Candidate, Hashes, candidates, hashes_
 from lookalike.analysis.comparing import Pair, copied, edited
 from lookalike.analysis.neighbours import Neighbours, Rows, nearest_others
 from lookalike.analysis.pictures import COLUMNS, POINTS_BYTES, Pictures
+from lookalike.analysis.tiers import DUPLICATES, KEEP, NOT_DUPLICATE, check_tiers
 from lookalike.checking import checked
 from lookalike.errors import LookalikeError, counted
 from lookalike.parallel import cores, in_order
@@ -25,19 +27,6 @@ from lookalike.storage.snapshot import Snapshot
 from lookalike.storage.state import State
 
 Progress = Callable[[int, int], None]
-
-# From the surest to the loosest. The last is not a duplicate, but another picture of a burst.
-TIERS = {
-    "bytes": "identical bytes",
-    "pixels": "identical pixels",
-    "copy": "re-encoded or resized",
-    "edit": "cropped, mirrored, turned or watermarked",
-    "moment": "the same moment",
-}
-# Pictures that show everything the other shows. An edit does not, so it is included only on request.
-DUPLICATES = ("bytes", "pixels", "copy")
-# People can mark two pictures as not duplicates, or one as staying.
-NOT_DUPLICATE, KEEP = "not_duplicate", "keep"
 
 _NEIGHBOURS = 10
 _LEAST_COSINE_MOMENT, _MOMENT_S = 0.85, 10.0
@@ -96,14 +85,7 @@ def find_duplicates(
     check_tiers(tiers)
     selection = Selection.of(snapshot, COLUMNS, rows=rows)
     held_bytes = _THREAD_BYTES * cores() + _ITEM_BYTES * len(selection)
-    room = selection.room(max_memory_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
-    kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
-    pictures = Pictures(selection, kept)
-    if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
-        raise LookalikeError(
-            f"{snapshot.root} has vectors but no thumbnails to compare",
-            "build a collection from the images, with their thumbnails",
-        )
+    pictures = _pictures(selection, held_bytes, max_memory_bytes)
     first_of, pairs = _identical_bytes(pictures)
     near, found = None, list[Candidate]()
     if set(tiers) - {"bytes"}:
@@ -119,14 +101,7 @@ def find_duplicates(
         if "pixels" in tiers:
             pairs += _identical_blanks(pictures, hashes)
     apart, staying = _marked(snapshot, selection)
-    with closing(
-        in_order(lambda one: _compared(pictures, one, tiers), found, cores(), ahead=_AHEAD)
-    ) as compared:
-        for done, pair in enumerate(compared, 1):
-            if pair is not None:
-                pairs.append(pair)
-            if on_progress:
-                on_progress(done, len(found))
+    pairs += _related(pictures, found, tiers, on_progress)
     wanted = [pair for pair in pairs if pair.tier in tiers and pair.rows not in apart]
     return Duplicates(
         snapshot.state,
@@ -139,19 +114,28 @@ def find_duplicates(
     )
 
 
-def check_tiers(tiers: Collection[str]) -> None:
-    """Raise `LookalikeError` for an unknown tier, or none."""
-    unknown = [tier for tier in tiers if tier not in TIERS]
-    if unknown or not tiers:
-        raise LookalikeError(f"unknown tier {', '.join(unknown)!r}", f"known are: {', '.join(TIERS)}")
-
-
 def _marked(snapshot: Snapshot, selection: Selection) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
     """The pairs that people marked as not duplicates, and the rows that they marked as staying."""
     pictures = selection.ids, [sha256 or "" for sha256 in selection.column("sha256")]
     apart = {rows for rows, value in snapshot.marks.pairs(NOT_DUPLICATE, *pictures).items() if value}
     kept = {row for row, value in enumerate(snapshot.marks.column(KEEP, *pictures)) if value}
     return frozenset(apart), frozenset(kept)
+
+
+def _pictures(selection: Selection, held_bytes: int, limit_bytes: int | None) -> Pictures:
+    """The pictures to compare, which keep the details of as many as there is memory for.
+
+    Raises `MemoryLimitError` if that is too few, and `LookalikeError` if there are no thumbnails.
+    """
+    room = selection.room(limit_bytes, held_bytes + _LEAST_KEPT * POINTS_BYTES, "finding duplicates")
+    kept = _MOST_KEPT if room is None else min(_MOST_KEPT, _LEAST_KEPT + room // POINTS_BYTES)
+    pictures = Pictures(selection, kept)
+    if not any(pictures.has_thumbnail(row) for row in range(len(selection))):
+        raise LookalikeError(
+            f"{selection.snapshot.root} has vectors but no thumbnails to compare",
+            "build a collection from the images, with their thumbnails",
+        )
+    return pictures
 
 
 def _identical_bytes(pictures: Pictures) -> tuple[list[int], list[Pair]]:
@@ -194,7 +178,20 @@ def _wanted(
     return [one for one in found if all(first_of[row] == row and row in hashes for row in one.rows)]
 
 
-def _compared(pictures: Pictures, candidate: Candidate, tiers: Collection[str]) -> Pair | None:
+def _related(
+    pictures: Pictures, found: Sequence[Candidate], tiers: Collection[str], on_progress: Progress | None
+) -> Iterator[Pair]:
+    """Compare the candidates on all cores, and yield those that are related."""
+    compare = partial(_compared, pictures, tiers)
+    with closing(in_order(compare, found, cores(), ahead=_AHEAD)) as compared:
+        for done, pair in enumerate(compared, 1):
+            if pair is not None:
+                yield pair
+            if on_progress:
+                on_progress(done, len(found))
+
+
+def _compared(pictures: Pictures, tiers: Collection[str], candidate: Candidate) -> Pair | None:
     """How two candidates are related, as a pair; None if they are not."""
     pair = copied(pictures, candidate, tiers) if 0 in candidate.orientations else None
     if pair is None and "edit" in tiers:

@@ -17,7 +17,7 @@ from lookalike.errors import LookalikeError, ModelError
 from lookalike.search.where import condition_for, matching_rows
 from lookalike.storage.columns import column_names
 from lookalike.storage.joined import Joined
-from lookalike.storage.label_values import FOLDER, label_values, own_columns
+from lookalike.storage.label_values import label_values, no_labels
 from lookalike.storage.selection import Selection
 from lookalike.storage.snapshot import Snapshot
 
@@ -162,6 +162,7 @@ class _Wishes:
 
 
 def _evaluated(held: _Labelled, wishes: _Wishes) -> Evaluation:
+    """Judge the items by the wishes; raises as `evaluate`."""
     _check(held, wishes.ks, wishes.voters)
     right = others_alike(held.classes, held.groups, held.gallery)
     askable = np.flatnonzero((right > 0) & held.asked)
@@ -221,12 +222,7 @@ def _read(
     values = label_values(snapshot, label, rows)
     kept = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
     if not len(kept):
-        other = next(iter(own_columns(snapshot)), FOLDER)
-        raise LookalikeError(
-            f"no item of {snapshot.root} has a value in the column {label}",
-            f"name another column, such as `label={other!r}`; or add labels when you build: "
-            "`lookalike.build(source, collection=path, label='folder')`",
-        )
+        raise no_labels(snapshot, label)
     labels, classes = np.unique(np.array([str(values[row]) for row in kept]), return_inverse=True)
     selection = selection.only(kept)
     groups = np.arange(len(selection))
@@ -279,6 +275,7 @@ def _joined(
 
 
 def _check(held: _Labelled, ks: Sequence[int], voters: int) -> None:
+    """Raise `LookalikeError` if nothing can be measured: one class, nobody to ask, or too few to find."""
     if len(held.labels) == 1:
         raise LookalikeError(
             f"all {len(held.ids):,} items have the label {held.labels[0]!r}, so every answer would be right",

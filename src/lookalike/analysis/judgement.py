@@ -87,6 +87,11 @@ class Evaluation:
     seen: Part | None = None
     unseen: Part | None = None
 
+    @property
+    def mistakes(self) -> list[Confusion]:
+        """The confusions of a class with another, the commonest first."""
+        return [one for one in self.confusions if one.label != one.predicted]
+
     def __repr__(self) -> str:
         measures = ", ".join(f"{name} {one.value:.3f}" for name, one in self.overall.items())
         return f"Evaluation({self.name!r}, {counted(self.queries, 'query')}: {measures})"

@@ -53,7 +53,7 @@ def spherical_kmeans(blocks: Blocks, sample: Vectors, k: int, seed: int) -> KMea
 
 def train(sample: Vectors, k: int, seed: int) -> Vectors:
     """The unit centres float32 (k, D) of vectors (n, D) in memory; n is at least k."""
-    import faiss  # a tenth of a second, and only here
+    import faiss  # takes a tenth of a second
 
     kmeans = faiss.Kmeans(
         sample.shape[1],

@@ -105,6 +105,7 @@ def write_map(state: State, placed: Map) -> None:
 
 
 def _umap(vectors: Vectors, seed: int) -> NDArray[np.float32]:
+    """The places (N, 2) by UMAP; raises `ExtraError` without umap-learn."""
     if np.ptp(vectors, axis=0).max() < 1e-6:
         return vectors[:, :2]
     try:

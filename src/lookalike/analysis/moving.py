@@ -124,6 +124,7 @@ def _inside(root: Path, id_: str) -> Path:
 
 
 def _check_unchanged(file: File) -> None:
+    """Raise `LookalikeError` unless a file is as it was when the plan was made."""
     path = Path(file.path)
     try:
         if path.is_symlink() or not path.is_file():

@@ -18,15 +18,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.search.mentions import CAPTIONS
 from lookalike.storage.selection import Selection
 
 Labels = NDArray[np.int32]
 Words = Sequence[Sequence[str] | None]
 
 UNNAMED = "unnamed"
-# The columns that may hold a caption.
-_CAPTIONS = ("caption", "title", "description", "text", "alt_text", "TEXT")
-COLUMNS = ("id", "tags", "label", "taught", *_CAPTIONS)
+COLUMNS = ("id", "tags", "label", "taught", *CAPTIONS)
 # A name fits at least this share of a group; a label, of the group's labelled items, if there are enough.
 _HOLDS, _LEAST_LABELLED = 0.5, 0.2
 # 1.96 standard deviations are not chance (5%), and a name should fit a good part of the group.
@@ -117,7 +116,7 @@ def _sources(selection: Selection, kinds: Sequence[str]) -> Iterator[Words]:
     paths = [PurePosixPath(id_) for id_ in selection.ids]
     yield [[path.parent.name] if path.parent.name else None for path in paths]
     yield [_words_in(path.stem) for path in paths]
-    for column in _CAPTIONS:
+    for column in CAPTIONS:
         if column in selection.items.column_names:
             yield [_words_in(text) for text in selection.column(column)]
 

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from lookalike.analysis.comparing import Pair
-from lookalike.analysis.duplicates import DUPLICATES, Duplicates, check_tiers
+from lookalike.analysis.duplicates import Duplicates
 from lookalike.analysis.pictures import local_path
+from lookalike.analysis.tiers import DUPLICATES, check_tiers
 from lookalike.errors import LookalikeError, counted
 from lookalike.storage.derived import Derived, write_derived
 from lookalike.storage.files import write_bytes

@@ -157,7 +157,7 @@ def _confusions(judged: Evaluation) -> str:
     counts = {(one.label, one.predicted): one.count for one in judged.confusions}
     labels = sorted({name for pair in counts for name in pair})
     if len(labels) > _MOST_CLASSES:
-        wrong = [one for one in judged.confusions if one.label != one.predicted][:_MOST_PAIRS]
+        wrong = judged.mistakes[:_MOST_PAIRS]
         rows = [_cells("td", [escape(w.label), escape(w.predicted), f"{w.count:,}"]) for w in wrong]
         return _table([_cells("th", ["is", "taken for", "items"]), *rows])
     rows = [_cells("th", ["is \\ taken for", *map(escape, labels)])]

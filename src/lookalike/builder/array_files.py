@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.builder.vectors import READ_ROWS
 from lookalike.errors import SourceError, one_line
+from lookalike.storage.parquet import is_parquet
 
 # The ids are in the first of these columns that a table has, as text or whole numbers.
 ID_COLUMNS = (
@@ -29,8 +30,6 @@ ID_COLUMNS = (
     "key",
     "url",
 )
-
-PARQUET = (".parquet", ".pq")
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -56,7 +55,7 @@ def open_npy(path: Path) -> NDArray[Any]:
 
 def count_rows(path: Path) -> int:
     """Count the rows of a Parquet or CSV file."""
-    if path.suffix.lower() not in PARQUET:
+    if not is_parquet(path):
         return sum(table.num_rows for table in tables(path))
     try:
         with path.open("rb") as file:
@@ -69,7 +68,7 @@ def tables(path: Path) -> Iterator[pa.Table]:
     """Yield the rows of a Parquet or CSV file piece by piece."""
     try:
         with path.open("rb") as file:
-            if path.suffix.lower() not in PARQUET:
+            if not is_parquet(path):
                 as_text = dict.fromkeys((*ID_COLUMNS, "label"), pa.string())
                 options = pyarrow.csv.ConvertOptions(column_types=as_text)
                 table = _unambiguous(pyarrow.csv.read_csv(file, convert_options=options), path)

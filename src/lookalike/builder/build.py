@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lookalike.builder.committing import commit_parts, derive
-from lookalike.builder.order import begin, ordered
+from lookalike.builder.order import Order, begin, ordered
 from lookalike.builder.part import Outcome, embed, piece_of
 from lookalike.builder.stored import build_from_stored, check_base, check_goes_on
 from lookalike.builder.tagging import retag
@@ -98,27 +98,23 @@ def build(
     image, if there is one to embed, and `on_progress` with the numbers of images done and to do.
     Raises `LookalikeError`; an image that fails becomes a row of the failures instead.
     """
+    root = place(collection)
     if isinstance(source, str | Path) and _is_stored(place(source)):
-        return _build_from_stored(
+        _check_not_given(
             place(source),
-            place(collection),
-            model,
-            {
-                "label": label,
-                "metadata": metadata,
-                "image_column": image_column,
-                "name_column": name_column,
-                "precision": precision,
-            },
-            device=device,
-            dtype=dtype,
-            rebuild=rebuild,
-            on_progress=on_progress,
+            label=label,
+            metadata=metadata,
+            image_column=image_column,
+            name_column=name_column,
+            precision=precision,
+        )
+        return _build_from_stored(
+            place(source), root, model, device=device, dtype=dtype, rebuild=rebuild, on_progress=on_progress
         )
     _check_numbers(
         threads=threads, part_size=part_size, max_megapixels=max_megapixels, max_memory_bytes=max_memory_bytes
     )
-    root, images = place(collection), open_source(source, image_column, name_column, fetch)
+    images = open_source(source, image_column, name_column, fetch)
     check_target(root)
     with undisturbed():
         order = ordered(
@@ -133,6 +129,33 @@ def build(
             dtype=dtype,
             rebuild=rebuild,
         )
+    return _carry_out(
+        order,
+        device=device,
+        threads=threads or cores(),
+        part_size=part_size,
+        max_megapixels=max_megapixels,
+        max_memory_bytes=max_memory_bytes,
+        thumbnails=thumbnails,
+        on_model=on_model,
+        on_progress=on_progress,
+    )
+
+
+def _carry_out(
+    order: Order,
+    *,
+    device: str,
+    threads: int,
+    part_size: int,
+    max_megapixels: float,
+    max_memory_bytes: int | None,
+    thumbnails: bool,
+    on_model: Callable[[LoadedModel], None] | None,
+    on_progress: Progress | None,
+) -> Report:
+    """Build what was ordered, with the lock of the collection; the options are those of `build`."""
+    root, images = order.root, order.images
     with DECODING.limited_to(max_memory_bytes), writing(root) as still_ours, closing_source(images):
         manifest, loaded, plan = begin(order, device, max_megapixels)
         if on_model and plan.pending:
@@ -144,7 +167,7 @@ def build(
             count=len(plan.pending),
             max_megapixels=max_megapixels,
             thumbnails=thumbnails,
-            threads=threads or cores(),
+            threads=threads,
             part_size=part_size,
         )
         fields = [*plan.exif, *starmap(pa.field, order.listing.types.items())]
@@ -154,16 +177,16 @@ def build(
             embedded = commit_parts(
                 root, plan.failures, counted, make, part_size=part_size, still_ours=still_ours
             )
-        derive(root)
-        compact_marks(root)
-    return Report(
-        embedded,
-        len(plan.failures) + len(plan.pending) - embedded,
-        plan.unchanged,
-        plan.removed,
-        order.listing.passed_over,
-        order.move.old_uri if order.move else "",
-    )
+        _finish(root)
+    failed = len(plan.failures) + len(plan.pending) - embedded
+    moved_from = order.move.old_uri if order.move else ""
+    return Report(embedded, failed, plan.unchanged, plan.removed, order.listing.passed_over, moved_from)
+
+
+def _finish(root: Path) -> None:
+    """Bring up to date what follows from the rows and the marks; call with the lock held."""
+    derive(root)
+    compact_marks(root)
 
 
 def _is_stored(source: Path) -> bool:
@@ -171,11 +194,20 @@ def _is_stored(source: Path) -> bool:
     return (not is_remote(source) or source.name.endswith(".lookalike")) and is_collection(source)
 
 
+def _check_not_given(source: Path, **options: object) -> None:
+    """Raise `SourceError` for an option that a build of a collection's vectors has no use for."""
+    for name, value in options.items():
+        if value is not None:
+            raise SourceError(
+                f"{source} is a collection, whose vectors, labels and columns are taken",
+                f"leave out `{name}`",
+            )
+
+
 def _build_from_stored(
     source: Path,
     root: Path,
     model: str | Model | None,
-    given: Mapping[str, object],
     *,
     device: str,
     dtype: str | None,
@@ -183,12 +215,6 @@ def _build_from_stored(
     on_progress: Progress | None,
 ) -> Report:
     """Build the collection `root` from the vectors of the collection `source`, by a head on them."""
-    for name, value in given.items():
-        if value is not None:
-            raise SourceError(
-                f"{source} is a collection, whose vectors, labels and columns are taken",
-                f"leave out `{name}`",
-            )
     check_target(root)
     before = read_manifest(root) if is_collection(root) and not rebuild else None
     if model is None and before:
@@ -211,8 +237,7 @@ def _build_from_stored(
             still_ours=still_ours,
             on_progress=on_progress,
         )
-        derive(root)
-        compact_marks(root)
+        _finish(root)
     return Report(made.made, made.failed, made.unchanged, made.removed)
 
 

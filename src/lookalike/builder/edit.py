@@ -80,6 +80,7 @@ def remove_items(root: Path, ids: Sequence[str]) -> int:
 
 
 def _samples(pictures: Pictures, manifest: Manifest, label: str | None) -> Iterator[Sample]:
+    """The pictures as samples, with the ids and addresses that a build of their folders would give them."""
     metadata = {} if label is None else {"label": label}
     folders = [_folder_of(uri) for uri in manifest.sources if uri.startswith("file://")]
     if not isinstance(pictures, Mapping):
@@ -179,7 +180,7 @@ def _take_out(root: Path, ids: set[str], before: int | None = None) -> int:
         if pc.any(gone).as_py():
             kept = part.items().filter(pc.invert(gone))
             count += len(gone) - len(kept)
-            part.write(kept, part.thumbnails(kept["id"].to_pylist()))
+            part.keep(kept)
     return count
 
 

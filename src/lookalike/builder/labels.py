@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 from lookalike.errors import SourceError, one_line
 from lookalike.storage.label_values import FOLDER, folder_of
+from lookalike.storage.parquet import is_parquet
 from lookalike.storage.parts import RESERVED_COLUMNS
 
 # A metadata table's relative paths are in the first of these columns that it has.
 PATH_COLUMNS = ("id", "path", "file", "filename", "file_name", "image")
 
-_PARQUET = (".parquet", ".pq")
 _AS_CSV = "save it as UTF-8 text, with commas between the columns"
 
 
@@ -62,31 +62,10 @@ def label_rule(rule: str) -> Callable[[str], str | None]:
 
 def read_metadata(path: Path) -> Metadata:
     """Read a CSV or Parquet file of columns by relative path; raises `SourceError` naming what is wrong."""
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(file) if path.suffix.lower() in _PARQUET else _read_csv(file)
-        names = table.column_names
-    except OSError as error:
-        raise SourceError(f"cannot read the metadata {path}: {error.strerror or one_line(error)}") from None
-    except (ValueError, pa.ArrowException) as error:
-        hint = "" if path.suffix.lower() in _PARQUET else _AS_CSV
-        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}", hint) from None
-    key = next((name for name in PATH_COLUMNS if name in names), None)
-    if key is None:
-        raise SourceError(
-            f"{path} has no column of relative paths, only: {', '.join(table.column_names)}",
-            _AS_CSV
-            if len(names) == 1 and ";" in names[0]
-            else f"name the column one of: {', '.join(PATH_COLUMNS)}",
-        )
-    columns = [name for name in table.column_names if name != key]
-    taken = sorted(RESERVED_COLUMNS.intersection(columns))
-    if taken or len(set(names)) < len(names):
-        raise SourceError(
-            f"{path} has columns that the collection uses itself or that occur twice: "
-            f"{', '.join(taken or names)}",
-            "rename them",
-        )
+    table, names = _read_table(path)
+    key = _path_column(names, path)
+    columns = [name for name in names if name != key]
+    _check_names(names, columns, path)
     try:
         paths = table[key].cast(pa.string()).to_pylist()
     except pa.ArrowException as error:
@@ -101,6 +80,42 @@ def read_metadata(path: Path) -> Metadata:
         for row in rows:
             row["label"] = None if row["label"] in (None, "") else str(row["label"])
     return Metadata(types, dict(zip(paths, rows, strict=True)))
+
+
+def _read_table(path: Path) -> tuple[pa.Table, list[str]]:
+    """The table in a file, and the names of its columns, which may turn out not to be text."""
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file) if is_parquet(path) else _read_csv(file)
+        return table, list(table.column_names)
+    except OSError as error:
+        raise SourceError(f"cannot read the metadata {path}: {error.strerror or one_line(error)}") from None
+    except (ValueError, pa.ArrowException) as error:
+        hint = "" if is_parquet(path) else _AS_CSV
+        raise SourceError(f"cannot read the metadata {path}: {one_line(error)}", hint) from None
+
+
+def _path_column(names: list[str], path: Path) -> str:
+    """The column of relative paths."""
+    key = next((name for name in PATH_COLUMNS if name in names), None)
+    if key is None:
+        is_one_column = len(names) == 1 and ";" in names[0]
+        raise SourceError(
+            f"{path} has no column of relative paths, only: {', '.join(names)}",
+            _AS_CSV if is_one_column else f"name the column one of: {', '.join(PATH_COLUMNS)}",
+        )
+    return key
+
+
+def _check_names(names: list[str], columns: list[str], path: Path) -> None:
+    """Raise `SourceError` if one of the `columns` is the collection's own, or two have one name."""
+    taken = sorted(RESERVED_COLUMNS.intersection(columns))
+    if taken or len(set(names)) < len(names):
+        raise SourceError(
+            f"{path} has columns that the collection uses itself or that occur twice: "
+            f"{', '.join(taken or names)}",
+            "rename them",
+        )
 
 
 def _without_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def begin(order: Order, device: str, max_megapixels: float) -> tuple[Manifest, L
         follow(root, move, listing)
         forget_failures(root, move.old_uri)
         manifest = without_moved(root, manifest, move)
-        write_manifest(root, manifest.with_source(listing.source_uri, listing.options))
-    if stored != (manifest := manifest.with_source(listing.source_uri, listing.options)):
+    manifest = manifest.with_source(listing.source_uri, listing.options)
+    if manifest != stored:
         write_manifest(root, manifest)
     try:
         return manifest, model, reconcile(root, listing)

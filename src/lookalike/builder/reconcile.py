@@ -148,8 +148,7 @@ def _refresh(part: Part, rows: pa.Table, keep: list[bool], listing: Listing) -> 
     if all(keep):
         part.write(described)
     else:
-        kept = described.filter(pa.array(keep))
-        part.write(kept, part.thumbnails(kept["id"].to_pylist()))
+        part.keep(described.filter(pa.array(keep)))
     return schema
 
 

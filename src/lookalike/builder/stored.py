@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lookalike.builder.tagging import tag_columns
 from lookalike.errors import CollectionError, ModelError
 from lookalike.models.model import LoadedModel
 from lookalike.storage.files import MARKS_NAME, write_bytes
@@ -143,8 +144,7 @@ def _remove_moved(root: Path, snapshot: Snapshot) -> int:
             others = rows["id"].filter(pc.invert(kept))
             known = pc.is_in(others, everywhere.combine_chunks())
             gone += len(others) - (pc.sum(known).as_py() or 0)
-            rest = rows.filter(kept)
-            part.write(rest, part.thumbnails(rest["id"].to_pylist()))
+            part.keep(rows.filter(kept))
     return gone
 
 
@@ -170,11 +170,8 @@ def _write(target: Part, state: PartState, model: LoadedModel, dtype: str) -> No
         raise ModelError(f"{model.name} gave NaN or infinity", "train it again")
     rows = rows.drop_columns(["embedding", *(set(_TAGS) & {*rows.column_names})])
     if model.tags is not None:
-        found = model.tags(vectors)
-        names = [[name for name, _ in tags] for tags in found]
-        chances = [[chance for _, chance in tags] for tags in found]
-        for field, values in zip(TAG_FIELDS, (names, chances), strict=True):
-            rows = rows.append_column(field, pa.array(values, field.type))
+        for field, column in zip(TAG_FIELDS, tag_columns(model.tags(vectors)), strict=True):
+            rows = rows.append_column(field, column)
     rows = set_column(rows, "embedding", embedding_column(vectors, dtype), nullable=False)
     target.write(rows, thumbnails)
 

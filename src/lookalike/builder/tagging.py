@@ -37,7 +37,7 @@ def tag_fields(model: LoadedModel) -> list[pa.Field]:
 
 
 def tag_columns(found: Tags) -> list[pa.Array]:
-    """The columns of tags: the names, and their probabilities."""
+    """The values of the columns of tags, in the order of `TAG_FIELDS`: the names, and their probabilities."""
     columns = [[[tag[place] for tag in tags] for tags in found] for place in (0, 1)]
     return [pa.array(values, field.type) for values, field in zip(columns, TAG_FIELDS, strict=True)]
 

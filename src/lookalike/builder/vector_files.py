@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lookalike.builder.array_files import (
     ID_COLUMNS,
-    PARQUET,
     count_rows,
     embedding_rows,
     in_order,
@@ -21,6 +20,7 @@ from lookalike.builder.array_files import (
 from lookalike.builder.original_files import ARRAY, ID_NAME, array_rows, is_original, original_rows
 from lookalike.builder.vectors import Block, no_columns, slices, write_vectors
 from lookalike.errors import SourceError, one_line
+from lookalike.storage.parquet import is_parquet
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.stores import place
 
@@ -56,7 +56,7 @@ def _source_blocks(source: Path, metadata: str | Path | None) -> Iterator[Block]
     if is_original(source):
         return _numbered(original_rows(source))
     files = in_order(source.glob("*.parquet")) if source.is_dir() else [source]
-    if not files or (files == [source] and source.suffix.lower() not in PARQUET):
+    if not files or (files == [source] and not is_parquet(source)):
         raise SourceError(
             f"{source} has no embeddings that Lookalike can read",
             "give a .npy file, Parquet with a column `embedding`, or a folder of an export, of "

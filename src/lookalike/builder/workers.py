@@ -131,6 +131,7 @@ class Workers:
             return self._idle.pop() if self._idle else None
 
     def _start(self) -> None:
+        """Start all processes, each with its own connection and memory; raises `OSError` without room."""
         setup = self._work, self._limit_bytes
         with ExitStack() as theirs:
             pairs = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from lookalike.images.limit import MAX_MEGAPIXELS
+
 DEVICES = ["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(8)), "mps"]
 DEVICES += ["coreml", "directml", "openvino"]
 
@@ -40,16 +42,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "searched; two bytes are fast on GPUs (default: float32)",
     )
     parser.add_argument("--dtype", choices=["float32", "float16"], help="how vectors are stored")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
-    )
-    parser.add_argument(
-        "--max-megapixels",
-        type=float,
-        default=200.0,
-        metavar="MP",
-        help="skip images of more megapixels (default: 200)",
-    )
+    add_threads(parser)
+    add_max_megapixels(parser)
     add_decoding_memory(parser)
     parser.add_argument(
         "--no-thumbnails", dest="thumbnails", action="store_false", help="keep no small pictures: faster"
@@ -78,13 +72,19 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="a CSV or Parquet file whose columns are joined by id"
     )
     parser.add_argument(
-        "--image-column", metavar="NAME", help="the column of images, in TFRecord or Parquet, or of URLs"
+        "--image-column", metavar="COLUMN", help="the column of images, in TFRecord or Parquet, or of URLs"
     )
-    parser.add_argument("--name-column", metavar="NAME", help="the column of their names")
+    parser.add_argument("--name-column", metavar="COLUMN", help="the column of their names")
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("collection", metavar="C", help="the folder of a collection")
+
+
+def add_label(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
+    )
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +154,42 @@ def add_max_memory(
 def add_decoding_memory(parser: argparse._ActionsContainer) -> None:
     """The memory that decoding may use."""
     add_max_memory(parser, "memory for decoding pictures, all threads together (default: 1GB)")
+
+
+def add_threads(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
+    )
+
+
+def add_max_megapixels(parser: argparse._ActionsContainer) -> None:
+    """The size above which a picture becomes a failure."""
+    parser.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        metavar="MP",
+        help=f"skip images of more megapixels (default: {MAX_MEGAPIXELS:g})",
+    )
+
+
+def add_shards(parser: argparse.ArgumentParser, size: int, unit: str) -> None:
+    """What is written and where, with `size` of a unit in each shard by default."""
+    parser.add_argument("out", metavar="FOLDER", help="a new folder, or one where an earlier run stopped")
+    parser.add_argument(
+        "--format",
+        choices=["tar", "parquet", "tfrecord", "folder"],
+        default="tar",
+        help="what to write (default: tar)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=positive,
+        default=size,
+        metavar="N",
+        help=f"{unit} in each shard (default: {size})",
+    )
+    parser.add_argument("--count", type=positive, metavar="N", help=f"take only the first N {unit}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -101,11 +101,10 @@ def _beside(source: str) -> Path:
     """The default place for the collection of a source; nothing is put into a store unasked."""
     path = place(source)
     unnamed = path.name == "-" or ":" in source or is_pattern(source)
-    if is_remote(path) or (unnamed and not path.is_dir()):
+    if not is_remote(path) and path.name in ("", ".."):
+        path = path.resolve()
+    if is_remote(path) or (unnamed and not path.is_dir()) or not path.name:
         raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
     if is_collection(path):
         raise SourceError(f"{source} is a collection itself", "say where to keep it with -c")
-    path = path if path.name not in ("", "..") else path.resolve()
-    if not path.name:
-        raise SourceError(f"{source} has no name for its collection", "say where to keep it with -c")
     return path.with_name(bare_name(path.name) + ".lookalike")

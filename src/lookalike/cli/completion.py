@@ -6,6 +6,8 @@ import argparse
 import shlex
 from collections.abc import Iterator, Mapping
 
+from lookalike.cli.parser import actions_of
+
 SHELLS = ("bash", "zsh", "fish")
 
 _BASH = """\
@@ -42,7 +44,7 @@ def completion_script(shell: str, commands: Mapping[str, argparse.ArgumentParser
     choices, flags = [], []
     for name, parser in commands.items():
         flags.append(f'        {name}) choices="{" ".join(_flags(parser))}" ;;')
-        for action in _actions(parser):
+        for action in actions_of(parser):
             if action.choices and action.option_strings:
                 given = "|".join(f'"{name} {flag}"' for flag in action.option_strings)
                 choices.append(f'      {given}) choices="{" ".join(action.choices)}" ;;')
@@ -56,7 +58,7 @@ def _fish(commands: Mapping[str, argparse.ArgumentParser]) -> Iterator[str]:
     for name, parser in commands.items():
         about = shlex.quote(parser.description or "")
         yield f"complete -c lookalike -n __fish_use_subcommand -a {name} -d {about}"
-        for action in _actions(parser):
+        for action in actions_of(parser):
             words = ["complete", "-c", "lookalike", "-n", f"__fish_seen_subcommand_from {name}"]
             for flag in action.option_strings:
                 words += ["-l", flag[2:]] if flag.startswith("--") else ["-s", flag[1:]]
@@ -67,10 +69,6 @@ def _fish(commands: Mapping[str, argparse.ArgumentParser]) -> Iterator[str]:
                 yield shlex.join([*words, "-d", action.help or ""])
 
 
-def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    return parser._actions  # argparse has no public list of them
-
-
 def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
-    for action in _actions(parser):
+    for action in actions_of(parser):
         yield from action.option_strings

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shlex
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import counted
-
 if TYPE_CHECKING:
-    from lookalike.acquire.pack import Report
     from lookalike.collection import Collection
     from lookalike.search.results import Results
 
@@ -51,18 +46,6 @@ def print_json(value: Any) -> None:
     from lookalike.storage.columns import jsonable
 
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, default=str))
-
-
-def say_packed(report: Report, options: argparse.Namespace) -> int:
-    """Print a pack's report; returns the exit code."""
-    if options.json:
-        print_json({"out": options.out, **asdict(report)})
-    failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
-    say(
-        f"{counted(report.images, 'image')} in {counted(report.shards, 'shard')}, "
-        f"{report.bytes / 1e6:.1f} MB{failed}"
-    )
-    return 0 if report.images else 1
 
 
 def print_results(results: Results) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from lookalike.acquire.pack import pack
-from lookalike.cli.output import say_packed
+from lookalike.cli.output import print_json, say
 from lookalike.cli.progress import Progress
 from lookalike.cli.resizing import resize_options
+from lookalike.errors import counted
 
 
 def pack_and_say(options: argparse.Namespace, **more: Any) -> int:
@@ -21,10 +23,18 @@ def pack_and_say(options: argparse.Namespace, **more: Any) -> int:
             count=options.count,
             label=options.label,
             by_label=options.by_label,
+            shard_size=options.shard_size,
             resize=resize_options(options) if options.size else None,
             threads=options.threads,
             max_memory_bytes=options.max_memory_bytes,
             on_progress=progress,
             **more,
         )
-    return say_packed(report, options)
+    if options.json:
+        print_json({"out": options.out, **asdict(report)})
+    failed = f", {report.failed:,} failed (see: {options.out}/_pack.json)" if report.failed else ""
+    say(
+        f"{counted(report.images, 'image')} in {counted(report.shards, 'shard')}, "
+        f"{report.bytes / 1e6:.1f} MB{failed}"
+    )
+    return 0 if report.images else 1

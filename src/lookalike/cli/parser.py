@@ -62,6 +62,11 @@ def command_parsers() -> Mapping[str, argparse.ArgumentParser]:
     return commands
 
 
+def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The arguments and flags of a parser."""
+    return parser._actions  # argparse has no public list of them
+
+
 class _Parser(argparse.ArgumentParser):
     """One whose errors show what was typed as it is, names of files with control characters among it."""
 
@@ -121,7 +126,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         options.pictures, unknown = [*options.pictures, *unknown], []
     if unknown:
         parser = command_parsers().get(options.command, make_parser())
-        flags = [flag for action in parser._actions for flag in action.option_strings]
+        flags = [flag for action in actions_of(parser) for flag in action.option_strings]
         parser.error(f"unknown argument {unknown[0]}{_near(unknown[0], flags)}")
     return options
 

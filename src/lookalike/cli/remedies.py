@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from lookalike.cli.parser import command_parsers
+from lookalike.cli.parser import actions_of, command_parsers
 
 # Functions whose command has another name.
 _COMMANDS = {
@@ -102,7 +102,7 @@ def _option(command: str, name: str) -> argparse.Action | None:
     parsers = command_parsers()
     chosen = [parsers[command]] if command in parsers else []
     for parser in (*chosen, *parsers.values()):
-        for action in parser._actions:  # argparse has no public list of them
+        for action in actions_of(parser):
             if action.dest == name and action.option_strings:
                 return action
     return None

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lookalike.cli.arguments import add_decoding_memory, positive
+from lookalike.cli.arguments import add_decoding_memory, add_max_megapixels, add_threads, positive
 
 if TYPE_CHECKING:
     from lookalike.acquire.resize import Resize
-
-_MAX_MEGAPIXELS = 200.0
 
 
 def add_resize(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +23,9 @@ def add_resize(parser: argparse.ArgumentParser) -> None:
         "a square; crop: the central square",
     )
     group.add_argument("--enlarge", action="store_true", help="enlarge smaller images too")
-    group.add_argument(
-        "--max-megapixels",
-        type=float,
-        default=_MAX_MEGAPIXELS,
-        metavar="MP",
-        help="refuse larger images (default: 200)",
-    )
+    add_max_megapixels(group)
     add_decoding_memory(group)
-    group.add_argument(
-        "--threads", type=positive, metavar="N", help="decode in N threads (default: one a core)"
-    )
+    add_threads(group)
 
 
 def resize_options(options: argparse.Namespace) -> Resize:

@@ -6,8 +6,9 @@ import shlex
 import time
 from collections.abc import Callable
 
-from lookalike.analysis.duplicates import DUPLICATES, find_duplicates
+from lookalike.analysis.duplicates import find_duplicates
 from lookalike.analysis.plan import keep_plan, make_plan
+from lookalike.analysis.tiers import DUPLICATES
 from lookalike.cli.output import say
 from lookalike.cli.remedies import in_flags
 from lookalike.collection import Collection

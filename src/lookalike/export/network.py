@@ -14,15 +14,16 @@ import numpy as np
 from lookalike.errors import ModelError
 from lookalike.export.vector_format import float32_file
 from lookalike.models.head_model import Branch, described, is_head, read_head
+from lookalike.models.known import BUILT_IN
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_model import NETWORK
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import files_of
-from lookalike.models.registry import DEFAULT_MODEL, find_base
+from lookalike.models.registry import find_base
 
 # Visitors have to load it, and a browser's memory for scripts ends at 4 GB.
 MOST_BYTES = 200_000_000
-_BUILT_IN = "efficientnet_lite0.onnx"
+_FILE = "efficientnet_lite0.onnx"
 _TYPES = ("uint8", "float32")
 _WITHOUT = "leave `with_model` out: visitors then search by the site's own pictures"
 
@@ -40,7 +41,7 @@ class BrowserNetwork:
 
     @property
     def is_built_in(self) -> bool:
-        return self.path.name == _BUILT_IN
+        return self.path.name == _FILE
 
 
 def browser_network(model: LoadedModel) -> BrowserNetwork:
@@ -78,8 +79,8 @@ def _head(branches: Sequence[Branch], layers: dict[str, bytes]) -> dict[str, Any
 
 def _network_file(model: LoadedModel) -> Path:
     """The ONNX file of a model; raises `ModelError` if it has none, or one that no browser can run."""
-    if model.name == DEFAULT_MODEL:
-        return Path(str(files("lookalike.models") / _BUILT_IN))
+    if model.name == BUILT_IN:
+        return Path(str(files("lookalike.models") / _FILE))
     path = Path(model.path) / NETWORK if Path(model.path).is_dir() else Path(model.path)
     if not model.path or path.suffix != ".onnx" or not path.is_file():
         raise ModelError(

@@ -15,7 +15,7 @@ from lookalike.export.text import BrowserText
 from lookalike.export.vector_format import float32_file, int8_file
 from lookalike.images.color_names import NAMES
 from lookalike.models.class_words import ClassWords, class_tables, read_words
-from lookalike.models.registry import DEFAULT_MODEL
+from lookalike.models.known import BUILT_IN
 from lookalike.search.colored import shares_of
 from lookalike.search.engine import Engine
 from lookalike.search.own_words import own_tables, own_words
@@ -31,7 +31,7 @@ def write_words(engine: Engine, data: Path, count: int, text: BrowserText | None
     any `text`, `colors`, and those that only a server reads.
     """
     snapshot = engine.snapshot
-    knows_names = snapshot.manifest.model.name == DEFAULT_MODEL and _can_read(snapshot)
+    knows_names = snapshot.manifest.model.name == BUILT_IN and _can_read(snapshot)
     if knows_names:
         from lookalike.models.relatives import said_of_kinds
         from lookalike.models.words import tables

@@ -29,6 +29,7 @@ from lookalike.index.info import (
     commit,
     file_sha256,
     fixed_sha256,
+    is_whole,
     json_path,
     read_info,
 )
@@ -81,8 +82,8 @@ def refresh(root: Path, *, on_progress: Progress | None = None) -> IndexInfo | N
 
     New and changed parts are added, removed parts are left out, and the others are copied from the existing
     file. The recall is measured again, and the search is tuned again if it fell too low. If that does not
-    help, if the number of rows has doubled or halved, if the memory limit would be exceeded, or if a graph
-    has lost rows, the index is rebuilt with the same options.
+    help, if the number of rows has doubled or halved, if the memory limit would be exceeded, if a graph
+    has lost rows, or if a file is damaged, the index is rebuilt with the same options.
     """
     if read_info(root) is None:
         return None
@@ -106,6 +107,7 @@ def _built(
     min_recall: float,
     on_progress: Progress | None,
 ) -> IndexInfo:
+    """Plan, train, fill, tune and commit an index of a state; raises as `build_index`."""
     started = time.perf_counter()
     parts, states = state.parts, _part_states(state)
     sizes, dim = [one.count for one in parts], state.manifest.model.dim
@@ -141,21 +143,21 @@ def _renewed(
 ) -> IndexInfo | None:
     """Index the new state with what the old index learned; None if it has to be trained again."""
     parts, states = state.parts, _part_states(state)
+    if not _can_grow(old, states):
+        return None
     total = sum(rows for _, _, rows in states)
-    fits = old.max_memory_bytes is None or old.bytes * total <= old.max_memory_bytes * old.count
-    if not total or not old.trained_rows / _GROWTH < total < old.trained_rows * _GROWTH or not fits:
-        return None
-    if old.kind == "hnsw" and states[: len(old.parts)] != old.parts:
-        return None
     folder = json_path(state.root).parent
     if not all((folder / name).exists() for name in (files.name, files.truth)):
+        return None
+    copied = local_copy(folder / files.name, files.sha256)
+    if not is_whole(copied, old, files) or file_sha256(folder / files.truth) != files.truth_sha256:
         return None
     starts = dict(zip(map(tuple, old.parts), _starts(old.parts), strict=True))
     kept = [starts.get(tuple(state)) for state in states]
     moved = _moved(old, kept, states)
     truth = Truth.read(folder / files.truth).moved(moved)
     info = replace(old, parts=states, fingerprint=state.fingerprint)
-    source = Old(local_copy(folder / files.name, files.sha256), files.slots, moved)
+    source = Old(copied, files.slots, moved)
     with _work_file(state.root) as path:
         filling: Filling | Graph
         if old.kind == "hnsw":
@@ -170,6 +172,15 @@ def _renewed(
             if info.recall < info.min_recall <= old.recall:
                 return None
         return _committed(state.root, info, path, slots, truth)
+
+
+def _can_grow(old: IndexInfo, states: Sequence[Sequence[Any]]) -> bool:
+    """Whether what an index learned suits the rows of these parts, and it then fits into its memory."""
+    total = sum(rows for _, _, rows in states)
+    fits = old.max_memory_bytes is None or old.bytes * total <= old.max_memory_bytes * old.count
+    if not total or not old.trained_rows / _GROWTH < total < old.trained_rows * _GROWTH or not fits:
+        return False
+    return old.kind != "hnsw" or states[: len(old.parts)] == old.parts
 
 
 def _fill(

@@ -17,7 +17,7 @@ from lookalike.index.faiss_library import (
     rows_within,
     with_rows,
 )
-from lookalike.index.info import IndexInfo, fixed_sha256, json_path, read_info, unusable
+from lookalike.index.info import IndexInfo, is_whole, json_path, read_info, unusable
 from lookalike.models.model import unit
 from lookalike.storage.files import local_copy, remove
 from lookalike.storage.state import State
@@ -127,8 +127,7 @@ def open_index(state: State) -> Index | None:
         return open_index(state)  # another one has replaced it meanwhile
     try:
         here = local_copy(path, files.sha256)
-        whole = here.stat().st_size == files.size
-        if not whole or fixed_sha256(here, files.slots, info.count) != files.fixed_sha256:
+        if not is_whole(here, info, files):
             if here != path:
                 remove(here)
             raise unusable(state.root, path, "it is truncated, or not the file that index.json describes")

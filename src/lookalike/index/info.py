@@ -137,6 +137,12 @@ def fixed_sha256(path: Path, slots: Sequence[Slot], count: int) -> str:
     return state.hexdigest()
 
 
+def is_whole(path: Path, info: IndexInfo, files: IndexFiles) -> bool:
+    """Whether a file is the index that the JSON describes, as far as a reader relies on it."""
+    same_size = path.stat().st_size == files.size
+    return same_size and fixed_sha256(path, files.slots, info.count) == files.fixed_sha256
+
+
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -164,6 +170,7 @@ def index_problems(root: Path) -> Iterator[str]:
 
 
 def unusable(root: Path, path: Path, why: str) -> CollectionError:
+    """The error that an index is damaged or another one, and how to get a new one."""
     return CollectionError(
         f"the index {path} cannot be used: {why}", f"build it again with: {call(root, 'index()')}"
     )

@@ -65,7 +65,8 @@ METHODS: Mapping[str, Sequence[Parts]] = {
     "proxy": [(("proxy", 1.0),), (("scores", 1.0), ("proxy", 0.6))],
 }
 CLOSED = tuple(name for name in METHODS if name not in LOSSES)
-_OF_EACH_CLASS = ("scores", "ridge", "proxy")
+# What has a number for each class, and so needs classes and not too many of them.
+OF_CLASSES = ("scores", "ridge", "proxy")
 # For new classes a loss is trained for few epochs: with more, it learns the known ones by heart.
 _EPOCHS: Mapping[Question, int] = {"same": 12, "new": 2}
 # What decides on power and shrinkage, if the method is open.
@@ -169,7 +170,7 @@ def _others(best: Recipe, kinds: Sequence[str], held: Held) -> list[Recipe]:
 
 def _kinds(method: str, held: Held) -> list[str]:
     too_many = held.class_count > MAX_SCORED
-    if method in _OF_EACH_CLASS and too_many:
+    if method in OF_CLASSES and too_many:
         raise LookalikeError(
             f"{method} has numbers for each of {held.class_count:,} classes, the limit is {MAX_SCORED}",
             "use `method='lda'` or `method='whitening'`",
@@ -177,7 +178,7 @@ def _kinds(method: str, held: Held) -> list[str]:
     if method != "auto":
         return [method]
     known = (*CLOSED, *held.losses)
-    fitting = [one for one in known if one not in _OF_EACH_CLASS or _fit(METHODS[one][0], held)]
+    fitting = [one for one in known if one not in OF_CLASSES or _fit(METHODS[one][0], held)]
     return sorted(fitting, key=lambda one: one != _FIRST[held.question])
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from lookalike.learning.identifier import STRANGE
 from lookalike.learning.labels import folds_of_items
 from lookalike.learning.saving import is_trained
 from lookalike.models.model import unit
+from lookalike.models.npz import read_npz
 from lookalike.models.onnx_model import DESCRIPTION, read_description
 from lookalike.models.spec import ModelSpec
 from lookalike.storage.snapshot import Snapshot
@@ -102,10 +102,10 @@ def read_familiar(folder: Path, sha256: str) -> Familiar | None:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != said["sha256"]:
             raise ModelError(f"{path} is not the file that {DESCRIPTION} describes", "bring the right one")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            names, means = tuple(arrays["names"].tolist()), unit(arrays["means"].astype(np.float32))
-            return Familiar(names, means, float(arrays["least"]), base, base_path)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(data)
+        names, means = tuple(arrays["names"].tolist()), unit(arrays["means"].astype(np.float32))
+        return Familiar(names, means, float(arrays["least"]), base, base_path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "bring the whole folder of the model") from None
 
 

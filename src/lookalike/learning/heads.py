@@ -18,7 +18,6 @@ from lookalike.learning.choice import (
     POWERS,
     Held,
     choose,
-    difference,
     is_better,
 )
 from lookalike.learning.discriminant import Recipe, branches
@@ -124,6 +123,7 @@ def _halves(on_progress: Progress | None, items: int, tried: int) -> tuple[Progr
 
 
 def _folds(labelled: Labelled, question: Question, seed: int) -> NDArray[np.int64]:
+    """The fold of each item, (N,), the last held out to judge; raises `LookalikeError` for too few labels."""
     sizes = np.bincount(labelled.classes)
     if question == "new" and (sizes > 1).sum() < 2 * FOLDS:
         raise LookalikeError(
@@ -171,6 +171,7 @@ def _report(
     tried: list[tuple[str, float]],
     started_s: float,
 ) -> LabelReport:
+    """What a recipe is worth on the last fold, which it has not learned from."""
     before, after = held.judge(held.vectors, FOLDS - 1), held.judge(judged, FOLDS - 1)
     alone = [held.judge(vectors, FOLDS - 1, alone=True) for vectors in (held.vectors, judged)]
     return LabelReport(
@@ -183,23 +184,17 @@ def _report(
         unlabelled=labelled.unlabelled,
         singles=labelled.singles,
         queries=int((~np.isnan(before[:, MAP])).sum()),
-        average_precision=_change(before[:, MAP], after[:, MAP]),
-        precision_at_1=_change(before[:, P_AT_1], after[:, P_AT_1]),
-        precision_at_5=_change(before[:, P_AT_5], after[:, P_AT_5]),
-        alone=_change(alone[0][:, MAP], alone[1][:, MAP]),
+        average_precision=Change.between(before[:, MAP], after[:, MAP]),
+        precision_at_1=Change.between(before[:, P_AT_1], after[:, P_AT_1]),
+        precision_at_5=Change.between(before[:, P_AT_5], after[:, P_AT_5]),
+        alone=Change.between(alone[0][:, MAP], alone[1][:, MAP]),
         tried=tuple(tried),
         seconds=round(time.monotonic() - started_s, 2),
     )
 
 
-def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
-    known = ~np.isnan(before)
-    if not known.any():
-        return Change(0.0, 0.0, 0.0, 0.0)
-    return Change(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
-
-
 def _no_gain(report: LabelReport, tried: list[tuple[str, float]]) -> NoGainError:
+    """The error that nothing was kept, with the best that was tried."""
     change = report.average_precision
     at_1, at_5 = report.precision_at_1, report.precision_at_5
     said = (

@@ -20,7 +20,7 @@ from lookalike.search.engine import Engine
 from lookalike.search.query import Query
 from lookalike.search.results import Results
 from lookalike.storage.given_labels import LABEL, fitted, label_kind
-from lookalike.storage.label_values import FOLDER, own_columns
+from lookalike.storage.label_values import means_folders, no_labels
 from lookalike.storage.marks import Mark, write_marks
 from lookalike.storage.parts import RESERVED_COLUMNS
 from lookalike.storage.snapshot import Snapshot
@@ -127,6 +127,7 @@ class Learned:
         return verdicts, bool(seen[verdicts.answered].all())
 
     def _one(self, verdicts: Verdicts, place: int, vector: Floats, knows_strangers: bool) -> Identified:
+        """The answer for the picture at a place, with its unit `vector` (D,)."""
         likely = [
             (self.identifier.names[number], float(chance))
             for number, chance in zip(verdicts.order[place].tolist(), verdicts.chances[place], strict=True)
@@ -317,7 +318,7 @@ def _waiting(snapshot: Snapshot, ids: Sequence[str] | None, column: str) -> dict
 
 
 def _check_label(snapshot: Snapshot, label: str, column: str) -> None:
-    if column == FOLDER and FOLDER not in snapshot.all_columns.names:
+    if means_folders(snapshot, column):
         raise LookalikeError("the folder of an item is where its file is", "give labels of another column")
     if column in RESERVED_COLUMNS or not column.isprintable():
         raise LookalikeError(f"the column {column!r} cannot have labels", "use `label`, or a new column")
@@ -336,15 +337,11 @@ def _is_proposal(value: object) -> bool:
 
 
 def _learned(snapshot: Snapshot, column: str, rows: Rows | None, right: float) -> Learned:
+    """Learn to identify from the labelled items, up to a sample; raises `LookalikeError` without labels."""
     labels = read_labels(snapshot, column, rows)
     places = labels.labelled
     if not len(places):
-        other = next(iter(own_columns(snapshot)), FOLDER)
-        raise LookalikeError(
-            f"no item of {snapshot.root} has a value in the column {column}",
-            f"name another column, such as `label={other!r}`; label some pictures; or add labels when you "
-            "build: `lookalike.build(source, collection=path, label='folder')`",
-        )
+        raise no_labels(snapshot, column)
     names, classes = np.unique([str(labels.values[at]) for at in places], return_inverse=True)
     kept = _sample(classes, _MOST)
     chosen = labels.rows[places[kept]]

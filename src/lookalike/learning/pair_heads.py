@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LookalikeError, NoGainError
 from lookalike.learning import judging, sums
-from lookalike.learning.choice import CLOSED, FOLDS, POWERS, Results, choose, difference, is_better
+from lookalike.learning.choice import CLOSED, FOLDS, OF_CLASSES, POWERS, choose, is_better
 from lookalike.learning.discriminant import Recipe, branches
 from lookalike.learning.pair_folds import HeldPairs, HeldTriplets, held_pairs, held_triplets
 from lookalike.learning.pair_report import PairReport
@@ -28,7 +28,6 @@ Progress = Callable[[int, int], None]
 
 _MOST_ITEMS, _LEAST_ITEMS, _MOST_OTHERS = 8192, 512, 1024
 _COPIES = 10  # of the vectors at a time, while a layer is trained
-_OF_CLASSES = ("scores", "ridge", "proxy")
 
 
 def train_on_pairs(
@@ -50,7 +49,7 @@ def train_on_pairs(
     nothing and `MemoryLimitError` for a limit that is too low.
     """
     started_s = time.monotonic()
-    known = ("auto", *(one for one in CLOSED if one not in _OF_CLASSES), "triplet")
+    known = ("auto", *(one for one in CLOSED if one not in OF_CLASSES), "triplet")
     known = known if pairs is None else (*known, "contrastive")
     if method not in known:
         raise LookalikeError(
@@ -123,12 +122,13 @@ def _report(
     tried: list[tuple[str, float]],
     started_s: float,
 ) -> PairReport:
+    """What a recipe is worth on the groups of the last fold, which it has not learned from."""
     last = FOLDS - 1
     judged: Floats = held.vectors
     if recipe is not None:
         judged = apply(branches(recipe, held.basis(recipe.power, (last,))), held.vectors)
     before, after = held.judge(held.vectors, last), held.judge(judged, last)
-    main, first = (_change(before[:, column], after[:, column]) for column in (0, 1))
+    main, first = (Change.between(before[:, column], after[:, column]) for column in (0, 1))
     is_pairs = isinstance(held, HeldPairs)
     return PairReport(
         what=told.what,
@@ -151,14 +151,8 @@ def _report(
     )
 
 
-def _change(before: Results, after: Results) -> Change:
-    known = ~np.isnan(before)
-    if not known.any():
-        return Change(0.0, 0.0, 0.0, 0.0)
-    return Change(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
-
-
 def _no_gain(report: PairReport) -> NoGainError:
+    """The error that nothing was kept, with the best that was tried."""
     what = "the share of triplets in order" if report.in_order else "the mAP of their partners"
     change = report.main
     said = (

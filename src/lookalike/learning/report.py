@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.learning.choice import difference
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -13,6 +18,14 @@ class Change:
     after: float
     gain: float
     error: float
+
+    @classmethod
+    def between(cls, before: NDArray[np.float64], after: NDArray[np.float64]) -> Change:
+        """The change between the results of (Q,) queries, NaN where there is none; all 0 without any."""
+        known = ~np.isnan(before)
+        if not known.any():
+            return cls(0.0, 0.0, 0.0, 0.0)
+        return cls(float(before[known].mean()), float(after[known].mean()), *difference(before, after))
 
     def __str__(self) -> str:
         return (

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import ModelError
 from lookalike.models.class_words import ClassWords, files_of
 from lookalike.models.head_model import Branch, Layer, to_files
+from lookalike.models.model_folder import check_free, making_folder
 from lookalike.models.registry import check_name
 from lookalike.models.spec import ModelSpec, check_model_name
 from lookalike.storage.columns import jsonable
@@ -51,20 +51,16 @@ def save_model(
     check_name(name)
     check_model_name(name)
     target = Path(folder)
-    _check_free(target)
+    check_free(target)
     if report is not None:
         files = {
             **files,
             REPORT: (json.dumps(jsonable(dict(report)), indent=2, ensure_ascii=False) + "\n").encode(),
         }
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as unfinished:
-            made = Path(unfinished) / "model"
-            made.mkdir()
+        with making_folder(target) as made:
             for file_name, data in files.items():
                 _write(made / file_name, data)
-            made.rename(target)
         sync_folder(target.parent)
     except OSError as error:
         raise storage_error(target, error) from error
@@ -81,18 +77,13 @@ def check_out(folder: str | Path) -> None:
     Raises `ModelError` if there is something already, `StorageError` if its folder cannot be written to.
     """
     target = Path(folder)
-    _check_free(target)
+    check_free(target)
     above = next(one for one in target.absolute().parents if os.path.lexists(one))
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=above):
             pass
     except OSError as error:
         raise storage_error(above, error) from error
-
-
-def _check_free(target: Path) -> None:
-    if os.path.lexists(target):
-        raise ModelError(f"{target} exists already", "give another folder as `out`")
 
 
 def _write(path: Path, data: bytes) -> None:

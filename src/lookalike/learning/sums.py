@@ -82,6 +82,7 @@ def _sums_of(
     powers: Sequence[float],
     on_progress: Progress | None = None,
 ) -> dict[float, list[Sums]]:
+    """The sums of each fold for each power, of blocks (n, D); `numbers` are classes and folds (N,)."""
     classes, folds = numbers
     count, number = int(folds.max()) + 1, int(classes.max()) + 1
     empty = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lookalike.checking import checked
 from lookalike.errors import ModelError
 from lookalike.images.fit import Interpolation
 from lookalike.models.model import LoadedModel
+from lookalike.models.model_folder import check_free, making_folder
 from lookalike.models.onnx_model import DESCRIPTION, NETWORK, described, to_description
 from lookalike.models.onnx_weights import files_of
 from lookalike.models.published import is_published
@@ -57,8 +57,7 @@ def add_model(
         "pooling": pooling,
     }
     fields = {field: value for field, value in given.items() if value is not None}
-    if folder.exists():
-        raise ModelError(f"{folder} exists already", "give another folder as `out`")
+    check_free(folder)
     if not file.exists() and is_published(str(network)):
         raise ModelError(
             f"{network} is a published model and no file",
@@ -66,13 +65,9 @@ def add_model(
         )
     spec = described(fields, file, file).spec
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as unfinished:
-            made = Path(unfinished) / "model"
-            made.mkdir()
+        with making_folder(folder) as made:
             _copy(file, made)
             (made / DESCRIPTION).write_bytes(to_description(spec))
-            made.rename(folder)
     except OSError as error:
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from None
     return load_model(f"{folder}/")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UnknownWordError
 from lookalike.models.model import Tags
 from lookalike.models.tags import _CLASS, _USUAL_LENGTH, _WIDER, probabilities, tags
-from lookalike.models.words import _near, class_vectors, vocabulary
+from lookalike.models.words import class_vectors, meant_terms, vocabulary
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def _classes_of(names: tuple[str, ...]) -> Floats:
     known = vocabulary()
     unknown = [name for name in names if not known.find(name)]
     if unknown:
-        near = list(dict.fromkeys(word for name in unknown[:_MOST_NAMED] for word in _near(name)))[:5]
+        near = list(dict.fromkeys(word for name in unknown[:_MOST_NAMED] for word in meant_terms(name)))[:5]
         more = f" and {len(unknown) - _MOST_NAMED:,} others" if len(unknown) > _MOST_NAMED else ""
         raise UnknownWordError(
             f"the built-in model does not know these tags: {', '.join(unknown[:_MOST_NAMED])}{more}",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import CPU
+from lookalike.models.known import BUILT_IN
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.onnx_session import start
 from lookalike.models.runner import Features, batch_size
@@ -31,7 +32,7 @@ def load(device: str) -> LoadedModel:
     """
     data = (files("lookalike.models") / "efficientnet_lite0.onnx").read_bytes()
     checksum = hashlib.sha256(data).hexdigest()
-    spec = ModelSpec("efficientnet-lite0", checksum, dim=1280, size_px=224, crop=1.0)
+    spec = ModelSpec(BUILT_IN, checksum, dim=1280, size_px=224, crop=1.0)
     features = _on_cpu(data) if device == CPU else _on_gpu(data, spec, device)
     return LoadedModel(
         spec, features, device, _text_vector, _tags, _word_vectors, _presence, _common_tags, _tags_of

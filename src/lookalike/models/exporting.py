@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel, unit
+from lookalike.models.model_folder import check_free, making_folder
 from lookalike.models.onnx_model import DESCRIPTION, NETWORK, load, to_description
 from lookalike.models.onnx_tables import quantise_tables
 from lookalike.models.onnx_weights import checksum_of, files_of
@@ -58,17 +58,12 @@ def export_model(name: str, out: str | Path, *, int8: bool = False) -> Exported:
         raise ModelError(
             f"{name!r} is not a published model", "export one such as dinov2-small, timm:NAME or hf:ORG/NAME"
         )
-    if folder.exists():
-        raise ModelError(f"{folder} exists already", "give another folder as `out`")
+    check_free(folder)
     network = read_published(name)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as unfinished:
-            made = Path(unfinished) / "model"
-            made.mkdir()
+        with making_folder(folder) as made:
             cosine, text_cosine = _write(network, made, int8)
             size = sum(path.stat().st_size for path in made.iterdir())
-            made.rename(folder)
     except OSError as error:
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from None
     return Exported(load(folder, "cpu"), cosine, text_cosine, size)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel, unit
+from lookalike.models.npz import read_npz
 from lookalike.models.onnx_model import DESCRIPTION, FORMAT, FORMAT_VERSION, read_description
 from lookalike.models.spec import ModelSpec
 
@@ -254,12 +254,10 @@ def _read(folder: Path, stamps: object) -> tuple[ModelSpec, ModelSpec, str, tupl
     path = folder / LAYERS
     try:
         data = path.read_bytes()
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            count = sum(name.startswith("matrix_") for name in arrays.files)
-            layers = [
-                Layer(arrays[f"matrix_{number}"], arrays[f"offset_{number}"]) for number in range(count)
-            ]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(data)
+        count = sum(name.startswith("matrix_") for name in arrays)
+        layers = [Layer(arrays[f"matrix_{number}"], arrays[f"offset_{number}"]) for number in range(count)]
+    except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from None
     branches = _branches(fields.get("branches", [{"layers": count}]), layers, folder / DESCRIPTION)
     _check(branches, base.dim, str(path))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The network in the package: of its vectors it is known what a cosine is worth, and which words they show.
+BUILT_IN = "efficientnet-lite0"
+
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
@@ -48,7 +51,7 @@ class PublishedModel:
 # returns the model. One that learns from pictures also has learn(pictures), and load(device, learned).
 KNOWN_MODELS = (
     KnownModel(
-        name="efficientnet-lite0",
+        name=BUILT_IN,
         purpose="what is in the picture: a network trained on ImageNet, in the package (default)",
         dim=1280,
         size_px=224,

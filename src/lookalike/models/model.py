@@ -18,12 +18,11 @@ from lookalike.checking import checked
 from lookalike.errors import LookalikeError, ModelError, QueryError, one_line
 from lookalike.images.limit import MAX_MEGAPIXELS
 from lookalike.images.picture import Box, ImageLike, Pixels
-from lookalike.models.runner import Features, Floats, input_of, run
+from lookalike.models.runner import Features, Floats, grey_pictures, input_of, run
 from lookalike.models.spec import ModelSpec
 
 Tags = list[list[tuple[str, float]]]
 
-_GREY = 128
 _CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
@@ -190,7 +189,7 @@ def as_model(model: Model) -> LoadedModel:
         partial(_tags, model, spec) if getattr(model, "tags", None) else None,
         partial(_word_vectors, model, spec) if getattr(model, "word_vectors", None) else None,
     )
-    grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
+    grey = grey_pictures(spec.size_px)
     try:
         loaded.features(grey)
     except LookalikeError:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.models.onnx_weights import varint
+from lookalike.models.protobuf import fields
 
 # Numbers of fields, and of types (onnx.proto of ONNX 1.17).
 _MODEL_GRAPH = 7
@@ -21,8 +21,6 @@ _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_INTS = 1, 3, 8
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8"}
-
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +75,6 @@ def _text(values: list[bytes]) -> str:
 def _message(data: bytes) -> defaultdict[int, list[Any]]:
     """The values of each field of a protobuf message, by its number: whole numbers, or bytes."""
     found: defaultdict[int, list[Any]] = defaultdict(list)
-    at = 0
-    while at < len(data):
-        tag, at = varint(data, at, len(data))
-        kind = tag & 7
-        if kind == _VARINT:
-            value, at = varint(data, at, len(data))
-            found[tag >> 3].append(value)
-            continue
-        size = {_FIXED32: 4, _FIXED64: 8}.get(kind, 0)
-        if kind == _BYTES:
-            size, at = varint(data, at, len(data))
-        if (not size and kind != _BYTES) or at + size > len(data):
-            raise ValueError("it is damaged, or something else")
-        found[tag >> 3].append(data[at : at + size])
-        at += size
+    for number, value in fields(data, 0, len(data)):
+        found[number].append(data[value] if isinstance(value, slice) else value)
     return found

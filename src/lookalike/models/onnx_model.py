@@ -16,6 +16,7 @@ from lookalike.models.halving import Halving
 from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import checksum_of, files_of
+from lookalike.models.runner import grey_pictures
 from lookalike.models.spec import ModelSpec, check_model_name
 from lookalike.models.text_onnx import has_text, text_files, text_tower
 from lookalike.models.tower_words import with_text_tower
@@ -31,7 +32,6 @@ _NOT_OURS = {"precision", "revision"}  # what a spec of PyTorch says: a file has
 
 _MOST_PX = 4096
 _MOST_BYTES = 1_000_000  # of a description
-_GREY = 128
 
 
 def load(path: Path, device: str) -> LoadedModel:
@@ -104,7 +104,7 @@ def described(fields: dict[str, Any], network_path: Path, path: Path, device: st
         raise ModelError(f"{path}: {error}") from None
     spec = _normalised(spec, fields, network)
     _check(spec, network)
-    grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
+    grey = grey_pictures(spec.size_px)
     spec = replace(spec, dim=network.features(spec, grey).shape[1])
     return LoadedModel(spec, Halving(partial(network.features, spec)), device, path=str(path))
 

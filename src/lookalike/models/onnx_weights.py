@@ -13,6 +13,7 @@ from pathlib import Path
 from stat import S_ISFIFO
 
 from lookalike.errors import ModelError
+from lookalike.models.protobuf import fields
 
 # A protobuf message, what an ONNX file is, has to be smaller.
 _MOST_BYTES = 2**31 - 1
@@ -36,7 +37,6 @@ FIELDS = {
     "TensorProto": {13: "StringStringEntryProto"},
 }
 _KEY, _VALUE = 1, 2  # of a StringStringEntryProto
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 
 def files_of(path: Path) -> list[Path]:
@@ -103,54 +103,23 @@ def _beside(path: Path, name: str) -> Path:
 def _locations(data: mmap.mmap | bytes) -> Iterator[str]:
     """The names of files in all tensors of an ONNX file; raises `ValueError` if it is not one."""
     has_graph = False
-    open_ = [("ModelProto", 0, len(data))]
+    open_ = [("ModelProto", slice(0, len(data)))]
     while open_:  # graphs lie in graphs, as deep as a file likes
-        message, start, end = open_.pop()
-        for number, first, last in _fields(data, start, end):
+        message, whole = open_.pop()
+        for number, place in _places(data, whole):
             inner = FIELDS[message].get(number)
             has_graph |= inner == "GraphProto"
             if inner == "StringStringEntryProto":
-                entry = {key: data[a:b] for key, a, b in _fields(data, first, last)}
+                entry = {key: data[one] for key, one in _places(data, place)}
                 if entry.get(_KEY) == b"location":
                     yield entry.get(_VALUE, b"").decode()
             elif inner is not None:
-                open_.append((inner, first, last))
+                open_.append((inner, place))
     if not has_graph:
         raise ValueError("it holds no graph")
 
 
-def _fields(data: mmap.mmap | bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The number of each field of bytes in a message, and where its contents begin and end."""
-    while at < end:
-        tag, at = varint(data, at, end)
-        kind = tag & 7
-        if not tag >> 3:  # no field has the number 0: what is read is a hole of zeros
-            raise ValueError("it is damaged, or something else")
-        if kind == _BYTES:
-            size, at = varint(data, at, end)
-            if at + size > end:
-                raise ValueError("it is cut off or damaged")
-            yield tag >> 3, at, at + size
-            at += size
-        elif kind == _VARINT:
-            _, at = varint(data, at, end)
-        elif kind in (_FIXED32, _FIXED64):
-            at += 4 if kind == _FIXED32 else 8
-        else:
-            raise ValueError("it is damaged, or something else")
-    if at > end:
-        raise ValueError("it is cut off or damaged")
-
-
-def varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, and where it ends."""
-    value = 0
-    for place in range(10):
-        if at >= end:
-            break
-        byte = data[at]
-        value |= (byte & 0x7F) << (7 * place)
-        at += 1
-        if byte < 0x80:
-            return value, at
-    raise ValueError("it is cut off or damaged")
+def _places(data: mmap.mmap | bytes, message: slice) -> Iterator[tuple[int, slice]]:
+    """The fields of a message that are bytes, by number."""
+    found = fields(data, message.start, message.stop)
+    return ((number, one) for number, one in found if isinstance(one, slice))

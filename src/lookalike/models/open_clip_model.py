@@ -102,6 +102,7 @@ def _source(open_clip: Any, name: str, files: hub.Fetched, weights: list[Any]) -
 
 
 def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelSpec:
+    """The spec by the preprocessing that open_clip states; raises `ModelError` for one that is not known."""
     size = said["size"]
     height, width = size if isinstance(size, list | tuple) else (size, size)
     if height != width:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, check_device, on_device
-from lookalike.models.known import KNOWN_MODELS
+from lookalike.models.known import BUILT_IN, KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 from lookalike.models.published import (
     SHORT_NAMES,
@@ -25,9 +25,9 @@ from lookalike.models.published import (
 )
 from lookalike.models.spec import FLOAT32, PRECISIONS, ModelSpec
 
-DEFAULT_MODEL = "efficientnet-lite0"
+DEFAULT_MODEL = BUILT_IN
 
-_BUILT_IN = {one.name: one.module for one in KNOWN_MODELS}
+_MODULES = {one.name: one.module for one in KNOWN_MODELS}
 _registered: dict[str, LoadedModel] = {}
 
 
@@ -57,7 +57,7 @@ def load_model(
     check_precision(name, precision)
     if name in _registered:
         return _registered[name]
-    if name in _BUILT_IN:
+    if name in _MODULES:
         return _load_built_in(name, device, learned)
     if is_published(name):
         return on_device(device, lambda one: load_published(name, one, load_model, precision or FLOAT32))
@@ -85,7 +85,7 @@ def check_precision(name: str, precision: str | None) -> None:
 
 def is_path(name: str) -> bool:
     """Whether a model is named by the path of its file or folder, and not by a name that is known."""
-    if name in _BUILT_IN or name in _registered or is_published(name) or not name:
+    if name in _MODULES or name in _registered or is_published(name) or not name:
         return False
     return name.endswith(".onnx") or bool({"/", os.sep} & {*name}) or os.path.isdir(name)
 
@@ -112,7 +112,7 @@ def is_registered(name: str) -> bool:
 
 def check_name(name: str) -> None:
     """Raise `ModelError` if a built-in model has the name."""
-    if name in _BUILT_IN:
+    if name in _MODULES:
         raise ModelError(f"{name} is the name of a built-in model", "give yours another name")
 
 
@@ -122,7 +122,7 @@ def register(model: Model) -> LoadedModel:
     Raises `ModelError` if it is not a model, or another model has its name.
     """
     loaded = as_model(model)
-    if loaded.name in _BUILT_IN:
+    if loaded.name in _MODULES:
         if loaded.spec != load_model(loaded.name).spec:
             check_name(loaded.name)
         return loaded
@@ -139,12 +139,12 @@ def register(model: Model) -> LoadedModel:
 
 def learner(name: str) -> Callable[[Sequence[Pixels]], bytes] | None:
     """The function that learns from pictures uint8 (S, S, 3), if the model has to before it can embed."""
-    return getattr(import_module(_BUILT_IN[name]), "learn", None) if name in _BUILT_IN else None
+    return getattr(import_module(_MODULES[name]), "learn", None) if name in _MODULES else None
 
 
 @lru_cache(maxsize=4)
 def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel:
-    load = import_module(_BUILT_IN[name]).load
+    load = import_module(_MODULES[name]).load
     more = () if learned is None else (learned,)
     model: LoadedModel = on_device(device, lambda one: load(one, *more))
     if device not in (AUTO, model.device):
@@ -204,7 +204,7 @@ def base_name(head: LoadedModel) -> str:
 
 
 def _unknown(name: str) -> ModelError:
-    known = [*_BUILT_IN, *SHORT_NAMES, *_registered]
+    known = [*_MODULES, *SHORT_NAMES, *_registered]
     near = near_names(name) or get_close_matches(name, known, n=2)
     return ModelError(
         f"unknown model {name!r}",

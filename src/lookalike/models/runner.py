@@ -72,6 +72,11 @@ def cut_of(spec: ModelSpec, width: int, height: int) -> Cut:
     return whole_pixel_cut(box, spec.size_px, spec.crop, squash=spec.resize == "squash", offset=spec.offset)
 
 
+def grey_pictures(size_px: int) -> Pixels:
+    """Two grey pictures, uint8 (2, S, S, 3), on which a model is tried before anything is made by it."""
+    return np.full((2, size_px, size_px, 3), 128, np.uint8)
+
+
 def run(features: Features, inputs: Sequence[Pixels]) -> Floats:
     """Compute the features float32 (B, D) of B >= 1 inputs uint8 (S, S, 3) in one call of the model."""
     return features(np.stack(inputs))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ExtraError, ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.model import LoadedModel
+from lookalike.models.npz import read_npz
 from lookalike.models.spec import ModelSpec
 
 Floats = NDArray[np.float32]
@@ -71,9 +72,9 @@ def learn(pictures: Sequence[Pixels]) -> bytes:
 def _codebook(learned: bytes) -> Floats:
     """The centres float32 (C, 128) in a codebook file; raises `ModelError` if another version made it."""
     try:
-        with np.load(io.BytesIO(learned), allow_pickle=False) as file:
-            recipe, codebook = str(file["recipe"]), np.asarray(file["codebook"], np.float32)
-    except Exception:  # a damaged archive can fail in many ways
+        arrays = read_npz(learned)
+        recipe, codebook = str(arrays["recipe"]), np.asarray(arrays["codebook"], np.float32)
+    except (ValueError, KeyError):
         recipe, codebook = "", np.empty((0, 128), np.float32)
     if recipe != _RECIPE or codebook.shape != (_CENTRES, 128):
         raise ModelError(

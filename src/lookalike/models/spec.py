@@ -125,6 +125,7 @@ def _is_default(spec: ModelSpec, one: Any) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
+    """A field of a spec as JSON has it, checked and converted; raises `TypeError` or `ValueError`."""
     if name in ("mean", "std"):
         numbers = tuple(_number(one) for one in value) if isinstance(value, list) else ()
         if not isinstance(value, list) or len(numbers) not in (0, 3):

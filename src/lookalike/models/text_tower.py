@@ -72,6 +72,7 @@ class TextTower:
         return np.asarray(self.vectors([text])[0])
 
     def _encoded(self, texts: list[str]) -> Floats:
+        """The vectors float32 (T, D) of texts, of any length; raises `ModelError` for invalid output."""
         found = np.asarray(self.encode(self.tokens(texts)))
         if found.ndim != 2 or len(found) != len(texts) or found.dtype.kind != "f":
             raise ModelError(

@@ -73,6 +73,7 @@ def read(name: str, revision: str) -> TorchNetwork:
 
 
 def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelSpec:
+    """The spec by the preprocessing that timm states; raises `ModelError` for one that is not known here."""
     channels, height, width = said["input_size"]
     if channels != 3 or height != width:
         raise not_supported(name, f"takes pictures of {width} x {height} px and {channels} channels")

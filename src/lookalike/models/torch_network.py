@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lookalike.errors import ExtraError, ModelError, one_line
 from lookalike.models.model import LoadedModel
+from lookalike.models.runner import grey_pictures
 from lookalike.models.spec import ModelSpec
 from lookalike.models.torch_text import TorchText, torch_tower
 from lookalike.models.tower_words import with_text_tower
 
 if TYPE_CHECKING:
     import torch
-
-_GREY = 128
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ def to_model(network: TorchNetwork, device: str) -> LoadedModel:
 
     spec = network.spec
     features = TorchFeatures(network.image, spec, device, spec.precision)
-    grey = np.full((2, spec.size_px, spec.size_px, 3), _GREY, np.uint8)
+    grey = grey_pictures(spec.size_px)
     model = LoadedModel(replace(spec, dim=features(grey).shape[1]), features, device)
     if network.text is None:
         return model

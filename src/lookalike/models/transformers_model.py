@@ -166,6 +166,7 @@ def _preprocessing(folder: Path) -> dict[str, Any]:
 
 
 def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelSpec:
+    """The spec by the preprocessing that is published; raises `ModelError` for one that is not known here."""
     try:
         resize, resized_px, size_px = _sizes(name, said)
         if not said.get("do_resize", True) or not said.get("do_rescale", True):

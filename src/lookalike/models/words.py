@@ -131,7 +131,7 @@ def _meanings_vector(meanings: tuple[Meaning, ...]) -> Floats:
 
 def unknown_word(word: str) -> UnknownWordError:
     """The error for an unknown word, with the known ones that may be meant."""
-    near = _near(word)
+    near = meant_terms(word)
     hint = (
         f"similar words are: {', '.join(near)}"
         if near
@@ -151,7 +151,7 @@ def near_words(word: str, known: Iterable[str]) -> list[str]:
     return get_close_matches(word, known, n=3, cutoff=_LEAST_LIKENESS)
 
 
-def _near(word: str) -> list[str]:
+def meant_terms(word: str) -> list[str]:
     """Known terms that an unknown word may mean: terms above it, or terms that it misspells.
 
     A word in the dictionary is not a misspelling, however similar another one is: a woman is not a wombat.

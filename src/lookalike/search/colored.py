@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import QueryError, StorageError
+from lookalike.errors import QueryError
 from lookalike.images.color_names import MOST_ITEMS, NAMES, color_shares, columns_of
 from lookalike.search.evidence import confidence_of
 from lookalike.search.query import Direction
 from lookalike.search.results import Results
-from lookalike.storage.files import write_bytes
+from lookalike.storage.derived_arrays import read_arrays, write_arrays
 from lookalike.storage.snapshot import Snapshot
-from lookalike.storage.stores import is_remote
 
 if TYPE_CHECKING:
     from lookalike.search.engine import Engine
@@ -86,16 +81,16 @@ def shares_of(snapshot: Snapshot) -> Shares:
 
     Raises `QueryError` for a collection without thumbnails, or of which measuring would take too long.
     """
-    heading = {"format": FORMAT, "version": FORMAT_VERSION, "names": list(NAMES)}
-    heading["fingerprint"] = snapshot.fingerprint
+    heading = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "names": list(NAMES),
+        "fingerprint": snapshot.fingerprint,
+    }
     path = snapshot.root / "derived" / _FILE_NAME
-    with (
-        suppress(OSError, ValueError, KeyError, EOFError, BadZipFile),
-        np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored,
-    ):
-        shares: Shares = stored["shares"]
-        is_whole = shares.shape == (len(snapshot), len(NAMES))
-        if is_whole and json.loads(stored["heading"].tobytes()) == heading:
+    if stored := read_arrays(path, heading):
+        shares: Shares | None = stored[1].get("shares")
+        if shares is not None and shares.shape == (len(snapshot), len(NAMES)):
             return shares
     if len(snapshot) > MOST_ITEMS:
         raise QueryError(
@@ -108,12 +103,7 @@ def shares_of(snapshot: Snapshot) -> Shares:
             f"the colours of its pictures are unknown: {snapshot.name} has no thumbnails",
             "leave the colour out",
         )
-    if not is_remote(snapshot.root):
-        buffer = io.BytesIO()
-        text: Any = np.frombuffer(json.dumps(heading).encode(), np.uint8)
-        np.savez_compressed(buffer, heading=text, shares=found)
-        with suppress(OSError, StorageError):
-            write_bytes(path, buffer.getvalue())
+    write_arrays(path, heading, shares=found)
     return found
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
+from lookalike.models.known import BUILT_IN
 from lookalike.parallel import in_order
 from lookalike.storage.files import write_bytes
 from lookalike.storage.part_state import PartState
@@ -37,7 +38,6 @@ _STEPS = 100_000  # of 1: five digits of a cosine are kept
 # Log-odds by similarity: slope and intercept of a logistic regression, for the built-in network on the
 # cosine, for any other on its rarity among random pairs. `benchmarks/confidence.py` fits them.
 OF_COSINE, OF_RARITY = (9.93, -5.63), (0.706, 0.064)
-_BUILT_IN = "efficientnet-lite0"
 _RAREST = 1e-12
 
 
@@ -145,7 +145,7 @@ def _as_of_one(cosines: Floats, usual: float, length: float, weight: float) -> F
 
 def background_of(snapshot: Snapshot) -> Background | None:
     """The background of this state: the stored one, or a new sample; None for fewer than two items."""
-    by_cosine = snapshot.manifest.model.name == _BUILT_IN
+    by_cosine = snapshot.manifest.model.name == BUILT_IN
     try:
         fields = json.loads(_path(snapshot).read_bytes())
         if _heading(snapshot).items() <= fields.items():

@@ -324,9 +324,7 @@ class Engine:
             order = by_confidence(confidences)[:k]
             rows, scores, confidences = rows[order], scores[order], confidences[order]
         results = Results(self.snapshot, rows, scores, confidences, direction.meant, direction.refined)
-        if min_confidence > 0:
-            return results.take(np.flatnonzero(confidences >= min_confidence).tolist())
-        return results
+        return results.sure(min_confidence)
 
 
 def check_numbers(k: SupportsIndex, min_confidence: float) -> int:

@@ -67,11 +67,9 @@ def search_groups(
     members = np.flatnonzero(counted)
     best, scores = _best(engine.vectors_at(members), np.stack(vectors), groups[members])
     order = np.argsort(-scores, kind="stable")[:k]
-    confidences = engine.confidences(scores[order])
-    results = Results(engine.snapshot, members[best[order]], scores[order], confidences)
-    if confidences is not None and min_confidence > 0:
-        results = results.take(np.flatnonzero(confidences >= min_confidence).tolist())
-    return results
+    scores = scores[order]
+    results = Results(engine.snapshot, members[best[order]], scores, engine.confidences(scores))
+    return results.sure(min_confidence)
 
 
 def _near(

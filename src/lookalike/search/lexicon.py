@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ModelError, QueryError, UnknownWordError
 from lookalike.images.color_names import color_in
+from lookalike.models.known import BUILT_IN
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.relatives import relatives_among, said_of_kind
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
@@ -20,7 +21,6 @@ from lookalike.search.own_words import OwnWord, OwnWords
 Vectors = NDArray[np.float32]
 Odds = NDArray[np.float64]
 
-BUILT_IN = "efficientnet-lite0"
 # The highest confidence of a guess: below 1/3, so that its hits are always called weak.
 MOST_OF_A_GUESS = 0.3
 

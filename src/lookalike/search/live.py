@@ -91,6 +91,7 @@ class LiveCollection:
         return self.engine()
 
     def _refresh(self) -> None:
+        """Look for a change, read the new state if there is one, and plan the next look."""
         stamp, started = self._stamp_now(), time.monotonic()
         recent = started < self._compared_at + _COMPARE_EVERY_S
         if stamp == self._seen and (self._settled or recent) and not self._gone:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lookalike.images.color_names import MOST_ITEMS, color_in
-from lookalike.models.registry import DEFAULT_MODEL
+from lookalike.models.known import BUILT_IN
 from lookalike.models.spelling import STOP_WORDS, spelling
 from lookalike.models.words import vocabulary
 from lookalike.search.taught import folders_of, lessons
@@ -115,7 +115,7 @@ def _parts(snapshot: Snapshot) -> Iterator[Mention]:
         column = snapshot.column(name)
         known = np.asarray(pc.is_valid(column.combine_chunks()))
         for one in _of_words(column, words_in, "part"):
-            if model.name != DEFAULT_MODEL or not vocabulary().find(one.name):
+            if model.name != BUILT_IN or not vocabulary().find(one.name):
                 yield replace(one, known=known, column=name)
 
 

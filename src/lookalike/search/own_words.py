@@ -7,28 +7,26 @@ all words together, and so is what a cosine to it is worth. docs/words.md has th
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import StorageError, counted
+from lookalike.errors import counted
 from lookalike.models.model import unit
 from lookalike.models.spelling import MAX_WORDS, PLURALS, STOP_WORDS, spelling
 from lookalike.models.words import vocabulary
 from lookalike.search.mentions import ORIGINS, Mention, mentions
 from lookalike.search.spread import RIDGES, USUAL_RIDGE, Spread, sample_rows
-from lookalike.search.taught import KIND
-from lookalike.storage.files import write_bytes
+from lookalike.search.taught import word_kinds
+from lookalike.search.thumbs import average_precision
+from lookalike.storage.derived_arrays import read_arrays, write_arrays
 from lookalike.storage.snapshot import Snapshot
-from lookalike.storage.stores import is_remote
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -230,10 +228,7 @@ def _precision(examples: _Examples, directions: Vectors) -> float:
     found = []
     of_others = examples.scores_of_others(directions, examples.spread.vectors @ directions.T)
     for fold, direction, scores in zip(examples.folds, directions, of_others.T, strict=True):
-        shown, others = np.sort(examples.shown[fold] @ direction)[::-1], np.sort(scores)
-        better = len(others) - np.searchsorted(others, shown, side="left")
-        rank = np.arange(1, len(shown) + 1)
-        found.append(float(np.mean(rank / (rank + better))))
+        found.append(average_precision(examples.shown[fold] @ direction, scores))
     return float(np.mean(found))
 
 
@@ -303,8 +298,7 @@ def words_key(snapshot: Snapshot) -> str:
     """A name for what the words depend on: the rows, the labels that people gave, and what was taught."""
     said = [
         (kind, one.ids, one.sha256s, one.value)
-        for kind in snapshot.marks.kinds()
-        if kind.startswith(KIND)
+        for kind in word_kinds(snapshot.marks)
         for one in snapshot.marks.of(kind)
     ]
     state = [snapshot.fingerprint, snapshot.labels_key, said]
@@ -312,30 +306,30 @@ def words_key(snapshot: Snapshot) -> str:
 
 
 def _read(snapshot: Snapshot, key: str) -> OwnWords | None:
+    stored = read_arrays(_path(snapshot), _heading(key))
+    if stored is None:
+        return None
+    heading, arrays = stored
     try:
-        data = (snapshot.root / "derived" / _FILE_NAME).read_bytes()
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            heading, vectors = json.loads(stored["heading"].tobytes()), stored["vectors"]
-        if not _heading(key).items() <= heading.items() or vectors.shape[1:] != (snapshot.dim,):
+        vectors = arrays["vectors"]
+        if vectors.shape[1:] != (snapshot.dim,):
             return None
         words = zip(heading["words"], vectors.astype(np.float32), strict=True)
         return OwnWords([OwnWord(**about, vector=vector) for about, vector in words])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
-        return None  # missing or damaged: it is learnt again
+    except (ValueError, KeyError, TypeError):
+        return None  # damaged: it is learnt again
 
 
 def _write(snapshot: Snapshot, key: str, found: OwnWords) -> None:
     """Store the words, even if there are none; a collection that cannot be written learns them again."""
-    if is_remote(snapshot.root):
-        return
     names = ("name", "origin", "column", "count", "slope", "intercept")
     words: list[dict[str, Any]] = [{name: getattr(one, name) for name in names} for one in found.words]
-    buffer = io.BytesIO()
-    heading = np.frombuffer(json.dumps({**_heading(key), "words": words}).encode(), np.uint8)
     vectors = np.reshape([one.vector for one in found.words], (-1, snapshot.dim)).astype(np.float32)
-    np.savez(buffer, heading=heading, vectors=vectors)
-    with suppress(OSError, StorageError):
-        write_bytes(snapshot.root / "derived" / _FILE_NAME, buffer.getvalue())
+    write_arrays(_path(snapshot), {**_heading(key), "words": words}, vectors=vectors)
+
+
+def _path(snapshot: Snapshot) -> Path:
+    return snapshot.root / "derived" / _FILE_NAME
 
 
 def _heading(key: str) -> dict[str, Any]:

@@ -106,6 +106,12 @@ class Results(Sequence[Hit]):
         some = None if self.confidences is None else self.confidences[at]
         return replace(self, rows=self.rows[at], scores=self.scores[at], confidences=some)
 
+    def sure(self, min_confidence: float) -> Results:
+        """The hits with at least this confidence; all of them if there is nothing to compare with."""
+        if self.confidences is None or min_confidence <= 0:
+            return self
+        return self.take(np.flatnonzero(self.confidences >= min_confidence).tolist())
+
     def __len__(self) -> int:
         return len(self.rows)
 

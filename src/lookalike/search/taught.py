@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import QueryError
 from lookalike.models.spelling import MAX_WORDS, STOP_WORDS, spelling
+from lookalike.storage.label_values import FOLDER
 from lookalike.storage.marks import Mark, Marks, item_rows, write_marks
 from lookalike.storage.snapshot import Snapshot
 
@@ -54,21 +55,26 @@ class ColumnWords:
         return [some for some in self.values.values() if len(some) > 1]
 
 
+def word_kinds(marks: Marks) -> list[str]:
+    """The kinds of marks that teach words, one each."""
+    return [kind for kind in marks.kinds() if kind.startswith(KIND)]
+
+
 def is_taught(marks: Marks) -> bool:
     """Whether any word was taught."""
-    return any(kind.startswith(KIND) for kind in marks.kinds())
+    return bool(word_kinds(marks))
 
 
 def is_lost(snapshot: Snapshot, name: str) -> bool:
     """Whether a word was taught by pictures that are not here any more."""
-    kinds = [kind for kind in snapshot.marks.kinds() if kind.startswith(KIND)]
-    return any(spelling(kind.removeprefix(KIND)) == spelling(name) for kind in kinds)
+    taught = (kind.removeprefix(KIND) for kind in word_kinds(snapshot.marks))
+    return any(spelling(one) == spelling(name) for one in taught)
 
 
 def lessons(snapshot: Snapshot) -> list[Lesson]:
     """The taught words of which a picture is here, in alphabetical order."""
     marks = snapshot.marks
-    kinds = [kind for kind in marks.kinds() if kind.startswith(KIND)]
+    kinds = word_kinds(marks)
     if not kinds:
         return []
     ids, sha256s = snapshot.column("id").to_pylist(), snapshot.column("sha256").to_pylist()
@@ -173,8 +179,7 @@ def forget(snapshot: Snapshot, name: str) -> None:
 
 def forgetting(snapshot: Snapshot, name: str) -> list[Mark]:
     """The marks that take back all that a word was taught; `QueryError` for a word that nobody taught."""
-    taught = [kind for kind in snapshot.marks.kinds() if kind.startswith(KIND)]
-    kinds = {spelling(kind.removeprefix(KIND)): kind for kind in taught}
+    kinds = {spelling(kind.removeprefix(KIND)): kind for kind in word_kinds(snapshot.marks)}
     kind = kinds.get(spelling(name))
     if kind is None:
         names = ", ".join(sorted(one.removeprefix(KIND) for one in kinds.values()))
@@ -208,13 +213,13 @@ def _commonest(values: Iterable[str]) -> list[str]:
 
 
 def _values(snapshot: Snapshot, column: str) -> list[str]:
-    if column == "folder":
+    if column == FOLDER:
         return _commonest(one for id_ in snapshot.column("id").to_pylist() for one in folders_of(id_))
     texts = [one.name for one in snapshot.schema if pa.types.is_string(one.type)]
     names = [name for name in texts if name not in _OF_ONE_PICTURE]
     if column not in names:
         raise QueryError(
-            f"there is no column of words {column!r}", f"there are: {', '.join(['folder', *names])}"
+            f"there is no column of words {column!r}", f"there are: {', '.join([FOLDER, *names])}"
         )
     return _commonest(one for one in snapshot.column(column).to_pylist() if one)
 
@@ -227,7 +232,7 @@ def _abouts(value: Any) -> list[dict[str, Any]]:
 def _rows_with(snapshot: Snapshot, about: Mapping[str, Any]) -> Rows:
     """The rows that have a value in a column; none if the column is gone."""
     column, value = str(about.get("column")), about.get("value")
-    if column == "folder":
+    if column == FOLDER:
         ids = snapshot.column("id").to_pylist()
         return np.array([row for row, id_ in enumerate(ids) if value in folders_of(id_)], np.int64)
     if column not in snapshot.schema.names or not pa.types.is_string(snapshot.schema.field(column).type):

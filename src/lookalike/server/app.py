@@ -61,44 +61,9 @@ def create_app(
     `max_condition_s`. With `read_only`, no marks are kept.
     Raises `CollectionError` if a collection cannot be read.
     """
-    page = Page(directory=WEB_FOLDER)
-
-    async def index(request: Request) -> Response:
-        return await page.get_response("index.html", request.scope)
-
     figures = Metrics()
     app = Starlette(
-        routes=[
-            Route("/", index),
-            Mount("/web", page),
-            Route("/healthz", health),
-            Route("/metrics", metrics),
-            Route("/docs", docs),
-            Route("/docs/style.css", docs_style),
-            Route("/openapi.json", openapi),
-            Route("/api/collections", browsing.collections),
-            Route("/api/{c}/items", attending(browsing.items)),
-            Route("/api/{c}/items/{id:path}", browsing.item),
-            Route("/api/{c}/words", browsing.words),
-            Route("/api/{c}/thumbnails/{id:path}", browsing.thumbnail),
-            Route("/api/{c}/images/{id:path}", browsing.image),
-            Route("/api/{c}/facets", attending(facets)),
-            Route("/api/{c}/clusters", views.clusters),
-            Route("/api/{c}/duplicates", views.duplicates),
-            Route("/api/{c}/marks", marking.marks, methods=["GET", "POST"]),
-            Route("/api/{c}/outliers", views.outliers),
-            Route("/api/{c}/middle", attending(views.middle)),
-            Route("/api/{c}/map", views.map_places),
-            Route("/api/{c}/map/colors", attending(views.map_colors)),
-            Route("/api/{c}/map/cards", views.map_cards),
-            Route("/api/{c}/search", searching.search, methods=["POST"]),
-            Route("/api/{c}/embed", searching.embed, methods=["POST"]),
-            Route("/api/{c}/identify", identifying.identify, methods=["POST"]),
-            Route("/api/{c}/proposals", identifying.waiting),
-            Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),
-            Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
-            Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
-        ],
+        routes=_routes(Page(directory=WEB_FOLDER)),
         middleware=[
             Middleware(Measured, figures),
             Middleware(Ending),
@@ -117,6 +82,45 @@ def create_app(
     app.state.metrics = figures
     app.state.workers = Workers(figures.observe_batch)
     return app
+
+
+def _routes(page: Page) -> list[Route | Mount]:
+    """What answers at each address."""
+
+    async def index(request: Request) -> Response:
+        return await page.get_response("index.html", request.scope)
+
+    return [
+        Route("/", index),
+        Mount("/web", page),
+        Route("/healthz", health),
+        Route("/metrics", metrics),
+        Route("/docs", docs),
+        Route("/docs/style.css", docs_style),
+        Route("/openapi.json", openapi),
+        Route("/api/collections", browsing.collections),
+        Route("/api/{c}/items", attending(browsing.items)),
+        Route("/api/{c}/items/{id:path}", browsing.item),
+        Route("/api/{c}/words", browsing.words),
+        Route("/api/{c}/thumbnails/{id:path}", browsing.thumbnail),
+        Route("/api/{c}/images/{id:path}", browsing.image),
+        Route("/api/{c}/facets", attending(facets)),
+        Route("/api/{c}/clusters", views.clusters),
+        Route("/api/{c}/duplicates", views.duplicates),
+        Route("/api/{c}/marks", marking.marks, methods=["GET", "POST"]),
+        Route("/api/{c}/outliers", views.outliers),
+        Route("/api/{c}/middle", attending(views.middle)),
+        Route("/api/{c}/map", views.map_places),
+        Route("/api/{c}/map/colors", attending(views.map_colors)),
+        Route("/api/{c}/map/cards", views.map_cards),
+        Route("/api/{c}/search", searching.search, methods=["POST"]),
+        Route("/api/{c}/embed", searching.embed, methods=["POST"]),
+        Route("/api/{c}/identify", identifying.identify, methods=["POST"]),
+        Route("/api/{c}/proposals", identifying.waiting),
+        Route("/indices-list", clip_retrieval.indices_list, methods=["GET", "POST"]),
+        Route("/knn-service", clip_retrieval.knn_service, methods=["POST"]),
+        Route("/metadata", clip_retrieval.metadata, methods=["POST"]),
+    ]
 
 
 @asynccontextmanager

@@ -41,6 +41,7 @@ from lookalike.storage.columns import column_type
 from lookalike.storage.derived import TABLES
 from lookalike.storage.files import is_writable
 from lookalike.storage.given_labels import LABEL
+from lookalike.storage.label_values import label_counts
 from lookalike.storage.marks import marks_stamp
 from lookalike.storage.snapshot import Snapshot
 
@@ -181,8 +182,6 @@ def _summary(live: Served, read_only: bool) -> dict[str, Any]:
 def _described(snapshot: Snapshot) -> dict[str, Any]:
     """Facts that stay the same as long as the state does."""
     spec = snapshot.manifest.model
-    counts = snapshot.column("label").value_counts().to_pylist()
-    labels = {one["values"]: one["counts"] for one in counts if one["values"] is not None}
     try:
         model = snapshot.model
     except ModelError:
@@ -193,7 +192,7 @@ def _described(snapshot: Snapshot) -> dict[str, Any]:
         "model": spec.name,
         "dim": spec.dim,
         "fingerprint": snapshot.fingerprint,
-        "labels": dict(sorted(labels.items())),
+        "labels": label_counts(snapshot),
         "pictures": model is not None,
         "columns": [{"name": one.name, "type": column_type(one.type)} for one in shown],
     }

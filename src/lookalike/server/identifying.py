@@ -7,14 +7,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.errors import LookalikeError
 from lookalike.learning.identify import identify as identified
 from lookalike.learning.identify import learned
 from lookalike.search.engine import Engine
 from lookalike.search.query import Image, Query, as_query
 from lookalike.server.answers import as_json, cards, live_of
 from lookalike.server.browsing import asked_page, kept_proposals
-from lookalike.server.problems import Problem
+from lookalike.server.problems import naming
 from lookalike.server.queries import Region, Term, Url, parse_json, parse_term
 from lookalike.server.searching import checked_type, embedded, engine_of, in_turn, picture_of
 from lookalike.storage.given_labels import LABEL
@@ -65,12 +64,8 @@ def _waiting(engine: Engine, column: str, offset: int, limit: int) -> Response:
 
 
 def _answer(engine: Engine, query: Query, column: str, term: Term) -> Response:
-    try:
+    with naming("label"):
         knowing = learned(engine, column)
-    except LookalikeError as error:
-        if type(error) is not LookalikeError:
-            raise
-        raise Problem("bad-parameter", error.message, field="label") from None
     (found,) = identified(engine, [query], lambda: knowing, [_picture(engine, term)])
     near = cards(engine, found.neighbours.rows)
     scores = [round(score, 6) for score in found.neighbours.scores.tolist()]

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.analysis.duplicates import NOT_DUPLICATE
+from lookalike.analysis.tiers import NOT_DUPLICATE
 from lookalike.errors import LookalikeError
 from lookalike.learning.identify import given
 from lookalike.learning.label_marks import label_marks
@@ -23,7 +23,7 @@ from lookalike.search.taught_tags import write_taught_tags
 from lookalike.server.answers import as_json, live_of
 from lookalike.server.bodies import content_type
 from lookalike.server.live import Served
-from lookalike.server.problems import Problem
+from lookalike.server.problems import Problem, naming
 from lookalike.server.queries import parse_any_json
 from lookalike.server.searching import engine_of, in_turn
 from lookalike.server.statements import Statement, parse_statements
@@ -86,21 +86,13 @@ def _marks_of(engine: Engine, said: Sequence[Statement]) -> list[Mark]:
             sha256s = [sha256 or "" for sha256 in snapshot.values("sha256", snapshot.rows_of(one.ids))]
             found.append(Mark(datetime.now(UTC), one.kind, one.ids, tuple(sha256s), one.value))
         elif one.family == "label" and one.value is not None:
-            found += _given(engine, one)
+            with naming("value"):
+                found += given(snapshot, dict.fromkeys(one.ids, one.value), one.name or LABEL)
         else:
             found += label_marks(snapshot, one.kind, one.ids, [one.value] * len(one.ids))
     for name in dict.fromkeys(one.name for one in said if one.family == "word"):
         found += _taught(engine, name, [one for one in said if one.kind == WORD + name])
     return found
-
-
-def _given(engine: Engine, one: Statement) -> list[Mark]:
-    try:
-        return given(engine.snapshot, dict.fromkeys(one.ids, one.value), one.name or LABEL)
-    except LookalikeError as error:
-        if type(error) is not LookalikeError:
-            raise
-        raise Problem("bad-parameter", error.message, field="value") from None
 
 
 def _taught(engine: Engine, name: str, said: Sequence[Statement]) -> list[Mark]:

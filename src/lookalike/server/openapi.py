@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike import __version__
+from lookalike.analysis.tiers import TIERS
 from lookalike.search.engine import DEFAULT_K
 from lookalike.server.answers import as_json
 from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
 from lookalike.server.json_schema import COUNT, TEXT, Schema, list_of, ref, whole
 from lookalike.server.queries import MAX_ADDRESS_CONDITION_LENGTH, MAX_K
 from lookalike.server.schemas import schemas
-from lookalike.server.views import DUPLICATE_TIERS, MAX_CARDS
+from lookalike.server.views import MAX_CARDS
 
 _SHORT: Schema = {"type": "string", "maxLength": MAX_ADDRESS_CONDITION_LENGTH}
 _PICTURE: Schema = {"application/octet-stream": {"type": "string", "format": "binary"}}
@@ -37,7 +38,7 @@ _START = _parameter("start", "query", TEXT, "the letters that the words begin wi
 _OFFSET = _parameter("offset", "query", COUNT, "how many to skip")
 _LIMIT = _parameter("limit", "query", whole(1, MAX_PAGE), f"how many, {DEFAULT_PAGE} by default")
 _K = _parameter("k", "query", whole(1, MAX_K), f"how many hits, {DEFAULT_K} by default")
-_TIER = _parameter("tier", "query", {"enum": list(DUPLICATE_TIERS)}, "only groups with a pair in this tier")
+_TIER = _parameter("tier", "query", {"enum": list(TIERS)}, "only groups with a pair in this tier")
 _COLUMN = _parameter("column", "query", TEXT, "the column to colour by; without it, all have one colour")
 _ROWS = {
     **_parameter("rows", "query", TEXT, f"numbers of items, such as 0,17,4; at most {MAX_CARDS}"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -70,6 +72,17 @@ class Problem(Exception):
         body = json.dumps({**members, "detail": self.detail, **self.extra}, ensure_ascii=False)
         # Text quoted from a request may contain lone surrogates, which JSON can write and UTF-8 cannot.
         return Response(body.encode(errors="replace"), status, headers, media_type="application/problem+json")
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Turn an error of the block that has no kind of its own into a `Problem` of a field."""
+    try:
+        yield
+    except LookalikeError as error:
+        if type(error) is not LookalikeError:
+            raise
+        raise Problem("bad-parameter", error.message, field=field) from None
 
 
 def hint_of(error: LookalikeError) -> dict[str, str]:

@@ -57,8 +57,6 @@ def serve(
 ) -> None:
     """Serve the collections at `paths` and the page until Ctrl-C.
 
-    Calls `on_ready` with the page's address and whether nobody can mark pictures.
-
     A `port` of None means 7171 or the next free one, 0 any free one. An address that other machines can reach
     needs a `token`, or `no_auth`. `allow_hosts` are further names under which the server is reached,
     `allow_origins` are web sites whose pages may ask it, both as in `Access`.
@@ -66,25 +64,22 @@ def serve(
     A picture that is sent or fetched may have at most `max_megapixels`; `max_memory_bytes` limits what all of
     them take while they are decoded (default: 1 GB). A condition may take at most `max_condition_s`.
     With `read_only`, nobody can mark pictures: give labels, teach words, or say what is not a duplicate. None
-    means that where `no_auth` lets other machines in without a token.
+    means that where `no_auth` lets other machines in without a token. `on_ready` is called with the page's
+    address and whether nobody can mark pictures.
     Raises `ServerError` if it cannot or may not listen there, `CollectionError` for an unreadable collection.
     """
-    listener = listen(host, port)
-    with listener:
+    with listen(host, port) as listener:
         is_local = is_loopback(listener.getsockname()[0])
         if not (token or no_auth or is_local):
             raise ServerError(
                 f"other machines can reach {host}, so the server needs a token",
                 "give a secret as `token`, or `no_auth=True` to let everyone in",
             )
-        hosts = (*allowed_hosts(host), *allow_hosts)
-        access = Access(hosts, token, no_auth, allow_origins)
-        url_queries = URL_QUERIES if allow_url_queries else None
         is_read_only = not (token or is_local) if read_only is None else read_only
         app = create_app(
             paths,
-            access,
-            url_queries,
+            Access((*allowed_hosts(host), *allow_hosts), token, no_auth, allow_origins),
+            URL_QUERIES if allow_url_queries else None,
             max_megapixels=max_megapixels,
             max_condition_s=max_condition_s,
             read_only=is_read_only,
@@ -95,15 +90,10 @@ def serve(
             if on_ready:
                 on_ready(url, is_read_only)
             if open_browser and _has_screen():
-                # In a thread, because some browsers return only when they are closed.
-                page = f"{url}?{urlencode({'token': token})}" if token else url
-                threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+                _open_browser(f"{url}?{urlencode({'token': token})}" if token else url)
 
-        with (
-            suppress(KeyboardInterrupt),
-            closing(app.state.pictures),
-            DECODING.limited_to(max_memory_bytes),
-        ):
+        limited = DECODING.limited_to(max_memory_bytes)
+        with suppress(KeyboardInterrupt), closing(app.state.pictures), limited:
             _Server(app, ready).run(sockets=[listener])
 
 
@@ -202,6 +192,11 @@ def _shown(host: str) -> str:
     if host in ("0.0.0.0", "::", ""):
         return "[::1]" if host == "::" else "127.0.0.1"
     return f"[{host}]" if ":" in host else host
+
+
+def _open_browser(page: str) -> None:
+    # In a thread, because some browsers return only when they are closed.
+    threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
 
 def _has_screen() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.analysis.duplicates import KEEP, NOT_DUPLICATE
+from lookalike.analysis.tiers import KEEP, NOT_DUPLICATE
 from lookalike.learning.label_marks import PROPOSED
 from lookalike.search.taught import KIND as WORD
 from lookalike.server.problems import Problem

@@ -14,20 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.analysis.clusters import members
-from lookalike.analysis.duplicates import KEEP, NOT_DUPLICATE
+from lookalike.analysis.tiers import KEEP, NOT_DUPLICATE, TIERS
 from lookalike.errors import CollectionError
 from lookalike.search.engine import Engine
 from lookalike.server.answers import as_json, asked_condition, cards, live_of, matching
-from lookalike.server.browsing import DEFAULT_PAGE, MAX_PAGE
+from lookalike.server.browsing import asked_page
 from lookalike.server.problems import Problem
 from lookalike.server.queries import int8_text, whole
-from lookalike.storage.columns import column_type
+from lookalike.storage.columns import column_type, value_counts
 from lookalike.storage.derived import Derived, derived_command, read_derived
 
 Said = tuple[set[tuple[int, int]], set[int]]
 
 MAX_CARDS = 200
-DUPLICATE_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 
 # How many pictures of a group the page shows, and how many values of a column get a colour of their own.
 _SHOWN, _COLORS = 12, 12
@@ -55,11 +54,10 @@ def clusters(request: Request) -> Response:
 def duplicates(request: Request) -> Response:
     """`GET /api/{c}/duplicates`: a range of the groups, of one `tier` or all."""
     engine, made = _derived(request, "duplicates")
-    offset = whole(request.query_params.get("offset", 0), "offset", 0, None)
-    limit = whole(request.query_params.get("limit", DEFAULT_PAGE), "limit", 1, MAX_PAGE)
+    offset, limit = asked_page(request)
     tier = request.query_params.get("tier")
-    if tier is not None and tier not in DUPLICATE_TIERS:
-        known = ", ".join(DUPLICATE_TIERS)
+    if tier is not None and tier not in TIERS:
+        known = ", ".join(TIERS)
         raise Problem("bad-parameter", f"tier must be one of {known}, not {tier!r}", field="tier")
     groups: list[list[dict[str, Any]]] = engine.kept("duplicates", "", lambda: _groups(made))
     counts = Counter(tier for group in groups for tier in {one["tier"] for one in group[1:]})
@@ -68,7 +66,7 @@ def duplicates(request: Request) -> Response:
     return as_json(
         {
             **{name: made.facts[name] for name in ("command", "keep", "left_out")},
-            "tiers": {tier: counts[tier] for tier in DUPLICATE_TIERS if counts[tier]},
+            "tiers": {tier: counts[tier] for tier in TIERS if counts[tier]},
             "total": len(wanted),
             "offset": offset,
             "groups": [_group(engine, said, group) for group in wanted[offset : offset + limit]],
@@ -190,10 +188,7 @@ def _group(engine: Engine, said: Said, group: list[dict[str, Any]]) -> dict[str,
 
 
 def _text_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    counted = column.drop_null().value_counts()
-    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
-    order = [("count", "descending"), ("value", "ascending")]
-    values = table.sort_by(order)["value"][:_COLORS]
+    values = value_counts(column.drop_null())["value"][:_COLORS]
     places = pc.fill_null(pc.index_in(column, value_set=values.combine_chunks()), OTHERS)
     codes = np.where(np.asarray(column.is_null()), NO_VALUE, np.asarray(places))
     return codes.astype(np.uint8), {"values": values.to_pylist()}

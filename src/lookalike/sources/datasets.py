@@ -65,6 +65,7 @@ class HuggingFace:
 
 
 def _hugging_face(address: str, name: str) -> HuggingFace:
+    """Load a Hugging Face data set; raises `ExtraError` without its library, and `SourceError`."""
     try:
         import datasets
     except ImportError:
@@ -134,6 +135,7 @@ class TensorFlow:
 
 
 def _tensorflow(address: str, name: str) -> TensorFlow:
+    """Prepare a TensorFlow data set; raises `ExtraError` without its library, and `SourceError`."""
     try:
         import tensorflow_datasets as tfds
     except ImportError:

@@ -33,6 +33,16 @@ def filled_columns(items: pa.Table) -> list[str]:
     return [name for name in items.column_names if not items.num_rows or items[name].null_count < len(items)]
 
 
+def value_counts(column: pa.ChunkedArray) -> pa.Table:
+    """The values of a column of text, null among them, each as `value` with its `count`.
+
+    The most frequent come first, equally frequent ones in alphabetical order, null last.
+    """
+    counted = column.value_counts()
+    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
+    return table.sort_by([("count", "descending"), ("value", "ascending")])
+
+
 def jsonable(value: Any) -> Any:
     """Convert a value for JSON: None for NaN and infinities, ISO 8601 text for times and dates."""
     if isinstance(value, dict):

@@ -30,6 +30,11 @@ _TAIL_BYTES = 1 << 16
 _ATTEMPTS = 3
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a file is named like one of Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
 def read_with_notes(
     path: Path, columns: Sequence[str] | None = None, embedding: bool = True
 ) -> tuple[pa.Table, dict[str, str]]:

@@ -199,6 +199,10 @@ class Part:
         if old is not None and old != new:
             remove(old)
 
+    def keep(self, rows: pa.Table) -> None:
+        """Commit some of the rows of this part, as `write`, with the thumbnails of these alone."""
+        self.write(rows, self.thumbnails(rows["id"].to_pylist()))
+
     def write_failures(self, table: pa.Table) -> None:
         """Replace the failures of this part atomically; an empty table removes the file."""
         if table.num_rows:

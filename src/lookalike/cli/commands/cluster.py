@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the smallest group, for hdbscan (default: a third of √N)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other groups (default: 0)")
-    parser.add_argument("--sheets", metavar="DIR", help="write a picture of each group into this folder")
+    parser.add_argument("--sheets", metavar="FOLDER", help="write a picture of each group into this folder")
     add_max_memory(parser)
     add_json(parser)
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=positive, default=240, metavar="N", help="how many images to draw (default: 240)"
     )
-    parser.add_argument("--out", metavar="DIR", help="keep the images and the collection here")
+    parser.add_argument("--out", metavar="FOLDER", help="keep the images and the collection here")
     parser.add_argument("--no-serve", action="store_true", help="print one search and exit")
     add_page(parser)
     add_decoding_memory(parser)
@@ -61,4 +61,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _where(path: Path, kept: bool) -> str:
-    return f"everything is in {path.parent}" + ("" if kept else ", until you stop it; --out DIR keeps it")
+    return f"everything is in {path.parent}" + ("" if kept else ", until you stop it; --out FOLDER keeps it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_json, names, positive
+from lookalike.cli.arguments import add_json, add_shards, names
 from lookalike.cli.network import add_network, fetch_options
 from lookalike.cli.resizing import add_resize, resize_options
 
@@ -19,25 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a list of URLs: txt, csv, tsv, json, jsonl (each also .gz, .bz2, .xz, .zst) or parquet; - for "
         "URLs on the standard input; tfds:NAME or hf:OWNER/NAME for a data set; any other source of pack",
     )
-    parser.add_argument("out", metavar="OUT", help="the folder of the shards")
+    add_shards(parser, 1000, "URLs")
     parser.add_argument(
-        "--url-column", metavar="NAME", help="the column with the URLs (default: url, or one like it)"
+        "--url-column", metavar="COLUMN", help="the column with the URLs (default: url, or one like it)"
     )
     parser.add_argument(
         "--metadata-columns", metavar="A,B", type=names, help="columns to keep (default: all; '' for none)"
     )
     parser.add_argument(
-        "--format",
-        choices=["tar", "parquet", "tfrecord", "folder"],
-        default="tar",
-        help="what to write (default: tar)",
-    )
-    parser.add_argument("--count", type=positive, metavar="N", help="take only the first N rows")
-    parser.add_argument(
         "--retry-failed", action="store_true", help="take only the URLs that failed, into new shards"
-    )
-    parser.add_argument(
-        "--shard-size", type=positive, default=1000, metavar="N", help="URLs in each shard (default: 1000)"
     )
     parser.add_argument("--label", metavar="RULE", help="labels for a folder or data set, as in pack")
     parser.add_argument(
@@ -104,4 +94,4 @@ def _pack(options: argparse.Namespace) -> int:
             raise LookalikeError(
                 f"{flag} is only for lists of URLs, and {options.source} is not one", "leave it out"
             )
-    return pack_and_say(options, images_per_shard=options.shard_size)
+    return pack_and_say(options)

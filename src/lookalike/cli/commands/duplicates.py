@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from lookalike.analysis.tiers import DUPLICATES, TIERS, check_tiers
 from lookalike.cli.arguments import add_json, add_max_memory, names
 from lookalike.errors import counted
 
@@ -17,7 +18,6 @@ EXAMPLE = (
     "  lookalike duplicates --apply plan.json --to trash/\n"
     "  lookalike duplicates --undo trash/"
 )
-_TIERS = ("bytes", "pixels", "copy", "edit", "moment")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tiers",
         metavar="A,B",
         type=names,
-        default="bytes,pixels,copy",
-        help=f"what counts as a duplicate, of {', '.join(_TIERS)} (default: bytes,pixels,copy)",
+        default=",".join(DUPLICATES),
+        help=f"what counts as a duplicate, of {', '.join(TIERS)} (default: {','.join(DUPLICATES)})",
     )
     parser.add_argument(
         "--keep",
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stays", metavar="ID", help="mark an item as staying: no plan moves it")
     parser.add_argument("--plan", metavar="FILE", help="write a plan of the files to move, for you to review")
     parser.add_argument("--apply", metavar="FILE", help="move the files of this plan, all or none")
-    parser.add_argument("--to", metavar="DIR", help="the folder that --apply moves them to")
-    parser.add_argument("--undo", metavar="DIR", help="move all files in DIR back to their old places")
+    parser.add_argument("--to", metavar="FOLDER", help="the folder that --apply moves them to")
+    parser.add_argument("--undo", metavar="FOLDER", help="move all files in FOLDER back to their old places")
     add_max_memory(parser)
     add_json(parser)
 
@@ -63,15 +63,16 @@ def run(options: argparse.Namespace) -> int:
         return _undo(options)
     if not options.collection:
         raise LookalikeError(
-            "give a collection, or --apply FILE, or --undo DIR",
+            "give a collection, or --apply FILE, or --undo FOLDER",
             "such as: lookalike duplicates photos.lookalike",
         )
     if options.not_duplicate or options.stays:
-        return _say(options)
+        return _mark(options)
     return _find(options)
 
 
-def _say(options: argparse.Namespace) -> int:
+def _mark(options: argparse.Namespace) -> int:
+    """Note what somebody says of pictures, without looking for duplicates."""
     from lookalike.cli.output import say
     from lookalike.collection import open_collection
 
@@ -87,7 +88,7 @@ def _say(options: argparse.Namespace) -> int:
 def _find(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from lookalike.analysis.duplicates import check_tiers, find_duplicates
+    from lookalike.analysis.duplicates import find_duplicates
     from lookalike.analysis.plan import keep_plan, make_plan, write_plan
     from lookalike.cli.output import print_json, say, say_recall
     from lookalike.cli.progress import Progress
@@ -122,7 +123,6 @@ def _find(options: argparse.Namespace) -> int:
 
 
 def _print(plan: Plan) -> None:
-    from lookalike.analysis.duplicates import TIERS
     from lookalike.cli.output import show
 
     for group in plan.groups:

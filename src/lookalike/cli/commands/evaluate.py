@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the column of labels, or folder; for a folder of images, the rule as in: lookalike build",
     )
     parser.add_argument("--models", metavar="A,B", type=names, help="compare these models on the images")
-    parser.add_argument("--keep", metavar="DIR", help="keep the collections of --models here, for next time")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep the collections of --models here, for next time"
+    )
     parser.add_argument(
         "-k",
         dest="ks",
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split-column",
-        metavar="NAME",
+        metavar="COLUMN",
         help="a column such as train and test: items with each value ask those with the others",
     )
     parser.add_argument("--queries", type=positive, metavar="N", help="ask only N queries, drawn at random")
@@ -142,8 +144,7 @@ def _compared(options: argparse.Namespace, folder: str) -> Comparison:
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("query_where", "gallery_where", "seen_where")
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in ("query_where", "gallery_where", "seen_where")}
 
 
 def _wishes(options: argparse.Namespace) -> dict[str, Any]:
@@ -231,7 +232,7 @@ def _print_evaluation(judged: Evaluation) -> None:
             show(f"{what} classes, {counted(part.queries, 'query')} of {part.classes:,}: {values}")
     weak = sorted(judged.classes, key=lambda one: one.measures["map@r"].value)[:5]
     show("hardest: " + ", ".join(f"{one.label} {one.measures['map@r'].value:.3f}" for one in weak))
-    wrong = [one for one in judged.confusions if one.label != one.predicted][:5]
+    wrong = judged.mistakes[:5]
     if wrong:
         show("mistaken: " + ", ".join(f"{one.label} for {one.predicted} {one.count:,}" for one in wrong))
     say(

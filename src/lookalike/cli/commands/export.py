@@ -36,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--onnxruntime-web",
-        metavar="DIR",
+        metavar="FOLDER",
         help="an unpacked onnxruntime-web, which runs the model (default: npm fetches it once)",
     )
     parser.add_argument(
         "--tokenizers-js",
-        metavar="DIR",
+        metavar="FOLDER",
         help="an unpacked @huggingface/tokenizers, for a model that reads any text (default: npm fetches it "
         "once)",
     )

@@ -34,4 +34,4 @@ def run(options: argparse.Namespace) -> int:
 def _summary(count: int) -> str:
     if not count:
         return "every image was read"
-    return f"{counted(count, 'image')} could not be read; mend or remove them, then build again"
+    return f"{counted(count, 'image')} could not be read; fix or remove them, then build again"

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from lookalike.cli.arguments import add_collection, add_json, positive
+from lookalike.cli.arguments import add_collection, add_json, add_label, positive
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pictures", metavar="PICTURE", nargs="*", help="an image file, or id:… for an item of the collection"
     )
-    parser.add_argument(
-        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
-    )
+    add_label(parser)
     parser.add_argument(
         "--right",
         type=float,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike.cli.arguments import add_collection, add_json
 
 if TYPE_CHECKING:
+    from lookalike.collection import Collection
     from lookalike.storage.state import State
 
 SUMMARY = "show what is in a collection"
@@ -23,37 +24,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lookalike.cli.output import print_json, show
     from lookalike.collection import open_collection
-    from lookalike.storage.derived import COMMANDS
-    from lookalike.storage.label_values import own_columns
 
     collection = open_collection(options.collection)
+    facts = _facts(collection)
+    if options.json:
+        print_json(facts)
+        return 0
+    for name, value in _in_lines(facts).items():
+        show(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
+    return 0
+
+
+def _facts(collection: Collection) -> dict[str, Any]:
+    """What is in the collection, and what was made of it."""
+    from lookalike.storage.derived import COMMANDS
+    from lookalike.storage.label_values import label_counts, own_columns
+
     snapshot = collection.snapshot
-    labels = snapshot.column("label").value_counts().to_pylist()
     size = sum(path.stat().st_size for path in collection.path.rglob("*") if path.is_file())
-    facts: dict[str, Any] = {
+    return {
         "collection": str(collection.path),
         "images": len(snapshot),
         "failures": collection.failures().num_rows,
         "parts": len(snapshot.parts),
         "bytes": size,
-        "model": collection.manifest.model.name,
-        "dimensions": collection.manifest.model.dim,
-        "dtype": collection.manifest.dtype,
-        "sources": list(collection.manifest.sources),
+        "model": snapshot.manifest.model.name,
+        "dimensions": snapshot.manifest.model.dim,
+        "dtype": snapshot.manifest.dtype,
+        "sources": list(snapshot.manifest.sources),
         "columns": own_columns(snapshot),
-        "labels": {one["values"]: one["counts"] for one in labels if one["values"] is not None},
+        "labels": label_counts(snapshot),
         "fingerprint": snapshot.fingerprint,
         "made": {name: _made(snapshot.state, name) for name in ("index", *COMMANDS)},
     }
-    if options.json:
-        print_json(facts)
-        return 0
+
+
+def _in_lines(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same as a line each: numbers, and text that is not empty."""
     shown = {
         **facts,
-        "bytes": f"{size:,} ({size / 1e6:.1f} MB)",
+        "bytes": f"{facts['bytes']:,} ({facts['bytes'] / 1e6:.1f} MB)",
         "sources": ", ".join(facts["sources"]),
         "columns": ", ".join(facts["columns"]),
-        "labels": ", ".join(f"{label} {count:,}" for label, count in sorted(facts["labels"].items())),
+        "labels": ", ".join(f"{label} {count:,}" for label, count in facts["labels"].items()),
         **{
             name: _in_words(**made)
             for name, made in facts["made"].items()
@@ -61,11 +74,7 @@ def run(options: argparse.Namespace) -> int:
         },
     }
     del shown["made"]
-    for name, value in shown.items():
-        if value == "":  # no labels, or no columns of one's own
-            continue
-        show(f"{name:12}  {value:,}" if isinstance(value, int) else f"{name:12}  {value}")
-    return 0
+    return {name: value for name, value in shown.items() if value != ""}  # no labels, or no own columns
 
 
 def _made(state: State, name: str) -> dict[str, str]:

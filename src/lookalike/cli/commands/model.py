@@ -38,13 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add: the ONNX file; weights in files beside it come along. export: the name of the model",
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", help="where to keep the model")
-    parser.add_argument("-o", "--out", metavar="FOLDER", help="the same")
+    parser.add_argument("-o", "--out", metavar="FOLDER", help="the same as FOLDER")
     parser.add_argument(
         "--int8",
         action="store_true",
         help="export: weights of 8 bits, a quarter of the size",
     )
     parser.add_argument("--precision", help=argparse.SUPPRESS)  # for an error that says where it belongs
+    _add_preprocessing(parser.add_argument_group("what add has to know of the network"))
+    add_json(parser)
+
+
+def _add_preprocessing(parser: argparse._ActionsContainer) -> None:
+    """What `add` is told of a network, with the defaults in `_OF_ADD`."""
     parser.add_argument("--name", help="what to call it (default: the name of the file)")
     parser.add_argument(
         "--size",
@@ -90,10 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pooling", choices=["mean"], default="", help="mean: average the features of all places"
     )
-    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    from lookalike.cli.output import say
+
     out = options.out or options.folder
     if not out or (options.out and options.folder):
         raise LookalikeError("say once where to keep the model", "give a folder as `out`")
@@ -103,11 +110,16 @@ def run(options: argparse.Namespace) -> int:
             "leave --precision out; it is for lookalike build --model NAME",
         )
     options.out = out
-    return _export(options) if options.action == "export" else _add(options)
+    if options.action == "export":
+        _export(options)
+    else:
+        _add(options)
+    say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
+    return 0
 
 
-def _add(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json, say, show
+def _add(options: argparse.Namespace) -> None:
+    from lookalike.cli.output import print_json, show
     from lookalike.models.adding import add_model
 
     if options.int8:
@@ -130,12 +142,10 @@ def _add(options: argparse.Namespace) -> int:
         print_json({"path": model.path, **model.spec.to_fields()})
     else:
         show(f"{model.name}: {model.dim:,} dimensions of pictures of {model.size_px} px, in {model.path}")
-    say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
-    return 0
 
 
-def _export(options: argparse.Namespace) -> int:
-    from lookalike.cli.output import print_json, say, show
+def _export(options: argparse.Namespace) -> None:
+    from lookalike.cli.output import print_json, show
     from lookalike.models.exporting import export_model
 
     for name, default in _OF_ADD.items():
@@ -152,8 +162,6 @@ def _export(options: argparse.Namespace) -> int:
             f"{made.bytes / 1e6:,.1f} MB, in {made.model.path}"
         )
         show(f"least cosine to PyTorch: of pictures {made.cosine:.6f}{words}")
-    say(f"use it: lookalike build photos/ --model {shlex.quote(options.out)}")
-    return 0
 
 
 def _three(text: str) -> list[float]:

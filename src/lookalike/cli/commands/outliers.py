@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_collection, add_json, add_max_memory, positive
+from lookalike.cli.arguments import add_collection, add_json, add_label, add_max_memory, positive
 
 SUMMARY = "find images unlike all others, and labels that are likely wrong"
 EXAMPLE = "lookalike outliers photos.lookalike --label label"
@@ -12,9 +12,7 @@ EXAMPLE = "lookalike outliers photos.lookalike --label label"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
-    parser.add_argument(
-        "--label", default="label", metavar="COLUMN", help="the column of labels, or folder (default: label)"
-    )
+    add_label(parser)
     parser.add_argument(
         "-k", type=positive, default=10, metavar="K", help="how many neighbours to look at (default: 10)"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lookalike.cli.arguments import add_images, add_json, positive
+from lookalike.cli.arguments import add_images, add_json, add_shards
 from lookalike.cli.resizing import add_resize
 
 SUMMARY = "write the images of a source as shards, or as files again"
@@ -13,21 +13,7 @@ EXAMPLE = "lookalike pack photos/ shards/ --format tar --size 256"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_images(parser)
-    parser.add_argument("out", metavar="OUT", help="a new folder, or one where an earlier pack stopped")
-    parser.add_argument(
-        "--format",
-        choices=["tar", "parquet", "tfrecord", "folder"],
-        default="tar",
-        help="what to write (default: tar)",
-    )
-    parser.add_argument(
-        "--images-per-shard",
-        type=positive,
-        default=10_000,
-        metavar="N",
-        help="images in each shard (default: 10000)",
-    )
-    parser.add_argument("--count", type=positive, metavar="N", help="take only the first N images")
+    add_shards(parser, 10_000, "images")
     parser.add_argument("--by-label", action="store_true", help="put each image into the folder of its label")
     parser.add_argument(
         "--bare-names",
@@ -43,7 +29,6 @@ def run(options: argparse.Namespace) -> int:
 
     return pack_and_say(
         options,
-        images_per_shard=options.images_per_shard,
         metadata=options.metadata,
         bare_names=options.bare_names,
         image_column=options.image_column,

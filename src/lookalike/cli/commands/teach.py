@@ -124,7 +124,7 @@ def _say_what_became(found: ColumnWords, column: str) -> None:
 
 def _also(word: str | None, collection: Collection) -> str:
     """What a word means so far, if nobody taught it; empty if nothing."""
-    from lookalike.models.registry import DEFAULT_MODEL
+    from lookalike.models.known import BUILT_IN
     from lookalike.models.spelling import spelling
     from lookalike.models.words import vocabulary
 
@@ -134,5 +134,5 @@ def _also(word: str | None, collection: Collection) -> str:
         return ""
     if found is not None:
         return str(found)
-    is_built_in = collection.manifest.model.name == DEFAULT_MODEL
+    is_built_in = collection.manifest.model.name == BUILT_IN
     return f"{word}: a word of the model" if is_built_in and vocabulary().find(word) else ""

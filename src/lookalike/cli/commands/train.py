@@ -113,7 +113,8 @@ def run(options: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt:
         if options.method == "finetune":
-            say("\nto go on from the last checkpoint, run the same command again")
+            say("")  # the terminal has shown ^C at the beginning of the line
+            say("to go on from the last checkpoint, run the same command again")
         raise
     source = "SOURCE" if options.method == "finetune" else shlex.quote(options.collection)
     say(f"use it: lookalike build {source} --model {shlex.quote(options.out)} -c NEW.lookalike")

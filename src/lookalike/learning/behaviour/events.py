@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from lookalike.storage.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+_NO_TIME = np.iinfo(np.int64).min
 
 # Names by which a column is recognised, in order.
 _NAMES = {
@@ -80,30 +82,14 @@ def read_events(
     times, timed = _times(table, columns["when"], path)
     weights = _weights(table, columns["weight"], path)
     latest = int((now or datetime.now(UTC)).timestamp() * 1e6)
-    names, number = np.unique([one or "" for one in items], return_inverse=True)
-    found = [snapshot.find(name) if name else None for name in names.tolist()]
-    rows = np.array([-1 if row is None else row for row in found], np.int64)[number]
-    there = np.array([bool(one) for one in users], np.bool_)
-    named = np.array([bool(one) for one in items], np.bool_)
-    valid = there & named & np.isfinite(weights) & (weights > 0) & (times > np.iinfo(np.int64).min)
+    rows = _rows_of(snapshot, items)
+    named = np.array([bool(user and item) for user, item in zip(users, items, strict=True)], np.bool_)
+    valid = named & np.isfinite(weights) & (weights > 0) & (times > _NO_TIME)
     known = valid & (rows >= 0)
     past = times <= latest if timed else np.ones(len(times), np.bool_)
     kept = np.flatnonzero(known & past)
-    if known.any() and not len(kept):
-        raise LookalikeError(
-            f"all {known.sum():,} events in {path} of items of {snapshot.name} are in the future",
-            f"the column {columns['when']} has to have the times at which they happened",
-        )
-    if (rows >= 0).any() and not len(kept):
-        raise LookalikeError(
-            f"none of the {len(users):,} events in {path} is complete",
-            "each needs a user, an item, a time if the others have one, and a weight above 0 if there is one",
-        )
     if not len(kept):
-        raise LookalikeError(
-            f"none of the {len(users):,} events in {path} is about an item of {snapshot.name}",
-            f"the column {columns['item']} has to have the ids of its items",
-        )
+        raise _nothing_left(path, snapshot.name, columns, rows, known)
     order = kept[np.argsort(times[kept], kind="stable")]
     people, who = np.unique(np.array(users, dtype=object)[order].astype(str), return_inverse=True)
     return Events(
@@ -116,6 +102,33 @@ def read_events(
         unknown=int((valid & (rows < 0)).sum()),
         future=int((known & ~past).sum()),
         invalid=int((~valid).sum()),
+    )
+
+
+def _rows_of(snapshot: Snapshot, items: Sequence[str | None]) -> Ints:
+    """The rows of items by their ids, (E,); -1 for an unknown one."""
+    names, number = np.unique([one or "" for one in items], return_inverse=True)
+    found = [snapshot.find(name) if name else None for name in names.tolist()]
+    return np.array([-1 if row is None else row for row in found], np.int64)[number]
+
+
+def _nothing_left(
+    path: str | Path, collection: str, columns: Mapping[str, str | None], rows: Ints, known: NDArray[np.bool_]
+) -> LookalikeError:
+    """Why no event is left: `rows` are those of their items, `known` are complete and about an item."""
+    if known.any():
+        return LookalikeError(
+            f"all {known.sum():,} events in {path} of items of {collection} are in the future",
+            f"the column {columns['when']} has to have the times at which they happened",
+        )
+    if (rows >= 0).any():
+        return LookalikeError(
+            f"none of the {len(rows):,} events in {path} is complete",
+            "each needs a user, an item, a time if the others have one, and a weight above 0 if there is one",
+        )
+    return LookalikeError(
+        f"none of the {len(rows):,} events in {path} is about an item of {collection}",
+        f"the column {columns['item']} has to have the ids of its items",
     )
 
 
@@ -188,10 +201,10 @@ def _microseconds(text: object) -> int | None:
 
 
 def _times(table: pa.Table, name: str | None, path: str | Path) -> tuple[Ints, bool]:
-    """Microseconds since 1970, the least integer for a missing time; row numbers without a column."""
+    """Microseconds since 1970, `_NO_TIME` for a missing one; row numbers without a column."""
     if name is None:
         return np.arange(len(table)), False
-    column, missing = table[name], np.iinfo(np.int64).min
+    column = table[name]
     if pa.types.is_string(column.type) or pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         try:
             moments = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
@@ -203,11 +216,11 @@ def _times(table: pa.Table, name: str | None, path: str | Path) -> tuple[Ints, b
             raise LookalikeError(
                 f"the column {name} of {path} has no times", "write them as in 2026-01-31T18:30:00"
             )
-        return np.asarray(pc.fill_null(moments, missing).to_numpy(), np.int64), True
+        return np.asarray(pc.fill_null(moments, _NO_TIME).to_numpy(), np.int64), True
     seconds = _numbers(column, name, path)
     finite = np.isfinite(seconds)
     largest = float(np.abs(seconds[finite]).max(initial=0))
     # Seconds since 1970 have ten digits, milliseconds thirteen, microseconds sixteen.
     unit = 1e6 if largest < 1e11 else 1e3 if largest < 1e14 else 1.0
     scaled = np.where(finite, seconds, 0) * unit
-    return np.where(finite & (np.abs(scaled) < 9e18), scaled, missing).astype(np.int64), True
+    return np.where(finite & (np.abs(scaled) < 9e18), scaled, _NO_TIME).astype(np.int64), True

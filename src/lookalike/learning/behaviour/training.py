@@ -107,8 +107,7 @@ def train_behaviour(
             "no user has events both before and in the last fifth of the time, so nothing can be measured",
             "give events of a longer time",
         )
-    ways = [(CO_ENGAGEMENT, one) for one in _CORRECTIONS if objective in ("auto", CO_ENGAGEMENT)]
-    ways += [(BPR, 0.0)] if objective in ("auto", BPR) else []
+    ways = _ways(objective)
     tell = _Counting(on_progress, len(ways) + 2)
     study = Study(found, vectors, seed)
     way = study.choose(end, ways, tell)
@@ -130,6 +129,12 @@ def train_behaviour(
         base_path=snapshot.manifest.model_path,
         files=user_files(_users(snapshot, found, whole.users)),
     )
+
+
+def _ways(objective: str) -> list[Way]:
+    """What is tried for an objective, or for both with `auto`."""
+    ways = [(CO_ENGAGEMENT, one) for one in _CORRECTIONS if objective in ("auto", CO_ENGAGEMENT)]
+    return [*ways, (BPR, 0.0)] if objective in ("auto", BPR) else ways
 
 
 def _users(snapshot: Snapshot, events: Events, vectors: Floats) -> Users:

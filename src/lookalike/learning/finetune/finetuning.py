@@ -26,7 +26,7 @@ from lookalike.learning.finetune.judging import gain_of
 from lookalike.learning.finetune.lessons import Lesson, lesson_of_classes, lesson_of_triplets, triplets_drawn
 from lookalike.learning.finetune.loop import Plan, Progressed, Training
 from lookalike.learning.finetune.losses import TripletsInOrder, loss_of
-from lookalike.learning.finetune.network import BUILT_IN, Layers, Network, network_of
+from lookalike.learning.finetune.network import Layers, Network, network_of
 from lookalike.learning.finetune.pictures import Pictures
 from lookalike.learning.finetune.result import FineTuned, Report
 from lookalike.learning.finetune.views import MAP_BYTES, VIEWS, Views, features_of
@@ -36,6 +36,7 @@ from lookalike.learning.pairs import among
 from lookalike.learning.prototypes import calibrated_words
 from lookalike.models.class_words import ClassWords
 from lookalike.models.devices import AUTO
+from lookalike.models.known import BUILT_IN
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.torch_runner import torch_device
 from lookalike.storage.snapshot import Snapshot
@@ -92,24 +93,12 @@ def finetune(
     if for_ is not None:
         check_question(for_)
     loss = _loss_for(loss, label, triplets)
-    if label is not None:
-        examples = Examples.of(snapshot, label, seed, for_)
-    elif triplets is not None:
-        examples = Examples.of_triplets(snapshot, triplets, seed)
-    else:
-        examples = Examples.of_pairs(snapshot, pairs, seed)
+    examples = _examples(snapshot, label, pairs, triplets, for_=for_, seed=seed)
     network = network_of(model, layers, device)
-    plan = Plan(
-        epochs or (_EPOCHS_OF_LAST if network.is_split else _EPOCHS_OF_ALL),
-        batch_size or (_BATCH_OF_LAST if network.is_split else _BATCH_OF_ALL),
-        learning_rate or network.rate,
-        seed,
-    )
+    plan = _plan(network, epochs, batch_size, learning_rate, seed)
     state = [snapshot.fingerprint, snapshot.labels_key]
     key = _key([*state, label, for_, _digest(examples), loss, model, network.is_split, asdict(plan)])
-    kept = Path(checkpoints or checkpoint_folder())
-    remove_abandoned(kept)
-    checkpoint = Checkpoint(kept / key[:KEY_DIGITS], key)
+    checkpoint = _checkpoint(Path(checkpoints or checkpoint_folder()), key)
     room = _Room.of(examples, network, max_memory_bytes)
     run = _Run(
         snapshot=snapshot,
@@ -132,6 +121,31 @@ def finetune(
             report,
         )
     return FineTuned(network, file, words, report, checkpoint, run.familiar())
+
+
+def _examples(
+    snapshot: Snapshot, label: str | None, pairs: Any, triplets: Any, *, for_: Question | None, seed: int
+) -> Examples:
+    """What is learned from: the labels of a column, triplets, or pairs."""
+    if label is not None:
+        return Examples.of(snapshot, label, seed, for_)
+    if triplets is not None:
+        return Examples.of_triplets(snapshot, triplets, seed)
+    return Examples.of_pairs(snapshot, pairs, seed)
+
+
+def _plan(
+    network: Network, epochs: int | None, batch_size: int | None, learning_rate: float | None, seed: int
+) -> Plan:
+    """How long and how fast to train; what is not given suits the layers that are trained."""
+    usual = (_EPOCHS_OF_LAST, _BATCH_OF_LAST) if network.is_split else (_EPOCHS_OF_ALL, _BATCH_OF_ALL)
+    return Plan(epochs or usual[0], batch_size or usual[1], learning_rate or network.rate, seed)
+
+
+def _checkpoint(folder: Path, key: str) -> Checkpoint:
+    """The checkpoint of the run with this key; those that were abandoned in the folder are removed."""
+    remove_abandoned(folder)
+    return Checkpoint(folder / key[:KEY_DIGITS], key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from lookalike.errors import ExtraError, LookalikeError, ModelError, one_line
 from lookalike.learning.finetune.folding import convolutions
 from lookalike.learning.finetune.lite0 import PIXEL_MEAN, PIXEL_STD, lite0, published
-from lookalike.models.known import KNOWN_MODELS
+from lookalike.models.known import BUILT_IN
 from lookalike.models.onnx_session import start
 from lookalike.models.spec import ModelSpec
 from lookalike.parallel import cores
 
 Layers = Literal["auto", "last", "all"]
 
-BUILT_IN = KNOWN_MODELS[0].name
 TIMM = "timm:"
 FRONT = 13  # the stem and blocks 0 to 11: they see edges and textures, which are the same everywhere
 _AT_ONCE = 8
@@ -117,6 +116,7 @@ def _lite0_spec() -> ModelSpec:
 
 
 def _timm(model: str, device: str) -> Network:
+    """A network of timm with its weights; raises `ExtraError` without timm, and `ModelError`."""
     name = model.removeprefix(TIMM)
     try:
         import timm

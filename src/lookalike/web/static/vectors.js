@@ -1,7 +1,7 @@
 // Vectors in 8 bits, and the search among them in two passes. docs/site.md explains both.
 //
 // First every item is compared by one bit a dimension, which is coarse but forty times less to read; then
-// the best few hundred by their 8 bits. This module knows nothing of files or messages.
+// the best thousand by their 8 bits. This module knows nothing of files or messages.
 
 const HEADER_BYTES = 32;
 const FLOAT32 = 0;
