@@ -178,6 +178,11 @@ def _check(spec: ModelSpec, network: Network) -> None:
         )
     if not 0.01 <= spec.crop <= 1:
         raise ModelError(f"the crop of {spec.name} is {spec.crop:g}", "it has to be from 0.01 to 1")
+    if any(abs(one) > 1 for one in spec.mean):
+        raise ModelError(
+            f"the mean of {spec.name} is {list(spec.mean)}, but the values of pixels are from 0 to 1 here",
+            "divide mean and std by 255",
+        )
     if spec.dim < 0:
         raise ModelError(f"the dim of {spec.name} is {spec.dim}", "it has to be above 0")
     network.check_output(spec.output)
