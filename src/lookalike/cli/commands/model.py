@@ -161,7 +161,5 @@ def _three(text: str) -> list[float]:
     try:
         red, green, blue = map(float, text.split(","))
     except ValueError:  # other than three, or other than numbers
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not three numbers with commas between them"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers with commas between them") from None
     return [red, green, blue]
