@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -108,6 +109,18 @@ def test_it_needs_onnxruntime_alone(tmp_path, folder):
 def test_what_cannot_be_exported_is_told_and_nothing_is_left(name, said, tmp_path):
     with pytest.raises(ModelError, match=said):
         lookalike.export_model(name, tmp_path / "model")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_do_not_fit_on_the_disk_are_told_as_that(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(ModelError, match="model cannot be written: File too large"):
+            lookalike.export_model("timm:test_vit", tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     assert list(tmp_path.iterdir()) == []
 
