@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +22,14 @@ from lookalike.models.torch_network import (
     not_supported,
     only_output,
 )
-from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, TorchText, checksum_with, padding_of
+from lookalike.models.torch_text import (
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    TorchText,
+    checksum_with,
+    padding_of,
+    read_json,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +74,7 @@ def read(name: str, revision: str) -> TorchNetwork:
     transformers = library("transformers", _EXTRA)
     called = f"hf:{name}"
     files = hub.fetch(name, _WANTED, revision)
-    kind = _read_json(files.folder / _CONFIG).get("model_type", "")
+    kind = read_json(files.folder / _CONFIG).get("model_type", "")
     if kind not in _TOWERS:
         raise ModelError(
             f"{called} is a model of the type {kind!r}",
@@ -81,8 +87,12 @@ def read(name: str, revision: str) -> TorchNetwork:
     with _quiet(transformers):
         network = loaded(called, lambda: _tower(transformers, tower, files.folder))
     image = only_output(network, lambda one, pixels: getattr(one(pixel_values=pixels), output))
+    if kind not in _WITH_WORDS:
+        return TorchNetwork(spec, image)
+    for one in (TOKENIZER_CONFIG, TOKENIZER):  # in this order: the tokenizer is never there alone
+        hub.fetch_left_out(files, one)
     tokenizer = files.folder / TOKENIZER
-    if kind not in _WITH_WORDS or not tokenizer.is_file():
+    if not tokenizer.is_file():
         return TorchNetwork(spec, image)
     return TorchNetwork(
         spec,
@@ -108,7 +118,7 @@ def _text(called: str, folder: Path, kind: str) -> TorchText:
     whole.vision_model = None  # its memory
     own = whole.config.text_config
     about = folder / TOKENIZER_CONFIG
-    said = _read_json(about) if about.is_file() else {}
+    said = read_json(about) if about.is_file() else {}
     pad_id, padding_side = padding_of(folder, own.pad_token_id)
     return TorchText(
         only_output(whole, _text_features),
@@ -144,22 +154,12 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {one_line(error)}") from None
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not the description of a model")
-    return found
-
-
 def _preprocessing(folder: Path) -> dict[str, Any]:
     """What the files say about pictures: of two forms, the older has a file of its own."""
     own, shared = (folder / one for one in _PREPROCESSING)
     if own.is_file():
-        return _read_json(own)
-    found = _read_json(shared).get("image_processor")
+        return read_json(own)
+    found = read_json(shared).get("image_processor")
     if not isinstance(found, dict):
         raise ModelError(f"{shared} says nothing about pictures")
     return found
