@@ -12,6 +12,7 @@ from hubs import REVISION, save_open_clip, save_transformers, snapshot, tokenize
 
 import lookalike
 from lookalike.errors import ModelError
+from lookalike.models import published
 from lookalike.models.registry import load_model
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
@@ -175,3 +176,21 @@ def test_a_model_without_its_tokenizer_has_no_words(tmp_path, monkeypatch):
     model = load_model("hf:tests/mute")
 
     assert (model.text_vector, model.spec.text_sha256) == (None, "")
+
+
+def test_words_that_come_later_are_taken_by_a_build_that_names_the_model(
+    tmp_path, monkeypatch, folder, target
+):
+    use_hub(monkeypatch, tmp_path)
+    path = save_transformers(tmp_path, "tests/later", "clip") / "tokenizer.json"
+    path.rename(tmp_path / "elsewhere")
+    lookalike.build(folder, target, model="hf:tests/later")
+    (tmp_path / "elsewhere").rename(path)
+    published.load_published.cache_clear()
+
+    with pytest.raises(ModelError, match="was built with other words of hf:tests/later"):
+        lookalike.build(folder, target)
+    report = lookalike.build(folder, target, model="hf:tests/later").report
+
+    assert (report.embedded, report.unchanged) == (0, 12)
+    assert len(lookalike.open(target).search(lookalike.Text("the cat"), k=3)) == 3
