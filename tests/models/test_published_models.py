@@ -33,7 +33,7 @@ from publishers import OpenClip, Timm, Transformers
 import lookalike
 from lookalike.errors import ModelError, QueryError
 from lookalike.learning.saving import save_head
-from lookalike.models import registry
+from lookalike.models import published, registry, timm_model
 from lookalike.models.head_model import Layer
 from lookalike.models.registry import load_model
 
@@ -195,6 +195,25 @@ def test_a_collection_is_built_searched_and_continued_by_the_pinned_revision(hub
         assert lookalike.open(target).search(query, k=1).ids == ["sea/sea-002.png"]
     finally:
         refs.write_text(REVISION)
+
+
+def test_a_model_is_loaded_once_by_whichever_of_its_names():
+    model = load_model("timm:test_vit")
+
+    assert load_model("timm:test_vit.r160_in1k") is model
+    assert load_model(f"timm:test_vit@{REVISION}") is model
+
+
+def test_a_build_and_a_search_load_their_model_once(folder, target, monkeypatch):
+    read = []
+    monkeypatch.setattr(timm_model, "read", lambda *given, own=timm_model.read: read.append(0) or own(*given))
+    for cached in (published.load_published, published._loaded):
+        cached.cache_clear()
+
+    lookalike.build(folder, target, model="timm:test_vit")
+    lookalike.open(target).search(folder / "sea" / "sea-002.png", k=1)
+
+    assert len(read) == 1
 
 
 def test_a_head_finds_the_revision_that_it_sits_on(hub, tmp_path):

@@ -54,11 +54,16 @@ def _wanted(name: str) -> tuple[str, hub.Wanted]:
     )
 
 
-def read(name: str, revision: str) -> TorchNetwork:
+def fetch(name: str, revision: str) -> hub.Fetched:
+    """The files of a `full_name`; raises `ExtraError` without timm, before anything is fetched."""
+    library("timm", _EXTRA)
+    return hub.fetch(*_wanted(name), revision)
+
+
+def read(name: str, files: hub.Fetched) -> TorchNetwork:
     """Load the network of a `full_name`; its features are those before the classifier, pooled."""
     timm = library("timm", _EXTRA)
     called = f"timm:{name}"
-    files = hub.fetch(*_wanted(name), revision)
     weights = files.matching("*.safetensors", "*.bin")
     if "/" in name:
         source: dict[str, Any] = {"model_name": f"local-dir:{files.folder}"}

@@ -69,11 +69,16 @@ def full_name(name: str) -> str:
     return name
 
 
-def read(name: str, revision: str) -> TorchNetwork:
+def fetch(name: str, revision: str) -> hub.Fetched:
+    """The files of a repository; raises `ExtraError` without transformers, before anything is fetched."""
+    library("transformers", _EXTRA)
+    return hub.fetch(name, _WANTED, revision)
+
+
+def read(name: str, files: hub.Fetched) -> TorchNetwork:
     """Load the image tower of a repository; its features are its pooled output."""
     transformers = library("transformers", _EXTRA)
     called = f"hf:{name}"
-    files = hub.fetch(name, _WANTED, revision)
     kind = read_json(files.folder / _CONFIG).get("model_type", "")
     if kind not in _TOWERS:
         raise ModelError(
