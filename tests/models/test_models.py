@@ -82,6 +82,16 @@ def test_a_short_name_given_as_a_repository_is_offered() -> None:
     assert caught.value.hint == "did you mean siglip2-base?"
 
 
+def test_a_repository_without_its_kind_is_told_with_the_kinds() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("facebook/dinov2-small")
+
+    assert str(caught.value) == (
+        "there is no file or folder facebook/dinov2-small; check the path, or say which published model it is: "
+        "hf:facebook/dinov2-small, timm:facebook/dinov2-small or open_clip:facebook/dinov2-small"
+    )
+
+
 @pytest.mark.parametrize("name", [*CLASSICAL, "efficientnet-lite0"])
 @pytest.mark.parametrize("device", ["gpu", "CPU", "", "cuda:x"])
 def test_an_unknown_device_is_an_error_that_names_the_known_ones(name: str, device: str) -> None:

@@ -118,9 +118,14 @@ def find(repository: str, wanted: Wanted, revision: str = "") -> Fetched | None:
     return Fetched(repository, commit, folder, tuple(taken)) if _COMMIT.fullmatch(commit) else None
 
 
+def is_repository(name: str) -> bool:
+    """Whether a name has the form ORG/NAME."""
+    return bool(_REPOSITORY.fullmatch(name)) and ".." not in name
+
+
 def check_repository(repository: str, revision: str = "") -> None:
     """Raise `ModelError` unless a repository is called ORG/NAME and the revision is a name."""
-    if not _REPOSITORY.fullmatch(repository) or ".." in repository:
+    if not is_repository(repository):
         raise ModelError(f"{repository!r} is not the name of a repository", "it is called ORG/NAME")
     if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise ModelError(f"{revision!r} is not a revision", "it is a commit, a branch or a tag")

@@ -13,6 +13,7 @@ from pathlib import Path
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, check_device, on_device
+from lookalike.models.hub import is_repository
 from lookalike.models.known import KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 from lookalike.models.published import (
@@ -155,6 +156,11 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
 def _load_file(path: str, device: str) -> LoadedModel:
     from lookalike.models.class_words import with_words
 
+    if is_repository(path) and not path.endswith(".onnx") and not os.path.exists(path):
+        raise ModelError(
+            f"there is no file or folder {path}",
+            f"check the path, or say which published model it is: hf:{path}, timm:{path} or open_clip:{path}",
+        )
     model = with_words(_load_folder(Path(path), device), Path(path))
     built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
