@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +24,7 @@ from lookalike.models.published import (
     pinned_name,
 )
 from lookalike.models.spec import FLOAT32, PRECISIONS, ModelSpec
+from lookalike.models.spelling import close_names
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -211,7 +211,7 @@ def base_name(head: LoadedModel) -> str:
 
 def _unknown(name: str) -> ModelError:
     known = [*_BUILT_IN, *SHORT_NAMES, *_registered]
-    near = near_names(name) or get_close_matches(name, known, n=2)
+    near = near_names(name) or close_names(name, known)
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")
