@@ -79,15 +79,14 @@ def described(fields: dict[str, Any], network_path: Path, path: Path, device: st
 
     Raises `ModelError` if they do not fit together.
     """
-    files = files_of(network_path)
-    network = Network.open(network_path, device)
     fields = {name: value for name, value in {**DEFAULTS, **fields}.items() if name not in _NOT_OURS}
-    checksum = checksum_of(files)
+    checksum = checksum_of(files_of(network_path))
     if fields.get("sha256") not in (None, checksum):
         raise ModelError(
             f"{network_path} is not the network that {DESCRIPTION} describes: its SHA-256 is {checksum}",
             "bring the right one, or describe it anew: `lookalike.add_model(file, out=folder)`",
         )
+    network = Network.open(network_path, device)
     said = fields.get("dim")
     try:
         spec = ModelSpec.from_fields(
