@@ -13,6 +13,7 @@ from hub_server import serving
 from hubs import REVISION, snapshot, use_hub
 
 from lookalike.errors import ModelError
+from lookalike.models import hub as hub_module
 from lookalike.models.hub import Fetched, Wanted, check_repository, checksum, fetch, fetch_left_out, find
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
@@ -181,6 +182,15 @@ def test_a_hub_that_cannot_be_reached_is_told_with_how_to_bring_the_files(tmp_pa
         "model-*.safetensors; or bring the folder that `lookalike.export_model(name, out=folder)` makes "
         "of it there"
     )
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_module, "_PATIENCE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        use_hub(monkeypatch, tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        with pytest.raises(ModelError, match=r"the hub cannot be reached \(timed out\)"):
+            fetch("tests/net", WANTED)
 
 
 def test_a_commit_that_is_not_here_is_told_with_the_folder_of_its_files(tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ _REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 _COMMIT = re.compile("[0-9a-f]{40}")
 # What goes wrong on this machine, not at the hub.
 _ON_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
+_PATIENCE_S = 20.0  # with a hub that does not answer; huggingface_hub would wait without end
 _PIECE = re.compile(r"-\d{5}-of-(\d{5})\.")  # model-00001-of-00003.safetensors
 
 
@@ -169,7 +170,9 @@ def _download(repository: str, wanted: Wanted, revision: str) -> None:
     """Fetch what is wanted at one commit, after saying so; raises `ModelError`."""
     library = _library()
     try:
-        about = library.HfApi().model_info(repository, revision=revision or None, files_metadata=True)
+        about = library.HfApi().model_info(
+            repository, revision=revision or None, files_metadata=True, timeout=_PATIENCE_S
+        )
         files = {one.rfilename: one for one in about.siblings or ()}
         try:
             names = wanted.among(files)
