@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import ModelError, one_line
+from lookalike.errors import ModelError, counted, one_line
 from lookalike.images.fit import Interpolation
 from lookalike.models import hub
 from lookalike.models.known import PUBLISHED_MODELS
@@ -112,14 +112,22 @@ def _tower(transformers: Any, tower: str, folder: Path) -> Any:
     own = getattr(config, "vision_config", config)
     if hasattr(config, "projection_dim"):  # which the part for pictures may say otherwise
         own.projection_dim = config.projection_dim
-    return getattr(transformers, tower).from_pretrained(folder, config=own, local_files_only=True)
+    return _whole(getattr(transformers, tower), folder, config=own)
+
+
+def _whole(kind: Any, folder: Path, **more: Any) -> Any:
+    """A model of a class; raises `ValueError` for files without some weights, which would be random then."""
+    found, about = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True, **more)
+    if missing := sorted(about["missing_keys"]):
+        raise ValueError(f"it lacks {counted(len(missing), 'tensor')} of its weights, such as {missing[0]}")
+    return found
 
 
 def _text(called: str, folder: Path, kind: str) -> TorchText:
     """The tower for words, with its tokenizer as transformers would set it up."""
     transformers = library("transformers", _EXTRA)
     with _quiet(transformers):
-        whole = loaded(called, lambda: transformers.AutoModel.from_pretrained(folder, local_files_only=True))
+        whole = loaded(called, lambda: _whole(transformers.AutoModel, folder))
     whole.vision_model = None  # its memory
     own = whole.config.text_config
     about = folder / TOKENIZER_CONFIG
