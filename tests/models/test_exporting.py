@@ -125,6 +125,18 @@ def test_files_that_do_not_fit_on_the_disk_are_told_as_that(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_site_of_a_published_model_is_told_to_take_its_folder(folder, target, tmp_path):
+    collection = lookalike.build(folder, target, model="hf:tests/dinov2")
+
+    with pytest.raises(ModelError) as caught:
+        collection.export(tmp_path / "site", to="site", with_model=True)
+
+    assert caught.value.hint == (
+        "build with the folder that `lookalike.export_model('hf:tests/dinov2', out=folder)` makes, "
+        "or leave `with_model` out: visitors then search by the site's own pictures"
+    )
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
     with pytest.raises(ModelError, match="exists already"):
         lookalike.export_model("timm:test_vit", tmp_path)
