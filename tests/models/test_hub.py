@@ -98,8 +98,7 @@ def test_the_hub_is_asked_only_once_for_a_file_that_it_does_not_have(hub, caplog
     hub.asked.clear()
 
     with caplog.at_level(logging.INFO, "lookalike.models.hub"):
-        fetch_left_out(files, "vocab.json")
-        fetch_left_out(files, "tokenizer.json")
+        fetch_left_out(files, "vocab.json", "tokenizer.json")
 
     assert (hub.asked, caplog.messages) == ([], [])
 
@@ -109,7 +108,7 @@ def test_a_file_that_was_left_out_and_cannot_be_fetched_is_told(tmp_path, monkey
     files = Fetched("tests/net", REVISION, snapshot(tmp_path, "tests/net"), ())
 
     with caplog.at_level(logging.INFO, "lookalike.models.hub"):
-        fetch_left_out(files, "tokenizer.json")
+        fetch_left_out(files, "tokenizer.json", "vocab.json")
 
     assert caplog.messages == ["tokenizer.json of tests/net is not on this machine, and could not be fetched"]
 

@@ -88,20 +88,24 @@ def fetch(repository: str, wanted: Wanted, revision: str = "") -> Fetched:
     return found
 
 
-def fetch_left_out(files: Fetched, name: str) -> None:
-    """Fetch a file that may be in a repository and that another program, which had no use for it, left out.
+def fetch_left_out(files: Fetched, *names: str) -> None:
+    """Fetch files that may be in a repository and that another program, which had no use for them, left out.
 
-    If it cannot be fetched, that is said. The hub is not asked again for a file that it does not have.
+    At the first that cannot be fetched that is said, and the rest are left. The hub is not asked again for a
+    file that it does not have.
     """
     library = _library()
     cache = library.constants.HF_HUB_CACHE
-    if library.try_to_load_from_cache(files.repository, name, cache, files.revision) is not None:
-        return  # it is here, or the hub does not have it
-    try:
-        library.hf_hub_download(files.repository, name, revision=files.revision, cache_dir=cache)
-    except Exception as error:  # of many libraries below
-        if type(error).__name__ not in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
-            logger.info("%s of %s is not on this machine, and could not be fetched", name, files.repository)
+    for name in names:
+        if library.try_to_load_from_cache(files.repository, name, cache, files.revision) is not None:
+            continue  # it is here, or the hub does not have it
+        try:
+            library.hf_hub_download(files.repository, name, revision=files.revision, cache_dir=cache)
+        except Exception as error:  # of many libraries below
+            if type(error).__name__ not in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
+                repository = files.repository
+                logger.info("%s of %s is not on this machine, and could not be fetched", name, repository)
+                return
 
 
 def find(repository: str, wanted: Wanted, revision: str = "") -> Fetched | None:

@@ -94,8 +94,8 @@ def read(name: str, files: hub.Fetched) -> TorchNetwork:
     image = only_output(network, lambda one, pixels: getattr(one(pixel_values=pixels), output))
     if kind not in _WITH_WORDS:
         return TorchNetwork(spec, image)
-    for one in (TOKENIZER_CONFIG, TOKENIZER):  # in this order: the tokenizer is never there alone
-        hub.fetch_left_out(files, one)
+    # In this order, so that the tokenizer is not there without what is said of it.
+    hub.fetch_left_out(files, TOKENIZER_CONFIG, TOKENIZER)
     tokenizer = files.folder / TOKENIZER
     if not tokenizer.is_file():
         return TorchNetwork(spec, image)
