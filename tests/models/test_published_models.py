@@ -414,6 +414,8 @@ def test_weights_that_would_run_code_are_not_loaded(hub, tmp_path):
         ({"size": {"shortest_edge": 32}}, "cuts 56 px out of pictures of 32 px"),
         ({"resample": 9}, "does not say its 9"),
         ({"image_mean": "grey"}, "is invalid"),
+        ({"image_mean": [0.5, 0.5]}, r"is invalid: mean is \[0.5, 0.5\], it has to be three numbers"),
+        ({"image_std": [0, 0.5, 0.5]}, r"is invalid: std is .*, none of its numbers may be 0"),
     ],
 )
 def test_a_preprocessing_that_is_not_ours_is_refused(hub, tmp_path, monkeypatch, change, said):

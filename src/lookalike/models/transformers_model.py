@@ -186,7 +186,7 @@ def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelS
         if abs((said.get("rescale_factor") or 1 / 255) * 255 - 1) > 1e-6:
             raise not_supported(name, f"multiplies values by {said['rescale_factor']}")
         normal = said.get("do_normalize", True)
-        return ModelSpec(
+        spec = ModelSpec(
             name,
             sha256,
             dim=0,
@@ -199,6 +199,7 @@ def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelS
             offset="floor",
             revision=revision,
         )
+        return ModelSpec.from_fields(spec.to_fields())  # which checks the numbers
     except KeyError as error:
         raise ModelError(f"the preprocessing of {name} does not say its {error.args[0]}") from None
     except (TypeError, ValueError) as error:
