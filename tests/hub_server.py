@@ -51,14 +51,16 @@ class Hub(BaseHTTPRequestHandler):
 
     def _file(self, repository: str, name: str) -> None:
         revision, folder = self.files[repository]
+        if not (folder / name).is_file():
+            return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": revision})
         data = (folder / name).read_bytes()
         etag = f'"{hashlib.sha256(data).hexdigest()}"'
         self._send(data, {"X-Repo-Commit": revision, "ETag": etag})
 
-    def _refuse(self, status: int, code: str) -> None:
+    def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", "0")
+        for name, value in {**(headers or {}), "X-Error-Code": code, "Content-Length": "0"}.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _send(self, data: bytes, headers: dict[str, str]) -> None:

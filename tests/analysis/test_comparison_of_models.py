@@ -57,6 +57,18 @@ def test_one_model_twice_is_refused(photos, tmp_path):
         compare(photos, ["pixels", "pixels"], "folder", tmp_path)
 
 
+def test_two_files_of_one_name_are_refused_by_their_paths(photos, tmp_path):
+    one, other = (write_network(tmp_path / folder / "net.onnx") for folder in ("a", "b"))
+
+    with pytest.raises(LookalikeError, match=f"{one} and {other} are both the model net"):
+        compare(photos, [str(one), str(other)], "folder", tmp_path / "kept")
+
+
+def test_no_models_are_refused(photos, tmp_path):
+    with pytest.raises(LookalikeError, match="there are no models to compare"):
+        compare(photos, [], "folder", tmp_path)
+
+
 def test_an_unknown_model_is_refused_before_any_is_built(photos, tmp_path):
     with pytest.raises(ModelError, match="unknown model 'foo'"):
         compare(photos, ["pixels", "foo"], "folder", tmp_path)

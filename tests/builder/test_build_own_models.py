@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import build, command_process
 from conftest import picture as picture_of
+from PIL import Image
 
 import lookalike
 from lookalike.errors import ModelError
@@ -104,6 +105,24 @@ def test_one_that_fails_later_stops_the_build_and_keeps_what_is_committed(folder
     collection = lookalike.open(target)
     assert len(collection) == 8
     assert list(collection.verify()) == []
+
+
+def test_one_that_fails_on_a_single_picture_stops_the_build_and_names_it(folder, target):
+    black = folder / "sea" / "black.png"
+    Image.new("RGB", (9, 9)).save(black)
+
+    class Dividing(Means):
+        def features(self, pixels: np.ndarray) -> np.ndarray:
+            means = super().features(pixels)
+            with np.errstate(invalid="ignore"):
+                return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+    with pytest.raises(ModelError) as caught:
+        build(folder, target, model=Dividing(), threads=1)
+
+    assert caught.value.message == "means.features gave NaN or infinity, on the picture sea/black.png"
+    black.unlink()
+    assert build(folder, target, model=Dividing())[1].embedded == 12
 
 
 def test_a_loaded_model_may_be_given_in_place_of_its_name(folder, target):

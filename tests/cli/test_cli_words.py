@@ -57,6 +57,23 @@ def test_it_is_said_that_the_background_is_computed_which_happens_once(run, buil
     assert "computing" not in said[1]
 
 
+def test_other_words_of_the_same_model_are_taken_by_a_build_that_names_it(run, target, tmp_path):
+    classes = write_model_of_classes(tmp_path / "classes")
+    numbered = write_numbered(tmp_path / "numbered", 12)
+    assert run("build", numbered, "-c", target, "--model", f"{classes}/")[0] == 0
+    said = json.loads((classes / "model.json").read_bytes())
+    (classes / "model.json").write_text(json.dumps({**said, "prompts": ["{}", "a photo of {}"]}))
+
+    assert run("search", target, numbered / "2.png")[2] == (
+        f"lookalike: {target} was built with other words of tiny-clip: "
+        "its text tower, tokenizer or prompts changed\n"
+        "  bring back what was there, or take what is there now, which embeds nothing anew: "
+        f"lookalike build SOURCE -c {target} --model {classes}\n"
+    )
+    assert "0 embedded, 12 unchanged" in run("build", numbered, "-c", target, "--model", classes)[2]
+    assert run("search", target, "text:sea", "-k", 4)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

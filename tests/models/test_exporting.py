@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -110,6 +111,30 @@ def test_what_cannot_be_exported_is_told_and_nothing_is_left(name, said, tmp_pat
         lookalike.export_model(name, tmp_path / "model")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_do_not_fit_on_the_disk_are_told_as_that(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(ModelError, match="model cannot be written: File too large"):
+            lookalike.export_model("timm:test_vit", tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_site_of_a_published_model_is_told_to_take_its_folder(folder, target, tmp_path):
+    collection = lookalike.build(folder, target, model="hf:tests/dinov2")
+
+    with pytest.raises(ModelError) as caught:
+        collection.export(tmp_path / "site", to="site", with_model=True)
+
+    assert caught.value.hint == (
+        "build with the folder that `lookalike.export_model('hf:tests/dinov2', out=folder)` makes, "
+        "or leave `with_model` out: visitors then search by the site's own pictures"
+    )
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path):

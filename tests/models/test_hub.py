@@ -13,7 +13,8 @@ from hub_server import serving
 from hubs import REVISION, snapshot, use_hub
 
 from lookalike.errors import ModelError
-from lookalike.models.hub import Wanted, check_repository, checksum, fetch, find
+from lookalike.models import hub as hub_module
+from lookalike.models.hub import Fetched, Wanted, check_repository, checksum, fetch, fetch_left_out, find
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
@@ -49,6 +50,13 @@ def test_what_is_wanted_is_fetched_after_it_was_said_with_its_size(hub, tmp_path
     assert sorted(path.name for path in found.folder.iterdir()) == sorted(found.names)
 
 
+def test_a_single_file_is_said_as_one(hub, caplog):
+    with caplog.at_level(logging.INFO, "lookalike.models.hub"):
+        fetch("tests/net", Wanted((("model.safetensors",),)))
+
+    assert caplog.messages == [f"fetching tests/net, revision {REVISION[:8]}: 1 file, 1.5 MB"]
+
+
 def test_what_is_here_is_used_and_the_hub_is_not_asked(hub):
     fetch("tests/net", WANTED)
     hub.asked.clear()
@@ -72,6 +80,37 @@ def test_a_fetch_that_ended_halfway_goes_on(hub, tmp_path):
 
     assert find("tests/net", WANTED) is None
     assert fetch("tests/net", WANTED).names[-1] == "model.safetensors"
+
+
+def test_a_file_that_another_program_left_out_is_fetched_at_the_same_revision(hub):
+    files = fetch("tests/net", Wanted((("config.json",),)))
+    hub.asked.clear()
+
+    fetch_left_out(files, "tokenizer.json")
+
+    assert (files.folder / "tokenizer.json").stat().st_size == 30
+    assert hub.asked[-1] == f"/tests/net/resolve/{REVISION}/tokenizer.json"
+
+
+def test_the_hub_is_asked_only_once_for_a_file_that_it_does_not_have(hub, caplog):
+    files = fetch("tests/net", WANTED)
+    fetch_left_out(files, "vocab.json")
+    hub.asked.clear()
+
+    with caplog.at_level(logging.INFO, "lookalike.models.hub"):
+        fetch_left_out(files, "vocab.json", "tokenizer.json")
+
+    assert (hub.asked, caplog.messages) == ([], [])
+
+
+def test_a_file_that_was_left_out_and_cannot_be_fetched_is_told(tmp_path, monkeypatch, caplog):
+    use_hub(monkeypatch, tmp_path)
+    files = Fetched("tests/net", REVISION, snapshot(tmp_path, "tests/net"), ())
+
+    with caplog.at_level(logging.INFO, "lookalike.models.hub"):
+        fetch_left_out(files, "tokenizer.json", "vocab.json")
+
+    assert caplog.messages == ["tokenizer.json of tests/net is not on this machine, and could not be fetched"]
 
 
 def test_pieces_count_only_if_all_of_them_are_there(tmp_path, monkeypatch):
@@ -142,6 +181,37 @@ def test_a_hub_that_cannot_be_reached_is_told_with_how_to_bring_the_files(tmp_pa
         "model-*.safetensors; or bring the folder that `lookalike.export_model(name, out=folder)` makes "
         "of it there"
     )
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_module, "_PATIENCE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        use_hub(monkeypatch, tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        with pytest.raises(ModelError, match=r"the hub cannot be reached \(timed out\)"):
+            fetch("tests/net", WANTED)
+
+
+def test_a_commit_that_is_not_here_is_told_with_the_folder_of_its_files(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+
+    with pytest.raises(ModelError) as caught:
+        fetch("tests/net", WANTED, REVISION)
+
+    assert f"it holds in snapshots/{REVISION}/ the files config.json, model.safetensors" in caught.value.hint
+
+
+def test_a_place_for_files_that_cannot_be_written_is_told(hub, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
+
+    with pytest.raises(ModelError) as caught:
+        fetch("tests/net", WANTED)
+
+    assert caught.value.message == (
+        f"tests/net cannot be written to {tmp_path}/file/hub/models--tests--net: Not a directory"
+    )
+    assert caught.value.hint == "make room there, or let HF_HOME name another folder"
 
 
 def test_a_misspelled_repository_is_told_with_those_here_and_the_known_ones(tmp_path, monkeypatch):

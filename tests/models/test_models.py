@@ -61,7 +61,14 @@ def test_an_unknown_model_is_an_error_that_names_the_known_ones(name: str, near:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("Pixels", "pixels"), ("efficientnet", "efficientnet-lite0"), ("color", "colors")]
+    ("name", "near"),
+    [
+        ("Pixels", "pixels"),
+        ("efficientnet", "efficientnet-lite0"),
+        ("color", "colors"),
+        ("clip", "clip-vit-b32"),
+        ("siglip2", "siglip2-base or siglip-base"),
+    ],
 )
 def test_an_unknown_model_is_an_error_that_offers_the_name_that_is_nearest(name: str, near: str) -> None:
     with pytest.raises(ModelError, match=f"did you mean {near}\\? known are: "):
@@ -80,6 +87,17 @@ def test_a_short_name_given_as_a_repository_is_offered() -> None:
         load_model("hf:siglip2_base")
 
     assert caught.value.hint == "did you mean siglip2-base?"
+
+
+def test_a_repository_without_its_kind_is_told_with_the_kinds() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("facebook/dinov2-small")
+
+    assert str(caught.value) == (
+        "there is no file or folder facebook/dinov2-small; "
+        "check the path, or say which published model it is: "
+        "hf:facebook/dinov2-small, timm:facebook/dinov2-small or open_clip:facebook/dinov2-small"
+    )
 
 
 @pytest.mark.parametrize("name", [*CLASSICAL, "efficientnet-lite0"])

@@ -287,6 +287,7 @@ def test_a_network_of_which_more_has_to_be_said_is_refused(tmp_path, options, me
         ({"name": "sift"}, "sift is the name of a built-in model"),
         ({"crop": 0}, "the crop of net is 0"),
         ({"mean": [0.5]}, r"mean is \[0\.5\], it has to be three numbers"),
+        ({"mean": [0.5, 1.1, 0.5]}, r"the mean of net is \[0.5, 1.1, 0.5\], but the values of pixels"),
         ({"std": [1, 0, 1]}, r"std is \[1, 0, 1\], none of its numbers may be 0"),
         ({"resize": "stretch"}, "resize is 'stretch', it has to be one of: square, crop, squash"),
         ({"pooling": "mean"}, r"has the shape \(2, 8\), without places to pool"),
@@ -299,6 +300,21 @@ def test_what_does_not_fit_the_network_is_refused_before_anything_is_written(tmp
     with pytest.raises(ModelError, match=message):
         add_model(net, out=tmp_path / "model", **options)
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_a_mean_of_values_from_0_to_255_is_told_with_what_to_do(tmp_path):
+    net = write_network(tmp_path / "net.onnx")
+
+    with pytest.raises(ModelError) as caught:
+        add_model(net, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], out=tmp_path / "model")
+
+    assert caught.value.hint == "divide mean and std by 255"
+
+
+def test_a_mean_at_the_end_of_the_range_of_pixels_is_taken(tmp_path):
+    net = write_network(tmp_path / "net.onnx")
+
+    assert add_model(net, mean=[1, 0, -1], out=tmp_path / "model").spec.mean == (1.0, 0.0, -1.0)
 
 
 def test_mean_and_std_for_a_network_of_whole_numbers_are_refused(tmp_path):
@@ -331,6 +347,18 @@ def test_a_network_that_does_not_take_square_pictures_is_refused_with_the_shape(
     )
 
     with pytest.raises(ModelError, match=message):
+        load_model(str(networks.save(tmp_path / "net.onnx", graph)))
+
+
+def test_a_network_that_gives_a_single_number_is_refused(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["pixels"], ["mean"], keepdims=0)],
+        "mean",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["b", 3, 32, 32])],
+        [helper.make_tensor_value_info("mean", TensorProto.FLOAT, [])],
+    )
+
+    with pytest.raises(ModelError, match=r"the output mean of .*net\.onnx is a single number"):
         load_model(str(networks.save(tmp_path / "net.onnx", graph)))
 
 

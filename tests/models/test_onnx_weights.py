@@ -15,7 +15,7 @@ from networks import write_network
 from onnx import TensorProto, helper
 
 import lookalike
-from lookalike import load_model
+from lookalike import add_model, load_model
 from lookalike.errors import ModelError
 from lookalike.models.onnx_weights import FIELDS, checksum_of, files_of
 
@@ -160,3 +160,17 @@ def test_a_link_to_weights_outside_of_the_folder_is_refused(tmp_path):
 
     with pytest.raises(ModelError, match="a link to outside of its folder"):
         load_model(str(big))
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_weights_that_are_cut_off_are_told_by_the_checksum_of_the_description(tmp_path, left):
+    source = onnx.load(write_network(tmp_path / "net.onnx"))
+    (tmp_path / "big").mkdir()
+    big = tmp_path / "big" / "net.onnx"
+    onnx.save(source, big, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    add_model(big, out=tmp_path / "model")
+    weights = tmp_path / "model" / "weights.bin"
+    weights.write_bytes(weights.read_bytes()[:left])
+
+    with pytest.raises(ModelError, match=r"image\.onnx is not the network that model\.json describes"):
+        load_model(f"{tmp_path}/model/")

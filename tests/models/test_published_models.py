@@ -33,7 +33,7 @@ from publishers import OpenClip, Timm, Transformers
 import lookalike
 from lookalike.errors import ModelError, QueryError
 from lookalike.learning.saving import save_head
-from lookalike.models import registry
+from lookalike.models import published, registry, timm_model
 from lookalike.models.head_model import Layer
 from lookalike.models.registry import load_model
 
@@ -197,6 +197,25 @@ def test_a_collection_is_built_searched_and_continued_by_the_pinned_revision(hub
         refs.write_text(REVISION)
 
 
+def test_a_model_is_loaded_once_by_whichever_of_its_names():
+    model = load_model("timm:test_vit")
+
+    assert load_model("timm:test_vit.r160_in1k") is model
+    assert load_model(f"timm:test_vit@{REVISION}") is model
+
+
+def test_a_build_and_a_search_load_their_model_once(folder, target, monkeypatch):
+    read = []
+    monkeypatch.setattr(timm_model, "read", lambda *given, own=timm_model.read: read.append(0) or own(*given))
+    for cached in (published.load_published, published._loaded):
+        cached.cache_clear()
+
+    lookalike.build(folder, target, model="timm:test_vit")
+    lookalike.open(target).search(folder / "sea" / "sea-002.png", k=1)
+
+    assert len(read) == 1
+
+
 def test_a_head_finds_the_revision_that_it_sits_on(hub, tmp_path):
     base = load_model("timm:test_resnet")
     matrix = np.eye(base.dim, 5, dtype=np.float32)
@@ -303,6 +322,62 @@ def test_weights_of_another_network_are_refused_before_anything_is_written(hub, 
     assert not target.exists()
 
 
+def without_a_weight(path: Path, name: str) -> None:
+    """Take a tensor out of a file of weights; its library would fill it with random numbers, or zeros."""
+    safetensors = import_module("safetensors.torch")
+    weights = safetensors.load_file(path)
+    del weights[name]
+    safetensors.save_file(weights, path, {"format": "pt"})
+
+
+def test_weights_of_timm_that_lack_one_are_refused(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    without_a_weight(
+        save_timm(tmp_path, "test_vit2.r160_in1k") / "model.safetensors", "blocks.1.attn.qkv.weight"
+    )
+
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*blocks\.1\.attn\.qkv\.weight"):
+        load_model("timm:test_vit2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("clip", "visual_projection.weight"), ("dinov2", "encoder.layer.0.norm1.bias")],
+)
+def test_weights_of_transformers_that_lack_one_are_refused(tmp_path, monkeypatch, kind, name):
+    use_hub(monkeypatch, tmp_path)
+    without_a_weight(save_transformers(tmp_path, "tests/lacking", kind) / "model.safetensors", name)
+
+    with pytest.raises(
+        ModelError, match=f"hf:tests/lacking cannot be loaded: ValueError: it lacks 1 tensor .* {name}"
+    ):
+        load_model("hf:tests/lacking")
+
+
+def test_weights_of_open_clip_that_lack_one_are_refused(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    without_a_weight(
+        save_open_clip(tmp_path, "tests/lacking") / "open_clip_model.safetensors", "visual.ln_post.weight"
+    )
+
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*visual\.ln_post\.weight"):
+        load_model("open_clip:tests/lacking")
+
+
+def test_a_text_tower_that_lacks_a_weight_is_refused_before_anything_is_written(
+    tmp_path, monkeypatch, folder, target
+):
+    use_hub(monkeypatch, tmp_path)
+    without_a_weight(
+        save_transformers(tmp_path, "tests/lacking", "clip") / "model.safetensors", "text_projection.weight"
+    )
+
+    with pytest.raises(ModelError, match=r"it lacks 1 tensor .* text_projection\.weight"):
+        lookalike.build(folder, target, model="hf:tests/lacking")
+
+    assert not target.exists()
+
+
 def test_weights_of_numbers_that_are_none_are_refused(hub):
     torch = import_module("torch")
     safetensors = import_module("safetensors.torch")
@@ -339,6 +414,8 @@ def test_weights_that_would_run_code_are_not_loaded(hub, tmp_path):
         ({"size": {"shortest_edge": 32}}, "cuts 56 px out of pictures of 32 px"),
         ({"resample": 9}, "does not say its 9"),
         ({"image_mean": "grey"}, "is invalid"),
+        ({"image_mean": [0.5, 0.5]}, r"is invalid: mean is \[0.5, 0.5\], it has to be three numbers"),
+        ({"image_std": [0, 0.5, 0.5]}, r"is invalid: std is .*, none of its numbers may be 0"),
     ],
 )
 def test_a_preprocessing_that_is_not_ours_is_refused(hub, tmp_path, monkeypatch, change, said):

@@ -7,10 +7,12 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from hubs import save_open_clip, save_transformers, tokenizer, use_hub
+from hub_server import serving
+from hubs import REVISION, save_open_clip, save_transformers, snapshot, tokenizer, use_hub
 
 import lookalike
 from lookalike.errors import ModelError
+from lookalike.models import published
 from lookalike.models.registry import load_model
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
@@ -135,6 +137,38 @@ def test_a_tokenizer_of_another_model_is_refused_before_anything_is_written(
     assert not target.exists()
 
 
+@pytest.mark.parametrize("kind", ["hf", "open_clip"])
+@pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b"\xff"])
+def test_a_damaged_tokenizer_is_refused_before_anything_is_written(
+    tmp_path, monkeypatch, folder, target, kind, data
+):
+    use_hub(monkeypatch, tmp_path)
+    files = (
+        save_transformers(tmp_path, "tests/own", "clip")
+        if kind == "hf"
+        else save_open_clip(tmp_path, "tests/own", hf_tokenizer_name="tests/own")
+    )
+    (files / "tokenizer.json").write_bytes(data)
+
+    with pytest.raises(ModelError, match=r"/tokenizer\.json cannot be read: "):
+        lookalike.build(folder, target, model=f"{kind}:tests/own")
+
+    assert not target.exists()
+
+
+def test_a_tokenizer_that_another_program_left_out_is_fetched(hub, tmp_path, monkeypatch):
+    published = next(hub.glob("models--tests--clip/snapshots/*"))
+    with serving(clip=(REVISION, published)) as (address, _):
+        use_hub(monkeypatch, tmp_path, address)
+        here = snapshot(tmp_path, "tests/clip")
+        for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+            (here / name).write_bytes((published / name).read_bytes())
+
+        model = load_model("hf:tests/clip")
+
+    assert model.embed_text("the cat").shape == (24,)
+
+
 def test_a_model_without_its_tokenizer_has_no_words(tmp_path, monkeypatch):
     use_hub(monkeypatch, tmp_path)
     (save_transformers(tmp_path, "tests/mute", "clip") / "tokenizer.json").unlink()
@@ -142,3 +176,21 @@ def test_a_model_without_its_tokenizer_has_no_words(tmp_path, monkeypatch):
     model = load_model("hf:tests/mute")
 
     assert (model.text_vector, model.spec.text_sha256) == (None, "")
+
+
+def test_words_that_come_later_are_taken_by_a_build_that_names_the_model(
+    tmp_path, monkeypatch, folder, target
+):
+    use_hub(monkeypatch, tmp_path)
+    path = save_transformers(tmp_path, "tests/later", "clip") / "tokenizer.json"
+    path.rename(tmp_path / "elsewhere")
+    lookalike.build(folder, target, model="hf:tests/later")
+    (tmp_path / "elsewhere").rename(path)
+    published.load_published.cache_clear()
+
+    with pytest.raises(ModelError, match="was built with other words of hf:tests/later"):
+        lookalike.build(folder, target)
+    report = lookalike.build(folder, target, model="hf:tests/later").report
+
+    assert (report.embedded, report.unchanged) == (0, 12)
+    assert len(lookalike.open(target).search(lookalike.Text("the cat"), k=3)) == 3

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
-from networks import DIM
+from networks import DIM, save
+from onnx import TensorProto, helper
 from tokenizers import Tokenizer, normalizers
 from towers import END, LENGTH, describe, write_model, write_text_tower
 
@@ -317,6 +319,16 @@ def test_a_tower_that_gives_nan_is_refused(tmp_path):
 
     with pytest.raises(ModelError, match="gave NaN or infinity"):
         model.embed_text("red")
+
+
+def test_a_tower_that_gives_a_single_number_is_refused(folder):
+    graph = onnx.load(folder / "text.onnx").graph
+    graph.node.append(helper.make_node("ReduceMax", ["vectors"], ["most"], keepdims=0))
+    graph.output[0].CopyFrom(helper.make_tensor_value_info("most", TensorProto.FLOAT, []))
+    save(folder / "text.onnx", graph)
+
+    with pytest.raises(ModelError, match=r"text\.onnx gave float32 of shape \(1,\) for 1 texts"):
+        load(folder).embed_text("red")
 
 
 def test_of_several_outputs_the_description_has_to_name_one(tmp_path):

@@ -31,6 +31,13 @@ def test_its_own_words_are_searched(alone):
     assert {id_.split("/")[0] for id_ in found.ids} == {"meadow"}
 
 
+def test_beside_its_own_words_it_is_said_why_others_were_not_asked_of_the_model(alone):
+    meant = alone.search(lookalike.Text("a red meadow at night"), k=1).meant[0]
+
+    assert meant.lines[-1].startswith("unknown, and left out: night (this model needs transformers (")
+    assert meant.as_dict()["missing"].startswith("this model needs transformers (")
+
+
 @pytest.mark.parametrize("query", [lookalike.Text("motorcycle"), picture(1)], ids=["word", "picture"])
 def test_what_only_the_model_knows_is_an_error_that_says_what_to_install(alone, query):
     with pytest.raises(ModelError, match="this model needs transformers") as caught:

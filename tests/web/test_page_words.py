@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build
+from conftest import build, write_pictures
 from pages import Page, expect, ids, tile
 from serving import running
 from site_browser import tab
@@ -64,6 +65,22 @@ def test_a_model_with_a_text_tower_takes_any_words_and_offers_no_list(
         field(page).press("Enter")
         expect(page.locator(".tile .score").first).to_be_visible()
         assert page.get_by_text("does not know").count() == 0
+
+
+def test_where_the_model_is_missing_it_is_said_why_words_were_left_out(
+    window: Any, target: Path, tmp_path: Path
+) -> None:
+    classes = write_model_of_classes(tmp_path / "classes")
+    collection, _ = build(write_pictures(tmp_path / "photos", 6), target, model=str(classes))
+    shutil.rmtree(classes)
+
+    with running(collection) as url, tab(window, url) as page:
+        field(page).fill("a meadow at dawn")
+        field(page).press("Enter")
+
+        expect(page.locator("#meant")).to_contain_text(
+            "unknown, and left out: dawn (the model tiny-clip, which embedded"
+        )
 
 
 def test_thumbs_on_hits_refine_the_search_and_stay_in_the_address(page: Page) -> None:

@@ -94,12 +94,10 @@ def compare(
     """
     # An unknown model is reported before the others have started.
     loaded = [load_model(one) if isinstance(one, str) else register(one) for one in models]
-    known = {one.name: (given, one) for one, given in zip(loaded, models, strict=True)}
-    if len(known) < len(models) or not known:
-        raise LookalikeError(
-            "there are no models to compare, or one is named twice", "name each model once in `models`"
-        )
-    models_at = {collection_of(folder, name): one for name, one in known.items()}
+    _check_names(models, loaded)
+    models_at = {
+        collection_of(folder, one.name): (given, one) for given, one in zip(models, loaded, strict=True)
+    }
     if isinstance(source, Originals) and _needs_no_picture(source.snapshot, loaded):
         places = _from_stored(source.snapshot, models_at, progress)
         embedded = set[Path]()
@@ -119,6 +117,20 @@ def compare(
         replace(one, on_front=here) for one, here in zip(contenders, pareto_front(contenders), strict=True)
     ]
     return Comparison(str(source), tuple(sorted(marked, key=lambda one: -_quality(one))))
+
+
+def _check_names(models: Sequence[str | Model], loaded: Sequence[LoadedModel]) -> None:
+    """Raise `LookalikeError` if there are no models, or two of the same name."""
+    if not models:
+        raise LookalikeError("there are no models to compare", "name one in `models`")
+    known: dict[str, str | Model] = {}
+    for given, model in zip(models, loaded, strict=True):
+        if model.name in known:
+            raise LookalikeError(
+                f"{known[model.name]} and {given} are both the model {model.name}",
+                "name each model once in `models`; files of different models need different names",
+            )
+        known[model.name] = given
 
 
 def collection_of(folder: str | Path, model: str) -> Path:

@@ -36,8 +36,8 @@ from lookalike.storage.writing import create
 class Order:
     """A build that can begin: of the collection at `root` from `images`, whose contents are `listing`.
 
-    `move` says where the source was if it has moved. `model` is what embeds, and `is_file` whether it was
-    given as a file or a folder. `manifest` is what a new collection gets, `rebuild` whether it is made anew.
+    `move` says where the source was if it has moved. `model` is what embeds, and `is_named` whether it was
+    said which. `manifest` is what a new collection gets, `rebuild` whether it is made anew.
     """
 
     root: Path
@@ -45,7 +45,7 @@ class Order:
     listing: Listing
     move: Move | None
     model: LoadedModel
-    is_file: bool
+    is_named: bool
     manifest: Manifest
     rebuild: bool
 
@@ -86,7 +86,7 @@ def ordered(
         asked.path,
         names,
     )
-    return Order(root, images, listing, move, asked, file is not None, manifest, rebuild)
+    return Order(root, images, listing, move, asked, given is not None, manifest, rebuild)
 
 
 def begin(order: Order, device: str, max_megapixels: float) -> tuple[Manifest, LoadedModel, Plan]:
@@ -164,11 +164,10 @@ def _renewed(manifest: Manifest, order: Order) -> Manifest:
     The words of that model replace those of the pinned one, if both make the same vectors of pictures.
     """
     manifest, model = replace(manifest, tags=order.manifest.tags), order.model
-    if not order.is_file:
+    if not order.is_named:
         return manifest
-    pinned = manifest.model
-    same = replace(model.spec, text_sha256=pinned.text_sha256, prompts=pinned.prompts) == pinned
-    return replace(manifest, model_path=model.path, model=model.spec if same else pinned)
+    spec = model.spec if model.spec.sees_like(manifest.model) else manifest.model
+    return replace(manifest, model_path=model.path or manifest.model_path, model=spec)
 
 
 def _try_words(model: LoadedModel) -> None:

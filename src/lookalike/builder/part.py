@@ -24,8 +24,10 @@ from lookalike.builder.preparing import Prepare, prepared
 from lookalike.builder.tagging import tag_columns, tag_fields
 from lookalike.builder.worker_process import Work
 from lookalike.builder.workers import Prepared, Workers
+from lookalike.errors import ModelError
 from lookalike.images.exif import Exif
 from lookalike.images.limit import MAX_MEGAPIXELS
+from lookalike.models.halving import FullDeviceError
 from lookalike.models.looking import decoder_name, decoder_of, stacked
 from lookalike.models.model import LoadedModel, unit
 from lookalike.models.runner import batch_size
@@ -178,12 +180,37 @@ def batches(
 def _embedded(batch: Sequence[Sample], model: LoadedModel, prepare: Prepare) -> list[Outcome]:
     """Take a batch of samples from bytes to features, in one thread."""
     found = prepare(batch)
-    pixels = [one.seen.pixels for one in found if isinstance(one, Prepared)]
-    features: Iterator[NDArray[np.float32]] = iter(model.features(stacked(pixels)) if pixels else ())
+    seen = [
+        (sample.id, one.seen.pixels)
+        for sample, one in zip(batch, found, strict=True)
+        if isinstance(one, Prepared)
+    ]
+    features: Iterator[NDArray[np.float32]] = iter(_features(model, seen) if seen else ())
     return [
         Embedded(_row(sample, one), one.seen.thumbnail, next(features)) if isinstance(one, Prepared) else one
         for sample, one in zip(batch, found, strict=True)
     ]
+
+
+def _features(model: LoadedModel, seen: Sequence[tuple[str, Any]]) -> NDArray[np.float32]:
+    """The features (B, D) of B pictures, given by their ids and pixels.
+
+    Raises `ModelError`, which names the first picture that the model fails on by itself, if there is one.
+    """
+    try:
+        return model.features(stacked([pixels for _, pixels in seen]))
+    except FullDeviceError:
+        raise
+    except ModelError as error:
+        for id_, pixels in seen:
+            try:
+                model.features(stacked([pixels]))
+            except ModelError:
+                raise ModelError(
+                    f"{error.message}, on the picture {id_}",
+                    error.hint or "take that picture out of the source, or use another model",
+                ) from error
+        raise
 
 
 def _row(sample: Sample, found: Prepared) -> dict[str, Any]:

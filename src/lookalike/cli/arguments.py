@@ -19,8 +19,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        help="the model: a name that `lookalike models` lists (default: efficientnet-lite0), an ONNX file, "
-        "or a folder that `lookalike model add` made",
+        help="the model: a name that `lookalike models` lists (default: efficientnet-lite0), a published one "
+        "(timm:NAME, hf:ORG/NAME, open_clip:NAME/TAG), an ONNX file, or a folder that `lookalike model` made",
     )
     parser.add_argument(
         "--tags",

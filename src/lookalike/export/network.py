@@ -19,6 +19,7 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.onnx_model import NETWORK
 from lookalike.models.onnx_network import Network
 from lookalike.models.onnx_weights import files_of
+from lookalike.models.published import is_published
 from lookalike.models.registry import find_base
 
 # Visitors have to load it, and a browser's memory for scripts ends at 4 GB.
@@ -83,8 +84,10 @@ def _network_file(model: LoadedModel) -> Path:
         return Path(str(files("lookalike.models") / _FILE))
     path = Path(model.path) / NETWORK if Path(model.path).is_dir() else Path(model.path)
     if not model.path or path.suffix != ".onnx" or not path.is_file():
+        made = f"build with the folder that `lookalike.export_model({model.name!r}, out=folder)` makes, or "
         raise ModelError(
-            f"the model {model.name} does not run in a browser, only networks in ONNX files do", _WITHOUT
+            f"the model {model.name} does not run in a browser, only networks in ONNX files do",
+            made + _WITHOUT if is_published(model.name) else _WITHOUT,
         )
     if len(files_of(path)) > 1:
         raise ModelError(f"{path} has its weights in other files, which no browser can read", _WITHOUT)

@@ -127,6 +127,8 @@ def _export(
                 dynamic_axes=axes,
             )
         except Exception as error:  # whatever an operator or the exporter raises
+            if isinstance(error, OSError) and error.errno:  # a disk that is full
+                raise
             raise ModelError(
                 f"the model cannot be exported to ONNX: {one_line(error)[:300]}",
                 "use it as it is, with PyTorch",

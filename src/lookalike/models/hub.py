@@ -6,6 +6,7 @@ kept, HF_HUB_OFFLINE that none is fetched, HF_ENDPOINT that a mirror is asked.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import re
@@ -15,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import ExtraError, LookalikeError, ModelError, one_line
+from lookalike.errors import ExtraError, LookalikeError, ModelError, counted, one_line
 from lookalike.models.known import PUBLISHED_MODELS
 from lookalike.models.spelling import close_names
 
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 _COMMIT = re.compile("[0-9a-f]{40}")
+# What goes wrong on this machine, not at the hub.
+_ON_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
+_PATIENCE_S = 20.0  # with a hub that does not answer; huggingface_hub would wait without end
 _PIECE = re.compile(r"-\d{5}-of-(\d{5})\.")  # model-00001-of-00003.safetensors
 
 
@@ -84,6 +88,26 @@ def fetch(repository: str, wanted: Wanted, revision: str = "") -> Fetched:
     return found
 
 
+def fetch_left_out(files: Fetched, *names: str) -> None:
+    """Fetch files that may be in a repository and that another program, which had no use for them, left out.
+
+    At the first that cannot be fetched that is said, and the rest are left. The hub is not asked again for a
+    file that it does not have.
+    """
+    library = _library()
+    cache = library.constants.HF_HUB_CACHE
+    for name in names:
+        if library.try_to_load_from_cache(files.repository, name, cache, files.revision) is not None:
+            continue  # it is here, or the hub does not have it
+        try:
+            library.hf_hub_download(files.repository, name, revision=files.revision, cache_dir=cache)
+        except Exception as error:  # of many libraries below
+            if type(error).__name__ not in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
+                repository = files.repository
+                logger.info("%s of %s is not on this machine, and could not be fetched", name, repository)
+                return
+
+
 def find(repository: str, wanted: Wanted, revision: str = "") -> Fetched | None:
     """The files of a repository if all of them are on this machine; nothing is fetched."""
     root = _place(repository)
@@ -99,9 +123,14 @@ def find(repository: str, wanted: Wanted, revision: str = "") -> Fetched | None:
     return Fetched(repository, commit, folder, tuple(taken)) if _COMMIT.fullmatch(commit) else None
 
 
+def is_repository(name: str) -> bool:
+    """Whether a name has the form ORG/NAME."""
+    return bool(_REPOSITORY.fullmatch(name)) and ".." not in name
+
+
 def check_repository(repository: str, revision: str = "") -> None:
     """Raise `ModelError` unless a repository is called ORG/NAME and the revision is a name."""
-    if not _REPOSITORY.fullmatch(repository) or ".." in repository:
+    if not is_repository(repository):
         raise ModelError(f"{repository!r} is not the name of a repository", "it is called ORG/NAME")
     if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise ModelError(f"{revision!r} is not a revision", "it is a commit, a branch or a tag")
@@ -145,7 +174,9 @@ def _download(repository: str, wanted: Wanted, revision: str) -> None:
     """Fetch what is wanted at one commit, after saying so; raises `ModelError`."""
     library = _library()
     try:
-        about = library.HfApi().model_info(repository, revision=revision or None, files_metadata=True)
+        about = library.HfApi().model_info(
+            repository, revision=revision or None, files_metadata=True, timeout=_PATIENCE_S
+        )
         files = {one.rfilename: one for one in about.siblings or ()}
         try:
             names = wanted.among(files)
@@ -155,7 +186,11 @@ def _download(repository: str, wanted: Wanted, revision: str) -> None:
             ) from None
         size = sum(files[name].size or 0 for name in names)
         logger.info(
-            "fetching %s, revision %.8s: %d files, %s", repository, about.sha, len(names), _size(size)
+            "fetching %s, revision %.8s: %s, %s",
+            repository,
+            about.sha,
+            counted(len(names), "file"),
+            _size(size),
         )
         for name in names:
             path = Path(library.hf_hub_download(repository, name, revision=revision or None))
@@ -184,21 +219,31 @@ def _unreachable(error: Exception, repository: str, wanted: Wanted, revision: st
     near = _near(repository)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno in _ON_DISK:
+        return ModelError(
+            f"{repository} cannot be written to {_place(repository)}: {error.strerror}",
+            "make room there, or let HF_HOME name another folder",
+        )
     if kind == "GatedRepoError":
         return ModelError(
             f"{repository} is given only to those who agree to its terms",
             "agree to them on its page, then log in: hf auth login",
         )
     if kind == "RepositoryNotFoundError":
-        return ModelError(f"the hub has no model {repository}, or it is private", meant or "check its name")
+        return ModelError(
+            f"the hub has no model {repository}, or it is private", meant.rstrip() or "check its name"
+        )
     if kind == "RevisionNotFoundError":
         return ModelError(f"{repository} has no revision {revision}", "check it, or leave it out")
     off = kind == "OfflineModeIsEnabled"
     reason = "HF_HUB_OFFLINE is set" if off else f"the hub cannot be reached ({one_line(error)})"
     files = ", ".join(" or ".join(one) for one in wanted.needed)
+    # A commit is found by its folder, a branch by the file that names its commit.
+    pinned = _COMMIT.fullmatch(revision)
+    held = f"in snapshots/{revision}/" if pinned else f"refs/{revision or 'main'} and in snapshots/"
     return ModelError(
         f"{repository} is not on this machine, and {reason}",
         f"{meant}load it where there is a network, and copy the folder {_place(repository)} to the same "
-        f"place here: it holds refs/{revision or 'main'} and in snapshots/ the files {files}; "
+        f"place here: it holds {held} the files {files}; "
         "or bring the folder that `lookalike.export_model(name, out=folder)` makes of it there",
     )

@@ -79,15 +79,14 @@ def described(fields: dict[str, Any], network_path: Path, path: Path, device: st
 
     Raises `ModelError` if they do not fit together.
     """
-    files = files_of(network_path)
-    network = Network.open(network_path, device)
     fields = {name: value for name, value in {**DEFAULTS, **fields}.items() if name not in _NOT_OURS}
-    checksum = checksum_of(files)
+    checksum = checksum_of(files_of(network_path))
     if fields.get("sha256") not in (None, checksum):
         raise ModelError(
             f"{network_path} is not the network that {DESCRIPTION} describes: its SHA-256 is {checksum}",
             "bring the right one, or describe it anew: `lookalike.add_model(file, out=folder)`",
         )
+    network = Network.open(network_path, device)
     said = fields.get("dim")
     try:
         spec = ModelSpec.from_fields(
@@ -178,6 +177,11 @@ def _check(spec: ModelSpec, network: Network) -> None:
         )
     if not 0.01 <= spec.crop <= 1:
         raise ModelError(f"the crop of {spec.name} is {spec.crop:g}", "it has to be from 0.01 to 1")
+    if any(abs(one) > 1 for one in spec.mean):
+        raise ModelError(
+            f"the mean of {spec.name} is {list(spec.mean)}, but the values of pixels are from 0 to 1 here",
+            "divide mean and std by 255",
+        )
     if spec.dim < 0:
         raise ModelError(f"the dim of {spec.name} is {spec.dim}", "it has to be above 0")
     network.check_output(spec.output)

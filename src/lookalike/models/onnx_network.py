@@ -119,6 +119,10 @@ class Network:
         if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
             kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
             raise ModelError(f"the output {name} of {self.path} is {kind}", "it has to be floats")
+        if not found.ndim:
+            raise ModelError(
+                f"the output {name} of {self.path} is a single number", "it has to be (batch, dimensions)"
+            )
         return found
 
     def _pooled(self, spec: ModelSpec, name: str, found: NDArray[Any], count: int) -> Floats:

@@ -62,11 +62,15 @@ def _wanted(name: str) -> tuple[str, hub.Wanted]:
     return f"{organisation}/{repository}", hub.Wanted((weights,), _TOKENIZER)
 
 
-def read(name: str, revision: str) -> TorchNetwork:
+def fetch(name: str, revision: str) -> hub.Fetched:
+    """The files of a `full_name`; raises `ExtraError` without open_clip, before anything is fetched."""
+    return hub.fetch(*_wanted(name), revision)
+
+
+def read(name: str, files: hub.Fetched) -> TorchNetwork:
     """Load a `full_name`; its features are what `encode_image` gives."""
     open_clip = library("open_clip", _EXTRA)
     called = f"open_clip:{name}"
-    files = hub.fetch(*_wanted(name), revision)
     weights = files.matching("*.safetensors", "*.bin", "*.pt", "*.pth")
     whole = loaded(called, lambda: open_clip.create_model(**_source(open_clip, name, files, weights)))
     spec = _spec(called, open_clip.get_model_preprocess_cfg(whole), hub.checksum(weights), files.revision)

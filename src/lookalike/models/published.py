@@ -19,7 +19,8 @@ from lookalike.models.model import LoadedModel
 from lookalike.models.spec import FLOAT32, ModelSpec
 from lookalike.models.torch_network import TorchNetwork, to_model
 
-# The module of each kind, imported on demand. It has full_name(name) and read(name, revision).
+# The module of each kind, imported on demand. It has full_name(name), fetch(full_name, revision), which gives
+# files, and read(full_name, files).
 _KINDS = {
     "timm": "lookalike.models.timm_model",
     "hf": "lookalike.models.transformers_model",
@@ -62,9 +63,8 @@ def revision_of(name: str) -> str | None:
 
 def read_published(name: str) -> TorchNetwork:
     """Read a published network, fetching what is not on this machine; raises as `hub.fetch`."""
-    kind, rest, revision = _split(name)
-    module: Any = import_module(_KINDS[kind])
-    network: TorchNetwork = module.read(module.full_name(rest), revision)
+    module, own, files = _fetched(name)
+    network: TorchNetwork = module.read(own, files)
     return network
 
 
@@ -88,12 +88,36 @@ def extra_of(known: PublishedModel) -> str:
 def load_published(
     name: str, device: str, loader: Callable[..., LoadedModel], precision: str = FLOAT32
 ) -> LoadedModel:
-    """Load a published model on a device; `loader(name, device=, precision=)` loads it after unpickling."""
-    network = read_published(name)
+    """Load a published model on a device; `loader(name, device=, precision=)` loads it after unpickling.
+
+    It is the same object by its short name, its full one, and with its revision.
+    """
+    return _loaded(*_fetched(name), device=device, loader=loader, precision=precision)
+
+
+@lru_cache(maxsize=4)
+def _loaded(
+    module: Any,
+    name: str,
+    files: hub.Fetched,
+    *,
+    device: str,
+    loader: Callable[..., LoadedModel],
+    precision: str,
+) -> LoadedModel:
+    network = module.read(name, files)
     own: Any = "" if precision == FLOAT32 else precision
     model = to_model(replace(network, spec=replace(network.spec, precision=own)), device)
     again = partial(loader, pinned_name(model.spec), device=device, precision=precision)
     return replace(model, loader=again)
+
+
+def _fetched(name: str) -> tuple[Any, str, hub.Fetched]:
+    """The module of a name's kind, the full name in it, and its files; raises as `hub.fetch`."""
+    kind, rest, revision = _split(name)
+    module: Any = import_module(_KINDS[kind])
+    own = module.full_name(rest)
+    return module, own, module.fetch(own, revision)
 
 
 def _split(name: str) -> tuple[str, str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from lookalike.errors import ModelError
 from lookalike.images.picture import Pixels
 from lookalike.models.devices import AUTO, CPU, check_device, on_device
+from lookalike.models.hub import is_repository
 from lookalike.models.known import BUILT_IN, KNOWN_MODELS
 from lookalike.models.model import LoadedModel, Model, as_model
 from lookalike.models.published import (
@@ -24,6 +24,7 @@ from lookalike.models.published import (
     pinned_name,
 )
 from lookalike.models.spec import FLOAT32, PRECISIONS, ModelSpec
+from lookalike.models.spelling import close_names
 
 DEFAULT_MODEL = BUILT_IN
 
@@ -155,6 +156,11 @@ def _load_built_in(name: str, device: str, learned: bytes | None) -> LoadedModel
 def _load_file(path: str, device: str) -> LoadedModel:
     from lookalike.models.class_words import with_words
 
+    if is_repository(path) and not path.endswith(".onnx") and not os.path.exists(path):
+        raise ModelError(
+            f"there is no file or folder {path}",
+            f"check the path, or say which published model it is: hf:{path}, timm:{path} or open_clip:{path}",
+        )
     model = with_words(_load_folder(Path(path), device), Path(path))
     built_in = _load_built_in(DEFAULT_MODEL, CPU, None)
     if model.sha256 == built_in.sha256 and Path(path).is_file():
@@ -205,7 +211,7 @@ def base_name(head: LoadedModel) -> str:
 
 def _unknown(name: str) -> ModelError:
     known = [*_MODULES, *SHORT_NAMES, *_registered]
-    near = near_names(name) or get_close_matches(name, known, n=2)
+    near = near_names(name) or close_names(name, known)
     return ModelError(
         f"unknown model {name!r}",
         (f"did you mean {' or '.join(near)}? " if near else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from lookalike.errors import ModelError
@@ -76,6 +76,10 @@ class ModelSpec:
         """The shorter side that a decoded picture needs, so that neither crop nor thumbnail is enlarged."""
         margin = 1 if self.resize == "square" else _MARGIN
         return max(margin * math.ceil(self.size_px / self.crop), THUMBNAIL_PX * 3 // 4)
+
+    def sees_like(self, other: ModelSpec) -> bool:
+        """Whether both make the same vectors of pictures, whatever those of words."""
+        return replace(self, text_sha256=other.text_sha256, prompts=other.prompts) == other
 
     def to_fields(self) -> dict[str, Any]:
         """The fields as JSON has them, in order, without those that have their default."""

@@ -311,7 +311,7 @@ def _run(tower: OpenedTower, tokens: Tokens) -> NDArray[Any]:
         (found,) = tower.session.run([tower.output_name], given)
     except Exception as error:
         raise ModelError(f"{tower.path} fails on tokens {tokens.shape}: {one_line(error)}") from None
-    return np.asarray(found)
+    return np.atleast_1d(found)  # also of a single number, which is not what is wanted
 
 
 def _mask(tower: OpenedTower, tokens: Tokens) -> NDArray[np.bool_]:

@@ -54,11 +54,16 @@ def _wanted(name: str) -> tuple[str, hub.Wanted]:
     )
 
 
-def read(name: str, revision: str) -> TorchNetwork:
+def fetch(name: str, revision: str) -> hub.Fetched:
+    """The files of a `full_name`; raises `ExtraError` without timm, before anything is fetched."""
+    library("timm", _EXTRA)
+    return hub.fetch(*_wanted(name), revision)
+
+
+def read(name: str, files: hub.Fetched) -> TorchNetwork:
     """Load the network of a `full_name`; its features are those before the classifier, pooled."""
     timm = library("timm", _EXTRA)
     called = f"timm:{name}"
-    files = hub.fetch(*_wanted(name), revision)
     weights = files.matching("*.safetensors", "*.bin")
     if "/" in name:
         source: dict[str, Any] = {"model_name": f"local-dir:{files.folder}"}
@@ -67,9 +72,17 @@ def read(name: str, revision: str) -> TorchNetwork:
             "model_name": name,
             "pretrained_cfg_overlay": {"file": str(weights[0]), "custom_load": False},
         }
-    image = loaded(called, lambda: timm.create_model(**source, pretrained=True, num_classes=0))
+    image = loaded(called, lambda: _without_classes(timm, source))
     spec = _spec(called, timm.data.resolve_model_data_config(image), hub.checksum(weights), files.revision)
     return TorchNetwork(spec, image)
+
+
+def _without_classes(timm: Any, source: dict[str, Any]) -> Any:
+    """The network before its classifier. It is loaded with it: else timm leaves missing weights random."""
+    weights = timm.create_model(**source, pretrained=True).state_dict()
+    image = timm.create_model(**source, num_classes=0)
+    image.load_state_dict({name: weights[name] for name in image.state_dict()}, assign=True)
+    return image
 
 
 def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelSpec:

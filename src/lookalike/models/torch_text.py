@@ -53,8 +53,9 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
 
     def tokens(texts: list[str]) -> NDArray[np.int64]:
         given = [text.lower() for text in texts] if once().lower_case else texts
+        own = tokenizer()
         try:
-            found = tokenizer().encode_batch(given)
+            found = own.encode_batch(given)
         except Exception as error:  # what it raises is an Exception itself
             raise QueryError(
                 f"the tokenizer fails on this text: {one_line(error)}", "use other words"
@@ -80,14 +81,7 @@ def torch_tower(load: Callable[[], TorchText], sha256: str, name: str) -> TextTo
 
 def open_tokenizer(text: TorchText) -> Any:
     """The tokenizer, which cuts and pads; raises `ExtraError` without its package."""
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise ExtraError(f"words need tokenizers for this model ({one_line(error)})", "words") from None
-    try:
-        tokenizer = Tokenizer.from_str(text.tokenizer)
-    except Exception as error:  # what it raises is an Exception itself
-        raise ModelError(f"the tokenizer of this model cannot be read: {one_line(error)}") from None
+    tokenizer = _tokenizer(text.tokenizer.encode(), "the tokenizer of this model")
     tokenizer.enable_truncation(max_length=text.length)
     tokenizer.enable_padding(length=text.length, pad_id=text.pad_id, direction=text.padding_side)
     return tokenizer
@@ -96,23 +90,42 @@ def open_tokenizer(text: TorchText) -> Any:
 def padding_of(folder: Path, otherwise: int) -> tuple[int, str]:
     """The token that fills texts up, and on which side, as the files of a tokenizer say it.
 
-    `otherwise` is the number of the token where they do not.
+    `otherwise` is the number of the token where they do not. Raises `ModelError` for files that are damaged.
     """
-    about = folder / TOKENIZER_CONFIG
-    said = json.loads(about.read_bytes()) if about.is_file() else {}
+    about, path = folder / TOKENIZER_CONFIG, folder / TOKENIZER
+    said = read_json(about) if about.is_file() else {}
     token = said.get("pad_token")
     name = token["content"] if isinstance(token, dict) else token
     # Of these, transformers fills texts up on the left unless their file says otherwise.
     is_left = said.get("tokenizer_class", "").startswith(("Siglip2", "Gemma"))
     side = said.get("padding_side") or ("left" if is_left else "right")
-    return _number(json.loads((folder / TOKENIZER).read_bytes()), name, otherwise), side
+    pad_id = _tokenizer(path.read_bytes(), str(path)).token_to_id(name or "")
+    return otherwise if pad_id is None else pad_id, side
 
 
-def _number(tokenizer: dict[str, Any], token: str | None, otherwise: int) -> int:
-    added = {one["content"]: one["id"] for one in tokenizer.get("added_tokens", ())}
-    words = tokenizer.get("model", {}).get("vocab", {})
-    found = added.get(token, words.get(token) if isinstance(words, dict) else None)
-    return otherwise if found is None else int(found)
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that describes a model; raises `ModelError` if it is not one."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {one_line(error)}") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is not the description of a model")
+    return found
+
+
+def _tokenizer(data: bytes, what: str) -> Any:
+    """The tokenizer in a `tokenizer.json`; raises `ExtraError` without its package."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ExtraError(f"words need tokenizers for this model ({one_line(error)})", "words") from None
+    try:
+        return Tokenizer.from_buffer(data)
+    except Exception as error:  # what it raises is an Exception itself
+        raise ModelError(
+            f"{what} cannot be read: {one_line(error)}", "it is damaged: remove it, and it is fetched again"
+        ) from None
 
 
 def saved_tokenizer(text: TorchText) -> str:

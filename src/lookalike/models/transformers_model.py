@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import ModelError, one_line
+from lookalike.errors import ModelError, counted, one_line
 from lookalike.images.fit import Interpolation
 from lookalike.models import hub
 from lookalike.models.known import PUBLISHED_MODELS
@@ -23,7 +22,14 @@ from lookalike.models.torch_network import (
     not_supported,
     only_output,
 )
-from lookalike.models.torch_text import TOKENIZER, TOKENIZER_CONFIG, TorchText, checksum_with, padding_of
+from lookalike.models.torch_text import (
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    TorchText,
+    checksum_with,
+    padding_of,
+    read_json,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -63,12 +69,17 @@ def full_name(name: str) -> str:
     return name
 
 
-def read(name: str, revision: str) -> TorchNetwork:
+def fetch(name: str, revision: str) -> hub.Fetched:
+    """The files of a repository; raises `ExtraError` without transformers, before anything is fetched."""
+    library("transformers", _EXTRA)
+    return hub.fetch(name, _WANTED, revision)
+
+
+def read(name: str, files: hub.Fetched) -> TorchNetwork:
     """Load the image tower of a repository; its features are its pooled output."""
     transformers = library("transformers", _EXTRA)
     called = f"hf:{name}"
-    files = hub.fetch(name, _WANTED, revision)
-    kind = _read_json(files.folder / _CONFIG).get("model_type", "")
+    kind = read_json(files.folder / _CONFIG).get("model_type", "")
     if kind not in _TOWERS:
         raise ModelError(
             f"{called} is a model of the type {kind!r}",
@@ -81,8 +92,12 @@ def read(name: str, revision: str) -> TorchNetwork:
     with _quiet(transformers):
         network = loaded(called, lambda: _tower(transformers, tower, files.folder))
     image = only_output(network, lambda one, pixels: getattr(one(pixel_values=pixels), output))
+    if kind not in _WITH_WORDS:
+        return TorchNetwork(spec, image)
+    # In this order, so that the tokenizer is not there without what is said of it.
+    hub.fetch_left_out(files, TOKENIZER_CONFIG, TOKENIZER)
     tokenizer = files.folder / TOKENIZER
-    if kind not in _WITH_WORDS or not tokenizer.is_file():
+    if not tokenizer.is_file():
         return TorchNetwork(spec, image)
     return TorchNetwork(
         spec,
@@ -97,18 +112,26 @@ def _tower(transformers: Any, tower: str, folder: Path) -> Any:
     own = getattr(config, "vision_config", config)
     if hasattr(config, "projection_dim"):  # which the part for pictures may say otherwise
         own.projection_dim = config.projection_dim
-    return getattr(transformers, tower).from_pretrained(folder, config=own, local_files_only=True)
+    return _whole(getattr(transformers, tower), folder, config=own)
+
+
+def _whole(kind: Any, folder: Path, **more: Any) -> Any:
+    """A model of a class; raises `ValueError` for files without some weights, which would be random then."""
+    found, about = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True, **more)
+    if missing := sorted(about["missing_keys"]):
+        raise ValueError(f"it lacks {counted(len(missing), 'tensor')} of its weights, such as {missing[0]}")
+    return found
 
 
 def _text(called: str, folder: Path, kind: str) -> TorchText:
     """The tower for words, with its tokenizer as transformers would set it up."""
     transformers = library("transformers", _EXTRA)
     with _quiet(transformers):
-        whole = loaded(called, lambda: transformers.AutoModel.from_pretrained(folder, local_files_only=True))
+        whole = loaded(called, lambda: _whole(transformers.AutoModel, folder))
     whole.vision_model = None  # its memory
     own = whole.config.text_config
     about = folder / TOKENIZER_CONFIG
-    said = _read_json(about) if about.is_file() else {}
+    said = read_json(about) if about.is_file() else {}
     pad_id, padding_side = padding_of(folder, own.pad_token_id)
     return TorchText(
         only_output(whole, _text_features),
@@ -144,22 +167,12 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {one_line(error)}") from None
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not the description of a model")
-    return found
-
-
 def _preprocessing(folder: Path) -> dict[str, Any]:
     """What the files say about pictures: of two forms, the older has a file of its own."""
     own, shared = (folder / one for one in _PREPROCESSING)
     if own.is_file():
-        return _read_json(own)
-    found = _read_json(shared).get("image_processor")
+        return read_json(own)
+    found = read_json(shared).get("image_processor")
     if not isinstance(found, dict):
         raise ModelError(f"{shared} says nothing about pictures")
     return found
@@ -174,7 +187,7 @@ def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelS
         if abs((said.get("rescale_factor") or 1 / 255) * 255 - 1) > 1e-6:
             raise not_supported(name, f"multiplies values by {said['rescale_factor']}")
         normal = said.get("do_normalize", True)
-        return ModelSpec(
+        spec = ModelSpec(
             name,
             sha256,
             dim=0,
@@ -187,6 +200,7 @@ def _spec(name: str, said: dict[str, Any], sha256: str, revision: str) -> ModelS
             offset="floor",
             revision=revision,
         )
+        return ModelSpec.from_fields(spec.to_fields())  # which checks the numbers
     except KeyError as error:
         raise ModelError(f"the preprocessing of {name} does not say its {error.args[0]}") from None
     except (TypeError, ValueError) as error:

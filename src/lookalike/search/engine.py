@@ -194,7 +194,9 @@ class Engine:
     @property
     def words(self) -> Lexicon:
         """What can be searched for by words: the collection's own as of now, and the model's."""
-        return lexicon_of(self.own_words, lambda: self.snapshot.model, self.snapshot.dim)
+        snapshot = self.snapshot
+        reads_text = bool(snapshot.manifest.model.text_sha256)
+        return lexicon_of(self.own_words, lambda: snapshot.model, snapshot.dim, reads_text)
 
     def meant(self, text: str) -> Meant:
         """What a text means here, and whose words they are; raises as `Lexicon.meant`."""

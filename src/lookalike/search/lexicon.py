@@ -43,7 +43,8 @@ class Meant:
     """What a text means: a unit `vector` (D,), the words in it, and those that are unknown and left out.
 
     A text of nothing but `colors` has a vector of zeros. `own` are the collection's words in it, `of_model`
-    those left for the model, empty if there are none; `most` is the highest confidence.
+    those left for the model, empty if there are none; `most` is the highest confidence. `missing` says why
+    the model, which may know the unknown words, was not asked.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Meant:
     of_model: str = ""
     most: float = 1.0
     colors: tuple[str, ...] = ()
+    missing: str = ""
 
     def __repr__(self) -> str:
         return f"Meant({self.text!r}: {'; '.join(self.lines)})"
@@ -96,25 +98,28 @@ class Meant:
         """What there is to say about it: whose words they are, and which were left out."""
         said = [one.said for one in self.parts if one.said]
         if self.unknown:
-            said.append(f"unknown, and left out: {', '.join(self.unknown)}")
+            why = f" ({self.missing})" if self.missing else ""
+            said.append(f"unknown, and left out: {', '.join(self.unknown)}{why}")
         return said
 
     def as_dict(self) -> dict[str, Any]:
         words = [one.as_dict() for one in self.parts]
-        return {"text": self.text, "words": words, "unknown": list(self.unknown)}
+        missing = {"missing": self.missing} if self.missing and self.unknown else {}
+        return {"text": self.text, "words": words, "unknown": list(self.unknown), **missing}
 
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
     """The words that can be searched for: a collection's own and those of its model, if there is one here.
 
-    `missing` says why there is none.
+    `missing` says why there is none, and `reads_text` whether it reads any text where it is.
     """
 
     own: OwnWords
     model: LoadedModel | None
     dim: int = 0
     missing: ModelError | None = None
+    reads_text: bool = False
 
     def meant(self, text: str) -> Meant:
         """What a text means; of several words the longest names count, and each as much as the others.
@@ -152,7 +157,7 @@ class Lexicon:
         of_model = " ".join(one.name for one in parts if one.origin == "model")
         vector = unit(np.mean(vectors, axis=0)) if vectors else np.zeros(self.dim, np.float32)
         found = Meant(text, vector, tuple(parts), tuple(unknown), tuple(own), of_model)
-        return replace(found, colors=tuple(dict.fromkeys(colors)))
+        return replace(found, colors=tuple(dict.fromkeys(colors)), missing=self._why_missing)
 
     def complete(self, start: str, most: int = 8) -> list[Part]:
         """The words that begin with some letters, the collection's own first."""
@@ -170,6 +175,10 @@ class Lexicon:
             for term in terms[:most]:
                 found.setdefault(term, Part(term, "model"))
         return list(found.values())[:most]
+
+    @property
+    def _why_missing(self) -> str:
+        return self.missing.message if self.missing and self.reads_text else ""
 
     @property
     def _knows_names(self) -> bool:
@@ -293,20 +302,20 @@ class Lexicon:
         )
         left_out = tuple(word for word in unknown if word not in guessed)
         vector = unit(np.mean([one.vector for one in by], axis=0))
-        return Meant(text, vector, parts, left_out, by, most=MOST_OF_A_GUESS)
+        return Meant(text, vector, parts, left_out, by, most=MOST_OF_A_GUESS, missing=self._why_missing)
 
     def _near(self, word: str) -> list[str]:
         return [self.own.by_spelling[one].name for one in near_words(word, self.own.by_spelling)]
 
 
-def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int) -> Lexicon:
-    """The lexicon of own words and a model that may be missing, of vectors (D,)."""
+def lexicon_of(own: OwnWords, model: Callable[[], LoadedModel], dim: int, reads_text: bool) -> Lexicon:
+    """The lexicon of own words and of a model of vectors (D,), which may be missing, and may read text."""
     try:
         return Lexicon(own, model(), dim)
     except ModelError as error:
         if not own.words:
             raise
-        return Lexicon(own, None, dim, error)
+        return Lexicon(own, None, dim, error, reads_text)
 
 
 def _said_of(word: str, relatives: str) -> str:

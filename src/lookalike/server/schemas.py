@@ -157,7 +157,9 @@ def _hits() -> Schema:
         "Word": object_of(
             {"word": TEXT, "origin": {"enum": WORD_ORIGINS}, "count": or_null(COUNT), "said": TEXT}
         ),
-        "Meant": object_of({"text": TEXT, "words": list_of(ref("Word")), "unknown": list_of(TEXT)}),
+        "Meant": object_of(
+            {"text": TEXT, "words": list_of(ref("Word")), "unknown": list_of(TEXT)}, {"missing": TEXT}
+        ),
         "Hits": object_of(hits, meant),
         "Answer": object_of({"query": {"type": "object"}, **counts, **hits}, meant),
         "Answers": object_of({**counts, "results": list_of(ref("Hits"))}),

@@ -77,6 +77,14 @@ def pinned_model(root: Path, manifest: Manifest, device: str = "cpu") -> LoadedM
         model = find_model(root, manifest, device, read_learned(root, pinned))
     except ExtraError as error:
         raise ModelExtraError(error.message, error.extra) from None
+    if model.spec != pinned and model.spec.sees_like(pinned):
+        where = manifest.model_path or pinned.name
+        raise ModelError(
+            f"{root} was built with other words of {pinned.name}: "
+            "its text tower, tokenizer or prompts changed",
+            "bring back what was there, or take what is there now, which embeds nothing anew: "
+            + call_of_build(root, f", model={where!r}"),
+        )
     if model.spec != pinned:
         raise ModelError(
             f"{root} was embedded with another version of {pinned.name}, whose vectors "

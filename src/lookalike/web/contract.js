@@ -28,8 +28,9 @@
  * `chance`: even the surest of the first ten hits is weak.
  *
  * What a text of the query was taken for: whose words they are (`said` in a sentence), and what is unknown.
+ * `missing` says why the model, which may know those, was not asked.
  * @typedef {{word: string, origin: string, count: number | null, said: string}} Word
- * @typedef {{text: string, words: Word[], unknown: string[]}} Meant
+ * @typedef {{text: string, words: Word[], unknown: string[], missing?: string}} Meant
  *
  * @typedef {{value: string | number | null, count: number}} Value
  * @typedef {{name: string, type: "text" | "list", values: Value[], distinct: number}} Values

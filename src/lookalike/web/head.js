@@ -106,11 +106,12 @@ export function createHead({ onCollection, onView, onForget, onChange }) {
      * @param {import("./contract.js").Meant[]} words @param {string} refined
      * @param {boolean} canMark whether a taught word can be taken back */
     explain(words, refined, canMark) {
-      const said = words.flatMap(({ text, words, unknown }) => [
+      const why = (/** @type {string | undefined} */ missing) => (missing ? ` (${missing})` : "");
+      const said = words.flatMap(({ text, words, unknown, missing }) => [
         ...words.flatMap(({ said, word, origin }) =>
           said ? element("span", {}, said, canMark && origin === "taught" && forget(word, text)) : [],
         ),
-        ...(unknown.length ? [`unknown, and left out: ${unknown.join(", ")}`] : []),
+        ...(unknown.length ? [`unknown, and left out: ${unknown.join(", ")}${why(missing)}`] : []),
       ]);
       if (refined) said.push(REFINED[refined] ?? "refined by what you like and don't");
       find("meant").replaceChildren(...said.flatMap((one, n) => (n ? [" · ", one] : [one])));

@@ -166,7 +166,8 @@ def _export(options: argparse.Namespace) -> None:
 
 def _three(text: str) -> list[float]:
     """Three numbers with commas between them."""
-    numbers = [float(one) for one in text.split(",")]
-    if len(numbers) != 3:
-        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers with commas between them")
-    return numbers
+    try:
+        red, green, blue = map(float, text.split(","))
+    except ValueError:  # other than three, or other than numbers
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers with commas between them") from None
+    return [red, green, blue]
