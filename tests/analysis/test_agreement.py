@@ -102,3 +102,32 @@ def test_a_letter_on_a_page_is_plain_and_a_photograph_is_not():
 
     assert is_plain(np.asarray(page))
     assert not is_plain(np.asarray(shirt()))
+
+
+def icon(sign: str) -> Image.Image:
+    """An icon of a set: a folder with a small grey sign."""
+    image = Image.new("RGB", (120, 120), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((10, 20, 110, 105), fill=(180, 180, 180), outline=(40, 40, 40), width=5)
+    for height in (35, 50):
+        draw.line((20, height, 100, height), fill=(90, 90, 90), width=2)
+    draw.text((40, 65), sign, fill=(155, 155, 155), font_size=32)
+    return image
+
+
+def test_where_most_edges_are_equal_what_differs_was_drawn_differently():
+    found = agree(icon("01"), icon("fg"))
+
+    assert (found.difference < 20, found.relative < 0.2) == (True, True)
+    assert found.is_redrawn
+    assert not found.is_same
+    assert agree(icon("01"), encoded(icon("01"), 40)).is_same
+    assert agree(icon("01"), icon("01").quantize(16).convert("RGB")).is_same
+
+
+def test_no_change_of_light_explains_other_opacity():
+    image = np.asarray(shirt().convert("L"))[:, :, None]
+    half = image // 10 * 7
+
+    assert agreement(image.repeat(3, axis=2), half.repeat(3, axis=2)).is_same
+    assert not agreement(image, half).is_same
