@@ -85,6 +85,16 @@ def test_a_watermark_makes_nothing_darker_and_another_print_does():
     assert agree(shirt(), shirt()).overlaid is None
 
 
+def test_a_faint_watermark_on_an_exact_copy_is_a_watermark():
+    marked = shirt()
+    ImageDraw.Draw(marked).text((60, 180), "SAMPLE", fill="white", font_size=24)
+
+    found = agree(shirt(), Image.blend(shirt(), marked, 0.2))
+
+    assert (found.is_redrawn, found.is_same) == (True, False)
+    assert 0 < found.overlaid < 0.1
+
+
 def test_on_a_little_face_a_mouth_is_no_watermark():
     def faces(size: int) -> list[Image.Image]:
         calm = draw_flower("rose", 3).convert("RGB").resize((size, size))

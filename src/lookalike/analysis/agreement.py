@@ -35,8 +35,8 @@ MOST_DIFFERENCE = 20.0
 MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
 # Encoding and resizing change nearly every edge a little: at most 0.34 of the cells with an edge stay equal in
-# copies of flowers. If more do, a cell may differ by hardly anything: something was drawn differently there.
-_EDGE_LEVELS, _EQUAL_LEVELS, _EQUAL_SHARE, _MOST_REDRAWN = 16.0, 1.0, 0.5, 4.0
+# copies of flowers. If more do, a cell that differs by more than half the limit was drawn differently.
+_EDGE_LEVELS, _EQUAL_LEVELS, _EQUAL_SHARE = 16.0, 1.0, 0.5
 # Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
 # In smaller pictures a few cells are a mouth, which makes another face.
@@ -84,10 +84,8 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     # Clipping at the end of the scale can be computed from the picture before it, not from the one after.
     there = _from(first, second)
     if there.is_same:
-        return replace(there, is_redrawn=_is_redrawn(first, second))
+        return there
     found = min((there, _from(second, first)), key=lambda found: found.difference)
-    if found.is_same:
-        return replace(found, is_redrawn=_is_redrawn(first, second))
     return found if shortest >= _LEAST_OVERLAID_PX else replace(found, overlaid=None)
 
 
@@ -114,7 +112,9 @@ def _from(before: Floats, after: Floats) -> Agreement:
     edges, its_edges = _edges(cells), _edges(wanted)
     found = _explained(before, after, (cells, wanted), (edges, its_edges))
     is_opacity = before.shape[2] == 1
-    if found.is_same or is_opacity or max(_flat_share(edges), _flat_share(its_edges)) >= _FLAT_SHARE:
+    if found.is_same or found.is_redrawn or is_opacity:
+        return found
+    if max(_flat_share(edges), _flat_share(its_edges)) >= _FLAT_SHARE:
         return found
     gain, offset = _light(cells.ravel(), wanted.ravel())
     made = np.clip(gain * before + offset, 0, 255)
@@ -132,7 +132,11 @@ def _explained(
     relative = float(np.sqrt((residual**2).mean())) / contrast
     found = Agreement(float(beyond.max()), relative, None)
     if found.is_same:
+        found = replace(found, is_redrawn=_is_redrawn(made, after))
+    if found.is_same:
         return found
+    if found.is_redrawn:
+        beyond = residual  # no edge has moved
     return replace(found, overlaid=_overlaid(made, after, beyond, residual, contrast))
 
 
@@ -143,7 +147,7 @@ def _is_redrawn(one: Floats, other: Floats) -> bool:
     is_equal = (_by_cell(np.abs(one - other), np.maximum) < _EQUAL_LEVELS).all(axis=2)
     if not has_edge.any() or is_equal[has_edge].mean() < _EQUAL_SHARE:
         return False
-    return bool(np.abs(_means(one) - _means(other)).max() > _MOST_REDRAWN)
+    return bool(np.abs(_means(one) - _means(other)).max() > MOST_DIFFERENCE / 2)
 
 
 def _means(samples: Floats) -> Floats:
