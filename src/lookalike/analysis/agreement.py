@@ -34,8 +34,8 @@ MOST_DIFFERENCE = 20.0
 # Root mean square over all cells, relative to the standard deviation: at most 0.12 for the same picture.
 MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
-# Encoding and resizing change nearly every edge a little: at most 0.34 of the cells with an edge stay equal in
-# copies of flowers. If more do, a cell that differs by more than half the limit was drawn differently.
+# Encoding and resizing change nearly every edge a little: in copies of flowers, at most 0.34 of the cells with
+# an edge stay equal. If more do, a cell that differs by more than half the limit was drawn differently.
 _EDGE_LEVELS, _EQUAL_LEVELS, _EQUAL_SHARE = 16.0, 1.0, 0.5
 # Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5

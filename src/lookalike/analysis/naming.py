@@ -123,7 +123,7 @@ def _sources(selection: Selection, kinds: Sequence[str]) -> Iterator[Words]:
 
 
 def _words_in(text: object) -> list[str]:
-    """The words of a text, of at least three letters, each once; digits may only follow: `f1ffe8` has none."""
+    """The words of a text, of at least three letters each. Digits may only follow: `f1ffe8` has none."""
     found = r"(?<![^\W_])([^\W\d_]{3,})\d*(?![^\W_])"
     return sorted(set(re.findall(found, text.lower()))) if isinstance(text, str) else []
 
