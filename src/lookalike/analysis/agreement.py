@@ -34,8 +34,8 @@ MOST_DIFFERENCE = 20.0
 # Root mean square over all cells, relative to the standard deviation: at most 0.12 for the same picture.
 MOST_RELATIVE = 0.2
 _GAINS, _MOST_OFFSET = (0.6, 1.67), 60.0
-# Encoding and resizing change nearly every edge a little: in copies of flowers, at most 0.34 of the cells with
-# an edge stay equal. If more do, a cell that differs by more than half the limit was drawn differently.
+# Encoding and resizing change nearly every edge a little: in copies of flowers, at most 0.34 of the cells
+# with an edge stay equal. If more do, a cell that differs by over half the limit was drawn differently.
 _EDGE_LEVELS, _EQUAL_LEVELS, _EQUAL_SHARE = 16.0, 1.0, 0.5
 # Drawings: if half of the cells have no edge, some gain turns any two colours into each other.
 _FLAT_LEVELS, _FLAT_SHARE = 4.0, 0.5
@@ -143,9 +143,10 @@ def _explained(
 def _is_redrawn(one: Floats, other: Floats) -> bool:
     """Whether most cells with an edge are equal, as after no encoding, and some cell is not."""
     ranges = [_by_cell(each, np.maximum) - _by_cell(each, np.minimum) for each in (one, other)]
-    has_edge = (np.maximum(*ranges) >= _EDGE_LEVELS).any(axis=2)
-    is_equal = (_by_cell(np.abs(one - other), np.maximum) < _EQUAL_LEVELS).all(axis=2)
-    if not has_edge.any() or is_equal[has_edge].mean() < _EQUAL_SHARE:
+    has_edge = np.maximum(*ranges).max(axis=2) >= _EDGE_LEVELS
+    is_equal = _by_cell(np.abs(one - other), np.maximum).max(axis=2) < _EQUAL_LEVELS
+    equal_edges = np.logical_and(has_edge, is_equal).sum()
+    if not has_edge.any() or equal_edges < _EQUAL_SHARE * has_edge.sum():
         return False
     return bool(np.abs(_means(one) - _means(other)).max() > MOST_DIFFERENCE / 2)
 

@@ -85,8 +85,9 @@ def make_plan(
 
     `largest` keeps the most pixels, then the most bytes; `oldest` the earliest modification time. A file that
     people have marked as `keep` comes first and is never moved; next comes a picture with transparency that
-    the other lacks. If that other has more pixels, each has what the other lacks, and neither is moved. A file
-    with several names is moved under one of them at most, and never as a duplicate of another. Raises `LookalikeError` for an unknown tier.
+    the other lacks. If that other has more pixels, each has what the other lacks, and neither is moved. A
+    file with several names is moved under one of them at most, and never as a duplicate of another. Raises
+    `LookalikeError` for an unknown tier.
     """
     check_tiers(tiers)
     pairs = [pair for pair in found.pairs if pair.tier in tiers and not _differ_in_use(found, pair)]
