@@ -135,6 +135,26 @@ def test_where_most_edges_are_equal_what_differs_was_drawn_differently():
     assert agree(icon("01"), icon("01").quantize(16).convert("RGB")).is_same
 
 
+def hatched(direction: tuple[int, int]) -> Image.Image:
+    """A flower with fine grey lines across it: only the details say which way these go."""
+    image = draw_flower("rose", 3).convert("RGB").resize((112, 112))
+    draw = ImageDraw.Draw(image)
+    across, down = direction
+    for at in range(20, 92, 4):
+        start = (at, 20) if down else (20, at)
+        draw.line((*start, start[0] + 72 * across, start[1] + 72 * down), fill=(120, 120, 120), width=2)
+    return image
+
+
+def test_where_every_place_agrees_but_no_detail_another_thing_was_drawn():
+    found = agree(hatched((1, 0)), hatched((0, 1)))
+
+    assert (found.difference < 20, found.relative < 0.2) == (True, True)
+    assert found.is_redrawn
+    assert agree(hatched((1, 0)), encoded(hatched((1, 0)), 40)).is_same
+    assert agree(hatched((1, 0)), ImageEnhance.Brightness(hatched((1, 0))).enhance(0.8)).is_same
+
+
 def test_no_change_of_light_explains_other_opacity():
     image = np.asarray(shirt().convert("L"))[:, :, None]
     half = image // 10 * 7
