@@ -73,11 +73,11 @@ class Agreement:
         return not self.is_redrawn and self.difference <= MOST_DIFFERENCE and self.relative <= MOST_RELATIVE
 
 
-def agreement(one: Pixels, other: Pixels) -> Agreement | None:
+def agreement(one: Pixels, other: Pixels, *, may_be_lit: bool = True) -> Agreement | None:
     """How well two pictures uint8 (H, W, C), in the same orientation, agree; None if one is too small.
 
-    C is 3, or 1 for opacity, which no change of light explains. Their sizes may differ: both are stretched
-    to one square.
+    C is 3, or 1 for opacity. Their sizes may differ: both are stretched to one square. `may_be_lit` says
+    whether a change of light may explain a difference.
     """
     shortest = min(*one.shape[:2], *other.shape[:2])
     if shortest < LEAST_SIDE_PX:
@@ -85,10 +85,10 @@ def agreement(one: Pixels, other: Pixels) -> Agreement | None:
     cells = int(np.clip(shortest // _CELL_PX, _LEAST_CELLS, _MOST_CELLS))
     first, second = _sampled(one, cells), _sampled(other, cells)
     # Clipping at the end of the scale can be computed from the picture before it, not from the one after.
-    there = _from(first, second)
+    there = _from(first, second, may_be_lit)
     if there.is_same:
         return there
-    found = min((there, _from(second, first)), key=lambda found: found.difference)
+    found = min((there, _from(second, first, may_be_lit)), key=lambda found: found.difference)
     return found if shortest >= _LEAST_OVERLAID_PX else replace(found, overlaid=None)
 
 
@@ -109,13 +109,12 @@ def _sampled(pixels: Pixels, cells: int) -> Floats:
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32).reshape(*size, -1)
 
 
-def _from(before: Floats, after: Floats) -> Agreement:
-    """How well the second agrees with the first as it is, or else after a change of light."""
+def _from(before: Floats, after: Floats, may_be_lit: bool) -> Agreement:
+    """How well the second agrees with the first as it is, or else after a change of light, if that may be."""
     cells, wanted = _means(before), _means(after)
     edges, its_edges = _edges(cells), _edges(wanted)
     found = _explained(before, after, (cells, wanted), (edges, its_edges))
-    is_opacity = before.shape[2] == 1
-    if found.is_same or found.is_redrawn or is_opacity:
+    if found.is_same or found.is_redrawn or not may_be_lit:
         return found
     if max(_flat_share(edges), _flat_share(its_edges)) >= _FLAT_SHARE:
         return found
