@@ -146,9 +146,16 @@ def test_an_unknown_word_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("class_", "wider"), [("web site", "computer"), ("menu", "food"), ("mask", "clothing")]
+    ("class_", "wider"),
+    [
+        ("web site", "computer"),
+        ("menu", "food"),
+        ("mask", "clothing"),
+        ("balloon", "vehicle"),
+        ("balloon", "aircraft"),
+    ],
 )
-def test_a_page_is_no_computer_and_no_food_and_a_face_no_clothing(class_, wider):
+def test_a_page_is_no_computer_and_no_food_a_face_no_clothing_and_a_balloon_no_vehicle(class_, wider):
     number = vocabulary().classes.index(class_)
 
     (found,) = names(seen(0.6, number))

@@ -26,8 +26,10 @@ _EVERYDAY = (
     "piano musical-instrument building house shop bridge fence mountain shore"
 ).split()
 # What is under a term by WordNet, and not by what a picture shows: a page of text is a web site and a menu to
-# the network, and a drawn face is a mask.
-_NOT_SHOWN = {"computer": "web site", "food": "menu", "clothing": "mask"}
+# the network, a drawn face is a mask, and a toy is a balloon.
+_NOT_SHOWN = {
+    "computer": "web site", "food": "menu", "clothing": "mask", "vehicle": "balloon", "aircraft": "balloon",
+}  # fmt: skip
 
 # The lowest probability of a tag, and its lowest cosine to its classes; chosen on flowers and stamps.
 _CLASS, _WIDER = (0.5, 0.30), (0.3, 0.22)
