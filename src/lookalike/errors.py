@@ -140,8 +140,12 @@ class UnknownWordError(QueryError):
 
 
 class UnknownIdError(QueryError, KeyError):
-    """A collection has no item with that id; `nearest` are the ids with the most similar spelling."""
+    """A collection has no item with that id; `nearest` are the ids with the most similar spelling.
 
-    def __init__(self, message: str, nearest: Sequence[str]) -> None:
-        super().__init__(message, f"did you mean {' or '.join(nearest)}?" if nearest else "")
+    `example` is an id that it has; None if it has no items.
+    """
+
+    def __init__(self, message: str, nearest: Sequence[str], example: str | None = None) -> None:
+        shown = f"an id is a name below the source, such as {example}" if example else ""
+        super().__init__(message, f"did you mean {' or '.join(nearest)}?" if nearest else shown)
         self.nearest = list(nearest)

@@ -188,6 +188,14 @@ def test_a_data_set_is_not_downloaded_with_what_only_lists_of_urls_have(tmp_path
     )
 
 
+def test_private_addresses_are_tried_again_with_the_flag_that_allows_them(site, tmp_path):
+    done = command("download", listed(tmp_path, *ok(site, 1)), tmp_path / "out")
+
+    assert done.returncode == 1
+    again = "(failed: 1 private-address; try them again with --retry-failed --allow-private)"
+    assert done.stderr.endswith(f"{again}\n")
+
+
 def test_a_finished_download_says_that_nothing_is_left(site, tmp_path):
     path = listed(tmp_path, *ok(site, 1))
     words = ("download", path, tmp_path / "out", "--allow-private")

@@ -22,7 +22,7 @@ from lookalike.analysis.map import make_map
 from lookalike.analysis.neighbours import nearest_others
 from lookalike.analysis.outliers import find_outliers
 from lookalike.collection import Collection
-from lookalike.errors import ChangedError, LookalikeError
+from lookalike.errors import ChangedError, LookalikeError, counted
 from lookalike.index import KINDS, open_index
 from lookalike.storage.derived import derived_state
 from lookalike.storage.selection import Selection
@@ -232,6 +232,6 @@ def test_a_part_of_too_few_items_is_a_clear_error(collection, condition):
     view = collection.where(condition)
 
     for analysis, least in ((view.cluster, 2), (view.outliers, 2), (view.map, 3), (view.neighbors, 2)):
-        message = f"has {len(view)} matching images, this needs at least {least}"
+        message = f"has {counted(len(view), 'matching image')}, this needs at least {least}"
         with pytest.raises(LookalikeError, match=message):
             analysis()

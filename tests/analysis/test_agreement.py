@@ -85,6 +85,16 @@ def test_a_watermark_makes_nothing_darker_and_another_print_does():
     assert agree(shirt(), shirt()).overlaid is None
 
 
+def test_a_faint_watermark_on_an_exact_copy_is_a_watermark():
+    marked = shirt()
+    ImageDraw.Draw(marked).text((60, 180), "SAMPLE", fill="white", font_size=24)
+
+    found = agree(shirt(), Image.blend(shirt(), marked, 0.2))
+
+    assert (found.is_redrawn, found.is_same) == (True, False)
+    assert 0 < found.overlaid < 0.1
+
+
 def test_on_a_little_face_a_mouth_is_no_watermark():
     def faces(size: int) -> list[Image.Image]:
         calm = draw_flower("rose", 3).convert("RGB").resize((size, size))
@@ -102,3 +112,52 @@ def test_a_letter_on_a_page_is_plain_and_a_photograph_is_not():
 
     assert is_plain(np.asarray(page))
     assert not is_plain(np.asarray(shirt()))
+
+
+def icon(sign: str) -> Image.Image:
+    """An icon of a set: a folder with a small grey sign."""
+    image = Image.new("RGB", (120, 120), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((10, 20, 110, 105), fill=(180, 180, 180), outline=(40, 40, 40), width=5)
+    for height in (35, 50):
+        draw.line((20, height, 100, height), fill=(90, 90, 90), width=2)
+    draw.text((40, 65), sign, fill=(155, 155, 155), font_size=32)
+    return image
+
+
+def test_where_most_edges_are_equal_what_differs_was_drawn_differently():
+    found = agree(icon("01"), icon("fg"))
+
+    assert (found.difference < 20, found.relative < 0.2) == (True, True)
+    assert found.is_redrawn
+    assert not found.is_same
+    assert agree(icon("01"), encoded(icon("01"), 40)).is_same
+    assert agree(icon("01"), icon("01").quantize(16).convert("RGB")).is_same
+
+
+def hatched(direction: tuple[int, int]) -> Image.Image:
+    """A flower with fine grey lines across it: only the details say which way these go."""
+    image = draw_flower("rose", 3).convert("RGB").resize((112, 112))
+    draw = ImageDraw.Draw(image)
+    across, down = direction
+    for at in range(20, 92, 4):
+        start = (at, 20) if down else (20, at)
+        draw.line((*start, start[0] + 72 * across, start[1] + 72 * down), fill=(120, 120, 120), width=2)
+    return image
+
+
+def test_where_every_place_agrees_but_no_detail_another_thing_was_drawn():
+    found = agree(hatched((1, 0)), hatched((0, 1)))
+
+    assert (found.difference < 20, found.relative < 0.2) == (True, True)
+    assert found.is_redrawn
+    assert agree(hatched((1, 0)), encoded(hatched((1, 0)), 40)).is_same
+    assert agree(hatched((1, 0)), ImageEnhance.Brightness(hatched((1, 0))).enhance(0.8)).is_same
+
+
+def test_a_change_of_light_explains_a_difference_only_where_it_may():
+    image = np.asarray(shirt().convert("L"))[:, :, None]
+    half = image // 10 * 7
+
+    assert agreement(image, half).is_same
+    assert not agreement(image, half, may_be_lit=False).is_same

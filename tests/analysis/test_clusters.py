@@ -261,7 +261,7 @@ def test_images_that_are_all_equal_have_no_groups_but_one_can_be_asked_for(tmp_p
 
 
 def test_a_collection_of_one_image_is_too_small(tmp_path):
-    with pytest.raises(LookalikeError, match="has 1 images, this needs at least 2"):
+    with pytest.raises(LookalikeError, match="has 1 image, this needs at least 2"):
         stored(tmp_path / "c.lookalike", np.float32([[1, 0]])).cluster(write=True)
 
 

@@ -110,10 +110,18 @@ def test_what_has_the_bytes_of_a_copy_stays_where_people_say_that_it_is_none():
     assert [move.file.id for move in plan.moves()] == ["1.jpg"]
 
 
-def test_the_picture_with_transparency_stays_though_the_other_is_larger():
-    items = [item(0, 300), item(1, 200)]
+def test_of_two_pictures_of_one_size_the_one_with_transparency_stays():
+    items = [item(0, 200, 1), item(1, 200, 2)]
     found = duplicates(items, Pair((0, 1), "copy", "", 1.0, richer=1))
 
-    (group,) = make_plan(found, "c").groups
+    for keep in ("largest", "oldest"):
+        (group,) = make_plan(found, "c", keep=keep).groups
+        assert (group.keep.id, group.why) == ("1.jpg", "the one with transparency")
 
-    assert (group.keep.id, group.why) == ("1.jpg", "the one with transparency")
+
+def test_neither_goes_if_one_has_transparency_and_the_other_more_pixels():
+    items = [item(0, 201), item(1, 200)]
+    found = duplicates(items, Pair((0, 1), "copy", "", 1.0, richer=1))
+
+    assert make_plan(found, "c").groups == ()
+    assert make_plan(found, "c", keep="oldest").groups == ()

@@ -16,6 +16,7 @@ from conftest import command, write_picture
 import lookalike
 from lookalike.analysis.moving import JOURNAL, apply_plan, undo_moves
 from lookalike.analysis.plan import Plan, make_plan, read_plan, write_plan
+from lookalike.demo.flowers import draw_flower
 from lookalike.errors import LookalikeError
 
 
@@ -197,6 +198,16 @@ moving.apply_plan(read_plan({str(tmp_path / "plan.json")!r}), {str(tmp_path / "t
 
     assert undo_moves(tmp_path / "trash") == moved_before
     assert tree(images) == before
+
+
+def test_the_command_says_that_no_image_could_go(tmp_path):
+    draw_flower("rose", 1).save(tmp_path / "a.png")
+    draw_flower("tulip", 2).save(tmp_path / "b.png")
+    lookalike.build(tmp_path, tmp_path / "c.lookalike", model="colors")
+
+    planned = command("duplicates", tmp_path / "c.lookalike")
+
+    assert planned.stderr.splitlines()[-1] == "none of 2 images could go"
 
 
 def test_the_command_plans_applies_and_undoes(images, tmp_path):

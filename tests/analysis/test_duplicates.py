@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageEnhance, ImageOps
 
 import lookalike
 from lookalike.analysis import neighbours as neighbours_module
@@ -300,6 +300,37 @@ def test_transparency_has_to_agree_too(tmp_path):
         ("hole.png", "white.png", "copy", "hole.png"),
         ("other.png", "white.png", "copy", "other.png"),
     ]
+
+
+def cut_out(image: Image.Image, size: int) -> Image.Image:
+    """The picture at this size, round, in the middle of a transparent square of 140 pixels."""
+    shape = Image.new("L", (size, size))
+    ImageDraw.Draw(shape).ellipse((0, 0, size - 1, size - 1), fill=255)
+    ground = Image.new("RGBA", (140, 140))
+    ground.paste(image.convert("RGB").resize((size, size)), ((140 - size) // 2,) * 2, shape)
+    return ground
+
+
+def test_a_lighter_cut_out_is_another_one_and_a_lighter_photograph_is_not(tmp_path):
+    lighter = ImageEnhance.Brightness(flower(1).convert("RGB")).enhance(1.3)
+    made = {"a.png": cut_out(flower(1), 120), "b.png": cut_out(lighter, 120)}
+    photographs = {"a.png": flower(1).convert("RGB"), "b.png": lighter}
+    for name in ("cut", "whole"):
+        (tmp_path / name).mkdir()
+
+    assert "copy" not in [tier for _, _, tier in pairs_of(pictures_of(tmp_path / "cut", made))]
+    assert pairs_of(pictures_of(tmp_path / "whole", photographs)) == [("a.png", "b.png", "copy")]
+
+
+@pytest.mark.parametrize(("size", "found"), [(31, []), (33, [("a.png", "b.webp", "copy")])])
+def test_what_shows_of_a_cut_out_has_to_be_32_pixels_high_to_speak(tmp_path, size, found):
+    image = cut_out(flower(1), size)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    image.save(folder / "a.png")
+    image.save(folder / "b.webp", quality=80)
+
+    assert pairs_of(lookalike.build(folder, tmp_path / "c.lookalike", model="colors")) == found
 
 
 def test_a_mirrored_letter_is_another_letter(tmp_path):

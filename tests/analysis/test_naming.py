@@ -78,6 +78,13 @@ def test_the_words_of_file_names_name_groups_but_those_that_all_have(tmp_path):
     assert named(tmp_path, ids, [0] * 10 + [1] * 10) == ["rose", "tulip"]
 
 
+def test_letters_between_digits_are_no_word_of_a_file_name(tmp_path):
+    ids = [f"{number:x}9bead{number}c7.jpg" for number in range(10)]
+    ids += [f"rose{number}.jpg" for number in range(10)]
+
+    assert named(tmp_path, ids, [0] * 10 + [1] * 10) == ["unnamed", "rose"]
+
+
 def test_the_words_of_captions_name_groups(tmp_path):
     captions = ["Ein roter Kahn im Hafen"] * 10 + ["Ein altes Haus"] * 10
 

@@ -95,6 +95,20 @@ def test_a_k_that_cannot_be_is_a_clear_error(tmp_path, k):
         stored(tmp_path, two_groups()).outliers(k=k, write=True)
 
 
+def test_few_images_are_judged_by_all_others(tmp_path):
+    vectors = np.float32([[1, 0], [1, 0], [1, 0], [0, 1]])
+
+    found = stored(tmp_path, vectors).outliers()
+
+    assert found.k == 3
+    assert [(one.id, round(one.distance, 3)) for one in found.farthest[:2]] == [("003", 1.0), ("000", 0.333)]
+
+
+def test_a_single_image_has_no_others_to_be_unlike(tmp_path):
+    with pytest.raises(LookalikeError, match="has 1 image, this needs at least 2"):
+        stored(tmp_path, np.float32([[1, 0]])).outliers()
+
+
 def test_images_that_are_all_equal_have_distance_0_and_no_map(tmp_path):
     collection = stored(tmp_path, np.tile(np.float32([[0.6, 0.8]]), (20, 1)))
 

@@ -80,6 +80,13 @@ def test_json_has_no_number_that_is_none_and_text_as_it_is(run, folder, target, 
     assert "雪" in stdout
 
 
+def test_search_says_when_nothing_meets_the_condition(run, collection):
+    code, stdout, stderr = run("search", collection.path, "id:sea/sea-002.png", "--where", "width > 9000")
+
+    assert (code, stdout) == (1, "")
+    assert stderr == "the collection has 42 images; none matches\n"
+
+
 def test_search_says_when_it_has_given_all(run, collection):
     code, stdout, stderr = run("search", collection.path, "id:sea/sea-002.png", "-k", 100)
 

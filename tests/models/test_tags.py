@@ -143,3 +143,22 @@ def test_of_two_words_both_have_to_be_there():
 def test_an_unknown_word_is_an_error():
     with pytest.raises(UnknownWordError, match="the model does not know the word 'tulip'"):
         presence("tulip", seen(0.4))
+
+
+@pytest.mark.parametrize(
+    ("class_", "wider"),
+    [
+        ("web site", "computer"),
+        ("menu", "food"),
+        ("mask", "clothing"),
+        ("balloon", "vehicle"),
+        ("balloon", "aircraft"),
+    ],
+)
+def test_a_page_is_no_computer_and_no_food_a_face_no_clothing_and_a_balloon_no_vehicle(class_, wider):
+    number = vocabulary().classes.index(class_)
+
+    (found,) = names(seen(0.6, number))
+
+    assert class_ in found
+    assert wider not in found

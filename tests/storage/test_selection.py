@@ -71,5 +71,5 @@ def test_numbers_of_rows_select_them_alone(collection):
 
 
 def test_fewer_rows_than_are_needed_are_an_error(collection):
-    with pytest.raises(LookalikeError, match="has 1 matching images, this needs at least 2"):
+    with pytest.raises(LookalikeError, match="has 1 matching image, this needs at least 2"):
         Selection.of(collection.snapshot, rows=np.array([3]))

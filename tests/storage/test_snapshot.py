@@ -84,6 +84,14 @@ def test_an_unknown_id_is_an_error_with_the_nearest_that_there_are(root, mapped,
     assert isinstance(caught.value, KeyError)
 
 
+def test_an_unknown_id_like_no_other_shows_what_an_id_is(root):
+    with pytest.raises(UnknownIdError) as caught:
+        opened(root).rows_of(["zzz"])
+
+    assert caught.value.nearest == []
+    assert caught.value.hint == "an id is a name below the source, such as 0/000.jpg"
+
+
 @pytest.mark.parametrize("id_", ["", "nothing like it", "\ud800", "0/000.jpg\0", "0/000.JPG", "a\u0308"])
 def test_what_is_no_id_is_not_found(root, id_):
     assert opened(root).find(id_) is None

@@ -129,6 +129,13 @@ def test_a_label_that_may_be_wrong_stands_with_what_its_neighbours_are(
     assert errors == []
 
 
+def test_a_phone_shows_two_duplicates_side_by_side(seen: Page) -> None:
+    seen.set_viewport_size({"width": 390, "height": 800})
+    pair = view(seen, "Duplicates").locator(".twins figure")
+    expect(pair.first).to_be_in_viewport(ratio=0.99)
+    expect(pair.last).to_be_in_viewport(ratio=0.99)
+
+
 def test_nothing_is_wider_than_a_phone(seen: Page) -> None:
     seen.set_viewport_size({"width": 390, "height": 800})
     for name in ("Clusters", "Duplicates", "Outliers", "Map", "Compare"):

@@ -197,7 +197,10 @@ def _best_number(selection: Selection, seed: int) -> tuple[int, str]:
         if k not in values:
             values[k] = judge(k)
     best = max(values, key=values.__getitem__)
-    return best, f"of {len(values)} numbers tried, {best} has the highest silhouette, {values[best]:.2f}"
+    return (
+        best,
+        f"of {counted(len(values), 'number')} tried, {best} has the highest silhouette, {values[best]:.2f}",
+    )
 
 
 def _check_unequal(vectors: Vectors) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.analysis.agreement import Agreement, agreement
+from lookalike.analysis.agreement import LEAST_SIDE_PX, Agreement, agreement
 from lookalike.analysis.candidates import Candidate
 from lookalike.analysis.geometry import Match, exact, laid, match
 from lookalike.analysis.hashing import ORIENTATIONS, oriented
@@ -18,6 +18,7 @@ from lookalike.images.picture import Pixels
 _MOST_STRETCH = 0.05
 # Relative to the standard deviation: edges change by this much for the pixel that RANSAC may be off.
 _MOST_ROUGH = 0.6
+_LEAST_OPACITY = 26  # a tenth: less can hardly be seen
 _DEGREES = {0: "", 1: "turned by 90 degrees", 2: "turned by 180 degrees", 3: "turned by 270 degrees"}
 
 
@@ -126,12 +127,12 @@ def _shown(found: Match, inner: Pixels, outer: Pixels) -> Agreement | None:
     return None if shown is None else agreement(inner, shown)
 
 
-def _agreement(one: Pixels, other: Pixels) -> Agreement | None:
+def _agreement(one: Pixels, other: Pixels, *, may_be_lit: bool = True) -> Agreement | None:
     """How well two pictures agree; None if they are too small, or their shapes differ."""
     shapes = [height / width for height, width in (one.shape[:2], other.shape[:2])]
     if abs(np.log(shapes[0] / shapes[1])) >= _MOST_STRETCH:
         return None
-    return agreement(one, other)
+    return agreement(one, other, may_be_lit=may_be_lit)
 
 
 def _as_originals(
@@ -147,14 +148,24 @@ def _as_originals(
     other: Original | None = pictures.original(rows[1])
     if one is None or other is None:
         return thumbnails, None
-    if one.opacity is not None and other.opacity is not None:
-        opacity = _agreement(one.opacity, _laid(other.opacity, orientation))
-        if opacity is None or not opacity.is_same:
-            return None, None
-    richer = None
-    if (one.opacity is None) != (other.opacity is None):
-        richer = rows[0] if other.opacity is None else rows[1]
-    return _agreement(one.pixels, _laid(other.pixels, orientation)), richer
+    pixels = _laid(other.pixels, orientation)
+    if one.opacity is None or other.opacity is None:
+        has_more = one.opacity is not None, other.opacity is not None
+        return _agreement(one.pixels, pixels), rows[has_more.index(True)] if any(has_more) else None
+    if _visible_px(one.opacity) < LEAST_SIDE_PX or _visible_px(other.opacity) < LEAST_SIDE_PX:
+        return None, None
+    # A lighter cut-out is another one: a button that is pressed, a tile at night.
+    found = _agreement(one.opacity, _laid(other.opacity, orientation), may_be_lit=False)
+    if found is None or not found.is_same:
+        return None, None
+    return _agreement(one.pixels, pixels, may_be_lit=False), None
+
+
+def _visible_px(opacity: Pixels) -> int:
+    """The shorter side of the box around all that can be seen, by its opacity uint8 (H, W, 1)."""
+    seen = opacity[:, :, 0] >= _LEAST_OPACITY
+    sides = [np.flatnonzero(seen.any(axis=axis)) for axis in (0, 1)]
+    return int(min(np.ptp(side) + 1 if len(side) else 0 for side in sides))
 
 
 def _laid(pixels: Pixels, orientation: int) -> Pixels:

@@ -122,8 +122,9 @@ def _sources(selection: Selection, kinds: Sequence[str]) -> Iterator[Words]:
 
 
 def _words_in(text: object) -> list[str]:
-    """The words of a text, of at least three letters, each once."""
-    return sorted(set(re.findall(r"[^\W\d_]{3,}", text.lower()))) if isinstance(text, str) else []
+    """The words of a text, of at least three letters each. Digits may only follow: `f1ffe8` has none."""
+    found = r"(?<![^\W_])([^\W\d_]{3,})\d*(?![^\W_])"
+    return sorted(set(re.findall(found, text.lower()))) if isinstance(text, str) else []
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

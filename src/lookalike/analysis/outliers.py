@@ -23,6 +23,7 @@ from lookalike.storage.state import State
 NAME = "outliers"
 # The number of farthest items, and of likely mislabelled ones, stored for the page.
 KEPT = 50
+_USUAL_K = 10
 Progress = Callable[[int, int], None]
 
 # An item is likely mislabelled if most neighbours share another label and hardly any have its own.
@@ -86,19 +87,20 @@ def find_outliers(
     label: str = "label",
     *,
     rows: Rows | None = None,
-    k: int = 10,
+    k: int | None = None,
     most: int = KEPT,
     max_memory_bytes: int | None = None,
     on_progress: Progress | None = None,
 ) -> Outliers:
     """Judge every item, or those in `rows` (ascending), by its k nearest others.
 
-    Compares labels if the collection has the column `label`; those of `folder` are the items' folders. Uses
-    at most `max_memory_bytes`, if given, beyond the program itself. Raises `LookalikeError` for an impossible
-    k or limit.
+    By default k is ten, or the number of others if these are fewer. Compares labels if the collection has
+    the column `label`; those of `folder` are the items' folders. Uses at most `max_memory_bytes`, if given,
+    beyond the program itself. Raises `LookalikeError` for an impossible k or limit.
     """
     selection = Selection.of(snapshot, ("id", label), rows=rows)
     labels = _labels(snapshot, label, rows)
+    k = min(_USUAL_K, len(selection) - 1) if k is None else k
     if not 1 <= k < len(selection):
         raise LookalikeError(
             f"k is {k}, but each of {len(selection):,} images has {len(selection) - 1:,} others",

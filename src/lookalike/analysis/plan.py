@@ -86,11 +86,12 @@ def make_plan(
 
     `largest` keeps the most pixels, then the most bytes; `oldest` the earliest modification time. A file that
     people have marked as `keep` comes first and is never moved; next comes a picture with transparency that
-    the other lacks. A file with several names is moved under one of them at most, and never as a duplicate of
-    another. Raises `LookalikeError` for an unknown tier.
+    the other lacks. If that other has more pixels, each has what the other lacks, and neither is moved. A
+    file with several names is moved under one of them at most, and never as a duplicate of another. Raises
+    `LookalikeError` for an unknown tier.
     """
     check_tiers(tiers)
-    pairs = [pair for pair in found.pairs if pair.tier in tiers]
+    pairs = [pair for pair in found.pairs if pair.tier in tiers and not _differ_in_use(found, pair)]
     movable = [local_path(item["uri"]) is not None for item in found.items]
     doubled = {row for pair in pairs for row in pair.rows}
     groups = tuple(_groups(found, [pair for pair in pairs if all(movable[row] for row in pair.rows)], keep))
@@ -118,6 +119,14 @@ def keep_plan(state: State, items: Sequence[dict[str, Any]], plan: Plan, *, tier
     command += ["--tiers", ",".join(tiers)]
     made = Derived(rows, facts)
     write_derived(state, NAME, made, command)
+
+
+def _differ_in_use(found: Duplicates, pair: Pair) -> bool:
+    """Whether one has transparency, and the other more pixels."""
+    if pair.richer is None:
+        return False
+    richer, other = (found.items[row] for row in (pair.richer, sum(pair.rows) - pair.richer))
+    return bool(richer["width"] * richer["height"] < other["width"] * other["height"])
 
 
 def _groups(found: Duplicates, pairs: Sequence[Pair], keep: Keep) -> Iterator[Group]:

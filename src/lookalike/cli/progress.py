@@ -10,6 +10,8 @@ from tqdm import tqdm
 from lookalike.cli.output import say
 
 _LINE_EVERY_S = 5.0
+# Reports of one batch come together; they tell no pace.
+_LEAST_SPAN_S = 0.01
 
 
 class Progress:
@@ -42,8 +44,18 @@ class Progress:
         self._first = self._first or (now_s, done)
         if now_s - self._said_s > _LINE_EVERY_S or done == total:
             self._said_s = now_s
-            # A single report can only be counted from the start.
-            since_s, before = self._first if done > self._first[1] else (self._started_s, 0)
+            # A single report, or one batch, can only be counted from the start.
+            since_s, before = self._first
+            if done <= before or now_s - since_s < _LEAST_SPAN_S:
+                since_s, before = self._started_s, 0
             rate = (done - before) / max(now_s - since_s, 1e-9)
-            left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if done < total else ""
-            say(f"{self._what}: {done:,} of {total:,}, {rate:.{2 * (rate < 10)}f} {self._unit}/s{left}")
+            left = f", {duration((total - done) / max(rate, 1e-9))} left" if done < total else ""
+            say(f"{self._what}: {done:,} of {total:,}, {rate:,.{2 * (rate < 10)}f} {self._unit}/s{left}")
+
+
+def duration(seconds: float) -> str:
+    """A time in the largest unit of which it has two: `90 s`, `2 min`, `31 h`."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} s"

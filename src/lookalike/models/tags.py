@@ -25,6 +25,11 @@ _EVERYDAY = (
     "bicycle furniture chair lamp clock bottle box ball toy tool weapon computer camera telephone guitar "
     "piano musical-instrument building house shop bridge fence mountain shore"
 ).split()
+# What is under a term by WordNet, and not by what a picture shows: a page of text is a web site and a menu to
+# the network, a drawn face is a mask, and a toy is a balloon.
+_NOT_SHOWN = {
+    "computer": "web site", "food": "menu", "clothing": "mask", "vehicle": "balloon", "aircraft": "balloon",
+}  # fmt: skip
 
 # The lowest probability of a tag, and its lowest cosine to its classes; chosen on flowers and stamps.
 _CLASS, _WIDER = (0.5, 0.30), (0.3, 0.22)
@@ -113,10 +118,15 @@ def _names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _everyday_classes() -> Floats:
-    """(T, 1000) of 0 and 1: which classes are below each everyday term, in its commonest meaning."""
+    """(T, 1000) of 0 and 1: which classes are below each everyday term, in its commonest meaning.
+
+    Less those of `_NOT_SHOWN`.
+    """
     known = vocabulary()
     membership = np.zeros((len(_EVERYDAY), len(known.classes)), np.float32)
     for row, word in enumerate(_EVERYDAY):
         commonest = max(known.find(word), key=lambda meaning: meaning.count)  # a toy, though also a dog
         membership[row, list(commonest.classes)] = 1
+        if word in _NOT_SHOWN:
+            membership[row, known.classes.index(_NOT_SHOWN[word])] = 0
     return membership

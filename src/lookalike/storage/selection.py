@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, MemoryLimitError
+from lookalike.errors import LookalikeError, MemoryLimitError, counted
 from lookalike.storage.snapshot import Snapshot
 
 Vectors = NDArray[np.float32]
@@ -55,9 +55,9 @@ class Selection:
         every = Selection(snapshot, [np.arange(one.count) for one in snapshot.parts], items)
         found = every if rows is None else every.only(rows)
         if len(found) < least:
-            what = "images" if rows is None else "matching images"
+            what = "image" if rows is None else "matching image"
             raise LookalikeError(
-                f"{snapshot.root} has {len(found):,} {what}, this needs at least {least}",
+                f"{snapshot.root} has {counted(len(found), what)}, this needs at least {least}",
                 "add pictures first" if rows is None else "use a condition that more rows meet",
             )
         return found

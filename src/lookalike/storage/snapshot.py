@@ -394,4 +394,4 @@ class Snapshot:
     def _unknown(self, id_: str) -> UnknownIdError:
         known = self.column("id").slice(0, _COMPARED_IDS).to_pylist()
         nearest = get_close_matches(id_, known, n=3, cutoff=0.4)
-        return UnknownIdError(f"{self.name} has no item {id_!r}", nearest)
+        return UnknownIdError(f"{self.name} has no item {id_!r}", nearest, known[0] if known else None)

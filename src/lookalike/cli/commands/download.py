@@ -79,7 +79,8 @@ def _urls(options: argparse.Namespace) -> int:
         say("nothing is left to download")
         return 0
     errors = ", ".join(f"{count:,} {kind}" for kind, count in report.errors.items())
-    say(summary(report) + (f" (failed: {errors}; try them again with --retry-failed)" if errors else ""))
+    again = "--retry-failed" + (" --allow-private" if "private-address" in report.errors else "")
+    say(summary(report) + (f" (failed: {errors}; try them again with {again})" if errors else ""))
     return 0 if report.succeeded or not report.failed else 1
 
 

@@ -114,7 +114,12 @@ def _find(options: argparse.Namespace) -> int:
         _print(plan)
     moves = plan.moves()
     size = sum(move.file.size_bytes for move in moves)
-    say(f"{len(moves):,} of {counted(len(found.items), 'image')} could go, {size / 1e6:,.1f} MB")
+    images = counted(len(found.items), "image")
+    say(
+        f"{len(moves):,} of {images} could go, {size / 1e6:,.1f} MB"
+        if moves
+        else f"none of {images} could go"
+    )
     if plan.left_out:
         say(f"{plan.left_out:,} more have duplicates, but are not files that can be moved")
     if options.plan and moves:

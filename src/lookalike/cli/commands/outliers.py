@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     add_label(parser)
     parser.add_argument(
-        "-k", type=positive, default=10, metavar="K", help="how many neighbours to look at (default: 10)"
+        "-k", type=positive, metavar="K", help="how many neighbours to look at (default: 10, or all of fewer)"
     )
     parser.add_argument(
         "--most", type=positive, default=20, metavar="N", help="how many to show (default: 20)"

@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"the best hit is weak (confidence {results.surest:.2f}): there may be nothing like it")
     if len(results) < options.k:
         limited = options.where or options.min_confidence > 0 or options.group_by
-        matching = f"only {len(results):,} match" if limited else "that is all of them"
+        how_many = f"only {len(results):,} match" if results else "none matches"
+        matching = how_many if limited else "that is all of them"
         say(f"the collection has {counted(len(collection), 'image')}; {matching}")
     return 0 if results else 1
 
