@@ -71,7 +71,7 @@ def test_parts_keep_the_order_of_their_outcomes(tmp_path: Path) -> None:
     assert large == [str(number) for number in range(700)]
 
 
-def test_four_pieces_of_up_to_128_are_made_at_a_time_and_none_crosses_the_end_of_a_part(
+def test_four_pieces_of_up_to_256_are_made_at_a_time_and_none_crosses_the_end_of_a_part(
     tmp_path: Path,
 ) -> None:
     making, sizes = Together(4), []
@@ -81,8 +81,8 @@ def test_four_pieces_of_up_to_128_are_made_at_a_time_and_none_crosses_the_end_of
         sizes.append((int(outcomes[0].id), len(outcomes)))  # type: ignore[union-attr]
         return made_of(outcomes)
 
-    commit(tmp_path, 428, part_size=300, make=make)
-    assert sorted(sizes) == [(0, 128), (128, 128), (256, 44), (300, 128)]
+    commit(tmp_path, 856, part_size=600, make=make)
+    assert sorted(sizes) == [(0, 256), (256, 256), (512, 88), (600, 256)]
     assert making.most == 4
 
 
