@@ -46,12 +46,15 @@ def read_graph(data: bytes) -> Graph:
     graphs = _message(data)[_MODEL_GRAPH]
     if len(graphs) != 1:
         raise ValueError("it holds no graph")
-    graph = _message(graphs[0])
-    constants = [_message(one) for one in graph[_GRAPH_CONSTANT]]
-    return Graph(
-        tuple(_node(_message(one)) for one in graph[_GRAPH_NODE]),
-        {_text(one[_TENSOR_NAME]): _array(one) for one in constants},
-    )
+    try:
+        graph = _message(graphs[0])
+        constants = [_message(one) for one in graph[_GRAPH_CONSTANT]]
+        return Graph(
+            tuple(_node(_message(one)) for one in graph[_GRAPH_NODE]),
+            {_text(one[_TENSOR_NAME]): _array(one) for one in constants},
+        )
+    except (TypeError, AttributeError, IndexError):  # a number in place of bytes, or nothing
+        raise ValueError("it is damaged, or something else") from None
 
 
 def _node(fields: dict[int, list[Any]]) -> Node:
