@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,16 @@ import lookalike
 from lookalike.server import Access, create_app
 from lookalike.server.run import listen
 from lookalike.sources.fetch import FetchOptions
+
+
+class Server(uvicorn.Server):
+    """Ends the connections too that a browser opened, for later use, while the server ended."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # type: ignore[union-attr]
+        await asyncio.sleep(0)  # until they have ended
 
 
 @contextmanager
@@ -37,9 +49,9 @@ def running(
             ws="none",
             log_config=None,
             log_level="warning",
-            timeout_graceful_shutdown=5,  # a browser may open connections, for later use, while it ends
+            timeout_graceful_shutdown=5,
         )
-        server = uvicorn.Server(config)
+        server = Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
