@@ -12,6 +12,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+import lookalike
+
 DIM = 8
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
@@ -71,6 +73,13 @@ def save(path: Path, graph: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
     return path
+
+
+def write_model(root: Path) -> Path:
+    """Write a network, and the folder of a model that has it; returns the folder."""
+    net = write_network(root / "net.onnx")
+    lookalike.add_model(net, name="my-net", mean=MEAN, std=STD, out=root / "made")
+    return root / "made"
 
 
 def plain_vector(
